@@ -23,9 +23,9 @@ lint:
 fmt:
     .ci/run reformat
 
-# Build the API documentation, with warnings as errors
+# Build the API documentation, with warnings as errors, and the book in `docs`
 docs:
-    .ci/run docs
+    .ci/run docs mdbook book
 
 # Run the benchmarks; `just bench --quick` takes a few minutes and leaves the published figures alone
 bench *options:

@@ -145,8 +145,8 @@ def main():
     today = datetime.datetime.now(datetime.timezone.utc).date()
     text = (
         f"Measured on {today} by `bench/robots.py`, which fetches the lists and renews this part: the test files of Device Detector (the\n"
-        f"Python package `device-detector` {LISTS['device-detector']}) and of isbot {ISBOT[1].removeprefix('v')}. **Of robots that no word was chosen by, {missed} of {of} are missed, and of such\n"
-        f"people {taken} of {of_people:,} are taken for robots.** People are browsers whose name begins with `Mozilla/` or `Opera/`.\n\n{table}"
+        f"Python package `device-detector` {LISTS['device-detector']}) and of isbot {ISBOT[1].removeprefix('v')}. **Of the bots that were not used to choose words, {missed} of {of}\n"
+        f"are missed; of such people {taken} of {of_people:,} are taken for bots.** People are browsers whose name begins with `Mozilla/` or `Opera/`.\n\n{table}"
     )
     page = DOCS.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)

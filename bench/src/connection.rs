@@ -1,16 +1,16 @@
-//! One keep-alive HTTP/1.1 connection: writes a request, reads the answer to its end, and knows nothing else of HTTP.
+//! A keep-alive HTTP/1.1 connection that sends a request and reads its response to the end. It supports no other part of HTTP.
 
 use std::io::{Error, ErrorKind};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::target::Target;
+use crate::target::LoadTarget;
 
-/// No answer of a counter is larger; what is larger is an error, not memory.
-const MAX_ANSWER: usize = 1 << 20;
+/// The maximum size of a response in bytes, which limits the memory. Responses of a counter are smaller.
+const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// A connection that is opened when it is first needed, and again after the server closed it.
+/// A connection that is opened on first use, and again after the server closed it.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
     stream: Option<TcpStream>,
@@ -18,24 +18,24 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Sends the request whose turn it is and reads the whole answer. Returns its status.
-    pub(crate) async fn ask(&mut self, target: &Target, turn: u32) -> std::io::Result<u16> {
-        // Taken out, and put back only after a complete answer: a cut or cancelled exchange never leaves half an answer.
+    /// Sends the request with this sequence number, reads the whole response and returns its status.
+    pub(crate) async fn send(&mut self, target: &LoadTarget, sequence: u32) -> std::io::Result<u16> {
+        // The stream is put back only after a complete response, so that an interrupted exchange leaves no partial response in it.
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => connect(target).await?,
         };
-        let request = &target.requests[turn as usize % target.requests.len()];
+        let request = &target.requests[sequence as usize % target.requests.len()];
         stream.write_all(request.as_bytes()).await?;
         self.buffer.clear();
         loop {
-            if let Some(answer) = parse(&self.buffer)? {
-                if !answer.close {
+            if let Some(response) = parse(&self.buffer)? {
+                if !response.close {
                     self.stream = Some(stream);
                 }
-                return Ok(answer.status);
+                return Ok(response.status);
             }
-            if self.buffer.len() > MAX_ANSWER {
+            if self.buffer.len() > MAX_RESPONSE_BYTES {
                 return Err(Error::new(ErrorKind::InvalidData, "the answer is larger than 1 MiB"));
             }
             if stream.read_buf(&mut self.buffer).await? == 0 {
@@ -48,31 +48,36 @@ impl Connection {
     }
 }
 
-async fn connect(target: &Target) -> std::io::Result<TcpStream> {
+async fn connect(target: &LoadTarget) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(target.address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// A complete answer.
+/// The status of a complete response.
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+struct ResponseStatus {
     status: u16,
     close: bool,
 }
 
-/// Reads a complete answer at the start of `bytes`; `None` while some of it is missing.
-fn parse(bytes: &[u8]) -> std::io::Result<Option<Answer>> {
-    let Some(end) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid("its head is no text"))?;
+/// Parses a response at the start of `bytes`. Returns `None` while it is incomplete.
+fn parse(bytes: &[u8]) -> std::io::Result<Option<ResponseStatus>> {
+    let Some(end) = find_bytes(bytes, b"\r\n\r\n") else { return Ok(None) };
+    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid_response("its head is no text"))?;
     let body = &bytes[end + 4..];
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(status_of).ok_or_else(|| invalid("it begins with no status line"))?;
+    let status = lines
+        .next()
+        .and_then(parse_status)
+        .ok_or_else(|| invalid_response("it begins with no status line"))?;
     let (mut length, mut chunked, mut close) = (None, false, false);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") {
-            length = Some(value.parse::<usize>().map_err(|_| invalid("its content-length is no number"))?);
+            length = Some(
+                value.parse::<usize>().map_err(|_| invalid_response("its content-length is no number"))?,
+            );
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             chunked = value.eq_ignore_ascii_case("chunked");
         } else if name.eq_ignore_ascii_case("connection") {
@@ -80,27 +85,27 @@ fn parse(bytes: &[u8]) -> std::io::Result<Option<Answer>> {
         }
     }
     let complete = match length {
-        _ if chunked => chunks_end(body)?,
+        _ if chunked => has_all_chunks(body)?,
         _ if status == 204 || status == 304 => true,
         Some(length) => body.len() >= length,
-        None => return Err(invalid("it has neither a content-length nor chunks")),
+        None => return Err(invalid_response("it has neither a content-length nor chunks")),
     };
-    Ok(complete.then_some(Answer { status, close }))
+    Ok(complete.then_some(ResponseStatus { status, close }))
 }
 
-fn status_of(line: &str) -> Option<u16> {
+fn parse_status(line: &str) -> Option<u16> {
     line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
 }
 
-/// Whether `body` has all its chunks, the last of length zero.
-fn chunks_end(mut body: &[u8]) -> std::io::Result<bool> {
+/// Whether `body` has all its chunks, up to the last one of length zero.
+fn has_all_chunks(mut body: &[u8]) -> std::io::Result<bool> {
     loop {
-        let Some(end) = find(body, b"\r\n") else { return Ok(false) };
+        let Some(end) = find_bytes(body, b"\r\n") else { return Ok(false) };
         let size = std::str::from_utf8(&body[..end]).unwrap_or_default();
         let size = size.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(size, 16).map_err(|_| invalid("a chunk has no length"))?;
-        if size > MAX_ANSWER {
-            return Err(invalid("a chunk is larger than 1 MiB"));
+        let size = usize::from_str_radix(size, 16).map_err(|_| invalid_response("a chunk has no length"))?;
+        if size > MAX_RESPONSE_BYTES {
+            return Err(invalid_response("a chunk is larger than 1 MiB"));
         }
         let next = end + 2 + size + 2;
         if body.len() < next {
@@ -113,40 +118,40 @@ fn chunks_end(mut body: &[u8]) -> std::io::Result<bool> {
     }
 }
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
+fn find_bytes(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|window| window == needle)
 }
 
-fn invalid(why: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("the answer cannot be read: {why}"))
+fn invalid_response(reason: &str) -> Error {
+    Error::new(ErrorKind::InvalidData, format!("the answer cannot be read: {reason}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, parse};
+    use super::{ResponseStatus, parse};
 
-    /// Every way of cutting the answer short is "not yet", and the whole of it is the answer.
-    fn whole(text: &str, status: u16, close: bool) {
+    /// Checks that every proper prefix of a response is incomplete, and that the whole response is parsed.
+    fn assert_parsed(text: &str, status: u16, close: bool) {
         for cut in 0..text.len() {
             assert_eq!(parse(&text.as_bytes()[..cut]).unwrap(), None, "{:?}", &text[..cut]);
         }
-        assert_eq!(parse(text.as_bytes()).unwrap(), Some(Answer { status, close }));
+        assert_eq!(parse(text.as_bytes()).unwrap(), Some(ResponseStatus { status, close }));
     }
 
     #[test]
-    fn answers_are_read_to_their_end() {
-        whole("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", 200, false);
-        whole("HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", 503, true);
-        whole(
+    fn parse_reads_complete_responses() {
+        assert_parsed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", 200, false);
+        assert_parsed("HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", 503, true);
+        assert_parsed(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0a;x=y\r\n0123456789\r\n0\r\n\r\n",
             200,
             false,
         );
-        whole("HTTP/1.1 204 No Content\r\n\r\n", 204, false);
+        assert_parsed("HTTP/1.1 204 No Content\r\n\r\n", 204, false);
     }
 
     #[test]
-    fn what_is_no_answer_is_an_error() {
+    fn parse_rejects_invalid_responses() {
         for text in [
             "SSH-2.0\r\n\r\n",
             "HTTP/1.1 2\r\n\r\n",

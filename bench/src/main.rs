@@ -1,7 +1,7 @@
-//! `load`: asks one URL on this machine many times over keep-alive connections, and reports what came back and how fast.
+//! `load`: sends many requests to a URL on this machine over keep-alive connections, and reports the statuses and latencies.
 //!
-//! It shares the machine with what it measures, so it is one thread and parses no more of HTTP than it needs. It asks
-//! loopback addresses only, and always ends: every request and the whole run are bounded in time.
+//! It shares the machine with the server that it measures, so it uses one thread and parses only the necessary parts of HTTP. It
+//! sends requests to loopback addresses only. Every request and the whole run have a timeout.
 
 mod connection;
 mod report;
@@ -13,15 +13,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use target::Target;
+use target::LoadTarget;
 
 /// Asks one URL on this machine many times and reports hits per second and latencies
 #[derive(Debug, Parser)]
 #[command(name = "load", version)]
 struct Args {
     /// What to ask, by GET: http://127.0.0.1:PORT/path?query
-    #[arg(long, value_parser = Target::parse, required_unless_present = "queue")]
-    url: Option<Target>,
+    #[arg(long, value_parser = LoadTarget::parse, required_unless_present = "queue")]
+    url: Option<LoadTarget>,
     /// A queue to send to instead, ten messages a call: http://127.0.0.1:PORT/ACCOUNT/NAME
     #[arg(long, conflicts_with = "url")]
     queue: Option<String>,
@@ -57,25 +57,26 @@ fn main() -> ExitCode {
             writeln!(stderr, "error: {error}").ok();
             ExitCode::FAILURE
         }
-        Ok(clean) if clean => ExitCode::SUCCESS,
+        Ok(complete) if complete => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(2),
     }
 }
 
-/// What is asked: the URL or the queue.
-fn target(args: &Args) -> Result<Target, String> {
+/// Returns the target of the requests: the URL or the queue.
+fn parse_target_args(args: &Args) -> Result<LoadTarget, String> {
     match (&args.url, &args.queue) {
-        (_, Some(queue)) => Target::queue(queue, args.paths),
-        (Some(url), None) => Ok(url.clone().spread(args.paths)),
+        (_, Some(queue)) => LoadTarget::queue(queue, args.paths),
+        (Some(url), None) => Ok(url.clone().with_paths(args.paths)),
         (None, None) => Err("--url or --queue is needed".to_owned()),
     }
 }
 
-/// Runs the load and prints it. `false` when a request failed or the run was cut short: such figures are not to be trusted.
+/// Runs the load and prints the report. Returns `false` if a request failed or the run was cut short: then the figures are not
+/// reliable.
 fn measure(args: &Args) -> std::io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let plan = run::Plan {
-        target: target(args).map_err(std::io::Error::other)?,
+    let plan = run::LoadPlan {
+        target: parse_target_args(args).map_err(std::io::Error::other)?,
         concurrency: args.concurrency,
         limit: Duration::from_secs(args.seconds),
         timeout: Duration::from_secs(args.timeout),
@@ -83,10 +84,10 @@ fn measure(args: &Args) -> std::io::Result<bool> {
     let (samples, report) = runtime.block_on(async {
         let mut connections = run::connections(&plan);
         if args.warmup > 0 {
-            run::load(&plan, &mut connections, args.warmup).await;
+            run::run_load(&plan, &mut connections, args.warmup).await;
         }
-        let samples = run::load(&plan, &mut connections, args.requests).await;
-        let report = report::Report::of(&samples, args.concurrency);
+        let samples = run::run_load(&plan, &mut connections, args.requests).await;
+        let report = report::LoadReport::from_samples(&samples, args.concurrency);
         (samples, report)
     });
     let mut out = std::io::stdout();

@@ -1,4 +1,4 @@
-//! What a load amounts to: hits per second and percentiles, for people or as JSON.
+//! The report of a load: hits per second and latency percentiles, as text or JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,11 +10,11 @@ use crate::run::Samples;
 
 /// The figures of one load. Latencies are in milliseconds.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct LoadReport {
     requests: usize,
     concurrency: u16,
     took_ms: f64,
-    /// Answers of status 200 in a second; others are no hits.
+    /// Responses with status 200 per second; others are not hits.
     hits_per_s: f64,
     p50_ms: f64,
     p90_ms: f64,
@@ -24,9 +24,9 @@ pub(crate) struct Report {
     errors: BTreeMap<String, u32>,
 }
 
-impl Report {
-    /// Sums up what was seen at `concurrency` at once.
-    pub(crate) fn of(samples: &Samples, concurrency: u16) -> Self {
+impl LoadReport {
+    /// Computes the report from the samples of a load with `concurrency` connections.
+    pub(crate) fn from_samples(samples: &Samples, concurrency: u16) -> Self {
         let mut sorted = samples.latencies.clone();
         sorted.sort_unstable();
         let hits = f64::from(samples.statuses.get(&200).copied().unwrap_or(0));
@@ -46,7 +46,7 @@ impl Report {
     }
 }
 
-/// The latency that `percent` of the sorted ones do not exceed, in milliseconds; zero of none.
+/// Returns the latency that `percent` of the sorted ones do not exceed, in milliseconds. Returns zero without samples.
 fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).map_or(0.0, |latency| round(latency.as_secs_f64() * 1000.0))
@@ -56,7 +56,7 @@ fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} answers in {:.0} ms, {} at once", self.requests, self.took_ms, self.concurrency)?;
         writeln!(f, "  hits      {:.0}/s", self.hits_per_s)?;
@@ -76,26 +76,26 @@ impl fmt::Display for Report {
 mod tests {
     use std::time::Duration;
 
-    use super::Report;
+    use super::LoadReport;
     use crate::run::Samples;
 
     #[test]
-    fn percentiles_are_of_the_nearest_rank() {
+    fn from_samples_uses_nearest_rank_percentiles() {
         let samples = Samples {
             latencies: (1..=100).rev().map(Duration::from_millis).collect(),
             statuses: [(200, 90), (503, 10)].into(),
             took: Duration::from_secs(2),
             ..Samples::default()
         };
-        let text = Report::of(&samples, 8).to_string();
+        let text = LoadReport::from_samples(&samples, 8).to_string();
         let expected = "100 answers in 2000 ms, 8 at once\n  hits      45/s\n  \
             latency   p50 50.00 ms, p90 90.00 ms, p99 99.00 ms, max 100.00 ms\n  200       90\n  503       10";
         assert_eq!(text, expected);
     }
 
     #[test]
-    fn nothing_seen_is_all_zeros() {
-        let report = Report::of(&Samples::default(), 1);
+    fn from_samples_without_samples_is_zero() {
+        let report = LoadReport::from_samples(&Samples::default(), 1);
         assert_eq!((report.requests, report.max_ms, report.hits_per_s), (0, 0.0, 0.0));
     }
 }

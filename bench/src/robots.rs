@@ -1,5 +1,5 @@
-//! `robots`: says of each user agent on standard input, one a line, whether the function takes it for a robot's, and by what.
-//! `robots.py` measures the matcher with it. It decides nothing by itself.
+//! `robots`: prints for each user agent on standard input, one per line, whether the function detects a bot, and by which rule.
+//! `robots.py` uses it to measure the detection.
 
 use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use hit_counter::bots;
 
 fn main() -> ExitCode {
-    match judge() {
+    match classify() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             drop(writeln!(std::io::stderr(), "error: failed to read user agents: {error}"));
@@ -16,13 +16,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a line for each line: `person`, or `robot` and the sentence that says why.
-fn judge() -> std::io::Result<()> {
+/// Writes a line for each user agent: `person`, or `robot` with the reason.
+fn classify() -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
-        match bots::sign(Some(&line?)) {
+        match bots::detect_bot(Some(&line?)) {
             None => writeln!(out, "person")?,
-            Some(sign) => writeln!(out, "robot {sign}")?,
+            Some(signal) => writeln!(out, "robot {signal}")?,
         }
     }
     out.flush()

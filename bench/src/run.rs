@@ -1,5 +1,5 @@
-//! The load itself: as many requests as asked for, spread over the connections, each timed from its first byte out to the
-//! last byte of its answer. It draws no conclusions; that is the report's part.
+//! Runs the load: sends the requests over several connections, and measures each from its first byte sent to the last byte of its
+//! response. The report computes the figures.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,53 +8,53 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::connection::Connection;
-use crate::target::Target;
+use crate::target::LoadTarget;
 
-/// What to ask, and within which bounds.
+/// The target, the concurrency and the timeouts of a load.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    /// What is asked.
-    pub(crate) target: Target,
-    /// Requests in flight.
+pub(crate) struct LoadPlan {
+    /// The target of the requests.
+    pub(crate) target: LoadTarget,
+    /// The number of requests in flight.
     pub(crate) concurrency: u16,
-    /// The longest that one load may take.
+    /// The time after which no further request is sent.
     pub(crate) limit: Duration,
-    /// The longest that one request may take.
+    /// The timeout of one request.
     pub(crate) timeout: Duration,
 }
 
-/// What was seen.
+/// The measurements of a load.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
-    /// One for every answer, whatever its status.
+    /// The latency of each response, with any status.
     pub(crate) latencies: Vec<Duration>,
-    /// Answers by status.
+    /// The number of responses by status.
     pub(crate) statuses: BTreeMap<u16, u32>,
-    /// Requests without an answer, by what went wrong.
+    /// The number of requests without a response, by error.
     pub(crate) errors: BTreeMap<String, u32>,
-    /// From the first request to the last answer.
+    /// The time from the first request to the last response.
     pub(crate) took: Duration,
 }
 
-/// The connections of a plan, none of them open yet.
-pub(crate) fn connections(plan: &Plan) -> Vec<Connection> {
+/// Creates the connections of a plan. They are opened on first use.
+pub(crate) fn connections(plan: &LoadPlan) -> Vec<Connection> {
     (0..plan.concurrency).map(|_| Connection::default()).collect()
 }
 
-/// Sends `requests` over `connections`, which stay open for the next load.
-pub(crate) async fn load(plan: &Plan, connections: &mut Vec<Connection>, requests: u32) -> Samples {
-    let left = std::rc::Rc::new(Cell::new(requests));
+/// Sends `requests` requests over `connections`, which stay open for the next load.
+pub(crate) async fn run_load(plan: &LoadPlan, connections: &mut Vec<Connection>, requests: u32) -> Samples {
+    let remaining = std::rc::Rc::new(Cell::new(requests));
     let samples = std::rc::Rc::new(RefCell::new(Samples::default()));
-    let began = Instant::now();
+    let started = Instant::now();
     let local = LocalSet::new();
     let mut workers = JoinSet::new();
     for mut connection in connections.drain(..) {
-        let (left, samples, plan) = (left.clone(), samples.clone(), plan.clone());
+        let (remaining, samples, plan) = (remaining.clone(), samples.clone(), plan.clone());
         workers.spawn_local_on(
             async move {
-                while began.elapsed() < plan.limit && left.get() > 0 {
-                    left.set(left.get() - 1);
-                    ask(&plan, &mut connection, left.get(), &samples).await;
+                while started.elapsed() < plan.limit && remaining.get() > 0 {
+                    remaining.set(remaining.get() - 1);
+                    send_request(&plan, &mut connection, remaining.get(), &samples).await;
                 }
                 connection
             },
@@ -63,17 +63,22 @@ pub(crate) async fn load(plan: &Plan, connections: &mut Vec<Connection>, request
     }
     *connections = local.run_until(workers.join_all()).await;
     let mut samples = samples.take();
-    samples.took = began.elapsed();
+    samples.took = started.elapsed();
     samples
 }
 
-async fn ask(plan: &Plan, connection: &mut Connection, turn: u32, samples: &RefCell<Samples>) {
-    let began = Instant::now();
-    let answer = tokio::time::timeout(plan.timeout, connection.ask(&plan.target, turn)).await;
+async fn send_request(
+    plan: &LoadPlan,
+    connection: &mut Connection,
+    sequence: u32,
+    samples: &RefCell<Samples>,
+) {
+    let started = Instant::now();
+    let response = tokio::time::timeout(plan.timeout, connection.send(&plan.target, sequence)).await;
     let mut samples = samples.borrow_mut();
-    let error = match answer {
+    let error = match response {
         Ok(Ok(status)) => {
-            samples.latencies.push(began.elapsed());
+            samples.latencies.push(started.elapsed());
             *samples.statuses.entry(status).or_default() += 1;
             return;
         }
@@ -90,11 +95,11 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    use super::{Plan, connections, load};
-    use crate::target::Target;
+    use super::{LoadPlan, connections, run_load};
+    use crate::target::LoadTarget;
 
-    /// A server that answers `answer` to whatever it gets, and counts its connections' requests.
-    async fn server(answer: &'static str) -> Plan {
+    /// Starts a server that returns `response` to every request, and returns a plan for it.
+    async fn start_server(response: &'static str) -> LoadPlan {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
@@ -102,13 +107,13 @@ mod tests {
                 tokio::spawn(async move {
                     let mut buffer = [0; 1024];
                     while stream.read(&mut buffer).await.unwrap_or(0) > 0 {
-                        stream.write_all(answer.as_bytes()).await.unwrap();
+                        stream.write_all(response.as_bytes()).await.unwrap();
                     }
                 });
             }
         });
-        Plan {
-            target: Target::parse(&format!("http://127.0.0.1:{port}/")).unwrap(),
+        LoadPlan {
+            target: LoadTarget::parse(&format!("http://127.0.0.1:{port}/")).unwrap(),
             concurrency: 4,
             limit: Duration::from_secs(20),
             timeout: Duration::from_secs(5),
@@ -116,11 +121,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_request_is_answered_and_counted_once() {
-        let plan = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    async fn run_load_counts_every_response_once() {
+        let plan = start_server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
         let mut connections = connections(&plan);
         for requests in [1, 500] {
-            let samples = load(&plan, &mut connections, requests).await;
+            let samples = run_load(&plan, &mut connections, requests).await;
             assert_eq!(samples.statuses, [(200, requests)].into());
             assert_eq!(samples.latencies.len(), requests as usize);
             assert!(samples.errors.is_empty() && connections.len() == 4);
@@ -128,17 +133,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_closes_is_asked_again_over_a_new_connection() {
-        let plan = server("HTTP/1.1 429 Slow\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").await;
-        let samples = load(&plan, &mut connections(&plan), 20).await;
+    async fn run_load_reconnects_after_server_closes() {
+        let plan = start_server("HTTP/1.1 429 Slow\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").await;
+        let samples = run_load(&plan, &mut connections(&plan), 20).await;
         assert_eq!(samples.statuses, [(429, 20)].into());
     }
 
     #[tokio::test]
-    async fn what_is_not_answered_is_an_error() {
-        let mut plan = server("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf").await;
+    async fn run_load_reports_timeout_as_error() {
+        let mut plan = start_server("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf").await;
         plan.timeout = Duration::from_millis(20);
-        let samples = load(&plan, &mut connections(&plan), 8).await;
+        let samples = run_load(&plan, &mut connections(&plan), 8).await;
         assert_eq!(samples.errors, [("no answer within 0 s".to_owned(), 8)].into());
         assert!(samples.latencies.is_empty());
     }

@@ -1,28 +1,28 @@
-//! What is asked: an `http` URL on this machine, or a queue that is sent messages. Load on other people's machines is refused here, and only here.
+//! Parses the target of a load: an `http` URL on this machine, or a queue. This module rejects all other machines.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// A parsed URL of this machine.
+/// The target of a load on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// Where to connect.
+pub(crate) struct LoadTarget {
+    /// The address to connect to.
     pub(crate) address: SocketAddr,
-    /// The whole requests, as they go over the wire; they are sent in turn.
+    /// The complete HTTP requests, which are sent in rotation.
     pub(crate) requests: Vec<String>,
 }
 
-/// The most messages of one call (the service model of SQS).
-const BATCH: usize = 10;
+/// The maximum number of messages in a call (service model of SQS).
+const MAX_BATCH_MESSAGES: usize = 10;
 
-impl Target {
+impl LoadTarget {
     /// Parses `http://LOOPBACK[:PORT]/path?query`.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let rest = url.strip_prefix("http://").ok_or("only http:// URLs of this machine are asked")?;
         let (authority, path) = match rest.find(['/', '?']) {
-            Some(at) => rest.split_at(at),
+            Some(index) => rest.split_at(index),
             None => (rest, ""),
         };
-        let address = loopback(authority)?;
+        let address = parse_loopback(authority)?;
         if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
             return Err("the path has a space or a control character: escape it".to_owned());
         }
@@ -34,8 +34,8 @@ impl Target {
         Ok(Self { address, requests: vec![request] })
     }
 
-    /// The same, for so many paths in turn: those that the query's `path=` is followed by, and a number.
-    pub(crate) fn spread(self, paths: u16) -> Self {
+    /// Returns a target that rotates over `paths` paths: a number is appended to the `path=/` of the query. Zero changes nothing.
+    pub(crate) fn with_paths(self, paths: u16) -> Self {
         let requests = (0..paths.max(1)).flat_map(|n| {
             self.requests.iter().map(move |request| request.replacen("path=/", &format!("path=/{n}"), 1))
         });
@@ -45,17 +45,18 @@ impl Target {
         }
     }
 
-    /// A queue of SQS's JSON protocol, by its URL: each call sends ten messages of one hit, on so many paths in turn.
+    /// Returns a target for an SQS queue with the JSON protocol. Each call sends ten messages with one hit each, on `paths` paths in
+    /// rotation.
     pub(crate) fn queue(url: &str, paths: u16) -> Result<Self, String> {
         let rest = url.strip_prefix("http://").ok_or("only http:// URLs of this machine are asked")?;
         let authority = rest.split('/').next().unwrap_or_default();
-        let address = loopback(authority)?;
+        let address = parse_loopback(authority)?;
         let paths = usize::from(paths.max(1));
-        // So many calls that every path is at every place in a call.
+        // With this number of calls, every path is at every position in a call.
         let requests = (0..paths).map(|call| {
-            let entries: Vec<String> = (0..BATCH)
+            let entries: Vec<String> = (0..MAX_BATCH_MESSAGES)
                 .map(|n| {
-                    let path = (call * BATCH + n) % paths;
+                    let path = (call * MAX_BATCH_MESSAGES + n) % paths;
                     format!(r#"{{"Id":"{n}","MessageBody":"{{\"v\":1,\"path\":\"/{path}\"}}"}}"#)
                 })
                 .collect();
@@ -73,8 +74,8 @@ impl Target {
     }
 }
 
-/// The address that `authority` names, if it is of this machine; no name but `localhost` is looked up.
-fn loopback(authority: &str) -> Result<SocketAddr, String> {
+/// Returns the address of `authority` if it is a loopback address. `localhost` is the only accepted name.
+fn parse_loopback(authority: &str) -> Result<SocketAddr, String> {
     let address = if let Ok(address) = authority.parse::<SocketAddr>() {
         address
     } else if let Ok(ip) = authority.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -98,46 +99,46 @@ fn loopback(authority: &str) -> Result<SocketAddr, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::LoadTarget;
 
     #[test]
-    fn a_url_of_this_machine_becomes_a_request() {
-        let target = Target::parse("http://127.0.0.1:4487/counter?path=/a%20b#top").unwrap();
+    fn parse_loopback_url_returns_request() {
+        let target = LoadTarget::parse("http://127.0.0.1:4487/counter?path=/a%20b#top").unwrap();
         assert_eq!(target.address, "127.0.0.1:4487".parse().unwrap());
         assert!(
             target.requests[0].starts_with("GET /counter?path=/a%20b HTTP/1.1\r\nHost: 127.0.0.1:4487\r\n")
         );
         assert!(target.requests[0].ends_with("\r\n\r\n"));
         assert!(
-            Target::parse("http://localhost:80?x=1").unwrap().requests[0]
+            LoadTarget::parse("http://localhost:80?x=1").unwrap().requests[0]
                 .starts_with("GET /?x=1 HTTP/1.1\r\n")
         );
-        assert_eq!(Target::parse("http://[::1]:9/").unwrap().address, "[::1]:9".parse().unwrap());
+        assert_eq!(LoadTarget::parse("http://[::1]:9/").unwrap().address, "[::1]:9".parse().unwrap());
     }
 
     #[test]
-    fn paths_take_turns() {
-        let one = Target::parse("http://127.0.0.1:1/counter?path=/").unwrap();
-        assert_eq!(one.clone().spread(0), one);
-        let three = one.spread(3).requests;
+    fn with_paths_rotates_over_paths() {
+        let one = LoadTarget::parse("http://127.0.0.1:1/counter?path=/").unwrap();
+        assert_eq!(one.clone().with_paths(0), one);
+        let three = one.with_paths(3).requests;
         assert_eq!(three.len(), 3);
         assert!(three[2].starts_with("GET /counter?path=/2 HTTP/1.1\r\n"), "{}", three[2]);
     }
 
     #[test]
-    fn a_queue_is_sent_ten_messages_a_call() {
-        let queue = Target::queue("http://127.0.0.1:9/000000000000/hits", 3).unwrap();
+    fn queue_sends_ten_messages_per_call() {
+        let queue = LoadTarget::queue("http://127.0.0.1:9/000000000000/hits", 3).unwrap();
         assert_eq!((queue.address, queue.requests.len()), ("127.0.0.1:9".parse().unwrap(), 3));
         let (head, body) = queue.requests[0].split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())));
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["Entries"].as_array().unwrap().len(), 10);
         assert_eq!(body["Entries"][9]["MessageBody"], r#"{"v":1,"path":"/0"}"#);
-        assert!(Target::queue("https://sqs.eu-central-1.amazonaws.com/1/q", 1).is_err());
+        assert!(LoadTarget::queue("https://sqs.eu-central-1.amazonaws.com/1/q", 1).is_err());
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn parse_rejects_other_urls() {
         for url in [
             "https://127.0.0.1/",
             "http://example.com/",
@@ -149,7 +150,7 @@ mod tests {
             "http://127.0.0.1/\r\nX: y",
             "",
         ] {
-            assert!(Target::parse(url).is_err(), "{url}");
+            assert!(LoadTarget::parse(url).is_err(), "{url}");
         }
     }
 }

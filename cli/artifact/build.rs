@@ -1,7 +1,7 @@
-//! Packs the sources of the function into the program, so that it can build it where there is no checkout.
+//! Embeds the sources of the function in the program, so that the program can build the function without a checkout.
 //!
-//! What is packed is a workspace by itself: `config/`, `function/`, a `Cargo.toml` with just those members and the lock
-//! file's part about them. Nothing else belongs here.
+//! The embedded files are a complete workspace: `config/`, `function/`, a `Cargo.toml` with only these members, and the part of
+//! `Cargo.lock` that they need.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,18 +12,18 @@ use std::{env, fs};
 mod source_files;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
-    let out = PathBuf::from(variable("OUT_DIR")?);
+    let manifest_dir = PathBuf::from(env_variable("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env_variable("OUT_DIR")?);
     let root = manifest_dir.ancestors().nth(2).ok_or("the crate is not two folders below the workspace")?;
-    for watched in ["Cargo.toml", "Cargo.lock"].iter().chain(&source_files::FOLDERS) {
-        println!("cargo::rerun-if-changed={}", root.join(watched).display());
+    for path in ["Cargo.toml", "Cargo.lock"].iter().chain(&source_files::FOLDERS) {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo::rerun-if-changed=src/source_files.rs");
     println!("cargo::rerun-if-changed=build.rs");
 
-    let manifest = out.join("carried.Cargo.toml");
+    let manifest = out.join("embedded.Cargo.toml");
     fs::write(&manifest, members_only(&read(&root.join("Cargo.toml"))?)?)?;
-    let lock = out.join("carried.Cargo.lock");
+    let lock = out.join("embedded.Cargo.lock");
     let roots = [source_files::PACKAGE, "hitctl-config"];
     fs::write(&lock, source_files::prune_lock(&read(&root.join("Cargo.lock"))?, &roots))?;
 
@@ -39,11 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(code, "    ({name:?}, include_bytes!({path:?})),")?;
     }
     code.push_str("]\n");
-    fs::write(out.join("carried.rs"), code)?;
+    fs::write(out.join("embedded.rs"), code)?;
     Ok(())
 }
 
-/// The workspace's manifest with the packed folders as its only members.
+/// Returns the workspace's manifest with the embedded folders as its only members.
 fn members_only(manifest: &str) -> Result<String, Box<dyn Error>> {
     let members = format!("members = {:?}", source_files::FOLDERS);
     let mut replaced = 0;
@@ -63,7 +63,7 @@ fn read(path: &Path) -> Result<String, Box<dyn Error>> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a build script is told its folders by the environment only")]
-fn variable(name: &str) -> Result<String, env::VarError> {
+#[expect(clippy::disallowed_methods, reason = "a build script gets its folders only from the environment")]
+fn env_variable(name: &str) -> Result<String, env::VarError> {
     env::var(name)
 }

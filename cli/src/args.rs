@@ -1,4 +1,4 @@
-//! What can be typed: clap structs, and no defaults that depend on anything.
+//! The command line: clap structs without defaults that depend on the environment.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -34,7 +34,8 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// What can be typed, in an environment. A variable that is set to nothing is not set: CI writes many of those.
+    /// Builds the command line for an environment. A variable with an empty value counts as unset, since CI systems
+    /// define many of those.
     pub fn command_in(env: &BTreeMap<String, String>) -> clap::Command {
         let unset = |arg: Arg| {
             let value = arg.get_env().and_then(OsStr::to_str).and_then(|name| env.get(name));

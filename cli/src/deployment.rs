@@ -1,5 +1,5 @@
-//! The steps of a deployment, from the configuration to a report: open the cloud, build, design, survey, plan, lock, apply, check. The commands
-//! call them in order; nothing here is shown by itself, and no step knows a command.
+//! The steps of a deployment: open the cloud, build, design, survey, plan, lock, apply, check. The commands call them
+//! in order. They print no results, and no step knows a command.
 
 pub(crate) mod build;
 pub(crate) mod context;

@@ -1,4 +1,4 @@
-//! Diagnostics: log lines on stderr for `-vv` and `HITCTL_LOG`, such as every AWS call with its request id and duration.
+//! Log lines on stderr for `-vv` and `HITCTL_LOG`, such as every AWS call with its request id and duration.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -15,7 +15,7 @@ const VARIABLE: &str = "HITCTL_LOG";
 /// The filter of `-vv`: every call and every error below a failure, and nothing of the libraries.
 const VERBOSE: &str = "hitctl=debug,hitctl_cloud=debug";
 
-/// Returns where log lines go: nowhere unless the variable is set or `-v` is given twice.
+/// Returns the subscriber for log lines. It drops them unless the variable is set or `-v` is given twice.
 pub(crate) fn dispatch(
     env: &BTreeMap<String, String>,
     verbose: u8,
@@ -30,11 +30,11 @@ pub(crate) fn dispatch(
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .without_time()
-        .with_writer(Stderr(notifier.clone()));
+        .with_writer(StderrWriter(notifier.clone()));
     Ok(Dispatch::new(tracing_subscriber::registry().with(targets).with(lines)))
 }
 
-/// Logs the errors below what is shown of a failure, from the outermost to the innermost.
+/// Logs the sources of a failure that are not shown, from the outermost to the innermost.
 pub(crate) fn log_sources(failure: &Failure) {
     for failure in failure.all() {
         let mut error = failure.source().and_then(Error::source);
@@ -45,22 +45,22 @@ pub(crate) fn log_sources(failure: &Failure) {
     }
 }
 
-/// Writes each line above what is drawn.
-struct Stderr(Notifier);
+/// Writes log lines to stderr, above the progress display.
+struct StderrWriter(Notifier);
 
-impl<'a> MakeWriter<'a> for Stderr {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for StderrWriter {
+    type Writer = LogLineWriter<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0)
+    fn make_writer(&'a self) -> LogLineWriter<'a> {
+        LogLineWriter(&self.0)
     }
 }
 
-struct Line<'a>(&'a Notifier);
+struct LogLineWriter<'a>(&'a Notifier);
 
-impl io::Write for Line<'_> {
+impl io::Write for LogLineWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.diagnostic(String::from_utf8_lossy(bytes).trim());
+        self.0.log_line(String::from_utf8_lossy(bytes).trim());
         Ok(bytes.len())
     }
 

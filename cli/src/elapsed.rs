@@ -1,8 +1,8 @@
-//! Time that a step took.
+//! Durations of steps.
 
 use std::time::Instant;
 
-/// Milliseconds since an instant.
+/// Returns the milliseconds since an instant.
 pub(crate) fn millis(started: Instant) -> u64 {
     hitctl_engine::millis(started.elapsed())
 }

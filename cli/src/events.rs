@@ -1,31 +1,31 @@
-//! Events like those that AWS sends, made for one path. Pure. The shapes are those of AWS's documentation: of Lambda with SQS,
-//! of EventBridge, of CloudFront's events for Lambda@Edge, and of S3's events on EventBridge.
+//! Generates events like those of AWS for one path. It makes no calls. The formats follow AWS's documentation of Lambda
+//! with SQS, of EventBridge, of CloudFront events for Lambda@Edge, and of S3 events on EventBridge.
 
 use hit_counter::path::percent_encoded;
-use hitctl_config::event_pattern::Pattern;
-use hitctl_config::{App, Location, names};
+use hitctl_config::event_pattern::EventPattern;
+use hitctl_config::{AppConfig, Location, names};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-/// What a generated event says of its browser: that of a person, so that it counts, and of hitctl.
+/// The user agent of generated events: a person's browser, so that they count, with a mention of hitctl.
 const AGENT: &str = "Mozilla/5.0 (hitctl; invoke) Gecko";
-/// Where it comes from: nobody's address.
+/// The client address of generated events, which belongs to nobody.
 const ADDRESS: &str = "127.0.0.1";
-/// A distribution, where the configuration names none: the one of AWS's own examples.
+/// The distribution id if the configuration has none: that of AWS's examples.
 const DISTRIBUTION: &str = "EDFDVBD6EXAMPLE";
 
-/// What there is to say in an event.
-pub(crate) struct Making<'a> {
-    pub(crate) app: &'a App,
+/// Generates events for one path of an environment.
+pub(crate) struct EventGenerator<'a> {
+    pub(crate) app: &'a AppConfig,
     pub(crate) env: &'a str,
     pub(crate) location: Location<'a>,
     pub(crate) path: &'a str,
     pub(crate) now: Timestamp,
-    /// An id that nobody has: 32 hexadecimal digits.
+    /// A unique id of 32 hexadecimal digits.
     pub(crate) unique: String,
 }
 
-/// The event that the HTTP API would send for `GET /counter?path=PATH`.
+/// Returns the event of the HTTP API for `GET /counter?path=PATH`.
 pub(crate) fn http(path: &str, read_only: bool) -> Json {
     let query = format!("path={}{}", percent_encoded(path, b"-._~"), if read_only { "&ro=1" } else { "" });
     json!({
@@ -43,7 +43,7 @@ pub(crate) fn http(path: &str, read_only: bool) -> Json {
     })
 }
 
-/// The event that the HTTP API would send to the reader for `GET /v1/count?path=PATH`.
+/// Returns the event of the HTTP API to the reader for `GET /v1/count?path=PATH`.
 pub(crate) fn http_for_reader(path: &str) -> Json {
     let mut event = http(path, false);
     event["routeKey"] = json!("ANY /v1/count");
@@ -53,8 +53,8 @@ pub(crate) fn http_for_reader(path: &str) -> Json {
     event
 }
 
-impl Making<'_> {
-    /// A batch of messages from the queue of hits.
+impl EventGenerator<'_> {
+    /// Returns a batch of messages from the queue of hits.
     pub(crate) fn sqs(&self, count: u32) -> Json {
         let queue = self.location.queue_arn(&names::queue(&self.app.app, self.env));
         let sent = self.now.as_millisecond().to_string();
@@ -81,37 +81,41 @@ impl Making<'_> {
         json!({ "Records": records.collect::<Vec<_>>() })
     }
 
-    /// An event as the rule of `events.pattern` would take it, as far as that can be made up.
+    /// Returns an event that the rule of `events.pattern` matches, if one can be derived from the pattern.
     pub(crate) fn eventbridge(&self) -> Json {
         let events = &self.app.events;
         let pattern = &events.pattern;
-        let word = |name: &str| pattern.get(name).and_then(made_up);
+        let word = |name: &str| pattern.get(name).and_then(sample_value);
         let mut event = self.event(
             &word("source").unwrap_or_else(|| "cli".into()),
             &word("detail-type").unwrap_or_else(|| "hitctl invoke".into()),
-            &pattern.get("detail").and_then(made_up).filter(Json::is_object).unwrap_or_else(|| json!({})),
+            &pattern
+                .get("detail")
+                .and_then(sample_value)
+                .filter(Json::is_object)
+                .unwrap_or_else(|| json!({})),
         );
         if let Some(resource) = word("resources") {
             event["resources"] = json!([resource]);
         }
-        // Under a name of its own an event needs no path.
+        // With a fixed key the event needs no path.
         let key = events.key.as_deref().unwrap_or("/detail/path");
         if key.starts_with('/') {
-            put(&mut event, key, self.path.into());
+            set_pointer(&mut event, key, self.path.into());
         }
         if let Some(amount) = events.amount.as_deref().filter(|amount| event.pointer(amount).is_none()) {
-            put(&mut event, amount, 1.into());
+            set_pointer(&mut event, amount, 1.into());
         }
         event
     }
 
-    /// Whether `events.pattern` takes that event.
-    pub(crate) fn is_taken(&self, event: &Json) -> bool {
+    /// Whether `events.pattern` matches the event.
+    pub(crate) fn matches_pattern(&self, event: &Json) -> bool {
         let pattern = Json::Object(self.app.events.pattern.clone());
-        Pattern::parse(&pattern).is_ok_and(|pattern| pattern.matches(event))
+        EventPattern::parse(&pattern).is_ok_and(|pattern| pattern.matches(event))
     }
 
-    /// S3's word that an object of the site was created.
+    /// Returns S3's event for a created object of the site.
     pub(crate) fn s3(&self, bucket: &str) -> Json {
         let key = self.path.trim_start_matches('/');
         let key =
@@ -138,7 +142,7 @@ impl Making<'_> {
         event
     }
 
-    /// What CloudFront sends when somebody asks for a page.
+    /// Returns CloudFront's event for a viewer request.
     pub(crate) fn cloudfront(&self) -> Json {
         let (uri, query) = self.path.split_once('?').unwrap_or((self.path, ""));
         let header = |name: &str, value: &str| json!([{ "key": name, "value": value }]);
@@ -162,7 +166,7 @@ impl Making<'_> {
         } }] })
     }
 
-    /// An event as EventBridge delivers it.
+    /// Returns an event as EventBridge delivers it.
     fn event(&self, source: &Json, detail_type: &Json, detail: &Json) -> Json {
         json!({
             "version": "0",
@@ -177,10 +181,10 @@ impl Making<'_> {
         })
     }
 
-    /// The id of the nth of several things, in the form that AWS gives ids.
+    /// Returns the id of the nth message or event, in the format of AWS's ids.
     fn id(&self, n: u32) -> String {
         let hex = &self.unique;
-        // The last digits count: ids of one run differ.
+        // The last digits are the number, so that the ids of one run differ.
         format!("{}-{}-4{}-8{}-{}{n:06x}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..26])
     }
 
@@ -189,13 +193,14 @@ impl Making<'_> {
     }
 }
 
-/// A value that a part of a pattern takes, where one is easily made up: the first of a list, what begins with a prefix.
-fn made_up(pattern: &Json) -> Option<Json> {
+/// Returns a value that a part of a pattern matches, if one is easily derived: the first of a list, or the prefix
+/// itself.
+fn sample_value(pattern: &Json) -> Option<Json> {
     match pattern {
         Json::Object(fields) => {
             let made = fields.iter().filter(|(name, _)| *name != "$or");
             Some(Json::Object(
-                made.filter_map(|(name, field)| Some((name.clone(), made_up(field)?))).collect(),
+                made.filter_map(|(name, field)| Some((name.clone(), sample_value(field)?))).collect(),
             ))
         }
         Json::Array(choices) => choices.iter().find_map(|choice| match choice {
@@ -216,8 +221,8 @@ fn made_up(pattern: &Json) -> Option<Json> {
     }
 }
 
-/// Puts a value where a JSON pointer leads; what is on the way and no object becomes one.
-fn put(event: &mut Json, pointer: &str, value: Json) {
+/// Sets the value at a JSON pointer. Missing parents, and those that are not objects, become objects.
+fn set_pointer(event: &mut Json, pointer: &str, value: Json) {
     let mut at = event;
     for part in pointer.split('/').skip(1) {
         let name = part.replace("~1", "/").replace("~0", "~");
@@ -229,7 +234,7 @@ fn put(event: &mut Json, pointer: &str, value: Json) {
     *at = value;
 }
 
-/// An event that lets the function read its table, and count nothing.
+/// Returns an event that makes the function read its table and count nothing.
 pub(crate) fn read_event() -> Json {
     http("/", true)
 }

@@ -1,17 +1,17 @@
-//! The generated events, word for word.
+//! Snapshots of the generated events.
 
 use hitctl_config::{Overrides, load};
 
 use super::*;
 
-fn app(text: &str) -> App {
+fn app(text: &str) -> AppConfig {
     load(Some(("hitctl.toml".into(), text.to_owned())), Some("test"), &Overrides::new())
         .unwrap_or_else(|errors| panic!("{errors}"))
         .app
 }
 
-fn making<'a>(app: &'a App, path: &'a str) -> Making<'a> {
-    Making {
+fn generator<'a>(app: &'a AppConfig, path: &'a str) -> EventGenerator<'a> {
+    EventGenerator {
         app,
         env: "test",
         location: Location { partition: "aws", region: "eu-central-1", account: "123456789012" },
@@ -26,9 +26,9 @@ fn pretty(event: &Json) -> String {
 }
 
 #[test]
-fn a_batch_of_messages() {
+fn sqs_event_is_batch_of_messages() {
     let app = app("");
-    let batch = making(&app, "/a").sqs(2);
+    let batch = generator(&app, "/a").sqs(2);
     insta::assert_snapshot!(pretty(&batch["Records"][0]), @r#"
     {
       "attributes": {
@@ -53,9 +53,9 @@ fn a_batch_of_messages() {
 }
 
 #[test]
-fn an_event_that_the_rule_takes() {
+fn eventbridge_event_matches_default_pattern() {
     let app = app("");
-    let event = making(&app, "/a").eventbridge();
+    let event = generator(&app, "/a").eventbridge();
     insta::assert_snapshot!(pretty(&event), @r#"
     {
       "account": "123456789012",
@@ -71,32 +71,32 @@ fn an_event_that_the_rule_takes() {
       "version": "0"
     }
     "#);
-    assert!(making(&app, "/a").is_taken(&event));
+    assert!(generator(&app, "/a").matches_pattern(&event));
 }
 
 #[test]
-fn an_event_is_made_up_from_the_pattern_the_key_and_the_amount() {
+fn eventbridge_event_follows_pattern_key_and_amount() {
     let text = "[events]\nenabled = true\nkey = \"/detail/page/url\"\namount = \"/detail/n\"\n\
         [events.pattern]\nsource = [{ prefix = \"my.\" }]\n\"detail-type\" = [\"view\", \"hit\"]\n\
         [events.pattern.detail]\nkind = [{ wildcard = \"a*b\" }]\nwho = [{ exists = true }]\n";
     let app = app(text);
-    let event = making(&app, "/a").eventbridge();
-    assert!(making(&app, "/a").is_taken(&event), "{event}");
+    let event = generator(&app, "/a").eventbridge();
+    assert!(generator(&app, "/a").matches_pattern(&event), "{event}");
     assert_eq!(event["detail"], json!({ "kind": "axb", "who": "hitctl", "page": { "url": "/a" }, "n": 1 }));
     assert_eq!((&event["source"], &event["detail-type"]), (&json!("my."), &json!("view")));
 }
 
 #[test]
-fn what_cannot_be_made_up_is_known() {
+fn event_for_underivable_pattern_does_not_match() {
     let app = app("[events]\nenabled = true\npattern = { source = [{ \"anything-but\" = \"cli\" }] }\n");
-    let making = making(&app, "/a");
-    assert!(!making.is_taken(&making.eventbridge()));
+    let generator = generator(&app, "/a");
+    assert!(!generator.matches_pattern(&generator.eventbridge()));
 }
 
 #[test]
-fn what_cloudfront_and_s3_send() {
+fn cloudfront_and_s3_events_have_aws_format() {
     let app = app("");
-    insta::assert_snapshot!(pretty(&making(&app, "/a?x=1").cloudfront()), @r#"
+    insta::assert_snapshot!(pretty(&generator(&app, "/a?x=1").cloudfront()), @r#"
     {
       "Records": [
         {
@@ -132,7 +132,7 @@ fn what_cloudfront_and_s3_send() {
       ]
     }
     "#);
-    insta::assert_snapshot!(pretty(&making(&app, "/").s3("my-site")), @r#"
+    insta::assert_snapshot!(pretty(&generator(&app, "/").s3("my-site")), @r#"
     {
       "account": "123456789012",
       "detail": {
@@ -162,17 +162,17 @@ fn what_cloudfront_and_s3_send() {
       "version": "0"
     }
     "#);
-    assert_eq!(making(&app, "/a/b.css").s3("s")["detail"]["object"]["key"], "a/b.css");
+    assert_eq!(generator(&app, "/a/b.css").s3("s")["detail"]["object"]["key"], "a/b.css");
 }
 
 #[test]
-fn a_pointer_leads_through_what_is_not_there() {
+fn set_pointer_creates_missing_parents() {
     let mut event = json!({ "detail": 7 });
-    put(&mut event, "/detail/a~1b/c", 1.into());
+    set_pointer(&mut event, "/detail/a~1b/c", 1.into());
     assert_eq!(event, json!({ "detail": { "a/b": { "c": 1 } } }));
 }
 
 #[test]
-fn a_path_is_percent_encoded() {
+fn http_event_percent_encodes_path() {
     assert_eq!(http("/a b&c", true)["rawQueryString"], "path=%2Fa%20b%26c&ro=1");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hitctl_report::Failure;
 
-/// Writes a file that is not there yet, whole or not at all.
+/// Writes a new file, completely or not at all. Fails if it exists.
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: &std::io::Error| {
         let failure = Failure::new("not_written", format!("failed to write {}", path.display()));
@@ -17,7 +17,7 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
             ErrorKind::NotFound => failure
                 .caused_by("there is no such directory")
                 .hinted("make the directory, or choose another one"),
-            // Without the name of the file that was to become this one.
+            // The error without the name of the temporary file.
             _ => failure
                 .caused_by(error.get_ref().map_or_else(|| error.to_string(), |_| error.kind().to_string())),
         }

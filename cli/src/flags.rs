@@ -1,8 +1,8 @@
-//! Values of flags that several commands read.
+//! Parsers of flag values that several commands share.
 
 use std::time::Duration;
 
-/// Reads `90s`, `10m`, `2h` or `7d`.
+/// Parses a duration such as `90s`, `10m`, `2h` or `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time such as 30s, 10m, 2h or 7d");
     let unit = text.chars().next_back().ok_or_else(wrong)?;
@@ -17,15 +17,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
-/// An id takes no more characters.
-const LONGEST_ID: usize = 100;
+/// The maximum length of an id in characters.
+const MAX_ID_CHARS: usize = 100;
 
-/// Reads an id that messages and imports are known by.
+/// Parses an id of messages or imports.
 pub(crate) fn id_argument(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
     match text {
         "" => Err("it is empty".to_owned()),
-        _ if text.len() > LONGEST_ID => Err(format!("it has more than {LONGEST_ID} characters")),
+        _ if text.len() > MAX_ID_CHARS => Err(format!("it has more than {MAX_ID_CHARS} characters")),
         _ if !text.chars().all(fits) => Err("it takes letters, digits and - _ . : only".to_owned()),
         _ => Ok(text.to_owned()),
     }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read() {
+    fn durations_are_parsed() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("7d"), Ok(Duration::from_hours(168)));
         for wrong in ["", "m", "10", "-1m", "1w", "1.5h", "ä"] {

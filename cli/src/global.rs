@@ -1,4 +1,4 @@
-//! The flags that every command takes.
+//! The global flags.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
-//! hitctl: deploys a hit counter, onto this machine or into an AWS account.
+//! hitctl: deploys a hit counter to this machine or to an AWS account.
 //!
-//! One way through: config -> graph (`hitctl-stack`) -> survey -> plan -> apply -> report. This crate is the edge of it: the
-//! command line. Tests enter at [`exit`], in process.
+//! Every command follows one path: configuration, graph (`hitctl-stack`), survey, plan, apply, report. This crate is
+//! the command line on top of it. Tests call [`exit`] in process.
 
 pub mod args;
 pub mod commands;
@@ -13,8 +13,8 @@ mod files;
 mod flags;
 pub mod global;
 mod machine_key;
+mod process_context;
 mod session;
-mod world;
 
 use std::io;
 use std::process::ExitCode;
@@ -26,30 +26,30 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber as _;
 
+pub use process_context::{Interrupts, ProcessContext, Signals};
 pub use session::Session;
-pub use world::{Interrupts, Signals, World};
 
 use hitctl_report::{Exit, Failure};
 
-/// How long a command may take to end by itself after the first Ctrl-C, before the program ends without it (one that only
-/// reads) or says what it waits for (one that writes).
+/// How long a command may take to end itself after the first Ctrl-C. Then the program ends without it if it only reads,
+/// or reports what it waits for if it writes.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Runs the program once, as this process.
+/// Runs the program as this process.
 pub fn run() -> ExitCode {
-    // Before anything else: a signal that comes from here on ends the program in its own words.
+    // Before anything else: from here on a signal ends the program with its own message.
     let started = runtime().and_then(|runtime| Ok((Interrupts::of_this_process(&runtime)?, runtime)));
     ExitCode::from(match started {
-        Ok((interrupts, runtime)) => run_on(runtime, World::of_this_process(interrupts)),
-        Err(error) => failed_to_start(World::of_this_process(Interrupts::None), error),
+        Ok((interrupts, runtime)) => run_on(runtime, ProcessContext::of_this_process(interrupts)),
+        Err(error) => failed_to_start(ProcessContext::of_this_process(Interrupts::None), error),
     })
 }
 
-/// Runs the program once in some world, and gives back the exit code as a number.
-pub fn exit(world: World) -> u8 {
+/// Runs the program in a process context. Returns the exit code.
+pub fn exit(process: ProcessContext) -> u8 {
     match runtime() {
-        Ok(runtime) => run_on(runtime, world),
-        Err(error) => failed_to_start(world, error),
+        Ok(runtime) => run_on(runtime, process),
+        Err(error) => failed_to_start(process, error),
     }
 }
 
@@ -57,65 +57,65 @@ fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
-fn failed_to_start(world: World, error: io::Error) -> u8 {
-    let session = Session::new(world, global::Global::default());
+fn failed_to_start(process: ProcessContext, error: io::Error) -> u8 {
+    let session = Session::new(process, global::Global::default());
     let failure = Failure::new("runtime", "failed to start the program's threads").caused_by(error);
-    session.console.failure(&failure).code()
+    session.console.show_failure(&failure).code()
 }
 
-fn run_on(runtime: Runtime, mut world: World) -> u8 {
-    let interrupts = std::mem::replace(&mut world.interrupts, Interrupts::None);
-    let args = std::mem::take(&mut world.args);
-    let json = args.iter().any(|arg| arg == "--json") || is_set(&world, "HITCTL_JSON");
-    let parsed = args::Cli::command_in(&world.env)
+fn run_on(runtime: Runtime, mut process: ProcessContext) -> u8 {
+    let interrupts = std::mem::replace(&mut process.interrupts, Interrupts::None);
+    let args = std::mem::take(&mut process.args);
+    let json = args.iter().any(|arg| arg == "--json") || is_set(&process, "HITCTL_JSON");
+    let parsed = args::Cli::command_in(&process.env)
         .try_get_matches_from(&args)
         .and_then(|matches| args::Cli::from_arg_matches(&matches));
     let exit: Exit = match parsed {
-        Ok(cli) => dispatch(runtime, world, interrupts, cli),
-        Err(error) => usage(world, &error, json),
+        Ok(cli) => dispatch(runtime, process, interrupts, cli),
+        Err(error) => usage(process, &error, json),
     };
     exit.code()
 }
 
-/// Whether a variable says yes, as clap reads those of flags.
-fn is_set(world: &World, name: &str) -> bool {
-    let value = world.env.get(name).map(|value| value.to_ascii_lowercase());
+/// Whether a variable is set to true, by clap's rules for flags.
+fn is_set(process: &ProcessContext, name: &str) -> bool {
+    let value = process.env.get(name).map(|value| value.to_ascii_lowercase());
     value.is_some_and(|value| !matches!(value.as_str(), "" | "n" | "no" | "f" | "false" | "off" | "0"))
 }
 
-/// Runs a command until it ends or is interrupted: by the first Ctrl-C when it only reads, by the second when it writes.
-fn dispatch(runtime: Runtime, world: World, mut interrupts: Interrupts, cli: args::Cli) -> Exit {
+/// Runs a command until it ends or is interrupted: by the first Ctrl-C if it only reads, by the second if it writes.
+fn dispatch(runtime: Runtime, process: ProcessContext, mut interrupts: Interrupts, cli: args::Cli) -> Exit {
     let args::Cli { global, command } = cli;
-    let mut session = Session::new(world, global);
+    let mut session = Session::new(process, global);
     if interrupts.next().now_or_never().is_some() {
-        return session.console.failure(&Failure::interrupted("interrupted; nothing was changed"));
+        return session.console.show_failure(&Failure::interrupted("interrupted; nothing was changed"));
     }
     if let commands::Command::Local(commands::local::Command::Serve(args)) = command {
-        // The daemon has a runtime of its own, small enough to idle for days, and listens for signals by itself.
+        // The daemon has its own runtime, small enough to idle for days, and handles signals itself.
         runtime.shutdown_background();
         return commands::local::serve(&session, args)
-            .unwrap_or_else(|failure| session.console.failure(&failure));
+            .unwrap_or_else(|failure| session.console.show_failure(&failure));
     }
     let writes = command.writes();
-    let ended = runtime.block_on(until_interrupted(&mut session, interrupts, command));
-    // A blocking read of the terminal may still be under way: it must not keep the program.
+    let result = runtime.block_on(until_interrupted(&mut session, interrupts, command));
+    // A blocking read of the terminal may still run. It must not keep the program alive.
     runtime.shutdown_background();
     let interrupted = session.stop.is_cancelled();
-    match ended {
-        Some(Ok(exit)) => session.console.end(exit),
-        // Whatever failed because it was told to stop, its input too, did so because of the user.
+    match result {
+        Some(Ok(exit)) => session.console.finish(exit),
+        // A failure after an interrupt, including of the input, is the result of the interrupt.
         Some(Err(failure)) if interrupted && matches!(failure.exit, Exit::Error | Exit::Usage) => {
-            session.console.failure(&failure.exits(Exit::Interrupted))
+            session.console.show_failure(&failure.with_exit(Exit::Interrupted))
         }
-        Some(Err(failure)) => session.console.failure(&failure),
-        None if writes => session.console.failure(&Failure::interrupted(
+        Some(Err(failure)) => session.console.show_failure(&failure),
+        None if writes => session.console.show_failure(&Failure::interrupted(
             "interrupted; the call in progress may or may not have taken effect",
         )),
-        None => session.console.failure(&Failure::interrupted("interrupted")),
+        None => session.console.show_failure(&Failure::interrupted("interrupted")),
     }
 }
 
-/// Runs a command to its end; `None` when it is ended by Ctrl-C.
+/// Runs a command until it ends; `None` if Ctrl-C ended it.
 async fn until_interrupted(
     session: &mut Session,
     mut interrupts: Interrupts,
@@ -123,7 +123,7 @@ async fn until_interrupted(
 ) -> Option<Result<Exit, Failure>> {
     let (stop, notifier) = (session.stop.clone(), session.console.notifier().clone());
     let (first, second) = (CancellationToken::new(), CancellationToken::new());
-    // Apart from the command, which may block its thread.
+    // In another task, since the command may block its thread.
     tokio::spawn({
         let (first, second) = (first.clone(), second.clone());
         async move {
@@ -148,27 +148,27 @@ async fn until_interrupted(
         () = first.cancelled() => {}
     }
     match tokio::time::timeout(GRACE, second.run_until_cancelled(&mut running)).await {
-        Ok(ended) => return ended,
+        Ok(result) => return result,
         Err(_) if !writes => return None,
-        Err(_) => notifier.interrupting(),
+        Err(_) => notifier.report_interrupt(),
     }
     second.run_until_cancelled(running).await
 }
 
-/// Shows what clap has to say: help and version on stdout, mistakes on stderr.
-fn usage(world: World, error: &clap::Error, json: bool) -> Exit {
-    let asked_for = !error.use_stderr();
-    let global = global::Global { json: json && !asked_for, ..global::Global::default() };
-    let session = Session::new(world, global);
-    if asked_for {
+/// Shows the output of clap: help and version on stdout, errors on stderr.
+fn usage(process: ProcessContext, error: &clap::Error, json: bool) -> Exit {
+    let is_help = !error.use_stderr();
+    let global = global::Global { json: json && !is_help, ..global::Global::default() };
+    let session = Session::new(process, global);
+    if is_help {
         session.console.text(&error.render().to_string());
-        return session.console.end(Exit::Done);
+        return session.console.finish(Exit::Done);
     }
     if json {
         let message = error.render().to_string();
         let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        return session.console.failure(&Failure::usage(first).hinted("run `hitctl --help`"));
+        return session.console.show_failure(&Failure::usage(first).hinted("run `hitctl --help`"));
     }
-    session.console.complain(&error.render().to_string());
+    session.console.write_stderr(&error.render().to_string());
     Exit::Usage
 }

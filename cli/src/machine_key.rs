@@ -1,5 +1,5 @@
-//! The key of this user on this machine that secrets are fingerprinted with. It never leaves the machine, so that whoever
-//! reads a fingerprint in a log cannot try out secrets.
+//! The key for fingerprints of secrets, one per user and machine. It never leaves the machine, so that nobody who reads
+//! a fingerprint in a log can test guesses of the secret.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -10,47 +10,47 @@ use std::path::Path;
 use hitctl_config::FingerprintKey;
 use rustix::fs::OFlags;
 
-/// The file that holds it.
+/// The file name of the key.
 const FILE: &str = "fingerprint.key";
-/// Its size in bytes.
+/// The size of the key in bytes.
 const BYTES: usize = 32;
 
-/// Reads the key from a directory, or makes it there. Where it cannot be kept, it is another one in each run.
+/// Reads the key from a directory, or creates it there. If it cannot be stored, each run uses another one.
 pub(crate) fn load(dir: Option<&Path>) -> FingerprintKey {
-    let kept = dir.and_then(|dir| kept(dir).ok());
-    FingerprintKey::new(kept.unwrap_or_else(random))
+    let stored = dir.and_then(|dir| read_or_create(dir).ok());
+    FingerprintKey::new(stored.unwrap_or_else(random))
 }
 
-fn kept(dir: &Path) -> io::Result<[u8; BYTES]> {
+fn read_or_create(dir: &Path) -> io::Result<[u8; BYTES]> {
     let file = dir.join(FILE);
     match read(&file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        // Cut by a full disk or a crash: it is nobody's key any more. What is no file of this user's stays.
+        // A file that a full disk or a crash has truncated is not a key any more. Other invalid files are kept.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => drop(std::fs::remove_file(&file)),
         read => return read,
     }
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut made = tempfile::Builder::new().prefix(".fingerprint").tempfile_in(dir)?;
-    made.write_all(&random())?;
-    made.as_file().sync_all()?;
-    match made.persist_noclobber(&file) {
+    let mut created = tempfile::Builder::new().prefix(".fingerprint").tempfile_in(dir)?;
+    created.write_all(&random())?;
+    created.as_file().sync_all()?;
+    match created.persist_noclobber(&file) {
         Ok(_) => {}
-        // Another run was quicker: its key counts.
+        // Another run was faster, and its key is used.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.error),
     }
     read(&file)
 }
 
-/// Reads a key that is the user's own and nobody else's to read.
+/// Reads a key file that belongs to the user and that nobody else can read.
 fn read(path: &Path) -> io::Result<[u8; BYTES]> {
-    // Neither a link nor a pipe that somebody put there.
+    // Opens no link, and does not wait for a pipe.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let meta = file.metadata()?;
-    let ours = meta.uid() == rustix::process::geteuid().as_raw();
-    if !meta.is_file() || !ours || meta.mode() & 0o077 != 0 {
+    let is_own = meta.uid() == rustix::process::geteuid().as_raw();
+    if !meta.is_file() || !is_own || meta.mode() & 0o077 != 0 {
         return Err(io::ErrorKind::InvalidData.into());
     }
     if meta.len() != BYTES as u64 {
@@ -64,7 +64,7 @@ fn read(path: &Path) -> io::Result<[u8; BYTES]> {
 fn random() -> [u8; BYTES] {
     let mut key = [0; BYTES];
     if File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut key)).is_err() {
-        // The hash tables of the standard library have keys of the system, too.
+        // The hash tables of the standard library also get their keys from the system.
         for chunk in key.chunks_mut(8) {
             let word = RandomState::new().build_hasher().finish().to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);

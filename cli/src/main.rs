@@ -1,4 +1,4 @@
-//! The program: runs, and gives back the exit code.
+//! The hitctl program.
 
 use std::process::ExitCode;
 

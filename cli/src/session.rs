@@ -1,20 +1,20 @@
-//! One run of the program: its world, its global flags, and what every command needs of them.
+//! One run of the program: its process context, its global flags, and shared functions of the commands.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use hitctl_cloud::{Access, Cloud, LocalOptions, SlowCalls};
-use hitctl_config::project::{self, Untrusted};
-use hitctl_config::{Choice, FingerprintKey, Loaded, Overrides, Target};
-use hitctl_engine::{Mask, Sink};
-use hitctl_local::Places;
+use hitctl_cloud::{AccessMode, Cloud, LocalOptions, SlowCallReporter};
+use hitctl_config::project::{self, UntrustedFile};
+use hitctl_config::{DeployTarget, EnvChoice, FingerprintKey, LoadedConfig, Overrides};
+use hitctl_engine::{EventSink, SecretMask};
+use hitctl_local::StatePaths;
 use hitctl_report::{ColorChoice, Console, ConsoleOptions, Failure};
 use tokio_util::sync::CancellationToken;
 
 use crate::global::{Color, Global};
 use crate::machine_key;
-use crate::world::World;
+use crate::process_context::ProcessContext;
 
 /// One run of the program.
 pub struct Session {
@@ -24,45 +24,45 @@ pub struct Session {
     pub env: BTreeMap<String, String>,
     /// The working directory.
     pub cwd: PathBuf,
-    /// This very program.
+    /// The path of this program.
     pub exe: PathBuf,
-    /// Where everything is shown.
+    /// The console for all output.
     pub console: Console,
-    /// Cancelled by the first Ctrl-C: start nothing new.
+    /// Cancelled by the first Ctrl-C. Nothing new may start after that.
     pub stop: CancellationToken,
     fingerprint_key: OnceLock<FingerprintKey>,
 }
 
 impl Session {
-    /// Starts a run.
-    pub fn new(world: World, global: Global) -> Self {
+    /// Creates the session of a run.
+    pub fn new(process: ProcessContext, global: Global) -> Self {
         let stop = CancellationToken::new();
         let console = Console::new(ConsoleOptions {
-            stdout: world.stdout,
-            stderr: world.stderr,
-            stdin: world.stdin,
-            stdout_tty: world.stdout_tty,
-            stderr_tty: world.stderr_tty,
-            stdin_tty: world.stdin_tty,
-            width: world.width,
+            stdout: process.stdout,
+            stderr: process.stderr,
+            stdin: process.stdin,
+            stdout_tty: process.stdout_tty,
+            stderr_tty: process.stderr_tty,
+            stdin_tty: process.stdin_tty,
+            width: process.width,
             color: match global.color {
                 Color::Auto => ColorChoice::Auto,
                 Color::Always => ColorChoice::Always,
                 Color::Never => ColorChoice::Never,
             },
-            env: &world.env,
+            env: &process.env,
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
             no_input: global.no_input,
-            patience: world.patience,
+            slow_threshold: process.slow_threshold,
         })
-        .stopped_by(stop.clone());
+        .with_stop(stop.clone());
         Self {
             global,
-            env: world.env,
-            cwd: world.cwd,
-            exe: world.exe,
+            env: process.env,
+            cwd: process.cwd,
+            exe: process.exe,
             console,
             stop,
             fingerprint_key: OnceLock::new(),
@@ -70,7 +70,7 @@ impl Session {
     }
 
     /// Reads the configuration in force: the named file, the nearest one, or the defaults. Shows its warnings.
-    pub fn load(&mut self) -> Result<Loaded, Failure> {
+    pub fn load(&mut self) -> Result<LoadedConfig, Failure> {
         let loaded = self.load_quietly()?;
         for lint in &loaded.lints {
             self.console.warn(&lint.to_string());
@@ -78,26 +78,26 @@ impl Session {
         Ok(loaded)
     }
 
-    /// As [`Session::load`], for commands that write. Asks first where nobody named the env, and it is on AWS: `action` is what
-    /// would be done to it, such as "deploy to".
-    pub async fn load_for_writing(&mut self, action: &str) -> Result<Loaded, Failure> {
+    /// Reads the configuration like [`Session::load`], for commands that write. Asks for confirmation if no env is
+    /// named and the only one is on AWS. `action` says what would be done to it, such as "deploy to".
+    pub async fn load_for_writing(&mut self, action: &str) -> Result<LoadedConfig, Failure> {
         let loaded = self.load()?;
-        if loaded.target == Target::Aws && loaded.choice == Choice::Only {
+        if loaded.target == DeployTarget::Aws && loaded.choice == EnvChoice::OnlyDeclared {
             let env = &loaded.env;
             let question = format!(
                 "No environment is named. Is it right to {action} {env} on AWS, the only one in hitctl.toml?"
             );
             let hint = format!("pass `--env {env}`, or set `default_env = \"{env}\"` in hitctl.toml");
-            let agreed = self.console.agree(&question, self.global.yes).await;
+            let agreed = self.console.confirm(&question, self.global.yes).await;
             agreed.map_err(|failure| failure.hinted(hint))?;
         }
         Ok(loaded)
     }
 
-    /// As [`Session::load`], for commands whose output the warnings would only disturb.
-    pub fn load_quietly(&self) -> Result<Loaded, Failure> {
+    /// Reads the configuration like [`Session::load`], without showing its warnings.
+    pub fn load_quietly(&self) -> Result<LoadedConfig, Failure> {
         let loaded = self.load_any_env()?;
-        if loaded.choice != Choice::Open {
+        if loaded.choice != EnvChoice::Ambiguous {
             return Ok(loaded);
         }
         let declared = loaded.envs.iter().filter(|env| env.declared).map(|env| env.name.as_str());
@@ -108,15 +108,17 @@ impl Session {
         .hinted("pass `--env NAME`, or set `default_env = \"local\"` at the top of hitctl.toml"))
     }
 
-    /// As [`Session::load_quietly`], for commands that need no env: where several are declared and none is named, it is `local`.
-    pub fn load_any_env(&self) -> Result<Loaded, Failure> {
+    /// Reads the configuration like [`Session::load_quietly`], for commands that need no env. If several are declared
+    /// and none is named, it is `local`.
+    pub fn load_any_env(&self) -> Result<LoadedConfig, Failure> {
         let path = match &self.global.config {
             Some(path) => Some(self.cwd.join(path)),
             None => project::find_config(&self.cwd, &self.env).map_err(|error| untrusted(&error))?,
         };
         let source = match path {
             Some(path) => {
-                let text = hitctl_config::read(&path).map_err(|error| Failure::usage(error.to_string()))?;
+                let text = hitctl_config::read_config_file(&path)
+                    .map_err(|error| Failure::usage(error.to_string()))?;
                 Some((path, text))
             }
             None => None,
@@ -125,7 +127,8 @@ impl Session {
             .map_err(|errors| Failure::config(errors.to_string()))
     }
 
-    /// The settings that flags and the environment decide. A flag has won over its own variable already.
+    /// Returns the settings that flags and the environment override. clap has already preferred a flag to its own
+    /// variable.
     fn overrides(&self) -> Overrides {
         let from_env = |names: &[&str]| {
             names.iter().find_map(|name| {
@@ -133,66 +136,70 @@ impl Session {
                 Some((value.clone(), (*name).to_owned()))
             })
         };
-        Overrides::new().region(self.global.region.clone(), from_env(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
+        Overrides::new()
+            .with_region(self.global.region.clone(), from_env(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
     }
 
-    /// The places of the local state of this project: never in the project itself, where a clone could have
-    /// brought it.
-    pub fn local_places(&self, loaded: &Loaded) -> Result<Places, Failure> {
+    /// Returns the paths of this project's local state. They are never in the project itself, where a clone could
+    /// contain them.
+    pub fn local_state_paths(&self, loaded: &LoadedConfig) -> Result<StatePaths, Failure> {
         let user = self.user_state_dir()?;
         let project = loaded.path.as_deref().and_then(Path::parent);
-        Ok(Places::new(&user, project.unwrap_or(&self.cwd), project.is_some()))
+        Ok(StatePaths::new(&user, project.unwrap_or(&self.cwd), project.is_some()))
     }
 
     /// Opens the cloud of the environment in force.
     pub async fn cloud(
         &self,
-        loaded: &Loaded,
-        access: Access,
-        sink: &Sink,
+        loaded: &LoadedConfig,
+        access: AccessMode,
+        sink: &EventSink,
     ) -> Result<Box<dyn Cloud>, Failure> {
         let notifier = self.console.notifier().clone();
         let build_id = self.build_id();
         let warn = |text: &str| self.console.warn(text);
         let local = match loaded.target {
-            Target::Aws => None,
-            Target::Local => Some(LocalOptions {
-                places: self.local_places(loaded)?,
+            DeployTarget::Aws => None,
+            DeployTarget::Local => Some(LocalOptions {
+                state_paths: self.local_state_paths(loaded)?,
                 exe: &self.exe,
                 build_id: &build_id,
                 warn: &warn,
             }),
         };
-        let request = hitctl_cloud::Request {
+        let request = hitctl_cloud::CloudOptions {
             loaded,
             access,
             env: &self.env,
             profile: self.global.profile.as_deref(),
             endpoint_url: self.global.endpoint_url.as_deref(),
             insecure: self.global.insecure,
-            slow_calls: SlowCalls::new(notifier.patience(), move |host| notifier.waiting(host)),
+            slow_calls: SlowCallReporter::new(notifier.slow_threshold(), move |host| {
+                notifier.report_slow_host(host);
+            }),
             local,
         };
         Ok(hitctl_cloud::open(&request, sink).await?)
     }
 
-    /// Where what can be made again is kept.
+    /// Returns the directory for data that can be recreated.
     pub fn cache_dir(&self) -> Result<PathBuf, Failure> {
         self.user_dir("XDG_CACHE_HOME", ".cache", "Library/Caches")
     }
 
-    /// The key that secrets are fingerprinted with: kept in the user's state directory, else another one in each run.
+    /// Returns the key for fingerprints of secrets. It is stored in the user's state directory; if that fails, each run
+    /// has another one.
     pub fn fingerprint_key(&self) -> &FingerprintKey {
         self.fingerprint_key.get_or_init(|| machine_key::load(self.user_state_dir().ok().as_deref()))
     }
 
-    /// The text shown in place of the secrets of a plan.
-    pub fn mask(&self) -> Mask {
+    /// Returns the mask for the secrets of a plan.
+    pub fn mask(&self) -> SecretMask {
         let key = self.fingerprint_key().clone();
-        Mask::new(move |secret| key.fingerprint(secret))
+        SecretMask::new(move |secret| key.fingerprint(secret))
     }
 
-    /// Which build of the program this is: its version and, so that a rebuilt one counts as another, its file.
+    /// Returns the id of this build: the version, and the size and time of the file, so that a rebuilt program differs.
     pub fn build_id(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let file = std::fs::metadata(&self.exe).ok().and_then(|file| {
@@ -202,12 +209,13 @@ impl Session {
         file.unwrap_or_else(|| version.to_owned())
     }
 
-    /// The directory for what must not be lost, such as local counts.
+    /// Returns the directory for data that must not be lost, such as local counts.
     fn user_state_dir(&self) -> Result<PathBuf, Failure> {
         self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support")
     }
 
-    /// hitctl's directory among those of this user. Without a home there is none: the working directory may be anybody's.
+    /// Returns hitctl's directory among those of this user. Fails without a home: the working directory may belong to
+    /// anybody.
     fn user_dir(&self, variable: &str, unix: &str, macos: &str) -> Result<PathBuf, Failure> {
         let absolute = |name: &str| self.env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute(variable).or_else(|| {
@@ -220,7 +228,7 @@ impl Session {
     }
 }
 
-fn untrusted(Untrusted { path, why }: &Untrusted) -> Failure {
+fn untrusted(UntrustedFile { path, reason: why }: &UntrustedFile) -> Failure {
     let path = path.display();
     Failure::usage(format!("failed to trust {path}: {why}")).hinted(format!(
         "if the file is yours, pass `--config {path}`; `hitctl init` in a directory of your own writes another one"

@@ -1,21 +1,23 @@
-//! Amazon Resource Names. They are computed, never stored: partition, region and account are known before a resource exists.
+//! Computes Amazon Resource Names. They are never stored: partition, region and account are known before a resource exists.
 
 use crate::partitions::Partition;
 
-/// The partition, the region and the account that resources are in.
+/// The partition, region and account of resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
-    /// `aws`, or another partition.
+    /// The name of the partition, such as `aws`.
     pub partition: &'a str,
-    /// The region's code.
+    /// The region code.
     pub region: &'a str,
-    /// The account: twelve digits.
+    /// The account id: twelve digits.
     pub account: &'a str,
 }
 
 impl Location<'_> {
-    /// The ARN of a resource, such as `table/hits-test` of `dynamodb`. Services that are not regional, or whose names are unique beyond the
-    /// account, leave these parts empty (service authorization reference of each service).
+    /// Returns the ARN of a resource, such as `table/hits-test` of `dynamodb`.
+    ///
+    /// Region and account are empty for services that are not regional or whose names are unique across accounts (service
+    /// authorization reference of each service).
     pub fn arn(self, service: &str, resource: &str) -> String {
         let (region, account) = match service {
             "cloudfront" | "iam" => ("", self.account),
@@ -26,60 +28,60 @@ impl Location<'_> {
         format!("arn:{}:{service}:{region}:{account}:{resource}", self.partition)
     }
 
-    /// The ARN of a role.
+    /// Returns the ARN of a role.
     pub fn role_arn(self, name: &str) -> String {
         self.arn("iam", &format!("role/{name}"))
     }
 
-    /// The ARN of a function.
+    /// Returns the ARN of a function.
     pub fn function_arn(self, name: &str) -> String {
         self.arn("lambda", &format!("function:{name}"))
     }
 
-    /// The ARN of a table.
+    /// Returns the ARN of a table.
     pub fn table_arn(self, name: &str) -> String {
         self.arn("dynamodb", &format!("table/{name}"))
     }
 
-    /// The ARN of a log group, without the `:*` that stands for its streams.
+    /// Returns the ARN of a log group, without the `:*` that stands for its streams.
     pub fn log_group_arn(self, name: &str) -> String {
         self.arn("logs", &format!("log-group:{name}"))
     }
 
-    /// The ARN of a queue.
+    /// Returns the ARN of a queue.
     pub fn queue_arn(self, name: &str) -> String {
         self.arn("sqs", name)
     }
 
-    /// The ARN of a rule; that of the default bus carries no bus.
+    /// Returns the ARN of a rule. It does not contain the bus if that is the default bus.
     pub fn rule_arn(self, bus: &str, name: &str) -> String {
         let resource = if bus == "default" { format!("rule/{name}") } else { format!("rule/{bus}/{name}") };
         self.arn("events", &resource)
     }
 
-    /// The ARN of a call through any stage and route of an HTTP API.
+    /// Returns the `execute-api` ARN that covers all stages and routes of an HTTP API.
     pub fn http_api_call_arn(self, api_id: &str) -> String {
         self.arn("execute-api", &format!("{api_id}/*/*"))
     }
 
-    /// The URL of a queue, as SQS makes it. Emulators and the local cloud have their own.
+    /// Returns the URL of a queue on AWS. Emulators and the local cloud have other URLs.
     pub fn queue_url(self, name: &str) -> String {
         let suffix =
-            Partition::named(self.partition).map_or("amazonaws.com", |partition| partition.dns_suffix);
+            Partition::by_name(self.partition).map_or("amazonaws.com", |partition| partition.dns_suffix);
         format!("https://sqs.{}.{suffix}/{}/{name}", self.region, self.account)
     }
 
-    /// The ARN of a distribution.
+    /// Returns the ARN of a distribution.
     pub fn distribution_arn(self, id: &str) -> String {
         self.arn("cloudfront", &format!("distribution/{id}"))
     }
 
-    /// The ARN of the HTTP API, or of another path of API Gateway's own API such as `/tags/*`.
+    /// Returns the ARN of an HTTP API, or of another path of API Gateway's management API, such as `/tags/*`.
     pub fn api_gateway_arn(self, path: &str) -> String {
         self.arn("apigateway", path)
     }
 
-    /// The ARN of the objects of a bucket whose keys match a pattern.
+    /// Returns the ARN of the objects of a bucket whose keys match a pattern.
     pub fn objects_arn(self, bucket: &str, keys: &str) -> String {
         self.arn("s3", &format!("{bucket}/{keys}"))
     }
@@ -88,27 +90,27 @@ impl Location<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::partition;
+    use crate::names::partition_name;
 
     #[test]
-    fn arns_follow_each_service() {
-        let place = Location {
-            partition: partition("eu-central-1"),
+    fn arns_have_format_of_each_service() {
+        let location = Location {
+            partition: partition_name("eu-central-1"),
             region: "eu-central-1",
             account: "123456789012",
         };
         let arns = [
-            place.role_arn("hits-test"),
-            place.function_arn("hits-test"),
-            place.table_arn("hits-test"),
-            place.log_group_arn("/aws/lambda/hits-test"),
-            place.queue_arn("hits-test-hits"),
-            place.rule_arn("default", "hits-test"),
-            place.rule_arn("mine", "hits-test"),
-            place.http_api_call_arn("a1b2"),
-            place.distribution_arn("E123ABC"),
-            place.api_gateway_arn("/apis/a1b2"),
-            place.objects_arn("logs", "*"),
+            location.role_arn("hits-test"),
+            location.function_arn("hits-test"),
+            location.table_arn("hits-test"),
+            location.log_group_arn("/aws/lambda/hits-test"),
+            location.queue_arn("hits-test-hits"),
+            location.rule_arn("default", "hits-test"),
+            location.rule_arn("mine", "hits-test"),
+            location.http_api_call_arn("a1b2"),
+            location.distribution_arn("E123ABC"),
+            location.api_gateway_arn("/apis/a1b2"),
+            location.objects_arn("logs", "*"),
         ];
         insta::assert_snapshot!(arns.join("\n"), @r"
         arn:aws:iam::123456789012:role/hits-test
@@ -126,9 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn queue_url_is_in_the_domain_of_the_partition() {
+    fn queue_url_uses_domain_of_partition() {
         let url = |region| {
-            Location { partition: partition(region), region, account: "123456789012" }
+            Location { partition: partition_name(region), region, account: "123456789012" }
                 .queue_url("hits-test-hits")
         };
         insta::assert_snapshot!(["eu-west-1", "cn-north-1", "eusc-de-east-1"].map(url).join("\n"), @"

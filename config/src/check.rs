@@ -1,4 +1,4 @@
-//! Checks one value against what its key takes: type, range, shape. Looks at no other key.
+//! Checks the type, range and format of a single value. Does not look at other keys.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -8,51 +8,61 @@ use toml::Value;
 use toml::de::{DeArray, DeInteger, DeValue};
 
 use crate::display::is_unsafe_to_show;
-use crate::keys::Kind;
-use crate::problem::Problem;
-use crate::shape::Shape;
+use crate::keys::ValueKind;
+use crate::problem::ConfigProblem;
+use crate::string_format::StringFormat;
 use crate::suggest::nearest;
 
-/// A value as it stands in the file.
-pub(crate) type Written<'i> = Spanned<DeValue<'i>>;
+/// A value in the file, with its span.
+pub(crate) type SpannedValue<'i> = Spanned<DeValue<'i>>;
 
-/// Reads the value of the key called `name`. Kinds that are tables have readers of their own.
-pub(crate) fn value(kind: Kind, name: &str, written: &Written<'_>) -> Result<Value, Vec<Problem>> {
-    let wrong = |problem: Problem| vec![problem.of(written.span())];
-    let within = |number: &DeInteger<'_>, min, max| integer(number).filter(|n| (min..=max).contains(n));
-    let in_range = match (kind, written.get_ref()) {
-        (Kind::Bool, DeValue::Boolean(value)) => Some(Value::Boolean(*value)),
-        (Kind::Integer { min, max } | Kind::IntegerOrNone { min, max }, DeValue::Integer(number)) => {
-            within(number, min, max).map(Value::Integer)
-        }
-        (Kind::IntegerOrNone { .. }, DeValue::String(word)) if word == "none" => {
+/// Checks and converts the value of the key `name`. Values that are tables are read elsewhere.
+pub(crate) fn check_value(
+    kind: ValueKind,
+    name: &str,
+    value_in_file: &SpannedValue<'_>,
+) -> Result<Value, Vec<ConfigProblem>> {
+    let problem_at = |problem: ConfigProblem| vec![problem.with_span(value_in_file.span())];
+    let in_bounds =
+        |number: &DeInteger<'_>, min, max| parse_integer(number).filter(|n| (min..=max).contains(n));
+    let checked = match (kind, value_in_file.get_ref()) {
+        (ValueKind::Bool, DeValue::Boolean(value)) => Some(Value::Boolean(*value)),
+        (
+            ValueKind::Integer { min, max } | ValueKind::IntegerOrNone { min, max },
+            DeValue::Integer(number),
+        ) => in_bounds(number, min, max).map(Value::Integer),
+        (ValueKind::IntegerOrNone { .. }, DeValue::String(word)) if word == "none" => {
             Some(Value::String(word.to_string()))
         }
-        (Kind::IntegerOf(allowed), DeValue::Integer(number)) => {
-            integer(number).filter(|n| allowed.contains(n)).map(Value::Integer)
+        (ValueKind::IntegerOneOf(allowed), DeValue::Integer(number)) => {
+            parse_integer(number).filter(|n| allowed.contains(n)).map(Value::Integer)
         }
-        (Kind::Positive { max }, DeValue::Integer(number)) => within(number, 1, max).map(Value::Integer),
-        (Kind::Positive { max }, DeValue::Float(number)) => {
+        (ValueKind::PositiveNumber { max }, DeValue::Integer(number)) => {
+            in_bounds(number, 1, max).map(Value::Integer)
+        }
+        (ValueKind::PositiveNumber { max }, DeValue::Float(number)) => {
             let number = number.as_str().parse::<f64>().ok();
-            number.filter(|n| *n > 0.0 && *n <= as_float(max)).map(Value::Float)
+            number.filter(|n| *n > 0.0 && *n <= to_float(max)).map(Value::Float)
         }
-        (Kind::Word(words), DeValue::String(word)) if words.contains(&&**word) => {
+        (ValueKind::OneOf(words), DeValue::String(word)) if words.contains(&&**word) => {
             Some(Value::String(word.to_string()))
         }
-        (Kind::Word(words), DeValue::String(word)) => return Err(wrong(unknown_word(name, word, words))),
-        (Kind::Text(shape), DeValue::String(text)) => {
-            return text_of(shape, name, text).map(Value::String).map_err(wrong);
+        (ValueKind::OneOf(words), DeValue::String(word)) => {
+            return Err(problem_at(unknown_word(name, word, words)));
         }
-        (Kind::Texts { shape, max }, DeValue::Array(items)) => {
-            return texts(shape, max, name, items, written.span());
+        (ValueKind::Text(format), DeValue::String(text)) => {
+            return check_text(format, name, text).map(Value::String).map_err(problem_at);
         }
-        (_, found) => return Err(wrong(wrong_type(kind, name, found))),
+        (ValueKind::TextList { format, max }, DeValue::Array(items)) => {
+            return check_text_list(format, max, name, items, value_in_file.span());
+        }
+        (_, found) => return Err(problem_at(wrong_type(kind, name, found))),
     };
-    in_range.ok_or_else(|| wrong(out_of_range(kind, name, written.get_ref())))
+    checked.ok_or_else(|| problem_at(out_of_range(kind, name, value_in_file.get_ref())))
 }
 
-/// The words for a value's type.
-pub(crate) fn type_of(value: &DeValue<'_>) -> &'static str {
+/// Returns the name of a value's type for messages.
+pub(crate) fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",
@@ -64,65 +74,73 @@ pub(crate) fn type_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The words for what a kind takes.
-fn expected(kind: Kind) -> &'static str {
+/// Returns the name of the type that a key accepts, for messages.
+fn expected_type(kind: ValueKind) -> &'static str {
     match kind {
-        Kind::Bool => "a boolean",
-        Kind::Integer { .. } | Kind::IntegerOf(_) => "an integer",
-        Kind::IntegerOrNone { .. } => "an integer or \"none\"",
-        Kind::Positive { .. } => "a number",
-        Kind::Word(_) | Kind::Text(_) => "a string",
-        Kind::Texts { .. } => "an array of strings",
-        Kind::Variables | Kind::Pattern => "a table",
+        ValueKind::Bool => "a boolean",
+        ValueKind::Integer { .. } | ValueKind::IntegerOneOf(_) => "an integer",
+        ValueKind::IntegerOrNone { .. } => "an integer or \"none\"",
+        ValueKind::PositiveNumber { .. } => "a number",
+        ValueKind::OneOf(_) | ValueKind::Text(_) => "a string",
+        ValueKind::TextList { .. } => "an array of strings",
+        ValueKind::EnvVariables | ValueKind::EventPattern => "a table",
     }
 }
 
-/// A value of another type than the key takes.
-pub(crate) fn wrong_type(kind: Kind, name: &str, found: &DeValue<'_>) -> Problem {
+/// Returns the problem for a value of the wrong type.
+pub(crate) fn wrong_type(kind: ValueKind, name: &str, found: &DeValue<'_>) -> ConfigProblem {
     let help = match (kind, found) {
-        (Kind::Text(_), DeValue::Integer(number)) => {
+        (ValueKind::Text(_), DeValue::Integer(number)) => {
             Some(format!("write it in quotes: `{name} = \"{number}\"`"))
         }
-        (Kind::Word(words), DeValue::Boolean(_) | DeValue::Integer(_)) => {
+        (ValueKind::OneOf(words), DeValue::Boolean(_) | DeValue::Integer(_)) => {
             Some(format!("one of {}", quoted(words)))
         }
-        (Kind::Texts { .. }, DeValue::String(text)) => {
+        (ValueKind::TextList { .. }, DeValue::String(text)) => {
             Some(format!("write it in brackets: `{name} = [{}]`", Value::String(text.to_string())))
         }
-        (Kind::Word(_) | Kind::Text(_) | Kind::Variables | Kind::Pattern, _) => None,
+        (ValueKind::OneOf(_) | ValueKind::Text(_) | ValueKind::EnvVariables | ValueKind::EventPattern, _) => {
+            None
+        }
         (_, DeValue::String(text)) if text.parse::<f64>().is_ok() || ["true", "false"].contains(&&**text) => {
             Some(format!("write it without quotes: `{name} = {text}`"))
         }
         _ => None,
     };
-    Problem::new("wrong_type", format!("`{name}`: expected {}, found {}", expected(kind), type_of(found)))
-        .maybe_help(help)
+    ConfigProblem::new(
+        "wrong_type",
+        format!("`{name}`: expected {}, found {}", expected_type(kind), type_name(found)),
+    )
+    .with_optional_help(help)
 }
 
-/// A number that the key does not take.
-fn out_of_range(kind: Kind, name: &str, found: &DeValue<'_>) -> Problem {
+/// Returns the problem for a number outside the accepted range.
+fn out_of_range(kind: ValueKind, name: &str, found: &DeValue<'_>) -> ConfigProblem {
     let mut nearest = None;
     let range = match kind {
-        Kind::Integer { min, max } => format!("from {} to {}", grouped(min), grouped(max)),
-        Kind::IntegerOrNone { min, max } => {
-            format!("from {} to {}, or \"none\"", grouped(min), grouped(max))
+        ValueKind::Integer { min, max } => {
+            format!("from {} to {}", with_separators(min), with_separators(max))
         }
-        Kind::IntegerOf(allowed) => {
-            let number = if let DeValue::Integer(number) = found { integer(number) } else { None };
+        ValueKind::IntegerOrNone { min, max } => {
+            format!("from {} to {}, or \"none\"", with_separators(min), with_separators(max))
+        }
+        ValueKind::IntegerOneOf(allowed) => {
+            let number = if let DeValue::Integer(number) = found { parse_integer(number) } else { None };
             nearest = number.and_then(|n| allowed.iter().min_by_key(|candidate| candidate.abs_diff(n)));
             format!("one of {}", allowed.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
         }
-        Kind::Positive { max } => format!("above 0 and at most {}", grouped(max)),
-        _ => expected(kind).to_owned(),
+        ValueKind::PositiveNumber { max } => format!("above 0 and at most {}", with_separators(max)),
+        _ => expected_type(kind).to_owned(),
     };
-    Problem::new("out_of_range", format!("`{name}` must be {range}"))
-        .maybe_help(nearest.map(|nearest| format!("the nearest is {nearest}")))
+    ConfigProblem::new("out_of_range", format!("`{name}` must be {range}"))
+        .with_optional_help(nearest.map(|nearest| format!("the nearest is {nearest}")))
 }
 
-fn unknown_word(name: &str, word: &str, words: &[&str]) -> Problem {
-    let meant = nearest(word, words.iter().copied()).map(|near| format!("; did you mean \"{near}\"?"));
-    let message = format!("`{name}` has no \"{}\"{}", sanitize(word), meant.unwrap_or_default());
-    Problem::new("unknown_value", message).help(format!("one of {}", quoted(words)))
+fn unknown_word(name: &str, word: &str, words: &[&str]) -> ConfigProblem {
+    let suggestion = nearest(word, words.iter().copied())
+        .map(|nearest_word| format!("; did you mean \"{nearest_word}\"?"));
+    let message = format!("`{name}` has no \"{}\"{}", sanitize(word), suggestion.unwrap_or_default());
+    ConfigProblem::new("unknown_value", message).with_help(format!("one of {}", quoted(words)))
 }
 
 fn quoted(words: &[&str]) -> String {
@@ -130,75 +148,78 @@ fn quoted(words: &[&str]) -> String {
     words.join(", ")
 }
 
-/// Checks a string against a shape.
-pub(crate) fn text_of(shape: &Shape, name: &str, text: &str) -> Result<String, Problem> {
-    if shape.fits(text) {
+/// Checks a string against a format.
+pub(crate) fn check_text(format: &StringFormat, name: &str, text: &str) -> Result<String, ConfigProblem> {
+    if format.matches(text) {
         return Ok(text.to_owned());
     }
-    let meant = shape.suggest(text).map(|guess| format!("did you mean \"{guess}\"?"));
-    Err(Problem::new("bad_value", format!("`{name}`: expected {}, found \"{}\"", shape.what, sanitize(text)))
-        .maybe_help(meant))
+    let suggestion = format.suggest(text).map(|guess| format!("did you mean \"{guess}\"?"));
+    Err(ConfigProblem::new(
+        "bad_value",
+        format!("`{name}`: expected {}, found \"{}\"", format.description, sanitize(text)),
+    )
+    .with_optional_help(suggestion))
 }
 
-fn texts(
-    shape: &Shape,
+fn check_text_list(
+    format: &StringFormat,
     max: usize,
     name: &str,
     items: &DeArray<'_>,
     span: Range<usize>,
-) -> Result<Value, Vec<Problem>> {
-    let mut good: Vec<Value> = Vec::new();
-    let mut wrong: Vec<Problem> = Vec::new();
+) -> Result<Value, Vec<ConfigProblem>> {
+    let mut valid: Vec<Value> = Vec::new();
+    let mut problems: Vec<ConfigProblem> = Vec::new();
     for item in items {
-        let read = match item.get_ref() {
-            DeValue::String(text) => text_of(shape, name, text),
+        let checked = match item.get_ref() {
+            DeValue::String(text) => check_text(format, name, text),
             found => {
-                let found = type_of(found);
-                Err(Problem::new("wrong_type", format!("`{name}`: expected strings, found {found}")))
+                let found = type_name(found);
+                Err(ConfigProblem::new("wrong_type", format!("`{name}`: expected strings, found {found}")))
             }
         };
-        match read {
-            Ok(text) if good.iter().any(|other| other.as_str() == Some(&text)) => {
+        match checked {
+            Ok(text) if valid.iter().any(|other| other.as_str() == Some(&text)) => {
                 let message = format!("`{name}` lists \"{text}\" twice");
-                wrong.push(Problem::new("duplicate", message).of(item.span()));
+                problems.push(ConfigProblem::new("duplicate", message).with_span(item.span()));
             }
-            Ok(text) => good.push(Value::String(text)),
-            Err(problem) => wrong.push(problem.of(item.span())),
+            Ok(text) => valid.push(Value::String(text)),
+            Err(problem) => problems.push(problem.with_span(item.span())),
         }
-        // Enough to see that this is no list of ours; a longer one is not worth the time.
-        if good.len() > max {
+        // The list is invalid anyway, so checking the rest would only take time.
+        if valid.len() > max {
             let message = format!("`{name}` takes at most {max} entries");
-            wrong.push(Problem::new("out_of_range", message).of(span));
+            problems.push(ConfigProblem::new("out_of_range", message).with_span(span));
             break;
         }
     }
-    if wrong.is_empty() { Ok(Value::Array(good)) } else { Err(wrong) }
+    if problems.is_empty() { Ok(Value::Array(valid)) } else { Err(problems) }
 }
 
-/// A whole number, if it is not too large.
-pub(crate) fn integer(number: &DeInteger<'_>) -> Option<i64> {
+/// Parses an integer; `None` if it does not fit into 64 bits.
+pub(crate) fn parse_integer(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// Bounds are small enough to be exact.
-fn as_float(number: i64) -> f64 {
+/// Converts a bound to a float. The bounds are small enough to be exact.
+fn to_float(number: i64) -> f64 {
     i32::try_from(number).map_or(f64::MAX, f64::from)
 }
 
-/// A whole number from 0 on, with separators: 10,240.
-pub(crate) fn grouped(number: impl Display + Copy) -> String {
+/// Formats a non-negative integer with separators: 10,240.
+pub(crate) fn with_separators(number: impl Display + Copy) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
 }
 
-/// A user's text, fit to be shown: short, and without control, reordering and invisible characters.
+/// Returns a user's text so that it is safe to show: truncated, and without control, reordering and invisible characters.
 pub(crate) fn sanitize(text: &str) -> String {
-    const MOST: usize = 60;
-    let mut shown: String =
-        text.chars().take(MOST).map(|c| if is_unsafe_to_show(c) { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(MOST).is_some() {
-        shown.push_str("..");
+    const MAX_CHARS: usize = 60;
+    let mut sanitized: String =
+        text.chars().take(MAX_CHARS).map(|c| if is_unsafe_to_show(c) { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        sanitized.push_str("..");
     }
-    shown
+    sanitized
 }

@@ -1,185 +1,186 @@
-//! What the deployer, the function and the cloud on this machine agree on: names of environment variables, headers,
-//! routes and attributes. Nothing here needs a library.
+//! The names that the deployer, the function and the local cloud share: environment variables, headers, routes, keys and
+//! attributes. This module has no dependencies.
 
-/// Environment variable of the function: the table it counts in.
+/// Environment variable of the function: the name of the table of counts.
 pub const ENV_TABLE: &str = "HITS_TABLE_NAME";
-/// Environment variable of the function: `debug`, `info`, `warn` or `error`.
+/// Environment variable of the function: the log level `debug`, `info`, `warn` or `error`.
 pub const ENV_LOG_LEVEL: &str = "LOG_LEVEL";
-/// Environment variable of the function: a `DynamoDB` endpoint that is not AWS's own.
+/// Environment variable of the function: a `DynamoDB` endpoint other than AWS's.
 pub const ENV_DYNAMODB_ENDPOINT: &str = "DYNAMODB_ENDPOINT";
-/// The AWS SDKs' own name for the same; [`ENV_DYNAMODB_ENDPOINT`] wins.
+/// The AWS SDKs' own variable for the same endpoint. [`ENV_DYNAMODB_ENDPOINT`] takes precedence.
 pub const ENV_AWS_DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
-/// The AWS SDKs' own name for the endpoint of every service; the two above win.
+/// The AWS SDKs' own variable for the endpoint of all services. The two above take precedence.
 pub const ENV_AWS_ENDPOINT: &str = "AWS_ENDPOINT_URL";
 /// Environment variable of the function: the origins whose pages may count, separated by commas; unset or `*` means any.
 pub const ENV_ALLOW_ORIGINS: &str = "HITCTL_ALLOW_ORIGINS";
-/// Environment variable of the function: the id of the build, which `/healthz` answers in [`HEADER_BUILD`].
+/// Environment variable of the function: the build id, which `/healthz` returns in [`HEADER_BUILD`].
 pub const ENV_BUILD: &str = "HITCTL_BUILD";
-/// Environment variable of the function in AWS, which the function itself does not read: the unique id of its role. Lambda's
-/// grant to decrypt these variables is for that id, and a role that is deleted and created again has a new one.
+/// Environment variable of the function on AWS: the unique id of its role. The function itself does not read it. Lambda's grant
+/// to decrypt the variables is bound to that id, and a role that is deleted and created again has a new id.
 pub const ENV_ROLE_ID: &str = "HITCTL_ROLE_ID";
 
-/// Environment variable of the function: the table of visitors, with salts and what else passes by itself; needed
-/// unless [`ENV_VISITORS`] is `none`.
+/// Environment variable of the function: the name of the table of visitors, which also holds salts and other expiring
+/// data. Required unless [`ENV_VISITORS`] is `none`.
 pub const ENV_SEEN_TABLE: &str = "HITS_SEEN_TABLE_NAME";
-/// Environment variable of the function: which paths are counted: `open` (the default), `strict`, or
+/// Environment variable of the function: the paths that are counted: `open` (the default), `strict`, or
 /// `budget/NEW_A_DAY/MOST`.
 pub const ENV_PATHS: &str = "HITCTL_PATHS";
-/// Environment variable of the function: what tells visitors apart: `none` (the default), `hash`, or `raw/DAYS`.
+/// Environment variable of the function: how visitors are told apart: `none` (the default), `hash`, or `raw/DAYS`.
 pub const ENV_VISITORS: &str = "HITCTL_VISITORS";
-/// Environment variable of the function: hits of robots: `count` (the default) or `ignore`.
+/// Environment variable of the function: the handling of bots: `count` (the default) or `ignore`.
 pub const ENV_BOTS: &str = "HITCTL_BOTS";
-/// Environment variable of the function: views of visitors who send `DNT: 1` or `Sec-GPC: 1`: `count` (the default;
-/// nothing is made of the visitor) or `ignore`.
+/// Environment variable of the function: the handling of visitors who send `DNT: 1` or `Sec-GPC: 1`: `count` (the default;
+/// no data about the visitor is used) or `ignore`.
 pub const ENV_GPC: &str = "HITCTL_GPC";
 /// Environment variable of the function: the query parameters that belong to a path, separated by commas.
 pub const ENV_KEEP_QUERY: &str = "HITCTL_KEEP_QUERY";
-/// Environment variable of the function: for how many seconds a visitor's repeated view of a page is not counted again;
-/// 0 (the default) counts each.
+/// Environment variable of the function: the number of seconds in which a visitor's repeated view of a page is not counted
+/// again. 0 (the default) counts each view.
 pub const ENV_REPEAT: &str = "HITCTL_REPEAT_S";
-/// Environment variable of the function: over how many items a path's hits are spread; 1 is the default.
+/// Environment variable of the function: the number of items over which the hits of a path are distributed. The default is 1.
 pub const ENV_SHARDS: &str = "HITCTL_SHARDS";
-/// Environment variable of the function: `1` where [`STATS_ROUTES`] are answered.
+/// Environment variable of the function: `1` if the function serves [`STATS_ROUTES`].
 pub const ENV_PUBLIC_STATS: &str = "HITCTL_PUBLIC_STATS";
-/// Environment variable of the function: `1` where a message or an event counts once however often it is delivered.
+/// Environment variable of the function: `1` if a message or event is counted once, however often it is delivered.
 pub const ENV_EXACT: &str = "HITCTL_EXACT";
-/// Environment variable of the function: `1` where `POST /v1/hit` goes onto the queue: its answer has no numbers then, and the widget asks for them.
+/// Environment variable of the function: `1` if the HTTP API sends `POST /v1/hit` to the queue. The response then contains
+/// no counts, and the widget requests them separately.
 pub const ENV_INGEST: &str = "HITCTL_INGEST";
-/// Environment variable of the function: the distribution whose cache is invalidated after hits, and the least seconds
-/// between two such invalidations: `E123ABC/60`.
+/// Environment variable of the function: the distribution whose cache is invalidated after hits, and the minimum number of
+/// seconds between two invalidations: `E123ABC/60`.
 pub const ENV_INVALIDATE: &str = "HITCTL_INVALIDATE";
-/// Environment variable of the function: the paths that are invalidated after hits, separated by blanks; `/*` is the default.
+/// Environment variable of the function: the paths that are invalidated after hits, separated by spaces. The default is `/*`.
 pub const ENV_INVALIDATE_PATHS: &str = "HITCTL_INVALIDATE_PATHS";
-/// Environment variable of the function: the bucket whose changed objects are invalidated.
+/// Environment variable of the function: the bucket whose new objects are invalidated.
 pub const ENV_SITE_BUCKET: &str = "HITCTL_SITE_BUCKET";
-/// Environment variable of the function: the bucket whose objects are access logs, whose views are counted.
+/// Environment variable of the function: the bucket with the access logs whose views are counted.
 pub const ENV_LOG_BUCKET: &str = "HITCTL_LOG_BUCKET";
-/// Environment variable of the function: what an event counts under: a name, or a JSON pointer into the event; else
-/// `/detail/path` in it.
+/// Environment variable of the function: the key that an event is counted under: a name, or a JSON pointer into the event.
+/// The default is the event's `/detail/path`.
 pub const ENV_EVENT_KEY: &str = "HITCTL_EVENT_KEY";
-/// Environment variable of the function: a JSON pointer into the event, to how many hits it is; else it is one.
+/// Environment variable of the function: a JSON pointer to the number of hits in an event. Without it, an event is one hit.
 pub const ENV_EVENT_AMOUNT: &str = "HITCTL_EVENT_AMOUNT";
-/// The AWS SDKs' own name for a `CloudFront` endpoint that is not AWS's; [`ENV_AWS_ENDPOINT`] is for all services.
+/// The AWS SDKs' own variable for the `CloudFront` endpoint. [`ENV_AWS_ENDPOINT`] applies to all services.
 pub const ENV_AWS_CLOUDFRONT_ENDPOINT: &str = "AWS_ENDPOINT_URL_CLOUDFRONT";
-/// The AWS SDKs' own name for an S3 endpoint that is not AWS's; [`ENV_AWS_ENDPOINT`] is for all services.
+/// The AWS SDKs' own variable for the S3 endpoint. [`ENV_AWS_ENDPOINT`] applies to all services.
 pub const ENV_AWS_S3_ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
-/// Environment variable of the reader: the counter that it forwards hits to, as `NAME` or `NAME:ALIAS`. Where it is set, the
-/// function writes to no table.
+/// Environment variable of the reader: the counter to which it forwards hits, as `NAME` or `NAME:ALIAS`. If it is set, the
+/// function does not write to any table.
 pub const ENV_COUNTER: &str = "HITCTL_COUNTER";
-/// The AWS SDKs' own name for a Lambda endpoint that is not AWS's; [`ENV_AWS_ENDPOINT`] is for all services.
+/// The AWS SDKs' own variable for the Lambda endpoint. [`ENV_AWS_ENDPOINT`] applies to all services.
 pub const ENV_AWS_LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
-/// Environment variable of the function, set by its owner under `[function.environment]`: what a `CloudFront`
-/// distribution sends in [`HEADER_ORIGIN_SECRET`], so that its word for a visitor's address is taken.
+/// Environment variable of the function, which its owner sets under `[function.environment]`: the secret that a `CloudFront`
+/// distribution sends in [`HEADER_ORIGIN_SECRET`]. The function trusts the visitor's address from requests with it.
 pub const ENV_ORIGIN_SECRET: &str = "HITCTL_ORIGIN_SECRET";
 
-/// Request header: proves that a request came through the owner's distribution.
+/// Request header that proves that a request came through the owner's distribution.
 pub const HEADER_ORIGIN_SECRET: &str = "x-hitctl-origin-secret";
-/// Answer header: why a request was not counted.
+/// Response header with the reason why a request was not counted.
 pub const HEADER_IGNORED: &str = "hitctl-ignored";
-/// Answer header of a badge that shows `n/a`: the error's code. Its status is 200, so that the picture is shown.
+/// Response header with the error code of a badge that shows `n/a`. The status is 200, so that browsers show the image.
 pub const HEADER_ERROR: &str = "hitctl-error";
-/// Answer header of `/healthz`: the id of the build that answers.
+/// Response header of `/healthz` with the id of the running build.
 pub const HEADER_BUILD: &str = "hitctl-build";
 
-/// The table's partition key.
+/// The partition key of the table of counts.
 pub const ATTR_PATH: &str = "path";
 /// The number of hits.
 pub const ATTR_HITS: &str = "hits";
 /// The day of the first hit, `YYYY-MM-DD`.
 pub const ATTR_FIRST: &str = "first";
-/// The time of the last hit, RFC 3339, in UTC, whole seconds.
+/// The time of the last hit: RFC 3339, UTC, whole seconds.
 pub const ATTR_LAST: &str = "last";
-/// Prefix of the attribute that counts a day: `d` and the days since 1970-01-01, in base 36.
+/// Prefix of the attribute with the hits of a day: `d` and the number of days since 1970-01-01 in base 36.
 pub const ATTR_DAY_PREFIX: &str = "d";
-/// Prefix of the attribute that counts a month: `m` and `YYMM`.
+/// Prefix of the attribute with the hits of a month: `m` and `YYMM`.
 pub const ATTR_MONTH_PREFIX: &str = "m";
-/// Visitors, as the sum over days: who comes on two days counts twice, for nobody is recognised the day after.
+/// The number of visitors, as the sum over days. A visitor counts again each day, because nobody is recognised the next day.
 pub const ATTR_UNIQUES: &str = "uniques";
-/// Prefix of the attribute that counts a day's visitors: `v` and the day as after [`ATTR_DAY_PREFIX`].
+/// Prefix of the attribute with the visitors of a day: `v` and the day in the format of [`ATTR_DAY_PREFIX`].
 pub const ATTR_DAY_UNIQUES_PREFIX: &str = "v";
-/// Prefix of the attribute that counts a month's visitors, day by day: `w` and `YYMM`.
+/// Prefix of the attribute with the visitors of a month, as the sum over days: `w` and `YYMM`.
 pub const ATTR_MONTH_UNIQUES_PREFIX: &str = "w";
 
-/// The item of the visitors of the whole site: [`ATTR_UNIQUES`], its days and months.
+/// The key of the item with the visitors of the whole site: [`ATTR_UNIQUES`], its days and months.
 pub const KEY_SITE: &str = "!site";
-/// The item that counts new paths: [`ATTR_BUDGET_PATHS`] in all, and a day's new ones under the day's attribute.
+/// The key of the item that counts new paths: [`ATTR_BUDGET_PATHS`] in total, and those of a day in the day's attribute.
 pub const KEY_BUDGET: &str = "!budget";
-/// How many paths were taken in by hits.
+/// The number of paths that were created by hits.
 pub const ATTR_BUDGET_PATHS: &str = "paths";
-/// Prefix of the attributes that count a visitor's new paths of a day in the budget's item: followed by a slot and the day as after
-/// [`ATTR_DAY_PREFIX`].
+/// Prefix of the budget item's attributes with a visitor's new paths of a day: followed by a slot and the day in the format
+/// of [`ATTR_DAY_PREFIX`].
 pub const ATTR_BUDGET_VISITOR_PREFIX: &str = "a#";
-/// The same for a network.
+/// Prefix of the budget item's attributes with a network's new paths of a day, in the same format.
 pub const ATTR_BUDGET_NETWORK_PREFIX: &str = "n#";
-/// The item that says when the distribution was invalidated last, so that concurrent runs do it once.
+/// The key of the item with the time of the last invalidation, so that concurrent invocations invalidate only once.
 pub const KEY_INVALIDATION: &str = "!invalidation";
-/// What the keys begin with of items that count what was not counted: followed by a month's attribute (`m2611`);
-/// one number a reason, named like the reason.
+/// Prefix of the keys of items that count views that were not counted: followed by a month's attribute (`m2611`). The item
+/// has one number per reason, named like the reason.
 pub const KEY_DROPPED_PREFIX: &str = "!dropped#";
-/// The number of the reason `path` there: the key has the name already.
+/// The attribute for the reason `path` in such an item, because the partition key already has that name.
 pub const ATTR_DROPPED_PATH: &str = "strict";
-/// What the keys begin with of a path's further items, where hits are spread: the number from 1 on, `#`, the path.
+/// Prefix of the keys of a path's additional items, if its hits are distributed: followed by the number from 1, `#` and the path.
 pub const KEY_SHARD_PREFIX: &str = "!shard#";
 
 /// The partition key of the table of visitors.
 pub const SEEN_ID: &str = "id";
-/// The attribute of the table of visitors that says when an item may go: seconds since 1970.
+/// The attribute of the table of visitors with the time from which an item may expire, in seconds since 1970.
 pub const SEEN_TTL: &str = "ttl";
-/// What the id of a day's salt begins with: followed by the day as after [`ATTR_DAY_PREFIX`].
+/// Prefix of the id of a day's salt: followed by the day in the format of [`ATTR_DAY_PREFIX`].
 pub const SEEN_SALT_PREFIX: &str = "salt#";
 /// The attribute that holds the salt.
 pub const SEEN_SALT: &str = "salt";
-/// What the ids of raw addresses begin with, with `visitors = "raw"`: followed by the address. Its hits are in
+/// Prefix of the ids of raw addresses, with `visitors = "raw"`: followed by the address. The item's hits are in
 /// [`ATTR_HITS`], its times in [`ATTR_FIRST`] and [`ATTR_LAST`].
 pub const SEEN_ADDRESS_PREFIX: &str = "ip#";
 
-/// What the ids of messages and events begin with that have been counted, with `exact = true`: followed by the message's id.
-/// Such an item goes by itself [`SEEN_MESSAGE_DAYS`] later.
+/// Prefix of the ids of messages and events that were counted, with `exact = true`: followed by the message's id. The item
+/// expires after [`SEEN_MESSAGE_DAYS`].
 pub const SEEN_MESSAGE_PREFIX: &str = "msg#";
-/// For how many days a message that was counted is remembered: longer than the four days on the queue and the fourteen
-/// among the dead letters.
+/// The number of days for which a counted message is remembered. It is longer than the four days on the queue and the
+/// fourteen days on the dead-letter queue.
 pub const SEEN_MESSAGE_DAYS: u32 = 20;
 
-/// Attribute of a message that the HTTP API put on the queue: where the request came from.
+/// Attribute of a message that the HTTP API sent to the queue: the source IP address of the request.
 pub const MESSAGE_IP: &str = "ip";
-/// Attribute of a message that the HTTP API put on the queue: the request's user agent.
+/// Attribute of a message that the HTTP API sent to the queue: the request's user agent.
 pub const MESSAGE_UA: &str = "ua";
-/// Attribute of a message that the HTTP API put on the queue: the request's `Origin`.
+/// Attribute of a message that the HTTP API sent to the queue: the request's `Origin` header.
 pub const MESSAGE_ORIGIN: &str = "origin";
-/// Attribute of a message: the id under which it is counted once, where that is not its own: of one that was redriven.
+/// Attribute of a redriven message: the original id, under which it is counted once.
 pub const MESSAGE_ID: &str = "hitctl-id";
 
-/// How long a message waits on the queue of hits, in seconds: four days, the default of SQS.
+/// The retention of messages on the queue of hits, in seconds: four days, the default of SQS.
 pub const QUEUE_RETENTION_S: u32 = 4 * 86_400;
-/// How long a dead letter is kept, in seconds: fourteen days, the most that SQS takes. The time on the queue is part of it.
+/// The retention of dead letters, in seconds: fourteen days, the maximum of SQS. It includes the time on the queue of hits.
 pub const DEAD_LETTER_RETENTION_S: u32 = 14 * 86_400;
-/// The most hits in one message.
+/// The maximum number of hits in one message.
 pub const MAX_HITS_IN_MESSAGE: usize = 500;
 
-/// Items whose key begins so are hitctl's own, never counts.
+/// The first character of the keys of hitctl's own items, which are not counts.
 pub const RESERVED_PREFIX: char = '!';
 
-/// The largest count: 2^53 - 1, the largest whole number that every reader of JSON takes exactly. More is refused wherever numbers
-/// come in, and what is above it in the table is read as this.
+/// The largest count: 2^53 - 1, the largest integer that every JSON parser reads exactly. Larger numbers are rejected in
+/// input, and a larger number in the table is read as this one.
 pub const MAX_COUNT: u64 = (1 << 53) - 1;
 
-/// The longest key, in bytes, after normalising.
+/// The maximum length of a key after normalisation, in bytes.
 pub const MAX_KEY_BYTES: usize = 512;
-/// The largest request body, in bytes, that any route takes.
+/// The maximum size of a request body on any route, in bytes.
 pub const MAX_BODY_BYTES: usize = 2048;
-/// The most paths that one `/v1/count` may ask for.
+/// The maximum number of paths in one request to `/v1/count`.
 pub const MAX_PATHS: usize = 20;
 
-/// The most items that a path's hits are spread over.
+/// The maximum number of items over which the hits of a path are distributed.
 pub const MAX_SHARDS: u32 = 64;
 
-/// The routes of the HTTP API that count, as API Gateway writes them. Any method, so that a wrong one is answered 405 with the
-/// methods that do work; everything else is answered 404 before it costs an invocation.
+/// The routes of the HTTP API that count, in API Gateway's notation. They accept any method, so that a wrong method gets a
+/// 405 with the allowed methods. API Gateway answers any other route with 404, without an invocation.
 pub const COUNTING_ROUTES: &[&str] = &["ANY /counter", "ANY /v1/hit", "ANY /v1/pixel.svg"];
-/// The routes that read; they go to the reader, where there is one. A badge with `hit=1` is forwarded to the counter.
+/// The routes that read. The reader serves them, if there is one. It forwards a badge with `hit=1` to the counter.
 pub const READING_ROUTES: &[&str] =
     &["ANY /v1/count", "ANY /v1/badge.svg", "ANY /v1/badge.json", "ANY /v1/widget.js", "ANY /healthz"];
-/// The route that the HTTP API sends straight to the queue, with `ingest = "http"`.
+/// The route that the HTTP API sends directly to the queue, with `ingest = "http"`.
 pub const INGEST_ROUTE: &str = "POST /v1/hit";
-/// The routes that read and are there only with `public_stats = true`.
+/// The routes that read and exist only with `public_stats = true`.
 pub const STATS_ROUTES: &[&str] = &["ANY /v1/top", "ANY /v1/series", "ANY /api/counters"];

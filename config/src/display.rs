@@ -1,10 +1,10 @@
-//! Decides which characters must not be shown as they are. One list, for error messages here and for everything that the
-//! deployer shows.
+//! Decides which characters must not be shown unchanged. Error messages here and all output of the deployer use the same
+//! list.
 
-/// Whether a character must be escaped or replaced before a text from outside is shown: a control character, one that
-/// changes the direction or order of the text, one that ends a line, or one that takes no room and shows nothing.
+/// Whether a character of external text must be escaped or replaced before it is shown: a control character, one that
+/// changes the direction or order of text, one that ends a line, or an invisible one.
 ///
-/// The joiners U+200C and U+200D and the variation selectors stay: Persian and emoji need them.
+/// The joiners U+200C and U+200D and the variation selectors are allowed, because Persian and emoji need them.
 pub fn is_unsafe_to_show(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -16,11 +16,11 @@ pub fn is_unsafe_to_show(c: char) -> bool {
             | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
             // Word joiner, invisible operators, isolates, deprecated format characters.
             | '\u{2060}'..='\u{206f}'
-            // Byte order mark, reserved characters that show nothing, interlinear annotations.
+            // Byte order mark, reserved invisible characters, interlinear annotations.
             | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
             // Format characters of shorthand and musical notation.
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            // Tags, and reserved characters that show nothing; the variation selectors between them stay.
+            // Tags and reserved invisible characters. The variation selectors between them are allowed.
             | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 

@@ -1,4 +1,4 @@
-//! Reads the function's extra environment variables. Their values are secrets: no message here may carry one.
+//! Reads the function's extra environment variables. Their values are secrets: no message may contain one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,25 +9,25 @@ use sha2::Sha256;
 use toml::Value;
 use toml::de::DeValue;
 
-use crate::check::{Written, grouped, sanitize, text_of, type_of, wrong_type};
+use crate::check::{SpannedValue, check_text, sanitize, type_name, with_separators, wrong_type};
 use crate::contract;
-use crate::keys::Kind;
-use crate::problem::Problem;
-use crate::shape;
+use crate::keys::ValueKind;
+use crate::problem::ConfigProblem;
+use crate::string_format;
 use crate::variables::BUILD_ID_CHARS;
-use crate::walk::Entry;
+use crate::walk::ParsedValue;
 
-/// Lambda's limit on all variables together, in bytes. It is held against them as JSON, which is how Lambda's own message
-/// shows what it has measured.
+/// Lambda's limit on all variables together, in bytes. It is compared with their size as JSON, because Lambda's own error
+/// message shows the measured variables as JSON.
 const MAX_BYTES: usize = 4096;
-/// The length of an IAM role's unique id, with some room: those of today have 21 characters.
+/// The assumed length of an IAM role's unique id. Current ids have 21 characters; the rest is a reserve.
 const ROLE_ID_CHARS: usize = 32;
-/// More variables than fit into that.
-const MOST: usize = MAX_BYTES / 2;
-/// The key that holds the variables.
-pub(crate) const KEY: &str = "function.environment";
+/// The maximum number of variables: more than fit into [`MAX_BYTES`].
+const MAX_VARIABLES: usize = MAX_BYTES / 2;
+/// The configuration key of the variables.
+pub(crate) const ENVIRONMENT_KEY: &str = "function.environment";
 
-/// Names that Lambda keeps for itself.
+/// Names that Lambda reserves.
 const RESERVED: &[&str] = &[
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
@@ -40,55 +40,59 @@ const RESERVED: &[&str] = &[
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
 ];
-/// What other names that Lambda keeps for itself begin with.
+/// The prefix of further names that Lambda reserves.
 const RESERVED_PREFIX: &str = "AWS_LAMBDA_";
-/// What the names of the function's own variables begin with, most of them.
+/// The prefix of most variables that hitctl itself sets.
 const OWN_PREFIX: &str = "HITCTL_";
 
-/// Reads the variables that `name` holds: the good ones by name, and what is wrong.
-pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, Vec<Problem>) {
-    let DeValue::Table(table) = written.get_ref() else {
-        let problem = wrong_type(Kind::Variables, name, written.get_ref());
-        return (Vec::new(), vec![problem.of(written.span())]);
+/// Reads the variables of the key `name`. Returns the valid ones by name, and the problems.
+pub(crate) fn read_variables(
+    name: &str,
+    value_in_file: &SpannedValue<'_>,
+) -> (Vec<(String, ParsedValue)>, Vec<ConfigProblem>) {
+    let DeValue::Table(table) = value_in_file.get_ref() else {
+        let problem = wrong_type(ValueKind::EnvVariables, name, value_in_file.get_ref());
+        return (Vec::new(), vec![problem.with_span(value_in_file.span())]);
     };
-    if table.len() > MOST {
-        let problem = Problem::new("out_of_range", format!("`{name}` takes at most {MOST} variables"));
-        return (Vec::new(), vec![problem.of(written.span())]);
+    if table.len() > MAX_VARIABLES {
+        let problem =
+            ConfigProblem::new("out_of_range", format!("`{name}` takes at most {MAX_VARIABLES} variables"));
+        return (Vec::new(), vec![problem.with_span(value_in_file.span())]);
     }
-    let mut good = Vec::new();
-    let mut wrong = Vec::new();
+    let mut valid = Vec::new();
+    let mut problems = Vec::new();
     for (variable, value) in table {
         if let Err(problem) = check_name(variable.get_ref()) {
-            wrong.push(problem.of(variable.span()));
+            problems.push(problem.with_span(variable.span()));
         }
-        let shown = sanitize(variable.get_ref());
+        let shown_name = sanitize(variable.get_ref());
         match value.get_ref() {
             DeValue::String(text) if text.contains('\0') => {
-                let message = format!("`{shown}` holds a NUL character");
-                wrong.push(Problem::new("bad_value", message).of(value.span()));
+                let message = format!("`{shown_name}` holds a NUL character");
+                problems.push(ConfigProblem::new("bad_value", message).with_span(value.span()));
             }
             DeValue::String(text) => {
-                let entry = Entry { value: Value::String(text.to_string()), span: value.span() };
-                good.push((variable.get_ref().to_string(), entry));
+                let parsed = ParsedValue { value: Value::String(text.to_string()), span: value.span() };
+                valid.push((variable.get_ref().to_string(), parsed));
             }
             found => {
-                let message = format!("`{shown}`: expected a string, found {}", type_of(found));
-                let problem = Problem::new("wrong_type", message).of(value.span());
-                wrong.push(problem.help("values of variables are strings: write it in quotes"));
+                let message = format!("`{shown_name}`: expected a string, found {}", type_name(found));
+                let problem = ConfigProblem::new("wrong_type", message).with_span(value.span());
+                problems.push(problem.with_help("values of variables are strings: write it in quotes"));
             }
         }
     }
-    (good, wrong)
+    (valid, problems)
 }
 
-fn check_name(name: &str) -> Result<(), Problem> {
+fn check_name(name: &str) -> Result<(), ConfigProblem> {
     if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
-        return Err(Problem::new(
+        return Err(ConfigProblem::new(
             "reserved_variable",
             format!("Lambda keeps `{}` for itself", sanitize(name)),
         ));
     }
-    let set = match name {
+    let help = match name {
         contract::ENV_TABLE | contract::ENV_SEEN_TABLE => {
             "it is the name of a table, which follows from `app` and the env"
         }
@@ -103,62 +107,68 @@ fn check_name(name: &str) -> Result<(), Problem> {
                 "what counts is set in `[counter]`; of these names only `{}` is for here",
                 contract::ENV_ORIGIN_SECRET
             );
-            return Err(Problem::new("reserved_variable", message).help(help));
+            return Err(ConfigProblem::new("reserved_variable", message).with_help(help));
         }
-        _ => return text_of(&shape::VARIABLE, "environment", name).map(drop),
+        _ => return check_text(&string_format::VARIABLE, "environment", name).map(drop),
     };
-    Err(Problem::new("reserved_variable", format!("hitctl sets `{name}` itself")).help(set))
+    Err(ConfigProblem::new("reserved_variable", format!("hitctl sets `{name}` itself")).with_help(help))
 }
 
-/// Checks the size of all variables of an env together: the user's and, by name, the function's own. Returns the problem, if they are
-/// too large, and the key that takes the most room.
+/// Checks the total size of an env's variables: the user's and those that hitctl sets. If they are too large, returns the
+/// problem and the key that takes up the most space.
 pub(crate) fn check_size<'a>(
-    users: impl Iterator<Item = (&'a str, &'a str)>,
-    own: &BTreeMap<&'static str, String>,
-) -> Option<(Problem, &'static str)> {
+    user_variables: impl Iterator<Item = (&'a str, &'a str)>,
+    own_variables: &BTreeMap<&'static str, String>,
+) -> Option<(ConfigProblem, &'static str)> {
     let size = |name: &str, value: &str| json!({ name: value }).to_string().len() - 1;
-    let users: usize = users.map(|(name, value)| size(name, value)).sum();
-    let of_own = |(name, value): (&&'static str, &String)| size(name, value);
+    let user_variables: usize = user_variables.map(|(name, value)| size(name, value)).sum();
+    let size_of_own = |(name, value): (&&'static str, &String)| size(name, value);
     let build = size(contract::ENV_BUILD, &"0".repeat(BUILD_ID_CHARS));
     let role = size(contract::ENV_ROLE_ID, &"0".repeat(ROLE_ID_CHARS));
-    let all = own.iter().map(of_own).sum::<usize>() + build + role + users + 1;
-    if all <= MAX_BYTES {
+    let total = own_variables.iter().map(size_of_own).sum::<usize>() + build + role + user_variables + 1;
+    if total <= MAX_BYTES {
         return None;
     }
-    let origins = own.get_key_value(contract::ENV_ALLOW_ORIGINS).map_or(0, of_own);
-    let (taken, most) = (grouped(all), grouped(MAX_BYTES));
-    let message = format!("the function's variables take {taken} bytes, and Lambda takes {most}");
-    let problem = Problem::new("out_of_range", message);
-    Some(if origins > users {
+    let origins = own_variables.get_key_value(contract::ENV_ALLOW_ORIGINS).map_or(0, size_of_own);
+    let (total_text, limit_text) = (with_separators(total), with_separators(MAX_BYTES));
+    let message = format!("the function's variables take {total_text} bytes, and Lambda takes {limit_text}");
+    let problem = ConfigProblem::new("out_of_range", message);
+    Some(if origins > user_variables {
         let help = "the function checks the origins and so has to be told them all: list fewer, or `*`";
-        let help = format!("{} bytes are `allow_origins`; {help}", grouped(origins));
-        (problem.help(help), "http.allow_origins")
+        let help = format!("{} bytes are `allow_origins`; {help}", with_separators(origins));
+        (problem.with_help(help), "http.allow_origins")
     } else {
-        (problem.help(format!("{} bytes are those under `[{KEY}]`", grouped(users))), KEY)
+        (
+            problem.with_help(format!(
+                "{} bytes are those under `[{ENVIRONMENT_KEY}]`",
+                with_separators(user_variables)
+            )),
+            ENVIRONMENT_KEY,
+        )
     })
 }
 
-/// The key that secrets are fingerprinted with. It is known to one user of one machine only, so that nobody else can find
-/// out by trial which secret a fingerprint stands for.
+/// The key for the fingerprints of secrets. Only one user of one machine knows it, so nobody else can find a secret by
+/// trying candidates against its fingerprint.
 #[derive(Clone)]
 pub struct FingerprintKey([u8; 32]);
 
 impl FingerprintKey {
-    /// A key of random bytes.
+    /// Creates a key from random bytes.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Returns a secret as it may be shown: `#` and the first eight hex digits of its HMAC-SHA-256, so that two can be told
-    /// apart.
+    /// Returns the fingerprint that is shown in place of a secret, so that two secrets can be told apart: `#` and the first
+    /// eight hex digits of the secret's HMAC-SHA-256.
     pub fn fingerprint(&self, secret: &str) -> String {
-        // A key is filled up with zeros to a block.
+        // HMAC pads the key with zeros to a block.
         let mut block = [0; 64];
         block[..self.0.len()].copy_from_slice(&self.0);
         let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
         mac.update(secret.as_bytes());
-        let code = mac.finalize().into_bytes();
-        format!("#{:08x}", u32::from_be_bytes([code[0], code[1], code[2], code[3]]))
+        let digest = mac.finalize().into_bytes();
+        format!("#{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
     }
 }
 
@@ -173,8 +183,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fingerprint_is_the_beginning_of_the_keyed_hash() {
-        // Test case 2 of RFC 4231, whose key is shorter: it is filled up with zeros all the same.
+    fn fingerprint_is_prefix_of_keyed_hash() {
+        // Test case 2 of RFC 4231. Its key is shorter; padding with zeros gives the same block.
         let mut key = [0; 32];
         key[..4].copy_from_slice(b"Jefe");
         let key = FingerprintKey::new(key);

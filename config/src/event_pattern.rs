@@ -1,10 +1,13 @@
-//! Event patterns of `EventBridge`: what it refuses, and which events match.
+//! `EventBridge` event patterns: which patterns the service rejects, and which events match. Pure functions.
 //!
-//! Pure, and after the documentation ("Event pattern syntax" and "Comparison operators for use in event patterns" of the
-//! `EventBridge` user guide) and, where that is silent, after `aws/event-ruler`, the library that AWS published. In short:
-//! fields of one object must all match; values of one list are alternatives; names are joined by dots, so that
-//! `{"a":{"b":..}}` and `{"a.b":..}` are the same field; an array in the event matches if one of its elements does, and
-//! two fields never match in different elements of one array.
+//! Follows the documentation ("Event pattern syntax" and "Comparison operators for use in event patterns" in the
+//! `EventBridge` user guide) and, where that says nothing, `aws/event-ruler`, the library that AWS published. In short:
+//!
+//! - All fields of one object must match.
+//! - The values of one list are alternatives.
+//! - Names are joined by dots, so that `{"a":{"b":..}}` and `{"a.b":..}` are the same field.
+//! - An array in the event matches if one of its elements does. Two fields never match in different elements of one
+//!   array.
 
 mod matching;
 mod parse;
@@ -20,33 +23,33 @@ use std::sync::Arc;
 use regex_lite::Regex;
 use serde_json::{Number, Value};
 
-/// The longest pattern, in characters of its JSON (the service model of `PutRule`).
+/// The maximum length of a pattern, in characters of its JSON (service model of `PutRule`).
 pub const MAX_LENGTH: usize = 4096;
-/// The most combinations that the `$or` of a pattern may make (the user guide, on `$or`).
+/// The maximum number of combinations that the `$or`s of a pattern may produce (user guide, on `$or`).
 pub const MAX_COMBINATIONS: usize = 1000;
 
-/// A pattern that `EventBridge` takes.
+/// A pattern that `EventBridge` accepts.
 #[derive(Clone, Debug)]
-pub struct Pattern {
-    /// What `$or` makes of it: it matches if one of these does.
+pub struct EventPattern {
+    /// The combinations that `$or` expands to. The pattern matches if one of them does.
     combinations: Vec<Combination>,
 }
 
-/// Fields by their names, joined by dots; all must match.
-type Combination = BTreeMap<String, Arc<[Test]>>;
+/// Fields by their dotted names. All of them must match.
+type Combination = BTreeMap<String, Arc<[ValueMatcher]>>;
 
-/// One of the alternatives of a field.
+/// One alternative of a field.
 #[derive(Clone, Debug)]
-enum Test {
-    /// A value of JSON. "For numbers, EventBridge uses string representation. For example, 300, 300.0, and 3.0e2 are not
-    /// considered equal" (user guide, "Considerations when creating event patterns"). An integer differs from a float here
-    /// too; but two spellings of one float are the same once they are read.
+enum ValueMatcher {
+    /// A JSON value. "For numbers, EventBridge uses string representation. For example, 300, 300.0, and 3.0e2 are not
+    /// considered equal" (user guide, "Considerations when creating event patterns"). Here, too, an integer differs from a
+    /// float; but two spellings of one float are equal once they are parsed.
     Exactly(Value),
-    Text(Text),
-    AnythingBut(Not),
+    String(StringMatcher),
+    AnythingBut(ExcludedValues),
     Numeric {
-        from: Option<Bound>,
-        to: Option<Bound>,
+        from: Option<NumberBound>,
+        to: Option<NumberBound>,
     },
     Cidr {
         network: IpAddr,
@@ -55,9 +58,9 @@ enum Test {
     Exists(bool),
 }
 
-/// A test of a string.
+/// A condition on a string.
 #[derive(Clone, Debug)]
-enum Text {
+enum StringMatcher {
     Prefix(String),
     PrefixIgnoreCase(String),
     Suffix(String),
@@ -66,83 +69,83 @@ enum Text {
     Wildcard(Regex),
 }
 
-/// What a value must not be. Any other matches, of any type.
+/// The values of `anything-but`. Any other value matches, whatever its type.
 #[derive(Clone, Debug)]
-enum Not {
+enum ExcludedValues {
     Strings(Vec<String>),
     Numbers(Vec<Number>),
-    Texts(Vec<Text>),
+    Matchers(Vec<StringMatcher>),
 }
 
-/// One end of a range.
+/// One end of a numeric range.
 #[derive(Clone, Copy, Debug)]
-struct Bound {
+struct NumberBound {
     value: f64,
-    included: bool,
+    inclusive: bool,
 }
 
-/// A way into a pattern.
+/// One step of a path into a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Into a field of an object.
+pub enum PatternStep {
+    /// A field of an object, by name.
     Field(String),
-    /// Into an element of an array, from 0.
+    /// An element of an array, by its index from 0.
     Index(usize),
 }
 
-/// Why `EventBridge` would not take a pattern.
+/// The reason why `EventBridge` would reject a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Where, from the top of the pattern; empty if all of it is meant.
-    pub at: Vec<Step>,
-    /// What is wrong: a lower-case fragment.
+pub struct PatternError {
+    /// The path to the error from the top of the pattern; empty if the whole pattern is meant.
+    pub path: Vec<PatternStep>,
+    /// The message: a lower-case fragment.
     pub message: String,
 }
 
-impl Refusal {
-    fn new(at: &[Step], message: impl Into<String>) -> Self {
-        Self { at: at.to_vec(), message: message.into() }
+impl PatternError {
+    fn new(path: &[PatternStep], message: impl Into<String>) -> Self {
+        Self { path: path.to_vec(), message: message.into() }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, step) in self.at.iter().enumerate() {
+        for (index, step) in self.path.iter().enumerate() {
             match step {
-                Step::Field(name) if index == 0 => write!(f, "{name}")?,
-                Step::Field(name) => write!(f, ".{name}")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
+                PatternStep::Field(name) if index == 0 => write!(f, "{name}")?,
+                PatternStep::Field(name) => write!(f, ".{name}")?,
+                PatternStep::Index(index) => write!(f, "[{index}]")?,
             }
         }
-        if !self.at.is_empty() {
+        if !self.path.is_empty() {
             f.write_str(": ")?;
         }
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for PatternError {}
 
-impl Pattern {
-    /// Reads a pattern.
+impl EventPattern {
+    /// Parses a pattern.
     ///
     /// # Errors
     ///
-    /// The first thing in it that `EventBridge` refuses.
-    pub fn parse(pattern: &Value) -> Result<Self, Refusal> {
+    /// Returns the first part of the pattern that `EventBridge` rejects.
+    pub fn parse(pattern: &Value) -> Result<Self, PatternError> {
         let length = pattern.to_string().chars().count();
         if length > MAX_LENGTH {
             let message =
                 format!("the pattern is {length} characters of JSON; EventBridge takes {MAX_LENGTH}");
-            return Err(Refusal::new(&[], message));
+            return Err(PatternError::new(&[], message));
         }
         Ok(Self { combinations: parse::combinations(pattern)? })
     }
 
-    /// Whether an event matches. Anything that is not an object matches nothing.
+    /// Whether an event matches. An event that is not an object matches nothing.
     pub fn matches(&self, event: &Value) -> bool {
         let Value::Object(event) = event else { return false };
-        let leaves = matching::leaves(event, &self.combinations);
-        self.combinations.iter().any(|combination| matching::holds(combination, &leaves))
+        let leaves = matching::collect_leaves(event, &self.combinations);
+        self.combinations.iter().any(|combination| matching::combination_matches(combination, &leaves))
     }
 }

@@ -1,17 +1,17 @@
-//! The JSON Schema of `hitctl.toml`, for editors. Made of the table of keys; a copy is kept in the repository.
+//! Generates the JSON Schema of `hitctl.toml` for editors from the table of keys. The repository contains a copy.
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::keys::{Key, Kind, Scope, one_line};
+use crate::keys::{ConfigKey, KeyScope, ValueKind, join_doc_lines};
 use crate::resolve::as_json;
 use crate::schema::{KEYS, SECTIONS};
-use crate::shape::{self, Shape};
+use crate::string_format::{self, StringFormat};
 
-/// Where the copy is published.
+/// The URL at which the repository's copy is published.
 pub(crate) const SCHEMA_URL: &str =
     concat!(env!("CARGO_PKG_REPOSITORY"), "/raw/main/config/hitctl.schema.json");
 
-/// The schema, as JSON with a newline at the end.
+/// Returns the schema as JSON with a final newline.
 ///
 /// # Panics
 ///
@@ -19,86 +19,91 @@ pub(crate) const SCHEMA_URL: &str =
 pub fn json_schema() -> String {
     let mut definitions = Map::new();
     for (section, about) in SECTIONS.iter().filter(|(section, _)| !section.is_empty()) {
-        definitions.insert((*section).to_owned(), object(about, &properties(section, &[Scope::Anywhere])));
+        definitions.insert(
+            (*section).to_owned(),
+            object_schema(about, &section_properties(section, &[KeyScope::Anywhere])),
+        );
     }
-    let mut overlay = properties("", &[Scope::Anywhere, Scope::Env]);
-    overlay.extend(references());
-    definitions.insert("env".to_owned(), object(&["What is different in one env."], &overlay));
+    let mut overlay = section_properties("", &[KeyScope::Anywhere, KeyScope::Env]);
+    overlay.extend(section_references());
+    definitions.insert("env".to_owned(), object_schema(&["What is different in one env."], &overlay));
 
-    let mut root = properties("", &[Scope::Anywhere, Scope::Top]);
-    root.extend(references());
+    let mut root = section_properties("", &[KeyScope::Anywhere, KeyScope::Top]);
+    root.extend(section_references());
     root.insert(
         "env".to_owned(),
         json!({
             "type": "object",
             "description": "The envs by name, or many by the beginning of their names and `*`. Each overlays the settings at the top; `local` and `test` are always there.",
-            "propertyNames": string(&shape::DECLARED_ENV),
+            "propertyNames": string_schema(&string_format::DECLARED_ENV),
             "additionalProperties": { "$ref": "#/definitions/env" },
         }),
     );
-    let mut schema = object(&["The settings of hitctl."], &root);
+    let mut schema = object_schema(&["The settings of hitctl."], &root);
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["$id"] = json!(SCHEMA_URL);
-    schema["title"] = json!(crate::load::FILE_NAME);
+    schema["title"] = json!(crate::load::CONFIG_FILE);
     schema["definitions"] = Json::Object(definitions);
     let text = serde_json::to_string_pretty(&schema).expect("plain data has a JSON form");
     format!("{text}\n")
 }
 
-fn references() -> impl Iterator<Item = (String, Json)> {
+fn section_references() -> impl Iterator<Item = (String, Json)> {
     let sections = SECTIONS.iter().map(|(section, _)| *section).filter(|section| !section.is_empty());
     sections.map(|section| (section.to_owned(), json!({ "$ref": format!("#/definitions/{section}") })))
 }
 
-fn object(about: &[&str], properties: &Map<String, Json>) -> Json {
+fn object_schema(about: &[&str], properties: &Map<String, Json>) -> Json {
     json!({
         "type": "object",
-        "description": one_line(about),
+        "description": join_doc_lines(about),
         "additionalProperties": false,
         "properties": properties,
     })
 }
 
-fn properties(section: &str, scopes: &[Scope]) -> Map<String, Json> {
+fn section_properties(section: &str, scopes: &[KeyScope]) -> Map<String, Json> {
     let keys = KEYS.iter().filter(|key| key.section == section && scopes.contains(&key.scope));
-    keys.map(|key| (key.name.to_owned(), property(key))).collect()
+    keys.map(|key| (key.name.to_owned(), property_schema(key))).collect()
 }
 
-fn property(key: &Key) -> Json {
-    let mut property = of_kind(key.kind);
+fn property_schema(key: &ConfigKey) -> Json {
+    let mut property = value_schema(key.kind);
     property["description"] = json!(key.description());
     match key.default_value() {
         Some(default) => property["default"] = as_json(&default),
-        None => property["examples"] = json!([as_json(&key.sample())]),
+        None => property["examples"] = json!([as_json(&key.default_or_example())]),
     }
     property
 }
 
-fn of_kind(kind: Kind) -> Json {
+fn value_schema(kind: ValueKind) -> Json {
     match kind {
-        Kind::Bool => json!({ "type": "boolean" }),
-        Kind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Kind::IntegerOrNone { min, max } => {
+        ValueKind::Bool => json!({ "type": "boolean" }),
+        ValueKind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        ValueKind::IntegerOrNone { min, max } => {
             json!({ "anyOf": [{ "type": "integer", "minimum": min, "maximum": max }, { "const": "none" }] })
         }
-        Kind::IntegerOf(allowed) => json!({ "enum": allowed }),
-        Kind::Positive { max } => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": max }),
-        Kind::Word(words) => json!({ "enum": words }),
-        Kind::Text(shape) => string(shape),
-        Kind::Texts { shape, max } => {
-            json!({ "type": "array", "items": string(shape), "uniqueItems": true, "maxItems": max })
+        ValueKind::IntegerOneOf(allowed) => json!({ "enum": allowed }),
+        ValueKind::PositiveNumber { max } => {
+            json!({ "type": "number", "exclusiveMinimum": 0, "maximum": max })
         }
-        Kind::Variables => json!({
+        ValueKind::OneOf(words) => json!({ "enum": words }),
+        ValueKind::Text(format) => string_schema(format),
+        ValueKind::TextList { format, max } => {
+            json!({ "type": "array", "items": string_schema(format), "uniqueItems": true, "maxItems": max })
+        }
+        ValueKind::EnvVariables => json!({
             "type": "object",
-            "propertyNames": string(&shape::VARIABLE),
+            "propertyNames": string_schema(&string_format::VARIABLE),
             "additionalProperties": { "type": "string" },
         }),
-        Kind::Pattern => json!({ "type": "object", "minProperties": 1 }),
+        ValueKind::EventPattern => json!({ "type": "object", "minProperties": 1 }),
     }
 }
 
-fn string(shape: &Shape) -> Json {
-    json!({ "type": "string", "pattern": shape.pattern, "maxLength": shape.max })
+fn string_schema(format: &StringFormat) -> Json {
+    json!({ "type": "string", "pattern": format.pattern, "maxLength": format.max })
 }
 
 #[cfg(test)]
@@ -110,22 +115,22 @@ mod tests {
     use crate::schema::KEYS;
 
     #[test]
-    fn the_copy_in_the_repository_is_this_one() {
-        let kept: Json = serde_json::from_str(include_str!("../hitctl.schema.json")).unwrap();
-        let made: Json = serde_json::from_str(&json_schema()).unwrap();
+    fn json_schema_equals_copy_in_repository() {
+        let stored: Json = serde_json::from_str(include_str!("../hitctl.schema.json")).unwrap();
+        let generated: Json = serde_json::from_str(&json_schema()).unwrap();
         assert!(
-            kept == made,
+            stored == generated,
             "run `cargo run -p hitctl-config --example schema > config/hitctl.schema.json` at the top of the repository"
         );
     }
 
     #[test]
-    fn names_and_defaults_are_those_of_the_loader() {
+    fn json_schema_has_names_and_defaults_of_loader() {
         let schema: Json = serde_json::from_str(&json_schema()).unwrap();
         let loaded = load(None, Some("test"), &Overrides::new())
             .unwrap()
             .to_json(false, &crate::FingerprintKey::new([7; 32]));
-        let mut seen = 0;
+        let mut checked = 0;
         for (table, settings) in loaded["settings"].as_object().unwrap() {
             let tables = [(&schema["definitions"][table]["properties"], settings)];
             for (properties, settings) in tables.into_iter().filter(|(properties, _)| properties.is_object())
@@ -139,7 +144,7 @@ mod tests {
                         value,
                         "{table}.{name}"
                     );
-                    seen += 1;
+                    checked += 1;
                 }
             }
         }
@@ -153,8 +158,8 @@ mod tests {
                 "{}",
                 key.name
             );
-            seen += 1;
+            checked += 1;
         }
-        assert_eq!(seen, KEYS.len());
+        assert_eq!(checked, KEYS.len());
     }
 }

@@ -1,122 +1,123 @@
-//! The table of keys: what each key of `hitctl.toml` is called, takes and defaults to. [`settings!`] declares a section
-//! once, and makes of it both the struct that the program reads and the rows that drive parsing, suggestions, origins,
-//! the JSON Schema and the template of `init`. Nothing here parses.
+//! The table of configuration keys: the name, accepted values and default of each key of `hitctl.toml`.
+//!
+//! [`settings!`] declares a section once. It generates the struct that the program reads, and the table rows that parsing,
+//! suggestions, origins, the JSON Schema and the template of `init` use. This module does not parse files.
 
-use crate::shape::Shape;
+use crate::string_format::StringFormat;
 
-/// One key of the configuration.
+/// A key of the configuration.
 #[derive(Debug)]
-pub(crate) struct Key {
-    /// The table that it is in; empty at the top.
+pub(crate) struct ConfigKey {
+    /// The table that contains the key; empty for a key at the top.
     pub(crate) section: &'static str,
-    /// Its name within the table.
+    /// The name within the table.
     pub(crate) name: &'static str,
-    /// What it means, as written in the source: a leading space for each line.
+    /// The lines of the doc comment in the source. Each starts with a space.
     pub(crate) doc: &'static [&'static str],
-    /// What it takes.
-    pub(crate) kind: Kind,
-    /// What it is when nobody says.
-    pub(crate) default: Fallback,
-    /// Where it may stand.
-    pub(crate) scope: Scope,
+    /// The values that the key accepts.
+    pub(crate) kind: ValueKind,
+    /// The default.
+    pub(crate) default: KeyDefault,
+    /// The parts of the file that may contain the key.
+    pub(crate) scope: KeyScope,
 }
 
-/// What a key is when nobody says; values are written as in TOML.
+/// The default of a key, as TOML.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fallback {
-    /// This.
-    Is(&'static str),
-    /// Nothing; the text is an example.
+pub(crate) enum KeyDefault {
+    /// The default value.
+    Value(&'static str),
+    /// No default; the text is an example.
     Unset(&'static str),
 }
 
-/// Where a key may stand.
+/// The parts of the file that may contain a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// At the top and in the overlay of an env.
+pub(crate) enum KeyScope {
+    /// The top and the overlay of an env.
     Anywhere,
-    /// At the top only.
+    /// The top only.
     Top,
-    /// In the overlay of an env only.
+    /// The overlay of an env only.
     Env,
 }
 
-/// What a key takes.
+/// The values that a key accepts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     /// `true` or `false`.
     Bool,
-    /// A whole number within bounds.
+    /// An integer from `min` to `max`.
     Integer { min: i64, max: i64 },
-    /// A whole number within bounds, or the word `none`.
+    /// An integer from `min` to `max`, or the word `none`.
     IntegerOrNone { min: i64, max: i64 },
-    /// One of some whole numbers.
-    IntegerOf(&'static [i64]),
-    /// A number above zero, up to a bound.
-    Positive { max: i64 },
-    /// One of some words.
-    Word(&'static [&'static str]),
-    /// A string of some shape.
-    Text(&'static Shape),
-    /// A list of distinct strings of some shape.
-    Texts { shape: &'static Shape, max: usize },
-    /// Names and values of environment variables. Overlays add to it, name by name.
-    Variables,
-    /// A pattern of `EventBridge`: tables whose leaves are lists.
-    Pattern,
+    /// One of the listed integers.
+    IntegerOneOf(&'static [i64]),
+    /// A number above 0 and at most `max`.
+    PositiveNumber { max: i64 },
+    /// One of the listed words.
+    OneOf(&'static [&'static str]),
+    /// A string in the given format.
+    Text(&'static StringFormat),
+    /// A list of at most `max` distinct strings in the given format.
+    TextList { format: &'static StringFormat, max: usize },
+    /// Names and values of environment variables. An overlay adds to them, name by name.
+    EnvVariables,
+    /// An `EventBridge` event pattern: tables whose leaves are lists.
+    EventPattern,
 }
 
-impl Key {
-    /// The whole name: `function.memory_mb`.
+impl ConfigKey {
+    /// Returns the full name: `function.memory_mb`.
     pub(crate) fn path(&self) -> String {
         if self.section.is_empty() { self.name.to_owned() } else { format!("{}.{}", self.section, self.name) }
     }
 
-    /// What it means, as one line.
+    /// Returns the doc comment as one line.
     pub(crate) fn description(&self) -> String {
-        one_line(self.doc)
+        join_doc_lines(self.doc)
     }
 
-    /// The default as a TOML value.
+    /// Returns the default as a TOML value.
     pub(crate) fn default_value(&self) -> Option<toml::Value> {
         match self.default {
-            Fallback::Is(text) => Some(literal(text)),
-            Fallback::Unset(_) => None,
+            KeyDefault::Value(text) => Some(parse_toml_value(text)),
+            KeyDefault::Unset(_) => None,
         }
     }
 
-    /// The default, or else an example.
-    pub(crate) fn sample(&self) -> toml::Value {
+    /// Returns the default, or the example if there is none.
+    pub(crate) fn default_or_example(&self) -> toml::Value {
         match self.default {
-            Fallback::Is(text) | Fallback::Unset(text) => literal(text),
+            KeyDefault::Value(text) | KeyDefault::Unset(text) => parse_toml_value(text),
         }
     }
 }
 
-/// Joins the lines of a doc comment. Names such as `CloudFront` stand in backticks for rustdoc only.
-pub(crate) fn one_line(doc: &[&str]) -> String {
+/// Joins the lines of a doc comment. Removes the backticks that names such as `CloudFront` have only for rustdoc.
+pub(crate) fn join_doc_lines(doc: &[&str]) -> String {
     let lines: Vec<&str> = doc.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     let joined = lines.join(" ");
-    let pieces = joined.split('`').enumerate().map(|(index, piece)| {
+    let parts = joined.split('`').enumerate().map(|(index, part)| {
         let quoted = index % 2 == 1;
-        if quoted && !piece.starts_with(|first: char| first.is_ascii_uppercase()) {
-            format!("`{piece}`")
+        if quoted && !part.starts_with(|first: char| first.is_ascii_uppercase()) {
+            format!("`{part}`")
         } else {
-            piece.to_owned()
+            part.to_owned()
         }
     });
-    pieces.collect()
+    parts.collect()
 }
 
-fn literal(text: &str) -> toml::Value {
+fn parse_toml_value(text: &str) -> toml::Value {
     let document: toml::Table = toml::from_str(&format!("value = {text}")).expect("defaults are TOML");
     document["value"].clone()
 }
 
-/// Declares sections: each a struct with its doc comments, and its rows of the key table.
+/// Declares sections: for each one a struct with its doc comments, and the section's rows in the table of keys.
 ///
-/// `name: Type = default => Kind;`, where the default is TOML, or `(unset example)`. `only Top` and `only Env` after
-/// the kind bound where the key may stand.
+/// The syntax of a key is `name: Type = default => Kind;`. The default is TOML, or `(unset example)`. `only Top` or
+/// `only Env` after the kind restricts the parts of the file that may contain the key.
 macro_rules! settings {
     ($(
         $(#[doc = $about:literal])*
@@ -142,9 +143,9 @@ macro_rules! settings {
             }
         )*
 
-        /// Every key, in the order in which people read them.
-        pub(crate) const KEYS: &[$crate::keys::Key] = &[
-            $( $( $crate::keys::Key {
+        /// All keys, in the order of the documentation.
+        pub(crate) const KEYS: &[$crate::keys::ConfigKey] = &[
+            $( $( $crate::keys::ConfigKey {
                 section: $section,
                 name: stringify!($field),
                 doc: &[$($doc),*],
@@ -154,17 +155,17 @@ macro_rules! settings {
             }, )* )*
         ];
 
-        /// Every table and what it is about, in order; the first is the top.
+        /// All tables and their doc comments, in order. The first is the top of the file.
         pub(crate) const SECTIONS: &[(&str, &[&str])] = &[ $( ($section, &[$($about),*]), )* ];
     };
-    (@default (unset $example:tt)) => { $crate::keys::Fallback::Unset(stringify!($example)) };
-    (@default $default:tt) => { $crate::keys::Fallback::Is(stringify!($default)) };
-    (@scope) => { $crate::keys::Scope::Anywhere };
-    (@scope $scope:ident) => { $crate::keys::Scope::$scope };
+    (@default (unset $example:tt)) => { $crate::keys::KeyDefault::Unset(stringify!($example)) };
+    (@default $default:tt) => { $crate::keys::KeyDefault::Value(stringify!($default)) };
+    (@scope) => { $crate::keys::KeyScope::Anywhere };
+    (@scope $scope:ident) => { $crate::keys::KeyScope::$scope };
 }
 
-/// Declares an enum of words, with its spelling in the file.
-macro_rules! words {
+/// Declares an enum with the string that stands for each variant in the file.
+macro_rules! string_enums {
     ($(
         $(#[$about:meta])*
         enum $name:ident { $( $(#[$doc:meta])* $variant:ident = $word:literal, )* }
@@ -175,10 +176,10 @@ macro_rules! words {
             pub enum $name { $( $(#[$doc])* #[serde(rename = $word)] $variant, )* }
 
             impl $name {
-                /// Every spelling, in order.
-                pub const WORDS: &[&str] = &[$($word),*];
+                /// The strings of all variants, in order.
+                pub const VALUES: &[&str] = &[$($word),*];
 
-                /// As it is spelt in the file.
+                /// Returns the string that stands for the variant in the file.
                 pub const fn as_str(self) -> &'static str {
                     match self { $( Self::$variant => $word, )* }
                 }
@@ -193,4 +194,4 @@ macro_rules! words {
     };
 }
 
-pub(crate) use {settings, words};
+pub(crate) use {settings, string_enums};

@@ -1,8 +1,8 @@
-//! What the user writes, and what the deployer and the function agree on.
+//! The configuration file `hitctl.toml`, and the names that the deployer and the function share.
 //!
-//! [`load`] turns the text of `hitctl.toml` into the [`App`] of one env, or into every problem that it has, each with its
-//! place and what was probably meant. The keys are declared once, in `schema.rs`; everything else follows from there.
-//! Without the feature `load` only [`contract`], [`partitions`] and [`is_unsafe_to_show`] are left, which need no library.
+//! [`load`] turns the text of the file into the [`AppConfig`] of one env. If the file has errors, it returns all of them,
+//! each with its location and a suggestion. Without the feature `load` the crate has no dependencies and contains only
+//! [`contract`], [`partitions`] and [`is_unsafe_to_show`].
 
 pub mod contract;
 mod display;
@@ -43,11 +43,13 @@ mod schema;
 #[cfg(feature = "load")]
 mod secrets;
 #[cfg(feature = "load")]
-mod shape;
+mod setting_enums;
 #[cfg(feature = "load")]
 mod show;
 #[cfg(feature = "load")]
 mod starter;
+#[cfg(feature = "load")]
+mod string_format;
 #[cfg(feature = "load")]
 mod suggest;
 #[cfg(feature = "load")]
@@ -56,8 +58,6 @@ mod template;
 mod variables;
 #[cfg(feature = "load")]
 mod walk;
-#[cfg(feature = "load")]
-mod words;
 
 pub use display::is_unsafe_to_show;
 #[cfg(feature = "load")]
@@ -65,14 +65,22 @@ pub use {
     arn::Location,
     environment::FingerprintKey,
     json_schema::json_schema,
-    load::{Choice, Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, TEST, load, read},
+    load::{
+        CONFIG_FILE, EnvChoice, EnvSummary, LOCAL_ENV, LoadedConfig, MAX_FILE_BYTES, Overrides, TEST_ENV,
+        load, read_config_file,
+    },
     local_environment::{LocalVariableError, check_local_variable, is_loopback},
-    problem::{At, Errors, Lint, Problem},
-    resolve::Origin,
-    schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},
-    shape::check_invalidation_path,
-    starter::Starter,
-    template::template,
+    problem::{ConfigErrors, ConfigProblem, Lint, SourceLocation},
+    resolve::SettingOrigin,
+    schema::{
+        AppConfig, CloudFrontSection, CounterSection, EventsSection, FunctionSection, HttpSection,
+        QueueSection, TableSection,
+    },
+    setting_enums::{
+        Arch, BotPolicy, DeployTarget, ExposeMode, GpcPolicy, LogLevel, PathPolicy, QueueIngest, VisitorMode,
+    },
+    starter::StarterConfig,
+    string_format::check_invalidation_path,
+    template::full_template,
     variables::{BUILD_ID_CHARS, function_variables, reader_variables},
-    words::{Arch, Bots, Expose, Gpc, Ingest, LogLevel, Paths, Target, Visitors},
 };

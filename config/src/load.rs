@@ -1,5 +1,5 @@
-//! From the text of a file to the configuration of one env. Pure: the text, the env and what flags and the environment
-//! say are passed in. [`read`] is the only I/O of the crate.
+//! Loads the configuration of one env from the text of a file. Pure: the caller passes the text, the env and the overrides
+//! from flags and environment variables. [`read_config_file`] is the only I/O of the crate.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,86 +9,86 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::check;
-use crate::problem::{Diagnostics, Errors, Lint, Problem, Source};
-use crate::resolve::{Origin, Resolved, resolve};
+use crate::problem::{ConfigErrors, ConfigProblem, Diagnostics, Lint, SourceText};
+use crate::resolve::{ResolvedEnv, SettingOrigin, resolve};
 use crate::rules;
-use crate::schema::App;
+use crate::schema::AppConfig;
 use crate::secrets;
-use crate::shape;
+use crate::setting_enums::DeployTarget;
+use crate::string_format;
 use crate::suggest::nearest;
-use crate::walk::{self, Layers};
-use crate::words::Target;
+use crate::walk::{self, ConfigLayers};
 
-/// The name of the file.
-pub const FILE_NAME: &str = "hitctl.toml";
-/// The env that is always there, and is this machine.
-pub const LOCAL: &str = "local";
-/// The env that is always there, on AWS.
-pub const TEST: &str = "test";
-/// The largest file that is read, in bytes.
+/// The name of the configuration file.
+pub const CONFIG_FILE: &str = "hitctl.toml";
+/// The predefined env on this machine.
+pub const LOCAL_ENV: &str = "local";
+/// The predefined env on AWS.
+pub const TEST_ENV: &str = "test";
+/// The maximum size of a configuration file, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1_000_000;
 
-/// The configuration of one env, and where it came from.
+/// The configuration of one env and its origins.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The settings.
-    pub app: App,
-    /// The env.
+    pub app: AppConfig,
+    /// The name of the selected env.
     pub env: String,
-    /// How the env was chosen.
-    pub choice: Choice,
-    /// Where the env is deployed to.
-    pub target: Target,
-    /// The file, if there is one.
+    /// The reason for the selection of the env.
+    pub choice: EnvChoice,
+    /// The target that the env is deployed to.
+    pub target: DeployTarget,
+    /// The path of the configuration file, if there is one.
     pub path: Option<PathBuf>,
-    /// Every env there is, by name or, with `*` at its end, by pattern: those of the file in its order, `local` and `test`, and
-    /// the one that was asked for.
-    pub envs: Vec<Env>,
-    /// Where each value came from, by key: `function.memory_mb`, `function.environment.NAME`.
-    pub origins: BTreeMap<String, Origin>,
-    /// What works and is probably not meant.
+    /// All known envs, by name or by pattern with a final `*`: those of the file in its order, `local`, `test`, and the
+    /// requested one.
+    pub envs: Vec<EnvSummary>,
+    /// The origin of each value, by key: `function.memory_mb`, `function.environment.NAME`.
+    pub origins: BTreeMap<String, SettingOrigin>,
+    /// Warnings about settings that are probably unintended.
     pub lints: Vec<Lint>,
-    pub(crate) resolved: Resolved,
+    pub(crate) resolved: ResolvedEnv,
 }
 
-impl Loaded {
-    /// Whether the configuration has an env of that name for that app.
-    pub fn has(&self, app: &str, env: &str) -> bool {
-        self.envs.iter().any(|known| known.app == app && walk::is_called(&known.name, env))
+impl LoadedConfig {
+    /// Whether the configuration contains the env for the app.
+    pub fn has_env(&self, app: &str, env: &str) -> bool {
+        self.envs.iter().any(|summary| summary.app == app && walk::matches_env(&summary.name, env))
     }
 }
 
-/// How an env was chosen.
+/// The reason for the selection of an env.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// By a flag or a variable.
-    Named,
-    /// By `default_env`.
-    Default,
-    /// It is the only one that the file declares.
-    Only,
-    /// The file declares none: it is `local`.
-    Fallback,
-    /// It was not: the file declares several, and `local` stands in for commands that need none.
-    Open,
+pub enum EnvChoice {
+    /// A flag or an environment variable names it.
+    Explicit,
+    /// The key `default_env` names it.
+    DefaultEnv,
+    /// It is the only env that the file declares.
+    OnlyDeclared,
+    /// The file declares no env, so `local` is used.
+    NoneDeclared,
+    /// The file declares several envs and none was requested. `local` stands in for commands that do not need an env.
+    Ambiguous,
 }
 
-/// An env, in brief.
+/// The main settings of an env.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Env {
-    /// Its name.
+pub struct EnvSummary {
+    /// The name of the env.
     pub name: String,
-    /// Where it is deployed to.
-    pub target: Target,
-    /// The prefix of its names.
+    /// The target that it is deployed to.
+    pub target: DeployTarget,
+    /// The app, which is the prefix of all resource names.
     pub app: String,
-    /// Its region, if the configuration says.
+    /// The region, if the configuration sets it.
     pub region: Option<String>,
     /// Whether the file declares it.
     pub declared: bool,
 }
 
-/// What flags and the environment say.
+/// Settings from flags and environment variables.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     region: Option<String>,
@@ -96,38 +96,41 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Nothing.
+    /// Creates overrides without any setting.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The region: by a flag or its own variable, which win over the file; else as `(value, variable)` by what the
-    /// environment says to every AWS tool, which counts only when the file does not say.
+    /// Sets the region.
+    ///
+    /// `flag` comes from a flag or hitctl's own variable and wins over the file. `ambient` is `(value, variable)` from the
+    /// environment that all AWS tools read; it applies only if the file sets no region.
     #[must_use]
-    pub fn region(mut self, flag: Option<String>, ambient: Option<(String, String)>) -> Self {
+    pub fn with_region(mut self, flag: Option<String>, ambient: Option<(String, String)>) -> Self {
         self.region = flag;
         self.ambient_region = ambient;
         self
     }
 
-    /// What is said of a key, if it counts.
-    pub(crate) fn of(&self, path: &str, is_default: bool) -> Option<(String, Origin)> {
-        let flag = || Some((self.region.clone()?, Origin::Flag("--region".to_owned())));
+    /// Returns the override of a key and its origin, if it applies.
+    pub(crate) fn value_for(&self, path: &str, is_default: bool) -> Option<(String, SettingOrigin)> {
+        let flag = || Some((self.region.clone()?, SettingOrigin::Flag("--region".to_owned())));
         let ambient = || {
             let (value, name) = self.ambient_region.clone().filter(|_| is_default)?;
-            Some((value, Origin::Variable(name)))
+            Some((value, SettingOrigin::Variable(name)))
         };
         if path == "region" { flag().or_else(ambient) } else { None }
     }
 }
 
-/// Reads a file: a plain one, in UTF-8, of at most [`MAX_FILE_BYTES`].
-pub fn read(path: &Path) -> Result<String, Errors> {
-    let shown = path.display();
-    let problem =
-        |code, what: String| Errors::from(Problem::new(code, format!("cannot read {shown}: {what}")));
+/// Reads a configuration file: a regular file in UTF-8 of at most [`MAX_FILE_BYTES`] bytes.
+pub fn read_config_file(path: &Path) -> Result<String, ConfigErrors> {
+    let path_text = path.display();
+    let problem = |code, reason: String| {
+        ConfigErrors::from(ConfigProblem::new(code, format!("cannot read {path_text}: {reason}")))
+    };
     let unreadable = |error: io::Error| problem("not_readable", error.to_string());
-    // Opening a pipe would wait for somebody to write to it.
+    // Opening a pipe would block until another process writes to it.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(problem("not_readable", "it is not a file".to_owned()));
     }
@@ -135,8 +138,8 @@ pub fn read(path: &Path) -> Result<String, Errors> {
     let file = File::open(path).map_err(unreadable)?;
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        let most = check::grouped(MAX_FILE_BYTES);
-        return Err(problem("too_large", format!("it is larger than {most} bytes")));
+        let limit = check::with_separators(MAX_FILE_BYTES);
+        return Err(problem("too_large", format!("it is larger than {limit} bytes")));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
@@ -145,84 +148,88 @@ pub fn read(path: &Path) -> Result<String, Errors> {
     })
 }
 
-/// Loads the configuration of one env: `env`, else the `default_env` of the file, else the only env that it declares, else
-/// `local` if it declares none (see [`Choice`]). Without a file the defaults hold. Every problem of the whole file is an error,
-/// whichever env is meant.
+/// Loads the configuration of one env.
+///
+/// The env is the first of these: `env`, the `default_env` of the file, the only env that the file declares, `local`
+/// (see [`EnvChoice`]). Without a file the defaults apply. A problem anywhere in the file is an error, whichever env is
+/// selected.
 pub fn load(
     source: Option<(PathBuf, String)>,
     env: Option<&str>,
     overrides: &Overrides,
-) -> Result<Loaded, Errors> {
+) -> Result<LoadedConfig, ConfigErrors> {
     let (path, text) = source.map_or((None, String::new()), |(path, text)| (Some(path), text));
-    let file = path.as_deref().map_or_else(|| FILE_NAME.to_owned(), |path| path.display().to_string());
-    let mut source = Source::new(file, &text);
+    let file = path.as_deref().map_or_else(|| CONFIG_FILE.to_owned(), |path| path.display().to_string());
+    let mut source = SourceText::new(file, &text);
     let (root, syntax) = DeTable::parse_recoverable(&text);
-    secrets::hide(root.get_ref(), &mut source);
+    secrets::redact_variables(root.get_ref(), &mut source);
     if !syntax.is_empty() {
-        secrets::hide_by_line(&text, &mut source);
+        secrets::redact_by_line(&text, &mut source);
     }
-    // What a broken file says about its keys would mislead, so that its syntax comes first.
+    // With broken syntax, messages about keys would be misleading, so only the syntax errors are reported.
     check_syntax(&syntax, &source, text.len())?;
 
     let mut diagnostics = Diagnostics::default();
     let layers = walk::walk(root.get_ref(), &mut diagnostics);
     check_region(overrides, &mut diagnostics);
-    let (chosen, choice) = choose(env, &layers, &mut diagnostics);
+    let (selected, choice) = choose_env(env, &layers, &mut diagnostics);
 
     let resolved = |name: &str| resolve(name, &layers, overrides, &source);
-    let mut all: Vec<(Resolved, bool)> = layers.envs.iter().map(|(name, _)| (resolved(name), true)).collect();
-    for name in [LOCAL, TEST, &chosen] {
-        if !all.iter().any(|(resolved, _)| resolved.name == name) {
-            all.push((resolved(name), false));
+    let mut envs: Vec<(ResolvedEnv, bool)> =
+        layers.envs.iter().map(|(name, _)| (resolved(name), true)).collect();
+    for name in [LOCAL_ENV, TEST_ENV, &selected] {
+        if !envs.iter().any(|(resolved, _)| resolved.name == name) {
+            envs.push((resolved(name), false));
         }
     }
-    // `test` in a file that neither declares nor means it says nothing about the file.
-    for (resolved, _) in all.iter().filter(|(one, declared)| *declared || one.name != TEST || chosen == TEST)
+    // If the file does not declare `test` and `test` is not selected, its problems say nothing about the file.
+    for (resolved, _) in
+        envs.iter().filter(|(env, declared)| *declared || env.name != TEST_ENV || selected == TEST_ENV)
     {
-        let of_chosen = if resolved.name == chosen { rules::local_errors(resolved) } else { Vec::new() };
-        diagnostics.extend(rules::errors(resolved).into_iter().chain(of_chosen));
+        let local_errors = if resolved.name == selected { rules::local_errors(resolved) } else { Vec::new() };
+        diagnostics.extend(rules::errors(resolved).into_iter().chain(local_errors));
     }
     diagnostics.into_result(&source)?;
-    finish(path, &chosen, choice, &all, &source)
+    finish(path, &selected, choice, &envs, &source)
 }
 
-fn check_syntax(found: &[toml::de::Error], source: &Source<'_>, end: usize) -> Result<(), Errors> {
+fn check_syntax(errors: &[toml::de::Error], source: &SourceText<'_>, end: usize) -> Result<(), ConfigErrors> {
     let mut diagnostics = Diagnostics::default();
-    for error in found {
-        let problem = Problem::new("syntax", error.message().trim().replace('\n', "; "));
-        diagnostics.push(problem.of(error.span().unwrap_or(end..end)));
+    for error in errors {
+        let problem = ConfigProblem::new("syntax", error.message().trim().replace('\n', "; "));
+        diagnostics.push(problem.with_span(error.span().unwrap_or(end..end)));
     }
     diagnostics.into_result(source)
 }
 
 fn finish(
     path: Option<PathBuf>,
-    chosen: &str,
-    choice: Choice,
-    all: &[(Resolved, bool)],
-    source: &Source<'_>,
-) -> Result<Loaded, Errors> {
+    selected: &str,
+    choice: EnvChoice,
+    resolved_envs: &[(ResolvedEnv, bool)],
+    source: &SourceText<'_>,
+) -> Result<LoadedConfig, ConfigErrors> {
     let mut envs = Vec::new();
     let mut loaded = None;
-    for (resolved, declared) in all {
-        let app = resolved.app()?;
-        envs.push(Env {
+    for (resolved, declared) in resolved_envs {
+        let app = resolved.to_app_config()?;
+        envs.push(EnvSummary {
             name: resolved.name.clone(),
             target: app.target,
             app: app.app.clone(),
             region: app.region.clone(),
             declared: *declared,
         });
-        if resolved.name == chosen {
+        if resolved.name == selected {
             loaded = Some((app, resolved.clone()));
         }
     }
     let Some((app, resolved)) = loaded else {
-        return Err(Problem::new("internal", format!("the env `{chosen}` was lost")).into());
+        return Err(ConfigProblem::new("internal", format!("the env `{selected}` was lost")).into());
     };
     let lints = rules::warnings(&resolved).into_iter().map(|problem| problem.into_lint(source));
-    Ok(Loaded {
-        env: chosen.to_owned(),
+    Ok(LoadedConfig {
+        env: selected.to_owned(),
         choice,
         target: app.target,
         path,
@@ -234,40 +241,49 @@ fn finish(
     })
 }
 
-/// Decides which env is meant. `local` and `test` are always there; any other has to be declared, so that a slip of the
-/// finger never becomes a stack of its own.
-fn choose(env: Option<&str>, layers: &Layers, diagnostics: &mut Diagnostics) -> (String, Choice) {
-    let default = layers.top.entries.get("default_env");
+/// Selects the env. `local` and `test` are predefined; any other env must be declared, so that a typing error never creates a
+/// separate stack.
+fn choose_env(
+    env: Option<&str>,
+    layers: &ConfigLayers,
+    diagnostics: &mut Diagnostics,
+) -> (String, EnvChoice) {
+    let default = layers.top.values.get("default_env");
     let (name, choice, span) = match (env, default, layers.envs.as_slice()) {
-        (Some(name), ..) => (name, Choice::Named, None),
-        (None, Some(entry), _) => (entry.value.as_str().unwrap_or(LOCAL), Choice::Default, Some(&entry.span)),
-        (None, None, []) => (LOCAL, Choice::Fallback, None),
-        (None, None, [(name, _)]) if !walk::is_pattern(name) => (name.as_str(), Choice::Only, None),
-        (None, None, _) => (LOCAL, Choice::Open, None),
+        (Some(name), ..) => (name, EnvChoice::Explicit, None),
+        (None, Some(parsed), _) => {
+            (parsed.value.as_str().unwrap_or(LOCAL_ENV), EnvChoice::DefaultEnv, Some(&parsed.span))
+        }
+        (None, None, []) => (LOCAL_ENV, EnvChoice::NoneDeclared, None),
+        (None, None, [(name, _)]) if !walk::is_env_pattern(name) => {
+            (name.as_str(), EnvChoice::OnlyDeclared, None)
+        }
+        (None, None, _) => (LOCAL_ENV, EnvChoice::Ambiguous, None),
     };
-    if name == LOCAL || name == TEST {
+    if name == LOCAL_ENV || name == TEST_ENV {
         return (name.to_owned(), choice);
     }
-    let problem = match walk::env_name(name) {
+    let problem = match walk::check_env_name(name) {
         Err(problem) => problem,
         Ok(()) if layers.env(name).is_some() => return (name.to_owned(), choice),
         Ok(()) => unknown_env(name, layers),
     };
-    diagnostics.push(problem.of(span.cloned()));
-    (LOCAL.to_owned(), choice)
+    diagnostics.push(problem.with_span(span.cloned()));
+    (LOCAL_ENV.to_owned(), choice)
 }
 
-fn unknown_env(name: &str, layers: &Layers) -> Problem {
+fn unknown_env(name: &str, layers: &ConfigLayers) -> ConfigProblem {
     let mut known: Vec<&str> = layers.envs.iter().map(|(name, _)| name.as_str()).collect();
-    for always in [LOCAL, TEST] {
-        if !known.contains(&always) {
-            known.push(always);
+    for predefined in [LOCAL_ENV, TEST_ENV] {
+        if !known.contains(&predefined) {
+            known.push(predefined);
         }
     }
-    let meant = nearest(name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-    let message = format!("there is no env `{name}`{}", meant.unwrap_or_default());
-    Problem::new("unknown_env", message).help(format!(
-        "known: {}; to add it, write the line `[env.{name}]` into {FILE_NAME}",
+    let suggestion =
+        nearest(name, known.iter().copied()).map(|nearest_name| format!("; did you mean `{nearest_name}`?"));
+    let message = format!("there is no env `{name}`{}", suggestion.unwrap_or_default());
+    ConfigProblem::new("unknown_env", message).with_help(format!(
+        "known: {}; to add it, write the line `[env.{name}]` into {CONFIG_FILE}",
         known.join(", ")
     ))
 }
@@ -276,7 +292,7 @@ fn check_region(overrides: &Overrides, diagnostics: &mut Diagnostics) {
     let flag = overrides.region.as_ref().map(|region| ("--region", region));
     let ambient = overrides.ambient_region.as_ref().map(|(value, name)| (name.as_str(), value));
     if let Some((name, region)) = flag.or(ambient)
-        && let Err(problem) = check::text_of(&shape::REGION, name, region)
+        && let Err(problem) = check::check_text(&string_format::REGION, name, region)
     {
         diagnostics.push(problem);
     }

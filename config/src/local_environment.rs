@@ -1,16 +1,17 @@
-//! Environment variables that a function may not have on this machine.
+//! Checks which environment variables a function on this machine may have.
 //!
-//! On AWS a function is alone in its sandbox. Here it runs with the rights of the user, and the file that sets its
-//! variables may be a stranger's: it must neither make the program run other code nor send visitors' data elsewhere.
+//! On AWS a function runs in a sandbox of its own. Here it runs with the rights of the user, and somebody else may have
+//! written the file that sets its variables. A variable must neither make the program run other code nor send visitors'
+//! data elsewhere.
 
 use std::net::IpAddr;
 
 use crate::contract::{ENV_AWS_ENDPOINT, ENV_DYNAMODB_ENDPOINT};
 
-/// Variables that make a program, the loader, the C library, a shell or a language runtime load or run other code, or read
-/// other files in place of those of the system.
-const CODE: &[&str] = &[
-    // The shells, and how programs are found.
+/// Variables that make a program, the dynamic loader, the C library, a shell or a language runtime load or run other code,
+/// or read other files in place of the system's.
+const CODE_LOADING: &[&str] = &[
+    // Shells and the search for programs.
     "BASHOPTS",
     "BASH_ENV",
     "CDPATH",
@@ -21,7 +22,7 @@ const CODE: &[&str] = &[
     "PS4",
     "SHELLOPTS",
     "ZDOTDIR",
-    // The C library: what it takes from no program that runs with other rights than its caller's.
+    // The C library: variables that it ignores in set-user-ID programs.
     "GCONV_PATH",
     "GETCONF_DIR",
     "GLIBC_TUNABLES",
@@ -38,7 +39,7 @@ const CODE: &[&str] = &[
     "OPENSSL_ENGINES",
     "OPENSSL_MODULES",
     "_RJEM_MALLOC_CONF",
-    // A profile of the AWS SDKs can name a program that they run for credentials.
+    // An AWS profile can name a program that the SDK runs to get credentials.
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     // Language runtimes.
@@ -61,40 +62,40 @@ const CODE: &[&str] = &[
     "_JAVA_OPTIONS",
 ];
 
-/// Prefixes of further variables of that kind.
-const CODE_PREFIXES: &[&str] =
+/// Prefixes of further variables that load code.
+const CODE_LOADING_PREFIXES: &[&str] =
     &["BASH_FUNC_", "BUNDLE_", "CORECLR_", "COR_", "DOTNET_", "DYLD_", "LD_", "LUA_", "MALLOC_", "PYTHON"];
 
-/// Variables, in any case, that send calls somewhere else.
-const LEADING_AWAY: &[&str] =
+/// Variables that redirect calls to another host. Compared without regard to case.
+const REDIRECTING: &[&str] =
     &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
 
-/// The reason why a function on this machine may not have a variable.
+/// The reason why a function on this machine must not have a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalVariableError {
-    /// It makes the function load or run other code.
+    /// The variable makes the function load or run other code.
     LoadsCode,
-    /// It is the address of a service, and not one of this machine.
+    /// The variable is the address of a service on another machine.
     LeavesMachine,
 }
 
-/// Checks a variable of a function that runs on this machine. Names are case-sensitive, as they are to programs.
+/// Checks a variable of a function that runs on this machine. Names are case-sensitive, as they are for programs.
 pub fn check_local_variable(name: &str, value: &str) -> Result<(), LocalVariableError> {
-    if CODE.contains(&name) || CODE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+    if CODE_LOADING.contains(&name) || CODE_LOADING_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(LocalVariableError::LoadsCode);
     }
-    let is_of_service = name.strip_prefix(ENV_AWS_ENDPOINT).is_some_and(|rest| rest.starts_with('_'));
+    let is_service_endpoint = name.strip_prefix(ENV_AWS_ENDPOINT).is_some_and(|rest| rest.starts_with('_'));
     let is_endpoint = name == ENV_DYNAMODB_ENDPOINT
         || name == ENV_AWS_ENDPOINT
-        || is_of_service
-        || LEADING_AWAY.iter().any(|known| name.eq_ignore_ascii_case(known));
+        || is_service_endpoint
+        || REDIRECTING.iter().any(|known| name.eq_ignore_ascii_case(known));
     if is_endpoint && !is_loopback_url(value) {
         return Err(LocalVariableError::LeavesMachine);
     }
     Ok(())
 }
 
-/// Whether a `Host`, or the authority of a URL, is a loopback name or address; with or without a port.
+/// Whether a `Host` header or the authority of a URL is a loopback name or address, with or without a port.
 pub fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -105,8 +106,8 @@ pub fn is_loopback(host: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether a URL, or `host:port/path` without a scheme, leads to this machine. A user's name before the host is refused:
-/// programs disagree on where such a URL leads.
+/// Whether a URL, or `host:port/path` without a scheme, refers to this machine. A user name before the host is rejected,
+/// because programs disagree on the host of such a URL.
 fn is_loopback_url(url: &str) -> bool {
     let rest = match url.split_once("://") {
         Some((scheme, rest)) if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variable_that_loads_code_is_refused() {
+    fn variable_that_loads_code_is_rejected() {
         for name in [
             "LD_PRELOAD",
             "LD_LIBRARY_PATH",
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn other_variable_is_taken() {
+    fn other_variable_is_accepted() {
         for name in
             ["TOKEN", "ld_preload", "Path", "LDAP_HOST", "MY_PATH", "ENVIRONMENT", "TZ", "LANG", "PATHS"]
         {
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoint_is_taken_only_on_this_machine() {
+    fn endpoint_is_accepted_only_on_this_machine() {
         let names =
             ["DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"];
         for name in names {

@@ -1,5 +1,5 @@
-//! What everything is called: pure functions of the app, the env and, for ARNs, of where it is. There is no state file, so
-//! these names are how a resource is found again.
+//! The names of all resources, computed from app and env. There is no state file: these names are the only way to find a
+//! resource again.
 
 use std::collections::BTreeMap;
 
@@ -7,110 +7,110 @@ use sha2::{Digest as _, Sha256};
 
 use crate::partitions::Partition;
 
-/// Tag: the app that a resource belongs to.
+/// The tag with the app that a resource belongs to.
 pub const TAG_APP: &str = "hitctl:app";
-/// Tag: the env that a resource belongs to.
+/// The tag with the env that a resource belongs to.
 pub const TAG_ENV: &str = "hitctl:env";
-/// Tag: `true` on everything that hitctl made.
+/// The tag that is `true` on every resource that hitctl created.
 pub const TAG_MANAGED: &str = "hitctl:managed";
-/// Tag: when a queue was deleted, in seconds since 1970. SQS may go on showing it for a minute, and then it is no more.
+/// The tag with the time at which a queue was deleted, in seconds since 1970. SQS may still list the queue for a minute.
 pub const TAG_DELETED: &str = "hitctl:deleted";
 
-/// The longest `{app}-{env}`: Lambda's and IAM's limit on names, the lowest of all.
-pub const MAX_BASE: usize = 64;
-/// What names of other resources end in; no env may be called so, or two envs could want one name.
-pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3", "reader", "grant"];
+/// The maximum length of `{app}-{env}`: the limit on names in Lambda and IAM, which is the lowest of all limits.
+pub const MAX_BASE_NAME_CHARS: usize = 64;
+/// The suffixes of other resource names. An env name must not end with one, or two envs could need the same name.
+pub const RESERVED_SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3", "reader", "grant"];
 
-/// `{app}-{env}`: the role, the function, the table of counts, the HTTP API and the rule.
-pub fn base(app: &str, env: &str) -> String {
+/// Returns `{app}-{env}`, the name of the role, the function, the table of counts, the HTTP API and the rule.
+pub fn base_name(app: &str, env: &str) -> String {
     format!("{app}-{env}")
 }
 
-/// The role that the function runs as.
+/// Returns the name of the function's execution role.
 pub fn role(app: &str, env: &str) -> String {
-    base(app, env)
+    base_name(app, env)
 }
 
-/// The role as which the HTTP API puts hits on the queue.
+/// Returns the name of the role with which the HTTP API sends hits to the queue.
 pub fn ingest_role(app: &str, env: &str) -> String {
-    format!("{}-ingest", base(app, env))
+    format!("{}-ingest", base_name(app, env))
 }
 
-/// The role that a function has for a moment while its KMS grant is renewed. Long names are shortened and end in a hash.
+/// Returns the name of the role that a function has while its KMS grant is renewed. A long name is truncated and gets a hash.
 pub fn grant_role(function: &str) -> String {
     let plain = format!("{function}-grant");
-    if plain.len() <= MAX_BASE {
+    if plain.len() <= MAX_BASE_NAME_CHARS {
         return plain;
     }
     let hash = Sha256::digest(function);
     let hash = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
-    let kept: String = function.chars().take(MAX_BASE - "-01234567-grant".len()).collect();
+    let kept: String = function.chars().take(MAX_BASE_NAME_CHARS - "-01234567-grant".len()).collect();
     format!("{kept}-{hash:08x}-grant")
 }
 
-/// The function.
+/// Returns the name of the function.
 pub fn function(app: &str, env: &str) -> String {
-    base(app, env)
+    base_name(app, env)
 }
 
-/// The function that answers what only reads, and its role.
+/// Returns the name of the reader, the function that answers reads, and of its role.
 pub fn reader(app: &str, env: &str) -> String {
-    format!("{}-reader", base(app, env))
+    format!("{}-reader", base_name(app, env))
 }
 
-/// The copy of the function that `tune` measures, and removes again; `None` where its name would be too long.
+/// Returns the name of the function copy that `tune` measures and removes again; `None` if the name would be too long.
 pub fn tuned_function(app: &str, env: &str) -> Option<String> {
-    Some(format!("{}-tune", function(app, env))).filter(|name| name.len() <= MAX_BASE)
+    Some(format!("{}-tune", function(app, env))).filter(|name| name.len() <= MAX_BASE_NAME_CHARS)
 }
 
-/// The table of counts.
+/// Returns the name of the table of counts.
 pub fn table(app: &str, env: &str) -> String {
-    base(app, env)
+    base_name(app, env)
 }
 
-/// The table of visitors.
+/// Returns the name of the table of visitors.
 pub fn seen_table(app: &str, env: &str) -> String {
-    format!("{}-seen", base(app, env))
+    format!("{}-seen", base_name(app, env))
 }
 
-/// The HTTP API.
+/// Returns the name of the HTTP API.
 pub fn http_api(app: &str, env: &str) -> String {
-    base(app, env)
+    base_name(app, env)
 }
 
-/// The queue of hits.
+/// Returns the name of the queue of hits.
 pub fn queue(app: &str, env: &str) -> String {
-    format!("{}-hits", base(app, env))
+    format!("{}-hits", base_name(app, env))
 }
 
-/// The queue of dead letters.
+/// Returns the name of the dead-letter queue.
 pub fn dead_letter_queue(app: &str, env: &str) -> String {
-    format!("{}-dlq", base(app, env))
+    format!("{}-dlq", base_name(app, env))
 }
 
-/// The rule on the event bus.
+/// Returns the name of the rule on the event bus.
 pub fn rule(app: &str, env: &str) -> String {
-    base(app, env)
+    base_name(app, env)
 }
 
-/// The rule that tells of changed objects in buckets.
+/// Returns the name of the rule that matches new objects in buckets.
 pub fn bucket_rule(app: &str, env: &str) -> String {
-    format!("{}-s3", base(app, env))
+    format!("{}-s3", base_name(app, env))
 }
 
-/// The function's log group.
+/// Returns the name of the function's log group.
 pub fn log_group(app: &str, env: &str) -> String {
-    format!("/aws/lambda/{}", base(app, env))
+    format!("/aws/lambda/{}", base_name(app, env))
 }
 
-/// The tags of everything that takes tags.
+/// Returns the tags of every resource that supports tags.
 pub fn tags(app: &str, env: &str) -> BTreeMap<String, String> {
     let tags = [(TAG_APP, app), (TAG_ENV, env), (TAG_MANAGED, "true")];
     tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
-/// Returns the name of a region's partition: `aws` for a code that fits none, as emulators may have.
-pub fn partition(region: &str) -> &'static str {
+/// Returns the name of a region's partition; `aws` if the region code is unknown, as it may be with emulators.
+pub fn partition_name(region: &str) -> &'static str {
     Partition::of_region(region).map_or("aws", |partition| partition.name)
 }
 
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_follow_the_contract() {
+    fn names_have_documented_suffixes() {
         assert_eq!(role("hits", "test"), "hits-test");
         assert_eq!(function("hits", "test"), "hits-test");
         assert_eq!(tuned_function("hits", "test").as_deref(), Some("hits-test-tune"));
@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn a_region_tells_its_partition() {
+    fn partition_name_follows_region() {
         let pairs = [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")];
         for (region, expected) in
             pairs.into_iter().chain([("eusc-de-east-1", "aws-eusc"), ("us-isob-east-1", "aws-iso-b")])
         {
-            assert_eq!(partition(region), expected, "{region}");
+            assert_eq!(partition_name(region), expected, "{region}");
         }
     }
 }

@@ -1,47 +1,47 @@
-//! The partitions of AWS: which regions belong to each, the domain of its services, and where it has `CloudFront`.
+//! The AWS partitions: their regions, their service domains and their `CloudFront` endpoints.
 //!
-//! The deployer and the function share this table, so that both call the same hosts. It needs no library.
+//! The deployer and the function share this table, so that both call the same hosts. It has no dependencies.
 
 mod table;
 
 #[cfg(feature = "load")]
 pub(crate) use table::{REGION_PATTERN, REGIONS};
 
-/// A partition of AWS.
+/// An AWS partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// The name, as ARNs have it: `aws`.
+    /// The name, as it appears in ARNs: `aws`.
     pub name: &'static str,
-    /// The beginnings of its regions' codes, which end with a word and a number: `eu` of `eu-central-1`.
+    /// The prefixes of its region codes, without the final word and number: `eu` for `eu-central-1`.
     prefixes: &'static [&'static str],
     /// The domain of its services: `amazonaws.com`.
     pub dns_suffix: &'static str,
-    /// `CloudFront`, where the partition has it.
+    /// The `CloudFront` endpoint; `None` if the partition has no `CloudFront`.
     pub cloudfront: Option<GlobalService>,
 }
 
 /// A service that has one endpoint per partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GlobalService {
-    /// The host.
+    /// The host name of the endpoint.
     pub host: &'static str,
-    /// The region that requests are signed for.
+    /// The region that request signatures name.
     pub region: &'static str,
 }
 
 impl Partition {
-    /// Returns the partition of a region; `None` for a code that fits no partition.
+    /// Returns the partition of a region; `None` if the region code matches no partition.
     pub fn of_region(region: &str) -> Option<&'static Self> {
-        let (rest, number) = region.rsplit_once('-')?;
-        let (prefix, word) = rest.rsplit_once('-')?;
+        let (without_number, number) = region.rsplit_once('-')?;
+        let (prefix, word) = without_number.rsplit_once('-')?;
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-        let fits = |partition: &&Self| is_number && is_word && partition.prefixes.contains(&prefix);
-        table::PARTITIONS.iter().find(fits)
+        let matches = |partition: &&Self| is_number && is_word && partition.prefixes.contains(&prefix);
+        table::PARTITIONS.iter().find(matches)
     }
 
-    /// Returns the partition of that name.
-    pub fn named(name: &str) -> Option<&'static Self> {
+    /// Returns the partition with the given name.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
         table::PARTITIONS.iter().find(|partition| partition.name == name)
     }
 
@@ -67,14 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn table_equals_stored_facts() {
+    fn table_equals_stored_botocore_data() {
         let facts = facts();
         let facts = facts["partitions"].as_array().unwrap();
         assert_eq!(table::PARTITIONS.len(), facts.len());
         for (partition, fact) in table::PARTITIONS.iter().zip(facts) {
             assert_eq!(partition.name, fact["name"]);
             assert_eq!(partition.dns_suffix, fact["dns_suffix"]);
-            assert_eq!(Partition::named(partition.name), Some(partition));
+            assert_eq!(Partition::by_name(partition.name), Some(partition));
             let cloudfront = partition.cloudfront;
             assert_eq!(cloudfront.is_some(), !fact["cloudfront"].is_null(), "{}", partition.name);
             if let Some(GlobalService { host, region }) = cloudfront {
@@ -93,35 +93,36 @@ mod tests {
     }
 
     #[test]
-    fn regions_are_judged_as_the_regular_expressions_judge_them() {
+    fn of_region_agrees_with_botocore_regular_expressions() {
         let facts = facts();
         let facts = facts["partitions"].as_array().unwrap();
         let pattern = regex_lite::Regex::new(REGION_PATTERN).unwrap();
-        let of = |region: &str| {
+        let expected_partition = |region: &str| {
             let fits = |fact: &&Json| {
                 regex_lite::Regex::new(fact["region_regex"].as_str().unwrap()).unwrap().is_match(region)
             };
             facts.iter().find(fits).map(|fact| fact["name"].as_str().unwrap().to_owned())
         };
-        let mut tried: Vec<String> = REGIONS.iter().map(ToString::to_string).collect();
+        let mut regions: Vec<String> = REGIONS.iter().map(ToString::to_string).collect();
         for region in REGIONS {
             let prefix = &region[..region.rmatch_indices('-').nth(1).unwrap().0];
-            // Regions that may open one day, and near misses.
-            for near in ["-middle-7", "-middle-x", "-1", "-", "", "--1", "-a-b-1", "-middle-1x"] {
-                tried.push(format!("{prefix}{near}"));
+            // Region codes that AWS may add, and codes that are almost valid.
+            for suffix in ["-middle-7", "-middle-x", "-1", "-", "", "--1", "-a-b-1", "-middle-1x"] {
+                regions.push(format!("{prefix}{suffix}"));
             }
-            tried.push(format!("x{region}"));
+            regions.push(format!("x{region}"));
         }
-        tried.extend(["", "-", "--", "local", "frankfurt", "eusc-fr-west-1", "xx-east-1"].map(str::to_owned));
-        for region in tried {
+        regions
+            .extend(["", "-", "--", "local", "frankfurt", "eusc-fr-west-1", "xx-east-1"].map(str::to_owned));
+        for region in regions {
             let found = Partition::of_region(&region).map(|partition| partition.name.to_owned());
-            assert_eq!(found, of(&region), "{region:?}");
+            assert_eq!(found, expected_partition(&region), "{region:?}");
             assert_eq!(found.is_some(), pattern.is_match(&region), "{region:?}");
         }
     }
 
     #[test]
-    fn hosts_are_in_the_domain_of_the_partition() {
+    fn host_of_region_uses_domain_of_its_partition() {
         let host = |region| Partition::of_region(region).map(|partition| partition.host("dynamodb", region));
         let hosts = [
             "eu-central-1",

@@ -1,110 +1,126 @@
-//! Reads a pattern of `EventBridge`: a table whose leaves are lists of what may match. What `EventBridge` would refuse is a
-//! problem at its place in the file.
+//! Reads an `EventBridge` event pattern from the file: a table whose leaves are lists of values to match.
+//!
+//! Whatever `EventBridge` would reject is reported at its location in the file.
 
 use std::ops::Range;
 
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use crate::check::{Written, integer, sanitize, type_of, wrong_type};
-use crate::event_pattern::{Pattern, Refusal, Step};
-use crate::keys::Kind;
-use crate::problem::Problem;
+use crate::check::{SpannedValue, parse_integer, sanitize, type_name, wrong_type};
+use crate::event_pattern::{EventPattern, PatternError, PatternStep};
+use crate::keys::ValueKind;
+use crate::problem::ConfigProblem;
 
-/// Reads the pattern that `name` holds.
-pub(crate) fn read(name: &str, written: &Written<'_>) -> Result<Value, Vec<Problem>> {
-    let DeValue::Table(table) = written.get_ref() else {
-        return Err(vec![wrong_type(Kind::Pattern, name, written.get_ref()).of(written.span())]);
+/// Reads the pattern that is the value of the key `name`.
+pub(crate) fn read_pattern(
+    name: &str,
+    value_in_file: &SpannedValue<'_>,
+) -> Result<Value, Vec<ConfigProblem>> {
+    let DeValue::Table(table) = value_in_file.get_ref() else {
+        return Err(vec![
+            wrong_type(ValueKind::EventPattern, name, value_in_file.get_ref())
+                .with_span(value_in_file.span()),
+        ]);
     };
-    let mut wrong = Vec::new();
+    let mut problems = Vec::new();
     if table.is_empty() {
-        wrong.push(empty(name).of(written.span()));
+        problems.push(empty_table_problem(name).with_span(value_in_file.span()));
     }
-    let value = fields(table, &mut wrong);
-    // Of a pattern without the form of one there is no more to say.
-    if wrong.is_empty()
-        && let Some(refusal) = refused(&value)
+    let value = read_fields(table, &mut problems);
+    // A pattern with a wrong structure is not checked further.
+    if problems.is_empty()
+        && let Some(error) = check_pattern(&value)
     {
-        wrong.push(Problem::new("bad_pattern", refusal.message).of(place(written, &refusal.at)));
+        problems.push(
+            ConfigProblem::new("bad_pattern", error.message).with_span(span_of(value_in_file, &error.path)),
+        );
     }
-    if wrong.is_empty() { Ok(Value::Table(value)) } else { Err(wrong) }
+    if problems.is_empty() { Ok(Value::Table(value)) } else { Err(problems) }
 }
 
-/// What `EventBridge` says to the pattern, if it does not take it.
-fn refused(pattern: &toml::Table) -> Option<Refusal> {
+/// Returns the reason why `EventBridge` would reject the pattern, or `None` if it is valid.
+fn check_pattern(pattern: &toml::Table) -> Option<PatternError> {
     let json = serde_json::to_value(pattern).ok()?;
-    Pattern::parse(&json).err()
+    EventPattern::parse(&json).err()
 }
 
-/// Where in the file a step into the pattern leads: as far as it can be followed.
-fn place(written: &Written<'_>, at: &[Step]) -> Range<usize> {
-    let inner = match (at.first(), written.get_ref()) {
-        (Some(Step::Field(name)), DeValue::Table(table)) => {
+/// Returns the span that a path into the pattern refers to, followed as far as it exists in the file.
+fn span_of(value: &SpannedValue<'_>, path: &[PatternStep]) -> Range<usize> {
+    let child = match (path.first(), value.get_ref()) {
+        (Some(PatternStep::Field(name)), DeValue::Table(table)) => {
             table.iter().find(|(field, _)| field.get_ref() == name).map(|(_, value)| value)
         }
-        (Some(Step::Index(index)), DeValue::Array(items)) => items.get(*index),
+        (Some(PatternStep::Index(index)), DeValue::Array(items)) => items.get(*index),
         _ => None,
     };
-    inner.map_or_else(|| written.span(), |inner| place(inner, &at[1..]))
+    child.map_or_else(|| value.span(), |child| span_of(child, &path[1..]))
 }
 
-fn empty(shown: &str) -> Problem {
-    Problem::new("bad_value", format!("`{shown}` is empty, and would match nothing"))
+fn empty_table_problem(name: &str) -> ConfigProblem {
+    ConfigProblem::new("bad_value", format!("`{name}` is empty, and would match nothing"))
 }
 
-fn fields(table: &DeTable<'_>, wrong: &mut Vec<Problem>) -> toml::Table {
-    let mut read = toml::Table::new();
-    for (field, written) in table {
-        let shown = sanitize(field.get_ref());
-        let value = match written.get_ref() {
-            DeValue::Table(inner) if !inner.is_empty() => Value::Table(fields(inner, wrong)),
+fn read_fields(table: &DeTable<'_>, problems: &mut Vec<ConfigProblem>) -> toml::Table {
+    let mut fields = toml::Table::new();
+    for (field, value_in_file) in table {
+        let shown_name = sanitize(field.get_ref());
+        let value = match value_in_file.get_ref() {
+            DeValue::Table(inner) if !inner.is_empty() => Value::Table(read_fields(inner, problems)),
             DeValue::Array(items) if !items.is_empty() => {
-                Value::Array(items.iter().filter_map(|item| leaf(item, wrong)).collect())
+                Value::Array(items.iter().filter_map(|item| read_value(item, problems)).collect())
             }
             DeValue::Table(_) | DeValue::Array(_) => {
-                wrong.push(empty(&shown).of(written.span()));
+                problems.push(empty_table_problem(&shown_name).with_span(value_in_file.span()));
                 continue;
             }
-            found => {
+            other => {
                 let message =
-                    format!("`{shown}`: expected a list of what may match, found {}", type_of(found));
+                    format!("`{shown_name}`: expected a list of what may match, found {}", type_name(other));
                 let help = |text| format!("write it in brackets: `[{}]`", Value::String(sanitize(text)));
-                let problem = Problem::new("wrong_type", message).maybe_help(found.as_str().map(help));
-                wrong.push(problem.of(written.span()));
+                let problem =
+                    ConfigProblem::new("wrong_type", message).with_optional_help(other.as_str().map(help));
+                problems.push(problem.with_span(value_in_file.span()));
                 continue;
             }
         };
-        read.insert(field.get_ref().to_string(), value);
+        fields.insert(field.get_ref().to_string(), value);
     }
-    read
+    fields
 }
 
-/// Anything that JSON can say.
-fn leaf(written: &Written<'_>, wrong: &mut Vec<Problem>) -> Option<Value> {
-    let value = match written.get_ref() {
+/// Reads a value that JSON can represent.
+fn read_value(value_in_file: &SpannedValue<'_>, problems: &mut Vec<ConfigProblem>) -> Option<Value> {
+    let value = match value_in_file.get_ref() {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(value) => Value::Boolean(*value),
-        DeValue::Integer(number) => match integer(number) {
+        DeValue::Integer(number) => match parse_integer(number) {
             Some(number) => Value::Integer(number),
-            None => return fail(written, wrong, "an integer that is too large"),
+            None => return unsupported(value_in_file, problems, "an integer that is too large"),
         },
         DeValue::Float(number) => match number.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() => Value::Float(number),
-            _ => return fail(written, wrong, "a number that JSON cannot say"),
+            _ => return unsupported(value_in_file, problems, "a number that JSON cannot say"),
         },
-        DeValue::Datetime(_) => return fail(written, wrong, "a date or time, which JSON cannot say"),
-        DeValue::Array(items) => Value::Array(items.iter().filter_map(|item| leaf(item, wrong)).collect()),
+        DeValue::Datetime(_) => {
+            return unsupported(value_in_file, problems, "a date or time, which JSON cannot say");
+        }
+        DeValue::Array(items) => {
+            Value::Array(items.iter().filter_map(|item| read_value(item, problems)).collect())
+        }
         DeValue::Table(inner) => {
             let pairs = inner
                 .iter()
-                .filter_map(|(name, value)| Some((name.get_ref().to_string(), leaf(value, wrong)?)));
+                .filter_map(|(name, value)| Some((name.get_ref().to_string(), read_value(value, problems)?)));
             Value::Table(pairs.collect())
         }
     };
     Some(value)
 }
 
-fn fail(written: &Written<'_>, wrong: &mut Vec<Problem>, found: &str) -> Option<Value> {
-    wrong.push(Problem::new("wrong_type", format!("a pattern cannot match {found}")).of(written.span()));
+fn unsupported(value: &SpannedValue<'_>, problems: &mut Vec<ConfigProblem>, what: &str) -> Option<Value> {
+    problems.push(
+        ConfigProblem::new("wrong_type", format!("a pattern cannot match {what}")).with_span(value.span()),
+    );
     None
 }

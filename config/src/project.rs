@@ -1,7 +1,7 @@
-//! Search for the files of a project, and the check that they may be used.
+//! Finds the files of a project and checks that they can be trusted. Reads metadata only.
 //!
-//! Directories above the working directory may belong to anybody. The search ends at the root of the repository and at the edge
-//! of the file system. A file is refused if another user owns it, or could have put it there. Reads metadata only.
+//! Directories above the working directory may belong to anybody, so the search stops at the root of the repository and
+//! at the boundary of the file system. A file is rejected if another user owns it or could have put it there.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -9,15 +9,15 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::load::FILE_NAME;
+use crate::load::CONFIG_FILE;
 
 /// A configuration file that another user could have written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Untrusted {
+pub struct UntrustedFile {
     /// The file.
     pub path: PathBuf,
     /// The reason: a fragment such as "any user can write to it".
-    pub why: String,
+    pub reason: String,
 }
 
 /// The permission bit that lets every user write.
@@ -25,69 +25,71 @@ const WORLD_WRITABLE: u32 = 0o002;
 /// The permission bit that lets only owners remove and rename files in a directory.
 const STICKY: u32 = 0o1000;
 
-/// The directories from `cwd` upwards in which the files of a project may lie: as far as the root of the repository, and not
-/// into another file system.
-pub fn dirs(cwd: &Path) -> Vec<PathBuf> {
+/// Returns the directories that may contain the files of a project: from `cwd` up to the root of the repository, within
+/// one file system.
+pub fn search_dirs(cwd: &Path) -> Vec<PathBuf> {
     let device = |dir: &Path| fs::metadata(dir).ok().map(|meta| meta.dev());
-    let start = device(cwd);
-    let mut found = Vec::new();
+    let device_of_cwd = device(cwd);
+    let mut dirs = Vec::new();
     for dir in cwd.ancestors() {
-        if device(dir) != start {
+        if device(dir) != device_of_cwd {
             break;
         }
-        found.push(dir.to_owned());
+        dirs.push(dir.to_owned());
         if dir.join(".git").symlink_metadata().is_ok() {
             break;
         }
     }
-    found
+    dirs
 }
 
-/// The nearest configuration file, if it may be used. One that cannot be looked at is found too, so that reading it says why.
-pub fn find_config(cwd: &Path, env: &BTreeMap<String, String>) -> Result<Option<PathBuf>, Untrusted> {
-    let is_there = |path: &PathBuf| match path.symlink_metadata() {
+/// Returns the nearest configuration file, if it can be trusted. A file that exists but cannot be inspected is also
+/// returned, so that reading it reports the cause.
+pub fn find_config(cwd: &Path, env: &BTreeMap<String, String>) -> Result<Option<PathBuf>, UntrustedFile> {
+    let exists = |path: &PathBuf| match path.symlink_metadata() {
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     };
-    let Some(path) = dirs(cwd).iter().map(|dir| dir.join(FILE_NAME)).find(is_there) else {
+    let Some(path) = search_dirs(cwd).iter().map(|dir| dir.join(CONFIG_FILE)).find(exists) else {
         return Ok(None);
     };
-    match check(&path, cwd, env) {
+    match check_trusted(&path, cwd, env) {
         Ok(()) => Ok(Some(path)),
-        Err(why) => Err(Untrusted { path, why }),
+        Err(reason) => Err(UntrustedFile { path, reason }),
     }
 }
 
-/// Checks that nobody but this user and root can have written a file: the file, its directory, and what a link leads to.
-/// Above `cwd` nobody else may be able to write there at all; in it, some file systems show every file as open to all. Fails
-/// with a reason.
-pub fn check(path: &Path, cwd: &Path, env: &BTreeMap<String, String>) -> Result<(), String> {
+/// Checks that only this user and root can have written a file. Covers the file, its directory and a symlink's target.
+///
+/// Above `cwd`, files and directories that every user can write are rejected. In `cwd` they are accepted, because some
+/// file systems report every file as writable by all. Returns the reason as the error.
+pub fn check_trusted(path: &Path, cwd: &Path, env: &BTreeMap<String, String>) -> Result<(), String> {
     let dir = path.parent().unwrap_or(path);
-    let above = dir != cwd;
-    // What cannot be looked at cannot be read either, and that says more.
-    let (Ok(dir_meta), Ok(link)) = (fs::metadata(dir), path.symlink_metadata()) else { return Ok(()) };
+    let is_above_cwd = dir != cwd;
+    // If the metadata cannot be read, neither can the file, and that error is more specific.
+    let (Ok(dir_meta), Ok(link_meta)) = (fs::metadata(dir), path.symlink_metadata()) else { return Ok(()) };
     let users = users(env);
-    owned(&dir_meta, &users).map_err(|why| format!("its directory {why}"))?;
-    if above && dir_meta.mode() & WORLD_WRITABLE != 0 && dir_meta.mode() & STICKY == 0 {
+    owned(&dir_meta, &users).map_err(|reason| format!("its directory {reason}"))?;
+    if is_above_cwd && dir_meta.mode() & WORLD_WRITABLE != 0 && dir_meta.mode() & STICKY == 0 {
         return Err("any user can write to its directory".to_owned());
     }
-    owned(&link, &users).map_err(|why| format!("it {why}"))?;
-    let mut meta = link;
+    owned(&link_meta, &users).map_err(|reason| format!("it {reason}"))?;
+    let mut meta = link_meta;
     if meta.is_symlink() {
-        let (Ok(target), Ok(home)) = (path.canonicalize(), dir.canonicalize()) else { return Ok(()) };
-        if !target.starts_with(&home) {
+        let (Ok(target), Ok(real_dir)) = (path.canonicalize(), dir.canonicalize()) else { return Ok(()) };
+        if !target.starts_with(&real_dir) {
             return Err(format!("it is a link to {}, outside of its directory", target.display()));
         }
         meta = fs::metadata(&target).map_err(|error| error.to_string())?;
-        owned(&meta, &users).map_err(|why| format!("it is a link to a file that {why}"))?;
+        owned(&meta, &users).map_err(|reason| format!("it is a link to a file that {reason}"))?;
     }
-    if above && meta.is_file() && meta.mode() & WORLD_WRITABLE != 0 {
+    if is_above_cwd && meta.is_file() && meta.mode() & WORLD_WRITABLE != 0 {
         return Err("any user can write to it".to_owned());
     }
     Ok(())
 }
 
-/// The users whose files are as good as this user's own: root, and with sudo the one who called it.
+/// Returns the ids of the trusted users: this user, root and, under sudo, the user who called it.
 fn users(env: &BTreeMap<String, String>) -> Vec<u32> {
     let user = rustix::process::geteuid().as_raw();
     let caller = env.get("SUDO_UID").filter(|_| user == 0).and_then(|uid| uid.parse().ok());
@@ -109,75 +111,75 @@ mod tests {
     use super::*;
 
     fn find(cwd: &Path) -> Result<Option<PathBuf>, String> {
-        find_config(cwd, &BTreeMap::new()).map_err(|refused| refused.why)
+        find_config(cwd, &BTreeMap::new()).map_err(|refused| refused.reason)
     }
 
-    /// A tree `top/repository/site` with a configuration in `top`.
+    /// Creates a tree `top/repository/site` with a configuration file in `top`.
     fn tree() -> (tempfile::TempDir, PathBuf) {
         let top = tempfile::tempdir().unwrap();
         let site = top.path().join("repository/site");
         fs::create_dir_all(&site).unwrap();
-        fs::write(top.path().join(FILE_NAME), "").unwrap();
+        fs::write(top.path().join(CONFIG_FILE), "").unwrap();
         (top, site)
     }
 
     #[test]
-    fn find_config_takes_the_nearest_up_to_the_root_of_the_repository() {
+    fn find_config_returns_nearest_file_up_to_repository_root() {
         let (top, site) = tree();
-        assert_eq!(find(&site), Ok(Some(top.path().join(FILE_NAME))));
+        assert_eq!(find(&site), Ok(Some(top.path().join(CONFIG_FILE))));
         fs::create_dir(top.path().join("repository/.git")).unwrap();
         assert_eq!(find(&site), Ok(None));
-        let own = top.path().join("repository").join(FILE_NAME);
+        let own = top.path().join("repository").join(CONFIG_FILE);
         fs::write(&own, "").unwrap();
         assert_eq!(find(&site), Ok(Some(own)));
-        // In a work tree or submodule it is a file.
+        // In a work tree or submodule `.git` is a file.
         fs::write(site.join(".git"), "gitdir: elsewhere").unwrap();
         assert_eq!(find(&site), Ok(None));
     }
 
     #[test]
-    fn find_config_stops_at_a_mount() {
-        assert!(!dirs(Path::new("/proc/self")).contains(&PathBuf::from("/")));
+    fn search_dirs_stop_at_mount_point() {
+        assert!(!search_dirs(Path::new("/proc/self")).contains(&PathBuf::from("/")));
     }
 
     #[test]
-    fn find_config_refuses_what_any_user_can_write() {
+    fn find_config_rejects_world_writable_file() {
         let (top, site) = tree();
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         mode(top.path(), 0o777);
         assert!(find(&site).unwrap_err().ends_with("any user can write to its directory"));
-        // As in /tmp: others can add files, and not change this one.
+        // As in /tmp: other users can add files but not change this one.
         mode(top.path(), 0o1777);
         find(&site).unwrap();
-        mode(&top.path().join(FILE_NAME), 0o666);
+        mode(&top.path().join(CONFIG_FILE), 0o666);
         assert!(find(&site).unwrap_err().ends_with("any user can write to it"));
         assert!(find(top.path()).is_ok(), "the working directory itself is the user's choice");
     }
 
     #[test]
-    fn find_config_refuses_a_link_out_of_its_directory() {
+    fn find_config_rejects_link_out_of_its_directory() {
         let (top, site) = tree();
         let secret = top.path().join("credentials");
         fs::write(&secret, "aws_secret_access_key = x").unwrap();
-        symlink(&secret, site.join(FILE_NAME)).unwrap();
+        symlink(&secret, site.join(CONFIG_FILE)).unwrap();
         assert!(find(&site).unwrap_err().contains("it is a link to"), "{:?}", find(&site));
-        fs::remove_file(site.join(FILE_NAME)).unwrap();
+        fs::remove_file(site.join(CONFIG_FILE)).unwrap();
         fs::write(site.join("real.toml"), "").unwrap();
-        symlink("real.toml", site.join(FILE_NAME)).unwrap();
-        assert_eq!(find(&site), Ok(Some(site.join(FILE_NAME))));
+        symlink("real.toml", site.join(CONFIG_FILE)).unwrap();
+        assert_eq!(find(&site), Ok(Some(site.join(CONFIG_FILE))));
     }
 
     #[test]
-    fn find_config_refuses_a_file_of_another_user() {
+    fn find_config_rejects_file_of_another_user() {
         let (top, site) = tree();
-        let config = top.path().join(FILE_NAME);
-        // Only root can give a file away.
+        let config = top.path().join(CONFIG_FILE);
+        // Only root can change the owner of a file.
         if chown(&config, Some(12_345), None).is_err() {
             assert!(!rustix::process::geteuid().is_root());
             return;
         }
-        let why = find(&site).unwrap_err();
-        assert!(why.ends_with("it belongs to another user (uid 12345)"), "{why}");
+        let reason = find(&site).unwrap_err();
+        assert!(reason.ends_with("it belongs to another user (uid 12345)"), "{reason}");
         let sudo = [("SUDO_UID".to_owned(), "12345".to_owned())].into();
         assert_eq!(find_config(&site, &sudo).ok().flatten(), Some(config.clone()));
         chown(&config, Some(0), None).unwrap();
@@ -186,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn find_config_finds_what_cannot_be_read_so_that_reading_says_why() {
+    fn find_config_returns_path_that_is_no_file() {
         let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join(FILE_NAME)).unwrap();
-        assert_eq!(find(dir.path()), Ok(Some(dir.path().join(FILE_NAME))));
+        fs::create_dir(dir.path().join(CONFIG_FILE)).unwrap();
+        assert_eq!(find(dir.path()), Ok(Some(dir.path().join(CONFIG_FILE))));
     }
 }

@@ -1,42 +1,43 @@
-//! Keeps the values of environment variables out of every excerpt, even where the file is broken or the key misspelt.
+//! Masks the values of environment variables in all excerpts, even if the file is broken or the key is misspelt.
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::problem::Source;
+use crate::problem::SourceText;
 
-/// Hides the values of variables, and what may have been meant to be variables, in the tables of functions.
-pub(crate) fn hide(root: &DeTable<'_>, source: &mut Source<'_>) {
+/// Masks the values of variables, and values that may have been meant as variables, in all tables of functions.
+pub(crate) fn redact_variables(root: &DeTable<'_>, source: &mut SourceText<'_>) {
     let mut spans = Vec::new();
-    collect(root, &mut spans);
+    collect_spans(root, &mut spans);
     if let Some(DeValue::Table(envs)) = get(root, "env") {
         for overlay in envs.values() {
             if let DeValue::Table(overlay) = overlay.get_ref() {
-                collect(overlay, &mut spans);
+                collect_spans(overlay, &mut spans);
             }
         }
     }
     for span in spans {
-        source.hide(span);
+        source.redact(span);
     }
 }
 
-/// Hides what follows a `=` wherever a line or its table speaks of an environment: the tables of a file with broken syntax
-/// cannot be relied on.
-pub(crate) fn hide_by_line(text: &str, source: &mut Source<'_>) {
-    let mut inside = false;
-    let mut start = 0;
+/// Masks the text after `=` on each line that mentions `env` itself or is in a table whose header mentions it. The tables
+/// of a file with broken syntax are not reliable.
+pub(crate) fn redact_by_line(text: &str, source: &mut SourceText<'_>) {
+    let mut in_env_table = false;
+    let mut line_start = 0;
     for line in text.split_inclusive('\n') {
-        let speaks = line.to_ascii_lowercase().contains("env");
+        let mentions_env = line.to_ascii_lowercase().contains("env");
         if line.trim_start().starts_with('[') {
-            inside = speaks;
-        } else if inside || speaks {
-            let value = line.find('=').map_or(0, |index| index + 1);
-            let value = value + line[value..].len() - line[value..].trim_start().len();
-            source.hide(start + value..start + line.len());
+            in_env_table = mentions_env;
+        } else if in_env_table || mentions_env {
+            let value_start = line.find('=').map_or(0, |index| index + 1);
+            let value_start =
+                value_start + line[value_start..].len() - line[value_start..].trim_start().len();
+            source.redact(line_start + value_start..line_start + line.len());
         }
-        start += line.len();
+        line_start += line.len();
     }
 }
 
@@ -44,7 +45,7 @@ fn get<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<&'t DeValue<'i>> {
     table.iter().find(|(key, _)| *key.get_ref() == name).map(|(_, value)| value.get_ref())
 }
 
-fn collect(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
+fn collect_spans(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
     let Some(DeValue::Table(function)) = get(table, "function") else {
         return;
     };

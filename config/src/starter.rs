@@ -1,40 +1,40 @@
-//! The short `hitctl.toml` that `init` writes: what nearly everybody sets, and the envs on AWS.
+//! Generates the short `hitctl.toml` that `init` writes: the most common settings and the envs on AWS.
 
 use std::fmt::Write as _;
 
 use crate::json_schema::SCHEMA_URL;
 use crate::load::{Overrides, load};
-use crate::problem::Problem;
+use crate::problem::ConfigProblem;
 
-/// The settings of a short file.
+/// The settings of the short configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Starter {
+pub struct StarterConfig {
     /// The name of the app.
     pub app: String,
-    /// The origins whose pages may count; none is any.
+    /// The origins whose pages may count. An empty list allows any origin.
     pub origins: Vec<String>,
-    /// The name of the app that runs on this machine already, where that is another one.
+    /// The name of the app that already runs on this machine, if it is a different one.
     pub local_app: Option<String>,
 }
 
-impl Starter {
-    /// Returns what is wrong with the values; none of them is in a file yet, so no place is named.
+impl StarterConfig {
+    /// Checks the values. The error has no location, because the values are not yet in a file.
     pub fn check(&self) -> Result<(), String> {
         let loaded = load(Some(("hitctl.toml".into(), self.text())), None, &Overrides::new());
-        let words = |problem: &Problem| match &problem.help {
+        let describe = |problem: &ConfigProblem| match &problem.help {
             Some(help) => format!("{}; {help}", problem.message),
             None => problem.message.clone(),
         };
-        loaded.map(drop).map_err(|errors| errors.problems.first().map(words).unwrap_or_default())
+        loaded.map(drop).map_err(|errors| errors.problems.first().map(describe).unwrap_or_default())
     }
 
     /// Returns the text of the file.
     pub fn text(&self) -> String {
         let origins: Vec<String> = self.origins.iter().map(|origin| quoted(origin)).collect();
-        let all = if origins.is_empty() { "\"*\"".to_owned() } else { origins.join(", ") };
-        let mut out = format!("#:schema {SCHEMA_URL}\n");
+        let origin_list = if origins.is_empty() { "\"*\"".to_owned() } else { origins.join(", ") };
+        let mut toml = format!("#:schema {SCHEMA_URL}\n");
         let _ = write!(
-            out,
+            toml,
             "# The settings of hitctl. `hitctl init --full --config all.toml` writes every key with its default.\n\n\
              # Prefix of every name: resources are called `{{app}}-{{env}}`.\n\
              app = {}\n\
@@ -44,7 +44,7 @@ impl Starter {
              #region = \"eu-central-1\"\n\n\
              [http]\n\
              # The origins whose pages may count, such as \"https://example.com\"; \"*\" is any.\n\
-             allow_origins = [{all}]\n\n\
+             allow_origins = [{origin_list}]\n\n\
              # The cloud on this machine.\n\
              [env.local]\n",
             quoted(&self.app)
@@ -52,23 +52,23 @@ impl Starter {
         if let Some(app) = &self.local_app {
             let app = quoted(app);
             let _ = write!(
-                out,
+                toml,
                 "# The counter that runs here keeps its name, and with it its URL.\napp = {app}\n"
             );
         }
         if !origins.is_empty() {
-            out.push_str("# Pages that are tried out come from anywhere.\nhttp.allow_origins = [\"*\"]\n");
+            toml.push_str("# Pages that are tried out come from anywhere.\nhttp.allow_origins = [\"*\"]\n");
         }
-        out.push_str(
+        toml.push_str(
             "\n# On AWS, to try things out: hitctl deploy --env test\n[env.test]\n\n\
              # On AWS, for your visitors: hitctl deploy --env prod\n[env.prod]\n\
              # Destroying it asks for its name.\nconfirm = true\n",
         );
-        out
+        toml
     }
 }
 
-/// Returns a text as a value of the file.
+/// Quotes a text as a TOML string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
@@ -76,9 +76,9 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Loaded;
+    use crate::load::LoadedConfig;
 
-    fn loaded(starter: &Starter, env: &str) -> Loaded {
+    fn loaded(starter: &StarterConfig, env: &str) -> LoadedConfig {
         match load(Some(("hitctl.toml".into(), starter.text())), Some(env), &Overrides::new()) {
             Ok(loaded) => loaded,
             Err(errors) => panic!("{errors}"),
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn starter_declares_its_envs_and_origins() {
-        let starter = Starter {
+        let starter = StarterConfig {
             app: "blog".to_owned(),
             origins: vec!["https://blog.example".to_owned()],
             local_app: Some("hits".to_owned()),
@@ -134,8 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn starter_without_answers_is_the_defaults() {
-        let starter = Starter { app: "hits".to_owned(), ..Starter::default() };
+    fn starter_without_origins_loads_defaults() {
+        let starter = StarterConfig { app: "hits".to_owned(), ..StarterConfig::default() };
         assert_eq!(starter.check(), Ok(()));
         let defaults = load(None, None, &Overrides::new()).unwrap();
         let local = loaded(&starter, "local");
@@ -144,11 +144,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_a_place() {
-        let app = Starter { app: "My Blog".to_owned(), ..Starter::default() };
-        let why = app.check().unwrap_err();
-        assert!(why.contains("my-blog") && !why.contains("hitctl.toml:"), "{why}");
-        let origins = Starter {
+    fn check_of_invalid_values_reports_no_location() {
+        let app = StarterConfig { app: "My Blog".to_owned(), ..StarterConfig::default() };
+        let reason = app.check().unwrap_err();
+        assert!(reason.contains("my-blog") && !reason.contains("hitctl.toml:"), "{reason}");
+        let origins = StarterConfig {
             app: "blog".to_owned(),
             origins: vec!["https://blog.example/about\"".to_owned()],
             local_app: None,

@@ -1,21 +1,21 @@
-//! The nearest right spelling of a wrong word.
+//! Suggests the nearest correct spelling of a word.
 
-/// The candidate that `word` was probably meant to be.
+/// Returns the candidate that was probably meant by `word`.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Words this long are no slips of the finger, and comparing them takes quadratic time.
-    const LONGEST: usize = 64;
-    if word.len() > LONGEST {
+    // Longer words are not typing errors, and the comparison takes quadratic time.
+    const MAX_CHARS: usize = 64;
+    if word.len() > MAX_CHARS {
         return None;
     }
-    let plain = word.to_lowercase().replace(['-', ' '], "_");
+    let normalised = word.to_lowercase().replace(['-', ' '], "_");
     candidates
         .into_iter()
         .filter_map(|candidate| {
             let other = candidate.replace('-', "_");
-            let edits = strsim::damerau_levenshtein(&plain, &other);
-            let likeness = strsim::jaro_winkler(&plain, &other);
-            let near = edits <= (other.len() / 3).max(1) || likeness > 0.88;
-            near.then_some((edits, candidate))
+            let edits = strsim::damerau_levenshtein(&normalised, &other);
+            let similarity = strsim::jaro_winkler(&normalised, &other);
+            let is_near = edits <= (other.len() / 3).max(1) || similarity > 0.88;
+            is_near.then_some((edits, candidate))
         })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
@@ -26,7 +26,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn slips_are_recognised_and_other_words_are_not() {
+    fn nearest_finds_typing_errors_and_ignores_other_words() {
         let words = ["memory_mb", "timeout_s", "arch", "function-url", "api"];
         let near = |word| nearest(word, words);
         assert_eq!(near("memroy_mb"), Some("memory_mb"));

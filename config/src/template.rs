@@ -1,51 +1,53 @@
-//! The commented `hitctl.toml` that `init --full` writes: every key with what it means and its default.
+//! Generates the commented `hitctl.toml` that `init --full` writes: every key with its description and default.
 
 use crate::json_schema::SCHEMA_URL;
-use crate::keys::{Key, Scope, one_line};
+use crate::keys::{ConfigKey, KeyScope, join_doc_lines};
 use crate::schema::{KEYS, SECTIONS};
 
-/// How wide an explanation may be, in characters.
+/// The maximum width of a comment, in characters.
 const WIDTH: usize = 100;
 
-/// The commented file. `# ` begins an explanation and `#` a setting: with that removed, the line sets the default, or an
-/// example where there is none.
-pub fn template() -> String {
+/// Returns the commented file.
+///
+/// `# ` starts a comment and `#` a setting. Without the `#`, such a line sets the default, or an example if there is no
+/// default.
+pub fn full_template() -> String {
     let mut out = format!("#:schema {SCHEMA_URL}\n\n");
     let intro = "The settings of hitctl, and their defaults. Remove the # before a name to change it; leave out what you \
                  do not change.";
-    explain(&mut out, intro);
+    write_comment(&mut out, intro);
     for (section, about) in SECTIONS {
         out.push('\n');
         if !section.is_empty() {
-            explain(&mut out, &one_line(about));
+            write_comment(&mut out, &join_doc_lines(about));
             out.extend(["[", section, "]\n"]);
         }
-        for key in KEYS.iter().filter(|key| key.section == *section && key.scope != Scope::Env) {
-            setting(&mut out, key);
+        for key in KEYS.iter().filter(|key| key.section == *section && key.scope != KeyScope::Env) {
+            write_setting(&mut out, key);
         }
     }
     out.push('\n');
-    explain(
+    write_comment(
         &mut out,
         "An env overlays any of the above, as in `function.memory_mb = 256`. `local` is always this machine, and `test` is \
          always there on AWS; any other has to be declared, as `[env.prod]`, or many at once, as `[env.\"pr-*\"]`.",
     );
     out.push_str("[env.local]\n\n#[env.prod]\n");
-    for key in KEYS.iter().filter(|key| key.scope == Scope::Env) {
-        setting(&mut out, key);
+    for key in KEYS.iter().filter(|key| key.scope == KeyScope::Env) {
+        write_setting(&mut out, key);
     }
     out
 }
 
-fn setting(out: &mut String, key: &Key) {
-    explain(out, &key.description());
-    // Said from the start: a command that names no env never writes to AWS then.
-    let mark = if key.name == "default_env" { "" } else { "#" };
-    out.extend([mark, key.name, " = ", &key.sample().to_string(), "\n"]);
+fn write_setting(out: &mut String, key: &ConfigKey) {
+    write_comment(out, &key.description());
+    // This key is set from the start, so that a command without `--env` never writes to AWS.
+    let prefix = if key.name == "default_env" { "" } else { "#" };
+    out.extend([prefix, key.name, " = ", &key.default_or_example().to_string(), "\n"]);
 }
 
-/// Writes a comment, wrapped at words.
-fn explain(out: &mut String, text: &str) {
+/// Writes a comment, wrapped at spaces.
+fn write_comment(out: &mut String, text: &str) {
     let mut line = String::from("#");
     for word in text.split(' ') {
         if line.len() > 1 && line.chars().count() + 1 + word.chars().count() > WIDTH {
@@ -62,12 +64,12 @@ fn explain(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::template;
-    use crate::keys::Scope;
-    use crate::load::{Loaded, Overrides, load};
+    use super::full_template;
+    use crate::keys::KeyScope;
+    use crate::load::{LoadedConfig, Overrides, load};
     use crate::schema::KEYS;
 
-    fn load_text(text: String) -> Loaded {
+    fn load_text(text: String) -> LoadedConfig {
         match load(Some(("hitctl.toml".into(), text)), None, &Overrides::new()) {
             Ok(loaded) => loaded,
             Err(errors) => panic!("{errors}"),
@@ -75,22 +77,22 @@ mod tests {
     }
 
     #[test]
-    fn as_it_is_it_says_what_no_file_says() {
-        let loaded = load_text(template());
+    fn template_unchanged_loads_defaults() {
+        let loaded = load_text(full_template());
         let defaults = load(None, None, &Overrides::new()).unwrap();
         assert_eq!(loaded.app.default_env.as_deref(), Some("local"));
         assert_eq!(
             loaded.app,
-            crate::schema::App { default_env: loaded.app.default_env.clone(), ..defaults.app }
+            crate::schema::AppConfig { default_env: loaded.app.default_env.clone(), ..defaults.app }
         );
         assert_eq!((loaded.env, loaded.lints), (defaults.env, defaults.lints));
     }
 
     #[test]
-    fn with_every_marker_removed_it_still_loads() {
+    fn template_with_all_settings_enabled_loads() {
         let mut section = String::new();
-        let mut set = Vec::new();
-        let template = template();
+        let mut names = Vec::new();
+        let template = full_template();
         let lines = template.lines().map(|line| {
             let bare = line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', ':'])).unwrap_or(line);
             if let Some(header) = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -100,27 +102,27 @@ mod tests {
                 return bare.to_owned();
             };
             let path = format!("{section}{name}");
-            set.push(path);
+            names.push(path);
             bare.to_owned()
         });
         let text = lines.collect::<Vec<_>>().join("\n");
         let loaded = load_text(text);
-        assert_eq!(set, keys_in_order(), "every key, once");
+        assert_eq!(names, keys_in_order(), "every key, once");
         assert_eq!(loaded.app.region.as_deref(), Some("eu-central-1"));
         assert_eq!(loaded.app.account.as_deref(), Some("123456789012"));
         assert_eq!(loaded.envs.len(), 3, "prod, local and test");
         assert!(loaded.lints.is_empty(), "{:?}", loaded.lints);
     }
 
-    /// The keys as the template has them: those of an env come last.
+    /// Returns the keys in the order of the template, in which the keys of an env come last.
     fn keys_in_order() -> Vec<String> {
-        let (of_env, others): (Vec<_>, Vec<_>) = KEYS.iter().partition(|key| key.scope == Scope::Env);
-        others.into_iter().chain(of_env).map(crate::keys::Key::path).collect()
+        let (env_keys, others): (Vec<_>, Vec<_>) = KEYS.iter().partition(|key| key.scope == KeyScope::Env);
+        others.into_iter().chain(env_keys).map(crate::keys::ConfigKey::path).collect()
     }
 
     #[test]
-    fn it_reads_well() {
-        let text = template();
+    fn template_lines_fit_window() {
+        let text = full_template();
         assert!(text.lines().all(|line| line.chars().count() <= 110), "lines fit a window");
         let start: Vec<&str> = text.lines().take(15).collect();
         insta::assert_snapshot!(start.join("\n"), @r#"

@@ -1,19 +1,20 @@
-//! The environment variables of the function, as far as they follow from the configuration: the deployer sets these,
-//! and what is left of Lambda's room is for the user's own. A variable is left out where the function does the same
-//! without it.
+//! The environment variables that the deployer derives from the configuration and sets on the function.
+//!
+//! A variable is omitted if the function behaves the same without it, because Lambda limits the total size and the
+//! rest of that size is for the user's own variables.
 
 use std::collections::BTreeMap;
 
 use crate::contract;
 use crate::names;
-use crate::schema::App;
-use crate::words::{Bots, Gpc, Ingest, Paths, Visitors};
+use crate::schema::AppConfig;
+use crate::setting_enums::{BotPolicy, GpcPolicy, PathPolicy, QueueIngest, VisitorMode};
 
-/// How long the id of a build is, in characters.
+/// The length of a build id, in characters.
 pub const BUILD_ID_CHARS: usize = 12;
 
-/// The variables of the function of that env, without those of `[function.environment]` and without the id of the build.
-pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String> {
+/// Returns the function's variables for an env, without those of `[function.environment]` and without the build id.
+pub fn function_variables(app: &AppConfig, env: &str) -> BTreeMap<&'static str, String> {
     let counter = &app.counter;
     let mut all = BTreeMap::from([
         (contract::ENV_TABLE, names::table(&app.app, env)),
@@ -26,26 +27,26 @@ pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String
     set(
         contract::ENV_PATHS,
         match counter.paths {
-            Paths::Open => None,
-            Paths::Strict => Some("strict".to_owned()),
-            Paths::Budget => Some(format!("budget/{}/{}", counter.new_paths_per_day, counter.max_paths)),
+            PathPolicy::Open => None,
+            PathPolicy::Strict => Some("strict".to_owned()),
+            PathPolicy::Budget => Some(format!("budget/{}/{}", counter.new_paths_per_day, counter.max_paths)),
         },
     );
     let visitors = match counter.visitors {
-        Visitors::None => None,
-        Visitors::Hash => Some("hash".to_owned()),
-        Visitors::Raw => Some(format!("raw/{}", counter.ttl_days)),
+        VisitorMode::None => None,
+        VisitorMode::Hash => Some("hash".to_owned()),
+        VisitorMode::Raw => Some(format!("raw/{}", counter.ttl_days)),
     };
-    set(contract::ENV_SEEN_TABLE, app.remembers().then(|| names::seen_table(&app.app, env)));
+    set(contract::ENV_SEEN_TABLE, app.needs_seen_table().then(|| names::seen_table(&app.app, env)));
     set(contract::ENV_VISITORS, visitors);
-    set(contract::ENV_BOTS, (counter.bots == Bots::Ignore).then(|| "ignore".to_owned()));
-    set(contract::ENV_GPC, (counter.gpc == Gpc::Ignore).then(|| "ignore".to_owned()));
+    set(contract::ENV_BOTS, (counter.bots == BotPolicy::Ignore).then(|| "ignore".to_owned()));
+    set(contract::ENV_GPC, (counter.gpc == GpcPolicy::Ignore).then(|| "ignore".to_owned()));
     set(contract::ENV_KEEP_QUERY, (!counter.keep_query.is_empty()).then(|| counter.keep_query.join(",")));
     set(contract::ENV_REPEAT, (counter.repeat_window_s > 0).then(|| counter.repeat_window_s.to_string()));
     set(contract::ENV_SHARDS, (counter.shards > 1).then(|| counter.shards.to_string()));
     set(contract::ENV_PUBLIC_STATS, counter.public_stats.then(|| "1".to_owned()));
     set(contract::ENV_EXACT, counter.exact.then(|| "1".to_owned()));
-    let ingests = app.queue.enabled && app.queue.ingest == Ingest::Http;
+    let ingests = app.queue.enabled && app.queue.ingest == QueueIngest::Http;
     set(contract::ENV_INGEST, ingests.then(|| "1".to_owned()));
     let cloudfront = &app.cloudfront;
     let distribution = cloudfront.distribution_id.as_ref();
@@ -59,8 +60,8 @@ pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String
     all
 }
 
-/// The environment of the reader, by the same terms: what it needs to check views and to answer reads, and no more.
-pub fn reader_variables(app: &App, env: &str) -> BTreeMap<&'static str, String> {
+/// Returns the reader's variables, with the same exceptions: only those that it needs to check views and answer reads.
+pub fn reader_variables(app: &AppConfig, env: &str) -> BTreeMap<&'static str, String> {
     const SHARED: &[&str] = &[
         contract::ENV_ALLOW_ORIGINS,
         contract::ENV_BOTS,
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
     use crate::load::{Overrides, load};
 
-    fn shown(text: &str) -> String {
+    fn variables_text(text: &str) -> String {
         let loaded = load(Some(("hitctl.toml".into(), text.to_owned())), Some("test"), &Overrides::new())
             .unwrap_or_else(|errors| panic!("{errors}"));
         let all = function_variables(&loaded.app, &loaded.env);
@@ -93,8 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_said_to_the_function() {
-        insta::assert_snapshot!(shown(""), @r"
+    fn function_variables_of_defaults_set_counting_variables() {
+        insta::assert_snapshot!(variables_text(""), @r"
         HITCTL_BOTS=ignore
         HITCTL_PATHS=budget/1000/10000
         HITCTL_REPEAT_S=10
@@ -106,27 +107,31 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_everything_needs_no_word() {
+    fn function_variables_that_count_everything_are_omitted() {
         let open =
             "[counter]\npaths = \"open\"\nvisitors = \"none\"\nbots = \"count\"\nrepeat_window_s = 0\n";
-        insta::assert_snapshot!(shown(open), @r"
+        insta::assert_snapshot!(variables_text(open), @r"
         HITS_TABLE_NAME=hits-test
         LOG_LEVEL=info
         ");
     }
 
     #[test]
-    fn a_log_that_comes_again_counts_once_without_visitors_too() {
+    fn function_variables_with_log_bucket_name_seen_table() {
         let logs = "counter.visitors = \"none\"\ncloudfront.log_bucket = \"logs\"\n";
-        assert!(shown(logs).contains("HITS_SEEN_TABLE_NAME=hits-test-seen"), "{}", shown(logs));
+        assert!(
+            variables_text(logs).contains("HITS_SEEN_TABLE_NAME=hits-test-seen"),
+            "{}",
+            variables_text(logs)
+        );
     }
 
     #[test]
-    fn what_feeds_it_beside_the_web_is_said_where_it_is_there() {
+    fn function_variables_with_events_and_buckets_name_their_settings() {
         let all = "counter.visitors = \"none\"\ncounter.exact = true\n\
                    [cloudfront]\ndistribution_id = \"E123ABC\"\ninvalidate = [\"/a\", \"/b*\"]\nsite_bucket = \"site\"\nlog_bucket = \"logs\"\n\
                    [events]\nenabled = true\nkey = \"Distance\"\namount = \"/detail/n\"\n";
-        insta::assert_snapshot!(shown(all), @"
+        insta::assert_snapshot!(variables_text(all), @"
         HITCTL_BOTS=ignore
         HITCTL_EVENT_AMOUNT=/detail/n
         HITCTL_EVENT_KEY=Distance
@@ -141,24 +146,24 @@ mod tests {
         HITS_TABLE_NAME=hits-test
         LOG_LEVEL=info
         ");
-        // A key of events that are off is none.
-        assert!(!shown("events.key = \"Distance\"").contains("Distance"));
+        // The key is ignored while events are disabled.
+        assert!(!variables_text("events.key = \"Distance\"").contains("Distance"));
     }
 
     #[test]
-    fn hits_that_go_onto_the_queue_are_said() {
-        let all = |queue: &str| shown(&format!("counter.paths = \"open\"\n[queue]\n{queue}"));
+    fn function_variables_with_queue_ingest_set_ingest() {
+        let all = |queue: &str| variables_text(&format!("counter.paths = \"open\"\n[queue]\n{queue}"));
         assert!(all("enabled = true\ningest = \"http\"\n").contains("HITCTL_INGEST=1"));
-        // A queue that others send to is none of the pages'.
+        // With `ingest = "none"` pages do not send to the queue, so the variable is not set.
         assert!(!all("enabled = true\n").contains("HITCTL_INGEST"));
     }
 
     #[test]
-    fn every_other_setting_has_its_word() {
+    fn function_variables_of_other_settings_are_set() {
         let all = "http.allow_origins = [\"https://a.example\", \"https://b.example\"]\n\
                    [counter]\npaths = \"strict\"\nvisitors = \"raw\"\ni_know_this_is_personal_data = true\nttl_days = 7\n\
                    gpc = \"ignore\"\nkeep_query = [\"page\", \"lang\"]\nshards = 4\npublic_stats = true\n";
-        insta::assert_snapshot!(shown(all), @r"
+        insta::assert_snapshot!(variables_text(all), @r"
         HITCTL_ALLOW_ORIGINS=https://a.example,https://b.example
         HITCTL_BOTS=ignore
         HITCTL_GPC=ignore

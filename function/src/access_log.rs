@@ -1,13 +1,14 @@
-//! Access logs of `CloudFront`, line by line: W3C's extended format, whose columns a line `#Fields:` names, and JSON, an object
-//! a line. A line becomes a view of a page, or nothing; a file that lacks a required column is refused. Pure.
+//! Parses CloudFront's access logs, in W3C's extended format, whose columns a `#Fields:` line names, and in
+//! JSON, one object per line. A line becomes a view of a page or nothing. A file without a required column is
+//! an error.
 
 use std::borrow::Cow;
 
 use crate::encoding::percent_decoded;
-use crate::fields::{self, Fields};
+use crate::fields::{self, RawFields};
 use crate::moment::Moment;
 
-/// The columns that are read, as both formats name them.
+/// The columns that are read, by their names in both formats.
 const COLUMNS: [&str; 10] = [
     "date",
     "time",
@@ -24,10 +25,10 @@ const AGENT: &str = "cs(User-Agent)";
 
 /// A view of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    /// When.
+pub struct LoggedView {
+    /// The time of the view.
     pub at: Moment,
-    /// The path, with its query if there was one, as the viewer sent it.
+    /// The path, with its query if there is one, as the viewer sent it.
     pub path: String,
     /// The viewer's address.
     pub address: String,
@@ -37,27 +38,28 @@ pub struct View {
 
 /// A reader of one file.
 #[derive(Debug, Default)]
-pub struct Reader {
-    /// Whether a file without user agents is refused.
+pub struct AccessLogReader {
+    /// Whether a file without user agents is an error.
     needs_agent: bool,
-    /// The place of each column in a line.
-    places: Option<[Option<usize>; COLUMNS.len()]>,
-    understood: bool,
-    /// Lines that describe a request.
+    /// The position of each column in a line.
+    column_positions: Option<[Option<usize>; COLUMNS.len()]>,
+    has_columns: bool,
+    /// The number of lines that describe a request.
     requests: u64,
-    /// Lines that should describe a request, but cannot be read.
+    /// The number of lines that should describe a request but cannot be read.
     unreadable: u64,
 }
 
-impl Reader {
-    /// A reader that refuses a file without user agents if `needs_agent`: without them every view is a robot's.
+impl AccessLogReader {
+    /// Creates a reader. If `needs_agent`, a file without user agents is an error, because every view would
+    /// count as a bot's.
     pub fn new(needs_agent: bool) -> Self {
         Self { needs_agent, ..Self::default() }
     }
 
-    /// Returns the number of lines that could not be read, or why the whole file cannot be read.
+    /// Returns the number of lines that could not be read, or an error if the whole file cannot be read.
     pub fn finish(&self) -> Result<u64, String> {
-        if !self.understood {
+        if !self.has_columns {
             return Err(
                 "the file is no access log: there is no line `#Fields:` in it, and no JSON with its names"
                     .to_owned(),
@@ -73,43 +75,47 @@ impl Reader {
         Ok(self.unreadable)
     }
 
-    /// Reads a line: a view of a page, or nothing. The error refuses the whole file, and names the columns that it lacks.
-    pub fn line(&mut self, line: &str) -> Result<Option<View>, String> {
+    /// Reads a line and returns a view of a page or nothing. An error concerns the whole file and names the
+    /// missing columns.
+    pub fn parse_line(&mut self, line: &str) -> Result<Option<LoggedView>, String> {
         let line = line.trim_end_matches(['\r', '\n']);
         if let Some(fields) = line.strip_prefix("#Fields:") {
             let names: Vec<&str> = fields.split_whitespace().collect();
-            let places = COLUMNS.map(|column| names.iter().position(|name| *name == column));
-            self.require(|column| names.contains(&column))?;
-            self.places = Some(places);
-            self.understood = true;
+            let column_positions = COLUMNS.map(|column| names.iter().position(|name| *name == column));
+            self.require_columns(|column| names.contains(&column))?;
+            self.column_positions = Some(column_positions);
+            self.has_columns = true;
             return Ok(None);
         }
         if line.starts_with('{') {
             let fields = fields::object(line, "the line").ok();
-            let has_column = |fields: &Fields<'_>| COLUMNS.iter().any(|column| fields.get(column).is_some());
+            let has_column =
+                |fields: &RawFields<'_>| COLUMNS.iter().any(|column| fields.get(column).is_some());
             let Some(fields) = fields.filter(has_column) else {
                 self.unreadable += 1;
                 return Ok(None);
             };
-            self.require(|column| fields.get(column).is_some())?;
-            self.understood = true;
+            self.require_columns(|column| fields.get(column).is_some())?;
+            self.has_columns = true;
             let values = COLUMNS.map(|column| match fields.text(column) {
                 Ok(value) => value,
-                // A number is as good as its digits.
+                // A number may stand for its digits.
                 Err(_) => fields.get(column).map(|raw| raw.get().into()),
             });
             return Ok(self.view(values.each_ref().map(Option::as_deref)));
         }
-        let Some(places) = self.places.filter(|_| !line.is_empty() && !line.starts_with('#')) else {
+        let Some(column_positions) =
+            self.column_positions.filter(|_| !line.is_empty() && !line.starts_with('#'))
+        else {
             return Ok(None);
         };
         let separator = if line.contains('\t') { '\t' } else { ' ' };
         let values: Vec<&str> = line.split(separator).collect();
-        Ok(self.view(places.map(|place| values.get(place?).copied())))
+        Ok(self.view(column_positions.map(|position| values.get(position?).copied())))
     }
 
-    /// Checks that the columns without which no view can be counted are there.
-    fn require(&self, has: impl Fn(&str) -> bool) -> Result<(), String> {
+    /// Checks that the columns exist without which no view can be counted.
+    fn require_columns(&self, has: impl Fn(&str) -> bool) -> Result<(), String> {
         let mut missing = Vec::new();
         let has_time = has("timestamp(ms)") || has("date") && has("time");
         if !has_time {
@@ -130,7 +136,7 @@ impl Reader {
         ))
     }
 
-    fn view(&mut self, values: [Option<&str>; COLUMNS.len()]) -> Option<View> {
+    fn view(&mut self, values: [Option<&str>; COLUMNS.len()]) -> Option<LoggedView> {
         // A dash is an empty value.
         let [date, time, millis, address, method, stem, query, status, agent, kind] =
             values.map(|value| value.filter(|value| !matches!(*value, "-" | "")));
@@ -150,18 +156,23 @@ impl Reader {
         if !kind.map_or_else(|| is_named_like_a_page(&stem), is_html) {
             return None;
         }
-        // What follows a `#` would be dropped as a fragment, which no viewer sends.
+        // Text after a `#` would be dropped as a fragment, which no viewer sends.
         let sent = |text: &str| text.replace('#', "%23");
         let path = match query {
             Some(query) => format!("{}?{}", sent(&stem), sent(&decoded(query))),
             None => sent(&stem),
         };
-        Some(View { at, path, address: address.unwrap_or_default().to_owned(), agent: agent.map(agent_of) })
+        Some(LoggedView {
+            at,
+            path,
+            address: address.unwrap_or_default().to_owned(),
+            agent: agent.map(agent_of),
+        })
     }
 }
 
-/// Whether a path is a page's by its name: without an extension, or with that of a page. What holds no letter, as in
-/// `rust-1.80`, is no extension.
+/// Returns whether a path looks like a page by its name: without an extension, or with that of a page. A
+/// suffix without a letter, as in `rust-1.80`, is not an extension.
 fn is_named_like_a_page(stem: &str) -> bool {
     const PAGES: [&str; 8] = ["html", "htm", "xhtml", "shtml", "php", "asp", "aspx", "jsp"];
     let name = stem.rsplit('/').next().unwrap_or_default();
@@ -179,14 +190,14 @@ fn is_html(kind: &str) -> bool {
     ["text/html", "application/xhtml+xml"].iter().any(|html| kind.eq_ignore_ascii_case(html))
 }
 
-/// A user agent, as the browser sent it: old logs encode it twice, so that no space is left in it.
+/// Decodes a user agent. Old logs encode it twice, so that it contains no space.
 fn agent_of(text: &str) -> String {
     let once = decoded(text);
     if once.contains("%20") && !once.contains(' ') { decoded(&once) } else { once }.into_owned()
 }
 
-/// Returns the value that a field was written for. Logs encode the bytes that `CloudFront`'s table of encoded characters
-/// names, `%` among them, and no others: any other `%XX` is the viewer's own.
+/// Decodes the value of a field. Logs encode only the bytes in CloudFront's table of encoded characters,
+/// which includes `%`; any other `%XX` was sent by the viewer.
 fn decoded(value: &str) -> Cow<'_, str> {
     if !value.contains('%') {
         return value.into();
@@ -195,12 +206,12 @@ fn decoded(value: &str) -> Cow<'_, str> {
     for (byte, spelling) in percent_decoded(value) {
         if is_encoded_in_logs(byte) { out.push(byte) } else { out.extend(spelling) }
     }
-    // Where the bytes are no UTF-8, their encoded form is all that can be said.
+    // If the bytes are not UTF-8, the encoded form is the best available.
     String::from_utf8(out).map_or(Cow::Borrowed(value), Cow::Owned)
 }
 
-/// The table of encoded characters in "Standard log file format" of `CloudFront`'s Developer Guide: codes 0 to 32, 127 and
-/// above, and these.
+/// Returns whether a byte is in the table of encoded characters in "Standard log file format" of CloudFront's
+/// Developer Guide: codes 0 to 32, 127 and above, and these.
 fn is_encoded_in_logs(byte: u8) -> bool {
     byte <= 32 || byte >= 127 || b"<>\"#%{}|\\^~[]`'".contains(&byte)
 }
@@ -211,29 +222,29 @@ mod tests {
 
     use super::*;
 
-    /// The example of "Access logs (standard logs)" of `CloudFront`, with pages in place of its pictures.
+    /// The example of "Access logs (standard logs)" of CloudFront, with pages instead of its images.
     const W3C: &str = "#Version: 1.0\n\
         #Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id x-host-header cs-protocol cs-bytes time-taken x-forwarded-for ssl-protocol ssl-cipher x-edge-response-result-type cs-protocol-version fle-status fle-encrypted-fields c-port time-to-first-byte x-edge-detailed-result-type sc-content-type sc-content-len sc-range-start sc-range-end\n\
         2019-12-04\t21:02:31\tLAX1\t392\t192.0.2.100\tGET\td111111abcdef8.cloudfront.net\t/index.html\t200\t-\tMozilla/5.0%20(Windows%20NT%2010.0;%20Win64;%20x64)%20AppleWebKit/537.36%20(KHTML,%20like%20Gecko)%20Chrome/78.0.3904.108%20Safari/537.36\t-\t-\tHit\tSOX4xwn4XV6Q4rgb7XiVGOHms_BGlTAC4KyHmureZmBNrjGdRLiNIQ==\td111111abcdef8.cloudfront.net\thttps\t23\t0.001\t-\tTLSv1.2\tECDHE-RSA-AES128-GCM-SHA256\tHit\tHTTP/2.0\t-\t-\t11040\t0.001\tHit\ttext/html\t78\t-\t-\n\
         2019-12-04\t21:02:31\tLAX1\t392\t192.0.2.100\tGET\td111111abcdef8.cloudfront.net\t/app.js\t200\t-\tMozilla/5.0\t-\t-\tHit\tx\td111111abcdef8.cloudfront.net\thttps\t23\t0.001\t-\tTLSv1.2\tE\tHit\tHTTP/2.0\t-\t-\t11040\t0.001\tHit\ttext/javascript\t78\t-\t-\n\
         2019-12-13\t22:36:27\tSEA19-C1\t900\t192.0.2.200\tHEAD\td111111abcdef8.cloudfront.net\t/a%2520b\t304\t-\tcurl/7.55.1+x\tid=7%2526\t-\tHit\tx\td111111abcdef8.cloudfront.net\thttp\t387\t0.103\t-\t-\t-\tHit\tHTTP/1.1\t-\t-\t12644\t0.103\tHit\t-\t-\t-\t-\n";
 
-    fn views(text: &str) -> Vec<View> {
-        let mut reader = Reader::default();
-        text.lines().filter_map(|line| reader.line(line).unwrap()).collect()
+    fn views(text: &str) -> Vec<LoggedView> {
+        let mut reader = AccessLogReader::default();
+        text.lines().filter_map(|line| reader.parse_line(line).unwrap()).collect()
     }
 
-    /// The reason for which a file is refused, if it is.
+    /// Reads a file and returns the number of unreadable lines, or the error.
     fn refusal(text: &str) -> Result<u64, String> {
-        let mut reader = Reader::new(true);
+        let mut reader = AccessLogReader::new(true);
         for line in text.lines() {
-            reader.line(line)?;
+            reader.parse_line(line)?;
         }
         reader.finish()
     }
 
-    fn view(at: &str, path: &str, address: &str, agent: &str) -> View {
-        View {
+    fn view(at: &str, path: &str, address: &str, agent: &str) -> LoggedView {
+        LoggedView {
             at: Moment::from_rfc3339(at).unwrap(),
             path: path.to_owned(),
             address: address.to_owned(),
@@ -242,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_documented_log_are_views() {
+    fn documented_log_yields_page_views() {
         let chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/78.0.3904.108 Safari/537.36";
         let expected = [
             view("2019-12-04T21:02:31Z", "/index.html", "192.0.2.100", chrome),
@@ -252,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn json_lines_have_the_same_names() {
+    fn json_line_is_read_by_the_same_column_names() {
         let line = |stem: &str, status: &str, kind: &str| {
             format!(
                 r#"{{"date":"2026-09-20","time":"10:00:00","c-ip":"2001:db8::1","cs-method":"GET","cs-uri-stem":"{stem}","sc-status":"{status}","cs(User-Agent)":"Mozilla/5.0%2520(X11)","cs-uri-query":"-","sc-content-type":"{kind}"}}"#
@@ -273,15 +284,15 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_are_where_the_file_says() {
+    fn columns_are_read_in_the_order_of_the_fields_line() {
         let text = "#Fields: cs-uri-stem sc-status cs-method time date\n/x\t200\tGET\t10:00:00\t2026-09-20\n/y\t200\n\
                     #Fields: sc-status cs-uri-stem cs-method time date\n200 /z GET 10:00:00 2026-09-20\n";
         let paths: Vec<String> = views(text).into_iter().map(|view| view.path).collect();
         assert_eq!(paths, ["/x", "/z"]);
     }
 
-    /// The paths of the views in a log with these stems and content types.
-    fn of_pages(rows: &[(&str, &str)]) -> Vec<String> {
+    /// Returns the paths of the views in a log with these stems and content types.
+    fn page_paths(rows: &[(&str, &str)]) -> Vec<String> {
         let header = "#Fields: date time cs-method cs-uri-stem sc-status cs-uri-query sc-content-type\n";
         let line =
             |(stem, kind): &(&str, &str)| format!("2026-09-20\t10:00:00\tGET\t{stem}\t200\t-\t{kind}\n");
@@ -289,19 +300,19 @@ mod tests {
         views(&format!("{header}{}", lines.concat())).into_iter().map(|view| view.path).collect()
     }
 
-    /// A raw request and how the log writes it, by `CloudFront`'s table of encoded characters.
+    /// Raw requests and their form in the log, by CloudFront's table of encoded characters.
     #[test]
-    fn fields_are_decoded_once_to_what_the_viewer_sent() {
+    fn fields_are_decoded_once_to_the_sent_value() {
         let html = |stem| (stem, "text/html");
         assert_eq!(
-            of_pages(&[
+            page_paths(&[
                 html("/caf%25C3%25A9/"),
                 html("/a%2520b"),
                 html("/100%2525"),
                 html("/%7Ebob"),
                 html("/%5Bid%5D/%27x%27"),
                 html("/a%252Fb"),
-                // Not encoded by the log, since no character that is stands there.
+                // Not encoded by the log, because it holds no character that logs encode.
                 html("/a%2Fb+c"),
                 html("/a%23b"),
                 html("/latin%E9"),
@@ -331,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_with_dots_count_by_their_content_type_or_else_by_their_name() {
+    fn path_with_dot_counts_by_content_type_or_by_extension() {
         let html = "text/html;%20charset=utf-8";
         for (stem, kind, counts) in [
             ("/posts/rust-1.80", html, true),
@@ -348,12 +359,12 @@ mod tests {
             ("/x.css", "-", false),
             ("/song.mp3", "-", false),
         ] {
-            assert_eq!(of_pages(&[(stem, kind)]).len(), usize::from(counts), "{stem} {kind}");
+            assert_eq!(page_paths(&[(stem, kind)]).len(), usize::from(counts), "{stem} {kind}");
         }
     }
 
     #[test]
-    fn timestamp_in_milliseconds_is_a_time() {
+    fn timestamp_in_milliseconds_is_read_as_time() {
         let text = "#Fields: cs-method cs-uri-stem sc-status timestamp(ms)\nGET\t/x\t200\t1789898400123\n\
                     {\"cs-method\":\"GET\",\"cs-uri-stem\":\"/y\",\"sc-status\":200,\"timestamp(ms)\":1789898400123}";
         let views = views(text);
@@ -362,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn file_without_needed_columns_is_refused_with_their_names() {
+    fn file_without_required_columns_is_rejected_with_their_names() {
         let refused = |text: &str| refusal(text).unwrap_err();
         insta::assert_snapshot!(refused("#Fields: date c-ip cs-uri-stem\n"), @"the access log lacks needed columns: `date` and `time` (or `timestamp(ms)`), `cs-method`, `sc-status`, `cs(User-Agent)`; add these fields to the distribution's log settings");
         insta::assert_snapshot!(refused(r#"{"timestamp(ms)":"1","cs-uri-stem":"/","cs(User-Agent)":"x"}"#), @"the access log lacks needed columns: `cs-method`, `sc-status`; add these fields to the distribution's log settings");
@@ -372,12 +383,12 @@ mod tests {
         assert_eq!(refusal(header), Ok(0), "nobody came");
         assert_eq!(refusal(&format!("#Version: 1.0\n{header}{readable}\n2026-09-20\t10:00\n")), Ok(1));
         let without_agents = header.replace(" cs(User-Agent)", "");
-        let mut reader = Reader::new(false);
-        assert_eq!(reader.line(&without_agents), Ok(None), "nobody asks for robots");
+        let mut reader = AccessLogReader::new(false);
+        assert_eq!(reader.parse_line(&without_agents), Ok(None), "nobody asks for robots");
     }
 
     #[test]
-    fn what_is_no_log_is_not_understood() {
+    fn file_that_is_not_a_log_is_rejected() {
         for text in ["<html>", "{\"a\":1}", "2026-09-20\t10:00:00", ""] {
             assert!(refusal(text).unwrap_err().starts_with("the file is no access log"), "{text}");
         }

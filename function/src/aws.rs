@@ -1,105 +1,107 @@
-//! A signed call to one of AWS's REST services, over a connection that is made when it is first needed and kept while it
-//! is good. What is asked is the caller's, and so is what may be asked twice.
+//! A client of AWS's REST services, which signs requests and keeps one connection open. The caller decides
+//! what is requested and what may be sent twice.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use crate::moment::Moment;
-use crate::net::{Endpoint, Peer, Response, Tls};
+use crate::net::{Endpoint, Peer, PeerResponse, Tls};
 use crate::sigv4::{Signer, sha256};
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// How often a POST is sent before it is given up.
-const TRIES: u32 = 4;
-/// The largest answer to a POST that is read.
-const ANSWER_LIMIT: usize = 256 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The maximum number of attempts of a POST.
+const MAX_ATTEMPTS: u32 = 4;
+/// The largest response to a POST that is read, in bytes.
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// Why a call has no answer.
+/// The reason that a call has no response.
 #[derive(Debug)]
-pub struct Unanswered(pub String);
+pub struct CallError(pub String);
 
-/// An answer that is an error.
+/// An error response.
 #[derive(Debug)]
-pub struct Refusal {
-    /// A sentence for the log.
+pub struct RestError {
+    /// The description for the log.
     pub why: String,
-    /// Whether another time may do.
-    pub may_pass: bool,
+    /// Whether a retry may succeed.
+    pub is_retryable: bool,
 }
 
 /// A client of one endpoint.
 #[derive(Debug)]
-pub struct Rest {
+pub struct AwsRestClient {
     peer: Peer,
     signer: Signer,
 }
 
-impl Rest {
-    /// A client; nothing is connected to yet.
+impl AwsRestClient {
+    /// Creates a client, without connecting.
     pub fn new(endpoint: Endpoint, tls: Tls, signer: Signer, clock: fn() -> Moment) -> Self {
         Self { peer: Peer::new(endpoint, tls, clock), signer }
     }
 
-    /// The host that is asked.
+    /// Returns the host and port of the endpoint.
     #[cfg(test)]
     pub fn authority(&self) -> String {
         self.peer.endpoint.authority()
     }
 
-    /// Asks, and returns whatever is answered until `deadline`. A body over `limit` is not read. The names of headers are in lower
-    /// case.
+    /// Sends a request and returns any response that arrives until `deadline`. A body above `limit` bytes is
+    /// not read. Header names are in lower case.
     pub fn exchange(
         &mut self,
         method: &str,
         path: &str,
-        more: &[(&str, &str)],
+        extra_headers: &[(&str, &str)],
         body: &[u8],
         deadline: Instant,
         limit: usize,
-    ) -> Result<Response, Unanswered> {
+    ) -> Result<PeerResponse, CallError> {
         let path = format!("{}{path}", self.peer.endpoint.prefix);
         let (authority, hash) = (self.peer.endpoint.authority(), sha256(body));
-        let failed = |why: &dyn Display| Unanswered(format!("{authority}: {why}"));
-        let left = deadline.saturating_duration_since(Instant::now()).min(CONNECT_LIMIT);
-        let (mut connection, now) = self.peer.take(left).map_err(|error| failed(&error))?;
+        let failed = |why: &dyn Display| CallError(format!("{authority}: {why}"));
+        let left = deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
+        let (mut connection, now) = self.peer.take_connection(left).map_err(|error| failed(&error))?;
         let mut headers = vec![("host", authority.as_str()), ("x-amz-content-sha256", &hash)];
-        headers.extend(more);
+        headers.extend(extra_headers);
         let request = self.signer.request(method, &path, &headers, body, now);
-        let response = connection.exchange(&request, Some(deadline), limit).map_err(|lost| failed(&lost))?;
-        self.peer.keep(connection, now);
+        let response =
+            connection.exchange(&request, Some(deadline), limit).map_err(|error| failed(&error))?;
+        self.peer.keep_connection(connection, now);
         Ok(response)
     }
 
-    /// Posts until an answer is no error for `judge`, none that may pass, or there is no time left. Each pause is twice as long as
-    /// the one before, and `pause` half of the first.
-    pub fn post(
+    /// Sends a POST until `check` accepts the response, the error is permanent, or time or attempts run out.
+    /// Pauses double after each attempt; the first is twice `pause`.
+    pub fn send_with_retries(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
         body: &str,
         deadline: Instant,
         pause: Duration,
-        judge: &dyn Fn(&Response) -> Result<(), Refusal>,
+        check: &dyn Fn(&PeerResponse) -> Result<(), RestError>,
     ) -> Result<(), String> {
         let mut tries = 0;
         loop {
-            let why = match self.exchange("POST", path, headers, body.as_bytes(), deadline, ANSWER_LIMIT) {
-                Ok(response) => match judge(&response) {
-                    Ok(()) => return Ok(()),
-                    Err(Refusal { why, may_pass: false }) => return Err(why),
-                    Err(Refusal { why, .. }) => why,
-                },
-                Err(Unanswered(why)) => why,
-            };
+            let why =
+                match self.exchange("POST", path, headers, body.as_bytes(), deadline, MAX_RESPONSE_BYTES) {
+                    Ok(response) => match check(&response) {
+                        Ok(()) => return Ok(()),
+                        Err(RestError { why, is_retryable: false }) => return Err(why),
+                        Err(RestError { why, .. }) => why,
+                    },
+                    Err(CallError(why)) => why,
+                };
             tries += 1;
-            if tries == TRIES || !sleep_within(pause * 2_u32.pow(tries), deadline) {
+            if tries == MAX_ATTEMPTS || !sleep_within(pause * 2_u32.pow(tries), deadline) {
                 return Err(why);
             }
         }
     }
 }
 
-/// Waits before another try; false if there is no time left for that.
+/// Waits before a retry. Returns false, without waiting, if there is not enough time left.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the function waits, and not beyond its time"

@@ -1,53 +1,53 @@
-//! Badges: a label and a message as a small picture (SVG), or as the JSON from which shields.io draws one. Pure text in,
-//! text out; must not know whose number it is or how it was asked for.
+//! Draws badges: a label and a message as a small SVG image, or as the JSON from which shields.io draws one.
+//! Pure text processing; must not know what the number means or which route requested it.
 
 use std::fmt::Write as _;
 
 use hitctl_config::is_unsafe_to_show;
 
-use crate::json::Object;
+use crate::json::JsonObject;
 
-/// More characters than this of a label or a message are not drawn.
+/// The maximum number of characters drawn of a label or a message.
 pub const MAX_CHARS: usize = 64;
 
-/// How high a badge is, in pixels, as all badges beside it are.
+/// The height of a badge in pixels, the usual one for badges.
 const HEIGHT: u32 = 20;
-/// What is free at both sides of a text, in tenths of a pixel.
+/// The padding on each side of a text, in tenths of a pixel.
 const PADDING: u32 = 60;
-/// The size of the letters, in pixels.
+/// The font size, in pixels.
 const FONT_SIZE: u32 = 11;
-/// Colours brighter than this, of 255, get dark letters: white ones are unreadable there.
-const BRIGHT: u32 = 176;
+/// Backgrounds brighter than this, out of 255, get dark text, because white would be unreadable.
+const BRIGHT_THRESHOLD: u32 = 176;
 
-/// A badge, ready to be drawn.
+/// A badge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Badge<'a> {
-    /// What is counted. Any text; an empty one leaves only the message.
+    /// The label: any text, or empty to show only the message.
     pub label: &'a str,
-    /// The number, as [`message`] writes it.
+    /// The message, such as a number written by [`message`].
     pub message: &'a str,
     /// The background of the message.
-    pub color: Color,
+    pub color: BadgeColor,
     /// The background of the label.
-    pub label_color: Color,
-    /// How it is drawn.
-    pub style: Style,
+    pub label_color: BadgeColor,
+    /// The style in which the badge is drawn.
+    pub style: BadgeStyle,
 }
 
-/// How a badge is drawn.
+/// The style of a badge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
-    /// Round corners, a slight gradient.
+pub enum BadgeStyle {
+    /// Round corners and a slight gradient.
     #[default]
     Flat,
-    /// Neither.
+    /// Square corners, no gradient.
     FlatSquare,
-    /// A transparent picture of one pixel, for pages that count without showing.
+    /// A transparent image of one pixel, for pages that count without showing a number.
     None,
 }
 
-impl Style {
-    /// The style of that name: `flat`, `flat-square` or `none`.
+impl BadgeStyle {
+    /// Parses a style: `flat`, `flat-square` or `none`.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "flat" => Some(Self::Flat),
@@ -58,17 +58,17 @@ impl Style {
     }
 }
 
-/// A colour: one that was allowed, so that no text of a stranger gets into the picture.
+/// An allowed color, so that no untrusted text gets into the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Color {
-    /// What shields.io calls it, or the digits.
+pub struct BadgeColor {
+    /// The name that shields.io uses, or the digits.
     name: String,
     /// 3, 4, 6 or 8 hexadecimal digits.
     hex: String,
 }
 
-/// The names that shields.io documents, and the colours that it draws for them.
-const NAMES: &[(&str, &str)] = &[
+/// The names that shields.io documents, and the colors that it draws for them.
+const NAMED_COLORS: &[(&str, &str)] = &[
     ("brightgreen", "44cc11"),
     ("green", "97ca00"),
     ("yellowgreen", "a4a61d"),
@@ -89,36 +89,36 @@ const NAMES: &[(&str, &str)] = &[
     ("white", "ffffff"),
 ];
 
-impl Color {
-    /// The colour of a message, unless another one is asked for.
+impl BadgeColor {
+    /// Returns the default color of a message.
     pub fn blue() -> Self {
         Self { name: "blue".to_owned(), hex: "007ec6".to_owned() }
     }
 
-    /// The colour of a label, unless another one is asked for.
+    /// Returns the default color of a label.
     pub fn grey() -> Self {
         Self { name: "grey".to_owned(), hex: "555555".to_owned() }
     }
 
-    /// The colour of a message that is missing.
+    /// Returns the color of a missing message.
     pub fn light_grey() -> Self {
         Self { name: "lightgrey".to_owned(), hex: "9f9f9f".to_owned() }
     }
 
-    /// A colour by one of the known names, or by 3, 4, 6 or 8 hexadecimal digits without `#`, in any case.
+    /// Parses a color: one of the known names, or 3, 4, 6 or 8 hexadecimal digits without `#`, in any case.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > 16 {
             return None;
         }
         let name = text.to_ascii_lowercase();
-        if let Some((_, hex)) = NAMES.iter().find(|(known, _)| *known == name) {
+        if let Some((_, hex)) = NAMED_COLORS.iter().find(|(known, _)| *known == name) {
             return Some(Self { name, hex: (*hex).to_owned() });
         }
         let is_hex = name.bytes().all(|byte| byte.is_ascii_hexdigit());
         (is_hex && matches!(name.len(), 3 | 4 | 6 | 8)).then(|| Self { hex: name.clone(), name })
     }
 
-    /// As shields.io takes it: it knows no transparency without `#`.
+    /// Returns the color in shields.io's form, which has no transparency without `#`.
     fn shields(&self) -> &str {
         match (self.name == self.hex, self.name.len()) {
             (true, 4) => &self.name[..3],
@@ -127,47 +127,54 @@ impl Color {
         }
     }
 
-    /// Whether letters on it have to be dark. The weights are those of ITU-R BT.601 for luma, in thousandths.
+    /// Returns whether text on this color has to be dark. The weights are those of ITU-R BT.601 for luma, in
+    /// thousandths.
     fn is_bright(&self) -> bool {
         let digits: Vec<u32> = self.hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
-        // A digit alone stands for itself twice.
+        // A single digit stands for two equal digits.
         let channel = |at: usize| match digits.len() {
             3 | 4 => digits[at] * 17,
             _ => digits[2 * at] * 16 + digits[2 * at + 1],
         };
         let (red, green, blue) = (channel(0), channel(1), channel(2));
-        (red * 299 + green * 587 + blue * 114) / 1000 > BRIGHT
+        (red * 299 + green * 587 + blue * 114) / 1000 > BRIGHT_THRESHOLD
     }
 }
 
 impl<'a> Badge<'a> {
-    /// A badge in the usual colours.
+    /// Creates a badge in the default colors and style.
     pub fn new(label: &'a str, message: &'a str) -> Self {
-        Self { label, message, color: Color::blue(), label_color: Color::grey(), style: Style::Flat }
+        Self {
+            label,
+            message,
+            color: BadgeColor::blue(),
+            label_color: BadgeColor::grey(),
+            style: BadgeStyle::Flat,
+        }
     }
 
-    /// What is drawn instead of a number when there is none: `n/a`, so that no page shows a broken picture.
+    /// Creates a badge that shows `n/a` instead of a number, so that no page shows a broken image.
     pub fn error(label: &'a str) -> Self {
-        Self { color: Color::light_grey(), ..Self::new(label, "n/a") }
+        Self { color: BadgeColor::light_grey(), ..Self::new(label, "n/a") }
     }
 
-    /// The picture: a whole SVG document, whatever the texts are.
+    /// Returns the image: a complete SVG document, whatever the texts are.
     pub fn svg(&self) -> String {
-        if self.style == Style::None {
+        if self.style == BadgeStyle::None {
             return r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1" aria-hidden="true"/>"#
                 .to_owned();
         }
-        let square = self.style == Style::FlatSquare;
-        let (label, message) = (drawn(self.label), drawn(self.message));
-        let left = Part::new(&label, 0, &self.label_color);
-        let right = Part::new(&message, left.end(), &self.color);
-        let said = match (label.as_str(), message.as_str()) {
+        let square = self.style == BadgeStyle::FlatSquare;
+        let (label, message) = (clean_text(self.label), clean_text(self.message));
+        let left = BadgeSection::new(&label, 0, &self.label_color);
+        let right = BadgeSection::new(&message, left.end(), &self.color);
+        let accessible_text = match (label.as_str(), message.as_str()) {
             ("", only) | (only, "") => escaped(only),
             (label, message) => format!("{}: {}", escaped(label), escaped(message)),
         };
         let width = right.end();
         let mut svg = format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" role="img" aria-label="{said}"><title>{said}</title>"#
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" role="img" aria-label="{accessible_text}"><title>{accessible_text}</title>"#
         );
         if square {
             svg.push_str(r#"<g shape-rendering="crispEdges">"#);
@@ -197,33 +204,34 @@ impl<'a> Badge<'a> {
         svg
     }
 
-    /// The answer to shields.io's endpoint badge: <https://shields.io/badges/endpoint-badge>. shields refuses an empty
-    /// message, so there is none here.
+    /// Returns the response for shields.io's endpoint badge: <https://shields.io/badges/endpoint-badge>.
+    /// shields.io rejects an empty message, so an empty message becomes `n/a`.
     pub fn json(&self) -> String {
-        let (label, mut message) = (drawn(self.label), drawn(self.message));
+        let (label, mut message) = (clean_text(self.label), clean_text(self.message));
         if message.is_empty() {
             "n/a".clone_into(&mut message);
         }
-        let json = Object::new().number("schemaVersion", 1).text("label", &label).text("message", &message);
+        let json =
+            JsonObject::new().number("schemaVersion", 1).text("label", &label).text("message", &message);
         let json = json.text("color", self.color.shields());
-        let is_usual = self.label_color == Color::grey();
+        let is_usual = self.label_color == BadgeColor::grey();
         if is_usual { json } else { json.text("labelColor", self.label_color.shields()) }.end()
     }
 }
 
-/// Half of a badge.
-struct Part<'a> {
+/// One of the two sections of a badge.
+struct BadgeSection<'a> {
     text: &'a str,
-    /// Where it begins and how wide it is, in pixels.
+    /// The left edge and the width, in pixels.
     x: u32,
     width: u32,
-    /// How wide the text is, in tenths of a pixel.
+    /// The width of the text, in tenths of a pixel.
     text_width: u32,
-    color: &'a Color,
+    color: &'a BadgeColor,
 }
 
-impl<'a> Part<'a> {
-    fn new(text: &'a str, x: u32, color: &'a Color) -> Self {
+impl<'a> BadgeSection<'a> {
+    fn new(text: &'a str, x: u32, color: &'a BadgeColor) -> Self {
         let text_width = width(text);
         let width = if text.is_empty() { 0 } else { (text_width + 2 * PADDING).div_ceil(10) };
         Self { text, x, width, text_width, color }
@@ -234,13 +242,13 @@ impl<'a> Part<'a> {
     }
 
     fn push_box(&self, svg: &mut String) {
-        let Self { x, width, color: Color { hex, .. }, .. } = self;
+        let Self { x, width, color: BadgeColor { hex, .. }, .. } = self;
         if *width > 0 {
             let _ = write!(svg, r##"<rect x="{x}" width="{width}" height="{HEIGHT}" fill="#{hex}"/>"##);
         }
     }
 
-    /// The text takes exactly the width that was reserved for it, whatever font the reader has.
+    /// Draws the text with exactly the reserved width, whatever font the reader has.
     fn push_text(&self, svg: &mut String, shadow: bool) {
         let Self { text, width, text_width, color, .. } = self;
         if text.is_empty() {
@@ -263,8 +271,8 @@ impl<'a> Part<'a> {
     }
 }
 
-/// A number as a badge shows it: its digits; or abbreviated, with at most three of them and never more than there are:
-/// 1234 is `1.2k`, 3456789 is `3.4M`.
+/// Formats a number for a badge: all digits or, if abbreviated, at most three of them, rounded down: 1234 is
+/// `1.2k`, 3456789 is `3.4M`.
 pub fn message(n: u64, abbreviated: bool) -> String {
     if !abbreviated || n < 1000 {
         return n.to_string();
@@ -282,8 +290,9 @@ pub fn message(n: u64, abbreviated: bool) -> String {
     }
 }
 
-/// A text on one line, no longer than is drawn, without what XML cannot hold and without invisible and reordering characters.
-fn drawn(text: &str) -> String {
+/// Cleans a text for drawing: one line of limited length, without characters that XML forbids and without
+/// invisible and reordering characters.
+fn clean_text(text: &str) -> String {
     let mut out = String::new();
     let legal = text.chars().filter_map(|c| match c {
         '\t' | '\n' | '\r' => Some(' '),
@@ -302,7 +311,7 @@ fn drawn(text: &str) -> String {
     out.trim().to_owned()
 }
 
-/// A text for XML and HTML, in an element or an attribute: all five characters that mean something there.
+/// Escapes a text for XML and HTML, in an element or an attribute: all five special characters.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -318,8 +327,9 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
-/// The advance widths of Verdana Regular from the space to `~`, in thousandths of an em: the font's own `hmtx` table
-/// (in 2048ths there), cut to whole thousandths, as PDF libraries carry it (`Widths` of the font's descriptor).
+/// The advance widths of Verdana Regular from the space to `~`, in thousandths of an em. They are from the
+/// font's own `hmtx` table, which uses 2048ths, rounded down as in PDF libraries (`Widths` of the font's
+/// descriptor).
 const VERDANA: [u16; 95] = [
     351, 393, 458, 818, 635, 1076, 726, 268, 454, 454, 635, 818, 363, 454, 363, 454, // space to /
     635, 635, 635, 635, 635, 635, 635, 635, 635, 635, 454, 454, 818, 818, 818, 545, // 0 to ?
@@ -329,7 +339,8 @@ const VERDANA: [u16; 95] = [
     623, 623, 426, 520, 394, 632, 591, 818, 591, 591, 525, 634, 454, 634, 818, // p to ~
 ];
 
-/// How wide a text is drawn, in tenths of a pixel. Beyond ASCII it is a guess by script; `textLength` makes it true.
+/// Returns the width of a text, in tenths of a pixel. Beyond ASCII it is an estimate by script; `textLength`
+/// enforces it.
 fn width(text: &str) -> u32 {
     let thousandths: u32 = text.chars().map(advance).sum();
     (thousandths * FONT_SIZE * 10).div_ceil(1000)
@@ -338,17 +349,17 @@ fn width(text: &str) -> u32 {
 fn advance(c: char) -> u32 {
     match c {
         ' '..='~' => u32::from(VERDANA[c as usize - ' ' as usize]),
-        // What sits on the letter before, or joins two.
+        // Combining marks and joiners.
         '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}' => 0,
         '…' => 818,
-        // Scripts of squares, and pictures.
+        // East Asian scripts and emoji.
         '\u{1100}'..='\u{115f}'
         | '\u{2e80}'..='\u{a4cf}'
         | '\u{ac00}'..='\u{d7a3}'
         | '\u{f900}'..='\u{faff}'
         | '\u{ff01}'..='\u{ff60}'
         | '\u{1f000}'.. => 1000,
-        // About a letter of Greek or Cyrillic.
+        // About the width of a Greek or Cyrillic letter.
         _ => 650,
     }
 }

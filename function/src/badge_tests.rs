@@ -1,14 +1,14 @@
-//! What badges look like, and that no text of a stranger breaks one.
+//! Tests of how badges look, and that untrusted text cannot break them.
 
 use proptest::prelude::*;
 use roxmltree::Document;
 
 use super::*;
 
-const STYLES: [Style; 3] = [Style::Flat, Style::FlatSquare, Style::None];
+const STYLES: [BadgeStyle; 3] = [BadgeStyle::Flat, BadgeStyle::FlatSquare, BadgeStyle::None];
 
-/// The texts that a reader of the picture sees, in order, shadows left out.
-fn seen(svg: &str) -> Vec<String> {
+/// Returns the texts that are visible in the image, in order, without shadows.
+fn visible_texts(svg: &str) -> Vec<String> {
     let document = Document::parse(svg).unwrap_or_else(|why| panic!("{why}: {svg}"));
     let texts =
         document.descendants().filter(|node| node.has_tag_name(("http://www.w3.org/2000/svg", "text")));
@@ -22,7 +22,7 @@ fn attribute(svg: &str, name: &str) -> Option<String> {
 }
 
 #[test]
-fn a_badge_is_a_picture_with_words_for_those_who_cannot_see_it() {
+fn svg_badge_matches_snapshot_and_is_accessible() {
     insta::assert_snapshot!(Badge::new("views", "1.2k").svg().replace('>', ">\n"), @r##"
     <svg xmlns="http://www.w3.org/2000/svg" width="80" height="20" role="img" aria-label="views: 1.2k">
     <title>
@@ -51,7 +51,7 @@ fn a_badge_is_a_picture_with_words_for_those_who_cannot_see_it() {
     </g>
     </svg>
     "##);
-    let square = Badge { style: Style::FlatSquare, ..Badge::new("views", "1.2k") };
+    let square = Badge { style: BadgeStyle::FlatSquare, ..Badge::new("views", "1.2k") };
     insta::assert_snapshot!(square.svg().replace('>', ">\n"), @r##"
     <svg xmlns="http://www.w3.org/2000/svg" width="80" height="20" role="img" aria-label="views: 1.2k">
     <title>
@@ -71,91 +71,91 @@ fn a_badge_is_a_picture_with_words_for_those_who_cannot_see_it() {
 }
 
 #[test]
-fn the_pixel_shows_nothing() {
-    let pixel = Badge { style: Style::None, ..Badge::new("views", "12") }.svg();
+fn pixel_is_invisible() {
+    let pixel = Badge { style: BadgeStyle::None, ..Badge::new("views", "12") }.svg();
     insta::assert_snapshot!(pixel, @r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1" aria-hidden="true"/>"#);
-    assert_eq!(seen(&pixel), Vec::<String>::new());
+    assert_eq!(visible_texts(&pixel), Vec::<String>::new());
 }
 
 #[test]
-fn a_badge_without_a_number_says_so() {
+fn error_badge_shows_not_available() {
     let error = Badge::error("views");
-    assert_eq!(seen(&error.svg()), ["views", "n/a"]);
+    assert_eq!(visible_texts(&error.svg()), ["views", "n/a"]);
     insta::assert_snapshot!(error.json(), @r#"{"schemaVersion":1,"label":"views","message":"n/a","color":"lightgrey"}"#);
 }
 
 #[test]
-fn the_json_is_what_shields_asks_for() {
+fn json_badge_matches_shields_endpoint_schema() {
     insta::assert_snapshot!(Badge::new("views", "1.2k").json(), @r#"{"schemaVersion":1,"label":"views","message":"1.2k","color":"blue"}"#);
     let mut badge = Badge::new("say \"hi\"", "");
-    badge.color = Color::parse("ABCD").unwrap();
-    badge.label_color = Color::parse("11223344").unwrap();
+    badge.color = BadgeColor::parse("ABCD").unwrap();
+    badge.label_color = BadgeColor::parse("11223344").unwrap();
     insta::assert_snapshot!(badge.json(), @r#"{"schemaVersion":1,"label":"say \"hi\"","message":"n/a","color":"abc","labelColor":"112233"}"#);
 }
 
 #[test]
-fn all_five_characters_of_xml_are_escaped() {
+fn label_with_xml_special_characters_is_escaped() {
     let svg = Badge::new("<a href=\"x\">&'", "1").svg();
     assert!(svg.contains("&lt;a href=&quot;x&quot;&gt;&amp;&#39;"), "{svg}");
-    assert_eq!(seen(&svg), ["<a href=\"x\">&'", "1"]);
+    assert_eq!(visible_texts(&svg), ["<a href=\"x\">&'", "1"]);
     assert_eq!(attribute(&svg, "aria-label").unwrap(), "<a href=\"x\">&': 1");
 }
 
 #[test]
-fn what_xml_cannot_hold_is_left_out() {
+fn label_with_characters_forbidden_in_xml_is_drawn_without_them() {
     let svg = Badge::new("a\0b\u{1b}c\u{ffff}d\te\u{202e}f\n", "1").svg();
-    assert_eq!(seen(&svg), ["abcd ef", "1"]);
+    assert_eq!(visible_texts(&svg), ["abcd ef", "1"]);
 }
 
 #[test]
 fn label_with_invisible_characters_is_drawn_without_them() {
     let svg = Badge::new("vi\u{200b}e\u{61c}w\u{3164}s\u{e0041}", "\u{2764}\u{fe0f} 1\u{2060}").svg();
-    assert_eq!(seen(&svg), ["views", "\u{2764}\u{fe0f} 1"]);
+    assert_eq!(visible_texts(&svg), ["views", "\u{2764}\u{fe0f} 1"]);
 }
 
 #[test]
-fn a_long_label_is_cut() {
+fn long_label_is_truncated() {
     let exact = "x".repeat(MAX_CHARS);
-    assert_eq!(seen(&Badge::new(&exact, "1").svg()), [exact.as_str(), "1"]);
+    assert_eq!(visible_texts(&Badge::new(&exact, "1").svg()), [exact.as_str(), "1"]);
     let cut = format!("{}…", "é".repeat(MAX_CHARS - 1));
-    assert_eq!(seen(&Badge::new(&"é".repeat(10_000), "1").svg()), [cut.as_str(), "1"]);
+    assert_eq!(visible_texts(&Badge::new(&"é".repeat(10_000), "1").svg()), [cut.as_str(), "1"]);
 }
 
 #[test]
-fn an_empty_label_leaves_the_message() {
+fn empty_label_leaves_only_the_message() {
     let svg = Badge::new(" ", "12").svg();
-    assert_eq!(seen(&svg), ["12"]);
+    assert_eq!(visible_texts(&svg), ["12"]);
     assert_eq!(attribute(&svg, "aria-label").unwrap(), "12");
     assert_eq!(attribute(&svg, "width").unwrap(), "26");
 }
 
 #[test]
-fn styles_and_colours_are_those_that_are_allowed() {
-    assert_eq!(Style::parse("flat"), Some(Style::Flat));
-    assert_eq!(Style::parse("flat-square"), Some(Style::FlatSquare));
-    assert_eq!(Style::parse("none"), Some(Style::None));
+fn styles_and_colors_outside_the_allowed_set_are_rejected() {
+    assert_eq!(BadgeStyle::parse("flat"), Some(BadgeStyle::Flat));
+    assert_eq!(BadgeStyle::parse("flat-square"), Some(BadgeStyle::FlatSquare));
+    assert_eq!(BadgeStyle::parse("none"), Some(BadgeStyle::None));
     for wrong in ["", "FLAT", "plastic", "flat "] {
-        assert_eq!(Style::parse(wrong), None, "{wrong:?}");
+        assert_eq!(BadgeStyle::parse(wrong), None, "{wrong:?}");
     }
     for good in ["blue", "Blue", "brightgreen", "abc", "ABCD", "a1b2c3", "a1b2c3d4"] {
-        assert!(Color::parse(good).is_some(), "{good:?}");
+        assert!(BadgeColor::parse(good).is_some(), "{good:?}");
     }
     for wrong in
         ["", "ab", "abcde", "a1b2c3d", "a1b2c3d4e", "#abc", "url(#x)", "red\"/>", "éa", "rebeccapurple"]
     {
-        assert_eq!(Color::parse(wrong), None, "{wrong:?}");
+        assert_eq!(BadgeColor::parse(wrong), None, "{wrong:?}");
     }
     for (color, name) in
-        [(Color::blue(), "blue"), (Color::grey(), "grey"), (Color::light_grey(), "lightgrey")]
+        [(BadgeColor::blue(), "blue"), (BadgeColor::grey(), "grey"), (BadgeColor::light_grey(), "lightgrey")]
     {
-        assert_eq!(Some(color), Color::parse(name));
+        assert_eq!(Some(color), BadgeColor::parse(name));
     }
 }
 
 #[test]
-fn letters_can_be_read_on_every_colour() {
+fn text_on_bright_color_is_dark() {
     let ink = |color: &str| {
-        let badge = Badge { color: Color::parse(color).unwrap(), ..Badge::new("", "1") };
+        let badge = Badge { color: BadgeColor::parse(color).unwrap(), ..Badge::new("", "1") };
         badge.svg().contains(r##"fill="#333""##)
     };
     for bright in ["fff", "ffff", "ffffff", "white", "ff0", "eeeeee80"] {
@@ -167,7 +167,7 @@ fn letters_can_be_read_on_every_colour() {
 }
 
 #[test]
-fn numbers_are_abbreviated_downwards() {
+fn abbreviated_numbers_are_rounded_down() {
     for (n, short) in [
         (0, "0"),
         (999, "999"),
@@ -191,7 +191,7 @@ fn numbers_are_abbreviated_downwards() {
 }
 
 #[test]
-fn texts_are_measured_as_verdana_draws_them() {
+fn text_width_matches_verdana() {
     // At 11 pixels: digits are 0.635 em each, `i` 0.274 and `m` 0.972.
     assert_eq!(width("0123456789"), 699);
     assert_eq!(width("i"), 31);
@@ -203,13 +203,13 @@ fn texts_are_measured_as_verdana_draws_them() {
 
 proptest! {
     #[test]
-    fn any_text_makes_a_well_formed_picture(label in any::<String>(), text in any::<String>(), style in 0..3_usize) {
+    fn any_text_yields_well_formed_svg(label in any::<String>(), text in any::<String>(), style in 0..3_usize) {
         let badge = Badge { style: STYLES[style], ..Badge::new(&label, &text) };
         let svg = badge.svg();
-        let texts = seen(&svg);
-        if badge.style != Style::None {
-            let wanted: Vec<String> = [drawn(&label), drawn(&text)].into_iter().filter(|text| !text.is_empty()).collect();
-            prop_assert_eq!(texts, wanted);
+        let texts = visible_texts(&svg);
+        if badge.style != BadgeStyle::None {
+            let expected: Vec<String> = [clean_text(&label), clean_text(&text)].into_iter().filter(|text| !text.is_empty()).collect();
+            prop_assert_eq!(texts, expected);
         }
         prop_assert!(svg.len() < 12 * 1024);
     }
@@ -225,15 +225,15 @@ proptest! {
     }
 
     #[test]
-    fn any_colour_that_is_allowed_is_a_name_or_digits(text in any::<String>()) {
-        if let Some(color) = Color::parse(&text) {
+    fn any_allowed_color_is_a_name_or_digits(text in any::<String>()) {
+        if let Some(color) = BadgeColor::parse(&text) {
             prop_assert!(color.hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
             prop_assert!(color.shields().bytes().all(|byte| byte.is_ascii_alphanumeric()));
         }
     }
 
     #[test]
-    fn an_abbreviation_is_short_and_never_more_than_there_is(n in any::<u64>()) {
+    fn abbreviation_is_short_and_never_exceeds_the_number(n in any::<u64>()) {
         let short = message(n, true);
         prop_assert!(short.len() <= 5, "{}", short);
         let digits: f64 = short.trim_end_matches(char::is_alphabetic).parse().unwrap();

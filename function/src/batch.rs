@@ -1,229 +1,252 @@
-//! Counting what came in messages: judged by the rules, added up, and written once a page. Knows what a message says, and not
-//! how it said it; writes by way of the store, and tells for each message whether it is done.
+//! Counts the hits of messages: applies the rules, sums the hits, and writes each page once through the
+//! store. Reports for each message whether it is finished. Does not know the message formats.
 
 mod exact;
-mod meet;
-mod piece;
 mod plain;
+mod unit;
+mod visitors;
 
-pub use piece::{Part, Piece};
+pub use unit::{DedupUnit, PageHits};
 
 use std::collections::{BTreeMap, HashSet};
 
-use piece::Counting;
+use unit::CountingState;
 
+use crate::counter_config::CounterConfig;
 use crate::http::FetchSite;
 use crate::moment::Moment;
-use crate::path::Refusal;
-use crate::recent::Recent;
-use crate::rules::{Ignored, Judgement, Rules, View};
-use crate::setup::Setup;
-use crate::share::Share;
-use crate::store::{Paths, Store};
-use crate::trigger::{By, Content, Message, Said};
+use crate::path::PathError;
+use crate::recent::RecentViews;
+use crate::rules::{CountingRules, IgnoreReason, PageView, ViewDecision};
+use crate::share::BudgetShare;
+use crate::store::{CounterStore, PathAdmission};
+use crate::trigger::{HitSource, InboundMessage, IncomingHit, ParsedContent};
 use crate::visitor::Visitor;
 
-/// The most hits of a message that are counted in one piece, so that a transaction has room for them, their mark and the
-/// visitors of the site. Which hits are a piece must never change: a redelivered message is known by its pieces.
-pub const HITS_IN_PIECE: usize = 90;
+/// The maximum number of hits of one message in one unit. A transaction must have space for the hits, their
+/// deduplication marker and the visitors of the site. Changing the value would split redelivered messages
+/// into different units, so that they would count twice.
+pub const MAX_HITS_PER_UNIT: usize = 90;
 
-/// What counting is done with.
+/// Everything that counting a batch needs.
 #[derive(Debug)]
-pub struct Tools<'a, S> {
-    /// Where the numbers are.
+pub struct BatchContext<'a, S> {
+    /// The store of the counts.
     pub store: &'a mut S,
-    /// What the owner decided.
-    pub setup: &'a Setup,
-    /// Who looked a moment ago.
-    pub recent: &'a mut Recent,
+    /// The configuration.
+    pub config: &'a CounterConfig,
+    /// The recent views, to detect reloads.
+    pub recent: &'a mut RecentViews,
 }
 
-/// What became of messages.
+/// The result of counting a batch of messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// Hits that were counted.
+pub struct BatchResult {
+    /// The number of hits that were counted.
     pub hits: u64,
-    /// Views that were judged not to count.
+    /// The number of views that do not count by the rules.
     pub ignored: u64,
-    /// Messages that are not done, by their place: why, and whether another time may do.
-    pub failed: BTreeMap<usize, Failed>,
-    /// Messages of pages that are answered with an error on the web, and are done all the same.
-    pub wrong: Vec<(usize, String)>,
-    /// What went wrong without harm.
-    pub notes: Vec<String>,
+    /// The messages that failed, by their index in the batch.
+    pub failed: BTreeMap<usize, MessageError>,
+    /// Invalid hits sent by pages, by message index, with the reason. The web route answers them with an
+    /// error. They are finished: a redelivery would not help.
+    pub invalid: Vec<(usize, String)>,
+    /// Warnings about failures that lost no hits.
+    pub warnings: Vec<String>,
 }
 
-/// Why a message is not done.
+/// The reason that a message failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failed {
-    /// It says nothing that can be counted, and never will.
+pub enum MessageError {
+    /// The message can never be counted, not even when it is redelivered.
     Malformed(String),
-    /// The store did not take it, or nobody knows, or there was no time.
-    Store(String),
+    /// The store failed, the outcome of the write is unknown, or time ran out. A retry may succeed.
+    NotStored(String),
 }
 
-impl Failed {
-    /// The sentence.
-    pub fn why(&self) -> &str {
+impl MessageError {
+    /// The description of the error.
+    pub fn message(&self) -> &str {
         match self {
-            Self::Malformed(why) | Self::Store(why) => why,
+            Self::Malformed(why) | Self::NotStored(why) => why,
         }
     }
 }
 
-/// Counts messages at the time `now`. Objects in buckets are somebody else's.
-pub fn count<S: Store>(tools: &mut Tools<'_, S>, messages: &[Message], exact: bool, now: Moment) -> Counted {
-    let mut counted = Counted::default();
-    let mut ignored: BTreeMap<&'static str, (Ignored, u64)> = BTreeMap::new();
-    let mut pieces = Vec::new();
-    for (place, message) in messages.iter().enumerate() {
+/// Counts messages at the time `now`. Ignores messages about objects in buckets, which the caller handles.
+pub fn count<S: CounterStore>(
+    context: &mut BatchContext<'_, S>,
+    messages: &[InboundMessage],
+    exact: bool,
+    now: Moment,
+) -> BatchResult {
+    let mut counted = BatchResult::default();
+    let mut ignored: BTreeMap<&'static str, (IgnoreReason, u64)> = BTreeMap::new();
+    let mut units = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
         match &message.content {
-            Err(why) => drop(counted.failed.insert(place, Failed::Malformed(why.clone()))),
-            Ok(Content::Wrong(why)) => counted.wrong.push((place, why.clone())),
-            Ok(Content::Nothing | Content::Objects(_)) => {}
-            Ok(Content::Hits(hits)) => match judge(tools, place, message, hits, exact, now) {
-                Ok((of_message, views)) => {
-                    pieces.extend(of_message);
-                    for why in views {
-                        ignored.entry(why.code()).or_insert((why, 0)).1 += 1;
+            Err(why) => drop(counted.failed.insert(index, MessageError::Malformed(why.clone()))),
+            Ok(ParsedContent::Invalid(why)) => counted.invalid.push((index, why.clone())),
+            Ok(ParsedContent::Nothing | ParsedContent::Objects(_)) => {}
+            Ok(ParsedContent::Hits(hits)) => {
+                match split_into_units(context, index, message, hits, exact, now) {
+                    Ok((of_message, views)) => {
+                        units.extend(of_message);
+                        for why in views {
+                            ignored.entry(why.code()).or_insert((why, 0)).1 += 1;
+                        }
                     }
+                    Err(MessageError::Malformed(why)) if hits.iter().all(|hit| hit.by == HitSource::Page) => {
+                        counted.invalid.push((index, why));
+                    }
+                    Err(why) => drop(counted.failed.insert(index, why)),
                 }
-                Err(Failed::Malformed(why)) if hits.iter().all(|said| said.by == By::Page) => {
-                    counted.wrong.push((place, why));
-                }
-                Err(why) => drop(counted.failed.insert(place, why)),
-            },
+            }
         }
     }
-    count_pieces(tools, &mut pieces, exact, now, &mut counted);
+    count_units(context, &mut units, exact, now, &mut counted);
     for (_, (why, views)) in ignored {
         counted.ignored += views;
-        ignore(tools.store, why, views, now, &mut counted);
+        count_ignored(context.store, why, views, now, &mut counted);
     }
     counted
 }
 
-/// Counts pieces: of messages, or of a file. What is not done is told by the place of its message.
-pub fn count_pieces<S: Store>(
-    tools: &mut Tools<'_, S>,
-    pieces: &mut [Piece],
+/// Counts units, of messages or of a log file. Failures are reported under the index of the unit's message.
+pub fn count_units<S: CounterStore>(
+    context: &mut BatchContext<'_, S>,
+    units: &mut [DedupUnit],
     exact: bool,
     now: Moment,
-    counted: &mut Counted,
+    counted: &mut BatchResult,
 ) {
-    let paths = tools.setup.paths;
-    if tools.setup.visitors {
-        meet::meet(tools.store, pieces, now, &mut counted.notes);
+    let paths = context.config.paths;
+    if context.config.visitors {
+        visitors::record(context.store, units, now, &mut counted.warnings);
     }
     let refused = HashSet::new();
-    let mut counting = Counting { store: &mut *tools.store, pieces, paths, now, refused, refused_views: 0 };
-    let fates =
-        if exact { exact::count(&mut counting) } else { plain::count(&mut counting, &mut counted.notes) };
+    let mut counting =
+        CountingState { store: &mut *context.store, units, paths, now, refused, refused_views: 0 };
+    let results =
+        if exact { exact::count(&mut counting) } else { plain::count(&mut counting, &mut counted.warnings) };
     let refused_views = counting.refused_views;
-    for (piece, fate) in pieces.iter().zip(fates) {
-        match fate {
+    for (unit, result) in units.iter().zip(results) {
+        match result {
             Ok(hits) => counted.hits = counted.hits.saturating_add(hits),
             Err(why) => {
-                // Its pages may ask again, and should not be told that they repeat themselves.
-                for part in piece.parts.iter().filter(|part| part.remembered) {
+                // The pages may send these views again, and the retry must not look like a reload.
+                for part in unit.page_hits.iter().filter(|part| part.in_recent_views) {
                     if let Some(visitor) = &part.visitor {
-                        tools.recent.forget(visitor, &part.key);
+                        context.recent.forget(visitor, &part.key);
                     }
                 }
-                counted.failed.entry(piece.message).or_insert(Failed::Store(why));
+                counted.failed.entry(unit.message).or_insert(MessageError::NotStored(why));
             }
         }
     }
     if refused_views > 0 {
-        let why = if paths == Paths::Strict { Ignored::Path } else { Ignored::Full };
+        let why = if paths == PathAdmission::Strict {
+            IgnoreReason::UnknownPath
+        } else {
+            IgnoreReason::BudgetExhausted
+        };
         counted.ignored += refused_views;
-        ignore(tools.store, why, refused_views, now, counted);
+        count_ignored(context.store, why, refused_views, now, counted);
     }
 }
 
-/// Counts views among those that do not count. That number is worth no failure.
-pub(crate) fn ignore<S: Store>(store: &mut S, why: Ignored, views: u64, now: Moment, counted: &mut Counted) {
-    if let Err(error) = store.ignore(why, views, now) {
-        counted.notes.push(format!("views that do not count were not counted as such: {error}"));
+/// Adds views to the counts of ignored views. A failure is only a warning.
+pub(crate) fn count_ignored<S: CounterStore>(
+    store: &mut S,
+    why: IgnoreReason,
+    views: u64,
+    now: Moment,
+    counted: &mut BatchResult,
+) {
+    if let Err(error) = store.count_ignored(why, views, now) {
+        counted.warnings.push(format!("views that do not count were not counted as such: {error}"));
     }
 }
 
-/// The pieces of a message, and the views in it that do not count. If `exact`, a piece of nothing but reloads is one too:
-/// whether a view is a reload is known to this process and for a moment only, and its mark keeps a second delivery of
-/// the message from counting it.
-fn judge<S>(
-    tools: &mut Tools<'_, S>,
-    place: usize,
-    message: &Message,
-    hits: &[Said],
+/// Splits a message into units and returns them with the reasons of the views in it that do not count. If
+/// `exact`, a unit that holds only reloads is kept too: only this process knows, for a short time, that a
+/// view is a reload, and the unit's marker keeps a redelivery from counting it.
+fn split_into_units<S>(
+    context: &mut BatchContext<'_, S>,
+    index: usize,
+    message: &InboundMessage,
+    hits: &[IncomingHit],
     exact: bool,
     now: Moment,
-) -> Result<(Vec<Piece>, Vec<Ignored>), Failed> {
-    let rules = &tools.setup.rules;
-    // A message is right as a whole or not at all, before anything of it is counted.
-    let judged = hits.iter().map(|said| Ok((said, judge_hit(rules, said)?)));
-    let judged = judged.collect::<Result<Vec<_>, Refusal>>();
-    let judged = judged.map_err(|why| Failed::Malformed(why.to_string()))?;
+) -> Result<(Vec<DedupUnit>, Vec<IgnoreReason>), MessageError> {
+    let rules = &context.config.rules;
+    // A message is valid as a whole or not at all; this is decided before any of it is counted.
+    let decisions = hits.iter().map(|hit| Ok((hit, evaluate_hit(rules, hit)?)));
+    let decisions = decisions.collect::<Result<Vec<_>, PathError>>();
+    let decisions = decisions.map_err(|why| MessageError::Malformed(why.to_string()))?;
     let mut ignored = Vec::new();
-    let mut pieces = Vec::new();
-    let mut judged = judged.into_iter();
-    for number in 0..hits.len().div_ceil(HITS_IN_PIECE) {
-        let mut parts = Vec::new();
+    let mut units = Vec::new();
+    let mut decisions = decisions.into_iter();
+    for number in 0..hits.len().div_ceil(MAX_HITS_PER_UNIT) {
+        let mut page_hits = Vec::new();
         let mut has_reload = false;
-        for (said, Judgement { key, followed, ignored: why }) in judged.by_ref().take(HITS_IN_PIECE) {
+        for (hit, ViewDecision { key, track_visitor, ignored: why }) in
+            decisions.by_ref().take(MAX_HITS_PER_UNIT)
+        {
             if let Some(why) = why {
                 ignored.push(why);
                 continue;
             }
-            let agent = said.agent.get().unwrap_or_default();
-            let visitor = said.address.get().filter(|_| followed).and_then(|ip| Visitor::new(ip, agent));
-            let mut part = Part::new(key, said.at.unwrap_or(now), said.n, visitor);
-            let by_client = matches!(said.by, By::Page | By::Reader) || said.address.get().is_some();
+            let agent = hit.agent.get().unwrap_or_default();
+            let visitor = hit.address.get().filter(|_| track_visitor).and_then(|ip| Visitor::new(ip, agent));
+            let mut part = PageHits::new(key, hit.at.unwrap_or(now), hit.n, visitor);
+            let by_client =
+                matches!(hit.by, HitSource::Page | HitSource::Reader) || hit.address.get().is_some();
             if part.share.is_none() && by_client {
-                part.share = Some(Share::unfollowed());
+                part.share = Some(BudgetShare::for_opted_out());
             }
-            if matches!(said.by, By::Page | By::Reader)
+            if matches!(hit.by, HitSource::Page | HitSource::Reader)
                 && let Some(visitor) = &part.visitor
             {
-                if tools.recent.repeats(visitor, &part.key, part.at) {
-                    ignored.push(Ignored::Dup);
+                if context.recent.check_and_record(visitor, &part.key, part.at) {
+                    ignored.push(IgnoreReason::Duplicate);
                     has_reload = true;
                     continue;
                 }
-                part.remembered = true;
+                part.in_recent_views = true;
             }
             if part.n > 0 {
-                parts.push(part);
+                page_hits.push(part);
             }
         }
-        let mark = match (hits.len() > HITS_IN_PIECE, message.mark.as_str()) {
+        let dedup_id = match (hits.len() > MAX_HITS_PER_UNIT, message.dedup_id.as_str()) {
             (_, "") => None,
-            (false, mark) => Some(mark.to_owned()),
-            (true, mark) => Some(format!("{mark}#{number}")),
+            (false, dedup_id) => Some(dedup_id.to_owned()),
+            (true, dedup_id) => Some(format!("{dedup_id}#{number}")),
         };
-        if !parts.is_empty() || exact && has_reload && mark.is_some() {
-            pieces.push(Piece { message: place, mark, parts });
+        if !page_hits.is_empty() || exact && has_reload && dedup_id.is_some() {
+            units.push(DedupUnit { message: index, dedup_id, page_hits });
         }
     }
-    Ok((pieces, ignored))
+    Ok((units, ignored))
 }
 
-fn judge_hit(rules: &Rules, said: &Said) -> Result<Judgement, Refusal> {
-    // Who is silent about the agent is a program that vouches for its hits, and no robot.
-    let is_trusted = said.by == By::Sender && said.agent.get().is_none();
-    if is_trusted || said.by == By::Reader {
-        return Ok(Judgement { key: rules.key(&said.path)?, followed: true, ignored: said.ignored });
+fn evaluate_hit(rules: &CountingRules, hit: &IncomingHit) -> Result<ViewDecision, PathError> {
+    // A sender that names no user agent is a program that vouches for its hits, not a bot.
+    let is_trusted = hit.by == HitSource::Sender && hit.agent.get().is_none();
+    if is_trusted || hit.by == HitSource::Reader {
+        return Ok(ViewDecision { key: rules.key(&hit.path)?, track_visitor: true, ignored: hit.ignored });
     }
-    let view = View {
-        path: &said.path,
-        agent: said.agent.get(),
-        origin: said.origin.as_deref(),
+    let view = PageView {
+        path: &hit.path,
+        agent: hit.agent.get(),
+        origin: hit.origin.as_deref(),
         referer: None,
-        // A queue hands over no such header; browsers send an `Origin` with every POST.
+        // A queue does not pass this header on; browsers send an `Origin` with every POST.
         fetch_site: FetchSite::Unknown,
-        automated: said.automated,
-        prefetched: said.prefetched,
-        opted_out: said.opted_out,
+        automated: hit.automated,
+        prefetched: hit.prefetched,
+        opted_out: hit.opted_out,
     };
-    rules.judge(&view)
+    rules.evaluate(&view)
 }

@@ -1,53 +1,53 @@
-//! The bot matcher: does a user agent look like a robot's, and by what. Words and a few shapes, no regular expression and
-//! no list of addresses; the words are measured against the corpus in `tests/corpus`. Pure; it must not know what becomes
-//! of a robot's hit, that is the rules' business.
+//! Detects bots by their user agents, and the reason. Uses words and a few patterns, no regular expressions
+//! and no lists of addresses; the words are measured against the corpus in `tests/corpus`. Pure; the rules
+//! decide what happens to a bot's hit.
 
 use std::fmt;
 use std::ops::Range;
 
-/// Shorter user agents are no browser's: the shortest in the corpus of people has 11 bytes.
-const SHORTEST: usize = 10;
+/// The minimum length of a browser's user agent, in bytes: the shortest in the corpus of people has 11.
+const MIN_BYTES: usize = 10;
 
-/// Longer user agents are no browser's: the longest in the corpus of people has 322 bytes, and toolbars of the past added
-/// some hundreds. It also bounds the time that a hostile one takes.
-const LONGEST: usize = 1024;
+/// The maximum length of a browser's user agent, in bytes: the longest in the corpus of people has 322, and
+/// old toolbars added some hundreds. It also limits the time that a hostile one takes.
+const MAX_BYTES: usize = 1024;
 
-/// Why a user agent is taken for a robot's. Displays as a lower-case sentence fragment for people.
+/// The reason that a user agent looks like a bot's. Displays as a lower-case sentence fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
-    /// There is none, or it is blank: every browser sends one.
+pub enum BotSignal {
+    /// It is missing or blank, but every browser sends one.
     Missing,
-    /// It is shorter than a browser's.
+    /// It is shorter than any browser's.
     TooShort {
-        /// Its length in bytes.
+        /// The length in bytes.
         bytes: usize,
     },
-    /// It is longer than a browser's.
+    /// It is longer than any browser's.
     TooLong {
-        /// Its length in bytes.
+        /// The length in bytes.
         bytes: usize,
     },
-    /// It holds this word, which names robots, tools or libraries.
-    Names(&'static str),
-    /// It holds a URL, a host or an e-mail address, by which robots say whom to ask.
+    /// It contains this word, which names bots, tools or libraries.
+    Keyword(&'static str),
+    /// It contains a URL, a host or an e-mail address, with which bots name a contact.
     Address,
-    /// It calls itself `compatible` with the `WebKit` that it named before: browsers that are do not say so.
+    /// It calls itself `compatible` after naming `WebKit`, which browsers do not do.
     Compatible,
-    /// It names nothing that shows pages to people.
+    /// It names no browser.
     NoEngine,
 }
 
-impl fmt::Display for Sign {
+impl fmt::Display for BotSignal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("there is no user agent"),
             Self::TooShort { bytes } => {
-                write!(f, "the user agent is {bytes} bytes short, a browser's has at least {SHORTEST}")
+                write!(f, "the user agent is {bytes} bytes short, a browser's has at least {MIN_BYTES}")
             }
             Self::TooLong { bytes } => {
-                write!(f, "the user agent is {bytes} bytes long, a browser's has at most {LONGEST}")
+                write!(f, "the user agent is {bytes} bytes long, a browser's has at most {MAX_BYTES}")
             }
-            Self::Names(word) => write!(f, "the user agent names a robot: `{word}`"),
+            Self::Keyword(word) => write!(f, "the user agent names a robot: `{word}`"),
             Self::Address => f.write_str("the user agent holds an address, as robots' do"),
             Self::Compatible => {
                 f.write_str("the user agent calls itself compatible with a browser, as robots' do")
@@ -57,128 +57,131 @@ impl fmt::Display for Sign {
     }
 }
 
-/// Says by what a user agent looks like a robot's, or `None` if a person may sit behind it.
+/// Returns the reason that a user agent looks like a bot's, or `None` if it may be a person's.
 ///
-/// ASCII case does not matter. Takes no memory, and time linear in the length up to a bound: what is over 1,024 bytes is not
-/// looked at.
-pub fn sign(user_agent: Option<&str>) -> Option<Sign> {
+/// ASCII case does not matter. Allocates nothing. The time is linear in the length up to a limit: user agents
+/// over 1,024 bytes are not examined.
+pub fn detect_bot(user_agent: Option<&str>) -> Option<BotSignal> {
     let text = user_agent.unwrap_or_default().trim_ascii().as_bytes();
     match text.len() {
-        0 => return Some(Sign::Missing),
-        bytes @ 1..SHORTEST => return Some(Sign::TooShort { bytes }),
-        SHORTEST..=LONGEST => {}
-        bytes => return Some(Sign::TooLong { bytes }),
+        0 => return Some(BotSignal::Missing),
+        bytes @ 1..MIN_BYTES => return Some(BotSignal::TooShort { bytes }),
+        MIN_BYTES..=MAX_BYTES => {}
+        bytes => return Some(BotSignal::TooLong { bytes }),
     }
     let mut engine = false;
     let mut webkit = false;
-    let model = model(text);
+    let model = device_model_range(text);
     for at in 0..text.len() {
         let rest = &text[at..];
         let first = rest[0].to_ascii_lowercase();
-        if let Some(word) = begins_with_one(rest, robots(first))
-            && !is_product(text, at, word, &model)
+        if let Some(word) = find_prefix(rest, bot_words(first))
+            && !is_in_product_name(text, at, word, &model)
         {
-            return Some(Sign::Names(word));
+            return Some(BotSignal::Keyword(word));
         }
         if is_address(&text[..at], rest) {
-            return Some(Sign::Address);
+            return Some(BotSignal::Address);
         }
-        if webkit && begins(rest, "compatible;") {
-            return Some(Sign::Compatible);
+        if webkit && starts_with(rest, "compatible;") {
+            return Some(BotSignal::Compatible);
         }
-        webkit |= first == b'w' && begins(rest, "webkit");
-        engine = engine || begins_with_one(rest, browsers(first)).is_some();
+        webkit |= first == b'w' && starts_with(rest, "webkit");
+        engine = engine || find_prefix(rest, browser_words(first)).is_some();
     }
-    if engine { None } else { Some(Sign::NoEngine) }
+    if engine { None } else { Some(BotSignal::NoEngine) }
 }
 
-/// Names of image proxies, behind each of which many people share an address and a user agent: GitHub shows the pictures of
-/// a README through Camo, and GitLab and forums run it or go-camo themselves.
+/// Names of image proxies, behind each of which many people share an address and a user agent. GitHub shows
+/// the images of a README through Camo; GitLab and forums run Camo or go-camo themselves.
 const IMAGE_PROXIES: [&str; 3] = ["github-camo", "camo asset proxy", "go-camo"];
 
-/// Whether a user agent is an image proxy's, so that one address stands for many people.
+/// Returns whether a user agent is an image proxy's, so that one address stands for many people.
 pub fn is_image_proxy(user_agent: &str) -> bool {
     let text = user_agent.as_bytes();
-    (0..text.len()).any(|at| begins_with_one(&text[at..], &IMAGE_PROXIES).is_some())
+    (0..text.len()).any(|at| find_prefix(&text[at..], &IMAGE_PROXIES).is_some())
 }
 
-/// Whether the word of robots at `at` is a part of the name of something that people use: phones such as Cubot, `M bot 60`
-/// and `XBot Junior`, televisions by Botech, and the apps fuboTV and `CamScanner`.
-fn is_product(text: &[u8], at: usize, word: &str, model: &Range<usize>) -> bool {
+/// Returns whether the bot word at `at` is part of a product name: phones such as Cubot, `M bot 60` and `XBot
+/// Junior`, televisions by Botech, and the apps fuboTV and `CamScanner`.
+fn is_in_product_name(text: &[u8], at: usize, word: &str, model: &Range<usize>) -> bool {
     let (before, after) = (&text[..at], &text[at + word.len()..]);
     match word {
         "bot" => {
             let is_versioned = after.iter().find(|byte| b"/ ;)".contains(byte)) == Some(&b'/');
-            ends(before, "cu")
-                || begins(after, "ech")
-                || ends(before, "fu") && begins(after, "v")
+            ends_with(before, "cu")
+                || starts_with(after, "ech")
+                || ends_with(before, "fu") && starts_with(after, "v")
                 || model.contains(&at) && !is_versioned
         }
-        "check" => begins(after, "out"),
-        "scan" => ends(before, "cam"),
+        "check" => starts_with(after, "out"),
+        "scan" => ends_with(before, "cam"),
         _ => false,
     }
 }
 
-/// The place of a device's name: what follows `Android` and its version, up to the end of the first comment.
-fn model(text: &[u8]) -> Range<usize> {
+/// Returns the range of the device's name: the text after `Android` and its version, up to the end of the
+/// first comment.
+fn device_model_range(text: &[u8]) -> Range<usize> {
     let find =
         |from: usize, byte: u8| text[from..].iter().position(|&other| other == byte).map(|at| from + at);
-    let place = || {
+    let find_range = || {
         let end = find(find(0, b'(')?, b')')?;
-        let android = (0..end).find(|&at| begins(&text[at..end], "android"))?;
+        let android = (0..end).find(|&at| starts_with(&text[at..end], "android"))?;
         Some(find(android, b';').filter(|&start| start < end)?..end)
     };
-    place().unwrap_or_default()
+    find_range().unwrap_or_default()
 }
 
-/// Whether a URL, a host or an e-mail address is here.
+/// Returns whether a URL, a host or an e-mail address begins here.
 fn is_address(before: &[u8], rest: &[u8]) -> bool {
     let name_before = before.last().is_some_and(u8::is_ascii_alphanumeric);
     match rest[0] {
         b'@' => name_before && is_host(&rest[1..]),
-        // `.community` and `.com.example` are parts of an app's name, `[name.com]` the mark of an old browser.
+        // `.community` and `.com.example` are parts of an app's name, and `[name.com]` marks an old browser.
         b'.' => {
             name_before
-                && HOSTS.iter().any(|end| {
+                && HOST_SUFFIXES.iter().any(|end| {
                     let after = rest.get(end.len());
-                    begins(rest, end)
+                    starts_with(rest, end)
                         && !after.is_some_and(|c| c.is_ascii_alphanumeric() || b".]".contains(c))
                 })
         }
         b'+' => is_host(&rest[1..]),
-        b'h' | b'H' => begins(rest, "http://") || begins(rest, "https://"),
-        b'w' | b'W' => begins(rest, "www."),
+        b'h' | b'H' => starts_with(rest, "http://") || starts_with(rest, "https://"),
+        b'w' | b'W' => starts_with(rest, "www."),
         _ => false,
     }
 }
 
-/// Whether a host with a dot in it begins here. Without one it is a locale or a version: `th-TH@calendar`, `android@150.0`.
+/// Returns whether a host with a dot begins here. Without a dot it is a locale or a version:
+/// `th-TH@calendar`, `android@150.0`.
 fn is_host(text: &[u8]) -> bool {
     let end = text.iter().position(|&c| !c.is_ascii_alphanumeric() && c != b'-').unwrap_or(text.len());
     end > 0 && text[end..].first() == Some(&b'.') && text.get(end + 1).is_some_and(u8::is_ascii_alphabetic)
 }
 
-/// The ends of hosts that robots write without `http://`; `.net` is also Microsoft's.
-const HOSTS: [&str; 3] = [".com", ".org", ".io"];
+/// The suffixes of hosts that bots write without `http://`; `.net` also occurs in Microsoft's user agents.
+const HOST_SUFFIXES: [&str; 3] = [".com", ".org", ".io"];
 
-fn begins(text: &[u8], word: &str) -> bool {
+fn starts_with(text: &[u8], word: &str) -> bool {
     text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-fn ends(text: &[u8], word: &str) -> bool {
-    text.len().checked_sub(word.len()).is_some_and(|start| begins(&text[start..], word))
+fn ends_with(text: &[u8], word: &str) -> bool {
+    text.len().checked_sub(word.len()).is_some_and(|start| starts_with(&text[start..], word))
 }
 
-fn begins_with_one(text: &[u8], words: &[&'static str]) -> Option<&'static str> {
-    words.iter().copied().find(|word| begins(text, word))
+fn find_prefix(text: &[u8], words: &[&'static str]) -> Option<&'static str> {
+    words.iter().copied().find(|word| starts_with(text, word))
 }
 
-/// Words of robots, tools and libraries, by their first letter, so that a look at a byte costs few comparisons. The first
-/// that matches is what the reader is told.
+/// Returns the words of bots, tools and libraries by their first letter, so that each byte needs few
+/// comparisons. The first match is reported.
 ///
-/// What names no browser needs no word to be found; those that are here all the same are the ones whose owners may ask.
-fn robots(first: u8) -> &'static [&'static str] {
+/// User agents that name no browser would be detected anyway; their words are included if their owners may
+/// ask for the reason.
+fn bot_words(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["analyz", "anthropic", "archiv", "appinsights", "audit", "axios", "apachebench"],
         b'b' => &["bot", "barkrowler", "browserless", "burpcollab", "bytespider"],
@@ -288,9 +291,9 @@ fn robots(first: u8) -> &'static [&'static str] {
     }
 }
 
-/// What shows pages to people, by the first letter: engines, and the browsers whose user agent names none. Camo fetches
-/// a README's badge while somebody looks at it.
-fn browsers(first: u8) -> &'static [&'static str] {
+/// Returns the words of browsers by their first letter: engines, and browsers whose user agent names none.
+/// Camo is included because it fetches a README's badge while somebody looks at it.
+fn browser_words(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["amigavoyager", "amiga-aweb"],
         b'b' => &["blackberry", "brew"],

@@ -1,17 +1,17 @@
-//! Each sign, its sentence and its exceptions; the rates are in `tests/it/bots.rs`.
+//! Tests of each signal, its text and its exceptions; `tests/it/bots.rs` measures the error rates.
 
 use super::*;
 
 fn why(user_agent: &str) -> String {
-    sign(Some(user_agent)).map_or_else(|| "a person".to_owned(), |sign| sign.to_string())
+    detect_bot(Some(user_agent)).map_or_else(|| "a person".to_owned(), |signal| signal.to_string())
 }
 
 const CHROME: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36";
 
 #[test]
-fn every_sign_has_its_sentence() {
-    insta::assert_snapshot!(sign(None).unwrap(), @"there is no user agent");
+fn every_signal_has_its_text() {
+    insta::assert_snapshot!(detect_bot(None).unwrap(), @"there is no user agent");
     insta::assert_snapshot!(why(" \t"), @"there is no user agent");
     insta::assert_snapshot!(why("Mozilla"), @"the user agent is 7 bytes short, a browser's has at least 10");
     insta::assert_snapshot!(why(&format!("{CHROME}{}", "x".repeat(1000))), @"the user agent is 1101 bytes long, a browser's has at most 1024");
@@ -22,7 +22,7 @@ fn every_sign_has_its_sentence() {
 }
 
 #[test]
-fn people_are_people() {
+fn browsers_are_not_bots() {
     for user_agent in [
         CHROME,
         "Mozilla/5.0 (hitctl; invoke) Gecko",
@@ -31,21 +31,21 @@ fn people_are_people() {
         "Opera/9.80 (Windows NT 6.1) Presto/2.12.388 Version/12.18",
         "github-camo (c006e452)",
     ] {
-        assert_eq!(sign(Some(user_agent)), None, "{user_agent}");
+        assert_eq!(detect_bot(Some(user_agent)), None, "{user_agent}");
     }
 }
 
 #[test]
-fn image_proxies_are_no_robots() {
+fn image_proxies_are_not_bots() {
     for name in IMAGE_PROXIES {
-        assert_eq!(sign(Some(&format!("{name} (c006e452)"))), None, "{name}");
+        assert_eq!(detect_bot(Some(&format!("{name} (c006e452)"))), None, "{name}");
         assert!(is_image_proxy(&format!("{name} (c006e452)").to_uppercase()), "{name}");
     }
     assert!(!is_image_proxy(CHROME) && !is_image_proxy(""));
 }
 
 #[test]
-fn command_line_clients_are_robots() {
+fn command_line_clients_are_bots() {
     for (user_agent, word) in [
         ("curl/8.14.1", "curl"),
         ("Wget/1.25.0", "wget"),
@@ -55,13 +55,13 @@ fn command_line_clients_are_robots() {
         ("Go-http-client/2.0", "go-http-client"),
         ("node-fetch", "node-fetch"),
     ] {
-        assert_eq!(sign(Some(user_agent)), Some(Sign::Names(word)), "{user_agent}");
+        assert_eq!(detect_bot(Some(user_agent)), Some(BotSignal::Keyword(word)), "{user_agent}");
     }
 }
 
-/// Seen on televisions and phones, and within apps.
+/// Real user agents of televisions, phones and apps.
 #[test]
-fn televisions_phones_and_apps_of_people_are_people() {
+fn televisions_phones_and_apps_are_not_bots() {
     let chrome = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/104.0.0.0 Mobile Safari/537.36";
     for (system, apps) in [
         ("Linux; Android 7.0; M bot 60", ""),
@@ -82,7 +82,7 @@ fn televisions_phones_and_apps_of_people_are_people() {
         ),
     ] {
         let user_agent = format!("Mozilla/5.0 ({system}) {chrome}{apps}");
-        assert_eq!(sign(Some(&user_agent)), None, "{user_agent}");
+        assert_eq!(detect_bot(Some(&user_agent)), None, "{user_agent}");
     }
     for (system, apps) in [
         ("Linux; Android 7.0; ExampleBot/1.0", ""),
@@ -93,13 +93,13 @@ fn televisions_phones_and_apps_of_people_are_people() {
         ("X11; M bot 60", ""),
     ] {
         let user_agent = format!("Mozilla/5.0 ({system}) {chrome}{apps}");
-        assert!(matches!(sign(Some(&user_agent)), Some(Sign::Names(_))), "{user_agent}");
+        assert!(matches!(detect_bot(Some(&user_agent)), Some(BotSignal::Keyword(_))), "{user_agent}");
     }
 }
 
-/// Browsers' own user agents, but for a name before or behind.
+/// User agents of browsers with one bot name added in front or at the end.
 #[test]
-fn robots_in_the_clothes_of_browsers_are_robots() {
+fn browser_user_agents_with_bot_names_are_bots() {
     for (before, behind) in [
         ("", " CloudflareObservatory/1.0"),
         ("", "; Devin/1.0; +devin.ai"),
@@ -111,64 +111,64 @@ fn robots_in_the_clothes_of_browsers_are_robots() {
         ("", " MarketGoo/2.1"),
     ] {
         let user_agent = format!("{before}{CHROME}{behind}");
-        assert!(sign(Some(&user_agent)).is_some(), "{user_agent}");
+        assert!(detect_bot(Some(&user_agent)).is_some(), "{user_agent}");
     }
 }
 
 #[test]
-fn a_cubot_is_a_phone_and_a_bot_is_none() {
+fn cubot_phone_is_not_a_bot_but_bot_is() {
     let phone = CHROME.replace("X11", "CUBOT X70");
-    assert_eq!(sign(Some(&phone)), None);
-    assert_eq!(sign(Some(&phone.replace("CUBOT", "ACU BOT"))), Some(Sign::Names("bot")));
-    assert_eq!(sign(Some(&phone.replace("X70", "Cubot ExampleBot"))), Some(Sign::Names("bot")));
+    assert_eq!(detect_bot(Some(&phone)), None);
+    assert_eq!(detect_bot(Some(&phone.replace("CUBOT", "ACU BOT"))), Some(BotSignal::Keyword("bot")));
+    assert_eq!(detect_bot(Some(&phone.replace("X70", "Cubot ExampleBot"))), Some(BotSignal::Keyword("bot")));
 }
 
 #[test]
-fn addresses_are_not_versions_nor_names_of_apps() {
+fn addresses_are_distinguished_from_versions_and_app_names() {
     for (inside, expected) in [
-        ("me@host.example", Some(Sign::Address)),
+        ("me@host.example", Some(BotSignal::Address)),
         ("th-TH@calendar=gregorian", None),
         ("Build/ICS@ROM_04.06.2012", None),
         ("me@", None),
         ("[example.com]", None),
         ("Ecosia android@150.0.0.0", None),
-        ("host.example.com", Some(Sign::Address)),
-        ("host.example.com/x", Some(Sign::Address)),
+        ("host.example.com", Some(BotSignal::Address)),
+        ("host.example.com/x", Some(BotSignal::Address)),
         ("com.example.app", None),
         ("x.community", None),
         ("org.com.example", None),
         ("; .com", None),
-        ("www.example", Some(Sign::Address)),
+        ("www.example", Some(BotSignal::Address)),
     ] {
-        assert_eq!(sign(Some(&format!("{CHROME} ({inside})"))), expected, "{inside}");
+        assert_eq!(detect_bot(Some(&format!("{CHROME} ({inside})"))), expected, "{inside}");
     }
 }
 
 #[test]
-fn compatible_counts_behind_webkit_only() {
+fn compatible_is_a_signal_only_after_webkit() {
     let before =
         "Mozilla/5.0 (compatible; U; WebPositive/533.4; Haiku) AppleWebKit/533.4 (KHTML, like Gecko)";
-    assert_eq!(sign(Some(before)), None);
-    assert_eq!(sign(Some(&format!("{before} (compatible; x)"))), Some(Sign::Compatible));
+    assert_eq!(detect_bot(Some(before)), None);
+    assert_eq!(detect_bot(Some(&format!("{before} (compatible; x)"))), Some(BotSignal::Compatible));
 }
 
 #[test]
-fn case_never_matters() {
+fn detection_ignores_case() {
     for text in ["x GPTBOT y, a gecko", "MOZILLA (X) GECKO/1", "aPPlewEBKit; cOMPATIBLE; x"] {
-        assert_eq!(sign(Some(text)), sign(Some(&text.to_ascii_lowercase())), "{text}");
+        assert_eq!(detect_bot(Some(text)), detect_bot(Some(&text.to_ascii_lowercase())), "{text}");
     }
 }
 
 #[test]
-fn six_megabytes_cost_nothing() {
+fn six_megabyte_user_agent_is_rejected_by_length() {
     let hostile = "Mozilla/5.0 (".repeat(500_000);
-    assert_eq!(sign(Some(&hostile)), Some(Sign::TooLong { bytes: hostile.len() }));
+    assert_eq!(detect_bot(Some(&hostile)), Some(BotSignal::TooLong { bytes: hostile.len() }));
 }
 
 #[test]
-fn words_stand_under_their_first_letter() {
+fn words_are_listed_by_their_first_letter() {
     for first in 0..=u8::MAX {
-        for word in robots(first).iter().chain(browsers(first)) {
+        for word in bot_words(first).iter().chain(browser_words(first)) {
             assert_eq!(word.as_bytes()[0], first, "{word}");
             assert_eq!(*word, word.to_ascii_lowercase());
         }
@@ -177,8 +177,8 @@ fn words_stand_under_their_first_letter() {
 
 proptest::proptest! {
     #[test]
-    fn any_text_has_an_answer(text in ".{0,1100}") {
-        let first = sign(Some(&text));
-        proptest::prop_assert_eq!(first, sign(Some(&text.to_ascii_uppercase())));
+    fn any_text_gives_the_same_result_in_upper_case(text in ".{0,1100}") {
+        let first = detect_bot(Some(&text));
+        proptest::prop_assert_eq!(first, detect_bot(Some(&text.to_ascii_uppercase())));
     }
 }

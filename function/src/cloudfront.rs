@@ -1,49 +1,56 @@
-//! `CloudFront`'s one call that the function makes, `CreateInvalidation`, in its REST XML. Connects when it is first needed.
+//! CloudFront's `CreateInvalidation` call, in its REST XML format.
 
 use std::time::{Duration, Instant};
 
-use crate::aws::{Refusal, Rest};
-use crate::net::Response;
+use crate::aws::{AwsRestClient, RestError};
+use crate::net::PeerResponse;
 
-/// Asks for an invalidation until `deadline`. The same reference with the same paths is the same invalidation,
-/// however often it is asked for. The error is a sentence for the log.
+/// Creates an invalidation, with retries until `deadline`. Repeating a call with the same reference and the
+/// same paths creates no second invalidation. The error is a sentence for the log.
 pub fn invalidate(
-    rest: &mut Rest,
+    rest: &mut AwsRestClient,
     distribution: &str,
     paths: &[String],
     reference: &str,
     deadline: Instant,
 ) -> Result<(), String> {
     let path = format!("/2020-05-31/distribution/{distribution}/invalidation");
-    let body = batch(paths, reference);
-    // What has too many invalidations in progress has them for seconds.
+    let body = invalidation_batch(paths, reference);
+    // A distribution with too many invalidations in progress stays so for seconds.
     let pause = Duration::from_millis(250);
-    rest.post(&path, &[("content-type", "application/xml")], &body, deadline, pause, &judge)
+    rest.send_with_retries(
+        &path,
+        &[("content-type", "application/xml")],
+        &body,
+        deadline,
+        pause,
+        &check_response,
+    )
 }
 
-/// What an answer says that is none, and whether another time may do.
-fn judge(response: &Response) -> Result<(), Refusal> {
+/// Checks whether a response is a success.
+fn check_response(response: &PeerResponse) -> Result<(), RestError> {
     if matches!(response.status, 200..=299) {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&response.body);
-    let code = element(&text, "Code").unwrap_or("no code");
+    let code = element_text(&text, "Code").unwrap_or("no code");
     let id = response.header("x-amzn-requestid").unwrap_or("unknown");
     let why = format!("cloudfront CreateInvalidation: status {} {code} (request {id})", response.status);
-    let may_pass = response.status >= 500
+    let is_retryable = response.status >= 500
         || response.status == 429
         || matches!(code, "TooManyInvalidationsInProgress" | "Throttling" | "ThrottlingException");
-    Err(Refusal { why, may_pass })
+    Err(RestError { why, is_retryable })
 }
 
-/// The text of the first element of that name.
-fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+/// Returns the text of the first element of that name.
+fn element_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once("</").map(|(text, _)| text)
 }
 
-/// The body: the paths, and the reference that makes it the same invalidation when it is asked for again.
-pub fn batch(paths: &[String], reference: &str) -> String {
+/// Builds the request body: the paths, and the caller reference that makes the call idempotent.
+pub fn invalidation_batch(paths: &[String], reference: &str) -> String {
     let mut xml = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
          <InvalidationBatch xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Paths><Quantity>",

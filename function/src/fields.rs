@@ -1,5 +1,5 @@
-//! Fields of JSON whose faults are told by their names. What a message says of people must not reach the log, so no error
-//! here repeats a value, as serde's own would.
+//! Reads JSON objects field by field. Errors name the field but never quote its value, as serde's errors
+//! would: personal data in messages must not reach the log.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,71 +8,71 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// A field, unread; `null` is as good as none.
-pub(crate) type Field<'a> = Option<&'a RawValue>;
+/// The raw JSON of a field; `null` counts as absent.
+pub(crate) type RawField<'a> = Option<&'a RawValue>;
 
-/// The fields of an object, unread, in their order. One type for all shapes: what serde derives for each costs the function's
-/// size; and a list, for they are few.
-pub(crate) struct Fields<'a>(Vec<(Text<'a>, &'a RawValue)>);
+/// The raw fields of an object, in order. One type for all shapes, because each derived type would increase
+/// the size of the function; a list, because objects have few fields.
+pub(crate) struct RawFields<'a>(Vec<(JsonText<'a>, &'a RawValue)>);
 
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for RawFields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
+        struct FieldsVisitor;
 
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = RawFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawFields<'de>, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);
                 }
-                Ok(Fields(fields))
+                Ok(RawFields(fields))
             }
         }
 
-        deserializer.deserialize_map(Object)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 
-impl<'a> Fields<'a> {
-    /// A field; the last one where there are several of that name.
-    pub(crate) fn get(&self, name: &str) -> Field<'a> {
+impl<'a> RawFields<'a> {
+    /// Returns a field; the last one if there are several of that name.
+    pub(crate) fn get(&self, name: &str) -> RawField<'a> {
         self.0.iter().rfind(|(own, _)| own.0 == name).map(|(_, value)| *value)
     }
 
-    /// Whether there is such a field.
+    /// Returns whether the field exists and is not `null`.
     pub(crate) fn has(&self, name: &str) -> bool {
-        is_there(self.get(name)).is_some()
+        non_null(self.get(name)).is_some()
     }
 
-    /// A text.
+    /// Reads a string field.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
-        let Some(raw) = is_there(self.get(name)) else { return Ok(None) };
+        let Some(raw) = non_null(self.get(name)) else { return Ok(None) };
         read_text(raw).map(Some).ok_or_else(|| format!("`{name}` is no text"))
     }
 
-    /// A text of its own.
+    /// Reads a string field as an owned string.
     pub(crate) fn string(&self, name: &str) -> Result<Option<String>, String> {
         Ok(self.text(name)?.map(Cow::into_owned))
     }
 
-    /// An object.
-    pub(crate) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, String> {
-        is_there(self.get(name)).map(|raw| object(raw, &format!("`{name}`"))).transpose()
+    /// Reads an object field.
+    pub(crate) fn object(&self, name: &str) -> Result<Option<RawFields<'a>>, String> {
+        non_null(self.get(name)).map(|raw| object(raw, &format!("`{name}`"))).transpose()
     }
 }
 
-/// Reads an object; what is wrong is told by its place alone.
-pub(crate) fn object<'a>(json: &'a str, what: &str) -> Result<Fields<'a>, String> {
-    // serde would read a list as the fields in their order.
+/// Parses an object. An error names only its position.
+pub(crate) fn object<'a>(json: &'a str, what: &str) -> Result<RawFields<'a>, String> {
+    // serde would accept a list as the fields in order.
     if !json.trim_start().starts_with('{') {
         return Err(format!("{what} is no JSON object"));
     }
@@ -82,48 +82,48 @@ pub(crate) fn object<'a>(json: &'a str, what: &str) -> Result<Fields<'a>, String
     })
 }
 
-fn is_there(field: Field<'_>) -> Option<&str> {
+fn non_null(field: RawField<'_>) -> Option<&str> {
     field.map(RawValue::get).filter(|raw| *raw != "null")
 }
 
-/// A text, wherever it is.
+/// Parses a JSON string.
 pub(crate) fn read_text(raw: &str) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text<'_>>(raw).ok().map(|text| text.0)
+    serde_json::from_str::<JsonText<'_>>(raw).ok().map(|text| text.0)
 }
 
-/// The text that a JSON pointer points to.
+/// Returns the string at a JSON pointer.
 pub(crate) fn text_at<'a>(json: &'a str, pointer: &str) -> Option<Cow<'a, str>> {
-    point(json, pointer).and_then(read_text)
+    value_at(json, pointer).and_then(read_text)
 }
 
-/// A whole number.
-pub(crate) fn number(field: Field<'_>, name: &str) -> Result<Option<u64>, String> {
-    let Some(raw) = is_there(field) else { return Ok(None) };
+/// Reads a whole number.
+pub(crate) fn number(field: RawField<'_>, name: &str) -> Result<Option<u64>, String> {
+    let Some(raw) = non_null(field) else { return Ok(None) };
     raw.parse().map(Some).map_err(|_| format!("`{name}` is no whole number"))
 }
 
-/// A list.
-pub(crate) fn list<'a>(field: Field<'a>, name: &str) -> Result<Option<Vec<&'a RawValue>>, String> {
-    let Some(raw) = is_there(field) else { return Ok(None) };
+/// Reads a list.
+pub(crate) fn list<'a>(field: RawField<'a>, name: &str) -> Result<Option<Vec<&'a RawValue>>, String> {
+    let Some(raw) = non_null(field) else { return Ok(None) };
     serde_json::from_str(raw).map(Some).map_err(|_| format!("`{name}` is no list"))
 }
 
-/// What a JSON pointer (RFC 6901) points to.
-pub(crate) fn point<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
-    let mut here = json;
+/// Returns the raw value at a JSON pointer (RFC 6901).
+pub(crate) fn value_at<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
+    let mut current = json;
     for token in pointer.strip_prefix('/')?.split('/') {
         let token = token.replace("~1", "/").replace("~0", "~");
-        here = match here.trim_start().as_bytes().first()? {
+        current = match current.trim_start().as_bytes().first()? {
             b'{' => {
-                let fields: Fields<'a> = serde_json::from_str(here).ok()?;
+                let fields: RawFields<'a> = serde_json::from_str(current).ok()?;
                 fields.get(&token)?.get()
             }
             b'[' => {
-                let list: Vec<&'a RawValue> = serde_json::from_str(here).ok()?;
+                let list: Vec<&'a RawValue> = serde_json::from_str(current).ok()?;
                 list.get(token.parse::<usize>().ok()?)?.get()
             }
             _ => return None,
         };
     }
-    Some(here)
+    Some(current)
 }

@@ -1,167 +1,183 @@
-//! The function as a whole: what comes in is read, counted, and answered in the way of what brought it. All time is passed in
-//! by the clock that it is made with.
+//! The Lambda function: parses each event, counts its hits, and returns the response that the event's source
+//! expects. The time comes from a clock that is passed in.
 
-mod after;
+mod hit_invalidation;
 mod objects;
 mod services;
 
-pub use services::Access;
+pub use services::AwsAccess;
 use services::deadline;
 
 use std::time::Duration;
 
-use crate::aws::Rest;
+use crate::aws::AwsRestClient;
 
-use crate::batch::{self, Counted, Failed};
-use crate::failure::Failure;
+use crate::batch::{self, BatchResult, MessageError};
 use crate::forward;
-use crate::http::Answer;
-use crate::json::{Object, list};
-use crate::lambda::Invocation;
-use crate::log::{Field, Level, Log};
-use crate::routes::{Counter, Outcome};
-use crate::serve::Handler;
+use crate::http::CounterResponse;
+use crate::invocation_error::InvocationError;
+use crate::json::{JsonObject, list};
+use crate::lambda::RuntimeInvocation;
+use crate::log::{Level, LogField, Logger};
+use crate::routes::{Counter, RouteOutcome};
+use crate::serve::InvocationHandler;
 use crate::settings::SourceSettings;
-use crate::store::DynamoDb;
-use crate::trigger::{Event, Forwarded, Message, Reply, forwarded, payload};
+use crate::store::DynamoDbStore;
+use crate::trigger::{EventReply, ForwardedHit, InboundMessage, TriggerEvent, forwarded, payload};
 
-/// What an invocation has if Lambda does not say: the default timeout of a function.
-const TIME_LEFT: Duration = Duration::from_secs(3);
+/// The time left if Lambda names no deadline: the default timeout of a function.
+const DEFAULT_TIME_LEFT: Duration = Duration::from_secs(3);
 
-/// The function.
+/// The Lambda function, with its counter and its clients of AWS services.
 #[derive(Debug)]
-pub struct Function {
-    counter: Counter<DynamoDb>,
+pub struct CounterFunction {
+    counter: Counter<DynamoDbStore>,
     settings: SourceSettings,
-    access: Access,
-    cloudfront: Option<Rest>,
-    lambda: Option<Rest>,
-    /// Whether this invocation counted anything.
+    access: AwsAccess,
+    cloudfront: Option<AwsRestClient>,
+    lambda: Option<AwsRestClient>,
+    /// Whether this invocation counted any hits.
     has_hits: bool,
-    /// Before then, in seconds since 1970, nobody can take another window to invalidate in.
+    /// The time before which no other window for an invalidation can be claimed, in seconds since 1970.
     not_before_s: u64,
 }
 
-impl Function {
-    /// The function on its counter.
-    pub fn new(counter: Counter<DynamoDb>, settings: SourceSettings, access: Access) -> Self {
+impl CounterFunction {
+    /// Creates the function on a counter.
+    pub fn new(counter: Counter<DynamoDbStore>, settings: SourceSettings, access: AwsAccess) -> Self {
         Self { counter, settings, access, cloudfront: None, lambda: None, has_hits: false, not_before_s: 0 }
     }
 
-    fn cloudfront(&mut self) -> Result<&mut Rest, String> {
-        made_once(&mut self.cloudfront, || self.access.cloudfront(&self.settings))
+    fn cloudfront(&mut self) -> Result<&mut AwsRestClient, String> {
+        get_or_create(&mut self.cloudfront, || self.access.cloudfront(&self.settings))
     }
 
-    fn time_left(&self, invocation: &Invocation) -> Duration {
-        invocation.deadline.map_or(TIME_LEFT, |deadline| deadline.since((self.access.clock)()))
+    fn time_left(&self, invocation: &RuntimeInvocation) -> Duration {
+        invocation.deadline.map_or(DEFAULT_TIME_LEFT, |deadline| deadline.since((self.access.clock)()))
     }
 
-    fn request(&mut self, request: &crate::http::Request, invocation: &Invocation, log: &mut Log) -> String {
+    fn handle_request(
+        &mut self,
+        request: &crate::http::CounterRequest,
+        invocation: &RuntimeInvocation,
+        log: &mut Logger,
+    ) -> String {
         let left = self.time_left(invocation);
-        self.counter.store().begin(left);
-        let mut outcome = self.counter.answer(request, (self.access.clock)());
+        self.counter.store().set_request_deadline(left);
+        let mut outcome = self.counter.handle(request, (self.access.clock)());
         if let Some(hit) = outcome.forward.take()
             && let Err(why) = self.forward(&hit, invocation)
         {
             outcome = self.counter.not_forwarded(request, why);
         }
         self.has_hits |= outcome.counted;
-        self.notes(invocation, log);
-        record(log, &invocation.id, &outcome, &request.route);
-        payload(&outcome.answer)
+        self.log_warnings(invocation, log);
+        log_outcome(log, &invocation.id, &outcome, &request.route);
+        payload(&outcome.response)
     }
 
-    /// Forwards a hit to the counter.
-    fn forward(&mut self, hit: &Forwarded, invocation: &Invocation) -> Result<(), String> {
+    /// Forwards a hit to the counter function.
+    fn forward(&mut self, hit: &ForwardedHit, invocation: &RuntimeInvocation) -> Result<(), String> {
         let Some(counter) = self.settings.counter.clone() else {
             return Err("there is no counter to forward hits to".to_owned());
         };
         let until = deadline(self.time_left(invocation));
-        let lambda = made_once(&mut self.lambda, || self.access.lambda(&self.settings))?;
-        forward::send(lambda, &counter, &forwarded::event(hit, &invocation.id), until)
+        let lambda = get_or_create(&mut self.lambda, || self.access.lambda(&self.settings))?;
+        forward::send(lambda, &counter, &forwarded::encode(hit, &invocation.id), until)
     }
 
-    /// Counts messages, and says in the log what was not.
-    fn count(&mut self, messages: &[Message], invocation: &Invocation, log: &mut Log) -> Counted {
+    /// Counts messages and logs the failures.
+    fn count_messages(
+        &mut self,
+        messages: &[InboundMessage],
+        invocation: &RuntimeInvocation,
+        log: &mut Logger,
+    ) -> BatchResult {
         let left = self.time_left(invocation);
-        self.counter.store().begin_long(left);
+        self.counter.store().set_batch_deadline(left);
         let now = (self.access.clock)();
-        let mut counted = batch::count(&mut self.counter.tools(), messages, self.settings.exact, now);
-        self.objects(messages, invocation, &mut counted);
+        let mut counted = batch::count(&mut self.counter.batch_context(), messages, self.settings.exact, now);
+        self.handle_objects(messages, invocation, &mut counted);
         self.has_hits |= counted.hits > 0;
-        self.notes(invocation, log);
+        self.log_warnings(invocation, log);
         let id = Some(invocation.id.as_str());
-        for note in &counted.notes {
-            log.line(Level::Warn, id, note, &[]);
+        for note in &counted.warnings {
+            log.write_line(Level::Warn, id, note, &[]);
         }
-        for (place, failed) in &counted.failed {
+        for (index, failed) in &counted.failed {
             let message = match failed {
-                Failed::Malformed(_) => "message refused",
-                Failed::Store(_) => "message not counted",
+                MessageError::Malformed(_) => "message refused",
+                MessageError::NotStored(_) => "message not counted",
             };
-            let fields =
-                [("messageId", Field::Text(&messages[*place].id)), ("cause", Field::Text(failed.why()))];
-            log.line(Level::Error, id, message, &fields);
-        }
-        // One line, however many: anybody can send such hits.
-        if let Some((place, why)) = counted.wrong.first() {
             let fields = [
-                ("messages", Field::Number(counted.wrong.len() as u64)),
-                ("messageId", Field::Text(&messages[*place].id)),
-                ("cause", Field::Text(why)),
+                ("messageId", LogField::Text(&messages[*index].id)),
+                ("cause", LogField::Text(failed.message())),
             ];
-            log.line(Level::Warn, id, "hits of pages were dropped", &fields);
+            log.write_line(Level::Error, id, message, &fields);
+        }
+        // Only one line for all of them, because anybody can send such hits.
+        if let Some((index, why)) = counted.invalid.first() {
+            let fields = [
+                ("messages", LogField::Number(counted.invalid.len() as u64)),
+                ("messageId", LogField::Text(&messages[*index].id)),
+                ("cause", LogField::Text(why)),
+            ];
+            log.write_line(Level::Warn, id, "hits of pages were dropped", &fields);
         }
         let fields = [
-            ("messages", Field::Number(messages.len() as u64)),
-            ("hits", Field::Number(counted.hits)),
-            ("ignored", Field::Number(counted.ignored)),
-            ("failed", Field::Number(counted.failed.len() as u64)),
+            ("messages", LogField::Number(messages.len() as u64)),
+            ("hits", LogField::Number(counted.hits)),
+            ("ignored", LogField::Number(counted.ignored)),
+            ("failed", LogField::Number(counted.failed.len() as u64)),
         ];
-        log.line(Level::Debug, id, "messages counted", &fields);
+        log.write_line(Level::Debug, id, "messages counted", &fields);
         counted
     }
 
-    fn notes(&mut self, invocation: &Invocation, log: &mut Log) {
-        for note in self.counter.store().take_notes() {
-            log.line(Level::Warn, Some(&invocation.id), &note, &[]);
+    fn log_warnings(&mut self, invocation: &RuntimeInvocation, log: &mut Logger) {
+        for note in self.counter.store().take_warnings() {
+            log.write_line(Level::Warn, Some(&invocation.id), &note, &[]);
         }
     }
 }
 
-impl Handler for Function {
-    fn after(&mut self, invocation: &Invocation, log: &mut Log) {
+impl InvocationHandler for CounterFunction {
+    fn after_response(&mut self, invocation: &RuntimeInvocation, log: &mut Logger) {
         self.invalidate_after_hits(invocation, log);
     }
 
-    fn handle(&mut self, invocation: &Invocation, log: &mut Log) -> Result<String, Failure> {
+    fn handle(
+        &mut self,
+        invocation: &RuntimeInvocation,
+        log: &mut Logger,
+    ) -> Result<String, InvocationError> {
         let Some(event) = &invocation.event else {
             let message = "the event is too large".to_owned();
-            return Err(Failure { kind: "Hitctl.EventTooLarge", message });
+            return Err(InvocationError { kind: "Hitctl.EventTooLarge", message });
         };
-        match Event::parse(event, &self.settings.sources, (self.access.clock)())? {
-            Event::Http(request) => Ok(self.request(&request, invocation, log)),
-            Event::Batch(messages) => {
-                let counted = self.count(&messages, invocation, log);
-                let failed = counted.failed.keys().map(|place| &messages[*place].id);
-                let failed = failed.map(|id| Object::new().text("itemIdentifier", id).end());
-                Ok(Object::new().raw("batchItemFailures", &list(failed)).end())
+        match TriggerEvent::parse(event, &self.settings.event_options, (self.access.clock)())? {
+            TriggerEvent::Http(request) => Ok(self.handle_request(&request, invocation, log)),
+            TriggerEvent::Batch(messages) => {
+                let counted = self.count_messages(&messages, invocation, log);
+                let failed = counted.failed.keys().map(|index| &messages[*index].id);
+                let failed = failed.map(|id| JsonObject::new().text("itemIdentifier", id).end());
+                Ok(JsonObject::new().raw("batchItemFailures", &list(failed)).end())
             }
-            Event::Single(message, reply) => {
-                let mut counted = self.count(std::slice::from_ref(&message), invocation, log);
+            TriggerEvent::Single(message, reply) => {
+                let mut counted = self.count_messages(std::slice::from_ref(&message), invocation, log);
                 match (counted.failed.remove(&0), reply) {
-                    (Some(Failed::Malformed(why)), _) => {
+                    (Some(MessageError::Malformed(why)), _) => {
                         let message = format!("the event cannot be counted: {why}");
-                        Err(Failure { kind: "Hitctl.MalformedEvent", message })
+                        Err(InvocationError { kind: "Hitctl.MalformedEvent", message })
                     }
-                    (Some(Failed::Store(why)), _) => {
+                    (Some(MessageError::NotStored(why)), _) => {
                         let message = format!("the event was not counted: {why}");
-                        Err(Failure { kind: "Hitctl.NotCounted", message })
+                        Err(InvocationError { kind: "Hitctl.NotCounted", message })
                     }
-                    (None, Reply::Verbatim(answer)) => Ok(answer),
-                    (None, Reply::Counted) => {
-                        let answer = Object::new().number("v", 1).number("hits", counted.hits);
-                        Ok(answer.number("ignored", counted.ignored).end())
+                    (None, EventReply::Verbatim(response)) => Ok(response),
+                    (None, EventReply::Summary) => {
+                        let response = JsonObject::new().number("v", 1).number("hits", counted.hits);
+                        Ok(response.number("ignored", counted.ignored).end())
                     }
                 }
             }
@@ -169,32 +185,34 @@ impl Handler for Function {
     }
 }
 
-/// A client that is made before its first call.
-fn made_once(
-    client: &mut Option<Rest>,
-    make: impl FnOnce() -> Result<Rest, String>,
-) -> Result<&mut Rest, String> {
+/// Returns a client, which is created before its first call.
+fn get_or_create(
+    client: &mut Option<AwsRestClient>,
+    make: impl FnOnce() -> Result<AwsRestClient, String>,
+) -> Result<&mut AwsRestClient, String> {
     match client {
         Some(client) => Ok(client),
         None => Ok(client.insert(make()?)),
     }
 }
 
-/// One line for a request at debug, where each costs money; one at error if the store failed.
-fn record(log: &mut Log, id: &str, outcome: &Outcome, route: &str) {
-    let Outcome { answer: Answer { status, .. }, key, counted, ignored, trouble, .. } = outcome;
-    let status = Field::Number((*status).into());
-    if let Some(trouble) = trouble {
-        let fields = [("status", status), ("cause", Field::Text(&trouble.to_string()))];
-        log.line(Level::Error, Some(id), "the store failed", &fields);
+/// Logs a request: a line at debug level, because log lines cost money, or a line at error level if the store
+/// failed.
+fn log_outcome(log: &mut Logger, id: &str, outcome: &RouteOutcome, route: &str) {
+    let RouteOutcome { response: CounterResponse { status, .. }, key, counted, ignored, store_error, .. } =
+        outcome;
+    let status = LogField::Number((*status).into());
+    if let Some(store_error) = store_error {
+        let fields = [("status", status), ("cause", LogField::Text(&store_error.to_string()))];
+        log.write_line(Level::Error, Some(id), "the store failed", &fields);
         return;
     }
-    let mut fields = vec![("route", Field::Text(route)), ("status", status)];
+    let mut fields = vec![("route", LogField::Text(route)), ("status", status)];
     if let Some(key) = key {
-        fields.push(("key", Field::Text(key.as_str())));
+        fields.push(("key", LogField::Text(key.as_str())));
     }
     if let Some(why) = ignored {
-        fields.push(("ignored", Field::Text(why.code())));
+        fields.push(("ignored", LogField::Text(why.code())));
     }
-    log.line(Level::Debug, Some(id), if *counted { "counted" } else { "answered" }, &fields);
+    log.write_line(Level::Debug, Some(id), if *counted { "counted" } else { "answered" }, &fields);
 }

@@ -1,41 +1,41 @@
-//! What gzip packed, unpacked piece by piece: never more of it in memory than a window.
+//! Decompresses gzip chunk by chunk, so that memory never holds more than one window of the output.
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
-/// What deflate may look back on; the output goes round in it.
+/// The window of deflate, in bytes; the output wraps around in it.
 const WINDOW: usize = 32 * 1024;
 
-/// Unpacks `packed` and hands its pieces to `each`. What is not packed is handed on as it is. An error is a sentence, of the
-/// file or of `each`.
+/// Decompresses `packed` and passes its chunks to `each`. Data that is not compressed is passed on as it is.
+/// The error is a sentence about the file, or comes from `each`.
 pub fn unpack(packed: &[u8], each: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
     if !packed.starts_with(&[0x1f, 0x8b]) {
         return packed.chunks(WINDOW).try_for_each(each);
     }
     let mut rest = packed;
-    // Members may follow one another; together they are the file. Zeros behind the last are padding.
+    // A file may consist of several members. Zeros after the last are padding.
     while rest.iter().any(|byte| *byte != 0) {
-        rest = member(rest, each)?;
+        rest = unpack_member(rest, each)?;
     }
     Ok(())
 }
 
-/// Unpacks one member; returns what follows it.
-fn member<'a>(
+/// Decompresses one member and returns the data after it.
+fn unpack_member<'a>(
     packed: &'a [u8],
     each: &mut dyn FnMut(&[u8]) -> Result<(), String>,
 ) -> Result<&'a [u8], String> {
-    let mut rest = header(packed).ok_or("the file is no gzip, or its head is cut")?;
+    let mut rest = skip_header(packed).ok_or("the file is no gzip, or its head is cut")?;
     let mut state = DecompressorOxide::new();
     let mut window = vec![0; WINDOW];
-    let (mut at, mut length, mut sum) = (0, 0_u32, 0);
+    let (mut at, mut length, mut crc) = (0, 0_u32, 0);
     loop {
         let (status, read, written) = decompress(&mut state, rest, &mut window, at, 0);
         rest = &rest[read..];
-        let piece = &window[at..at + written];
-        sum = crc32(sum, piece);
+        let chunk = &window[at..at + written];
+        crc = crc32(crc, chunk);
         length = length.wrapping_add(u32::try_from(written).unwrap_or_default());
-        each(piece)?;
+        each(chunk)?;
         at = (at + written) % WINDOW;
         match status {
             TINFLStatus::Done => break,
@@ -44,16 +44,16 @@ fn member<'a>(
         }
     }
     let (tail, rest) = rest.split_at_checked(8).ok_or("the file is cut: its end is missing")?;
-    let said = |at: usize| u32::from_le_bytes([tail[at], tail[at + 1], tail[at + 2], tail[at + 3]]);
-    if (said(0), said(4)) == (sum, length) {
+    let stored = |at: usize| u32::from_le_bytes([tail[at], tail[at + 1], tail[at + 2], tail[at + 3]]);
+    if (stored(0), stored(4)) == (crc, length) {
         Ok(rest)
     } else {
         Err("the file is damaged: its checksum is another".to_owned())
     }
 }
 
-/// What follows the head of a member.
-fn header(packed: &[u8]) -> Option<&[u8]> {
+/// Returns the data after the header of a member.
+fn skip_header(packed: &[u8]) -> Option<&[u8]> {
     let (head, mut rest) = packed.split_at_checked(10)?;
     let flags = head[3];
     if !head.starts_with(&[0x1f, 0x8b, 8]) {
@@ -72,7 +72,7 @@ fn header(packed: &[u8]) -> Option<&[u8]> {
     if flags & 2 != 0 { rest.get(2..) } else { Some(rest) }
 }
 
-/// The part of CRC-32 that four bits add.
+/// The CRC-32 table for four bits.
 const CRC_TABLE: [u32; 16] = {
     let mut table = [0; 16];
     let (mut n, mut start) = (0, 0_u32);
@@ -90,7 +90,7 @@ const CRC_TABLE: [u32; 16] = {
     table
 };
 
-/// CRC-32 of what `crc` is of, followed by `bytes`. Four bits at a time: the table is small, and logs are.
+/// Extends the CRC-32 `crc` by `bytes`, four bits at a time: the table is small, and so are logs.
 fn crc32(crc: u32, bytes: &[u8]) -> u32 {
     let mut rest = !crc;
     for byte in bytes {
@@ -122,15 +122,15 @@ mod tests {
 
     fn unpacked(packed: &[u8]) -> Result<Vec<u8>, String> {
         let mut all = Vec::new();
-        unpack(packed, &mut |piece| {
-            all.extend_from_slice(piece);
+        unpack(packed, &mut |chunk| {
+            all.extend_from_slice(chunk);
             Ok(())
         })?;
         Ok(all)
     }
 
     #[test]
-    fn members_follow_one_another() {
+    fn consecutive_members_are_decompressed_as_one_file() {
         let large: Vec<u8> = (0..200_000_u32).flat_map(|n| (n.wrapping_mul(n) / 7).to_le_bytes()).collect();
         let mut packed = pack(&large);
         packed.extend(pack(b"and more"));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_or_cut_is_told() {
+    fn damaged_or_truncated_file_is_an_error() {
         let packed = pack(b"some text, some text, some text");
         for cut in 2..packed.len() {
             assert!(unpacked(&packed[..cut]).is_err(), "cut at {cut}");
@@ -156,12 +156,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_unpacks(bytes in proptest::collection::vec(any::<u8>(), 0..5000)) {
+        fn compressed_data_decompresses_unchanged(bytes in proptest::collection::vec(any::<u8>(), 0..5000)) {
             prop_assert_eq!(unpacked(&pack(&bytes)), Ok(bytes));
         }
 
         #[test]
-        fn any_bytes_are_unpacked_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
+        fn any_bytes_are_decompressed_or_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
             let mut packed = vec![0x1f, 0x8b, 8];
             packed.extend(bytes);
             prop_assert!(unpacked(&packed).map_or(true, |all| all.len() < 10_000_000));

@@ -1,57 +1,58 @@
-//! What one hit changes in the table, and what an item holds. One update gives total, day and month at once; items
-//! are trimmed so that a hit goes on costing one write unit. Pure: names and numbers, no requests.
+//! The change that a hit makes in the table, and the contents of an item. One update changes the total, the
+//! day and the month; items are trimmed so that a hit always costs one write unit. Pure: names and numbers,
+//! no requests.
 
 use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, MAX_COUNT};
 
 use crate::moment::{Day, Moment, month_of_uniques_attribute};
-use crate::path::Key;
-use crate::share::Share;
+use crate::path::PageKey;
+use crate::share::BudgetShare;
 
+mod delta;
 mod number;
-mod sum;
 mod trim;
 
+pub use delta::{CounterDelta, DayDelta};
 pub use number::{count_of, whole_part};
-pub use sum::{OfDay, Sum};
-pub use trim::{DAYS_KEPT, DAYS_LEAST, DAYS_MOST, MONTHS_KEPT, MONTHS_LEAST, WRITE_UNIT_BYTES};
+pub use trim::{DAYS_KEPT, MAX_DAYS, MIN_DAYS, MIN_MONTHS, MONTHS_KEPT, WRITE_UNIT_BYTES};
 
 /// Hits on one page at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
     /// The page.
-    pub key: Key,
-    /// When it was hit: decides the day and the month.
+    pub key: PageKey,
+    /// The time of the hits, which decides the day and the month.
     pub at: Moment,
-    /// How often: 1 for a request, more for a sum.
+    /// The number of hits: 1 for a request.
     pub n: u64,
-    /// How many visitors see the page for the first time that day.
+    /// The number of visitors who see the page for the first time that day.
     pub uniques: u64,
-    /// The share of the budget that a new page is charged to, if there is one.
-    pub share: Option<Share>,
+    /// The budget share that is charged if the page is new.
+    pub share: Option<BudgetShare>,
 }
 
 impl Hit {
-    /// One hit on `key` by somebody of whom nothing is known.
-    pub fn one(key: Key, at: Moment) -> Self {
+    /// Creates one hit on `key` by an unknown visitor.
+    pub fn one(key: PageKey, at: Moment) -> Self {
         Self { key, at, n: 1, uniques: 0, share: None }
     }
 
-    /// The same by a visitor who is, or is not, new on this page today.
+    /// Sets whether the hit's visitor is new on this page today.
     #[must_use]
-    pub fn by(self, is_new: bool) -> Self {
+    pub fn with_new_visitor(self, is_new: bool) -> Self {
         Self { uniques: u64::from(is_new), ..self }
     }
 
-    /// The same, charged to a share of the budget if its page is new.
+    /// Sets the budget share that is charged if the page is new.
     #[must_use]
-    pub fn charged_to(self, share: Option<Share>) -> Self {
+    pub fn with_share(self, share: Option<BudgetShare>) -> Self {
         Self { share, ..self }
     }
 
-    /// What this hit changes in its item.
-    pub fn update(&self) -> Update {
+    /// Returns the change of the page's item.
+    pub fn update(&self) -> HitUpdate {
         let day = self.at.day();
-        Update {
+        HitUpdate {
             n: self.n,
             day: day.attribute(),
             month: day.month_attribute(),
@@ -64,21 +65,21 @@ impl Hit {
     }
 }
 
-/// The change of an item by a hit: `n` is added to the total and to the two attributes named here, `uniques` likewise if it
-/// is not 0.
+/// The change of an item by a hit: adds `n` to the total and to the two attributes named here, and likewise
+/// `uniques` if it is not 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Update {
-    /// What is added.
+pub struct HitUpdate {
+    /// The number of hits to add.
     pub n: u64,
-    /// The day's attribute.
+    /// The attribute of the day's hits.
     pub day: String,
-    /// The month's attribute.
+    /// The attribute of the month's hits.
     pub month: String,
-    /// What is added of visitors.
+    /// The number of visitors to add.
     pub uniques: u64,
-    /// The day's attribute for visitors.
+    /// The attribute of the day's visitors.
     pub day_uniques: String,
-    /// The month's attribute for visitors.
+    /// The attribute of the month's visitors.
     pub month_uniques: String,
     /// The day of the first hit, written only if the item has none.
     pub first: String,
@@ -86,56 +87,56 @@ pub struct Update {
     pub last: String,
 }
 
-/// The numbers that readers see.
+/// The counts that readers see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// All hits.
+pub struct CountSummary {
+    /// The total number of hits.
     pub hits: u64,
     /// The hits of the current day, in UTC.
     pub today: u64,
-    /// All visitors: the sum over the days.
+    /// The total number of visitors: the sum over the days.
     pub uniques: u64,
     /// The visitors of the current day.
     pub uniques_today: u64,
 }
 
-impl Counts {
-    /// The sum of both.
+impl CountSummary {
+    /// Returns the sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
-            hits: both(self.hits, other.hits),
-            today: both(self.today, other.today),
-            uniques: both(self.uniques, other.uniques),
-            uniques_today: both(self.uniques_today, other.uniques_today),
+            hits: saturating_sum(self.hits, other.hits),
+            today: saturating_sum(self.today, other.today),
+            uniques: saturating_sum(self.uniques, other.uniques),
+            uniques_today: saturating_sum(self.uniques_today, other.uniques_today),
         }
     }
 
-    /// These hits with another's visitors: the site's are counted apart.
+    /// Returns these hits with the visitors of `other`: a site's visitors are counted separately.
     #[must_use]
     pub fn with_uniques_of(self, other: Self) -> Self {
         Self { uniques: other.uniques, uniques_today: other.uniques_today, ..self }
     }
 }
 
-/// An item of the table, as far as counting needs it.
+/// An item of the table, reduced to what counting needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Item {
-    /// Attributes that hold numbers.
+pub struct CountItem {
+    /// The number attributes.
     pub numbers: Vec<(String, u64)>,
-    /// The size of all other attributes, names included, in bytes.
+    /// The size of all other attributes including their names, in bytes.
     pub other_bytes: usize,
 }
 
-impl Item {
-    /// A number attribute; 0 where there is none.
+impl CountItem {
+    /// Returns a number attribute; 0 if it does not exist.
     pub fn number(&self, name: &str) -> u64 {
         self.numbers.iter().find(|(other, _)| other == name).map_or(0, |(_, value)| *value)
     }
 
-    /// What readers see of this item on the day `today`.
-    pub fn counts(&self, today: Day) -> Counts {
-        Counts {
+    /// Returns the counts of this item on the day `today`.
+    pub fn counts(&self, today: Day) -> CountSummary {
+        CountSummary {
             hits: self.number(ATTR_HITS),
             today: self.number(&today.attribute()),
             uniques: self.number(ATTR_UNIQUES),
@@ -153,24 +154,24 @@ impl Item {
     /// Adds to a number attribute, as DynamoDB's `ADD` does.
     pub fn add(&mut self, name: &str, n: u64) {
         match self.numbers.iter_mut().find(|(other, _)| other == name) {
-            Some((_, value)) => *value = both(*value, n),
+            Some((_, value)) => *value = saturating_sum(*value, n),
             None => self.numbers.push((name.to_owned(), n.min(MAX_COUNT))),
         }
     }
 
-    /// Puts the visitors of the whole site in the place of those that were added up over pages.
-    pub fn site(&mut self, site: &Self) {
-        let of_visitors = |name: &str| {
+    /// Replaces the visitors, which were summed over pages, with those of the site.
+    pub fn replace_visitors(&mut self, site: &Self) {
+        let is_visitor_attribute = |name: &str| {
             name == ATTR_UNIQUES
                 || Day::from_uniques_attribute(name).is_some()
                 || month_of_uniques_attribute(name).is_some()
         };
-        self.numbers.retain(|(name, _)| !of_visitors(name));
-        self.numbers.extend(site.numbers.iter().filter(|(name, _)| of_visitors(name)).cloned());
+        self.numbers.retain(|(name, _)| !is_visitor_attribute(name));
+        self.numbers.extend(site.numbers.iter().filter(|(name, _)| is_visitor_attribute(name)).cloned());
     }
 
-    /// Applies a hit's change.
-    pub fn apply(&mut self, update: &Update) {
+    /// Applies the change of a hit.
+    pub fn apply(&mut self, update: &HitUpdate) {
         for name in [ATTR_HITS, &update.day, &update.month] {
             self.add(name, update.n);
         }
@@ -181,20 +182,20 @@ impl Item {
         }
     }
 
-    /// The item's size by DynamoDB's rules: names and texts by their bytes, numbers by a byte for two digits and one
-    /// more. Zeros at a number's end are counted, though DynamoDB does not.
+    /// Returns the item's size by DynamoDB's rules: names and texts in bytes, numbers with one byte per two
+    /// digits and one more. Trailing zeros of a number are included, although DynamoDB ignores them.
     pub fn size(&self) -> usize {
         self.other_bytes
             + self.numbers.iter().map(|(name, value)| name.len() + number_bytes(*value)).sum::<usize>()
     }
 }
 
-/// The sum of two counts: at most the largest count.
-fn both(a: u64, b: u64) -> u64 {
+/// Adds two counts, up to the maximum count.
+fn saturating_sum(a: u64, b: u64) -> u64 {
     a.saturating_add(b).min(MAX_COUNT)
 }
 
-/// The size that DynamoDB gives an item's text attribute.
+/// Returns the size of a text attribute by DynamoDB's rules.
 pub fn text_bytes(name: &str, value: &str) -> usize {
     name.len() + value.len()
 }
@@ -204,8 +205,8 @@ fn number_bytes(value: u64) -> usize {
     digits.div_ceil(2) + 1
 }
 
-/// The size of the attributes that are not numbers, in the item `key`.
-pub fn fixed_bytes(key: &str, update: &Update) -> usize {
+/// Returns the size of the other attributes of the item `key`.
+pub fn non_number_bytes(key: &str, update: &HitUpdate) -> usize {
     text_bytes(ATTR_PATH, key) + text_bytes(ATTR_FIRST, &update.first) + text_bytes(ATTR_LAST, &update.last)
 }
 

@@ -1,4 +1,4 @@
-//! A hit's attributes and the arithmetic of counts.
+//! Tests of a hit's attributes and of the arithmetic of counts.
 
 use super::*;
 use crate::path::normalise;
@@ -8,9 +8,9 @@ fn at(day: u32) -> Moment {
 }
 
 #[test]
-fn a_hit_counts_total_day_and_month() {
+fn hit_updates_total_day_and_month() {
     let hit = Hit::one(normalise("/a").unwrap(), at(20_716));
-    let expected = Update {
+    let expected = HitUpdate {
         n: 1,
         day: "dfzg".to_owned(),
         month: "m2609".to_owned(),
@@ -24,32 +24,34 @@ fn a_hit_counts_total_day_and_month() {
 }
 
 #[test]
-fn sums_do_not_overflow() {
-    let most = Counts { hits: MAX_COUNT, today: 1, uniques: 3, uniques_today: 1 };
-    assert_eq!(most.plus(most), Counts { hits: MAX_COUNT, today: 2, uniques: 6, uniques_today: 2 });
+fn summed_counts_do_not_overflow() {
+    let most = CountSummary { hits: MAX_COUNT, today: 1, uniques: 3, uniques_today: 1 };
+    assert_eq!(most.plus(most), CountSummary { hits: MAX_COUNT, today: 2, uniques: 6, uniques_today: 2 });
 }
 
 #[test]
-fn a_new_visitor_is_counted_with_the_hit() {
-    let mut item = Item::default();
+fn hit_with_new_visitor_counts_the_visitor() {
+    let mut item = CountItem::default();
     for is_new in [true, false, true] {
-        item.apply(&Hit::one(normalise("/a").unwrap(), at(20_716)).by(is_new).update());
+        item.apply(&Hit::one(normalise("/a").unwrap(), at(20_716)).with_new_visitor(is_new).update());
     }
     let day = Day::from_number(20_716);
-    assert_eq!(item.counts(day), Counts { hits: 3, today: 3, uniques: 2, uniques_today: 2 });
+    assert_eq!(item.counts(day), CountSummary { hits: 3, today: 3, uniques: 2, uniques_today: 2 });
     assert_eq!(item.number("w2609"), 2);
-    let next = Counts { hits: 3, uniques: 2, ..Counts::default() };
+    let next = CountSummary { hits: 3, uniques: 2, ..CountSummary::default() };
     assert_eq!(item.counts(Day::from_number(20_717)), next);
 }
 
 #[test]
-fn a_sites_visitors_are_not_the_sum_over_its_pages() {
+fn site_visitors_replace_the_sum_over_pages() {
     let numbers = |list: &[(&str, u64)]| list.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
-    let page =
-        Item { numbers: numbers(&[("hits", 5), ("uniques", 4), ("vfzg", 4), ("w2609", 4)]), other_bytes: 0 };
+    let page = CountItem {
+        numbers: numbers(&[("hits", 5), ("uniques", 4), ("vfzg", 4), ("w2609", 4)]),
+        other_bytes: 0,
+    };
     let mut sum = page.clone();
     sum.merge(&page);
-    sum.site(&Item {
+    sum.replace_visitors(&CountItem {
         numbers: numbers(&[("uniques", 6), ("vfzg", 6), ("w2609", 6), ("odd", 1)]),
         other_bytes: 0,
     });

@@ -1,59 +1,60 @@
-//! Requests and answers of the counter's HTTP side, whatever brought them. Knows the headers that every answer
-//! carries, but not those of CORS: the gateway in front adds them, to its own refusals too, and a browser takes no
-//! answer that has them twice. Must not know the routes.
+//! Requests and responses of the counter's HTTP routes, independent of their transport. Sets the headers that
+//! all responses share, except those of CORS: the gateway adds them, also to its own errors, and browsers
+//! reject duplicates. Must not know the routes.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::encoding::fnv1a;
-use crate::json::Object;
+use crate::json::JsonObject;
 
-/// A request, as far as the counter looks at it.
+/// An HTTP request to the counter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
-    /// `GET`, in upper case.
+pub struct CounterRequest {
+    /// The method in upper case, such as `GET`.
     pub method: String,
-    /// The path of the route, without the stage: `/counter`.
+    /// The path of the route, without the stage, such as `/counter`.
     pub route: String,
-    /// The query string as it was sent.
+    /// The raw query string.
     pub query: String,
-    /// The headers that matter.
-    pub headers: Headers,
-    /// The address that the gateway saw.
-    pub source_address: Private,
-    /// The body, decoded; empty if it is too large to be read.
+    /// The headers that the counter uses.
+    pub headers: RequestHeaders,
+    /// The client address seen by the gateway.
+    pub source_address: Redacted,
+    /// The decoded body; empty if it is too large.
     pub body: Vec<u8>,
-    /// The size of the body, decoded.
+    /// The size of the decoded body, in bytes.
     pub body_bytes: usize,
 }
 
-/// The request headers that the counter looks at.
+/// The request headers that the counter uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers {
-    /// `Origin`.
+pub struct RequestHeaders {
+    /// The `Origin` header.
     pub origin: Option<String>,
-    /// `Referer`.
-    pub referer: Private,
-    /// `User-Agent`.
-    pub user_agent: Private,
-    /// `CloudFront-Viewer-Address`: worth something only with the right [`origin_secret`](Self::origin_secret).
-    pub viewer_address: Private,
-    /// What proves that the request came through the owner's distribution.
-    pub origin_secret: Private,
-    /// `If-None-Match`.
+    /// The `Referer` header.
+    pub referer: Redacted,
+    /// The `User-Agent` header.
+    pub user_agent: Redacted,
+    /// The `CloudFront-Viewer-Address` header, trusted only together with the right
+    /// [`origin_secret`](Self::origin_secret).
+    pub viewer_address: Redacted,
+    /// The secret header that proves that the request came through the owner's distribution.
+    pub origin_secret: Redacted,
+    /// The `If-None-Match` header.
     pub if_none_match: Option<String>,
-    /// `Sec-Fetch-Site`.
+    /// The `Sec-Fetch-Site` header.
     pub fetch_site: FetchSite,
-    /// `DNT: 1` or `Sec-GPC: 1`.
+    /// Whether the request has `DNT: 1` or `Sec-GPC: 1`.
     pub opted_out: bool,
-    /// `Sec-Purpose`, `Purpose` or `X-Moz` says that the page is fetched ahead.
+    /// Whether `Sec-Purpose`, `Purpose` or `X-Moz` marks the request as a prefetch.
     pub prefetched: bool,
 }
 
-/// The relation between the page that sends a request and the counter, as far as `Sec-Fetch-Site` matters here.
+/// The relation between the requesting page and the counter, from `Sec-Fetch-Site`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FetchSite {
-    /// The header is missing, or says neither of the others.
+    /// The header is missing or has any other value.
     #[default]
     Unknown,
     /// A page of the counter's own origin.
@@ -63,7 +64,7 @@ pub enum FetchSite {
 }
 
 impl FetchSite {
-    /// Reads the header's value.
+    /// Parses the header's value.
     pub fn parse(value: &str) -> Self {
         match value.trim() {
             value if value.eq_ignore_ascii_case("same-origin") => Self::SameOrigin,
@@ -73,66 +74,66 @@ impl FetchSite {
     }
 }
 
-/// A text about a client. It never prints.
+/// A text about a client that `Debug` does not print.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Private(Option<String>);
+pub struct Redacted(Option<String>);
 
-impl Private {
-    /// The text, if there is one.
+impl Redacted {
+    /// Returns the text, if there is one.
     pub fn get(&self) -> Option<&str> {
         self.0.as_deref()
     }
 }
 
-impl From<Option<String>> for Private {
+impl From<Option<String>> for Redacted {
     fn from(text: Option<String>) -> Self {
         Self(text)
     }
 }
 
-impl From<&str> for Private {
+impl From<&str> for Redacted {
     fn from(text: &str) -> Self {
         Self(Some(text.to_owned()))
     }
 }
 
-impl fmt::Debug for Private {
+impl fmt::Debug for Redacted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "(private)" } else { "(none)" })
     }
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct CounterResponse {
     /// The status code.
     pub status: u16,
-    /// Headers, names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body: JSON, or empty for HEAD.
     pub body: String,
 }
 
-/// For how long an answer may be kept.
+/// The caching of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cache {
-    /// Not at all: hits, errors, health.
-    No,
-    /// Not at all, in the words that image proxies heed: a badge that counts.
-    Never,
-    /// Reads: a minute, and ten more while a new one is fetched.
+pub enum CachePolicy {
+    /// Not cached: hits, errors, health checks.
+    NoStore,
+    /// Not cached, with the directives that image proxies respect: badges that count.
+    NoStoreStrict,
+    /// Reads: for a minute, and for ten more while a new response is fetched.
     Minute,
-    /// A badge that only reads.
+    /// Badges that only read: for five minutes.
     FiveMinutes,
-    /// The widget's script.
+    /// The widget's script: for a day.
     Day,
 }
 
-impl Cache {
+impl CachePolicy {
     fn header(self) -> &'static str {
         match self {
-            Self::No => "no-store",
-            Self::Never => "max-age=0, no-cache, no-store, must-revalidate",
+            Self::NoStore => "no-store",
+            Self::NoStoreStrict => "max-age=0, no-cache, no-store, must-revalidate",
             Self::Minute => "public, max-age=60, stale-while-revalidate=600",
             Self::FiveMinutes => "public, max-age=300",
             Self::Day => "public, max-age=86400",
@@ -140,9 +141,9 @@ impl Cache {
     }
 }
 
-impl Answer {
-    /// An answer with the headers that every answer carries.
-    pub fn new(status: u16, content_type: &'static str, cache: Cache, body: String) -> Self {
+impl CounterResponse {
+    /// Creates a response with the headers that all responses share.
+    pub fn new(status: u16, content_type: &'static str, cache: CachePolicy, body: String) -> Self {
         let headers = vec![
             ("content-type", Cow::Borrowed(content_type)),
             ("cache-control", Cow::Borrowed(cache.header())),
@@ -151,38 +152,42 @@ impl Answer {
         Self { status, headers, body }
     }
 
-    /// An answer of JSON.
-    pub fn json(status: u16, cache: Cache, body: String) -> Self {
+    /// Creates a response with a JSON body.
+    pub fn json(status: u16, cache: CachePolicy, body: String) -> Self {
         Self::new(status, "application/json", cache, body)
     }
 
-    /// An answer without a body.
-    pub fn empty(status: u16, cache: Cache) -> Self {
-        let mut answer = Self::json(status, cache, String::new());
-        answer.headers.remove(0);
-        answer
+    /// Creates a response without a body.
+    pub fn empty(status: u16, cache: CachePolicy) -> Self {
+        let mut response = Self::json(status, cache, String::new());
+        response.headers.remove(0);
+        response
     }
 
-    /// An error: a code for programs, a message for people.
+    /// Creates an error response with a code for programs and a message for people.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
-        Self::json(status, Cache::No, Object::new().text("error", code).text("message", message).end())
+        Self::json(
+            status,
+            CachePolicy::NoStore,
+            JsonObject::new().text("error", code).text("message", message).end(),
+        )
     }
 
     /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// Adds the tag of an answer that may be kept, and leaves the body out if the client has it already.
+    /// Adds an `ETag` to a cacheable response, and turns it into a 304 if the client has the same version.
     #[must_use]
-    pub fn unless_known(mut self, known: Option<&str>) -> Self {
+    pub fn with_etag(mut self, known: Option<&str>) -> Self {
         let is_kept = self.header("cache-control").is_some_and(|cache| cache.starts_with("public"));
         if self.status != 200 || !is_kept {
             return self;
         }
-        // Quick, and needs to be no secret.
+        // A fast hash; it need not be secure.
         let tag = format!("\"{:016x}\"", fnv1a(self.body.bytes()));
         let mut known = known.into_iter().flat_map(|known| known.split(','));
         let is_known = known.any(|other| [&tag, "*"].contains(&other.trim().trim_start_matches("W/")));
@@ -190,10 +195,10 @@ impl Answer {
             self.status = 304;
             self.body.clear();
         }
-        self.with("etag", tag)
+        self.with_header("etag", tag)
     }
 
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_ref())
     }
@@ -202,26 +207,27 @@ impl Answer {
 /// The origins whose pages may count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
-    /// Any.
+    /// Any origin.
     #[default]
     Any,
-    /// These: scheme, host and port are compared.
+    /// Only these. Scheme, host and port are compared.
     Only(Vec<String>),
 }
 
 impl Origins {
-    /// Reads a list separated by commas; nothing, or a `*` in it, is any.
+    /// Parses a comma-separated list. An empty list, or one with `*` in it, allows any origin.
     pub fn parse(list: Option<&str>) -> Self {
-        let names = names(list.unwrap_or("*"));
+        let names = comma_separated(list.unwrap_or("*"));
         if names.is_empty() || names.iter().any(|name| name == "*") { Self::Any } else { Self::Only(names) }
     }
 
-    /// Whether a view counts. The `Origin` decides, else the origin of the `Referer`. A request that has neither counts
-    /// (an image proxy, an address bar, a CDN that drops both), unless the browser says that another site sends it.
+    /// Returns whether a view counts. The `Origin` decides, otherwise the origin of the `Referer`. A request
+    /// with neither counts (an image proxy, a typed address, a CDN that drops both), unless the browser
+    /// reports that another site sent it.
     pub fn may_count(&self, origin: Option<&str>, referer: Option<&str>, site: FetchSite) -> bool {
         let Self::Only(names) = self else { return true };
-        // With `Referrer-Policy: no-referrer`, browsers send `Origin: null` for a page's own beacons. A sandboxed frame sends
-        // it too, but never from the same origin.
+        // With `Referrer-Policy: no-referrer`, browsers send `Origin: null` for a page's own beacons. A
+        // sandboxed frame sends it too, but never from the same origin.
         let origin = origin.filter(|origin| *origin != "null" || site != FetchSite::SameOrigin);
         match (origin, referer.map(str::trim).filter(|referer| !referer.is_empty())) {
             (Some(origin), _) => is_listed(names, WebOrigin::parse(origin)),
@@ -230,8 +236,8 @@ impl Origins {
         }
     }
 
-    /// Whether a page with this `Origin` may read numbers as JSON. Requests without one are no cross-origin reads: browsers
-    /// show their answer to no other page.
+    /// Returns whether a page with this `Origin` may read counts as JSON. Requests without one are not
+    /// cross-origin reads: browsers show their responses to no other page.
     pub fn may_read(&self, origin: Option<&str>) -> bool {
         match (self, origin) {
             (Self::Only(names), Some(origin)) => is_listed(names, WebOrigin::parse(origin)),
@@ -240,19 +246,19 @@ impl Origins {
     }
 }
 
-/// The names in a list separated by commas.
-pub(crate) fn names(list: &str) -> Vec<String> {
+/// Splits a comma-separated list.
+pub(crate) fn comma_separated(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-fn is_listed(names: &[String], asked: Option<WebOrigin<'_>>) -> bool {
-    let is_same = |asked: WebOrigin<'_>| {
-        names.iter().filter_map(|name| WebOrigin::parse(name)).any(|name| name.is_same(asked))
+fn is_listed(names: &[String], origin: Option<WebOrigin<'_>>) -> bool {
+    let is_same = |origin: WebOrigin<'_>| {
+        names.iter().filter_map(|name| WebOrigin::parse(name)).any(|name| name.is_same(origin))
     };
-    asked.is_some_and(is_same)
+    origin.is_some_and(is_same)
 }
 
-/// A web origin, taken apart: without the dot at the end of a fully qualified host, and without the scheme's own port.
+/// The parts of a web origin, without a trailing dot of the host and without the scheme's default port.
 #[derive(Clone, Copy)]
 struct WebOrigin<'a> {
     scheme: &'a str,
@@ -261,21 +267,21 @@ struct WebOrigin<'a> {
 }
 
 impl<'a> WebOrigin<'a> {
-    /// Reads an `Origin` header: nothing may follow the port.
+    /// Parses an `Origin` header: nothing may follow the port.
     fn parse(origin: &'a str) -> Option<Self> {
         let (scheme, authority) = origin.split_once("://")?;
         let is_bare = !authority.contains(['/', '?', '#', '\\']);
         is_bare.then(|| Self::of(scheme, authority)).flatten()
     }
 
-    /// Reads the origin of a URL.
+    /// Parses the origin of a URL.
     fn of_url(url: &'a str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         Self::of(scheme, rest.split(['/', '?', '#', '\\']).next().unwrap_or_default())
     }
 
     fn of(scheme: &'a str, authority: &'a str) -> Option<Self> {
-        // Browsers never send a user; what is in front of an `@` would look like the host.
+        // Browsers never send user information; text before an `@` could be mistaken for the host.
         if authority.contains('@') {
             return None;
         }
@@ -301,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_origin_is_a_star() {
+    fn empty_list_or_star_allows_any_origin() {
         for list in [None, Some(""), Some(" , "), Some("*"), Some("https://a.example, *")] {
             assert_eq!(Origins::parse(list), Origins::Any, "{list:?}");
         }
@@ -314,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn origin_else_referer_decides_whether_a_view_counts() {
+    fn origin_or_else_referer_decides_whether_a_view_counts() {
         let may = |origin, referer| origins().may_count(origin, referer, FetchSite::Unknown);
         assert!(may(Some("https://a.example"), None));
         assert!(may(None, Some("https://a.example/page?x")));
@@ -347,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn case_usual_port_and_final_dot_make_no_other_origin() {
+    fn origin_comparison_ignores_case_default_port_and_trailing_dot() {
         for same in [
             "https://A.Example",
             "HTTPS://a.example",
@@ -369,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn without_origin_and_referer_another_site_does_not_count() {
+    fn cross_site_view_without_origin_and_referer_does_not_count() {
         let may = |origin, referer, site| origins().may_count(origin, referer, FetchSite::parse(site));
         for own in ["", "none", "same-site", "same-origin", "Same-Origin"] {
             assert!(may(None, None, own), "{own}");
@@ -385,16 +391,17 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_origin_may_not_read() {
+    fn foreign_origin_may_not_read() {
         assert!(origins().may_read(None) && origins().may_read(Some("https://a.example")));
         assert!(!origins().may_read(Some("https://b.example")) && !origins().may_read(Some("null")));
         assert!(Origins::Any.may_read(Some("https://b.example")));
     }
 
     #[test]
-    fn what_is_private_does_not_print() {
-        let headers = Headers { user_agent: "Secret/1.0".into(), ..Headers::default() };
-        let request = Request { headers, source_address: "203.0.113.7".into(), ..Request::default() };
+    fn redacted_text_is_not_printed() {
+        let headers = RequestHeaders { user_agent: "Secret/1.0".into(), ..RequestHeaders::default() };
+        let request =
+            CounterRequest { headers, source_address: "203.0.113.7".into(), ..CounterRequest::default() };
         let printed = format!("{request:?}");
         assert!(!printed.contains("Secret") && !printed.contains("203.0.113.7"), "{printed}");
     }

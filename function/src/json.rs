@@ -1,12 +1,13 @@
-//! Writing JSON. A writer of our own because the domain has no dependencies and the shapes are few; reading is
-//! serde's work.
+//! A small JSON writer, because the domain has no dependencies and needs only a few shapes. Reading is done
+//! with serde.
 
 use crate::encoding::lower_hex;
 
 /// Appends `text` as a JSON string, quotes included.
 pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
-    // What needs no escape, nearly all, is copied in one piece. All that needs one is ASCII: the cuts are between characters.
+    // Runs of bytes without escapes are copied as a whole. All bytes that need one are ASCII, so that slices
+    // end between characters.
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| matches!(byte, ..b' ' | b'"' | b'\\' | 0x7f)) {
         out.push_str(&rest[..at]);
@@ -34,25 +35,25 @@ pub fn string(text: &str) -> String {
     out
 }
 
-/// Returns a list of values that are JSON already.
+/// Returns a list of values that are already JSON.
 pub fn list(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
-/// Writes one JSON object, field by field.
+/// A JSON object that is written field by field.
 #[derive(Debug)]
-pub struct Object(String);
+pub struct JsonObject(String);
 
-impl Object {
-    /// An object without fields.
+impl JsonObject {
+    /// Creates an object without fields.
     pub fn new() -> Self {
-        // Most are some hundred bytes: grown from nothing they would be moved five times.
+        // Most objects have a few hundred bytes; growing from zero would reallocate five times.
         let mut json = String::with_capacity(256);
         json.push('{');
         Self(json)
     }
 
-    /// Adds a string.
+    /// Adds a string field.
     #[must_use]
     pub fn text(mut self, name: &str, value: &str) -> Self {
         self.name(name);
@@ -60,13 +61,13 @@ impl Object {
         self
     }
 
-    /// Adds a number.
+    /// Adds a number field.
     #[must_use]
     pub fn number(self, name: &str, value: u64) -> Self {
         self.raw(name, &value.to_string())
     }
 
-    /// Adds a value that is JSON already.
+    /// Adds a field whose value is already JSON.
     #[must_use]
     pub fn raw(mut self, name: &str, json: &str) -> Self {
         self.name(name);
@@ -74,7 +75,7 @@ impl Object {
         self
     }
 
-    /// The object as JSON.
+    /// Returns the finished JSON.
     pub fn end(mut self) -> String {
         self.0.push('}');
         self.0
@@ -89,7 +90,7 @@ impl Object {
     }
 }
 
-impl Default for Object {
+impl Default for JsonObject {
     fn default() -> Self {
         Self::new()
     }
@@ -100,14 +101,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_what_json_demands() {
+    fn string_escapes_special_characters() {
         assert_eq!(string("a\"b\\c\n\r\t\0\u{1f}\u{7f}é"), r#""a\"b\\c\n\r\t\u0000\u001f\u007fé""#);
     }
 
     #[test]
-    fn objects_separate_their_fields() {
-        assert_eq!(Object::new().end(), "{}");
-        let object = Object::new().text("a", "b").number("n", u64::MAX).raw("t", "true").end();
+    fn object_separates_its_fields() {
+        assert_eq!(JsonObject::new().end(), "{}");
+        let object = JsonObject::new().text("a", "b").number("n", u64::MAX).raw("t", "true").end();
         assert_eq!(object, r#"{"a":"b","n":18446744073709551615,"t":true}"#);
     }
 

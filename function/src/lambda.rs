@@ -1,60 +1,60 @@
-//! The Lambda Runtime API: asks for the next invocation, answers it, reports what failed. It has no timeout while it
-//! waits (the environment may be frozen in between) and ends as soon as the API is gone: a program that outlives its
-//! host must not linger or knock.
+//! Client of the Lambda Runtime API: fetches the next invocation, sends its response, and reports errors.
+//! Waiting for an invocation has no timeout, because Lambda may freeze the environment meanwhile. The client
+//! gives up as soon as the API is unreachable, so that the process does not outlive its host.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::invocation_error::InvocationError;
 use crate::moment::Moment;
-use crate::net::{Connection, Endpoint, Lost, Response, Tls};
+use crate::net::{Endpoint, ExchangeError, PeerConnection, PeerResponse, Tls};
 
 const BASE: &str = "/2018-06-01/runtime";
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// Lambda's own limit for a synchronous event is 6 MB.
-const EVENT_LIMIT: usize = 16 * 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The largest event that is read, in bytes. Lambda's own limit for a synchronous event is 6 MB.
+const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// The end of the Runtime API: the only thing to do is to exit.
+/// The Runtime API is no longer usable; the process has to exit.
 #[derive(Debug)]
-pub struct Gone(String);
+pub struct RuntimeClosed(String);
 
-impl fmt::Display for Gone {
+impl fmt::Display for RuntimeClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the Runtime API is gone: {}", self.0)
     }
 }
 
-impl std::error::Error for Gone {}
+impl std::error::Error for RuntimeClosed {}
 
-/// One event to handle.
+/// One invocation of the function.
 #[derive(Debug)]
-pub struct Invocation {
-    /// The request id.
+pub struct RuntimeInvocation {
+    /// The request ID.
     pub id: String,
-    /// When Lambda gives up on it.
+    /// The time at which the invocation times out.
     pub deadline: Option<Moment>,
-    /// The event, or `None` if it is too large to be read.
+    /// The event, or `None` if it exceeds the size limit.
     pub event: Option<Vec<u8>>,
 }
 
-/// What became of an answer.
+/// The Runtime API's reaction to a response or an error report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Posted {
-    /// Lambda took it.
-    Taken,
-    /// Lambda refused it with this status; the invocation may have timed out meanwhile.
-    Refused(u16),
+pub enum SubmitResult {
+    /// Lambda accepted it.
+    Accepted,
+    /// Lambda rejected it with this status; the invocation may have timed out meanwhile.
+    Rejected(u16),
 }
 
-/// A client of the Runtime API.
+/// A client of the Runtime API, with at most one open connection.
 #[derive(Debug)]
-pub struct Runtime {
+pub struct RuntimeClient {
     endpoint: Endpoint,
-    connection: Option<Connection>,
+    connection: Option<PeerConnection>,
 }
 
-impl Runtime {
-    /// A client of the API at `address`, which is what `AWS_LAMBDA_RUNTIME_API` holds.
+impl RuntimeClient {
+    /// Creates a client of the API at `address`, the value of `AWS_LAMBDA_RUNTIME_API`. Does not connect yet.
     pub fn new(address: &str) -> Result<Self, String> {
         let endpoint = Endpoint::parse(address)?;
         if endpoint.tls {
@@ -64,40 +64,43 @@ impl Runtime {
         }
     }
 
-    /// Waits for the next invocation, for as long as it takes.
-    pub fn next_invocation(&mut self) -> Result<Invocation, Gone> {
+    /// Waits for the next invocation, without a timeout.
+    pub fn next_invocation(&mut self) -> Result<RuntimeInvocation, RuntimeClosed> {
         let response = self.exchange("GET", "/invocation/next", None, "")?;
         let id = response.header("lambda-runtime-aws-request-id").map(str::to_owned);
         let (200, Some(id)) = (response.status, id) else {
-            return Err(Gone(format!("it answered status {} without an invocation", response.status)));
+            return Err(RuntimeClosed(format!(
+                "it answered status {} without an invocation",
+                response.status
+            )));
         };
         let deadline = response.header("lambda-runtime-deadline-ms").and_then(|ms| ms.trim().parse().ok());
         let event = (!response.too_large).then_some(response.body);
-        Ok(Invocation { id, deadline: deadline.map(Moment::from_millis), event })
+        Ok(RuntimeInvocation { id, deadline: deadline.map(Moment::from_millis), event })
     }
 
-    /// Answers an invocation with JSON.
-    pub fn answer(&mut self, id: &str, json: &str) -> Result<Posted, Gone> {
-        self.post(&format!("/invocation/{id}/response"), None, json)
+    /// Sends the response of an invocation, as JSON.
+    pub fn send_response(&mut self, id: &str, json: &str) -> Result<SubmitResult, RuntimeClosed> {
+        self.submit(&format!("/invocation/{id}/response"), None, json)
     }
 
     /// Reports that an invocation failed.
-    pub fn fail(&mut self, id: &str, failure: &Failure) -> Result<Posted, Gone> {
-        self.post(&format!("/invocation/{id}/error"), Some(failure.kind), &failure.json())
+    pub fn send_error(&mut self, id: &str, failure: &InvocationError) -> Result<SubmitResult, RuntimeClosed> {
+        self.submit(&format!("/invocation/{id}/error"), Some(failure.kind), &failure.json())
     }
 
     /// Reports that the program cannot start.
-    pub fn fail_init(&mut self, failure: &Failure) -> Result<Posted, Gone> {
-        self.post("/init/error", Some(failure.kind), &failure.json())
+    pub fn send_init_error(&mut self, failure: &InvocationError) -> Result<SubmitResult, RuntimeClosed> {
+        self.submit("/init/error", Some(failure.kind), &failure.json())
     }
 
-    fn post(&mut self, path: &str, error: Option<&str>, json: &str) -> Result<Posted, Gone> {
+    fn submit(&mut self, path: &str, error: Option<&str>, json: &str) -> Result<SubmitResult, RuntimeClosed> {
         let response = self.exchange("POST", path, error, json)?;
         match response.status {
-            200..=299 => Ok(Posted::Taken),
-            status @ 400..=499 => Ok(Posted::Refused(status)),
+            200..=299 => Ok(SubmitResult::Accepted),
+            status @ 400..=499 => Ok(SubmitResult::Rejected(status)),
             // AWS: "non-recoverable state. Runtime should exit promptly."
-            status => Err(Gone(format!("it answered status {status}"))),
+            status => Err(RuntimeClosed(format!("it answered status {status}"))),
         }
     }
 
@@ -107,7 +110,7 @@ impl Runtime {
         path: &str,
         error: Option<&str>,
         body: &str,
-    ) -> Result<Response, Gone> {
+    ) -> Result<PeerResponse, RuntimeClosed> {
         let kind =
             error.map(|kind| format!("lambda-runtime-function-error-type: {kind}\r\n")).unwrap_or_default();
         let content = match method {
@@ -120,34 +123,35 @@ impl Runtime {
             "{method} {prefix}{BASE}{path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: hit-counter\r\n{kind}{content}\r\n{body}"
         );
         let mut old = self.connection.take();
-        // Before a POST there is no need to look: it may be sent twice.
-        let post = method == "POST";
-        if !old.as_mut().is_some_and(|old| if post { old.is_clean() } else { old.is_usable() }) {
+        // A POST may safely be sent twice, so its connection is not probed first.
+        let is_post = method == "POST";
+        if !old.as_mut().is_some_and(|old| if is_post { old.is_clean() } else { old.is_usable() }) {
             old = None;
         }
-        // A kept connection may have died unseen; that is no proof that the API did. A second connection is.
-        let mut second = old.is_some();
+        // A kept connection may have been closed unnoticed, which does not prove that the API is down. A
+        // second, fresh connection that fails does.
+        let mut may_reconnect = old.is_some();
         let mut connection = match old {
             Some(connection) => connection,
             None => self.connect()?,
         };
         loop {
-            match connection.exchange(request.as_bytes(), None, EVENT_LIMIT) {
+            match connection.exchange(request.as_bytes(), None, MAX_EVENT_BYTES) {
                 Ok(response) => {
                     self.connection = Some(connection);
                     return Ok(response);
                 }
-                Err(Lost::Unsent(_)) if second => second = false,
-                // Posting twice is harmless; asking twice could lose an event.
-                Err(Lost::Unanswered(_)) if second && post => second = false,
-                Err(lost) => return Err(Gone(lost.to_string())),
+                Err(ExchangeError::NotSent(_)) if may_reconnect => may_reconnect = false,
+                // Posting twice is harmless; requesting the next invocation twice could lose an event.
+                Err(ExchangeError::NoResponse(_)) if may_reconnect && is_post => may_reconnect = false,
+                Err(error) => return Err(RuntimeClosed(error.to_string())),
             }
             connection = self.connect()?;
         }
     }
 
-    fn connect(&self) -> Result<Connection, Gone> {
-        Connection::open(&self.endpoint, &mut Tls::default(), CONNECT_LIMIT)
-            .map_err(|error| Gone(error.to_string()))
+    fn connect(&self) -> Result<PeerConnection, RuntimeClosed> {
+        PeerConnection::open(&self.endpoint, &mut Tls::default(), CONNECT_TIMEOUT)
+            .map_err(|error| RuntimeClosed(error.to_string()))
     }
 }

@@ -1,13 +1,14 @@
-//! The hit counter. The domain (paths, rules, hits, answers) is pure: no clock, no environment, no socket, no
-//! dependency, so that the deployer explains a decision with the very code that takes it. The feature `shapes` adds the
-//! reading of events and messages, pure as well, with serde; `runtime` adds what the Lambda function needs to do it for real.
+//! The hit counter. The domain (paths, rules, hits, responses) is pure: no clock, no environment, no socket
+//! and no dependencies, so that the deployer explains decisions with the same code. The feature `shapes` adds
+//! the parsing of events and messages, which is pure too but needs serde; `runtime` adds all I/O of the
+//! Lambda function.
 
 pub mod badge;
 pub mod bots;
 mod encoding;
-pub mod failure;
 pub mod hit;
 pub mod http;
+pub mod invocation_error;
 pub mod json;
 pub mod moment;
 pub mod path;
@@ -22,7 +23,7 @@ pub mod widget;
 #[cfg(feature = "shapes")]
 mod fields;
 #[cfg(feature = "shapes")]
-pub mod sent;
+pub mod hit_body;
 #[cfg(feature = "shapes")]
 pub mod trigger;
 
@@ -34,6 +35,8 @@ pub mod aws;
 pub mod batch;
 #[cfg(feature = "runtime")]
 pub mod cloudfront;
+#[cfg(feature = "runtime")]
+pub mod counter_config;
 #[cfg(feature = "runtime")]
 pub mod forward;
 #[cfg(feature = "runtime")]
@@ -47,7 +50,7 @@ pub mod lambda;
 #[cfg(feature = "runtime")]
 pub mod log;
 #[cfg(feature = "runtime")]
-pub mod logs;
+pub mod log_files;
 #[cfg(feature = "runtime")]
 pub mod net;
 #[cfg(feature = "runtime")]
@@ -56,7 +59,5 @@ pub mod routes;
 pub mod serve;
 #[cfg(feature = "runtime")]
 pub mod settings;
-#[cfg(feature = "runtime")]
-pub mod setup;
 #[cfg(feature = "runtime")]
 pub mod sigv4;

@@ -1,32 +1,33 @@
-//! Log lines: JSON on standard output, one write each. Never an address or a user agent of a client.
+//! Writes log lines: JSON on standard output, one write each. Lines never hold an address or a user agent of
+//! a client.
 
 use std::fmt::Display;
 use std::io::Write;
 
-use crate::json::Object;
+use crate::json::JsonObject;
 use crate::moment::Moment;
 
-/// How much a line matters.
+/// The level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Every request.
     Debug,
-    /// What happens rarely.
+    /// Rare events.
     Info,
-    /// What somebody should look at some day.
+    /// Problems that should be looked into eventually.
     Warn,
-    /// What failed.
+    /// Failures.
     Error,
 }
 
 impl Level {
-    /// Reads `debug`, `info`, `warn` or `error`, in any case.
+    /// Parses `debug`, `info`, `warn` or `error`, in any case.
     pub fn parse(name: &str) -> Option<Self> {
         let mut levels = [Self::Debug, Self::Info, Self::Warn, Self::Error].into_iter();
         levels.find(|level| level.name().eq_ignore_ascii_case(name.trim()))
     }
 
-    /// As AWS writes it.
+    /// Returns the name in AWS's spelling.
     fn name(self) -> &'static str {
         match self {
             Self::Debug => "DEBUG",
@@ -37,56 +38,62 @@ impl Level {
     }
 }
 
-/// A field of a line beyond those that every line has.
+/// The value of an additional field.
 #[derive(Clone, Copy, Debug)]
-pub enum Field<'a> {
-    /// A string.
+pub enum LogField<'a> {
+    /// A string value.
     Text(&'a str),
-    /// A number.
+    /// A numeric value.
     Number(u64),
 }
 
-/// The log.
-pub struct Log {
+/// The log writer.
+pub struct Logger {
     level: Level,
     clock: fn() -> Moment,
     out: Box<dyn Write>,
 }
 
-impl std::fmt::Debug for Log {
+impl std::fmt::Debug for Logger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").field("level", &self.level).finish_non_exhaustive()
+        f.debug_struct("Logger").field("level", &self.level).finish_non_exhaustive()
     }
 }
 
-impl Log {
-    /// A log of what is at least at `level`.
+impl Logger {
+    /// Creates a log of lines at `level` and above.
     pub fn new(level: Level, clock: fn() -> Moment, out: Box<dyn Write>) -> Self {
         Self { level, clock, out }
     }
 
-    /// Whether lines at `level` are written.
+    /// Returns whether lines at `level` are written.
     pub fn is_on(&self, level: Level) -> bool {
         level >= self.level
     }
 
-    /// Writes a line at level `warn` or `error` about something that failed.
-    pub(crate) fn failure(&mut self, level: Level, request_id: &str, message: &str, cause: &dyn Display) {
-        self.line(level, Some(request_id), message, &[("cause", Field::Text(&cause.to_string()))]);
+    /// Writes a line at level `warn` or `error` about a failure.
+    pub(crate) fn write_failure(
+        &mut self,
+        level: Level,
+        request_id: &str,
+        message: &str,
+        cause: &dyn Display,
+    ) {
+        self.write_line(level, Some(request_id), message, &[("cause", LogField::Text(&cause.to_string()))]);
     }
 
-    /// Writes a line. A log that cannot be written is no reason to lose a hit: errors are dropped.
-    pub fn line(
+    /// Writes a line. Write errors are ignored, because they are no reason to lose a hit.
+    pub fn write_line(
         &mut self,
         level: Level,
         request_id: Option<&str>,
         message: &str,
-        fields: &[(&str, Field<'_>)],
+        fields: &[(&str, LogField<'_>)],
     ) {
         if !self.is_on(level) {
             return;
         }
-        let mut line = Object::new()
+        let mut line = JsonObject::new()
             .text("timestamp", &(self.clock)().rfc3339_millis())
             .text("level", level.name())
             .text("message", message);
@@ -95,8 +102,8 @@ impl Log {
         }
         for (name, value) in fields {
             line = match *value {
-                Field::Text(value) => line.text(name, value),
-                Field::Number(value) => line.number(name, value),
+                LogField::Text(value) => line.text(name, value),
+                LogField::Number(value) => line.number(name, value),
             };
         }
         let mut line = line.end();
@@ -112,9 +119,9 @@ mod tests {
 
     use super::*;
 
-    struct Shared(Arc<Mutex<Vec<u8>>>);
+    struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Shared {
+    impl Write for SharedBuffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -128,14 +135,14 @@ mod tests {
     fn lines_are_json_with_time_level_and_request() {
         let written = Arc::new(Mutex::new(Vec::new()));
         let clock = || Moment::from_millis(1_789_898_400_123);
-        let mut log = Log::new(Level::Info, clock, Box::new(Shared(Arc::clone(&written))));
-        log.line(Level::Debug, None, "not written", &[]);
-        log.line(Level::Info, None, "started", &[]);
-        log.line(
+        let mut log = Logger::new(Level::Info, clock, Box::new(SharedBuffer(Arc::clone(&written))));
+        log.write_line(Level::Debug, None, "not written", &[]);
+        log.write_line(Level::Info, None, "started", &[]);
+        log.write_line(
             Level::Error,
             Some("r-1"),
             "a \"b\"\n",
-            &[("status", Field::Number(503)), ("key", Field::Text("/x"))],
+            &[("status", LogField::Number(503)), ("key", LogField::Text("/x"))],
         );
         let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         insta::assert_snapshot!(written, @r#"

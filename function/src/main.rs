@@ -1,63 +1,77 @@
-//! The Lambda function's edge: reads the environment and the clock, and serves. All else is in the library.
+//! Entry point of the Lambda function: reads the environment and the clock, then serves invocations.
+//! Everything else is in the library.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use hit_counter::failure::Failure;
-use hit_counter::function::{Access, Function};
-use hit_counter::lambda::Runtime;
-use hit_counter::log::{Field, Level, Log};
+use hit_counter::function::{AwsAccess, CounterFunction};
+use hit_counter::invocation_error::InvocationError;
+use hit_counter::lambda::RuntimeClient;
+use hit_counter::log::{Level, LogField, Logger};
 use hit_counter::moment::Moment;
 use hit_counter::net::Tls;
 use hit_counter::routes::Counter;
 use hit_counter::serve;
-use hit_counter::settings::{self, Settings};
+use hit_counter::settings::{self, FunctionSettings};
 use hit_counter::sigv4::Signer;
-use hit_counter::store::DynamoDb;
+use hit_counter::store::DynamoDbStore;
 
 fn main() -> ExitCode {
     let (level, unknown) = settings::log_level(&env);
-    let mut log = Log::new(level, now, Box::new(std::io::stdout()));
+    let mut log = Logger::new(level, now, Box::new(std::io::stdout()));
     if let Some(value) = unknown {
-        let value = [("value", Field::Text(&value))];
-        log.line(Level::Warn, None, "LOG_LEVEL is none of debug, info, warn, error; it is info now", &value);
+        let value = [("value", LogField::Text(&value))];
+        log.write_line(
+            Level::Warn,
+            None,
+            "LOG_LEVEL is none of debug, info, warn, error; it is info now",
+            &value,
+        );
     }
     let why = run(&mut log);
-    log.line(Level::Error, None, &why, &[]);
+    log.write_line(Level::Error, None, &why, &[]);
     ExitCode::FAILURE
 }
 
-/// Serves until it cannot go on, and returns why.
-fn run(log: &mut Log) -> String {
+/// Serves invocations until an unrecoverable error and returns its description.
+fn run(log: &mut Logger) -> String {
     let Some(address) = env("AWS_LAMBDA_RUNTIME_API") else {
         return "AWS_LAMBDA_RUNTIME_API is not set: this program runs as the bootstrap of a Lambda function"
             .to_owned();
     };
-    let mut runtime = match Runtime::new(&address) {
+    let mut runtime = match RuntimeClient::new(&address) {
         Ok(runtime) => runtime,
         Err(why) => return format!("AWS_LAMBDA_RUNTIME_API: {why}"),
     };
-    let Settings { tables, region, credentials, endpoint, counter, sources } = match Settings::read(&env) {
-        Ok(settings) => settings,
-        Err(why) => {
-            let message = format!("the function cannot start: {why}");
-            return match runtime.fail_init(&Failure { kind: "Hitctl.Config", message: message.clone() }) {
-                Ok(_) => message,
-                Err(gone) => format!("{message}; {gone}"),
-            };
-        }
-    };
-    serve::keep_panics();
+    let FunctionSettings { tables, region, credentials, endpoint, counter, sources } =
+        match FunctionSettings::read(&env) {
+            Ok(settings) => settings,
+            Err(why) => {
+                let message = format!("the function cannot start: {why}");
+                return match runtime
+                    .send_init_error(&InvocationError { kind: "Hitctl.Config", message: message.clone() })
+                {
+                    Ok(_) => message,
+                    Err(error) => format!("{message}; {error}"),
+                };
+            }
+        };
+    serve::capture_panics();
     let bundle = env("AWS_CA_BUNDLE").filter(|path| !path.trim().is_empty());
-    let tls = bundle.map_or_else(Tls::default, Tls::trusting_bundle);
+    let tls = bundle.map_or_else(Tls::default, Tls::with_ca_bundle);
     let signer = Signer::new(credentials.clone(), region.clone(), "dynamodb");
-    let access = Access { credentials, region, tls: tls.clone(), clock: now };
-    let mut store = DynamoDb::new(endpoint, tls, tables, signer, now);
-    if let Err(error) = store.warm() {
+    let access = AwsAccess { credentials, region, tls: tls.clone(), clock: now };
+    let mut store = DynamoDbStore::new(endpoint, tls, tables, signer, now);
+    if let Err(error) = store.warm_up() {
         let cause = error.to_string();
-        log.line(Level::Warn, None, "DynamoDB is not reachable yet", &[("cause", Field::Text(&cause))]);
+        log.write_line(
+            Level::Warn,
+            None,
+            "DynamoDB is not reachable yet",
+            &[("cause", LogField::Text(&cause))],
+        );
     }
-    let mut function = Function::new(Counter::new(store, counter), sources, access);
+    let mut function = CounterFunction::new(Counter::new(store, counter), sources, access);
     serve::serve(&mut runtime, log, &mut function).to_string()
 }
 

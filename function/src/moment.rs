@@ -1,5 +1,5 @@
-//! Points in time and days, in UTC, in the forms that the table, AWS and the log want. Pure arithmetic: the clock
-//! itself is read by the program's edge only.
+//! Points in time and days, in UTC, in the formats that the table, AWS and the log need. Pure arithmetic:
+//! only the program's entry point reads the clock.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,40 +18,40 @@ const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 pub struct Moment(u64);
 
 impl Moment {
-    /// The moment `ms` milliseconds after 1970-01-01 UTC.
+    /// Creates the moment `ms` milliseconds after 1970-01-01 UTC.
     pub const fn from_millis(ms: u64) -> Self {
         Self(ms)
     }
 
-    /// Milliseconds since 1970-01-01 UTC.
+    /// Returns the milliseconds since 1970-01-01 UTC.
     pub const fn millis(self) -> u64 {
         self.0
     }
 
-    /// How long before this moment `earlier` was; zero when it was later.
+    /// Returns the time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The day of this moment.
+    /// Returns the day of this moment.
     pub fn day(self) -> Day {
         Day(u32::try_from(self.0 / DAY_MS).unwrap_or(u32::MAX))
     }
 
-    /// RFC 3339 in whole seconds: `2026-09-20T10:00:00Z`.
+    /// Formats the moment as RFC 3339 in whole seconds: `2026-09-20T10:00:00Z`.
     pub fn rfc3339(self) -> String {
         let (hour, minute, second) = self.time();
         format!("{}T{hour:02}:{minute:02}:{second:02}Z", self.day())
     }
 
-    /// RFC 3339 with milliseconds: `2026-09-20T10:00:00.123Z`.
+    /// Formats the moment as RFC 3339 with milliseconds: `2026-09-20T10:00:00.123Z`.
     pub fn rfc3339_millis(self) -> String {
         let (hour, minute, second) = self.time();
         format!("{}T{hour:02}:{minute:02}:{second:02}.{:03}Z", self.day(), self.0 % 1000)
     }
 
-    /// ISO 8601's basic form, which AWS signatures use: `20260920T100000Z`.
-    pub fn basic(self) -> String {
+    /// Formats the moment in ISO 8601's basic format, which AWS signatures use: `20260920T100000Z`.
+    pub fn iso8601_basic(self) -> String {
         let (year, month, day) = self.day().date();
         let (hour, minute, second) = self.time();
         format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
@@ -64,7 +64,7 @@ impl Moment {
 }
 
 impl From<SystemTime> for Moment {
-    /// A clock that stands before 1970 reads as 1970.
+    /// A time before 1970 becomes 1970.
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
@@ -76,47 +76,48 @@ impl From<SystemTime> for Moment {
 pub struct Day(u32);
 
 impl Day {
-    /// The day `number` days after 1970-01-01.
+    /// Creates the day `number` days after 1970-01-01.
     pub const fn from_number(number: u32) -> Self {
         Self(number)
     }
 
-    /// Days since 1970-01-01.
+    /// Returns the days since 1970-01-01.
     pub const fn number(self) -> u32 {
         self.0
     }
 
-    /// Year, month (1 to 12) and day of the month (1 to 31).
+    /// Returns year, month (1 to 12) and day of the month (1 to 31).
     pub fn date(self) -> (u32, u32, u32) {
-        // Days to civil date over eras of 400 years that begin on 1 March: leap days come last and need no case.
+        // Converts days to a civil date in eras of 400 years that begin on 1 March, so that leap days come
+        // last and need no special case.
         let days = self.0 + 719_468;
         let era = days / 146_097;
-        let of_era = days % 146_097;
-        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let day_of_era = days % 146_097;
+        let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let of_year = day_of_era - (365 * year + year / 4 - year / 100);
         let shifted = (5 * of_year + 2) / 153;
         let day = of_year - (153 * shifted + 2) / 5 + 1;
         let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
         (year + era * 400 + u32::from(month <= 2), month, day)
     }
 
-    /// The moment at which this day begins.
+    /// Returns the moment at which this day begins.
     pub fn start(self) -> Moment {
         Moment(u64::from(self.0) * DAY_MS)
     }
 
-    /// The attribute that counts this day: `d` and the day's number in base 36.
+    /// Returns the attribute of this day's hits: `d` and the day's number in base 36.
     pub fn attribute(self) -> String {
-        self.named(ATTR_DAY_PREFIX)
+        self.attribute_name(ATTR_DAY_PREFIX)
     }
 
-    /// The attribute that counts this day's visitors: `v` and the same.
+    /// Returns the attribute of this day's visitors: `v` and the day's number in base 36.
     pub fn uniques_attribute(self) -> String {
-        self.named(ATTR_DAY_UNIQUES_PREFIX)
+        self.attribute_name(ATTR_DAY_UNIQUES_PREFIX)
     }
 
-    /// A name that ends with this day's number in base 36.
-    pub(crate) fn named(self, prefix: &str) -> String {
+    /// Returns a name that consists of `prefix` and this day's number in base 36.
+    pub(crate) fn attribute_name(self, prefix: &str) -> String {
         let mut digits = Vec::new();
         let mut rest = self.0;
         loop {
@@ -131,27 +132,27 @@ impl Day {
         name
     }
 
-    /// The attribute that counts this day's month: `m` and `YYMM`.
+    /// Returns the attribute of the hits in this day's month: `m` and `YYMM`.
     pub fn month_attribute(self) -> String {
-        self.named_by_month(ATTR_MONTH_PREFIX)
+        self.month_attribute_name(ATTR_MONTH_PREFIX)
     }
 
-    /// The attribute that counts this day's month's visitors: `w` and `YYMM`.
+    /// Returns the attribute of the visitors in this day's month: `w` and `YYMM`.
     pub fn month_uniques_attribute(self) -> String {
-        self.named_by_month(ATTR_MONTH_UNIQUES_PREFIX)
+        self.month_attribute_name(ATTR_MONTH_UNIQUES_PREFIX)
     }
 
-    fn named_by_month(self, prefix: &str) -> String {
+    fn month_attribute_name(self, prefix: &str) -> String {
         let (year, month, _) = self.date();
         format!("{prefix}{:02}{month:02}", year % 100)
     }
 
-    /// The day that the attribute `name` counts, if it counts one.
+    /// Returns the day whose hits the attribute `name` counts, if it counts a day's hits.
     pub fn from_attribute(name: &str) -> Option<Self> {
         Self::from_digits(name.strip_prefix(ATTR_DAY_PREFIX)?)
     }
 
-    /// The day whose visitors the attribute `name` counts, if it counts any.
+    /// Returns the day whose visitors the attribute `name` counts, if it counts a day's visitors.
     pub fn from_uniques_attribute(name: &str) -> Option<Self> {
         Self::from_digits(name.strip_prefix(ATTR_DAY_UNIQUES_PREFIX)?)
     }
@@ -172,12 +173,12 @@ impl fmt::Display for Day {
     }
 }
 
-/// The month that the attribute `name` counts, as `YYMM`, if it counts one.
+/// Returns the month, as `YYMM`, whose hits the attribute `name` counts, if it counts a month's hits.
 pub fn month_of_attribute(name: &str) -> Option<&str> {
     month(name, ATTR_MONTH_PREFIX)
 }
 
-/// The month whose visitors the attribute `name` counts, as `YYMM`, if it counts any.
+/// Returns the month, as `YYMM`, whose visitors the attribute `name` counts, if it counts a month's visitors.
 pub fn month_of_uniques_attribute(name: &str) -> Option<&str> {
     month(name, ATTR_MONTH_UNIQUES_PREFIX)
 }
@@ -192,18 +193,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_the_forms_that_others_read() {
+    fn moment_is_formatted_for_table_aws_and_log() {
         let moment = Moment::from_millis(1_789_898_400_123);
         assert_eq!(moment.rfc3339(), "2026-09-20T10:00:00Z");
         assert_eq!(moment.rfc3339_millis(), "2026-09-20T10:00:00.123Z");
-        assert_eq!(moment.basic(), "20260920T100000Z");
+        assert_eq!(moment.iso8601_basic(), "20260920T100000Z");
         assert_eq!(moment.day().month_attribute(), "m2609");
         assert_eq!(moment.day().number(), 20_716);
         assert_eq!(moment.day().attribute(), "dfzg");
     }
 
     #[test]
-    fn dates_hold_at_the_edges_of_years_and_leap_days() {
+    fn dates_are_right_around_year_ends_and_leap_days() {
         for (number, date) in [
             (0, "1970-01-01"),
             (58, "1970-02-28"),
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_of_days_come_back_as_the_same_day() {
+    fn day_attribute_parses_back_to_the_same_day() {
         for number in (0..60_000).step_by(7) {
             let day = Day::from_number(number);
             assert_eq!(Day::from_attribute(&day.attribute()), Some(day));

@@ -1,12 +1,13 @@
-//! A blocking HTTP/1.1 client for two peers, the Runtime API and DynamoDB: one connection, kept alive, one write a
-//! request, and exact about whether a request can have been carried out. Nothing here knows what is being asked.
+//! A blocking HTTP/1.1 client for the Runtime API and AWS services: one connection, kept alive, and one write
+//! per request. Reports exactly whether a failed request may have been carried out. Knows nothing of the
+//! requests' contents.
 
 mod connection;
 mod endpoint;
 mod peer;
 mod tls;
 
-pub use connection::{Connection, Lost, Response};
+pub use connection::{ExchangeError, PeerConnection, PeerResponse};
 pub use endpoint::Endpoint;
 pub use peer::Peer;
 pub use tls::Tls;

@@ -1,5 +1,6 @@
-//! The one normaliser: what a client calls a page becomes the key under which it is counted. HTTP, queue, events,
-//! logs and import all go through [`normalise`], so one page has one key. It must not know where a path comes from.
+//! Normalises paths: turns a client's name of a page into the key under which it is counted. HTTP, queue,
+//! events, logs and import all use [`normalise`], so that one page has one key. Must not know the origin of a
+//! path.
 
 use std::fmt;
 
@@ -7,51 +8,51 @@ use hitctl_config::contract::{MAX_KEY_BYTES, RESERVED_PREFIX};
 
 use crate::encoding::{percent_decoded, upper_hex};
 
-/// What hits are counted under: a normalised path, or a plain string. At most [`MAX_KEY_BYTES`] long, without
-/// control characters, never empty, never reserved.
+/// The key under which hits are counted: a normalised path, or a plain string. At most [`MAX_KEY_BYTES`]
+/// long, without control characters, never empty and never reserved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(String);
+pub struct PageKey(String);
 
-impl Key {
-    /// The key as the table holds it.
+impl PageKey {
+    /// Returns the key as it is stored in the table.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key as an owned string.
+    /// Returns the key as an owned string.
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for PageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// Why a path cannot be counted. Displays as a lower-case sentence fragment for people.
+/// The reason that a path cannot be counted. Displays as a lower-case sentence fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum PathError {
     /// Begins with `!`, which marks the counter's own items.
     Reserved,
     /// Holds NUL or another control character, plain or percent-encoded.
     Control,
     /// Holds a backslash, plain or percent-encoded: browsers read it as a slash, servers do not.
     Backslash,
-    /// Its bytes, percent-decoded, are not UTF-8.
+    /// The percent-decoded bytes are not UTF-8.
     Encoding,
     /// A URL whose host is missing or malformed.
     Host,
     /// Longer than [`MAX_KEY_BYTES`] after normalising.
     TooLong {
-        /// Its length after normalising, in bytes.
+        /// The length after normalising, in bytes.
         bytes: usize,
     },
 }
 
-impl Refusal {
-    /// The error code of the HTTP answer.
+impl PathError {
+    /// Returns the error code of the HTTP response.
     pub fn code(self) -> &'static str {
         match self {
             Self::TooLong { .. } => "path_too_long",
@@ -60,7 +61,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reserved => write!(f, "the path begins with `{RESERVED_PREFIX}`, which is reserved"),
@@ -75,36 +76,36 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for PathError {}
 
-/// Returns the key of what a client calls a page.
+/// Returns the key of a page, given the client's name for it.
 ///
-/// An `http` or `https` URL and whatever begins with `/` are paths and are normalised; the empty string is `/`; any
-/// other string counts as it is. Normalising twice changes nothing.
-pub fn normalise(raw: &str) -> Result<Key, Refusal> {
+/// An `http` or `https` URL, and anything that begins with `/`, is a path and is normalised. The empty string
+/// is `/`. Any other string counts unchanged. Normalising twice changes nothing.
+pub fn normalise(raw: &str) -> Result<PageKey, PathError> {
     normalise_keeping(raw, &[])
 }
 
-/// Returns the key of what a client calls a page, where some query parameters belong to a path: they follow it in the
-/// order of `keep`, all others are dropped.
-pub fn normalise_keeping(raw: &str, keep: &[String]) -> Result<Key, Refusal> {
+/// Returns the key of a page, where some query parameters belong to the path: they follow it in the order of
+/// `keep`, and all others are dropped.
+pub fn normalise_keeping(raw: &str, keep: &[String]) -> Result<PageKey, PathError> {
     if raw.starts_with(RESERVED_PREFIX) {
-        return Err(Refusal::Reserved);
+        return Err(PathError::Reserved);
     }
     let key = match path_of_url(raw)? {
         Some(path) => normalise_path(path, keep)?,
         None if raw.is_empty() || raw.starts_with('/') => normalise_path(raw, keep)?,
-        None if raw.chars().any(char::is_control) => return Err(Refusal::Control),
+        None if raw.chars().any(char::is_control) => return Err(PathError::Control),
         None => raw.to_owned(),
     };
     if key.len() > MAX_KEY_BYTES {
-        return Err(Refusal::TooLong { bytes: key.len() });
+        return Err(PathError::TooLong { bytes: key.len() });
     }
-    Ok(Key(key))
+    Ok(PageKey(key))
 }
 
-/// The part of a URL behind its host, or `None` if `raw` is no `http(s)` URL.
-fn path_of_url(raw: &str) -> Result<Option<&str>, Refusal> {
+/// Returns the part of a URL after its host, or `None` if `raw` is not an `http` or `https` URL.
+fn path_of_url(raw: &str) -> Result<Option<&str>, PathError> {
     let rest = ["https://", "http://"].into_iter().find_map(|scheme| {
         let head = raw.get(..scheme.len())?;
         head.eq_ignore_ascii_case(scheme).then(|| &raw[scheme.len()..])
@@ -115,15 +116,15 @@ fn path_of_url(raw: &str) -> Result<Option<&str>, Refusal> {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let named = host.chars().next().is_some_and(|first| first != ':');
     let clean = host.chars().all(|c| c.is_alphanumeric() || "-._:[]%".contains(c));
-    if named && clean { Ok(Some(path)) } else { Err(Refusal::Host) }
+    if named && clean { Ok(Some(path)) } else { Err(PathError::Host) }
 }
 
-fn normalise_path(raw: &str, keep: &[String]) -> Result<String, Refusal> {
+fn normalise_path(raw: &str, keep: &[String]) -> Result<String, PathError> {
     let raw = &raw[..raw.find('#').unwrap_or(raw.len())];
     let (path, query) = raw.split_once('?').unwrap_or((raw, ""));
     let (written, decoded) = recode(path, is_encoded_in_paths);
-    check(&decoded)?;
-    let mut key = resolve(&written);
+    check_decoded(&decoded)?;
+    let mut key = resolve_segments(&written);
     for name in keep {
         for pair in query.split('&') {
             let (pair_name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -132,7 +133,7 @@ fn normalise_path(raw: &str, keep: &[String]) -> Result<String, Refusal> {
                 continue;
             }
             let (value, decoded) = recode(&value.replace('+', "%20"), |byte| !is_unreserved(byte));
-            check(&decoded)?;
+            check_decoded(&decoded)?;
             let (name, _) = recode(name, |byte| !is_unreserved(byte));
             key.extend([if key.contains('?') { "&" } else { "?" }, &name, "=", &value]);
         }
@@ -140,22 +141,23 @@ fn normalise_path(raw: &str, keep: &[String]) -> Result<String, Refusal> {
     Ok(key)
 }
 
-/// Refuses what no path may hold, once decoded.
-fn check(decoded: &[u8]) -> Result<(), Refusal> {
-    let decoded = std::str::from_utf8(decoded).map_err(|_| Refusal::Encoding)?;
+/// Rejects decoded bytes that no path may hold.
+fn check_decoded(decoded: &[u8]) -> Result<(), PathError> {
+    let decoded = std::str::from_utf8(decoded).map_err(|_| PathError::Encoding)?;
     if decoded.chars().any(char::is_control) {
-        return Err(Refusal::Control);
+        return Err(PathError::Control);
     }
     if decoded.contains('\\') {
-        return Err(Refusal::Backslash);
+        return Err(PathError::Backslash);
     }
     Ok(())
 }
 
-/// The path with each byte in its one spelling, and the bytes it stands for.
+/// Returns the path with each byte in its canonical spelling, and the decoded bytes.
 ///
-/// `%XX` is decoded where unreserved and upper-cased elsewhere; what a browser would percent-encode in a path is
-/// encoded, so that `/café` and `/caf%C3%A9` are one page; a `%` that encodes nothing becomes `%25`.
+/// `%XX` is decoded if unreserved and otherwise written in upper case. Bytes that a browser would
+/// percent-encode in a path are encoded, so that `/café` and `/caf%C3%A9` are one page. A `%` that encodes
+/// nothing becomes `%25`.
 fn recode(path: &str, is_encoded: impl Fn(u8) -> bool) -> (String, Vec<u8>) {
     let mut written = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
@@ -170,8 +172,8 @@ fn recode(path: &str, is_encoded: impl Fn(u8) -> bool) -> (String, Vec<u8>) {
     (written, decoded)
 }
 
-/// Collapses `//`, resolves dot segments, drops a trailing `index.html`, `index.htm` and `/`.
-fn resolve(path: &str) -> String {
+/// Collapses `//`, resolves dot segments, and drops a trailing `index.html`, `index.htm` or `/`.
+fn resolve_segments(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
         match segment {
@@ -196,7 +198,7 @@ fn resolve(path: &str) -> String {
     out
 }
 
-/// A text for a URL, where letters, digits and the bytes of `kept` stay as they are.
+/// Percent-encodes a text, except letters, digits and the bytes of `kept`.
 pub fn percent_encoded(text: &str, kept: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -205,7 +207,7 @@ pub fn percent_encoded(text: &str, kept: &[u8]) -> String {
     out
 }
 
-/// Appends a byte, percent-encoded unless it is plain.
+/// Appends a byte, percent-encoded unless `is_plain`.
 fn push_byte(out: &mut String, byte: u8, is_plain: bool) {
     if is_plain {
         out.push(char::from(byte));
@@ -215,12 +217,12 @@ fn push_byte(out: &mut String, byte: u8, is_plain: bool) {
     }
 }
 
-/// RFC 3986's unreserved characters.
+/// Returns whether a byte is one of RFC 3986's unreserved characters.
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// The URL standard's path percent-encode set.
+/// Returns whether a byte is in the URL standard's path percent-encode set.
 fn is_encoded_in_paths(byte: u8) -> bool {
     !(0x21..=0x7e).contains(&byte)
         || matches!(byte, b'"' | b'#' | b'<' | b'>' | b'?' | b'^' | b'`' | b'{' | b'}')

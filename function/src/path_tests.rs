@@ -1,4 +1,4 @@
-//! The contract's vectors, then the laws of normalising.
+//! Tests of the contract's vectors and of the properties of normalising.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ fn key(raw: &str) -> String {
 }
 
 #[test]
-fn the_contracts_vectors() {
+fn contract_vectors_are_normalised() {
     for (raw, expected) in [
         ("", "/"),
         ("/", "/"),
@@ -24,7 +24,7 @@ fn the_contracts_vectors() {
     ] {
         assert_eq!(key(raw), expected, "{raw:?}");
     }
-    assert_eq!(normalise("/%00"), Err(Refusal::Control));
+    assert_eq!(normalise("/%00"), Err(PathError::Control));
 }
 
 #[test]
@@ -85,12 +85,12 @@ fn urls_keep_their_path() {
         "https://me@/x",
         "http://a\0/x",
     ] {
-        assert_eq!(normalise(raw), Err(Refusal::Host), "{raw:?}");
+        assert_eq!(normalise(raw), Err(PathError::Host), "{raw:?}");
     }
 }
 
 #[test]
-fn other_strings_count_as_they_are() {
+fn other_strings_count_unchanged() {
     for raw in [
         "home",
         "my page",
@@ -106,49 +106,49 @@ fn other_strings_count_as_they_are() {
     ] {
         assert_eq!(key(raw), raw);
     }
-    assert_eq!(normalise("a\tb"), Err(Refusal::Control));
-    assert_eq!(normalise("a\u{85}b"), Err(Refusal::Control));
+    assert_eq!(normalise("a\tb"), Err(PathError::Control));
+    assert_eq!(normalise("a\u{85}b"), Err(PathError::Control));
 }
 
 #[test]
-fn what_could_mislead_is_refused() {
+fn misleading_paths_are_rejected() {
     for (raw, why) in [
-        ("/a\0", Refusal::Control),
-        ("/a\n", Refusal::Control),
-        ("/%0a", Refusal::Control),
-        ("/%7F", Refusal::Control),
-        ("/%C2%85", Refusal::Control),
-        ("/a\\b", Refusal::Backslash),
-        ("/a%5Cb", Refusal::Backslash),
-        ("https://example.com\\a", Refusal::Backslash),
-        ("/%ff", Refusal::Encoding),
-        ("/%c3", Refusal::Encoding),
-        ("/%C3/%A9", Refusal::Encoding),
-        ("/%ED%A0%80", Refusal::Encoding),
-        ("!", Refusal::Reserved),
-        ("!lease", Refusal::Reserved),
+        ("/a\0", PathError::Control),
+        ("/a\n", PathError::Control),
+        ("/%0a", PathError::Control),
+        ("/%7F", PathError::Control),
+        ("/%C2%85", PathError::Control),
+        ("/a\\b", PathError::Backslash),
+        ("/a%5Cb", PathError::Backslash),
+        ("https://example.com\\a", PathError::Backslash),
+        ("/%ff", PathError::Encoding),
+        ("/%c3", PathError::Encoding),
+        ("/%C3/%A9", PathError::Encoding),
+        ("/%ED%A0%80", PathError::Encoding),
+        ("!", PathError::Reserved),
+        ("!lease", PathError::Reserved),
     ] {
         assert_eq!(normalise(raw), Err(why), "{raw:?}");
     }
-    // Only what begins with it is reserved; and what is dropped is not looked at.
+    // Only paths that begin with `!` are reserved, and dropped parts are not checked.
     assert_eq!(key("/!lease"), "/!lease");
     assert_eq!(key("/a?\\\0%ff"), "/a");
 }
 
 #[test]
-fn the_limit_counts_bytes_after_normalising() {
+fn length_limit_applies_after_normalising() {
     let fits = format!("/{}", "a".repeat(511));
     assert_eq!(key(&fits), fits);
     assert_eq!(key(&format!("{fits}/?{}", "x".repeat(9000))), fits);
     let long = format!("/{}", "a".repeat(512));
-    assert_eq!(normalise(&long), Err(Refusal::TooLong { bytes: 513 }));
-    assert_eq!(normalise(&"a".repeat(513)), Err(Refusal::TooLong { bytes: 513 }));
-    assert_eq!(normalise(&format!("/{}", "é".repeat(100))), Err(Refusal::TooLong { bytes: 601 }));
+    assert_eq!(normalise(&long), Err(PathError::TooLong { bytes: 513 }));
+    assert_eq!(normalise(&"a".repeat(513)), Err(PathError::TooLong { bytes: 513 }));
+    assert_eq!(normalise(&format!("/{}", "é".repeat(100))), Err(PathError::TooLong { bytes: 601 }));
 }
 
-/// Strings that look like paths more often than chance would have it.
+/// Generates strings that look like paths more often than random text does.
 fn pathlike() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![
+    let segment = prop_oneof![
         Just("/".to_owned()),
         Just("..".to_owned()),
         Just(".".to_owned()),
@@ -159,7 +159,7 @@ fn pathlike() -> impl Strategy<Value = String> {
         "[a-z]{1,3}",
         any::<char>().prop_map(String::from),
     ];
-    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    proptest::collection::vec(segment, 0..24).prop_map(|segments| segments.concat())
 }
 
 proptest! {
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn keys_are_fit_for_the_table(raw in prop_oneof![pathlike(), ".{0,700}"]) {
+    fn keys_are_valid_for_the_table(raw in prop_oneof![pathlike(), ".{0,700}"]) {
         if let Ok(key) = normalise(&raw) {
             prop_assert!((1..=MAX_KEY_BYTES).contains(&key.as_str().len()));
             prop_assert!(!key.as_str().chars().any(char::is_control));

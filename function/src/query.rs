@@ -1,22 +1,22 @@
-//! Query strings, from `rawQueryString`: payload 2.0's parsed form joins repeated parameters with commas, so that
-//! `?path=/a,b` could not be told from two paths. Must not know what the parameters mean.
+//! Parses query strings, from `rawQueryString`: payload 2.0's parsed form joins repeated parameters with
+//! commas, so that `?path=/a,b` would look like two paths. Must not know the meaning of parameters.
 
 use std::fmt;
 
 use crate::encoding::percent_decoded;
 
-/// The parameters of a request, decoded, in order, repetitions kept.
+/// The decoded parameters of a request, in order and with repetitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Query(Vec<(String, String)>);
+pub struct QueryParams(Vec<(String, String)>);
 
 /// A parameter that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadQuery {
-    /// The parameter's name; empty if that itself cannot be decoded.
+pub struct QueryError {
+    /// The name of the parameter; empty if the name itself cannot be decoded.
     pub name: String,
 }
 
-impl fmt::Display for BadQuery {
+impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name } = self;
         if name.is_empty() {
@@ -26,28 +26,30 @@ impl fmt::Display for BadQuery {
     }
 }
 
-impl std::error::Error for BadQuery {}
+impl std::error::Error for QueryError {}
 
-impl Query {
-    /// Decodes `a=1&b=2`. `+` is a space, empty pairs are skipped, a name without `=` has an empty value.
-    pub fn parse(raw: &str) -> Result<Self, BadQuery> {
+impl QueryParams {
+    /// Decodes `a=1&b=2`. A `+` is a space, empty pairs are skipped, and a name without `=` has an empty
+    /// value.
+    pub fn parse(raw: &str) -> Result<Self, QueryError> {
         let mut pairs = Vec::new();
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or_else(|| BadQuery { name: String::new() })?;
-            let Some(value) = decode(value) else { return Err(BadQuery { name }) };
+            let name = decode(name).ok_or_else(|| QueryError { name: String::new() })?;
+            let Some(value) = decode(value) else { return Err(QueryError { name }) };
             pairs.push((name, value));
         }
         Ok(Self(pairs))
     }
 
-    /// Every value of the parameter `name`, in order.
+    /// Returns all values of the parameter `name`, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Decodes a name or a value; `None` where a `%` is not followed by two hexadecimal digits or the bytes are not UTF-8.
+/// Decodes a name or a value; `None` if a `%` is not followed by two hexadecimal digits, or the bytes are not
+/// UTF-8.
 pub(crate) fn decode(raw: &str) -> Option<String> {
     let mut out = Vec::with_capacity(raw.len());
     for (byte, spelling) in percent_decoded(raw) {
@@ -67,7 +69,7 @@ mod tests {
     use super::*;
 
     fn paths(raw: &str) -> Vec<String> {
-        Query::parse(raw).unwrap().all("path").map(str::to_owned).collect()
+        QueryParams::parse(raw).unwrap().all("path").map(str::to_owned).collect()
     }
 
     #[test]
@@ -90,26 +92,26 @@ mod tests {
     }
 
     #[test]
-    fn bad_encodings_are_errors_that_name_the_parameter() {
+    fn invalid_encoding_is_an_error_that_names_the_parameter() {
         for raw in ["path=%", "path=%4", "path=%zz", "path=%ff", "path=%c3"] {
-            assert_eq!(Query::parse(raw), Err(BadQuery { name: "path".to_owned() }), "{raw}");
+            assert_eq!(QueryParams::parse(raw), Err(QueryError { name: "path".to_owned() }), "{raw}");
         }
-        let why = Query::parse("a=1&%ff=2").unwrap_err();
+        let why = QueryParams::parse("a=1&%ff=2").unwrap_err();
         insta::assert_snapshot!(why, @"the query string is not percent-encoded UTF-8");
-        let why = Query::parse("ro=%").unwrap_err();
+        let why = QueryParams::parse("ro=%").unwrap_err();
         insta::assert_snapshot!(why, @"the parameter `ro` is not percent-encoded UTF-8");
     }
 
     proptest! {
         #[test]
-        fn any_value_survives_being_encoded(value in any::<String>()) {
+        fn any_encoded_value_is_decoded_unchanged(value in any::<String>()) {
             let encoded: Vec<String> = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
             prop_assert_eq!(paths(&format!("path={}", encoded.concat())), [value]);
         }
 
         #[test]
         fn parsing_never_panics(raw in any::<String>()) {
-            drop(Query::parse(&raw));
+            drop(QueryParams::parse(&raw));
         }
     }
 }

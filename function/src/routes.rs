@@ -1,100 +1,113 @@
-//! The routes: a request in, an answer out, by way of the store. Pure but for the store; the time is passed in.
+//! The routes: turn a request into a response, using the store. Everything but the store is pure; the time is
+//! passed in.
 
 mod badge;
 mod counter;
+mod counts_json;
 mod hit;
-mod numbers;
 mod outcome;
 mod params;
 mod read;
-mod site;
+mod site_cache;
 
-pub use crate::setup::Setup;
+pub use crate::counter_config::CounterConfig;
 pub use counter::Counter;
-pub use outcome::Outcome;
+pub use outcome::RouteOutcome;
 
 use hitctl_config::contract::{HEADER_BUILD, HEADER_IGNORED, MAX_BODY_BYTES};
 
-use crate::http::{Answer, Cache, Request};
-use crate::json::Object;
+use crate::http::{CachePolicy, CounterRequest, CounterResponse};
+use crate::json::JsonObject;
 use crate::moment::Moment;
-use crate::store::{Store, StoreError};
+use crate::store::{CounterStore, StoreError};
 use crate::widget;
-use badge::Form;
-use outcome::Stop;
+use badge::BadgeFormat;
+use outcome::RouteError;
 
-/// A route: the methods it answers, and what answers them.
-type Route<S> = (&'static [&'static str], fn(&mut Counter<S>, &Request, Moment) -> Result<Outcome, Stop>);
+/// A route: its allowed methods and its handler.
+type RouteHandler<S> = (
+    &'static [&'static str],
+    fn(&mut Counter<S>, &CounterRequest, Moment) -> Result<RouteOutcome, RouteError>,
+);
 
-const READING: &[&str] = &["GET", "HEAD"];
+const READ_METHODS: &[&str] = &["GET", "HEAD"];
 
-impl<S: Store> Counter<S> {
-    /// Answers a request at the time `now`.
-    pub fn answer(&mut self, request: &Request, now: Moment) -> Outcome {
-        finish(self.route(request, now).unwrap_or_else(Stop::outcome), request)
+impl<S: CounterStore> Counter<S> {
+    /// Handles a request at the time `now`.
+    pub fn handle(&mut self, request: &CounterRequest, now: Moment) -> RouteOutcome {
+        finish(self.route(request, now).unwrap_or_else(RouteError::into_outcome), request)
     }
 
-    /// Answers a request whose hit could not be forwarded.
-    pub fn not_forwarded(&self, request: &Request, why: String) -> Outcome {
-        let stop = Stop::from(StoreError::Unavailable(why));
-        let outcome = match Form::of(&request.route) {
-            Some(form) => form.error(stop),
-            None => stop.outcome(),
+    /// Returns the response to a request whose hit could not be forwarded.
+    pub fn not_forwarded(&self, request: &CounterRequest, why: String) -> RouteOutcome {
+        let error = RouteError::from(StoreError::Unavailable(why));
+        let outcome = match BadgeFormat::of(&request.route) {
+            Some(format) => format.error(error),
+            None => error.into_outcome(),
         };
         finish(outcome, request)
     }
 
-    fn route(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
-        let stats = self.setup.public_stats;
-        let (methods, route): Route<S> = match request.route.as_str() {
-            "/counter" => (READING, Self::counter),
+    fn route(&mut self, request: &CounterRequest, now: Moment) -> Result<RouteOutcome, RouteError> {
+        let stats = self.config.public_stats;
+        let (methods, route): RouteHandler<S> = match request.route.as_str() {
+            "/counter" => (READ_METHODS, Self::counter),
             "/v1/hit" => (&["POST"], Self::hit),
-            "/v1/count" => (READING, Self::count),
+            "/v1/count" => (READ_METHODS, Self::count),
             "/v1/badge.svg" | "/v1/badge.json" | "/v1/pixel.svg" => {
-                (READING, |counter, request, now| Ok(counter.picture(request, now)))
+                (READ_METHODS, |counter, request, now| Ok(counter.picture(request, now)))
             }
-            "/v1/widget.js" => (READING, |counter, _, _| Ok(counter.widget())),
-            "/v1/top" | "/api/counters" if stats => (READING, Self::top),
-            "/v1/series" if stats => (READING, Self::series),
-            "/healthz" => (READING, |counter, _, _| Ok(counter.healthz())),
-            _ => return Err(Stop::new(404, "not_found", "there is no such route")),
+            "/v1/widget.js" => (READ_METHODS, |counter, _, _| Ok(counter.widget())),
+            "/v1/top" | "/api/counters" if stats => (READ_METHODS, Self::top),
+            "/v1/series" if stats => (READ_METHODS, Self::series),
+            "/healthz" => (READ_METHODS, |counter, _, _| Ok(counter.healthz())),
+            _ => return Err(RouteError::new(404, "not_found", "there is no such route")),
         };
         if !methods.contains(&request.method.as_str()) {
             let message = format!("this route answers {} only", methods.join(" and "));
-            let mut stop = Stop::new(405, "method_not_allowed", &message);
-            stop.answer = stop.answer.with("allow", methods.join(", "));
-            return Err(stop);
+            let mut error = RouteError::new(405, "method_not_allowed", &message);
+            error.response = error.response.with_header("allow", methods.join(", "));
+            return Err(error);
         }
         if request.body_bytes > MAX_BODY_BYTES {
-            return Err(Stop::new(413, "body_too_large", "the request's body is over 2048 bytes"));
+            return Err(RouteError::new(413, "body_too_large", "the request's body is over 2048 bytes"));
         }
         route(self, request, now)
     }
 
-    /// `/v1/widget.js`: the script that pages embed.
-    fn widget(&self) -> Outcome {
-        let script = if self.setup.queued { widget::QUEUED } else { widget::SCRIPT };
-        Outcome::of(Answer::new(200, "text/javascript; charset=utf-8", Cache::Day, script.to_owned()))
+    /// `/v1/widget.js`: returns the script that pages embed.
+    fn widget(&self) -> RouteOutcome {
+        let script = if self.config.queued { widget::QUEUED } else { widget::SCRIPT };
+        RouteOutcome::new(CounterResponse::new(
+            200,
+            "text/javascript; charset=utf-8",
+            CachePolicy::Day,
+            script.to_owned(),
+        ))
     }
 
-    /// `/healthz`: answers without touching the table.
-    fn healthz(&self) -> Outcome {
-        let mut answer = Answer::json(200, Cache::No, Object::new().number("v", 1).raw("ok", "true").end());
-        if let Some(build) = &self.setup.build {
-            answer = answer.with(HEADER_BUILD, build.clone());
+    /// `/healthz`: responds without accessing the table.
+    fn healthz(&self) -> RouteOutcome {
+        let mut response = CounterResponse::json(
+            200,
+            CachePolicy::NoStore,
+            JsonObject::new().number("v", 1).raw("ok", "true").end(),
+        );
+        if let Some(build) = &self.config.build {
+            response = response.with_header(HEADER_BUILD, build.clone());
         }
-        Outcome::of(answer)
+        RouteOutcome::new(response)
     }
 }
 
-/// Adds what every answer has in common.
-fn finish(mut outcome: Outcome, request: &Request) -> Outcome {
+/// Adds what all responses have in common.
+fn finish(mut outcome: RouteOutcome, request: &CounterRequest) -> RouteOutcome {
     if let Some(why) = outcome.ignored {
-        outcome.answer = outcome.answer.with(HEADER_IGNORED, why.code());
+        outcome.response = outcome.response.with_header(HEADER_IGNORED, why.code());
     }
-    outcome.answer = outcome.answer.unless_known(request.headers.if_none_match.as_deref());
+    outcome.response = outcome.response.with_etag(request.headers.if_none_match.as_deref());
     if request.method == "HEAD" {
-        outcome.answer.body.clear();
+        outcome.response.body.clear();
     }
     outcome
 }

@@ -1,169 +1,174 @@
-//! The rules: what is counted, under which key, or why not. `hitctl explain` asks the same function that the Lambda
-//! does. Pure: what takes a memory (repeated views, the budget of new paths) is decided behind it, and named here.
+//! The rules: whether a view counts, under which key, or why not. `hitctl explain` uses the same function as
+//! the Lambda function. Pure; decisions that need state (reloads, the budget of new paths) are made
+//! elsewhere, but their reasons are defined here.
 
 use std::fmt;
 
 use hitctl_config::contract::ATTR_DROPPED_PATH;
 
-use crate::bots::{self, Sign};
+use crate::bots::{self, BotSignal};
 use crate::http::{FetchSite, Origins};
-use crate::path::{self, Key, Refusal};
+use crate::path::{self, PageKey, PathError};
 
-/// What the owner decided.
+/// The rules that the owner configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
+pub struct CountingRules {
     /// The query parameters that belong to a path.
     pub keep_query: Vec<String>,
-    /// Whether robots' views are not counted.
+    /// Whether views by bots do not count.
     pub ignore_bots: bool,
-    /// Whether views of those who ask not to be followed are not counted at all.
+    /// Whether views by visitors who opted out of tracking do not count at all.
     pub ignore_opted_out: bool,
-    /// Whose pages may count.
+    /// The origins whose pages may count.
     pub origins: Origins,
 }
 
-/// A view of a page, as far as the rules look at it.
+/// The properties of a view that the rules use.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct View<'a> {
-    /// What the client calls the page: a path, a URL or a plain string.
+pub struct PageView<'a> {
+    /// The client's name of the page: a path, a URL or a plain string.
     pub path: &'a str,
     /// The user agent, if it was sent.
     pub agent: Option<&'a str>,
-    /// The origin of the page that asks.
+    /// The origin of the requesting page.
     pub origin: Option<&'a str>,
-    /// The page that asks, where a browser names it.
+    /// The URL of the requesting page, if the browser names it.
     pub referer: Option<&'a str>,
-    /// Whether the browser says that a page of another site asks.
+    /// The relation of the requesting page to the counter, as reported by the browser.
     pub fetch_site: FetchSite,
-    /// Whether a program drives the browser, by its own word.
+    /// Whether a program controls the browser, as reported by the browser.
     pub automated: bool,
-    /// Whether the page was fetched ahead, and nobody looks at it yet.
+    /// Whether the page was prefetched, so that nobody looks at it yet.
     pub prefetched: bool,
-    /// Whether the visitor asked not to be followed: `DNT: 1` or `Sec-GPC: 1`.
+    /// Whether the visitor opted out of tracking: `DNT: 1` or `Sec-GPC: 1`.
     pub opted_out: bool,
 }
 
-/// What becomes of a view that is no mistake.
+/// The decision about a valid view.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
+pub struct ViewDecision {
     /// The normalised path.
-    pub key: Key,
-    /// Whether anything may be made of the visitor; if not, only the view counts.
-    pub followed: bool,
-    /// Why it does not count, if it does not; the answer says so.
-    pub ignored: Option<Ignored>,
+    pub key: PageKey,
+    /// Whether the visitor may be recorded; if not, only the view counts.
+    pub track_visitor: bool,
+    /// The reason that the view does not count, if it does not; the response names it.
+    pub ignored: Option<IgnoreReason>,
 }
 
-/// Why a view does not count. Displays as a lower-case sentence fragment for people.
+/// The reason that a view does not count. Displays as a lower-case sentence fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ignored {
-    /// A robot.
-    Bot(Robot),
-    /// The same visitor looked at the same page a moment ago.
-    Dup,
-    /// A page of another site asks.
+pub enum IgnoreReason {
+    /// It was made by a bot.
+    Bot(BotEvidence),
+    /// The same visitor viewed the same page a moment ago.
+    Duplicate,
+    /// It was sent by a page of another site.
     Origin,
-    /// The visitor asked not to be followed, and the owner counts no such views.
-    Gpc,
-    /// Only paths that were added by hand count, and this is none.
-    Path,
-    /// The page was fetched ahead.
+    /// The visitor opted out of tracking, and the owner does not count such views.
+    OptedOut,
+    /// The path is not one of those that were added by hand, and only those count.
+    UnknownPath,
+    /// The page was prefetched.
     Prefetch,
-    /// There are as many new paths as the budget allows, in all or from this client.
-    Full,
+    /// The budget of new paths is exhausted, in total or for this client.
+    BudgetExhausted,
 }
 
-/// What shows that a view is a robot's.
+/// The evidence that a view was made by a bot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Robot {
-    /// Its user agent.
-    Agent(Sign),
-    /// The browser says that a program drives it.
-    Driven,
+pub enum BotEvidence {
+    /// The user agent names a bot, or looks like one.
+    UserAgent(BotSignal),
+    /// The browser reports that a program controls it.
+    Automated,
 }
 
-impl Ignored {
-    /// Every code, in the order of the alphabet: what the table counts refused views under.
+impl IgnoreReason {
+    /// All codes in alphabetical order: the names under which the table counts ignored views.
     pub const CODES: [&'static str; 7] = ["bot", "dup", "full", "gpc", "origin", "path", "prefetch"];
 
-    /// The reason of a code, as far as a code tells it.
-    pub fn of_code(code: &str) -> Option<Self> {
+    /// Returns the reason of a code, without the details that a code does not hold.
+    pub fn from_code(code: &str) -> Option<Self> {
         let all = [
-            Self::Bot(Robot::Driven),
-            Self::Dup,
-            Self::Full,
-            Self::Gpc,
+            Self::Bot(BotEvidence::Automated),
+            Self::Duplicate,
+            Self::BudgetExhausted,
+            Self::OptedOut,
             Self::Origin,
-            Self::Path,
+            Self::UnknownPath,
             Self::Prefetch,
         ];
         all.into_iter().find(|why| why.code() == code)
     }
 
-    /// The name of its number in the table: the word for programs, but for the one that the table's key has taken.
+    /// Returns the attribute that counts this reason: the code, except for the one that is already the name
+    /// of the table's key.
     pub fn attribute(self) -> &'static str {
         match self {
-            Self::Path => ATTR_DROPPED_PATH,
+            Self::UnknownPath => ATTR_DROPPED_PATH,
             other => other.code(),
         }
     }
 
-    /// The word for programs.
+    /// Returns the code for programs.
     pub fn code(self) -> &'static str {
         match self {
             Self::Bot(_) => "bot",
-            Self::Dup => "dup",
+            Self::Duplicate => "dup",
             Self::Origin => "origin",
-            Self::Gpc => "gpc",
-            Self::Path => "path",
+            Self::OptedOut => "gpc",
+            Self::UnknownPath => "path",
             Self::Prefetch => "prefetch",
-            Self::Full => "full",
+            Self::BudgetExhausted => "full",
         }
     }
 }
 
-impl fmt::Display for Ignored {
+impl fmt::Display for IgnoreReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bot(Robot::Agent(sign)) => sign.fmt(f),
-            Self::Bot(Robot::Driven) => f.write_str("a program drives the browser"),
-            Self::Dup => f.write_str("the same visitor looked at the same page a moment ago"),
+            Self::Bot(BotEvidence::UserAgent(signal)) => signal.fmt(f),
+            Self::Bot(BotEvidence::Automated) => f.write_str("a program drives the browser"),
+            Self::Duplicate => f.write_str("the same visitor looked at the same page a moment ago"),
             Self::Origin => {
                 f.write_str("a page of another site asks, which is not among the allowed origins")
             }
-            Self::Gpc => f.write_str("the visitor asked not to be followed"),
-            Self::Path => f.write_str("only paths that were added by hand count, and this is none of them"),
+            Self::OptedOut => f.write_str("the visitor asked not to be followed"),
+            Self::UnknownPath => {
+                f.write_str("only paths that were added by hand count, and this is none of them")
+            }
             Self::Prefetch => f.write_str("the page was fetched ahead, and nobody looks at it yet"),
-            Self::Full => {
+            Self::BudgetExhausted => {
                 f.write_str("there are as many new paths as the budget allows, in all or from this visitor")
             }
         }
     }
 }
 
-impl Rules {
-    /// The key of what a client calls a page.
-    pub fn key(&self, path: &str) -> Result<Key, Refusal> {
+impl CountingRules {
+    /// Returns the key of a page, given the client's name for it.
+    pub fn key(&self, path: &str) -> Result<PageKey, PathError> {
         path::normalise_keeping(path, &self.keep_query)
     }
 
-    /// Judges a view. An error is a mistake of the caller, fit for people and, by [`Refusal::code`], for programs.
-    pub fn judge(&self, view: &View<'_>) -> Result<Judgement, Refusal> {
+    /// Decides whether a view counts. The error is a mistake of the caller: a text for people with a
+    /// [`PathError::code`] for programs.
+    pub fn evaluate(&self, view: &PageView<'_>) -> Result<ViewDecision, PathError> {
         let key = self.key(view.path)?;
-        let robot = || {
-            let driven = view.automated.then_some(Robot::Driven);
-            driven.or_else(|| bots::sign(view.agent).map(Robot::Agent))
+        let bot = || {
+            let automated = view.automated.then_some(BotEvidence::Automated);
+            automated.or_else(|| bots::detect_bot(view.agent).map(BotEvidence::UserAgent))
         };
         let ignored = if !self.origins.may_count(view.origin, view.referer, view.fetch_site) {
-            Some(Ignored::Origin)
+            Some(IgnoreReason::Origin)
         } else if view.prefetched {
-            Some(Ignored::Prefetch)
-        } else if let Some(robot) = self.ignore_bots.then(robot).flatten() {
-            Some(Ignored::Bot(robot))
+            Some(IgnoreReason::Prefetch)
+        } else if let Some(bot) = self.ignore_bots.then(bot).flatten() {
+            Some(IgnoreReason::Bot(bot))
         } else {
-            (self.ignore_opted_out && view.opted_out).then_some(Ignored::Gpc)
+            (self.ignore_opted_out && view.opted_out).then_some(IgnoreReason::OptedOut)
         };
-        Ok(Judgement { key, followed: !view.opted_out, ignored })
+        Ok(ViewDecision { key, track_visitor: !view.opted_out, ignored })
     }
 }
 

@@ -1,64 +1,75 @@
-//! The loop: next invocation, handle it, answer it. What fails in one invocation, a panic too, is that invocation's
-//! error and no other's.
+//! The invocation loop: waits for an invocation, handles it, and sends the response. A failure, including a
+//! panic, affects only its own invocation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use crate::failure::Failure;
-use crate::lambda::{Gone, Invocation, Posted, Runtime};
-use crate::log::{Field, Level, Log};
+use crate::invocation_error::InvocationError;
+use crate::lambda::{RuntimeClient, RuntimeClosed, RuntimeInvocation, SubmitResult};
+use crate::log::{Level, LogField, Logger};
 
-/// What the last panic said and where: its own output would be a second, unreadable line in the log.
+/// The message and the location of the last panic. The default output would be a second, unstructured line in
+/// the log.
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 
-/// Keeps what panics say for the invocation's error instead of printing it.
-pub fn keep_panics() {
+/// Captures panic messages for the invocation's error instead of printing them.
+pub fn capture_panics() {
     std::panic::set_hook(Box::new(|panic| {
         *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
     }));
 }
 
-/// What serves invocations.
-pub trait Handler {
-    /// Answers one.
-    fn handle(&mut self, invocation: &Invocation, log: &mut Log) -> Result<String, Failure>;
+/// A handler of invocations.
+pub trait InvocationHandler {
+    /// Handles an invocation and returns its response.
+    fn handle(&mut self, invocation: &RuntimeInvocation, log: &mut Logger)
+    -> Result<String, InvocationError>;
 
-    /// Does what need not hold up its answer, once that is out: Lambda lets the process run until it asks for the next.
-    fn after(&mut self, _: &Invocation, _: &mut Log) {}
+    /// Runs after the response is sent, for work that should not delay it. Lambda lets the process run until
+    /// it requests the next invocation.
+    fn after_response(&mut self, _: &RuntimeInvocation, _: &mut Logger) {}
 }
 
-/// Serves invocations until the Runtime API is gone, and returns why it is.
-pub fn serve<H: Handler>(runtime: &mut Runtime, log: &mut Log, handle: &mut H) -> Gone {
+/// Serves invocations until the Runtime API is closed, and returns the reason.
+pub fn serve<H: InvocationHandler>(
+    runtime: &mut RuntimeClient,
+    log: &mut Logger,
+    handle: &mut H,
+) -> RuntimeClosed {
     loop {
-        if let Err(gone) = serve_one(runtime, log, handle) {
-            return gone;
+        if let Err(error) = serve_one(runtime, log, handle) {
+            return error;
         }
     }
 }
 
-fn serve_one<H: Handler>(runtime: &mut Runtime, log: &mut Log, handle: &mut H) -> Result<(), Gone> {
+fn serve_one<H: InvocationHandler>(
+    runtime: &mut RuntimeClient,
+    log: &mut Logger,
+    handle: &mut H,
+) -> Result<(), RuntimeClosed> {
     let invocation = runtime.next_invocation()?;
-    // What a panic leaves half-done is dropped: a connection in use was taken out of its place before.
+    // State that a panic leaves unfinished is dropped: a connection in use had been taken out of its field.
     let result = catch_unwind(AssertUnwindSafe(|| handle.handle(&invocation, log)))
-        .unwrap_or_else(|_| Err(Failure { kind: "Hitctl.Panic", message: last_panic() }));
-    let posted = match &result {
-        Ok(json) => runtime.answer(&invocation.id, json)?,
+        .unwrap_or_else(|_| Err(InvocationError { kind: "Hitctl.Panic", message: last_panic() }));
+    let submitted = match &result {
+        Ok(json) => runtime.send_response(&invocation.id, json)?,
         Err(failure) => {
-            log.line(
+            log.write_line(
                 Level::Error,
                 Some(&invocation.id),
                 "the invocation failed",
-                &[("errorType", Field::Text(failure.kind)), ("cause", Field::Text(&failure.message))],
+                &[("errorType", LogField::Text(failure.kind)), ("cause", LogField::Text(&failure.message))],
             );
-            runtime.fail(&invocation.id, failure)?
+            runtime.send_error(&invocation.id, failure)?
         }
     };
-    if let Posted::Refused(status) = posted {
-        let status = [("status", Field::Number(status.into()))];
-        log.line(Level::Warn, Some(&invocation.id), "the Runtime API refused the answer", &status);
+    if let SubmitResult::Rejected(status) = submitted {
+        let status = [("status", LogField::Number(status.into()))];
+        log.write_line(Level::Warn, Some(&invocation.id), "the Runtime API refused the answer", &status);
     }
-    if catch_unwind(AssertUnwindSafe(|| handle.after(&invocation, log))).is_err() {
-        log.failure(Level::Error, &invocation.id, "what follows an answer failed", &last_panic());
+    if catch_unwind(AssertUnwindSafe(|| handle.after_response(&invocation, log))).is_err() {
+        log.write_failure(Level::Error, &invocation.id, "what follows an answer failed", &last_panic());
     }
     Ok(())
 }

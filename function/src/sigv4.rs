@@ -1,12 +1,12 @@
-//! AWS Signature Version 4 for the requests that are sent: with at most one parameter in the query, and with paths that are
-//! encoded already. Pure: the time is passed in.
+//! AWS Signature Version 4, limited to this function's requests: at most one query parameter, and paths that
+//! are already encoded. Pure: the time is passed in.
 
 use ring::{digest, hmac};
 
 use crate::encoding::lower_hex;
 use crate::moment::Moment;
 
-/// What signs: the role's credentials, for one region and service. The derived key is kept for the day.
+/// Signs requests with the role's credentials, for one region and service. Keeps the derived key for the day.
 #[derive(Clone)]
 pub struct Signer {
     access_key: String,
@@ -18,7 +18,7 @@ pub struct Signer {
 }
 
 impl std::fmt::Debug for Signer {
-    /// Never the secrets.
+    /// Leaves out the secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Signer")
             .field("region", &self.region)
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// A signer for `service` in `region`; the token comes with temporary credentials.
+    /// Creates a signer for `service` in `region`. Temporary credentials include a session token.
     pub fn new(
         (access_key, secret_key, session_token): (String, String, Option<String>),
         region: String,
@@ -37,8 +37,8 @@ impl Signer {
         Self { access_key, secret_key, session_token, region, service, key: None }
     }
 
-    /// Returns the header lines that sign a request with `body` to `path`: date, token and authorization. `headers` are the others
-    /// that are signed, names in lower case.
+    /// Returns the header lines that sign a request with `body` to `path`: date, token and authorization.
+    /// `headers` are the other signed headers, with names in lower case.
     pub fn sign(
         &mut self,
         method: &str,
@@ -47,7 +47,7 @@ impl Signer {
         body: &[u8],
         now: Moment,
     ) -> String {
-        let time = now.basic();
+        let time = now.iso8601_basic();
         let date = &time[..8];
         let key = self.key(date);
         let mut all: Vec<(&str, &str)> = headers.to_vec();
@@ -76,7 +76,7 @@ impl Signer {
         )
     }
 
-    /// Returns a whole request, signed. A POST says how long its body is.
+    /// Returns a complete signed request. A POST includes a `content-length`.
     pub(crate) fn request(
         &mut self,
         method: &str,
@@ -119,14 +119,14 @@ impl Signer {
     }
 }
 
-/// The SHA-256 of bytes, in hexadecimal.
+/// Returns the SHA-256 of bytes, in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
-/// The bytes in lower-case hexadecimal.
+/// Returns bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    // Not a `collect`: it takes 8,000 instructions more until the first answer.
+    // Not a `collect`, which takes 8,000 more instructions until the first response.
     let mut out = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         let [high, low] = lower_hex(*byte);
@@ -149,7 +149,7 @@ mod tests {
 
     /// `post-vanilla` of AWS's published test suite.
     #[test]
-    fn signs_as_the_published_suite_does() {
+    fn signature_matches_the_published_test_suite() {
         let mut signer = signer(None, "us-east-1", "service");
         let now = Moment::from_millis(1_440_938_160_000);
         insta::assert_snapshot!(signer.sign("POST", "/", &[("host", "example.amazonaws.com")], b"", now), @r"
@@ -172,9 +172,9 @@ mod tests {
     const AT: u64 = 1_789_898_400_000;
     const AWS: &str = "dynamodb.eu-central-1.amazonaws.com";
 
-    /// The values are botocore's, for the same requests at the same time.
+    /// The expected values are botocore's, for the same requests at the same time.
     #[test]
-    fn signs_as_botocore_does() {
+    fn signature_matches_botocore() {
         let mut plain = signer(None, "eu-central-1", "dynamodb");
         insta::assert_snapshot!(dynamodb(&mut plain, AWS, "/", AT), @"content-type;host;x-amz-date;x-amz-target, Signature=0ac18b47b5c553fb7735856235b036eda65904a23c3632c89484417bba55e762");
         insta::assert_snapshot!(dynamodb(&mut plain, "127.0.0.1:8000", "/base", AT), @"content-type;host;x-amz-date;x-amz-target, Signature=5c1326a8e62f6149b1faf59d5cde166bfde154f4b48d2535231e15c34f54f804");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_derived_anew_each_day() {
+    fn key_is_derived_again_each_day() {
         let mut old = signer(None, "eu-central-1", "dynamodb");
         dynamodb(&mut old, AWS, "/", AT - 86_400_000);
         let mut new = signer(None, "eu-central-1", "dynamodb");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_not_shown() {
+    fn debug_output_has_no_secrets() {
         assert!(!format!("{:?}", signer(Some("token"), "r", "s")).contains(SECRET));
     }
 }

@@ -1,5 +1,5 @@
-//! Where counts live, as the routes see it. DynamoDB for real, memory for tests of the domain; neither knows of HTTP
-//! requests, and the routes know of neither.
+//! Stores of counts: DynamoDB in production, memory for tests of the domain. The stores know nothing of HTTP
+//! requests, and the routes see only the trait.
 
 mod api;
 #[cfg(feature = "runtime")]
@@ -8,9 +8,9 @@ mod error;
 mod memory;
 mod transaction;
 
-pub use api::{Added, Met, Pages, Paths, Store};
+pub use api::{AddResult, AllCounts, CounterStore, NewVisitor, PathAdmission};
 #[cfg(feature = "runtime")]
-pub use dynamodb::{DynamoDb, Seen, Tables};
+pub use dynamodb::{DynamoDbStore, TableNames, VisitorTable};
 pub use error::StoreError;
-pub use memory::Memory;
-pub use transaction::{Obstacle, Transacted, Transaction};
+pub use memory::MemoryStore;
+pub use transaction::{CancellationReason, Transaction, TransactionResult};

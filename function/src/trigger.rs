@@ -1,5 +1,5 @@
-//! What invoked the function: the shape of the event decides. One file per trigger; a shape that nobody counts is an
-//! error that names it.
+//! Parses events. The shape of an event decides which trigger invoked the function; each trigger has its own
+//! file. An unknown shape is an error that names it.
 
 mod body;
 mod cloudfront;
@@ -10,40 +10,42 @@ mod message;
 mod s3;
 mod sqs;
 
-pub use forwarded::Forwarded;
+pub use forwarded::ForwardedHit;
 pub use http::payload;
-pub use message::{By, Content, Message, Object, Said, Sources, is_near};
+pub use message::{
+    EventOptions, HitSource, InboundMessage, IncomingHit, ParsedContent, S3Object, is_countable_time,
+};
 
 use serde_json::value::RawValue;
 
-use crate::failure::Failure;
-use crate::fields::{Fields, list, object};
-use crate::http::Request;
+use crate::fields::{RawFields, list, object};
+use crate::http::CounterRequest;
+use crate::invocation_error::InvocationError;
 use crate::moment::Moment;
 
-/// An event, understood.
+/// A parsed event.
 #[derive(Debug)]
-pub enum Event {
+pub enum TriggerEvent {
     /// A request of an HTTP API or a function URL, payload format 2.0.
-    Http(Request),
-    /// A batch of messages, each of which is reported by itself if it fails.
-    Batch(Vec<Message>),
-    /// One event that came by itself: if it fails, the invocation does.
-    Single(Message, Reply),
+    Http(CounterRequest),
+    /// A batch of messages, each of which can fail separately.
+    Batch(Vec<InboundMessage>),
+    /// A single event: if it fails, the invocation fails.
+    Single(InboundMessage, EventReply),
 }
 
-/// What is answered to an event that came by itself.
+/// The response to a single event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// How much was counted.
-    Counted,
-    /// This, for `CloudFront` to go on with.
+pub enum EventReply {
+    /// The number of hits that were counted and ignored.
+    Summary,
+    /// This text, with which CloudFront continues.
     Verbatim(String),
 }
 
-impl Event {
-    /// Reads an event. Unknown fields are ignored; so is `null` where a field may be left out.
-    pub fn parse(json: &[u8], sources: &Sources, now: Moment) -> Result<Self, Failure> {
+impl TriggerEvent {
+    /// Parses an event. Unknown fields are ignored, and so is `null` in optional fields.
+    pub fn parse(json: &[u8], options: &EventOptions, now: Moment) -> Result<Self, InvocationError> {
         let bad = |why: &str| {
             failure(&format!(
                 "the event is not understood: {why}; invoke the function with an HTTP API event"
@@ -56,7 +58,7 @@ impl Event {
         }
         let records = list(event.get("Records"), "Records").map_err(|why| bad(&why))?;
         let envelope = Envelope { event, records };
-        envelope.of_services(text, sources, now).unwrap_or_else(|| {
+        envelope.parse_service_event(text, options, now).unwrap_or_else(|| {
             Err(failure(&format!(
                 "the event is {}; this function counts requests of HTTP APIs and function URLs (payload format 2.0), SQS \
                  batches, EventBridge events, CloudFront viewer events and objects made in S3",
@@ -66,65 +68,73 @@ impl Event {
     }
 }
 
-/// Reads an SQS body alone, sent and read at the time `now`: for tests and tools.
-pub fn body(text: &str, sources: &Sources, now: Moment) -> Result<Content, String> {
-    body::read(text, now, sources, now).1
+/// Parses a single SQS body, as if sent and received at the time `now`; for tests and tools.
+pub fn parse_body(text: &str, options: &EventOptions, now: Moment) -> Result<ParsedContent, String> {
+    body::read(text, now, options, now).1
 }
 
-fn failure(message: &str) -> Failure {
-    Failure { kind: "Hitctl.UnsupportedEvent", message: message.to_owned() }
+fn failure(message: &str) -> InvocationError {
+    InvocationError { kind: "Hitctl.UnsupportedEvent", message: message.to_owned() }
 }
 
-/// What is no request of the web.
+/// An event that is not an HTTP request.
 struct Envelope<'a> {
-    event: Fields<'a>,
+    event: RawFields<'a>,
     records: Option<Vec<&'a RawValue>>,
 }
 
-/// What a record says of its service.
+/// The source of a record.
 #[derive(Default)]
-struct Record {
+struct RecordSource {
     source: Option<String>,
-    /// It is one of `CloudFront`.
+    /// Whether it is a record of CloudFront.
     cf: bool,
 }
 
 impl Envelope<'_> {
-    /// The first record.
-    fn record(&self) -> Option<Record> {
+    /// Returns the source of the first record.
+    fn record(&self) -> Option<RecordSource> {
         let first = self.records.as_ref()?.first()?;
-        let Ok(record) = object(first.get(), "") else { return Some(Record::default()) };
+        let Ok(record) = object(first.get(), "") else { return Some(RecordSource::default()) };
         let source = ["eventSource", "EventSource"].iter().find_map(|name| record.string(name).ok()?);
-        Some(Record { source, cf: record.has("cf") })
+        Some(RecordSource { source, cf: record.has("cf") })
     }
 
-    /// An event of a service, if it is of one that is known here.
-    fn of_services(&self, text: &str, sources: &Sources, now: Moment) -> Option<Result<Event, Failure>> {
-        let single = |(mark, content): message::Read, reply| {
-            let id = mark.clone().unwrap_or_else(|| "(none)".to_owned());
-            Ok(Event::Single(Message { id, mark: mark.unwrap_or_default(), content }, reply))
+    /// Parses an event of a known service; `None` for other events.
+    fn parse_service_event(
+        &self,
+        text: &str,
+        options: &EventOptions,
+        now: Moment,
+    ) -> Option<Result<TriggerEvent, InvocationError>> {
+        let single = |(dedup_id, content): message::ParsedMessage, reply| {
+            let id = dedup_id.clone().unwrap_or_else(|| "(none)".to_owned());
+            Ok(TriggerEvent::Single(
+                InboundMessage { id, dedup_id: dedup_id.unwrap_or_default(), content },
+                reply,
+            ))
         };
         let Some(record) = self.record() else {
-            if forwarded::is_one(&self.event) {
-                return Some(single(forwarded::read(&self.event), Reply::Counted));
+            if forwarded::is_forwarded_hit(&self.event) {
+                return Some(single(forwarded::read(&self.event), EventReply::Summary));
             }
-            if !eventbridge::is_one(&self.event) {
+            if !eventbridge::is_eventbridge_event(&self.event) {
                 return None;
             }
-            return Some(single(eventbridge::read(text, sources, now), Reply::Counted));
+            return Some(single(eventbridge::read(text, options, now), EventReply::Summary));
         };
         let records = self.records.as_deref().unwrap_or_default();
         let first = records.first().map_or("{}", |first| first.get());
         match record.source.as_deref() {
             Some("aws:sqs") => {
-                let all = records.iter().map(|record| sqs::read(record.get(), sources, now));
-                let all: Result<Vec<Message>, String> = all.collect();
+                let all = records.iter().map(|record| sqs::read(record.get(), options, now));
+                let all: Result<Vec<InboundMessage>, String> = all.collect();
                 let bad = |why| failure(&format!("the event is an SQS batch: {why}"));
-                Some(all.map(Event::Batch).map_err(bad))
+                Some(all.map(TriggerEvent::Batch).map_err(bad))
             }
-            Some("aws:s3") => Some(single(s3::records(records), Reply::Counted)),
+            Some("aws:s3") => Some(single(s3::records(records), EventReply::Summary)),
             None if record.cf => {
-                let reply = Reply::Verbatim(cloudfront::unchanged(first));
+                let reply = EventReply::Verbatim(cloudfront::unchanged_request(first));
                 Some(single(cloudfront::read(first, now), reply))
             }
             _ => None,
@@ -139,7 +149,7 @@ impl Envelope<'_> {
         matches!(self.event.text("version"), Ok(Some(own)) if own == version)
     }
 
-    /// A shape's name for people.
+    /// Returns a readable name of the event's shape.
     fn shape(&self) -> String {
         let record = self.record();
         if let Some(source) = record.as_ref().and_then(|record| record.source.as_deref()) {
@@ -156,7 +166,7 @@ impl Envelope<'_> {
             "a CloudFront viewer event"
         } else if self.records.is_some() {
             "a batch of records of no known source"
-        } else if eventbridge::is_one(&self.event) {
+        } else if eventbridge::is_eventbridge_event(&self.event) {
             "an EventBridge event"
         } else if self.is_of_load_balancer() {
             "a load balancer's request"

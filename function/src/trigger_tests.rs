@@ -1,4 +1,4 @@
-//! Events as AWS documents them, and events that are none.
+//! Tests with events as AWS documents them, and with invalid events.
 
 use hitctl_config::contract::HEADER_ORIGIN_SECRET;
 use proptest::prelude::*;
@@ -7,9 +7,9 @@ use proptest::prelude::*;
 mod messages;
 
 use super::*;
-use crate::http::{Answer, FetchSite, Headers};
+use crate::http::{CounterResponse, FetchSite, RequestHeaders};
 
-/// The HTTP API example of "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0, whole.
+/// The complete HTTP API example of "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0.
 const HTTP_API: &str = r#"{
   "version": "2.0",
   "routeKey": "$default",
@@ -52,15 +52,15 @@ const FUNCTION_URL: &str = r#"{
   "body": null, "pathParameters": null, "isBase64Encoded": false, "stageVariables": null
 }"#;
 
-/// In the morning of 2026-09-20.
+/// 10:00 UTC on 2026-09-20.
 const NOW: Moment = Moment::from_millis(1_789_898_400_000);
 
-fn parse(json: &[u8]) -> Result<Event, Failure> {
-    Event::parse(json, &Sources::default(), NOW)
+fn parse(json: &[u8]) -> Result<TriggerEvent, InvocationError> {
+    TriggerEvent::parse(json, &EventOptions::default(), NOW)
 }
 
-fn request(json: &str) -> Request {
-    let Ok(Event::Http(request)) = parse(json.as_bytes()) else { panic!("no request: {json}") };
+fn request(json: &str) -> CounterRequest {
+    let Ok(TriggerEvent::Http(request)) = parse(json.as_bytes()) else { panic!("no request: {json}") };
     request
 }
 
@@ -71,35 +71,39 @@ fn refusal(json: &str) -> String {
 }
 
 #[test]
-fn reads_the_documented_http_api_event() {
-    let expected = Request {
+fn documented_http_api_event_is_parsed() {
+    let expected = CounterRequest {
         method: "POST".to_owned(),
         route: "/my/path".to_owned(),
         query: "parameter1=value1&parameter1=value2&parameter2=value".to_owned(),
         source_address: "192.0.2.1".into(),
         body: b"Hello from Lambda".to_vec(),
         body_bytes: 17,
-        ..Request::default()
+        ..CounterRequest::default()
     };
     assert_eq!(request(HTTP_API), expected);
 }
 
 #[test]
-fn reads_the_documented_function_url_event() {
-    let expected = Request {
+fn documented_function_url_event_is_parsed() {
+    let expected = CounterRequest {
         method: "GET".to_owned(),
         route: "/counter".to_owned(),
         query: "path=/a,b".to_owned(),
-        headers: Headers { origin: Some("https://blog.example".to_owned()), ..Headers::default() },
+        headers: RequestHeaders {
+            origin: Some("https://blog.example".to_owned()),
+            ..RequestHeaders::default()
+        },
         source_address: "123.123.123.123".into(),
-        ..Request::default()
+        ..CounterRequest::default()
     };
     assert_eq!(request(FUNCTION_URL), expected);
 }
 
 #[test]
 fn nulls_and_missing_fields_are_tolerated() {
-    let expected = Request { method: "GET".to_owned(), route: "/".to_owned(), ..Request::default() };
+    let expected =
+        CounterRequest { method: "GET".to_owned(), route: "/".to_owned(), ..CounterRequest::default() };
     assert_eq!(request(r#"{"requestContext":{"http":{"method":"GET"}}}"#), expected);
     let nulls = r#"{"version":null,"routeKey":null,"rawPath":null,"rawQueryString":null,"headers":null,"body":null,
         "requestContext":{"stage":null,"http":{"method":"GET","path":null}},"isBase64Encoded":null,"Records":null,
@@ -108,7 +112,7 @@ fn nulls_and_missing_fields_are_tolerated() {
 }
 
 #[test]
-fn the_route_is_what_the_gateway_matched() {
+fn route_is_the_path_matched_by_the_gateway() {
     let route = |key: &str, path: &str, stage: &str| {
         request(&format!(
             r#"{{"routeKey":"{key}","rawPath":"{path}","requestContext":{{"stage":"{stage}","http":{{"method":"GET"}}}}}}"#
@@ -125,7 +129,7 @@ fn the_route_is_what_the_gateway_matched() {
 }
 
 #[test]
-fn the_headers_that_matter_are_read() {
+fn relevant_headers_are_read() {
     let headers = |sent: &str| {
         request(&format!(r#"{{"headers":{{{sent}}},"requestContext":{{"http":{{"method":"GET"}}}}}}"#))
             .headers
@@ -135,7 +139,7 @@ fn the_headers_that_matter_are_read() {
         "cloudfront-viewer-address":"203.0.113.7:1","ORIGIN-SECRET":"s","if-none-match":"\"t\"","x-forwarded-for":"1.1.1.1""#
             .replace("ORIGIN-SECRET", HEADER_ORIGIN_SECRET),
     );
-    let expected = Headers {
+    let expected = RequestHeaders {
         referer: "https://a.example/x".into(),
         user_agent: "Agent/1.0".into(),
         viewer_address: "203.0.113.7:1".into(),
@@ -172,7 +176,7 @@ fn base64_is_decoded() {
 }
 
 #[test]
-fn bodies_are_measured_and_kept_if_they_are_small() {
+fn small_body_is_kept_and_large_body_is_only_measured() {
     let sent = |body: &str, base64: bool| {
         request(&format!(
             r#"{{"body":{body},"isBase64Encoded":{base64},"requestContext":{{"http":{{"method":"GET"}}}}}}"#
@@ -191,7 +195,7 @@ fn bodies_are_measured_and_kept_if_they_are_small() {
 }
 
 #[test]
-fn other_shapes_are_named() {
+fn unsupported_events_are_named() {
     let shapes: String = [
         r#"{"Records":[{"EventSource":"aws:sns","Sns":{}}]}"#,
         r#"{"Records":[{"eventSource":"aws:kinesis"}]}"#,
@@ -217,7 +221,7 @@ fn other_shapes_are_named() {
 }
 
 #[test]
-fn what_is_no_event_is_said_so() {
+fn invalid_event_is_an_error() {
     let wrong_path = r#"{"rawPath":7,"requestContext":{"http":{"method":"GET"}}}"#;
     for json in [
         "",
@@ -236,9 +240,10 @@ fn what_is_no_event_is_said_so() {
 }
 
 #[test]
-fn answers_are_payload_2_0() {
-    let answer = Answer::error(405, "method_not_allowed", "no \"x\"").with("allow", "GET, HEAD");
-    insta::assert_snapshot!(payload(&answer), @r#"{"statusCode":405,"headers":{"content-type":"application/json","cache-control":"no-store","x-content-type-options":"nosniff","allow":"GET, HEAD"},"body":"{\"error\":\"method_not_allowed\",\"message\":\"no \\\"x\\\"\"}","isBase64Encoded":false}"#);
+fn response_is_written_as_payload_2_0() {
+    let response =
+        CounterResponse::error(405, "method_not_allowed", "no \"x\"").with_header("allow", "GET, HEAD");
+    insta::assert_snapshot!(payload(&response), @r#"{"statusCode":405,"headers":{"content-type":"application/json","cache-control":"no-store","x-content-type-options":"nosniff","allow":"GET, HEAD"},"body":"{\"error\":\"method_not_allowed\",\"message\":\"no \\\"x\\\"\"}","isBase64Encoded":false}"#);
 }
 
 proptest! {

@@ -1,13 +1,14 @@
-//! Who looks at a page, for as long as one request lasts. Nothing here prints: neither an address nor a user agent may
-//! reach a log by accident. What is kept of a visitor is decided by the store.
+//! The visitor of a page, kept only during a request. Its `Debug` output is empty, so that neither an address
+//! nor a user agent reaches a log by accident. The store decides what is stored of a visitor.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// A longer user agent says no more about who somebody is, and is cut before it is hashed.
-const MOST_AGENT_BYTES: usize = 512;
+/// The maximum length of a user agent, in bytes. More text distinguishes no further visitors and is cut off
+/// before hashing.
+const MAX_AGENT_BYTES: usize = 512;
 
-/// A visitor: an address and a user agent.
+/// A visitor, identified by address and user agent.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Visitor {
     address: IpAddr,
@@ -15,35 +16,37 @@ pub struct Visitor {
 }
 
 impl fmt::Debug for Visitor {
-    /// Never who it is.
+    /// Leaves out address and user agent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Visitor")
     }
 }
 
 impl Visitor {
-    /// The visitor behind `address`, as API Gateway or `CloudFront` writes it; `None` where that is no address.
+    /// Creates a visitor from an address as API Gateway or CloudFront writes it; `None` if it is not an
+    /// address.
     pub fn new(address: &str, agent: &str) -> Option<Self> {
         let address = address.parse::<IpAddr>().ok()?.to_canonical();
-        let end = agent.floor_char_boundary(MOST_AGENT_BYTES);
+        let end = agent.floor_char_boundary(MAX_AGENT_BYTES);
         Some(Self { address, agent: agent[..end].to_owned() })
     }
 
-    /// The address of `CloudFront-Viewer-Address`: in front of its last colon, which a port follows.
-    pub fn address_of_viewer(header: &str) -> Option<&str> {
+    /// Returns the address in a `CloudFront-Viewer-Address` header: the text before its last colon, which
+    /// precedes the port.
+    pub fn parse_viewer_address(header: &str) -> Option<&str> {
         let (address, port) = header.trim().rsplit_once(':')?;
         let address = address.trim_start_matches('[').trim_end_matches(']');
         (port.bytes().all(|byte| byte.is_ascii_digit()) && address.parse::<IpAddr>().is_ok())
             .then_some(address)
     }
 
-    /// The whole address: for `visitors = "raw"` alone.
+    /// Returns the full address; used only with `visitors = "raw"`.
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// What tells visitors apart: an IPv4 address, or the first 64 bits of an IPv6 one, of which a household has one
-    /// and a device as many as it likes.
+    /// Returns the part of the address that identifies a visitor: an IPv4 address, or the first 64 bits of an
+    /// IPv6 address. A household has one such prefix, while a device may use many addresses in it.
     pub fn network(&self) -> IpAddr {
         match self.address {
             IpAddr::V4(_) => self.address,
@@ -51,14 +54,14 @@ impl Visitor {
         }
     }
 
-    /// The user agent, cut to a length that tells apart.
+    /// Returns the user agent, cut to the maximum length.
     pub fn agent(&self) -> &str {
         &self.agent
     }
 
-    /// What a keyed hash is made of: who it is, on which site, and on which page if that is asked. Lengths stand in front,
-    /// so that no two visitors have the same bytes.
-    pub fn bytes(&self, site: &str, page: Option<&str>) -> Vec<u8> {
+    /// Returns the input of the keyed hash: the visitor, the site and, if given, the page. Each part is
+    /// prefixed with its length, so that different visitors never have the same bytes.
+    pub fn hash_input(&self, site: &str, page: Option<&str>) -> Vec<u8> {
         let network = self.network().to_string();
         let mut bytes = Vec::with_capacity(64 + site.len() + self.agent.len());
         for part in [site, &network, &self.agent, page.unwrap_or_default()] {
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_household_is_one_network() {
+    fn household_is_one_network() {
         let network = |address: &str| Visitor::new(address, "").expect("an address").network().to_string();
         assert_eq!(network("203.0.113.7"), "203.0.113.7");
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
@@ -89,28 +92,28 @@ mod tests {
     }
 
     #[test]
-    fn the_viewers_address_comes_with_a_port() {
-        assert_eq!(Visitor::address_of_viewer("203.0.113.7:46532"), Some("203.0.113.7"));
-        assert_eq!(Visitor::address_of_viewer("2001:db8::1:46532"), Some("2001:db8::1"));
-        assert_eq!(Visitor::address_of_viewer("[2001:db8::1]:46532"), Some("2001:db8::1"));
+    fn viewer_address_is_read_without_its_port() {
+        assert_eq!(Visitor::parse_viewer_address("203.0.113.7:46532"), Some("203.0.113.7"));
+        assert_eq!(Visitor::parse_viewer_address("2001:db8::1:46532"), Some("2001:db8::1"));
+        assert_eq!(Visitor::parse_viewer_address("[2001:db8::1]:46532"), Some("2001:db8::1"));
         for wrong in ["", "203.0.113.7", "evil:80", "203.0.113.7:http"] {
-            assert_eq!(Visitor::address_of_viewer(wrong), None, "{wrong}");
+            assert_eq!(Visitor::parse_viewer_address(wrong), None, "{wrong}");
         }
     }
 
     #[test]
-    fn nothing_is_said_of_a_visitor() {
+    fn debug_output_of_visitor_is_empty() {
         let visitor = Visitor::new("203.0.113.7", "Secret/1.0").expect("an address");
         assert_eq!(format!("{visitor:?}"), "Visitor");
     }
 
     proptest! {
         #[test]
-        fn other_visitors_have_other_bytes(a in "[a-c]{0,3}", b in "[a-c]{0,3}", c in "[a-c]{0,3}", d in "[a-c]{0,3}", p in any::<bool>(), q in any::<bool>()) {
-            let bytes = |site: &str, agent: &str, page: bool| {
-                Visitor::new("203.0.113.7", agent).expect("an address").bytes(site, page.then_some("/"))
+        fn different_visitors_have_different_hash_inputs(a in "[a-c]{0,3}", b in "[a-c]{0,3}", c in "[a-c]{0,3}", d in "[a-c]{0,3}", p in any::<bool>(), q in any::<bool>()) {
+            let hash_input = |site: &str, agent: &str, page: bool| {
+                Visitor::new("203.0.113.7", agent).expect("an address").hash_input(site, page.then_some("/"))
             };
-            prop_assert_eq!(bytes(&a, &b, p) == bytes(&c, &d, q), (a, b, p) == (c, d, q));
+            prop_assert_eq!(hash_input(&a, &b, p) == hash_input(&c, &d, q), (a, b, p) == (c, d, q));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The script that counts a page and shows its numbers, as it is served. How it works is in `widget/source.js`.
+//! The served script that counts a page and shows its counts. `widget/source.js` explains how it works.
 
-/// `GET /v1/widget.js`: at most 1,000 bytes, 550 compressed.
+/// The script of `GET /v1/widget.js`: at most 1,000 bytes, 550 compressed.
 pub const SCRIPT: &str = include_str!("widget.js");
 
-/// The same where `POST /v1/hit` goes onto a queue: the numbers come from `GET /v1/count`, which is what it is larger by.
+/// The script for a queued `POST /v1/hit`. It is larger, because it reads the counts from `GET /v1/count`.
 pub const QUEUED: &str = include_str!("widget_queued.js");
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Holds the served widget to its readable source and to its size.
+//! Checks the served widget against its readable source and its size limits.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -7,20 +7,21 @@ use super::{QUEUED, SCRIPT};
 
 const SOURCE: &str = include_str!("widget/source.js");
 
-/// Both builds: the mark of their lines, the file, what is served, and the most bytes that it may have compressed.
+/// Both builds: the name in the source's `// only:` comments, the file, the served script, and its maximum
+/// compressed size in bytes.
 const BUILDS: [(&str, &str, &str, usize); 2] =
     [("direct", "widget.js", SCRIPT, 550), ("queued", "widget_queued.js", QUEUED, 610)];
 
 #[test]
-fn what_is_served_is_the_source_made_small() {
-    for (mark, file, script, _) in BUILDS {
-        let small = minify(&lines_of(SOURCE, mark));
+fn served_script_is_the_minified_source() {
+    for (build, file, script, _) in BUILDS {
+        let minified = minify(&lines_of(SOURCE, build));
         if update() {
             let served = Path::new("src").join(file);
-            std::fs::write(served, &small).unwrap();
+            std::fs::write(served, &minified).unwrap();
         } else {
             assert_eq!(
-                script, small,
+                script, minified,
                 "HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget writes the served one"
             );
         }
@@ -28,37 +29,37 @@ fn what_is_served_is_the_source_made_small() {
 }
 
 #[test]
-fn the_widget_is_small_and_the_readme_says_how_small() {
+fn widget_size_is_limited_and_matches_the_readme() {
     let readme = std::fs::read_to_string("../README.md").unwrap();
-    for (_, file, script, most) in BUILDS {
+    for (_, file, script, max) in BUILDS {
         assert!(script.len() <= 1000, "{file}: {} bytes", script.len());
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(script.as_bytes()).unwrap();
         let bytes = gzip.finish().unwrap().len();
-        assert!(bytes <= most, "{file}: {bytes} bytes compressed");
-        let said = format!("has {} bytes ({bytes} compressed)", script.len());
-        assert!(readme.contains(&said), "{file}: the README does not say that it {said}");
+        assert!(bytes <= max, "{file}: {bytes} bytes compressed");
+        let size_text = format!("has {} bytes ({bytes} compressed)", script.len());
+        assert!(readme.contains(&size_text), "{file}: the README does not say that it {size_text}");
     }
 }
 
-/// Only what has to differ does: one asks for nothing that the other does not, but for the page's numbers.
+/// The builds differ only in the additional request for the page's counts.
 #[test]
-fn where_hits_go_onto_a_queue_the_numbers_are_asked_for() {
-    let asks = |script: &str| script.matches("\"count").count();
-    assert_eq!((asks(SCRIPT), asks(QUEUED)), (1, 2));
+fn queued_widget_requests_the_counts() {
+    let count_requests = |script: &str| script.matches("\"count").count();
+    assert_eq!((count_requests(SCRIPT), count_requests(QUEUED)), (1, 2));
     assert!(QUEUED.contains("\"count?path=\"+encodeURIComponent("));
     assert!(!SCRIPT.contains("?path"));
 }
 
-/// So that it is the same script in whatever encoding a page is.
+/// ASCII reads the same in any encoding of the page.
 #[test]
-fn the_widget_is_plain_ascii_on_one_line() {
+fn widget_is_ascii_on_one_line() {
     assert!(BUILDS.iter().flat_map(|build| build.2.bytes()).all(|byte| (b' '..=b'~').contains(&byte)));
 }
 
-/// What it must not know: storage, cookies, the referrer, or other hosts.
+/// The script must not use storage, cookies, the referrer or other hosts.
 #[test]
-fn the_widget_names_nothing_that_keeps_or_tells() {
+fn widget_uses_no_storage_and_no_tracking() {
     let words = [
         "cookie",
         "localStorage",
@@ -79,25 +80,25 @@ fn the_widget_names_nothing_that_keeps_or_tells() {
 }
 
 #[test]
-fn the_minifier_keeps_texts_and_renames_only_variables() {
+fn minifier_keeps_strings_and_renames_only_variables() {
     let source = "// names: long=l other=o\nlet long = { other: 1 }, // a word\n other = long.other;\n\
                   use(...long, \"a  long\", `b ${long + 1} long`, long ? other : 2);";
     assert_eq!(minify(source), "let l={other:1},o=l.other;use(...l,\"a  long\",`b ${l+1} long`,l?o:2);");
 }
 
-/// The source without the lines that only the other build has.
+/// Returns the source without the lines of the other build.
 fn lines_of(source: &str, build: &str) -> String {
     let lines = source.split_inclusive('\n');
     lines.filter(|line| line.trim_end().split_once("// only: ").is_none_or(|(_, of)| of == build)).collect()
 }
 
-/// The source without comments and spaces, its variables with the names of the line `// names:`.
+/// Returns the source without comments and spaces, with its variables renamed by the `// names:` line.
 fn minify(source: &str) -> String {
     let line = source.lines().find_map(|line| line.strip_prefix("// names: ")).expect("the names");
     let names: Vec<(&str, &str)> = line.split(' ').filter_map(|pair| pair.split_once('=')).collect();
     let mut out = String::new();
     let mut rest = source;
-    // Whether this is a text that a back-tick began: only its places are code.
+    // Whether the position is in a template literal, of which only the placeholders are code.
     let mut in_text = false;
     while let Some(first) = rest.chars().next() {
         let end = |more: fn(char) -> bool| rest.find(|c| !more(c)).unwrap_or(rest.len());
@@ -117,8 +118,8 @@ fn minify(source: &str) -> String {
             c => c.len_utf8(),
         };
         let (token, after) = rest.split_at(length);
-        let place = token.strip_prefix("${").and_then(|inner| inner.strip_suffix('}'));
-        if let (true, Some(inner)) = (in_text, place) {
+        let expression = token.strip_prefix("${").and_then(|inner| inner.strip_suffix('}'));
+        if let (true, Some(inner)) = (in_text, expression) {
             out.push_str("${");
             out.push_str(&minify(&format!("// names: {line}\n{inner}")));
             out.push('}');
@@ -126,7 +127,8 @@ fn minify(source: &str) -> String {
             out.push_str(token);
         } else if is_word(first) {
             let is_field = out.ends_with('.') && !out.ends_with("...");
-            // The key of an object: what stands between `?` and `:` has a space before the latter.
+            // A key of an object. The part between `?` and `:` is distinguished by the space before the
+            // colon.
             let short = names.iter().find(|(long, _)| *long == token).map(|(_, short)| *short);
             let name = short.filter(|_| !is_field && !after.starts_with(':')).unwrap_or(token);
             if out.ends_with(is_word) {

@@ -1,8 +1,8 @@
-//! What the last build was made from, kept beside its zip: a build with nothing to do costs a few milliseconds, not a run
-//! of cargo.
+//! The build record: a fingerprint of the inputs of the last build, stored beside its zip. An up-to-date build then takes a few
+//! milliseconds instead of a run of cargo.
 //!
-//! The sources go into it by content, the toolchain by the files that change with it. Whatever is missing, damaged or
-//! different makes cargo run, which decides by its own rules.
+//! The fingerprint covers the contents of the sources and the state of the toolchain's files. If the record is missing, damaged or
+//! different, cargo runs and applies its own rules.
 
 use std::path::PathBuf;
 
@@ -10,35 +10,35 @@ use hitctl_config::Arch;
 use hitctl_engine::Fault;
 use serde::{Deserialize, Serialize};
 
-use super::request::{Artifact, BuildRequest, Target};
+use super::request::{Artifact, BuildRequest, BuildTarget};
 use super::store::{self, Hasher};
 use super::toolchain;
 
-/// Changes when another program version would make another zip of the same sources.
+/// The version of the build process. It changes when a version of hitctl builds a different zip from the same sources.
 const FORMAT: &str = "1";
 
-/// The file beside the zip.
+/// The content of the record file beside the zip.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct RecordFile {
     made_from: String,
     sha256: String,
     arch: Arch,
 }
 
-/// A zip, and what it would be made from now.
+/// The path of a zip, with the fingerprint of the current inputs.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct BuildRecord {
     pub(super) zip: PathBuf,
     file: PathBuf,
-    /// `None` where the sources cannot be read: cargo will say more.
+    /// The fingerprint; `None` when the sources cannot be read. Then cargo reports the error.
     made_from: Option<String>,
 }
 
-impl Record {
-    pub(super) fn of(request: &BuildRequest) -> Self {
+impl BuildRecord {
+    pub(super) fn for_request(request: &BuildRequest) -> Self {
         let name = match request.target {
-            Target::Host => "hit-counter-local".to_owned(),
-            Target::Lambda(arch) => format!("hit-counter-{arch}"),
+            BuildTarget::Host => "hit-counter-local".to_owned(),
+            BuildTarget::Lambda(arch) => format!("hit-counter-{arch}"),
         };
         let mut hasher = Hasher::default();
         hasher.field("format", FORMAT.as_bytes());
@@ -52,28 +52,28 @@ impl Record {
         }
     }
 
-    /// The zip of last time, if it would come out the same now.
-    pub(super) fn fresh(&self) -> Option<Artifact> {
-        let kept: Kept = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
-        if Some(kept.made_from) != self.made_from {
+    /// Returns the zip of the last build if its inputs have not changed.
+    pub(super) fn cached_artifact(&self) -> Option<Artifact> {
+        let stored: RecordFile = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
+        if Some(stored.made_from) != self.made_from {
             return None;
         }
         let zip = std::fs::read(&self.zip).ok()?;
-        let same = store::sha256(&zip) == kept.sha256;
-        same.then(|| Artifact {
+        let unchanged = store::sha256(&zip) == stored.sha256;
+        unchanged.then(|| Artifact {
             zip: self.zip.clone(),
             bytes: zip.len() as u64,
-            sha256: kept.sha256,
-            arch: kept.arch,
+            sha256: stored.sha256,
+            arch: stored.arch,
             built: false,
         })
     }
 
-    /// Keeps what a zip was made from.
-    pub(super) fn remember(&self, artifact: &Artifact) -> Result<(), Fault> {
+    /// Writes the record of a zip.
+    pub(super) fn save(&self, artifact: &Artifact) -> Result<(), Fault> {
         let Some(made_from) = self.made_from.clone() else { return Ok(()) };
-        let kept = Kept { made_from, sha256: artifact.sha256.clone(), arch: artifact.arch };
-        let text = serde_json::to_vec(&kept)
+        let stored = RecordFile { made_from, sha256: artifact.sha256.clone(), arch: artifact.arch };
+        let text = serde_json::to_vec(&stored)
             .map_err(|error| Fault::fatal("record", "failed to note what was built").caused_by(error))?;
         store::write_atomically(&self.file, &text)
     }

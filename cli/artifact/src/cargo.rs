@@ -1,29 +1,29 @@
-//! The call of cargo: its command line, what it says on the way, and what its failure means.
+//! Runs cargo: builds the command line, reports the progress and turns a failure into a fault with a hint.
 //!
-//! Which target to compile for is decided in `recipe`; what comes out is checked in `inspect`.
+//! `build_method` decides the target, and `inspect` checks the binary.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hitctl_engine::{Event, Fault, Sink};
+use hitctl_engine::{Event, EventSink, Fault};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::compiler_output::Complaints;
-use super::process::{Command, Line, Stopped, run};
-use super::recipe::{Facts, Recipe};
+use super::build_method::{BuildMethod, ToolchainFacts};
+use super::compiler_output::CompilerOutput;
+use super::process::{Command, OutputLine, RunError, run};
 use super::request::BUILD_PHASE;
 use super::source_files::PACKAGE;
 
-/// The profile of the top-level `Cargo.toml`: small first, then fast.
+/// The profile in the workspace's `Cargo.toml`, which optimizes for size first, then for speed.
 const PROFILE: &str = "lambda";
-/// The binary, by Lambda's name for it.
+/// The name of the binary that Lambda requires.
 pub(super) const BINARY: &str = "bootstrap";
 
-/// What cargo sets for the programs that it runs, such as this one under `cargo run`: not for the cargo that we run.
-/// The rest the command line says, or would be in its way.
-const NOT_PASSED_ON: [&str; 13] = [
+/// The environment variables that are removed for cargo, by name or by prefix (with a final `_`). Cargo sets some of them for the
+/// programs that it runs, such as hitctl under `cargo run`. Others would conflict with the command line.
+const REMOVED_VARIABLES: [&str; 13] = [
     "CARGO",
     "CARGO_BIN_",
     "CARGO_BUILD_TARGET",
@@ -39,60 +39,65 @@ const NOT_PASSED_ON: [&str; 13] = [
     "RUST_RECURSION_COUNT",
 ];
 
-/// What to compile, where.
-pub(super) struct Job<'a> {
-    pub(super) recipe: &'a Recipe,
-    pub(super) facts: &'a Facts,
-    /// The top of the workspace.
+/// A run of cargo.
+pub(super) struct CargoBuild<'a> {
+    pub(super) method: &'a BuildMethod,
+    pub(super) facts: &'a ToolchainFacts,
+    /// The root folder of the workspace.
     pub(super) root: &'a Path,
     pub(super) target_dir: &'a Path,
-    /// Whether the lock file must stay as it is.
+    /// Whether cargo must not change the lock file.
     pub(super) locked: bool,
     /// The user's environment.
     pub(super) env: &'a BTreeMap<String, String>,
 }
 
-/// The user's environment without what another cargo left in it, such as rustup's choice of a toolchain for that one: the
-/// function's is the same whether hitctl was started by `cargo run` or by itself.
+/// Returns the user's environment without the variables of an outer cargo, such as the toolchain that rustup selected for it. The
+/// build is then the same whether hitctl is started by `cargo run` or directly.
 pub(super) fn clean_env(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let left = |name: &str| {
-        NOT_PASSED_ON.iter().any(|known| name == *known || (known.ends_with('_') && name.starts_with(known)))
+    let is_removed = |name: &str| {
+        REMOVED_VARIABLES
+            .iter()
+            .any(|entry| name == *entry || (entry.ends_with('_') && name.starts_with(entry)))
     };
-    let by_cargo = env.contains_key("CARGO");
-    let left = |name: &str| left(name) || (by_cargo && name == "RUSTUP_TOOLCHAIN");
-    env.iter().filter(|(name, _)| !left(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let under_cargo = env.contains_key("CARGO");
+    let is_removed = |name: &str| is_removed(name) || (under_cargo && name == "RUSTUP_TOOLCHAIN");
+    env.iter()
+        .filter(|(name, _)| !is_removed(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
-/// Cargo's home: `CARGO_HOME`, else `~/.cargo`.
+/// Returns cargo's home directory: `CARGO_HOME`, or `~/.cargo`.
 pub(super) fn cargo_home(env: &BTreeMap<String, String>) -> Option<PathBuf> {
-    let own = env.get("CARGO_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    own.or_else(|| env.get("HOME").map(|home| Path::new(home).join(".cargo")))
+    let explicit = env.get("CARGO_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    explicit.or_else(|| env.get("HOME").map(|home| Path::new(home).join(".cargo")))
 }
 
-impl Job<'_> {
-    /// The command line and environment.
+impl CargoBuild<'_> {
+    /// Returns the command line and the environment of cargo.
     pub(super) fn command(&self) -> Command {
-        let verb = if self.recipe.zigbuild { "zigbuild" } else { "build" };
+        let verb = if self.method.zigbuild { "zigbuild" } else { "build" };
         let mut args: Vec<String> = [verb, "--profile", PROFILE, "-p", PACKAGE, "--bin", BINARY, "--target"]
             .map(str::to_owned)
             .to_vec();
-        args.push(self.recipe.target());
+        args.push(self.method.target());
         args.extend(["--message-format=json-render-diagnostics", "--color", "never"].map(str::to_owned));
         if self.locked {
             args.push("--locked".to_owned());
         }
-        args.extend(["--manifest-path".to_owned(), text(&self.root.join("Cargo.toml"))]);
-        args.extend(["--target-dir".to_owned(), text(self.target_dir)]);
+        args.extend(["--manifest-path".to_owned(), path_text(&self.root.join("Cargo.toml"))]);
+        args.extend(["--target-dir".to_owned(), path_text(self.target_dir)]);
 
         let mut env = clean_env(self.env);
-        // Its content is in the encoded form now.
+        // The flags of RUSTFLAGS are in CARGO_ENCODED_RUSTFLAGS.
         env.remove("RUSTFLAGS");
         env.insert("CARGO_ENCODED_RUSTFLAGS".to_owned(), self.rust_flags().join("\x1f"));
         env.insert("CARGO_INCREMENTAL".to_owned(), "0".to_owned());
-        // For compilers of C that write the date into their output.
+        // Some C compilers write the date into their output.
         env.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| "315532800".to_owned());
-        if let Some(linker) = &self.recipe.linker {
-            let name = self.recipe.triple.to_uppercase().replace('-', "_");
+        if let Some(linker) = &self.method.linker {
+            let name = self.method.triple.to_uppercase().replace('-', "_");
             env.entry(format!("CARGO_TARGET_{name}_LINKER")).or_insert_with(|| linker.clone());
         }
         let program =
@@ -100,9 +105,9 @@ impl Job<'_> {
         Command { program, args, env, cwd: self.root.to_owned() }
     }
 
-    /// The user's flags from the environment, then ours: no path of this machine gets into the binary, so that it is
-    /// the same wherever it is compiled. Flags in cargo's configuration files do not apply (the environment's win, by
-    /// cargo's rule): `target-cpu=native` there would make a function that Lambda cannot run.
+    /// Returns the user's flags from the environment, followed by hitctl's. The latter keep local paths out of the binary, so that
+    /// it is the same on every machine. Flags in cargo's configuration files do not apply, because cargo prefers those of the
+    /// environment. With `target-cpu=native` there, Lambda could not run the function.
     fn rust_flags(&self) -> Vec<String> {
         let mut flags: Vec<String> =
             match (self.env.get("CARGO_ENCODED_RUSTFLAGS"), self.env.get("RUSTFLAGS")) {
@@ -111,19 +116,19 @@ impl Job<'_> {
                 (None, None) => Vec::new(),
             };
         flags.retain(|flag| !flag.is_empty());
-        if self.recipe.linker.as_deref() == Some(super::recipe::RUST_LLD) {
+        if self.method.linker.as_deref() == Some(super::build_method::RUST_LLD) {
             flags.extend(["-C".to_owned(), "link-self-contained=yes".to_owned()]);
         }
-        // Where several match, the last one wins: the inner folder after the outer one.
+        // The last matching remap wins, so an inner folder comes after an outer one.
         let mut remap =
-            |from: PathBuf, to: &str| flags.push(format!("--remap-path-prefix={}={to}", text(&from)));
+            |from: PathBuf, to: &str| flags.push(format!("--remap-path-prefix={}={to}", path_text(&from)));
         if let Some(home) = cargo_home(self.env) {
             remap(home, "/cargo");
         }
         if let Some(sysroot) = &self.facts.sysroot {
             remap(sysroot.clone(), "/rust");
             if let Some(commit) = &self.facts.commit {
-                // What rustc calls them where their sources are not installed.
+                // The path that rustc uses when the standard library's sources are not installed.
                 remap(sysroot.join("lib/rustlib/src/rust"), &format!("/rustc/{commit}"));
             }
         }
@@ -132,25 +137,25 @@ impl Job<'_> {
         flags
     }
 
-    /// Compiles; gives the path of the binary.
+    /// Compiles the function and returns the path of the binary.
     pub(super) async fn run(
         &self,
         limit: Duration,
-        sink: &Sink,
+        sink: &EventSink,
         stop: &CancellationToken,
     ) -> Result<PathBuf, Fault> {
         let mut binary = None;
-        let mut complaints = Complaints::default();
+        let mut compiler_output = CompilerOutput::default();
         let ended = run(&self.command(), limit, stop, |line| match line {
-            Line::Out(message) => binary = executable(&message).or(binary.take()),
-            Line::Err(line) => match note(&line) {
+            OutputLine::Out(message) => binary = executable_path(&message).or(binary.take()),
+            OutputLine::Err(line) => match progress_note(&line) {
                 Some(note) => sink.send(Event::PhaseNote { phase: BUILD_PHASE, note }),
-                None => complaints.add(line),
+                None => compiler_output.add(line),
             },
         })
         .await;
-        let what = format!("the function for {}", self.recipe.target());
-        let complaints = complaints.text();
+        let what = format!("the function for {}", self.method.target());
+        let compiler_output = compiler_output.text();
         match ended {
             Ok(status) if status.success() => binary.ok_or_else(|| {
                 Fault::fatal(
@@ -160,53 +165,56 @@ impl Job<'_> {
                 .hinted("run `cargo -V`: a cargo from https://rustup.rs says so")
             }),
             Ok(status) => {
-                let cause =
-                    if complaints.is_empty() { format!("cargo ended with {status}") } else { complaints };
+                let cause = if compiler_output.is_empty() {
+                    format!("cargo ended with {status}")
+                } else {
+                    compiler_output
+                };
                 let hint = hint(&cause);
                 Err(Fault::fatal("build_failed", format!("failed to compile {what}"))
                     .caused_by(cause)
                     .hinted(hint))
             }
-            Err(Stopped::Cancelled) => Err(interrupted()),
-            Err(Stopped::TooLong) => Err(Fault::fatal(
+            Err(RunError::Cancelled) => Err(interrupted()),
+            Err(RunError::TimedOut) => Err(Fault::fatal(
                 "build_timeout",
                 format!("compiling {what} took longer than {} minutes", limit.as_secs() / 60),
             )
-            .caused_by(if complaints.is_empty() {
+            .caused_by(if compiler_output.is_empty() {
                 "cargo said nothing of a mistake".to_owned()
             } else {
-                complaints
+                compiler_output
             })
             .hinted("run the command again: it continues where it stopped")),
-            Err(Stopped::Failed(error)) => Err(Fault::fatal("build_failed", "failed to start cargo")
+            Err(RunError::Failed(error)) => Err(Fault::fatal("build_failed", "failed to start cargo")
                 .caused_by(error)
                 .hinted("run `cargo -V` to see why")),
         }
     }
 }
 
-/// The fault of a build that the user stopped.
+/// Returns the fault of a build that the user interrupted.
 pub(super) fn interrupted() -> Fault {
     Fault::fatal("interrupted", "the build was interrupted")
         .hinted("run the command again: it continues where it stopped")
 }
 
-/// The path of the finished binary, if that is what one of cargo's messages is about.
-fn executable(message: &str) -> Option<PathBuf> {
+/// Returns the path of the compiled binary if a JSON message of cargo reports it.
+fn executable_path(message: &str) -> Option<PathBuf> {
     if !message.starts_with('{') || !message.contains("\"compiler-artifact\"") {
         return None;
     }
     let message: Json = serde_json::from_str(message).ok()?;
-    let ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == BINARY;
-    message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
+    let is_function = message["reason"] == "compiler-artifact" && message["target"]["name"] == BINARY;
+    message["executable"].as_str().filter(|_| is_function).map(PathBuf::from)
 }
 
-/// A line of cargo's that tells how far it is, in words of ours: `   Compiling serde v1.0.229` -> `compiling serde v1.0.229`.
-fn note(line: &str) -> Option<String> {
+/// Converts a progress line of cargo into a note: `   Compiling serde v1.0.229` -> `compiling serde v1.0.229`.
+fn progress_note(line: &str) -> Option<String> {
     let (verb, rest) = line.trim_start().split_once(' ')?;
-    // Cargo sets its verbs right-aligned in twelve columns; rustc's own words begin at the first or after a number.
+    // Cargo right-aligns its verbs in twelve columns. Messages of rustc begin at the first column or after a line number.
     let aligned = line.len() - line.trim_start().len() + verb.len() == 12;
-    let known = [
+    let entry = [
         "Compiling",
         "Downloading",
         "Downloaded",
@@ -218,7 +226,7 @@ fn note(line: &str) -> Option<String> {
         "Fresh",
         "Adding",
     ];
-    if !aligned || !known.contains(&verb) {
+    if !aligned || !entry.contains(&verb) {
         return None;
     }
     if verb == "Blocking" {
@@ -228,8 +236,8 @@ fn note(line: &str) -> Option<String> {
     Some(format!("{} {rest}", verb.to_lowercase()))
 }
 
-/// What to do about a failed build, by what cargo or rustc said.
-fn hint(said: &str) -> &'static str {
+/// Returns the hint for a failed build, by the output of cargo and rustc.
+fn hint(output: &str) -> &'static str {
     let table: [(&[&str], &str); 6] = [
         (
             &["--locked was passed", "cannot update the lock file"],
@@ -253,14 +261,14 @@ fn hint(said: &str) -> &'static str {
             "the target's standard library is not whole: `rustup target add TARGET` installs it",
         ),
     ];
-    let known = table.iter().find(|(words, _)| words.iter().any(|word| said.contains(word)));
-    known.map_or(
+    let entry = table.iter().find(|(words, _)| words.iter().any(|word| output.contains(word)));
+    entry.map_or(
         "mend what rustc names and run the command again; `hitctl doctor` shows the toolchain",
         |(_, hint)| hint,
     )
 }
 
-fn text(path: &Path) -> String {
+fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 

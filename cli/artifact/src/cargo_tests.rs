@@ -1,49 +1,49 @@
-//! What cargo says, as a build tells it on.
+//! Tests of cargo's command line, its progress messages and the hints for its failures.
 
-use super::super::recipe::{RUST_LLD, Tool};
+use super::super::build_method::{RUST_LLD, Tool};
 use super::*;
 
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
-fn facts() -> Facts {
-    Facts {
+fn facts() -> ToolchainFacts {
+    ToolchainFacts {
         cargo: Some(Tool { path: "/tools/cargo".into(), version: "cargo 1.95.0".into() }),
         sysroot: Some("/tools/rust".into()),
         commit: Some("abc123".into()),
-        ..Facts::default()
+        ..ToolchainFacts::default()
     }
 }
 
-fn recipe() -> Recipe {
-    Recipe { zigbuild: false, triple: TRIPLE.into(), glibc: None, linker: None }
+fn method() -> BuildMethod {
+    BuildMethod { zigbuild: false, triple: TRIPLE.into(), glibc: None, linker: None }
 }
 
-fn command(recipe: &Recipe, env: &[(&str, &str)]) -> Command {
+fn command(method: &BuildMethod, env: &[(&str, &str)]) -> Command {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let facts = facts();
     let (root, target_dir) = (Path::new("/code"), Path::new("/code/target/hitctl"));
-    Job { recipe, facts: &facts, root, target_dir, locked: true, env: &env }.command()
+    CargoBuild { method, facts: &facts, root, target_dir, locked: true, env: &env }.command()
 }
 
 #[test]
-fn the_command_line() {
-    let command = command(&recipe(), &[]);
+fn command_has_profile_target_and_lock_options() {
+    let command = command(&method(), &[]);
     assert_eq!(command.program, Path::new("/tools/cargo"));
     assert_eq!(command.cwd, Path::new("/code"));
     insta::assert_snapshot!(command.args.join(" "), @"build --profile lambda -p hit-counter --bin bootstrap --target x86_64-unknown-linux-gnu --message-format=json-render-diagnostics --color never --locked --manifest-path /code/Cargo.toml --target-dir /code/target/hitctl");
 }
 
 #[test]
-fn through_zigbuild() {
-    let recipe = Recipe { zigbuild: true, glibc: Some("2.34"), ..recipe() };
-    let args = command(&recipe, &[]).args;
+fn command_with_zigbuild_selects_glibc() {
+    let method = BuildMethod { zigbuild: true, glibc: Some("2.34"), ..method() };
+    let args = command(&method, &[]).args;
     assert_eq!(args[0], "zigbuild");
     assert!(args.contains(&"x86_64-unknown-linux-gnu.2.34".to_owned()), "{args:?}");
 }
 
 #[test]
-fn no_path_of_this_machine_gets_into_the_binary() {
-    let env = command(&recipe(), &[("HOME", "/home/ann")]).env;
+fn command_remaps_local_paths() {
+    let env = command(&method(), &[("HOME", "/home/ann")]).env;
     insta::assert_snapshot!(env["CARGO_ENCODED_RUSTFLAGS"].replace('\x1f', "\n"), @r"
     --remap-path-prefix=/home/ann/.cargo=/cargo
     --remap-path-prefix=/tools/rust=/rust
@@ -56,9 +56,9 @@ fn no_path_of_this_machine_gets_into_the_binary() {
 }
 
 #[test]
-fn the_users_flags_come_first_and_the_encoded_ones_win() {
+fn command_puts_user_flags_first_and_prefers_encoded_flags() {
     let flags = |env: &[(&str, &str)]| {
-        let env = command(&recipe(), env).env;
+        let env = command(&method(), env).env;
         assert!(!env.contains_key("RUSTFLAGS"));
         let flags = env["CARGO_ENCODED_RUSTFLAGS"].clone();
         flags
@@ -73,20 +73,23 @@ fn the_users_flags_come_first_and_the_encoded_ones_win() {
 }
 
 #[test]
-fn a_foreign_linker_is_set_unless_the_user_set_one() {
-    let recipe =
-        Recipe { triple: "aarch64-unknown-linux-musl".into(), linker: Some(RUST_LLD.into()), ..recipe() };
+fn command_sets_linker_unless_user_set_one() {
+    let method = BuildMethod {
+        triple: "aarch64-unknown-linux-musl".into(),
+        linker: Some(RUST_LLD.into()),
+        ..method()
+    };
     let name = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER";
-    let env = command(&recipe, &[]).env;
+    let env = command(&method, &[]).env;
     assert_eq!(env[name], "rust-lld");
     assert!(env["CARGO_ENCODED_RUSTFLAGS"].contains("-C\x1flink-self-contained=yes\x1f"));
-    assert_eq!(command(&recipe, &[(name, "my-ld")]).env[name], "my-ld");
+    assert_eq!(command(&method, &[(name, "my-ld")]).env[name], "my-ld");
 }
 
 #[test]
-fn what_another_cargo_left_in_the_environment_stays_behind() {
+fn command_removes_variables_of_outer_cargo() {
     let env = command(
-        &recipe(),
+        &method(),
         &[
             ("CARGO", "/other/cargo"),
             ("CARGO_PKG_NAME", "hitctl"),
@@ -116,13 +119,13 @@ fn what_another_cargo_left_in_the_environment_stays_behind() {
 }
 
 #[test]
-fn a_toolchain_that_the_user_chose_is_kept() {
-    let env = command(&recipe(), &[("RUSTUP_TOOLCHAIN", "beta")]).env;
+fn command_keeps_toolchain_of_the_user() {
+    let env = command(&method(), &[("RUSTUP_TOOLCHAIN", "beta")]).env;
     assert_eq!(env["RUSTUP_TOOLCHAIN"], "beta");
 }
 
 #[test]
-fn cargos_progress_in_our_words() {
+fn progress_note_converts_known_verbs() {
     let table = [
         ("   Compiling serde v1.0.229", Some("compiling serde v1.0.229")),
         ("   Compiling hit-counter v0.1.0 (/code/function)", Some("compiling hit-counter v0.1.0")),
@@ -141,28 +144,28 @@ fn cargos_progress_in_our_words() {
         ("", None),
     ];
     for (line, expected) in table {
-        assert_eq!(note(line).as_deref(), expected, "{line}");
+        assert_eq!(progress_note(line).as_deref(), expected, "{line}");
     }
 }
 
 #[test]
-fn the_binary_is_where_cargo_says() {
+fn executable_path_is_read_from_artifact_message() {
     let message = |name: &str| {
         format!(r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"executable":"/t/{name}"}}"#)
     };
-    assert_eq!(executable(&message("bootstrap")), Some("/t/bootstrap".into()));
-    assert_eq!(executable(&message("other")), None);
+    assert_eq!(executable_path(&message("bootstrap")), Some("/t/bootstrap".into()));
+    assert_eq!(executable_path(&message("other")), None);
     assert_eq!(
-        executable(r#"{"reason":"compiler-artifact","target":{"name":"bootstrap"},"executable":null}"#),
+        executable_path(r#"{"reason":"compiler-artifact","target":{"name":"bootstrap"},"executable":null}"#),
         None
     );
-    assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
-    assert_eq!(executable("{\"reason\":\"compiler-artifact\""), None);
-    assert_eq!(executable("noise"), None);
+    assert_eq!(executable_path(r#"{"reason":"build-finished","success":true}"#), None);
+    assert_eq!(executable_path("{\"reason\":\"compiler-artifact\""), None);
+    assert_eq!(executable_path("noise"), None);
 }
 
 #[test]
-fn each_known_failure_has_its_own_hint() {
+fn hint_matches_known_failures() {
     let table = [
         (
             "error: cannot update the lock file /x because --locked was passed to prevent this",
@@ -179,7 +182,7 @@ fn each_known_failure_has_its_own_hint() {
         ("error[E0463]: can't find crate for `core`", "rustup target add"),
         ("error[E0308]: mismatched types", "mend what rustc names"),
     ];
-    for (said, expected) in table {
-        assert!(hint(said).contains(expected), "{said}: {}", hint(said));
+    for (output, expected) in table {
+        assert!(hint(output).contains(expected), "{output}: {}", hint(output));
     }
 }

@@ -1,38 +1,38 @@
-//! What cargo and rustc said of a failure, in a size that a person reads.
+//! Shortens the output of cargo and rustc to the lines that explain a failure.
 
 use std::collections::VecDeque;
 
-/// Lines kept from the first error on.
-const FROM_ERROR: usize = 60;
-/// Lines kept where nothing is called an error.
-const LAST: usize = 15;
-/// What is kept of a line.
-const LINE_CHARS: usize = 300;
+/// The maximum number of lines kept from the first error on.
+const MAX_ERROR_LINES: usize = 60;
+/// The number of last lines kept if there is no error line.
+const MAX_OTHER_LINES: usize = 15;
+/// The maximum number of characters kept of a line.
+const MAX_LINE_CHARS: usize = 300;
 
-/// Collects lines: the first error and what follows, else the last few lines.
+/// Collects the first error line and the lines after it, or the last lines if there is no error line.
 #[derive(Default)]
-pub(super) struct Complaints {
+pub(super) struct CompilerOutput {
     lines: VecDeque<String>,
-    error_seen: bool,
+    has_error: bool,
     dropped: usize,
 }
 
-impl Complaints {
+impl CompilerOutput {
     pub(super) fn add(&mut self, line: String) {
-        if !self.error_seen && line.trim_start().starts_with("error") {
-            self.error_seen = true;
+        if !self.has_error && line.trim_start().starts_with("error") {
+            self.has_error = true;
             self.lines.clear();
         }
-        if self.error_seen && self.lines.len() >= FROM_ERROR {
+        if self.has_error && self.lines.len() >= MAX_ERROR_LINES {
             self.dropped += 1;
             return;
         }
-        let short = match line.char_indices().nth(LINE_CHARS) {
+        let shortened = match line.char_indices().nth(MAX_LINE_CHARS) {
             Some((end, _)) => format!("{} ...", &line[..end]),
             None => line,
         };
-        self.lines.push_back(short);
-        if !self.error_seen && self.lines.len() > LAST {
+        self.lines.push_back(shortened);
+        if !self.has_error && self.lines.len() > MAX_OTHER_LINES {
             self.lines.pop_front();
         }
     }
@@ -50,13 +50,13 @@ mod tests {
     use super::*;
 
     fn text(lines: impl IntoIterator<Item = String>) -> String {
-        let mut complaints = Complaints::default();
-        lines.into_iter().for_each(|line| complaints.add(line));
-        complaints.text()
+        let mut output = CompilerOutput::default();
+        lines.into_iter().for_each(|line| output.add(line));
+        output.text()
     }
 
     #[test]
-    fn from_the_first_error_on_and_bounded() {
+    fn text_with_error_begins_at_first_error_and_is_bounded() {
         let lines = (0..9).map(|n| format!("warning {n}")).chain((0..100).map(|n| format!("error {n}")));
         let text = text(lines);
         assert!(text.starts_with("error 0\nerror 1\n"), "{text}");
@@ -64,15 +64,15 @@ mod tests {
     }
 
     #[test]
-    fn without_an_error_the_last_lines() {
+    fn text_without_error_has_the_last_lines() {
         let text = text((0..100).map(|n| format!("line {n}")));
         assert!(text.starts_with("line 85\n") && text.ends_with("line 99"), "{text}");
-        assert_eq!(Complaints::default().text(), "");
+        assert_eq!(CompilerOutput::default().text(), "");
     }
 
     #[test]
-    fn a_long_line_is_cut_between_characters() {
+    fn add_cuts_long_line_between_characters() {
         let text = text(["error ".to_owned() + &"\u{e9}".repeat(1000)]);
-        assert_eq!(text.chars().count(), LINE_CHARS + 4);
+        assert_eq!(text.chars().count(), MAX_LINE_CHARS + 4);
     }
 }

@@ -1,6 +1,4 @@
-//! What a compiled binary needs to run: read from its ELF headers, before anything is uploaded or started.
-//!
-//! Reads bytes only; runs nothing.
+//! Checks whether a compiled binary can run on a platform, by its ELF headers. The binary is not started.
 
 use std::fmt;
 
@@ -9,25 +7,25 @@ use hitctl_engine::Fault;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionTable, Sym as _};
 use object::{Endianness, SymbolIndex, elf};
 
-use super::recipe::musl_triple;
+use super::build_method::musl_triple;
 
-type Header = elf::FileHeader64<Endianness>;
+type ElfHeader = elf::FileHeader64<Endianness>;
 
-/// Where a binary is to run.
+/// The platform that a binary must run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// This machine, whose architecture that is.
-    Here(Arch),
-    /// Lambda's `provided.al2023`.
+pub(super) enum Platform {
+    /// This machine, with its architecture.
+    Host(Arch),
+    /// Lambda's runtime `provided.al2023`.
     Lambda(Arch),
 }
 
-/// The glibc of Amazon Linux 2023.
-const GLIBC: Version = Version([2, 34, 0]);
-/// The libgcc of Amazon Linux 2023 is that of GCC 11.
-const LIBGCC: Version = Version([11, 99, 0]);
+/// The glibc version of Amazon Linux 2023.
+const GLIBC: LibraryVersion = LibraryVersion([2, 34, 0]);
+/// The newest libgcc version of Amazon Linux 2023, which has GCC 11.
+const LIBGCC: LibraryVersion = LibraryVersion([11, 99, 0]);
 
-/// Shared libraries that Amazon Linux 2023 has in its smallest form: glibc's own, and libgcc.
+/// The shared libraries of a minimal Amazon Linux 2023: those of glibc, and libgcc.
 const LIBRARIES: [&str; 10] = [
     "libc.so.6",
     "libm.so.6",
@@ -44,79 +42,87 @@ const LIBRARIES: [&str; 10] = [
 /// The dynamic linkers of Amazon Linux 2023.
 const INTERPRETERS: [&str; 2] = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
-/// Whether some bytes begin like a compiled program, of whatever system.
+/// Whether the bytes begin like an executable of Linux or macOS.
 pub(super) fn is_binary(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x7fELF") || mach_o_arch(bytes).is_some()
 }
 
-/// Checks that a binary runs there; gives its architecture. `what` names the binary in messages: "the binary FILE".
-pub(super) fn inspect(binary: &[u8], what: &str, place: Place) -> Result<Arch, Fault> {
-    let mac = matches!(place, Place::Here(_)) && cfg!(target_os = "macos");
+/// Checks that a binary runs on `platform`, and returns its architecture. `what` names the binary in messages: "the binary FILE".
+pub(super) fn inspect(binary: &[u8], what: &str, platform: Platform) -> Result<Arch, Fault> {
+    let runs_on_mac = matches!(platform, Platform::Host(_)) && cfg!(target_os = "macos");
     if let Some(arch) = mach_o_arch(binary) {
-        return if mac { right_arch(arch, what, place) } else { Err(not_for(what, "is for macOS", place)) };
+        return if runs_on_mac {
+            check_arch(arch, what, platform)
+        } else {
+            Err(not_executable_on(what, "is for macOS", platform))
+        };
     }
     if !binary.starts_with(b"\x7fELF") {
-        return Err(not_for(what, "is not an ELF executable", place));
+        return Err(not_executable_on(what, "is not an ELF executable", platform));
     }
-    if mac {
-        return Err(not_for(what, "is for Linux", place));
+    if runs_on_mac {
+        return Err(not_executable_on(what, "is for Linux", platform));
     }
-    let broken = |damage: Damage| {
+    let invalid = |damage: InvalidElf| {
         Fault::fatal("artifact_broken", format!("{what} is truncated or damaged"))
             .caused_by(damage.0)
             .hinted("build or copy it again")
     };
     if binary.get(4) == Some(&elf::ELFCLASS32.0) {
-        return Err(not_for(what, "is for a 32-bit machine", place));
+        return Err(not_executable_on(what, "is for a 32-bit machine", platform));
     }
-    let header = Header::parse(binary).map_err(|error| broken(error.into()))?;
-    let endian = header.endian().map_err(|error| broken(error.into()))?;
+    let header = ElfHeader::parse(binary).map_err(|error| invalid(error.into()))?;
+    let endian = header.endian().map_err(|error| invalid(error.into()))?;
     let machine = header.e_machine(endian);
     let arch = match machine {
         elf::EM_X86_64 => Arch::X86_64,
         elf::EM_AARCH64 if header.is_little_endian() => Arch::Arm64,
         other => {
-            return Err(not_for(what, &format!("is for another machine (ELF machine {})", other.0), place));
+            return Err(not_executable_on(
+                what,
+                &format!("is for another machine (ELF machine {})", other.0),
+                platform,
+            ));
         }
     };
-    right_arch(arch, what, place)?;
-    let linkage = Linkage::read(header, endian, binary).map_err(broken)?;
+    check_arch(arch, what, platform)?;
+    let linkage = Linkage::read(header, endian, binary).map_err(invalid)?;
     if let Some(kind) = linkage.not_executable {
-        return Err(not_for(what, kind, place));
+        return Err(not_executable_on(what, kind, platform));
     }
-    if let Place::Lambda(arch) = place {
-        linkage.fits_amazon_linux(what, arch)?;
+    if let Platform::Lambda(arch) = platform {
+        linkage.check_amazon_linux(what, arch)?;
     }
     Ok(arch)
 }
 
-/// Why a file cannot be read as ELF.
-struct Damage(String);
+/// The reason why a file is not a valid ELF file.
+struct InvalidElf(String);
 
-impl From<object::Error> for Damage {
+impl From<object::Error> for InvalidElf {
     fn from(error: object::Error) -> Self {
         Self(error.to_string())
     }
 }
 
-/// What an ELF file asks of the system that starts it.
+/// The requirements of an ELF file on the system that starts it.
 #[derive(Debug, Default)]
 struct Linkage {
     not_executable: Option<&'static str>,
     interpreter: Option<String>,
     libraries: Vec<String>,
-    needs: Vec<Need>,
+    required_versions: Vec<RequiredVersion>,
 }
 
-/// A version of a library's interface that must be there, and some of the symbols that want it.
+/// A required version of a library's interface, with the symbols that require it.
 #[derive(Debug)]
-struct Need {
+struct RequiredVersion {
     version: String,
     symbols: Vec<String>,
 }
 
 impl Linkage {
-    fn read(header: &Header, endian: Endianness, data: &[u8]) -> Result<Self, Damage> {
+    fn read(header: &ElfHeader, endian: Endianness, data: &[u8]) -> Result<Self, InvalidElf> {
         let mut linkage = Self::default();
         let kind = header.e_type(endian);
         let segments = header.program_headers(endian, data)?;
@@ -124,10 +130,10 @@ impl Linkage {
             if segment.p_type(endian) == elf::PT_LOAD {
                 segment
                     .data(endian, data)
-                    .map_err(|()| Damage("a segment ends after the file does".to_owned()))?;
+                    .map_err(|()| InvalidElf("a segment ends after the file does".to_owned()))?;
             }
             if let Some(path) = segment.interpreter(endian, data)? {
-                linkage.interpreter = Some(lossy(path));
+                linkage.interpreter = Some(to_string_lossy(path));
             }
         }
         let sections = header.sections(endian, data)?;
@@ -135,13 +141,13 @@ impl Linkage {
             let strings = sections.strings(endian, data, link)?;
             for entry in entries.iter().take_while(|entry| entry.tag(endian) != elf::DT_NULL) {
                 if entry.tag(endian) == elf::DT_NEEDED {
-                    linkage.libraries.push(lossy(entry.string(endian, strings)?));
+                    linkage.libraries.push(to_string_lossy(entry.string(endian, strings)?));
                 }
             }
         } else if linkage.interpreter.is_some() {
-            return Err(Damage("it is dynamically linked, but has no dynamic section".to_owned()));
+            return Err(InvalidElf("it is dynamically linked, but has no dynamic section".to_owned()));
         }
-        linkage.needs = needs(&sections, endian, data)?;
+        linkage.required_versions = required_versions(&sections, endian, data)?;
         linkage.not_executable = if kind != elf::ET_EXEC && kind != elf::ET_DYN {
             Some("is not linked: it is an object file or a core dump")
         } else if linkage.interpreter.is_none() && !linkage.libraries.is_empty() {
@@ -156,34 +162,35 @@ impl Linkage {
         Ok(linkage)
     }
 
-    fn fits_amazon_linux(&self, what: &str, arch: Arch) -> Result<(), Fault> {
-        let refuse = |code: &'static str, message: String| {
+    fn check_amazon_linux(&self, what: &str, arch: Arch) -> Result<(), Fault> {
+        let reject = |code: &'static str, message: String| {
             let triple = musl_triple(arch);
             Err(Fault::fatal(code, message).hinted(format!(
                 "link it statically: `rustup target add {triple}`, or link against an older glibc: `pip install cargo-zigbuild ziglang`; then run the command again"
             )))
         };
-        let foreign = self.interpreter.as_ref().filter(|path| !INTERPRETERS.contains(&path.as_str()));
-        if let Some(path) = foreign {
-            return refuse(
+        let unknown_interpreter =
+            self.interpreter.as_ref().filter(|path| !INTERPRETERS.contains(&path.as_str()));
+        if let Some(path) = unknown_interpreter {
+            return reject(
                 "interpreter",
                 format!("{what} needs the dynamic linker {path}, which Lambda does not have"),
             );
         }
         if let Some(library) = self.libraries.iter().find(|library| !LIBRARIES.contains(&library.as_str())) {
-            return refuse(
+            return reject(
                 "shared_library",
                 format!("{what} needs the shared library {library}, which Lambda does not have"),
             );
         }
         let newest = self
-            .needs
+            .required_versions
             .iter()
-            .filter(|need| too_new(&need.version))
-            .max_by_key(|need| version_of(&need.version));
-        if let Some(Need { version, symbols }) = newest {
-            let (name, symbols) = (version.replace('_', " "), list(symbols));
-            return refuse(
+            .filter(|required| is_too_new(&required.version))
+            .max_by_key(|required| parse_symbol_version(&required.version));
+        if let Some(RequiredVersion { version, symbols }) = newest {
+            let (name, symbols) = (version.replace('_', " "), describe_symbols(symbols));
+            return reject(
                 "glibc_too_new",
                 format!("{what} needs {symbols} of {name}, but Amazon Linux 2023 has GLIBC 2.34 and GCC 11"),
             );
@@ -192,122 +199,134 @@ impl Linkage {
     }
 }
 
-/// The versions that must be there for the dynamic linker to start the program. Those marked weak need not be.
-fn needs(sections: &SectionTable<'_, Header>, endian: Endianness, data: &[u8]) -> Result<Vec<Need>, Damage> {
+/// Returns the symbol versions that the dynamic linker requires to start the program. Weak versions are optional and left out.
+fn required_versions(
+    sections: &SectionTable<'_, ElfHeader>,
+    endian: Endianness,
+    data: &[u8],
+) -> Result<Vec<RequiredVersion>, InvalidElf> {
     let Some((mut libraries, link)) = sections.gnu_verneed(endian, data)? else { return Ok(Vec::new()) };
     let strings = sections.strings(endian, data, link)?;
-    let mut needs = Vec::new();
+    let mut required_versions = Vec::new();
     while let Some((_, mut versions)) = libraries.next()? {
         while let Some(version) = versions.next()? {
             let weak = version.vna_flags.get(endian).0 & elf::VER_FLG_WEAK.0 != 0;
             if !weak {
-                needs.push(Need { version: lossy(version.name(endian, strings)?), symbols: Vec::new() });
+                required_versions.push(RequiredVersion {
+                    version: to_string_lossy(version.name(endian, strings)?),
+                    symbols: Vec::new(),
+                });
             }
         }
     }
-    let Some(versions) = sections.versions(endian, data)? else { return Ok(needs) };
+    let Some(versions) = sections.versions(endian, data)? else { return Ok(required_versions) };
     let symbols = sections.symbols(endian, data, elf::SHT_DYNSYM)?;
-    for (at, symbol) in symbols.iter().enumerate().skip(1) {
-        let index = versions.version_index(endian, SymbolIndex(at)).index();
+    for (index, symbol) in symbols.iter().enumerate().skip(1) {
+        let index = versions.version_index(endian, SymbolIndex(index)).index();
         let Some(version) = versions.version(index)? else { continue };
-        let need = needs.iter_mut().find(|need| need.version.as_bytes() == version.name());
-        if let Some(need) = need
+        let required =
+            required_versions.iter_mut().find(|required| required.version.as_bytes() == version.name());
+        if let Some(required) = required
             && symbol.is_undefined(endian)
         {
-            need.symbols.push(lossy(symbol.name(endian, symbols.strings())?));
+            required.symbols.push(to_string_lossy(symbol.name(endian, symbols.strings())?));
         }
     }
-    Ok(needs)
+    Ok(required_versions)
 }
 
-/// Whether Amazon Linux 2023 lacks a version such as `GLIBC_2.39`. Named ones, such as `GLIBC_ABI_DT_RELR` and
-/// `GLIBC_PRIVATE`, came later or belong to one glibc only; versions of other libraries are no business of ours.
-fn too_new(version: &str) -> bool {
+/// Whether Amazon Linux 2023 lacks a version such as `GLIBC_2.39`. Versions without a number, such as `GLIBC_ABI_DT_RELR` and
+/// `GLIBC_PRIVATE`, are newer or belong to a single glibc build. Versions of other libraries are not checked.
+fn is_too_new(version: &str) -> bool {
     if let Some(number) = version.strip_prefix("GLIBC_") {
-        Version::parse(number).is_none_or(|version| version > GLIBC)
+        LibraryVersion::parse(number).is_none_or(|version| version > GLIBC)
     } else if let Some(number) = version.strip_prefix("GCC_") {
-        Version::parse(number).is_none_or(|version| version > LIBGCC)
+        LibraryVersion::parse(number).is_none_or(|version| version > LIBGCC)
     } else {
         false
     }
 }
 
-fn version_of(name: &str) -> Option<Version> {
-    Version::parse(name.split_once('_')?.1)
+fn parse_symbol_version(name: &str) -> Option<LibraryVersion> {
+    LibraryVersion::parse(name.split_once('_')?.1)
 }
 
-/// Up to three numbers, compared as such.
+/// A version of up to three numbers, which are compared numerically.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Version([u32; 3]);
+struct LibraryVersion([u32; 3]);
 
-impl Version {
+impl LibraryVersion {
     fn parse(text: &str) -> Option<Self> {
         let mut parts = [0; 3];
-        for (at, word) in text.split('.').enumerate() {
-            *parts.get_mut(at)? = word.parse().ok()?;
+        for (index, u32_at) in text.split('.').enumerate() {
+            *parts.get_mut(index)? = u32_at.parse().ok()?;
         }
         Some(Self(parts))
     }
 }
 
-fn list(symbols: &[String]) -> String {
+fn describe_symbols(symbols: &[String]) -> String {
     let shown = symbols.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
     match symbols.len() {
         0 => "the interface".to_owned(),
         1 => format!("the symbol {shown}"),
         2 | 3 => format!("the symbols {shown}"),
-        more => format!("the symbols {shown} and {} more", more - 3),
+        count => format!("the symbols {shown} and {} more", count - 3),
     }
 }
 
-/// The architecture of a Mach-O file, the executables of macOS.
+/// Returns the architecture of a Mach-O file, the executable format of macOS.
 fn mach_o_arch(bytes: &[u8]) -> Option<Arch> {
-    let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    match (word(0)?, word(4)?) {
+    let u32_at = |index: usize| Some(u32::from_le_bytes(bytes.get(index..index + 4)?.try_into().ok()?));
+    match (u32_at(0)?, u32_at(4)?) {
         (0xfeed_facf, 0x0100_0007) => Some(Arch::X86_64),
         (0xfeed_facf, 0x0100_000c) => Some(Arch::Arm64),
         _ => None,
     }
 }
 
-fn right_arch(arch: Arch, what: &str, place: Place) -> Result<Arch, Fault> {
-    let (wanted, hint) = match place {
-        Place::Here(wanted) => (wanted, "compile it for this machine, or leave out `--artifact`".to_owned()),
-        Place::Lambda(wanted) => (
-            wanted,
+fn check_arch(arch: Arch, what: &str, platform: Platform) -> Result<Arch, Fault> {
+    let (expected, hint) = match platform {
+        Platform::Host(expected) => {
+            (expected, "compile it for this machine, or leave out `--artifact`".to_owned())
+        }
+        Platform::Lambda(expected) => (
+            expected,
             format!(
                 "compile it for {}, or set `arch = \"{arch}\"` under `[function]` in hitctl.toml",
-                musl_triple(wanted)
+                musl_triple(expected)
             ),
         ),
     };
-    if arch == wanted {
+    if arch == expected {
         return Ok(arch);
     }
-    let message = format!("{what} is compiled for {arch}, but {place} is {wanted}");
+    let message = format!("{what} is compiled for {arch}, but {platform} is {expected}");
     Err(Fault::fatal("wrong_arch", message).hinted(hint))
 }
 
-fn not_for(what: &str, why: &str, place: Place) -> Fault {
-    let hint = match place {
-        Place::Here(_) => "give an executable that this machine runs, or leave out `--artifact`".to_owned(),
-        Place::Lambda(arch) => {
+fn not_executable_on(what: &str, reason: &str, platform: Platform) -> Fault {
+    let hint = match platform {
+        Platform::Host(_) => {
+            "give an executable that this machine runs, or leave out `--artifact`".to_owned()
+        }
+        Platform::Lambda(arch) => {
             format!("give an executable compiled for {}, or leave out `--artifact`", musl_triple(arch))
         }
     };
-    Fault::fatal("not_executable", format!("{what} {why}, and cannot run on {place}")).hinted(hint)
+    Fault::fatal("not_executable", format!("{what} {reason}, and cannot run on {platform}")).hinted(hint)
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Here(_) => "this machine",
+            Self::Host(_) => "this machine",
             Self::Lambda(_) => "the function",
         })
     }
 }
 
-fn lossy(bytes: &[u8]) -> String {
+fn to_string_lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -1,16 +1,17 @@
-//! From the function's sources to a zip that Lambda takes: compiled, checked and packed.
+//! Builds the function's deployment package: compiles the sources, checks the binary and packs it into a zip for Lambda.
 //!
 //! ```text
-//! given?  ----------------------------------> check -> (pack)          prebuilt
-//! nothing changed?  ------------------------> the zip of last time     build_cache
-//! toolchain -> recipe -> cargo -> inspect -> pack -> write, remember
+//! prebuilt file?  --------------------------------> check -> (pack)    prebuilt
+//! nothing changed?  ------------------------------> existing zip       build_cache
+//! toolchain -> build_method -> cargo -> inspect -> pack -> write, save build record
 //! ```
 //!
-//! Where to find what: `source` (which sources, and those the program carries), `toolchain` and `recipe` (what is
-//! installed, and what to do with it), `cargo` and `process` (the call), `inspect` (the ELF file), `pack` (the zip).
-//! The environment is passed in; nothing here prints, and nothing here knows of AWS or of the cloud on this machine.
+//! Modules: `source` (the sources of a checkout, or the embedded ones), `toolchain` (the installed tools), `build_method` (the
+//! choice of a compiler target), `cargo` and `process` (the cargo run), `inspect` (the ELF file), `pack` (the zip). The
+//! environment is passed in. This crate prints nothing and contains no code for AWS or for the local cloud.
 
 mod build_cache;
+mod build_method;
 mod cargo;
 mod compiler_output;
 #[cfg(test)]
@@ -20,7 +21,6 @@ mod lock;
 mod pack;
 mod prebuilt;
 mod process;
-mod recipe;
 mod request;
 mod source;
 mod source_files;
@@ -30,66 +30,75 @@ mod toolchain;
 use std::path::Path;
 
 pub use hitctl_config::Arch;
-use hitctl_engine::{Event, Fault, Sink};
+use hitctl_engine::{Event, EventSink, Fault};
 use tokio_util::sync::CancellationToken;
 
-pub use recipe::{Facts, Tool};
-pub use request::{Artifact, BUILD_PHASE, BuildRequest, Target};
-pub use source::{Source, cache_dir};
+pub use build_method::{Tool, ToolchainFacts};
+pub use request::{Artifact, BUILD_PHASE, BuildRequest, BuildTarget};
+pub use source::FunctionSource;
 pub use toolchain::toolchain_facts;
 
-use build_cache::Record;
-use inspect::Place;
+use build_cache::BuildRecord;
+use inspect::Platform;
 
-/// How the function would be compiled here: in words, or what is missing for it.
-pub fn how(facts: &Facts, target: Target, source: &Source) -> Result<String, Fault> {
-    recipe::choose(target, facts, source.needs_c_compiler()).map(|recipe| recipe.to_string())
+/// Describes how the function would be compiled on this machine. The error names the missing tool.
+pub fn describe_build(
+    facts: &ToolchainFacts,
+    target: BuildTarget,
+    source: &FunctionSource,
+) -> Result<String, Fault> {
+    build_method::choose(target, facts, source.needs_c_compiler()).map(|method| method.to_string())
 }
 
-/// Builds the function, or checks and packs what was given. Tells `sink` how it goes; stops early with `stop`.
-pub async fn build(request: &BuildRequest, sink: &Sink, stop: &CancellationToken) -> Result<Artifact, Fault> {
-    let place = match request.target {
-        Target::Lambda(arch) => Place::Lambda(arch),
-        Target::Host => Place::Here(this_machine()?),
+/// Builds the function, or checks and packs the prebuilt file of the request. Sends progress to `sink`. Returns the fault
+/// `interrupted` when `stop` is cancelled.
+pub async fn build(
+    request: &BuildRequest,
+    sink: &EventSink,
+    stop: &CancellationToken,
+) -> Result<Artifact, Fault> {
+    let platform = match request.target {
+        BuildTarget::Lambda(arch) => Platform::Lambda(arch),
+        BuildTarget::Host => Platform::Host(host_arch()?),
     };
-    sink.phase(BUILD_PHASE, detail(request), async {
-        match request.given.clone() {
+    sink.phase(BUILD_PHASE, describe_request(request), async {
+        match request.prebuilt.clone() {
             Some(path) => {
                 let out_dir = request.out_dir.clone();
-                blocking(move || prebuilt::take(&path, place, &out_dir)).await
+                blocking(move || prebuilt::load(&path, platform, &out_dir)).await
             }
-            None => from_source(request, place, sink, stop).await,
+            None => build_from_source(request, platform, sink, stop).await,
         }
     })
     .await
 }
 
-fn detail(request: &BuildRequest) -> String {
-    match (&request.given, request.target) {
+fn describe_request(request: &BuildRequest) -> String {
+    match (&request.prebuilt, request.target) {
         (Some(path), _) => format!("zip from {}", path.display()),
-        (None, Target::Host) => "release build for this machine".to_owned(),
-        (None, Target::Lambda(arch)) => format!("release build for Lambda on {arch}"),
+        (None, BuildTarget::Host) => "release build for this machine".to_owned(),
+        (None, BuildTarget::Lambda(arch)) => format!("release build for Lambda on {arch}"),
     }
 }
 
-/// Builds from source, unless nothing changed since the last time.
-async fn from_source(
+/// Builds from source, unless nothing changed since the last build.
+async fn build_from_source(
     request: &BuildRequest,
-    place: Place,
-    sink: &Sink,
+    platform: Platform,
+    sink: &EventSink,
     stop: &CancellationToken,
 ) -> Result<Artifact, Fault> {
-    if let Some(artifact) = Record::of(request).fresh() {
+    if let Some(artifact) = BuildRecord::for_request(request).cached_artifact() {
         return Ok(artifact);
     }
     if toolchain::find_tool("cargo", &request.env).is_none() {
-        // Said before anything is unpacked or waited for.
-        recipe::choose(request.target, &Facts::default(), false)?;
+        // Report a missing cargo before the sources are unpacked and the lock is awaited.
+        build_method::choose(request.target, &ToolchainFacts::default(), false)?;
     }
-    let _lock = lock::take(&request.source.lock_file(&request.env), request.limit, sink, stop).await?;
-    // What another build just did need not be done again.
-    let record = Record::of(request);
-    if let Some(artifact) = record.fresh() {
+    let _lock = lock::acquire(&request.source.lock_file(&request.env), request.timeout, sink, stop).await?;
+    // Another build may have finished while this one waited for the lock.
+    let record = BuildRecord::for_request(request);
+    if let Some(artifact) = record.cached_artifact() {
         return Ok(artifact);
     }
     request.source.unpack()?;
@@ -98,40 +107,40 @@ async fn from_source(
     if stop.is_cancelled() {
         return Err(cargo::interrupted());
     }
-    let recipe = recipe::choose(request.target, &facts, request.source.needs_c_compiler())?;
+    let method = build_method::choose(request.target, &facts, request.source.needs_c_compiler())?;
     let target_dir = request.source.target_dir(&request.env);
-    let job = cargo::Job {
-        recipe: &recipe,
+    let cargo_build = cargo::CargoBuild {
+        method: &method,
         facts: &facts,
         root: &root,
         target_dir: &target_dir,
         locked: request.source.locked(),
         env: &request.env,
     };
-    let binary = job.run(request.limit, sink, stop).await?;
+    let binary = cargo_build.run(request.timeout, sink, stop).await?;
     request.source.check_versions()?;
     sink.send(Event::PhaseNote { phase: BUILD_PHASE, note: "checking and packing".to_owned() });
-    blocking(move || finish(&binary, place, &record)).await
+    blocking(move || pack_binary(&binary, platform, &record)).await
 }
 
-/// Checks and packs what cargo made, and remembers it.
-fn finish(binary: &Path, place: Place, record: &Record) -> Result<Artifact, Fault> {
+/// Checks and packs the binary that cargo built, and saves the build record.
+fn pack_binary(binary: &Path, platform: Platform, record: &BuildRecord) -> Result<Artifact, Fault> {
     let content = std::fs::read(binary).map_err(|error| {
         Fault::fatal("build_failed", format!("cargo's binary {} cannot be read", binary.display()))
             .caused_by(error)
             .hinted("run the command again")
     })?;
-    let arch = inspect::inspect(&content, "the compiled function", place)?;
+    let arch = inspect::inspect(&content, "the compiled function", platform)?;
     let zip = pack::pack(&content)?;
-    prebuilt::within_limit("the function's zip", zip.len() as u64)?;
+    prebuilt::check_zip_size("the function's zip", zip.len() as u64)?;
     let sha256 = pack::write_if_changed(&record.zip, &zip)?;
     let artifact = Artifact { zip: record.zip.clone(), bytes: zip.len() as u64, sha256, arch, built: true };
-    record.remember(&artifact)?;
+    record.save(&artifact)?;
     Ok(artifact)
 }
 
-/// This machine's architecture, where Lambda has it too.
-fn this_machine() -> Result<Arch, Fault> {
+/// Returns this machine's architecture. Fails if Lambda does not support it.
+fn host_arch() -> Result<Arch, Fault> {
     match std::env::consts::ARCH {
         "x86_64" => Ok(Arch::X86_64),
         "aarch64" => Ok(Arch::Arm64),
@@ -143,7 +152,7 @@ fn this_machine() -> Result<Arch, Fault> {
     }
 }
 
-/// Runs work that keeps a processor busy away from the threads that wait for others.
+/// Runs CPU-bound work on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {

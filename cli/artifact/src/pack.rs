@@ -1,8 +1,8 @@
-//! The zip that Lambda takes: the same bytes on every machine for the same binary.
+//! Packs a binary into the zip for Lambda. The same binary gives the same bytes on every machine.
 //!
-//! One entry, `bootstrap`, mode 0755, of 1980-01-01, without extra fields. Zopfli compresses it: 3 % smaller than zlib at its
-//! highest level, for a few seconds after a compilation that takes minutes. Its output depends on the input alone. A test
-//! holds the hash of a known input.
+//! The zip has one entry, `bootstrap`, with mode 0755 and date 1980-01-01, without extra fields. Zopfli compresses it: the result is
+//! 3 % smaller than with zlib at its highest level, and takes a few seconds after a compilation that takes minutes. Zopfli's output
+//! depends only on its input. A test checks the hash for a known input.
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -14,19 +14,19 @@ use zip::{CompressionMethod, DateTime, System, ZipWriter};
 use super::cargo::BINARY;
 use super::store::{sha256, write_atomically};
 
-/// What Lambda takes in one call.
+/// Lambda's limit for a zip that is uploaded in an API call: 50 MB.
 pub(super) const MAX_ZIP_BYTES: u64 = 50 * 1024 * 1024;
 
-/// The level that the zip library takes for five iterations of Zopfli. More gain less than 0.1 %.
+/// The compression level of the zip library for five iterations of Zopfli. More iterations save less than 0.1 %.
 const ZOPFLI_5_ITERATIONS: i64 = 14;
 
-/// Packs a binary.
+/// Packs a binary into a zip and returns the bytes of the zip.
 pub(super) fn pack(binary: &[u8]) -> Result<Vec<u8>, Fault> {
     let packed = (|| {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(ZOPFLI_5_ITERATIONS))
-            // All of it at once: blocks that end at a buffer's end are larger.
+            // Compress everything at once: a block that ends at the end of a buffer compresses less.
             .with_zopfli_buffer(None)
             .last_modified_time(DateTime::default())
             .system(System::Unix)
@@ -39,11 +39,11 @@ pub(super) fn pack(binary: &[u8]) -> Result<Vec<u8>, Fault> {
     packed.map_err(|error| Fault::fatal("pack_failed", "failed to pack the function").caused_by(error))
 }
 
-/// Writes a zip, unless that very file is there; gives its hash.
+/// Writes a zip unless the file already has these bytes. Returns the SHA-256 of the zip.
 pub(super) fn write_if_changed(path: &Path, zip: &[u8]) -> Result<String, Fault> {
     let hash = sha256(zip);
-    let there = std::fs::read(path).is_ok_and(|found| found == zip);
-    if !there {
+    let unchanged = std::fs::read(path).is_ok_and(|found| found == zip);
+    if !unchanged {
         write_atomically(path, zip)?;
     }
     Ok(hash)
@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// Bytes with the repetitions and the noise of a program, from a fixed recurrence.
+    /// Returns bytes with repetitions and noise like those of a program, from a fixed recurrence.
     fn known_input() -> Vec<u8> {
         let mut seed = 42_u32;
         let mut bytes = Vec::with_capacity(300_000);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_on_every_machine() {
+    fn pack_known_input_gives_known_bytes() {
         assert_eq!(
             sha256(&known_input()),
             "d41e1dd0566ef8c7f8d091e17bb3aae8f8b981cccabd5330b5fc296d8844a114"
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn one_entry_with_the_right_mode_and_time_and_nothing_else() {
+    fn pack_writes_one_entry_with_fixed_mode_and_time() {
         let zip = pack(b"program").unwrap();
         let mut archive = zip::ZipArchive::new(Cursor::new(&zip)).unwrap();
         assert_eq!(archive.len(), 1);
@@ -94,13 +94,13 @@ mod tests {
         assert_eq!(entry.unix_mode(), Some(0o100_755));
         assert_eq!(entry.last_modified(), Some(DateTime::default()));
         assert!(entry.extra_data().is_none_or(|extra| extra.is_empty()));
-        // The local header: a name of nine bytes, and an extra field of none.
+        // The local header: a name of nine bytes and an empty extra field.
         assert_eq!(zip[26..30], [9, 0, 0, 0]);
         assert_eq!(zip[10..14], [0, 0, 0x21, 0], "1980-01-01 00:00:00");
     }
 
     #[test]
-    fn the_same_zip_is_not_written_again() {
+    fn write_if_changed_does_not_rewrite_same_zip() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("function.zip");
         let hash = write_if_changed(&path, b"zip").unwrap();

@@ -1,6 +1,6 @@
-//! A ready function that the user gives with `--artifact`: a zip, used as it is, or a binary, which is packed.
+//! A prebuilt function that the user passes with `--artifact`: a zip, which is used unchanged, or a binary, which is packed.
 //!
-//! Nothing in it is believed: sizes are counted, not read from headers, and nothing is written where a name says.
+//! The file is untrusted: sizes are counted instead of read from headers, and no entry is written to the path that it names.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -11,31 +11,31 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::cargo;
-use super::inspect::{Place, inspect, is_binary};
+use super::inspect::{Platform, inspect, is_binary};
 use super::pack::{MAX_ZIP_BYTES, pack, write_if_changed};
 use super::request::Artifact;
 use super::store::sha256;
 
-/// What Lambda takes unpacked.
+/// Lambda's limit for the unpacked size of a function: 250 MB.
 const MAX_UNPACKED_BYTES: u64 = 250 * 1024 * 1024;
-/// More files than that in a zip are no function of ours.
+/// The maximum number of files in a zip. The function needs one.
 const MAX_ENTRIES: usize = 5_000;
 
-/// Checks a file for a place. A binary is packed into `out_dir`.
-pub(super) fn take(path: &Path, place: Place, out_dir: &Path) -> Result<Artifact, Fault> {
+/// Checks that a prebuilt file runs on `platform`. A binary is packed into `out_dir`.
+pub(super) fn load(path: &Path, platform: Platform, out_dir: &Path) -> Result<Artifact, Fault> {
     let shown = path.display();
-    let content = read(path)?;
+    let content = read_file(path)?;
     if is_binary(&content) {
-        let arch = inspect(&content, &format!("the binary {shown}"), place)?;
+        let arch = inspect(&content, &format!("the binary {shown}"), platform)?;
         let zip = pack(&content)?;
-        within_limit(&format!("the zip of {shown}"), zip.len() as u64)?;
-        // Named by content: two of them do not get into each other's way.
+        check_zip_size(&format!("the zip of {shown}"), zip.len() as u64)?;
+        // The name contains the hash of the content, so that two binaries have different zips.
         let out = out_dir.join(format!("given-{}.zip", &sha256(&content)[..16]));
         let hash = write_if_changed(&out, &zip)?;
         return Ok(Artifact { zip: out, bytes: zip.len() as u64, sha256: hash, arch, built: false });
     }
     if !content.starts_with(b"PK") {
-        let why = if content.is_empty() {
+        let kind = if content.is_empty() {
             "is empty"
         } else if content.starts_with(b"#!") {
             "is a script"
@@ -44,13 +44,13 @@ pub(super) fn take(path: &Path, place: Place, out_dir: &Path) -> Result<Artifact
         };
         return Err(Fault::fatal(
             "not_an_artifact",
-            format!("{shown} {why}, neither a zip nor a compiled function"),
+            format!("{shown} {kind}, neither a zip nor a compiled function"),
         )
         .hinted("give the zip that `hitctl build` writes, or the executable itself"));
     }
-    within_limit(&format!("the zip {shown}"), content.len() as u64)?;
-    let binary = bootstrap(&content, path)?;
-    let arch = inspect(&binary, &format!("`bootstrap` in {shown}"), place)?;
+    check_zip_size(&format!("the zip {shown}"), content.len() as u64)?;
+    let binary = read_bootstrap(&content, path)?;
+    let arch = inspect(&binary, &format!("`bootstrap` in {shown}"), platform)?;
     Ok(Artifact {
         zip: path.to_owned(),
         bytes: content.len() as u64,
@@ -60,8 +60,8 @@ pub(super) fn take(path: &Path, place: Place, out_dir: &Path) -> Result<Artifact
     })
 }
 
-/// Reads a file that the user named; at most what could be a function.
-fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+/// Reads a file of the user. Files larger than Lambda's limit are rejected.
+fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: io::Error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound => "check the path that `--artifact` was given",
@@ -72,7 +72,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
             .caused_by(error)
             .hinted(hint)
     };
-    // A pipe or a device may never end, or never begin.
+    // Reading a pipe or a device may block forever.
     let meta = std::fs::metadata(path).map_err(fault)?;
     if meta.is_dir() {
         return Err(fault(io::ErrorKind::IsADirectory.into()));
@@ -93,8 +93,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     Ok(content)
 }
 
-/// Lambda's limit on a zip.
-pub(super) fn within_limit(what: &str, bytes: u64) -> Result<(), Fault> {
+/// Checks the size of a zip against Lambda's limit.
+pub(super) fn check_zip_size(what: &str, bytes: u64) -> Result<(), Fault> {
     if bytes <= MAX_ZIP_BYTES {
         return Ok(());
     }
@@ -103,8 +103,8 @@ pub(super) fn within_limit(what: &str, bytes: u64) -> Result<(), Fault> {
         .hinted("leave out what the function does not need; strip the binary"))
 }
 
-/// The program in a zip, after a look at all that is in it.
-fn bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
+/// Checks all entries of a zip and returns the content of `bootstrap`.
+fn read_bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
     let shown = path.display();
     let damaged = |error: ZipError| {
         Fault::fatal(
@@ -114,48 +114,48 @@ fn bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
         .caused_by(error)
         .hinted("copy or build it again; `unzip -t FILE` tests it")
     };
-    let refuse =
+    let reject =
         |code: &'static str, message: String, hint: &str| Err(Fault::fatal(code, message).hinted(hint));
     let mut archive = ZipArchive::new(Cursor::new(content)).map_err(damaged)?;
     if archive.len() > MAX_ENTRIES {
         let message = format!("the zip {shown} holds {} files, more than {MAX_ENTRIES}", archive.len());
-        return refuse("too_large", message, "give a zip of the function alone");
+        return reject("too_large", message, "give a zip of the function alone");
     }
-    let mut room = MAX_UNPACKED_BYTES;
+    let mut remaining = MAX_UNPACKED_BYTES;
     let mut program = None;
-    for at in 0..archive.len() {
-        let mut entry = archive.by_index(at).map_err(damaged)?;
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).map_err(damaged)?;
         let name = entry.name().map_err(damaged)?.into_owned();
         if entry.enclosed_name().is_none() || entry.is_symlink() {
             let message = format!("the zip {shown} holds {name:?}, which points out of it");
-            return refuse("zip_unsafe", message, "give a zip of plain files with relative names");
+            return reject("zip_unsafe", message, "give a zip of plain files with relative names");
         }
         let mode = entry.unix_mode();
         let is_program = name == cargo::BINARY && entry.is_file();
-        let mut taken = Vec::new();
+        let mut binary = Vec::new();
         let read = if is_program {
-            (&mut entry).take(room + 1).read_to_end(&mut taken).map(|bytes| bytes as u64)
+            (&mut entry).take(remaining + 1).read_to_end(&mut binary).map(|bytes| bytes as u64)
         } else {
-            io::copy(&mut (&mut entry).take(room + 1), &mut io::sink())
+            io::copy(&mut (&mut entry).take(remaining + 1), &mut io::sink())
         };
         let read = read.map_err(|error| damaged(error.into()))?;
-        if read > room {
+        if read > remaining {
             let message = format!("the zip {shown} unpacks to more than 250 MB, the most that Lambda takes");
-            return refuse("too_large", message, "give the zip that `hitctl build` writes");
+            return reject("too_large", message, "give the zip that `hitctl build` writes");
         }
-        room -= read;
+        remaining -= read;
         if is_program {
-            program = Some((taken, mode));
+            program = Some((binary, mode));
         }
     }
     match program {
         Some((binary, Some(mode))) if mode & 0o111 != 0 => Ok(binary),
-        Some(_) => refuse(
+        Some(_) => reject(
             "not_executable",
             format!("`bootstrap` in the zip {shown} is not executable: Lambda could not start it"),
             "`chmod 755 bootstrap` before zipping it, on Linux or macOS; or give the executable itself, which is zipped for you",
         ),
-        None => refuse(
+        None => reject(
             "no_bootstrap",
             format!("the zip {shown} has no file `bootstrap` at its top"),
             "name the executable `bootstrap` and zip it without a folder: `zip function.zip bootstrap`",

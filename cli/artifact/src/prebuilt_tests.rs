@@ -1,4 +1,4 @@
-//! Files that the user gives instead of a build: zips and executables, good and bad.
+//! Tests of prebuilt files: valid and invalid zips and executables.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,9 +11,9 @@ use zip::{CompressionMethod, ZipWriter};
 use super::super::fixtures::{AARCH64, Elf, X86_64};
 use super::*;
 
-const ON_X86: Place = Place::Lambda(Arch::X86_64);
+const ON_X86: Platform = Platform::Lambda(Arch::X86_64);
 
-/// A folder with one file, which is taken.
+/// A folder with one prebuilt file.
 struct Case {
     folder: tempfile::TempDir,
     file: PathBuf,
@@ -27,25 +27,25 @@ impl Case {
         Self { folder, file }
     }
 
-    fn out(&self) -> PathBuf {
+    fn out_dir(&self) -> PathBuf {
         self.folder.path().join("out")
     }
 
-    fn take(&self) -> Result<Artifact, Fault> {
-        take(&self.file, ON_X86, &self.out())
+    fn load(&self) -> Result<Artifact, Fault> {
+        load(&self.file, ON_X86, &self.out_dir())
     }
 
-    /// The refusal, with the folder's name taken out; nothing was written.
-    fn refused(&self) -> String {
-        let fault = self.take().unwrap_err();
-        assert!(!self.out().exists(), "something was written");
+    /// Returns the code and the message of the fault, without the name of the folder. Checks that nothing was written.
+    fn rejection(&self) -> String {
+        let fault = self.load().unwrap_err();
+        assert!(!self.out_dir().exists(), "something was written");
         assert!(fault.hint.is_some());
         let message = format!("{}: {}", fault.code, fault.message);
         message.replace(&self.folder.path().display().to_string(), "")
     }
 }
 
-/// A zip of some entries: name, mode, content.
+/// Returns a zip with these entries: name, mode, content.
 fn zip_of(entries: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, mode, content) in entries {
@@ -59,67 +59,66 @@ fn zip_of(entries: &[(&str, u32, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
-fn a_binary_is_packed_as_a_build_would() {
-    let elf = Elf::fixed(X86_64).bytes();
+fn load_packs_a_binary_like_a_build() {
+    let elf = Elf::static_executable(X86_64).bytes();
     let case = Case::new(&elf);
-    let artifact = case.take().unwrap();
+    let artifact = case.load().unwrap();
     let zip = pack(&elf).unwrap();
     assert_eq!(fs::read(&artifact.zip).unwrap(), zip);
     assert_eq!((artifact.bytes, artifact.sha256.clone()), (zip.len() as u64, sha256(&zip)));
     assert_eq!((artifact.arch, artifact.built), (Arch::X86_64, false));
-    assert!(artifact.zip.starts_with(case.out()));
+    assert!(artifact.zip.starts_with(case.out_dir()));
     assert_eq!(artifact.read().unwrap(), zip);
-    assert_eq!(artifact.build_id(), &artifact.sha256[..16]);
     fs::write(&artifact.zip, "other").unwrap();
     assert_eq!(artifact.read().unwrap_err().code, "artifact_changed");
 }
 
 #[test]
-fn a_zip_is_taken_as_it_is() {
-    let elf = Elf::fixed(X86_64).bytes();
+fn load_uses_a_zip_unchanged() {
+    let elf = Elf::static_executable(X86_64).bytes();
     let zip = zip_of(&[("README", 0o644, b"words"), ("bootstrap", 0o755, &elf)]);
     let case = Case::new(&zip);
-    let artifact = case.take().unwrap();
+    let artifact = case.load().unwrap();
     assert_eq!((artifact.zip, artifact.sha256), (case.file.clone(), sha256(&zip)));
-    assert!(!case.out().exists());
+    assert!(!case.out_dir().exists());
 }
 
 #[test]
-fn files_that_are_no_function() {
+fn load_rejects_files_that_are_not_a_function() {
     assert_eq!(
-        Case::new(b"").refused(),
+        Case::new(b"").rejection(),
         "not_an_artifact: /given is empty, neither a zip nor a compiled function"
     );
     assert_eq!(
-        Case::new(b"#!/bin/sh\n").refused(),
+        Case::new(b"#!/bin/sh\n").rejection(),
         "not_an_artifact: /given is a script, neither a zip nor a compiled function"
     );
     assert_eq!(
-        Case::new(b"hello").refused(),
+        Case::new(b"hello").rejection(),
         "not_an_artifact: /given is something else, neither a zip nor a compiled function"
     );
-    let elf = Elf::fixed(X86_64).bytes();
+    let elf = Elf::static_executable(X86_64).bytes();
     assert_eq!(
-        Case::new(&elf[..100]).refused(),
+        Case::new(&elf[..100]).rejection(),
         "artifact_broken: the binary /given is truncated or damaged"
     );
     assert_eq!(
-        Case::new(&Elf::fixed(AARCH64).bytes()).refused(),
+        Case::new(&Elf::static_executable(AARCH64).bytes()).rejection(),
         "wrong_arch: the binary /given is compiled for arm64, but the function is x86_64"
     );
     let case = Case::new(b"");
     fs::remove_file(&case.file).unwrap();
-    assert_eq!(case.refused(), "artifact_unreadable: failed to read /given");
-    assert!(case.take().unwrap_err().hint.unwrap().starts_with("check the path"));
+    assert_eq!(case.rejection(), "artifact_unreadable: failed to read /given");
+    assert!(case.load().unwrap_err().hint.unwrap().starts_with("check the path"));
     fs::create_dir(&case.file).unwrap();
-    assert_eq!(case.refused(), "artifact_unreadable: failed to read /given");
-    assert!(case.take().unwrap_err().hint.unwrap().contains("takes one file"));
+    assert_eq!(case.rejection(), "artifact_unreadable: failed to read /given");
+    assert!(case.load().unwrap_err().hint.unwrap().contains("takes one file"));
 }
 
 #[test]
-fn zips_that_lambda_could_not_start() {
-    let elf = Elf::fixed(X86_64).bytes();
-    let zip = |entries: &[(&str, u32, &[u8])]| Case::new(&zip_of(entries)).refused();
+fn load_rejects_zips_that_lambda_cannot_start() {
+    let elf = Elf::static_executable(X86_64).bytes();
+    let zip = |entries: &[(&str, u32, &[u8])]| Case::new(&zip_of(entries)).rejection();
     assert_eq!(
         zip(&[("main", 0o755, &elf)]),
         "no_bootstrap: the zip /given has no file `bootstrap` at its top"
@@ -137,7 +136,7 @@ fn zips_that_lambda_could_not_start() {
         "not_executable: `bootstrap` in /given is not an ELF executable, and cannot run on the function"
     );
     assert_eq!(
-        zip(&[("bootstrap", 0o755, &Elf::fixed(AARCH64).bytes())]),
+        zip(&[("bootstrap", 0o755, &Elf::static_executable(AARCH64).bytes())]),
         "wrong_arch: `bootstrap` in /given is compiled for arm64, but the function is x86_64"
     );
     assert_eq!(
@@ -147,21 +146,21 @@ fn zips_that_lambda_could_not_start() {
 }
 
 #[test]
-fn damaged_zips() {
-    let elf = Elf::gnu(X86_64, &[("GLIBC_2.34", "a")]).bytes();
+fn load_rejects_damaged_zips() {
+    let elf = Elf::dynamic_executable(X86_64, &[("GLIBC_2.34", "a")]).bytes();
     let whole = zip_of(&[("bootstrap", 0o755, &elf)]);
     for length in [4, 30, whole.len() / 2, whole.len() - 1] {
-        let refused = Case::new(&whole[..length]).refused();
-        assert!(refused.starts_with("zip_damaged: the zip /given is damaged"), "{length}: {refused}");
+        let rejection = Case::new(&whole[..length]).rejection();
+        assert!(rejection.starts_with("zip_damaged: the zip /given is damaged"), "{length}: {rejection}");
     }
-    // A flipped bit in the compressed bytes is found by the checksum at the latest.
+    // The checksum detects a flipped bit in the compressed bytes.
     let mut flipped = whole.clone();
     flipped[80] ^= 1;
-    assert!(Case::new(&flipped).refused().starts_with("zip_damaged: "));
+    assert!(Case::new(&flipped).rejection().starts_with("zip_damaged: "));
 }
 
 #[test]
-fn a_zip_bomb_is_stopped_by_what_it_unpacks_to() {
+fn load_rejects_zip_bomb_by_unpacked_size() {
     let zeros = vec![0; 30 * 1024 * 1024];
     let names: Vec<String> = (0..9).map(|n| format!("zeros-{n}")).collect();
     let entries: Vec<(&str, u32, &[u8])> =
@@ -169,23 +168,23 @@ fn a_zip_bomb_is_stopped_by_what_it_unpacks_to() {
     let bomb = zip_of(&entries);
     assert!(bomb.len() < 1024 * 1024);
     assert_eq!(
-        Case::new(&bomb).refused(),
+        Case::new(&bomb).rejection(),
         "too_large: the zip /given unpacks to more than 250 MB, the most that Lambda takes"
     );
 }
 
 #[test]
-fn the_limit_of_a_zip() {
-    assert!(within_limit("the zip", MAX_ZIP_BYTES).is_ok());
-    let fault = within_limit("the zip", MAX_ZIP_BYTES + 1).unwrap_err();
+fn check_zip_size_rejects_larger_zip() {
+    assert!(check_zip_size("the zip", MAX_ZIP_BYTES).is_ok());
+    let fault = check_zip_size("the zip", MAX_ZIP_BYTES + 1).unwrap_err();
     assert_eq!(fault.message, "the zip has 52428801 bytes; Lambda takes at most 52428800 in a call");
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named() {
-    let case = Case::new(&Elf::fixed(X86_64).bytes());
-    fs::write(case.out(), "a file").unwrap();
-    let fault = case.take().unwrap_err();
+fn load_names_folder_that_cannot_be_written() {
+    let case = Case::new(&Elf::static_executable(X86_64).bytes());
+    fs::write(case.out_dir(), "a file").unwrap();
+    let fault = case.load().unwrap_err();
     assert_eq!(fault.code, "not_writable");
-    assert_eq!(fs::read(case.out()).unwrap(), b"a file");
+    assert_eq!(fs::read(case.out_dir()).unwrap(), b"a file");
 }

@@ -1,6 +1,4 @@
-//! Runs a program: bounded in time and in what is kept of its words, and stopped together with all that it started.
-//!
-//! Knows nothing of what the program does.
+//! Runs a program with a timeout and a limit on its output, and stops it together with all processes it started.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,58 +14,58 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// What is kept of one line; the rest of it is dropped.
-const LINE_BYTES: usize = 256 * 1024;
-/// How long a program may take to end once it is asked to.
-const GRACE: Duration = Duration::from_secs(3);
-/// How long what a program left running may hold its output open.
-const LINGER: Duration = Duration::from_secs(2);
+/// The maximum number of bytes kept of one line. The rest of the line is dropped.
+const MAX_LINE_BYTES: usize = 256 * 1024;
+/// The time between SIGTERM and SIGKILL.
+const TERM_GRACE: Duration = Duration::from_secs(3);
+/// The time that processes left behind by a program may keep its output open.
+const OUTPUT_GRACE: Duration = Duration::from_secs(2);
 
-/// A program with all that it is given.
+/// A program with its arguments, environment and working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Command {
     pub(super) program: PathBuf,
     pub(super) args: Vec<String>,
-    /// The whole environment.
+    /// The complete environment; nothing is inherited.
     pub(super) env: BTreeMap<String, String>,
     pub(super) cwd: PathBuf,
 }
 
-/// One line of output, without its end.
+/// A line of output without its line ending.
 #[derive(Debug)]
-pub(super) enum Line {
+pub(super) enum OutputLine {
     Out(String),
     Err(String),
 }
 
-/// Why a program did not end by itself.
+/// The reason why a program did not run to its end.
 #[derive(Debug)]
-pub(super) enum Stopped {
-    /// The user wants to stop.
+pub(super) enum RunError {
+    /// The user interrupted the run.
     Cancelled,
-    /// It took too long.
-    TooLong,
-    /// It could not be started or waited for.
+    /// The program did not end within the timeout.
+    TimedOut,
+    /// The program could not be started or waited for.
     Failed(io::Error),
 }
 
-/// Runs a program to its end and hands over each line as it comes. Whenever this returns or is dropped early, the
-/// program's whole process group has been killed.
+/// Runs a program to its end and passes each line of output to `on_line`. If this fails or is dropped early, the program's whole
+/// process group is killed.
 pub(super) async fn run(
     command: &Command,
     limit: Duration,
     stop: &CancellationToken,
-    mut on_line: impl FnMut(Line),
-) -> Result<ExitStatus, Stopped> {
+    mut on_line: impl FnMut(OutputLine),
+) -> Result<ExitStatus, RunError> {
     let mut deadline = Instant::now() + limit;
-    let mut child = spawn(command).map_err(Stopped::Failed)?;
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+    let mut child = spawn(command).map_err(RunError::Failed)?;
+    let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let (sender, mut lines) = mpsc::channel(256);
     if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(read_lines(stdout, sender.clone(), Line::Out));
+        tokio::spawn(read_lines(stdout, sender.clone(), OutputLine::Out));
     }
     if let Some(stderr) = child.stderr.take() {
-        tokio::spawn(read_lines(stderr, sender.clone(), Line::Err));
+        tokio::spawn(read_lines(stderr, sender.clone(), OutputLine::Err));
     }
     drop(sender);
 
@@ -76,23 +74,23 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled(), if status.is_none() => {
-                group.end(&mut child).await;
-                return Err(Stopped::Cancelled);
+                group.terminate(&mut child).await;
+                return Err(RunError::Cancelled);
             }
             line = timeout_at(deadline, lines.recv()) => match line {
                 Ok(Some(line)) => on_line(line),
-                // Both ends are closed: only the exit is missing.
+                // Both streams are closed; only the exit status is missing.
                 Ok(None) => break,
                 Err(_) if status.is_some() => break,
                 Err(_) => {
-                    group.end(&mut child).await;
-                    return Err(Stopped::TooLong);
+                    group.terminate(&mut child).await;
+                    return Err(RunError::TimedOut);
                 }
             },
-            ended = child.wait(), if status.is_none() => {
-                status = Some(ended.map_err(Stopped::Failed)?);
-                // A helper that stays, such as a compiler cache, may keep the pipes open.
-                deadline = Instant::now() + LINGER;
+            result = child.wait(), if status.is_none() => {
+                status = Some(result.map_err(RunError::Failed)?);
+                // A background process that stays, such as a compiler cache, may keep the pipes open.
+                deadline = Instant::now() + OUTPUT_GRACE;
             }
         }
     }
@@ -101,51 +99,51 @@ pub(super) async fn run(
         return Ok(status);
     }
     let stopped = tokio::select! {
-        () = stop.cancelled() => Stopped::Cancelled,
-        ended = timeout_at(deadline, child.wait()) => match ended.map(|ended| ended.map_err(Stopped::Failed)) {
-            Ok(ended) => {
+        () = stop.cancelled() => RunError::Cancelled,
+        result = timeout_at(deadline, child.wait()) => match result.map(|result| result.map_err(RunError::Failed)) {
+            Ok(result) => {
                 group.0 = None;
-                return ended;
+                return result;
             }
-            Err(_) => Stopped::TooLong,
+            Err(_) => RunError::TimedOut,
         },
     };
-    group.end(&mut child).await;
+    group.terminate(&mut child).await;
     Err(stopped)
 }
 
-/// Runs a program that answers in a few lines; gives what it said on stdout, or why there is no answer, in one line.
-pub(super) async fn ask(
+/// Runs a program with short output. Returns its standard output, or a one-line error message.
+pub(super) async fn capture_output(
     command: &Command,
     limit: Duration,
     stop: &CancellationToken,
 ) -> Result<String, String> {
     let (mut out, mut err) = (String::new(), String::new());
     let status = run(command, limit, stop, |line| {
-        let (text, to) = match &line {
-            Line::Out(text) => (text, &mut out),
-            Line::Err(text) => (text, &mut err),
+        let (text, buffer) = match &line {
+            OutputLine::Out(text) => (text, &mut out),
+            OutputLine::Err(text) => (text, &mut err),
         };
-        if to.len() + text.len() < LINE_BYTES {
-            to.push_str(text);
-            to.push('\n');
+        if buffer.len() + text.len() < MAX_LINE_BYTES {
+            buffer.push_str(text);
+            buffer.push('\n');
         }
     })
     .await;
     match status {
         Ok(status) if status.success() => Ok(out),
         Ok(status) => {
-            let said = err.lines().find(|line| line.contains("error")).or_else(|| err.lines().next());
-            Err(said.map_or_else(|| status.to_string(), str::to_owned))
+            let message = err.lines().find(|line| line.contains("error")).or_else(|| err.lines().next());
+            Err(message.map_or_else(|| status.to_string(), str::to_owned))
         }
-        Err(Stopped::Cancelled) => Err("interrupted".to_owned()),
-        Err(Stopped::TooLong) => Err(format!("no answer within {} s", limit.as_secs())),
-        Err(Stopped::Failed(error)) => Err(error.to_string()),
+        Err(RunError::Cancelled) => Err("interrupted".to_owned()),
+        Err(RunError::TimedOut) => Err(format!("no answer within {} s", limit.as_secs())),
+        Err(RunError::Failed(error)) => Err(error.to_string()),
     }
 }
 
-/// The executable of that name, in the folders of a `PATH` and then in `extra`.
-pub(super) fn find(name: &str, path: &str, extra: &[PathBuf]) -> Option<PathBuf> {
+/// Finds the executable with this name in the folders of `path` (a `PATH`) and then of `extra`.
+pub(super) fn find_executable(name: &str, path: &str, extra: &[PathBuf]) -> Option<PathBuf> {
     let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
     folders.chain(extra.iter().cloned()).map(|folder| folder.join(name)).find(|file| is_executable(file))
 }
@@ -164,43 +162,47 @@ fn spawn(command: &Command) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A group of its own: Ctrl-C reaches us alone, and we stop all that was started.
+        // With a process group of its own, Ctrl-C reaches only hitctl, which then stops the whole group.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
 }
 
-/// The process group of a running child, killed when dropped.
-struct Group(Option<Pid>);
+/// The process group of a running child. It is killed when this value is dropped.
+struct ProcessGroup(Option<Pid>);
 
-impl Group {
+impl ProcessGroup {
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
-            // Already gone is as good.
-            let _gone = kill_process_group(group, signal);
+            // An error means that the group has already ended.
+            let _ignored = kill_process_group(group, signal);
         }
     }
 
-    /// Asks all to end, and after a while makes them.
-    async fn end(&mut self, child: &mut Child) {
+    /// Sends SIGTERM to the group, and SIGKILL after the grace period.
+    async fn terminate(&mut self, child: &mut Child) {
         self.signal(Signal::TERM);
-        let polite = timeout(GRACE, child.wait()).await.is_ok();
+        let ended_in_time = timeout(TERM_GRACE, child.wait()).await.is_ok();
         self.signal(Signal::KILL);
-        if !polite {
-            let _reaped = timeout(GRACE, child.wait()).await;
+        if !ended_in_time {
+            let _reaped = timeout(TERM_GRACE, child.wait()).await;
         }
         self.0 = None;
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
     }
 }
 
-async fn read_lines(from: impl AsyncRead + Unpin, to: mpsc::Sender<Line>, wrap: fn(String) -> Line) {
-    let mut reader = BufReader::new(from);
+async fn read_lines(
+    stream: impl AsyncRead + Unpin,
+    sender: mpsc::Sender<OutputLine>,
+    to_line: fn(String) -> OutputLine,
+) {
+    let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
         let chunk = match reader.fill_buf().await {
@@ -209,21 +211,21 @@ async fn read_lines(from: impl AsyncRead + Unpin, to: mpsc::Sender<Line>, wrap: 
         };
         let end = chunk.iter().position(|&byte| byte == b'\n');
         let text = &chunk[..end.unwrap_or(chunk.len())];
-        let room = LINE_BYTES.saturating_sub(line.len()).min(text.len());
-        line.extend_from_slice(&text[..room]);
-        let used = text.len() + usize::from(end.is_some());
-        reader.consume(used);
-        if end.is_some() && to.send(wrap(take_text(&mut line))).await.is_err() {
+        let remaining = MAX_LINE_BYTES.saturating_sub(line.len()).min(text.len());
+        line.extend_from_slice(&text[..remaining]);
+        let consumed = text.len() + usize::from(end.is_some());
+        reader.consume(consumed);
+        if end.is_some() && sender.send(to_line(take_line(&mut line))).await.is_err() {
             return;
         }
     }
     if !line.is_empty() {
-        // Nobody listens any more: nothing is lost.
-        let _unheard = to.send(wrap(take_text(&mut line))).await;
+        // The receiver may be closed already; then the line is not needed.
+        let _ignored = sender.send(to_line(take_line(&mut line))).await;
     }
 }
 
-fn take_text(line: &mut Vec<u8>) -> String {
+fn take_line(line: &mut Vec<u8>) -> String {
     let text = String::from_utf8_lossy(line).trim_end_matches('\r').to_owned();
     line.clear();
     text
@@ -242,47 +244,47 @@ mod tests {
         }
     }
 
-    async fn lines_of(script: &str) -> (Vec<String>, Result<ExitStatus, Stopped>) {
+    async fn lines_of(script: &str) -> (Vec<String>, Result<ExitStatus, RunError>) {
         let mut lines = Vec::new();
-        let ended = run(&shell(script), Duration::from_mins(1), &CancellationToken::new(), |line| {
+        let result = run(&shell(script), Duration::from_mins(1), &CancellationToken::new(), |line| {
             lines.push(match line {
-                Line::Out(text) => format!("out {text}"),
-                Line::Err(text) => format!("err {text}"),
+                OutputLine::Out(text) => format!("out {text}"),
+                OutputLine::Err(text) => format!("err {text}"),
             });
         })
         .await;
         lines.sort();
-        (lines, ended)
+        (lines, result)
     }
 
     #[tokio::test]
-    async fn every_line_arrives_and_the_exit_is_told() {
-        let (lines, ended) = lines_of("echo one; printf 'two\\r\\nlast'; echo bad >&2; exit 3").await;
+    async fn run_passes_all_lines_and_returns_exit_status() {
+        let (lines, result) = lines_of("echo one; printf 'two\\r\\nlast'; echo bad >&2; exit 3").await;
         assert_eq!(lines, ["err bad", "out last", "out one", "out two"]);
-        assert_eq!(ended.unwrap().code(), Some(3));
+        assert_eq!(result.unwrap().code(), Some(3));
     }
 
     #[tokio::test]
-    async fn an_endless_line_is_cut_and_does_not_fill_the_memory() {
-        let (lines, ended) = lines_of("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo after").await;
-        assert!(ended.unwrap().success());
+    async fn run_cuts_long_line() {
+        let (lines, result) = lines_of("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo after").await;
+        assert!(result.unwrap().success());
         assert_eq!(lines[0], "out after");
-        assert_eq!(lines[1].len(), LINE_BYTES + "out ".len());
+        assert_eq!(lines[1].len(), MAX_LINE_BYTES + "out ".len());
     }
 
     #[tokio::test]
-    async fn a_program_that_is_not_there_is_a_failure() {
+    async fn run_of_missing_program_fails() {
         let missing = Command { program: "/nonexistent/cargo".into(), ..shell("") };
-        let ended = run(&missing, GRACE, &CancellationToken::new(), |_| {}).await;
-        assert!(matches!(ended, Err(Stopped::Failed(error)) if error.kind() == io::ErrorKind::NotFound));
+        let result = run(&missing, TERM_GRACE, &CancellationToken::new(), |_| {}).await;
+        assert!(matches!(result, Err(RunError::Failed(error)) if error.kind() == io::ErrorKind::NotFound));
     }
 
-    /// Stops a program that has started another one; both must be gone.
-    async fn both_are_gone(limit: Duration, cancel: bool) -> Stopped {
+    /// Stops a program that has started another one, and checks that both have ended.
+    async fn run_until_both_ended(limit: Duration, cancel: bool) -> RunError {
         let stop = CancellationToken::new();
         let mut inner = None;
-        let ended = run(&shell("sleep 600 & echo $!; wait"), limit, &stop, |line| {
-            if let Line::Out(pid) = line {
+        let result = run(&shell("sleep 600 & echo $!; wait"), limit, &stop, |line| {
+            if let OutputLine::Out(pid) = line {
                 inner = Pid::from_raw(pid.parse().unwrap());
             }
             if cancel {
@@ -291,17 +293,17 @@ mod tests {
         })
         .await
         .unwrap_err();
-        // On a busy machine the time may be over before anything was started.
-        let Some(inner) = inner else { return ended };
-        // An orphan is reaped by init in its own time; until then it is a zombie.
-        let gone = async {
+        // On a busy machine, the timeout may expire before the inner program starts.
+        let Some(inner) = inner else { return result };
+        // Until init reaps an orphan, it is a zombie.
+        let both_ended = async {
             let mut ticks = tokio::time::interval(Duration::from_millis(5));
             while !ended_or_zombie(inner) {
                 ticks.tick().await;
             }
         };
-        timeout(Duration::from_secs(30), gone).await.expect("the inner program was killed");
-        ended
+        timeout(Duration::from_secs(30), both_ended).await.expect("the inner program was killed");
+        result
     }
 
     fn ended_or_zombie(pid: Pid) -> bool {
@@ -313,41 +315,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stopping_ends_all_that_was_started() {
-        assert!(matches!(both_are_gone(Duration::from_mins(1), true).await, Stopped::Cancelled));
+    async fn run_when_cancelled_ends_whole_process_group() {
+        assert!(matches!(run_until_both_ended(Duration::from_mins(1), true).await, RunError::Cancelled));
     }
 
     #[tokio::test]
-    async fn too_long_ends_all_that_was_started() {
-        assert!(matches!(both_are_gone(Duration::from_millis(400), false).await, Stopped::TooLong));
+    async fn run_after_timeout_ends_whole_process_group() {
+        assert!(matches!(run_until_both_ended(Duration::from_millis(400), false).await, RunError::TimedOut));
     }
 
     #[tokio::test]
-    async fn a_helper_that_holds_the_output_open_does_not_hold_us() {
+    async fn run_returns_although_background_process_keeps_output_open() {
         let mut helper = None;
         let started = Instant::now();
-        let ended =
+        let result =
             run(&shell("sleep 600 & echo $!"), Duration::from_mins(1), &CancellationToken::new(), |line| {
-                if let Line::Out(pid) = line {
+                if let OutputLine::Out(pid) = line {
                     helper = Pid::from_raw(pid.parse().unwrap());
                 }
             })
             .await;
-        assert!(ended.unwrap().success());
+        assert!(result.unwrap().success());
         assert!(started.elapsed() < Duration::from_secs(30));
         rustix::process::kill_process(helper.unwrap(), Signal::KILL).unwrap();
     }
 
     #[tokio::test]
-    async fn a_question_is_answered_in_one_line_either_way() {
-        let ask = |script: &'static str| async move {
-            super::ask(&shell(script), Duration::from_mins(1), &CancellationToken::new()).await
+    async fn capture_output_returns_output_or_one_line_error() {
+        let capture_output = |script: &'static str| async move {
+            super::capture_output(&shell(script), Duration::from_mins(1), &CancellationToken::new()).await
         };
-        assert_eq!(ask("echo 1.95.0").await, Ok("1.95.0\n".to_owned()));
+        assert_eq!(capture_output("echo 1.95.0").await, Ok("1.95.0\n".to_owned()));
         assert_eq!(
-            ask("echo info: x >&2; echo error: no toolchain >&2; exit 1").await,
+            capture_output("echo info: x >&2; echo error: no toolchain >&2; exit 1").await,
             Err("error: no toolchain".into())
         );
-        assert_eq!(ask("exit 4").await, Err("exit status: 4".into()));
+        assert_eq!(capture_output("exit 4").await, Err("exit status: 4".into()));
     }
 }

@@ -1,4 +1,4 @@
-//! The request for a build, and the artifact that it gives.
+//! The request for a build, and its result, the artifact.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,72 +7,67 @@ use std::time::Duration;
 use hitctl_config::Arch;
 use hitctl_engine::{Fault, Phase};
 
-use crate::source::Source;
+use crate::source::FunctionSource;
 use crate::store;
 
-/// The part of a run that builds.
+/// The phase of a run that builds the function.
 pub const BUILD_PHASE: Phase = Phase::new("build");
 
 /// The machine that the function is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum BuildTarget {
     /// This machine.
     Host,
-    /// Lambda, on that architecture.
+    /// Lambda with this architecture.
     Lambda(Arch),
 }
 
 /// A request for a build.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
-    /// The machine that will run it.
-    pub target: Target,
-    /// The sources.
-    pub source: Source,
-    /// A ready zip or executable to take instead of building.
-    pub given: Option<PathBuf>,
+    /// The machine that will run the function.
+    pub target: BuildTarget,
+    /// The sources to build from.
+    pub source: FunctionSource,
+    /// A prebuilt zip or executable to use instead of building.
+    pub prebuilt: Option<PathBuf>,
     /// The folder for the zip.
     pub out_dir: PathBuf,
-    /// The process environment. `PATH` finds the tools; flags for cargo and rustc are honoured.
+    /// The process environment. Tools are found by its `PATH`, and flags for cargo and rustc are passed on.
     pub env: BTreeMap<String, String>,
-    /// The time limit of the build, and of waiting for another build.
-    pub limit: Duration,
+    /// The timeout of the build, and of the wait for another build.
+    pub timeout: Duration,
 }
 
 impl BuildRequest {
-    /// A build of those sources; see [`Source::choose`].
-    pub fn new(target: Target, source: Source, env: BTreeMap<String, String>) -> Self {
+    /// Creates a request to build `source`; see [`FunctionSource::choose`].
+    pub fn new(target: BuildTarget, source: FunctionSource, env: BTreeMap<String, String>) -> Self {
         let out_dir = match &source {
-            Source::Checkout { .. } => source.target_dir(&env),
-            Source::Carried { cache } => cache.join("out"),
+            FunctionSource::Checkout { .. } => source.target_dir(&env),
+            FunctionSource::Embedded { cache } => cache.join("out"),
         };
-        // A first build on a slow machine takes a few minutes; half an hour means that something hangs.
-        Self { target, source, given: None, out_dir, env, limit: Duration::from_mins(30) }
+        // A first build on a slow machine takes a few minutes. A build that takes half an hour hangs.
+        Self { target, source, prebuilt: None, out_dir, env, timeout: Duration::from_mins(30) }
     }
 }
 
-/// A function, ready to be deployed.
+/// A deployment package of the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
-    /// The zip.
+    /// The path of the zip.
     pub zip: PathBuf,
-    /// Its size.
+    /// The size of the zip in bytes.
     pub bytes: u64,
-    /// Its SHA-256, in hex.
+    /// The SHA-256 of the zip, in hex.
     pub sha256: String,
-    /// The instruction set.
+    /// The instruction set of the binary.
     pub arch: Arch,
-    /// Whether it had to be compiled just now.
+    /// Whether this build compiled it; false for a prebuilt or an up-to-date zip.
     pub built: bool,
 }
 
 impl Artifact {
-    /// The id of this build: the beginning of the zip's hash.
-    pub fn build_id(&self) -> &str {
-        self.sha256.get(..16).unwrap_or(&self.sha256)
-    }
-
-    /// The zip's bytes; a fault when they are not those any more that were checked.
+    /// Reads the zip. Returns the fault `artifact_changed` if its content changed after it was checked.
     pub fn read(&self) -> Result<Vec<u8>, Fault> {
         let zip = std::fs::read(&self.zip).map_err(|error| {
             Fault::fatal("artifact_unreadable", format!("failed to read {}", self.zip.display()))

@@ -1,20 +1,20 @@
-//! Which files the function is built from, and which part of `Cargo.lock` is about them.
+//! Lists the source files of the function, and extracts the part of `Cargo.lock` that they need.
 //!
-//! Shared by `build.rs`, which packs them into the program, and by the build itself, which asks whether they changed.
-//! Must use nothing but the standard library, and must give the same answer on every machine.
+//! It is shared by `build.rs`, which embeds the files in the program, and by the build, which checks whether they changed. It must
+//! use only the standard library and return the same result on every machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
-/// The folders of a checkout that the function is built from, each a package.
+/// The folders of the packages that the function is built from.
 pub(crate) const FOLDERS: [&str; 2] = ["config", "function"];
 
-/// The package that holds the function.
+/// The name of the function's package.
 pub(crate) const PACKAGE: &str = "hit-counter";
 
-/// The files below [`FOLDERS`], relative to `root` and with `/`, sorted. Hidden files, build output and snapshots under
-/// review are none of them.
+/// Returns the sorted files below [`FOLDERS`], as paths relative to `root` with `/`. Hidden files, build output and snapshots under
+/// review are left out.
 pub(crate) fn list(root: &Path) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for folder in FOLDERS {
@@ -43,11 +43,11 @@ fn walk(folder: &Path, name: &str, found: &mut Vec<String>) -> io::Result<()> {
     Ok(())
 }
 
-/// What begins a package in a lock file.
-pub(crate) const BLOCK: &str = "[[package]]\n";
+/// The first line of a package in a lock file.
+pub(crate) const PACKAGE_HEADER: &str = "[[package]]\n";
 
-/// One `[[package]]` of a lock file.
-pub(crate) struct Locked<'a> {
+/// A `[[package]]` entry of a lock file.
+pub(crate) struct LockedPackage<'a> {
     text: &'a str,
     pub(crate) name: &'a str,
     version: &'a str,
@@ -55,8 +55,8 @@ pub(crate) struct Locked<'a> {
     pub(crate) dependencies: Vec<&'a str>,
 }
 
-impl<'a> Locked<'a> {
-    /// Reads what stands between one [`BLOCK`] and the next.
+impl<'a> LockedPackage<'a> {
+    /// Parses the text between one [`PACKAGE_HEADER`] and the next.
     pub(crate) fn parse(text: &'a str) -> Self {
         let field = |key: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \""));
@@ -67,9 +67,9 @@ impl<'a> Locked<'a> {
         Self { text, name: field("name"), version: field("version"), source: field("source"), dependencies }
     }
 
-    /// Whether a line of another package's `dependencies` means this one: `name`, `name version` or
+    /// Whether an item of another package's `dependencies` refers to this package. Items have the form `name`, `name version` or
     /// `name version (source)`.
-    pub(crate) fn is(&self, dependency: &str) -> bool {
+    pub(crate) fn matches_dependency(&self, dependency: &str) -> bool {
         let mut words = dependency.splitn(3, ' ');
         words.next() == Some(self.name)
             && words.next().is_none_or(|version| version == self.version)
@@ -77,23 +77,26 @@ impl<'a> Locked<'a> {
     }
 }
 
-/// The part of a lock file that the packages `roots` need. It may hold a few packages more than cargo would write for
-/// those alone, since features that others ask for add some; never a package less, or in another version.
+/// Returns the part of a lock file that the packages `roots` need. It may contain a few more packages than cargo would write for
+/// these alone, because features that other packages enable add some. It never lacks a package or has another version.
 pub(crate) fn prune_lock(lock: &str, roots: &[&str]) -> String {
-    let mut blocks = lock.split(BLOCK);
+    let mut blocks = lock.split(PACKAGE_HEADER);
     let header = blocks.next().unwrap_or_default();
-    let packages: Vec<Locked> = blocks.map(Locked::parse).collect();
+    let packages: Vec<LockedPackage> = blocks.map(LockedPackage::parse).collect();
 
     let mut kept = BTreeSet::new();
-    let mut open: Vec<usize> = (0..packages.len()).filter(|&at| roots.contains(&packages[at].name)).collect();
-    while let Some(at) = open.pop() {
-        if kept.insert(at) {
-            for dependency in &packages[at].dependencies {
-                open.extend((0..packages.len()).filter(|&other| packages[other].is(dependency)));
+    let mut pending: Vec<usize> =
+        (0..packages.len()).filter(|&index| roots.contains(&packages[index].name)).collect();
+    while let Some(index) = pending.pop() {
+        if kept.insert(index) {
+            for dependency in &packages[index].dependencies {
+                pending.extend(
+                    (0..packages.len()).filter(|&other| packages[other].matches_dependency(dependency)),
+                );
             }
         }
     }
-    let kept: Vec<&str> = kept.iter().map(|&at| packages[at].text.trim_end()).collect();
-    let separator = format!("\n\n{BLOCK}");
-    format!("{header}{BLOCK}{}\n", kept.join(&separator))
+    let kept: Vec<&str> = kept.iter().map(|&index| packages[index].text.trim_end()).collect();
+    let separator = format!("\n\n{PACKAGE_HEADER}");
+    format!("{header}{PACKAGE_HEADER}{}\n", kept.join(&separator))
 }

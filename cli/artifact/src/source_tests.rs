@@ -1,4 +1,4 @@
-//! Where the sources of the function are found, and the copy that the program carries.
+//! Tests of the choice of sources, of the embedded sources and of the lock file.
 
 use super::*;
 
@@ -10,12 +10,12 @@ fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn choose(cwd: &Path, from_source: bool) -> Result<Source, String> {
-    Source::choose(cwd, Path::new("/cache"), from_source, &BTreeMap::new())
+fn choose(cwd: &Path, from_source: bool) -> Result<FunctionSource, String> {
+    FunctionSource::choose(cwd, Path::new("/cache"), from_source, &BTreeMap::new())
         .map_err(|fault| fault.code.to_string())
 }
 
-/// A folder that looks like a checkout of hitctl, whoever made it.
+/// Returns a folder that looks like a checkout of hitctl.
 fn other_checkout() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in ["Cargo.toml", "function/Cargo.toml", "config/Cargo.toml", "cli/Cargo.toml"] {
@@ -25,34 +25,34 @@ fn other_checkout() -> tempfile::TempDir {
 }
 
 #[test]
-fn choose_in_the_own_checkout_builds_it_from_any_folder_within() {
+fn choose_in_own_checkout_selects_it_from_any_folder() {
     let root = checkout();
     for inner in ["", "function/src", "cli"] {
-        assert_eq!(choose(&root.join(inner), false), Ok(Source::Checkout { root: root.clone() }));
+        assert_eq!(choose(&root.join(inner), false), Ok(FunctionSource::Checkout { root: root.clone() }));
     }
 }
 
 #[test]
-fn choose_elsewhere_builds_the_carried_sources() {
+fn choose_elsewhere_selects_embedded_sources() {
     let elsewhere = tempfile::tempdir().unwrap();
-    let carried = Source::Carried { cache: "/cache".into() };
-    assert_eq!(choose(elsewhere.path(), false), Ok(carried.clone()));
+    let embedded = FunctionSource::Embedded { cache: "/cache".into() };
+    assert_eq!(choose(elsewhere.path(), false), Ok(embedded.clone()));
     assert_eq!(choose(elsewhere.path(), true), Err("no_checkout".to_owned()));
-    assert_eq!(choose(other_checkout().path(), false), Ok(carried));
+    assert_eq!(choose(other_checkout().path(), false), Ok(embedded));
 }
 
 #[test]
-fn choose_builds_another_checkout_only_when_asked_to_and_only_a_whole_one() {
+fn choose_selects_other_complete_checkout_only_with_from_source() {
     let dir = other_checkout();
     let root = dir.path().canonicalize().unwrap();
-    assert_eq!(choose(&root.join("function"), true), Ok(Source::Checkout { root: root.clone() }));
-    // The name of the package alone makes no checkout.
+    assert_eq!(choose(&root.join("function"), true), Ok(FunctionSource::Checkout { root: root.clone() }));
+    // A folder with only some of the packages is not a checkout.
     fs::remove_file(root.join("cli/Cargo.toml")).unwrap();
     assert_eq!(choose(&root, true), Err("no_checkout".to_owned()));
 }
 
 #[test]
-fn choose_refuses_a_checkout_that_any_user_can_write_to() {
+fn choose_rejects_world_writable_checkout() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = other_checkout();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -60,41 +60,32 @@ fn choose_refuses_a_checkout_that_any_user_can_write_to() {
 }
 
 #[test]
-fn the_build_folder_is_not_the_checkouts_own() {
-    let source = Source::Checkout { root: "/code".into() };
+fn target_dir_is_separate_from_cargos() {
+    let source = FunctionSource::Checkout { root: "/code".into() };
     assert_eq!(source.target_dir(&env(&[])), Path::new("/code/target/hitctl"));
     assert_eq!(source.target_dir(&env(&[("CARGO_TARGET_DIR", "/big")])), Path::new("/big/hitctl"));
     assert_eq!(source.target_dir(&env(&[("CARGO_TARGET_DIR", "out")])), Path::new("/code/out/hitctl"));
-    let source = Source::Carried { cache: "/cache".into() };
+    let source = FunctionSource::Embedded { cache: "/cache".into() };
     assert_eq!(source.target_dir(&env(&[("CARGO_TARGET_DIR", "/big")])), Path::new("/cache/target"));
 }
 
 #[test]
-fn the_cache_is_where_users_expect_it() {
-    let home = if cfg!(target_os = "macos") { "/h/Library/Caches/hitctl" } else { "/h/.cache/hitctl" };
-    assert_eq!(cache_dir(&env(&[("HOME", "/h")])), Some(home.into()));
-    assert_eq!(cache_dir(&env(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")])), Some("/x/hitctl".into()));
-    assert_eq!(cache_dir(&env(&[("HOME", "/h"), ("XDG_CACHE_HOME", "relative")])), Some(home.into()));
-    assert_eq!(cache_dir(&env(&[])), None);
-}
-
-#[test]
-fn the_carried_sources_are_those_of_the_checkout() {
-    let names: Vec<&str> = CARRIED.iter().map(|(name, _)| *name).collect();
-    for wanted in
+fn embedded_sources_contain_the_workspace_of_the_function() {
+    let names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+    for name in
         ["Cargo.lock", "Cargo.toml", "config/Cargo.toml", "config/src/contract.rs", "function/Cargo.toml"]
     {
-        assert!(names.contains(&wanted), "{wanted} is not among {names:?}");
+        assert!(names.contains(&name), "{name} is not among {names:?}");
     }
-    let manifest = CARRIED.iter().find(|(name, _)| *name == "Cargo.toml").unwrap().1;
+    let manifest = EMBEDDED.iter().find(|(name, _)| *name == "Cargo.toml").unwrap().1;
     let manifest = std::str::from_utf8(manifest).unwrap();
     assert!(manifest.contains("members = [\"config\", \"function\"]\n"), "{manifest}");
     assert!(manifest.contains("[profile.lambda]"), "{manifest}");
 }
 
-/// The folders of [`source_files::FOLDERS`] must be all that the function is made of.
+/// The function must depend only on the folders in [`source_files::FOLDERS`].
 #[test]
-fn no_other_folder_of_the_checkout_is_needed() {
+fn packages_depend_only_on_embedded_folders() {
     for folder in source_files::FOLDERS {
         let manifest = fs::read_to_string(checkout().join(folder).join("Cargo.toml")).unwrap();
         for line in manifest.lines().filter(|line| line.contains("path = \"..")) {
@@ -110,49 +101,49 @@ fn no_other_folder_of_the_checkout_is_needed() {
 }
 
 #[test]
-fn what_is_half_unpacked_or_changed_is_repaired_and_the_rest_left_alone() {
+fn unpack_repairs_changed_files_and_keeps_others() {
     let cache = tempfile::tempdir().unwrap();
-    let source = Source::Carried { cache: cache.path().to_owned() };
+    let source = FunctionSource::Embedded { cache: cache.path().to_owned() };
     source.unpack().unwrap();
     let root = source.root();
-    let (whole, cut, gone) =
+    let (intact, truncated, missing) =
         (root.join("Cargo.toml"), root.join("Cargo.lock"), root.join("function/Cargo.toml"));
     let time = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
-    let before = time(&whole);
-    fs::write(&cut, "half").unwrap();
-    fs::remove_file(&gone).unwrap();
+    let before = time(&intact);
+    fs::write(&truncated, "half").unwrap();
+    fs::remove_file(&missing).unwrap();
     source.unpack().unwrap();
-    assert_eq!(time(&whole), before);
-    for (name, content) in CARRIED {
+    assert_eq!(time(&intact), before);
+    for (name, content) in EMBEDDED {
         assert_eq!(fs::read(root.join(name)).unwrap(), *content, "{name}");
     }
     source.check_versions().unwrap();
-    fs::write(&cut, "half").unwrap();
+    fs::write(&truncated, "half").unwrap();
     assert_eq!(source.check_versions().unwrap_err().code, "versions_changed");
 }
 
 #[test]
-fn a_changed_source_changes_the_fingerprint_and_a_touched_one_does_not() {
+fn fingerprint_depends_on_content_not_on_modification_time() {
     let copy = tempfile::tempdir().unwrap();
-    for (name, content) in CARRIED {
+    for (name, content) in EMBEDDED {
         store::write_atomically(&copy.path().join(name), content).unwrap();
     }
-    let source = Source::Checkout { root: copy.path().to_owned() };
-    let print = || {
+    let source = FunctionSource::Checkout { root: copy.path().to_owned() };
+    let hash = || {
         let mut hasher = Hasher::default();
         source.fingerprint(&mut hasher).unwrap();
         hasher.hex()
     };
-    let before = print();
+    let before = hash();
     let file = copy.path().join("function/Cargo.toml");
     let content = fs::read(&file).unwrap();
     fs::write(&file, &content).unwrap();
-    assert_eq!(print(), before);
+    assert_eq!(hash(), before);
     fs::write(&file, [&content[..], b"\n"].concat()).unwrap();
-    assert_ne!(print(), before);
+    assert_ne!(hash(), before);
     fs::write(&file, &content).unwrap();
     fs::write(copy.path().join("rust-toolchain.toml"), "[toolchain]\nchannel = \"beta\"\n").unwrap();
-    assert_ne!(print(), before);
+    assert_ne!(hash(), before);
 }
 
 const LOCK: &str = "\
@@ -194,7 +185,7 @@ checksum = \"cc\"
 ";
 
 #[test]
-fn a_lock_file_is_pruned_to_what_a_package_needs() {
+fn prune_lock_keeps_dependencies_of_roots() {
     insta::assert_snapshot!(source_files::prune_lock(LOCK, &["app"]), @r#"
     # generated
     version = 4
@@ -223,19 +214,19 @@ fn a_lock_file_is_pruned_to_what_a_package_needs() {
 }
 
 #[test]
-fn cargo_may_strike_packages_out_of_the_lock_file_and_change_nothing_else() {
+fn keeps_versions_allows_removed_packages_only() {
     let whole = LOCK.replace("\"app\"", "\"hit-counter\"");
     let keeps = |lock: &str| keeps_versions(lock.as_bytes(), whole.as_bytes());
     assert!(keeps(&whole));
-    let struck = source_files::prune_lock(&whole, &["hit-counter"]);
-    assert!(keeps(&struck));
-    assert!(keeps(&struck.replace("left 2.0.0", "left")));
+    let pruned = source_files::prune_lock(&whole, &["hit-counter"]);
+    assert!(keeps(&pruned));
+    assert!(keeps(&pruned.replace("left 2.0.0", "left")));
     for (from, to) in
         [("0.17.0", "0.18.0"), ("\"bb\"", "\"xx\""), ("example.org", "example.com"), ("hit-counter", "hit")]
     {
-        assert!(!keeps(&struck.replace(from, to)), "{from} -> {to}");
+        assert!(!keeps(&pruned.replace(from, to)), "{from} -> {to}");
     }
-    let cut = struck.split("[[package]]\nname = \"ring\"").next().unwrap();
+    let cut = pruned.split("[[package]]\nname = \"ring\"").next().unwrap();
     assert!(!keeps(cut) && !keeps(""));
     assert!(!keeps_versions(&[0xff], whole.as_bytes()));
 }

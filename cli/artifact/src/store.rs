@@ -1,4 +1,4 @@
-//! Files of ours, written whole or not at all, and the hashes that tell whether they changed.
+//! Writes files atomically, and hashes contents to detect changes.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::path::Path;
 use hitctl_engine::Fault;
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over named fields: no two lists of fields give the same by running into each other.
+/// SHA-256 over named fields. Lengths are hashed too, so that different lists of fields have different hashes.
 #[derive(Default)]
 pub(super) struct Hasher(Sha256);
 
@@ -24,44 +24,44 @@ impl Hasher {
     }
 }
 
-/// SHA-256 of some bytes, in hex.
+/// Returns the SHA-256 of the bytes, in hex.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Makes a folder and those above it.
-pub(super) fn make_dir(folder: &Path) -> Result<(), Fault> {
-    fs::create_dir_all(folder).map_err(|error| refused("create the folder", folder, &error))
+/// Creates a folder and its parents.
+pub(super) fn create_dir(folder: &Path) -> Result<(), Fault> {
+    fs::create_dir_all(folder).map_err(|error| write_fault("create the folder", folder, &error))
 }
 
-/// Writes a file whole or not at all, with the folders above it. Whoever reads it meanwhile sees the old one.
+/// Writes a file atomically and creates its parent folders. A concurrent reader sees the old or the new content.
 pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Fault> {
     write_with(path, |file| file.write_all(content))
 }
 
-/// Writes a file by `fill`; when that fails, what was there stays, and nothing else is left.
+/// Writes a file with the function `fill`. If it fails, the old file stays and no temporary file is left.
 fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Fault> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    make_dir(folder)?;
-    let written = (|| {
-        let mut draft = tempfile::Builder::new().prefix(".hitctl-").tempfile_in(folder)?;
-        fill(draft.as_file_mut())?;
-        draft.as_file().sync_all()?;
-        make_readable(draft.as_file())?;
-        draft.persist(path).map_err(|error| error.error)?;
+    create_dir(folder)?;
+    let result = (|| {
+        let mut temporary = tempfile::Builder::new().prefix(".hitctl-").tempfile_in(folder)?;
+        fill(temporary.as_file_mut())?;
+        temporary.as_file().sync_all()?;
+        make_readable(temporary.as_file())?;
+        temporary.persist(path).map_err(|error| error.error)?;
         Ok(())
     })();
-    written.map_err(|error| refused("write", path, &error))
+    result.map_err(|error| write_fault("write", path, &error))
 }
 
-/// Drafts are for their owner only; what is kept has the modes of any build output.
+/// Sets the mode 0644, as for other build output. Temporary files are readable by their owner only.
 fn make_readable(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
-/// The fault of a file or folder that could not be written.
-pub(super) fn refused(what: &str, path: &Path, error: &io::Error) -> Fault {
+/// Returns the fault for a file or folder that could not be written.
+pub(super) fn write_fault(what: &str, path: &Path, error: &io::Error) -> Fault {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space on that disk and run the command again; nothing was left half-written"
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_do_not_run_into_each_other() {
+    fn hasher_separates_fields() {
         let hash = |fields: &[(&str, &str)]| {
             let mut hasher = Hasher::default();
             for (name, content) in fields {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_fails_leaves_what_was_there_and_nothing_else() {
+    fn failed_write_keeps_old_file_and_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("function.zip");
         fs::write(&path, "before").unwrap();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_where_a_folder_is_needed_is_said_so() {
+    fn write_reports_file_in_place_of_folder() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("out");
         fs::write(&file, "").unwrap();

@@ -1,4 +1,4 @@
-//! What is installed to compile with. Asks the tools; decides nothing (see `recipe`).
+//! Detects the installed build tools and their versions. `build_method` makes the decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use hitctl_config::Arch;
 use tokio_util::sync::CancellationToken;
 
+use super::build_method::{Tool, ToolchainFacts, musl_triple};
 use super::cargo;
-use super::process::{Command, ask, find};
-use super::recipe::{Facts, Tool, musl_triple};
+use super::process::{Command, capture_output, find_executable};
 use super::store::Hasher;
 
-/// rustup may download the toolchain that a checkout asks for before it answers.
+/// The timeout of a call of rustc or cargo: rustup may first download the toolchain that a checkout selects.
 const RUST_LIMIT: Duration = Duration::from_mins(10);
-/// Other tools have no reason to take long.
+/// The timeout of a call of any other tool.
 const TOOL_LIMIT: Duration = Duration::from_secs(20);
 
-/// The equivalent of `python3 -m ziglang`, in Python's isolated mode (`-I`): a `ziglang.py` in the working directory or on PYTHONPATH is
-/// not found, and what `pip install --user` installs still is.
+/// The equivalent of `python3 -m ziglang` in Python's isolated mode (`-I`). It ignores a `ziglang.py` in the working directory or
+/// on PYTHONPATH, but finds packages installed with `pip install --user`.
 const ZIGLANG: &str = "import runpy, site, sys; sys.path.append(site.getusersitepackages()); \
                        runpy.run_module('ziglang', run_name='__main__', alter_sys=True)";
 
-/// Environment variables that change what is compiled, by prefix.
-const RELEVANT: [&str; 13] = [
+/// The prefixes of environment variables that change the result of a build.
+const RELEVANT_VARIABLES: [&str; 13] = [
     "AR",
     "CARGO_BUILD_",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -40,9 +40,13 @@ const RELEVANT: [&str; 13] = [
     "RUSTUP_TOOLCHAIN",
 ];
 
-/// Looks at what is installed to build the function with. `cwd` matters where a `rust-toolchain.toml` is above it.
-/// Nothing that is missing or broken is an error here.
-pub async fn toolchain_facts(env: &BTreeMap<String, String>, cwd: &Path, stop: &CancellationToken) -> Facts {
+/// Detects the tools for building the function. rustup selects a toolchain by the `rust-toolchain.toml` above `cwd`. A missing or
+/// broken tool is not an error.
+pub async fn toolchain_facts(
+    env: &BTreeMap<String, String>,
+    cwd: &Path,
+    stop: &CancellationToken,
+) -> ToolchainFacts {
     let tools = Tools { env, cwd, stop };
     let version = &["--version"];
     let (rust, cargo, zigbuild, cc) = tokio::join!(
@@ -51,10 +55,10 @@ pub async fn toolchain_facts(env: &BTreeMap<String, String>, cwd: &Path, stop: &
         tools.tool("cargo-zigbuild", version),
         tools.tool("cc", version)
     );
-    let mut facts = Facts { zigbuild: zigbuild.ok().flatten(), cc: cc.ok().flatten(), ..rust };
+    let mut facts = ToolchainFacts { zigbuild: zigbuild.ok().flatten(), cc: cc.ok().flatten(), ..rust };
     match cargo {
         Ok(cargo) => facts.cargo = cargo,
-        Err(said) => drop(facts.broken.insert("cargo".to_owned(), said)),
+        Err(message) => drop(facts.broken.insert("cargo".to_owned(), message)),
     }
     if facts.zigbuild.is_some() {
         facts.zig = tools.zig().await;
@@ -63,11 +67,12 @@ pub async fn toolchain_facts(env: &BTreeMap<String, String>, cwd: &Path, stop: &
     facts
 }
 
-/// Finds a tool on the `PATH`, else where rustup installs, which a shell that is still open may not know.
+/// Finds a tool on the `PATH`, or in the folder where rustup installs. A shell that was opened before the installation does not
+/// have this folder on its `PATH`.
 pub(super) fn find_tool(name: &str, env: &BTreeMap<String, String>) -> Option<PathBuf> {
     let path = env.get("PATH").map_or("", String::as_str);
     let home = cargo::cargo_home(env).map(|home| home.join("bin"));
-    find(name, path, home.as_slice())
+    find_executable(name, path, home.as_slice())
 }
 
 struct Tools<'a> {
@@ -77,32 +82,32 @@ struct Tools<'a> {
 }
 
 impl Tools<'_> {
-    async fn ask(&self, program: &Path, args: &[&str], limit: Duration) -> Result<String, String> {
+    async fn capture(&self, program: &Path, args: &[&str], limit: Duration) -> Result<String, String> {
         let command = Command {
             program: program.to_owned(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             env: cargo::clean_env(self.env),
             cwd: self.cwd.to_owned(),
         };
-        ask(&command, limit, self.stop).await
+        capture_output(&command, limit, self.stop).await
     }
 
-    /// A tool and its version; `Err` is what it said instead.
+    /// Returns a tool with its version, or `None` if it is not installed. The error is the tool's error message.
     async fn tool(&self, name: &str, args: &[&str]) -> Result<Option<Tool>, String> {
         let Some(path) = find_tool(name, self.env) else { return Ok(None) };
         let limit = if matches!(name, "cargo" | "rustc") { RUST_LIMIT } else { TOOL_LIMIT };
-        let said = self.ask(&path, args, limit).await?;
-        Ok(Some(Tool { path, version: said.lines().next().unwrap_or_default().trim().to_owned() }))
+        let output = self.capture(&path, args, limit).await?;
+        Ok(Some(Tool { path, version: output.lines().next().unwrap_or_default().trim().to_owned() }))
     }
 
-    /// rustc and what it can compile for.
-    async fn rust(&self) -> Facts {
-        let mut facts = Facts::default();
+    /// Returns the facts about rustc: its version, host, sysroot and installed targets.
+    async fn rust(&self) -> ToolchainFacts {
+        let mut facts = ToolchainFacts::default();
         let Some(path) = find_tool("rustc", self.env) else { return facts };
-        let verbose = match self.ask(&path, &["-vV"], RUST_LIMIT).await {
-            Ok(said) => said,
-            Err(said) => {
-                facts.broken.insert("rustc".to_owned(), said);
+        let verbose = match self.capture(&path, &["-vV"], RUST_LIMIT).await {
+            Ok(output) => output,
+            Err(message) => {
+                facts.broken.insert("rustc".to_owned(), message);
                 return facts;
             }
         };
@@ -114,7 +119,7 @@ impl Tools<'_> {
         facts.commit = field("commit-hash");
         facts.rustc =
             Some(Tool { version: verbose.lines().next().unwrap_or_default().to_owned(), path: path.clone() });
-        if let Ok(sysroot) = self.ask(&path, &["--print", "sysroot"], RUST_LIMIT).await {
+        if let Ok(sysroot) = self.capture(&path, &["--print", "sysroot"], RUST_LIMIT).await {
             let sysroot = PathBuf::from(sysroot.trim());
             facts.targets = installed_targets(&sysroot);
             facts.sysroot = Some(sysroot);
@@ -122,15 +127,15 @@ impl Tools<'_> {
         facts
     }
 
-    /// zig by itself, else as a Python package, both as cargo-zigbuild finds it.
+    /// Finds zig as a program, or as a Python package, in the same way as cargo-zigbuild.
     async fn zig(&self) -> Option<Tool> {
-        let own = self.env.get("CARGO_ZIGBUILD_ZIG_PATH").map(PathBuf::from);
-        if let Some(path) = own.or_else(|| find_tool("zig", self.env)) {
-            let version = self.ask(&path, &["version"], TOOL_LIMIT).await.ok()?;
+        let explicit = self.env.get("CARGO_ZIGBUILD_ZIG_PATH").map(PathBuf::from);
+        if let Some(path) = explicit.or_else(|| find_tool("zig", self.env)) {
+            let version = self.capture(&path, &["version"], TOOL_LIMIT).await.ok()?;
             return Some(Tool { version: format!("zig {}", version.trim()), path });
         }
         let path = find_tool("python3", self.env)?;
-        let version = self.ask(&path, &["-I", "-c", ZIGLANG, "version"], TOOL_LIMIT).await.ok()?;
+        let version = self.capture(&path, &["-I", "-c", ZIGLANG, "version"], TOOL_LIMIT).await.ok()?;
         Some(Tool { version: format!("zig {} (ziglang)", version.trim()), path })
     }
 
@@ -167,23 +172,23 @@ fn installed_targets(sysroot: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Adds to a fingerprint what tells that another toolchain would be used now, without asking any of it: that takes
-/// longer than all the rest of a build with nothing to do.
+/// Adds the state of the toolchain to a fingerprint, so that a changed toolchain changes it. No tool is started, because that takes
+/// longer than the rest of an up-to-date build.
 pub(super) fn fingerprint(env: &BTreeMap<String, String>, into: &mut Hasher) {
     for (name, value) in cargo::clean_env(env) {
-        if RELEVANT.iter().any(|prefix| name.starts_with(prefix)) {
+        if RELEVANT_VARIABLES.iter().any(|prefix| name.starts_with(prefix)) {
             into.field(&name, value.as_bytes());
         }
     }
     for name in ["cargo", "rustc", "cargo-zigbuild", "zig", "python3", "cc", "musl-gcc"] {
         if let Some(path) = find_tool(name, env) {
             into.field(name, path.to_string_lossy().as_bytes());
-            into.field("state", state(&path).as_bytes());
-            // The standard libraries of a toolchain that rustup does not manage.
+            into.field("state", file_state(&path).as_bytes());
+            // The installed standard libraries, for a toolchain that rustup does not manage.
             if name == "rustc"
                 && let Some(prefix) = path.canonicalize().ok().as_deref().and_then(Path::parent)
             {
-                into.field("rustlib", state(&prefix.join("../lib/rustlib")).as_bytes());
+                into.field("rustlib", file_state(&prefix.join("../lib/rustlib")).as_bytes());
             }
         }
     }
@@ -198,15 +203,15 @@ pub(super) fn fingerprint(env: &BTreeMap<String, String>, into: &mut Hasher) {
     toolchains.sort();
     for toolchain in toolchains {
         into.field("toolchain", toolchain.to_string_lossy().as_bytes());
-        // A new target or component changes the folder, an update the compiler.
+        // A new target or component changes the folder; an update changes the compiler.
         for part in ["lib/rustlib", "bin/rustc"] {
-            into.field(part, state(&toolchain.join(part)).as_bytes());
+            into.field(part, file_state(&toolchain.join(part)).as_bytes());
         }
     }
 }
 
-/// When and how large a file or folder was last written.
-fn state(path: &Path) -> String {
+/// Returns the modification time and the size of a file or folder.
+fn file_state(path: &Path) -> String {
     match fs::metadata(path) {
         Ok(meta) => format!("{:?} {}", meta.modified().ok(), meta.len()),
         Err(_) => String::new(),
@@ -214,8 +219,8 @@ fn state(path: &Path) -> String {
 }
 
 fn rustup_home(env: &BTreeMap<String, String>) -> Option<PathBuf> {
-    let own = env.get("RUSTUP_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    own.or_else(|| env.get("HOME").map(|home| Path::new(home).join(".rustup")))
+    let explicit = env.get("RUSTUP_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    explicit.or_else(|| env.get("HOME").map(|home| Path::new(home).join(".rustup")))
 }
 
 #[cfg(test)]
@@ -223,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_counts_as_installed_with_its_standard_library_only() {
+    fn installed_targets_lists_targets_with_standard_library() {
         let sysroot = tempfile::tempdir().unwrap();
         let file = |path: &str| {
             let path = sysroot.path().join("lib/rustlib").join(path);
@@ -240,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_follows_the_toolchain_and_the_flags() {
+    fn fingerprint_changes_with_toolchain_and_flags() {
         let home = tempfile::tempdir().unwrap();
         let rustlib = home.path().join("toolchains/stable/lib/rustlib");
         fs::create_dir_all(&rustlib).unwrap();
@@ -252,24 +257,24 @@ mod tests {
                 .chain([home])
                 .collect()
         };
-        let print = |env: &BTreeMap<String, String>| {
+        let hash = |env: &BTreeMap<String, String>| {
             let mut hasher = Hasher::default();
             fingerprint(env, &mut hasher);
             hasher.hex()
         };
-        let plain = print(&env(&[]));
+        let plain = hash(&env(&[]));
         assert_eq!(
-            print(&env(&[("EDITOR", "vi"), ("CARGO_PKG_NAME", "x"), ("CARGO_TERM_COLOR", "always")])),
+            hash(&env(&[("EDITOR", "vi"), ("CARGO_PKG_NAME", "x"), ("CARGO_TERM_COLOR", "always")])),
             plain
         );
         for changed in
             [("RUSTFLAGS", "-g"), ("CARGO_PROFILE_LAMBDA_LTO", "off"), ("RUSTUP_TOOLCHAIN", "beta")]
         {
-            assert_ne!(print(&env(&[changed])), plain, "{changed:?}");
+            assert_ne!(hash(&env(&[changed])), plain, "{changed:?}");
         }
         fs::create_dir(rustlib.join("aarch64-unknown-linux-musl")).unwrap();
         let time = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
         fs::File::open(&rustlib).unwrap().set_times(time).unwrap();
-        assert_ne!(print(&env(&[])), plain);
+        assert_ne!(hash(&env(&[])), plain);
     }
 }

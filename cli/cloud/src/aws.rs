@@ -1,4 +1,4 @@
-//! The edge to AWS: configuration, credentials, HTTP, and an account as a cloud.
+//! Access to AWS: configuration, credentials, HTTP, and an account as a [`Cloud`](crate::Cloud).
 
 pub(crate) mod account;
 pub(crate) mod connector;

@@ -1,17 +1,19 @@
-//! Entries that are sent together: batches of bounded size, and the result of each entry.
+//! Batched calls: splits entries into batches of bounded size, retries throttled entries, and collects one
+//! result per entry.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hitctl_engine::{Address, Cx, Fault, FaultKind, Sink, Wait};
+use hitctl_engine::{Address, DriverContext, EventSink, Fault, FaultKind, RetryPolicy};
 use tokio_util::sync::CancellationToken;
 
-/// The most entries in one call.
-pub(super) const MOST_ENTRIES: usize = 10;
-/// How long entries are sent again that the service does not take for the moment.
-const BUSY: Duration = Duration::from_secs(30);
+/// The maximum number of entries in one call.
+pub(super) const MAX_ENTRIES: usize = 10;
+/// How long rejected entries are retried, if the rejection is transient.
+const RETRY_TIME: Duration = Duration::from_secs(30);
 
-/// Splits entries into batches, in their order. `fits` says whether one call may have that many bytes.
+/// Splits entries into batches and keeps their order. `fits` returns whether one call may have that many
+/// bytes.
 pub(super) fn batches<T>(
     entries: &[T],
     bytes: impl Fn(&T) -> usize,
@@ -19,78 +21,78 @@ pub(super) fn batches<T>(
 ) -> Vec<&[T]> {
     let (mut batches, mut start, mut sum) = (Vec::new(), 0, 0);
     for (n, entry) in entries.iter().enumerate() {
-        let full = n - start == MOST_ENTRIES || !fits(sum + bytes(entry));
+        let full = n - start == MAX_ENTRIES || !fits(sum + bytes(entry));
         if full && n > start {
             batches.push(&entries[start..n]);
             (start, sum) = (n, 0);
         }
         sum += bytes(entry);
     }
-    batches.extend(Some(&entries[start..]).filter(|rest| !rest.is_empty()));
+    batches.extend(Some(&entries[start..]).filter(|remaining| !remaining.is_empty()));
     batches
 }
 
-/// The results of one call, by the numbers of the entries.
+/// The results of one call, by the index of the entry.
 #[derive(Debug)]
-pub(super) struct CallResults<T> {
-    /// The entries that the service took or refused for good.
-    pub(super) settled: Vec<(usize, Result<T, Fault>)>,
-    /// Why the other entries have to be sent again, if the service says so.
-    pub(super) busy: Option<Fault>,
+pub(super) struct BatchCallResults<T> {
+    /// The results of the entries that the service accepted or finally rejected.
+    pub(super) completed: Vec<(usize, Result<T, Fault>)>,
+    /// The transient fault because of which the remaining entries are sent again.
+    pub(super) retry_reason: Option<Fault>,
 }
 
-/// Entries to be sent until the service has taken or refused each of them.
-pub(super) struct Sending<'a> {
-    /// The resource that they are sent to.
+/// A sender that repeats entries until the service has accepted or rejected each of them.
+pub(super) struct BatchSender<'a> {
+    /// The resource that the entries are sent to.
     pub(super) address: Address,
     pub(super) stop: &'a CancellationToken,
-    /// The progress text: "sending messages".
-    pub(super) doing: &'static str,
-    /// The fault of the call when the service leaves out an entry.
-    pub(super) unanswered: Fault,
-    /// The message of the fault of an entry that was never sent.
-    pub(super) unsent: &'static str,
+    /// The progress text, such as "sending messages".
+    pub(super) progress_text: &'static str,
+    /// The fault for a call whose response leaves out an entry.
+    pub(super) missing_result: Fault,
+    /// The message of the fault for an entry that was never sent.
+    pub(super) unsent_message: &'static str,
 }
 
-impl Sending<'_> {
-    /// Sends `count` entries, and returns the result of each. Entries that the service does not take for the moment are sent
-    /// again for a while. `send` makes one call with the entries of the given numbers.
+impl BatchSender<'_> {
+    /// Sends `count` entries and returns the result of each. Entries that are rejected with a transient error
+    /// are retried for 30 seconds. `send` makes one call with the entries of the given indexes.
     pub(super) async fn send_all<T, F, Fut>(self, count: usize, send: F) -> Vec<Result<T, Fault>>
     where
         T: Clone + Send,
         F: Fn(Vec<usize>) -> Fut + Send + Sync,
-        Fut: Future<Output = Result<CallResults<T>, Fault>> + Send,
+        Fut: Future<Output = Result<BatchCallResults<T>, Fault>> + Send,
     {
-        let Self { address, stop, doing, unanswered, unsent } = self;
+        let Self { address, stop, progress_text, missing_result, unsent_message } = self;
         let results: Mutex<Vec<Option<Result<T, Fault>>>> = Mutex::new(vec![None; count]);
-        let cx = Cx::new(address, Sink::none(), stop.clone());
-        let busy = Wait::up_to(BUSY);
-        let all_sent = cx.wait(&busy, doing, || async {
-            let left = {
+        let cx = DriverContext::new(address, EventSink::none(), stop.clone());
+        let retry_policy = RetryPolicy::with_budget(RETRY_TIME);
+        let all_sent = cx.retry(&retry_policy, progress_text, || async {
+            let pending = {
                 let results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                (0..count).filter(|n| results[*n].is_none()).collect()
+                (0..count).filter(|index| results[*index].is_none()).collect()
             };
-            let call = send(left).await?;
+            let call = send(pending).await?;
             let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-            for (n, result) in call.settled {
-                if let Some(slot) = results.get_mut(n) {
+            for (index, result) in call.completed {
+                if let Some(slot) = results.get_mut(index) {
                     *slot = Some(result);
                 }
             }
-            match call.busy {
-                Some(busy) => Err(busy),
+            match call.retry_reason {
+                Some(retry_reason) => Err(retry_reason),
                 None if results.iter().all(Option::is_some) => Ok(()),
-                None => Err(unanswered.clone()),
+                None => Err(missing_result.clone()),
             }
         });
         let all_sent = all_sent.await;
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let rest = all_sent.err().unwrap_or_else(|| Fault::fatal("unanswered", unsent));
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(rest.clone()))).collect()
+        let unsent_fault = all_sent.err().unwrap_or_else(|| Fault::fatal("unanswered", unsent_message));
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(unsent_fault.clone()))).collect()
     }
 }
 
-/// The same fault, which is not tried again.
-pub(super) fn settled(fault: Fault) -> Fault {
+/// Returns the fault as fatal, so that the call is not retried.
+pub(super) fn not_retryable(fault: Fault) -> Fault {
     Fault { kind: FaultKind::Fatal, ..fault }
 }

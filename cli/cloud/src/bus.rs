@@ -1,50 +1,51 @@
-//! An EventBridge bus, on AWS or on this machine: events are put on it.
+//! An EventBridge event bus, on AWS or in the local cloud.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_types::SdkConfig;
 use hitctl_engine::Fault;
-use hitctl_resources::aws::fault::{Doing, ToFault as _};
+use hitctl_resources::aws::fault::{ApiOperation, ToFault as _};
 use hitctl_stack::address;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, CallResults, Sending, settled};
+use super::batch::{self, BatchCallResults, BatchSender, not_retryable};
 
-/// The most bytes in one call, by EventBridge's own count: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>.
-/// Its reference says "less than 1MB".
-pub const MOST_EVENT_BYTES: usize = 1_000_000;
-/// What a time counts for.
+/// The maximum size of one call in bytes, by EventBridge's own formula:
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>. Its reference says "less
+/// than 1MB".
+pub const MAX_EVENT_BYTES: usize = 1_000_000;
+/// The size of an event's time in bytes, by the same formula.
 const TIME_BYTES: usize = 14;
-/// What it says of an event that it may take later.
-const PASSING: [&str; 3] = ["InternalException", "InternalFailure", "ThrottlingException"];
+/// The error codes of events that EventBridge may accept later.
+const TRANSIENT_CODES: [&str; 3] = ["InternalException", "InternalFailure", "ThrottlingException"];
 
-/// A bus.
+/// An event bus.
 #[derive(Debug)]
-pub struct Bus {
+pub struct EventBus {
     client: Client,
     name: String,
 }
 
-/// An event to be put on a bus.
+/// An event for a bus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BusEvent {
-    /// Who sends it.
+    /// The source of the event.
     pub source: String,
-    /// What kind it is.
+    /// The detail type of the event.
     pub detail_type: String,
-    /// What it is about: the text of a JSON object.
+    /// The detail: the text of a JSON object.
     pub detail: String,
-    /// When it happened, in milliseconds since 1970; else now.
+    /// The time of the event in milliseconds since 1970. `None` means now.
     pub time_ms: Option<i64>,
-    /// The ARNs of what it is about.
+    /// The ARNs of the resources that the event concerns.
     pub resources: Vec<String>,
     /// An X-Ray trace header.
     pub trace_header: Option<String>,
 }
 
 impl BusEvent {
-    /// How much of a call it takes, by EventBridge's own count.
+    /// Returns the size of the event in bytes, by EventBridge's own formula.
     pub fn bytes(&self) -> usize {
         self.source.len()
             + self.detail_type.len()
@@ -53,52 +54,57 @@ impl BusEvent {
             + self.resources.iter().map(String::len).sum::<usize>()
     }
 
-    /// Events as they are sent together, in their order.
+    /// Splits events into batches for one call each, and keeps their order.
     pub fn batches(events: &[Self]) -> Vec<&[Self]> {
-        batch::batches(events, Self::bytes, |bytes| bytes < MOST_EVENT_BYTES)
+        batch::batches(events, Self::bytes, |bytes| bytes < MAX_EVENT_BYTES)
     }
 }
 
-impl Bus {
-    /// The bus of that name, by a client's settings.
+impl EventBus {
+    /// Returns the bus of that name. Sends nothing.
     pub(super) fn new(config: &SdkConfig, name: &str) -> Self {
         Self { client: Client::new(config), name: name.to_owned() }
     }
 
-    /// Puts events on it, at most ten, and says of each which id it got, or why it was not taken. What
-    /// EventBridge did not take just now is sent again for a while.
-    pub async fn put(&self, events: &[BusEvent], stop: &CancellationToken) -> Vec<Result<String, Fault>> {
-        let sending = Sending {
+    /// Puts at most ten events on the bus. Returns the event ID or the fault of each. Events that EventBridge
+    /// rejects with a transient error are retried.
+    pub async fn put_events(
+        &self,
+        events: &[BusEvent],
+        stop: &CancellationToken,
+    ) -> Vec<Result<String, Fault>> {
+        let sender = BatchSender {
             address: address::event_rule(),
             stop,
-            doing: "putting events",
-            unanswered: Fault::fatal("unanswered", "EventBridge did not say what became of some events"),
-            unsent: "the event was not sent",
+            progress_text: "putting events",
+            missing_result: Fault::fatal("unanswered", "EventBridge did not say what became of some events"),
+            unsent_message: "the event was not sent",
         };
-        let send = |left: Vec<usize>| async move {
-            let entries = left.iter().map(|n| self.entry(&events[*n])).collect();
-            let answer = self.client.put_events().set_entries(Some(entries)).send().await;
-            let doing = Doing::new("put events on", format!("the bus {}", self.name), "events:PutEvents");
-            // The SDK has sent it again already.
-            let answer = answer.map_err(|error| settled(error.fault(&doing)))?;
-            let mut results = CallResults { settled: Vec::new(), busy: None };
-            // Results come in the order of the entries.
-            for (n, result) in left.into_iter().zip(answer.entries()) {
+        let send = |pending: Vec<usize>| async move {
+            let entries = pending.iter().map(|index| self.entry(&events[*index])).collect();
+            let response = self.client.put_events().set_entries(Some(entries)).send().await;
+            let operation =
+                ApiOperation::new("put events on", format!("the bus {}", self.name), "events:PutEvents");
+            // The SDK has already retried the call.
+            let response = response.map_err(|error| not_retryable(error.to_fault(&operation)))?;
+            let mut results = BatchCallResults { completed: Vec::new(), retry_reason: None };
+            // The results are in the order of the entries.
+            for (index, result) in pending.into_iter().zip(response.entries()) {
                 let Some(code) = result.error_code() else {
-                    results.settled.push((n, Ok(result.event_id().unwrap_or_default().to_owned())));
+                    results.completed.push((index, Ok(result.event_id().unwrap_or_default().to_owned())));
                     continue;
                 };
                 let why = result.error_message().unwrap_or(code);
                 let why = format!("EventBridge did not take an event: {why}");
-                if PASSING.contains(&code) {
-                    results.busy = Some(Fault::transient(code.to_owned(), why));
+                if TRANSIENT_CODES.contains(&code) {
+                    results.retry_reason = Some(Fault::transient(code.to_owned(), why));
                 } else {
-                    results.settled.push((n, Err(Fault::fatal(code.to_owned(), why))));
+                    results.completed.push((index, Err(Fault::fatal(code.to_owned(), why))));
                 }
             }
             Ok(results)
         };
-        sending.send_all(events.len(), send).await
+        sender.send_all(events.len(), send).await
     }
 
     fn entry(&self, event: &BusEvent) -> PutEventsRequestEntry {
@@ -119,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_together_is_bounded_in_number_and_in_bytes() {
+    fn event_batches_are_limited_in_count_and_bytes() {
         let sizes = |bytes: &[usize]| {
             let event = |n: &usize| BusEvent { detail: "x".repeat(*n), ..BusEvent::default() };
             let events: Vec<_> = bytes.iter().map(event).collect();
@@ -131,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_is_that_of_the_documentation() {
+    fn event_size_follows_documented_formula() {
         let event = BusEvent {
             source: "abc".to_owned(),
             detail_type: "de".to_owned(),

@@ -1,29 +1,29 @@
-//! A place to deploy to, as the commands see it. What a deploy does to it goes through [`Cloud::drivers`] and the engine;
-//! the rest is what people ask of something that is deployed: call it, read its counts, read its log.
+//! The deployment target as the commands see it. Deploys change it through [`Cloud::drivers`] and the engine.
+//! The other methods serve commands that work with a deployed app: invoke it, read its counts, read its log.
 
 use std::time::Duration;
 
 use aws_types::SdkConfig;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hitctl_engine::{Address, Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
-use hitctl_resources::aws::{self, Aws, Quota};
+use hitctl_engine::{Address, DriverContext, Drivers, EventSink, Fault, Finding, Graph, Snapshot};
+use hitctl_resources::aws::{self, Aws, ConcurrencyQuota};
 use hitctl_resources::versions::{self, Version};
-use hitctl_resources::{CodePackage, Place, Tags};
+use hitctl_resources::{CloudLocation, CodePackage, Tags};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::Bus;
+use crate::bus::EventBus;
 use crate::distribution::Distribution;
-use crate::queue::Queue;
-use crate::table::Table;
+use crate::queue::SqsQueue;
+use crate::table::DynamoDbTable;
 
-/// A place to deploy to.
+/// A deployment target: an AWS account or the local cloud.
 pub trait Cloud: Send + Sync {
-    /// What its ARNs are made of.
-    fn place(&self) -> &Place;
+    /// Returns the partition, region and account, which are part of ARNs.
+    fn location(&self) -> &CloudLocation;
 
-    /// Whether it can be called. What is deployed can be read of one that cannot.
+    /// Whether the cloud can be called. Deployed resources can be read even if it is not running.
     fn is_running(&self) -> bool;
 
     /// Returns problems of the cloud itself, such as a full disk.
@@ -31,27 +31,30 @@ pub trait Cloud: Send + Sync {
         std::future::ready(Ok(Vec::new())).boxed()
     }
 
-    /// Who is asking, where that is known.
+    /// Returns the ARN of the caller, where it is known.
     fn identity(&self) -> Option<&str> {
         None
     }
 
-    /// Returns the AWS account; `None` for the local cloud, which has no quotas, no versions and no access of others.
+    /// Returns the AWS account. `None` for the local cloud, which has no quotas, no versions and no access by
+    /// others.
     fn account(&self) -> Option<&Aws> {
         None
     }
 
     /// Returns the configuration for SDK clients of the cloud's services.
-    fn sdk(&self) -> Result<SdkConfig, Fault>;
+    fn sdk_config(&self) -> Result<SdkConfig, Fault>;
 
-    /// Returns the shortest pause between two requests for log lines. `FilterLogEvents` is bounded to a few calls a second, for the whole account.
-    fn logs_every(&self) -> Duration {
+    /// Returns the shortest pause between two requests for log events. AWS limits `FilterLogEvents` to a few
+    /// calls a second for the whole account.
+    fn log_poll_interval(&self) -> Duration {
         if self.account().is_some() { Duration::from_secs(1) } else { Duration::from_millis(200) }
     }
 
-    /// How many invocations may run at once in the account, where that is bounded and known. `None` also where the caller may
-    /// not ask, or an emulator does not know the call: the call that reserves reports the rest.
-    fn concurrency(&self) -> BoxFuture<'_, Option<Quota>> {
+    /// Returns the quota of concurrent executions of the account. `None` if there is no such quota, if the
+    /// caller may not read it, or if an emulator does not support the call. The call that reserves
+    /// concurrency reports errors then.
+    fn concurrency_quota(&self) -> BoxFuture<'_, Option<ConcurrencyQuota>> {
         async move {
             let quota = aws::concurrency_quota(&self.account()?.config).await;
             quota.ok().filter(|quota| quota.limit > 0)
@@ -59,141 +62,151 @@ pub trait Cloud: Send + Sync {
         .boxed()
     }
 
-    /// How many writes a second one table may take in the account; `None` where nothing bounds it.
-    fn table_writes(&self) -> BoxFuture<'_, Option<Result<u32, Fault>>> {
+    /// Returns the write quota of one table, in writes per second. `None` if there is no such quota.
+    fn table_writes_quota(&self) -> BoxFuture<'_, Option<Result<u32, Fault>>> {
         async move { Some(aws::table_writes_quota(&self.account()?.config).await) }.boxed()
     }
 
-    /// What reads and writes its resources.
-    fn drivers(&self, drive: DriverOptions) -> Drivers;
+    /// Returns the drivers that read and change resources.
+    fn drivers(&self, options: DriverOptions) -> Drivers;
 
-    /// Every app and env that something there is tagged with. Where to look, and no proof that something is there.
+    /// Lists every app and environment that a resource is tagged with. A tag is no proof that the resource
+    /// exists.
     fn deployments<'a>(
         &'a self,
-        sink: &'a Sink,
+        sink: &'a EventSink,
         stop: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>>;
 
-    /// Finds access that others added to our live resources. It is reported and left as it is.
+    /// Finds access to our live resources that others granted. It is reported, not removed.
     fn foreign_access<'a>(
         &'a self,
         graph: &'a Graph,
-        live: &'a Snapshot,
+        observed: &'a Snapshot,
         stop: &'a CancellationToken,
     ) -> BoxFuture<'a, Vec<Finding>> {
         async move {
             let Some(account) = self.account() else { return Vec::new() };
-            let cx = Cx::new(Address::new("account", "access"), Sink::none(), stop.clone());
-            hitctl_resources::foreign_access(account, &cx, graph, live).await
+            let cx = DriverContext::new(Address::new("account", "access"), EventSink::none(), stop.clone());
+            hitctl_resources::foreign_access(account, &cx, graph, observed).await
         }
         .boxed()
     }
 
-    /// Calls a function and waits for its answer.
-    fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>>;
+    /// Invokes a function and waits for the result.
+    fn invoke<'a>(&'a self, function: &'a str, event: &'a Json)
+    -> BoxFuture<'a, Result<InvokeResult, Fault>>;
 
-    /// Where the code of a function can be fetched for some minutes, by whoever knows the address.
-    fn code<'a>(&'a self, _function: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
+    /// Returns a URL from which the code of a function can be downloaded. It is valid for some minutes and
+    /// needs no credentials.
+    fn code_url<'a>(&'a self, _function: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
         let fault = Fault::fatal("no_code_url", "the local cloud serves no code: it is built here");
         std::future::ready(Err(fault)).boxed()
     }
 
-    /// A table of that name, there or not.
-    fn table(&self, name: &str) -> Result<Table, Fault>;
+    /// Returns the table of that name, whether it exists or not.
+    fn table(&self, name: &str) -> Result<DynamoDbTable, Fault>;
 
-    /// A queue of that name, there or not.
-    fn queue(&self, name: &str) -> Result<Queue, Fault> {
-        Ok(Queue::new(&self.sdk()?, name, self.account().is_none()))
+    /// Returns the queue of that name, whether it exists or not.
+    fn queue(&self, name: &str) -> Result<SqsQueue, Fault> {
+        Ok(SqsQueue::new(&self.sdk_config()?, name, self.account().is_none()))
     }
 
-    /// An event bus of that name, there or not.
-    fn bus(&self, name: &str) -> Result<Bus, Fault> {
-        Ok(Bus::new(&self.sdk()?, name))
+    /// Returns the event bus of that name, whether it exists or not.
+    fn bus(&self, name: &str) -> Result<EventBus, Fault> {
+        Ok(EventBus::new(&self.sdk_config()?, name))
     }
 
-    /// The CloudFront distribution with that id, there or not.
+    /// Returns the CloudFront distribution with that ID, whether it exists or not.
     fn distribution(&self, id: &str) -> Result<Distribution, Fault>;
 
-    /// Whether the state of distributions can be read. The local cloud has none: it records what is invalidated.
+    /// Whether the state of distributions can be read. The local cloud has no distributions: it only records
+    /// invalidations.
     fn has_distributions(&self) -> bool {
         self.account().is_some()
     }
 
-    /// The lines of a log group since a time that have a text, oldest first: some of them, where there are very many.
-    fn lines<'a>(
+    /// Returns the log lines of a group that contain a text, oldest first. `since_ms` is in milliseconds
+    /// since 1970. If there are very many lines, only some of them are returned.
+    fn search_logs<'a>(
         &'a self,
         group: &'a str,
         since_ms: i64,
         text: &'a str,
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>>;
 
-    /// What was logged to a group since a time, after a cursor of an earlier page.
-    fn logs<'a>(
+    /// Returns the log events of a group since `since_ms` (milliseconds since 1970), after the cursor of an
+    /// earlier page.
+    fn log_page<'a>(
         &'a self,
         group: &'a str,
         since_ms: i64,
         after: Option<String>,
     ) -> BoxFuture<'a, Result<LogPage, Fault>>;
 
-    /// The published versions of the function, newest first.
-    fn versions<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+    /// Lists the published versions of the function, newest first.
+    fn versions<'a>(&'a self, cx: &'a DriverContext) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
         async move { versions::list(self.account().ok_or_else(no_versions)?, cx).await }.boxed()
     }
 
-    /// Lets a version answer, in one step.
-    fn switch<'a>(&'a self, cx: &'a Cx, to: &'a Version) -> BoxFuture<'a, Result<(), Fault>> {
-        async move { versions::switch(self.account().ok_or_else(no_versions)?, cx, to).await }.boxed()
+    /// Points the live alias at a version. The switch is atomic.
+    fn switch_live_version<'a>(
+        &'a self,
+        cx: &'a DriverContext,
+        version: &'a Version,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        async move { versions::switch(self.account().ok_or_else(no_versions)?, cx, version).await }.boxed()
     }
 }
 
-/// What a cloud says that runs what was deployed last, and nothing else.
+/// Returns the fault of a cloud that publishes no versions.
 fn no_versions() -> Fault {
     Fault::fatal("no_versions", "the local cloud keeps no versions: it runs what was deployed last")
         .hinted("deploy the older code again, or give its zip to `hitctl deploy --artifact`")
 }
 
-/// With what and for whom resources are read and written.
+/// Options for the drivers of a cloud.
 #[derive(Clone, Debug, Default)]
 pub struct DriverOptions {
-    /// The code that the function should run.
+    /// The code package of the function.
     pub code: Option<CodePackage>,
-    /// Whether resources of our names that are somebody else's are taken over.
+    /// Whether to adopt resources that have our names but not our tags.
     pub adopt: bool,
-    /// Whether the live URL is asked in the end until that code answers.
-    pub called_at_the_end: bool,
-    /// Whose resources are ours, where that is not the app and env in force.
+    /// Whether to smoke test: after the last change, the live URL is requested until it runs the new code.
+    pub smoke_tested: bool,
+    /// The tags of our resources, if they differ from those of the selected app and environment.
     pub tags: Option<Tags>,
 }
 
-/// What a function answered.
+/// The result of an invocation.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The payload.
+pub struct InvokeResult {
+    /// The payload that the function returned.
     pub payload: Json,
-    /// Lambda's word for a failed invocation: `Unhandled`.
+    /// Lambda's error type of a failed invocation, such as `Unhandled`.
     pub function_error: Option<String>,
-    /// How long it took, in milliseconds.
+    /// The duration of the invocation in milliseconds.
     pub duration_ms: f64,
     /// The last lines of the log of this invocation.
     pub log_tail: String,
 }
 
-/// Some of what was logged.
+/// A page of log events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogPage {
-    /// Milliseconds since 1970 and message, oldest first.
+    /// Time in milliseconds since 1970 and message of each event, oldest first.
     pub events: Vec<(i64, String)>,
-    /// Where to go on.
-    pub next: Option<String>,
+    /// The cursor of the next page.
+    pub next_cursor: Option<String>,
 }
 
-/// What a command is about to do with a cloud.
+/// The access that a command needs to a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Only look: what is not running is not started.
+pub enum AccessMode {
+    /// Read only. The local cloud is not started.
     Read,
-    /// Remove: what is not running is not started, but what runs has to be of this build.
+    /// Remove resources. The local cloud is not started, but a running daemon must be of the same build.
     Remove,
-    /// Change or call: it has to run.
+    /// Change resources or call functions. The local cloud is started if necessary.
     Write,
 }

@@ -1,10 +1,11 @@
-//! The counts of a table: read, and changed in ways that lose no hit that arrives meanwhile.
+//! Reads and changes the counts of a table without losing hits that arrive at the same time.
 //!
-//! A path has an item, and further ones, shards, where its hits are spread. What is read is their sum; what is changed is
-//! changed in all of them at once: a change leaves one item behind, or none.
+//! A path has one main item, and further items, the shards, to which hits are distributed. Reads return the
+//! sum of all items. Changes replace all items in one transaction, and leave one item or none.
 //!
-//! Every change is a transaction on the condition that what was read is still there; where it is not, it is read and
-//! tried again, and after some attempts on the least condition that will do. A transaction that is sent again after a lost answer is done once.
+//! Every transaction has the condition that the items are as they were read. If the condition fails, the
+//! items are read again and the change is repeated. After some attempts it uses the weakest condition that is
+//! still safe. A transaction that is resent after a lost response is applied once.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,227 +15,226 @@ use hitctl_config::contract::{
     ATTR_BUDGET_PATHS, ATTR_HITS, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET, KEY_SITE, MAX_COUNT, MAX_SHARDS,
 };
 use hitctl_counts::codec::{self, shard_key};
-use hitctl_counts::{CountChange, CountRow, Dropped, Numbers, Record, Sum};
-use hitctl_engine::{Address, Cx, Fault, Sink, Wait};
+use hitctl_counts::{CountChange, CountRow, CounterData, ItemTotals, TableItem};
+use hitctl_engine::{Address, DriverContext, EventSink, Fault, RetryPolicy};
 use tokio_util::sync::CancellationToken;
 
-use super::table::{Item, MOST_ACTIONS, Put, Table, Written, number, number_of, record, text_of};
-use super::write::{Write, item_of, less, onto};
+use super::table::{
+    DynamoDbItem, DynamoDbTable, MAX_TRANSACT_ACTIONS, PutResult, TransactResult, number_attr, number_value,
+    string_attr, table_item,
+};
+use super::write::{ItemWrite, add_totals, item_from_totals, subtract_all};
 
-/// The most paths that one merge takes: a transaction has at most 100 actions.
-pub const MOST_MERGED: usize = MOST_ACTIONS - 1;
+/// The maximum number of paths in one merge. A transaction has at most 100 actions.
+pub const MAX_MERGED_PATHS: usize = MAX_TRANSACT_ACTIONS - 1;
 
-/// After so many attempts that a hit came before, a path counts as one that is never at rest.
+/// The number of conflicting attempts after which a path counts as busy: hit too often to be changed under
+/// the strict condition.
 const BUSY_AFTER: u32 = 5;
 
-/// How long a change waits for other writes to the same paths.
-const PATIENCE: Wait = Wait {
-    first: Duration::from_millis(10),
-    longest: Duration::from_millis(500),
-    // A call bounds itself, and sooner.
-    attempt: Duration::from_mins(5),
+/// How long a change is retried while other writes to the same paths conflict.
+const CONFLICT_RETRY: RetryPolicy = RetryPolicy {
+    initial_delay: Duration::from_millis(10),
+    max_delay: Duration::from_millis(500),
+    // The table limits each call to a shorter time.
+    attempt_timeout: Duration::from_mins(5),
     budget: Duration::from_mins(1),
 };
 
 /// The counts of a table.
-pub struct Counts {
-    table: Table,
-    cx: Cx,
+pub struct CountsTable {
+    table: DynamoDbTable,
+    cx: DriverContext,
     keep_query: Vec<String>,
 }
 
-/// What becomes of a path.
+/// A change of the counts of one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountEdit {
-    /// It has so many hits more, or fewer; visitors, days, months and times stay as they are.
-    Plus(i64),
-    /// It has so many hits; visitors, days, months and times stay as they are.
-    Hits(u64),
-    /// It has no hits, as if nobody had ever come; but it stays listed.
-    Zero,
-    /// It is forgotten.
+    /// Adds or subtracts hits. Visitors, days, months and times stay unchanged.
+    Add(i64),
+    /// Sets the number of hits. Visitors, days, months and times stay unchanged.
+    Set(u64),
+    /// Resets all counts to 0. The path stays listed.
+    Reset,
+    /// Deletes the path with its counts.
     Delete,
 }
 
-/// The items of a path that are there.
+/// The existing items of a path.
 #[derive(Default)]
-struct Parts {
-    main: Option<Item>,
-    shards: Vec<Item>,
+struct PathItems {
+    main: Option<DynamoDbItem>,
+    shards: Vec<DynamoDbItem>,
 }
 
-impl Parts {
-    fn items(&self) -> impl Iterator<Item = &Item> {
+impl PathItems {
+    fn iter(&self) -> impl Iterator<Item = &DynamoDbItem> {
         self.main.iter().chain(&self.shards)
     }
 
     fn is_empty(&self) -> bool {
-        self.items().next().is_none()
+        self.iter().next().is_none()
     }
 
-    /// The hits of all of them.
+    /// Returns the sum of the hits of all items.
     fn hits(&self) -> Option<u64> {
-        self.items().filter_map(|item| number_of(item, ATTR_HITS)).reduce(u64::saturating_add)
+        self.iter().filter_map(|item| number_attr(item, ATTR_HITS)).reduce(u64::saturating_add)
     }
 }
 
-impl Counts {
-    /// The counts of that table; `stop` ends waiting.
-    pub fn new(table: Table, stop: &CancellationToken) -> Self {
-        let cx = Cx::new(Address::new("table", "hits"), Sink::none(), stop.clone());
+impl CountsTable {
+    /// Returns the counts of that table. Cancelling `stop` ends waits.
+    pub fn new(table: DynamoDbTable, stop: &CancellationToken) -> Self {
+        let cx = DriverContext::new(Address::new("table", "hits"), EventSink::none(), stop.clone());
         Self { table, cx, keep_query: Vec::new() }
     }
 
-    /// With query parameters that belong to paths.
+    /// Sets the query parameters that are part of a path.
     #[must_use]
-    pub fn keeping(self, keep_query: &[String]) -> Self {
+    pub fn with_keep_query(self, keep_query: &[String]) -> Self {
         Self { keep_query: keep_query.to_vec(), ..self }
     }
 
-    /// The query parameters that belong to paths.
+    /// Returns the query parameters that are part of a path.
     pub fn keep_query(&self) -> &[String] {
         &self.keep_query
     }
 
-    pub(super) fn table(&self) -> &Table {
+    pub(super) fn table(&self) -> &DynamoDbTable {
         &self.table
     }
 
-    /// Every number of the table, in one reading.
-    pub async fn numbers(&self) -> Result<Numbers, Fault> {
-        Ok(codec::sorted(&self.table.scan().await?.iter().map(record).collect::<Vec<_>>()))
+    /// Reads all counts and statistics of the table in one scan.
+    pub async fn numbers(&self) -> Result<CounterData, Fault> {
+        Ok(codec::decode_items(&self.table.scan().await?.iter().map(table_item).collect::<Vec<_>>()))
     }
 
-    /// Every count, in the order of the paths.
+    /// Reads the counts of all paths, sorted by path.
     pub async fn all(&self) -> Result<Vec<CountRow>, Fault> {
         Ok(self.numbers().await?.counts)
     }
 
-    /// The visitors of the whole site.
-    pub async fn site(&self) -> Result<CountRow, Fault> {
-        Ok(self.numbers().await?.site)
-    }
-
-    /// What was not counted, by month and reason.
-    pub async fn dropped(&self) -> Result<Dropped, Fault> {
-        Ok(self.numbers().await?.dropped)
-    }
-
-    /// The counts of one path, of all its items; `None` where nobody has ever counted.
+    /// Reads the counts of one path, summed over its items. `None` if the path has no items.
     pub async fn get(&self, path: &str) -> Result<Option<CountRow>, Fault> {
-        let there = self.parts(path).await?;
-        Ok(codec::row(path, there.items().map(record).collect::<Vec<Record>>().iter()))
+        let items = self.read_items(path).await?;
+        Ok(codec::decode_path(path, items.iter().map(table_item).collect::<Vec<TableItem>>().iter()))
     }
 
-    /// The items of a path: its own, and any shard that it may have, whatever is configured by now.
-    async fn parts(&self, path: &str) -> Result<Parts, Fault> {
+    /// Reads the items of a path: the main item, and every possible shard, whatever number of shards is
+    /// configured now.
+    async fn read_items(&self, path: &str) -> Result<PathItems, Fault> {
         let shards = (1..MAX_SHARDS).map(|number| shard_key(path, number));
         let keys: Vec<String> = std::iter::once(path.to_owned()).chain(shards).collect();
-        let mut parts = Parts::default();
+        let mut items = PathItems::default();
         for item in self.table.get_many(&keys).await? {
-            if text_of(&item, ATTR_PATH) == Some(path) {
-                parts.main = Some(item);
+            if string_attr(&item, ATTR_PATH) == Some(path) {
+                items.main = Some(item);
             } else {
-                parts.shards.push(item);
+                items.shards.push(item);
             }
         }
-        Ok(parts)
+        Ok(items)
     }
 
-    /// Makes a path with 0 hits, unless it is there; `false` when it is.
-    pub async fn make(&self, path: &str) -> Result<bool, Fault> {
-        // A put may be sent again after a lost answer; then the path is there, and that it is new is not said.
-        self.until_done("making a path", || async {
-            let zero = item_of(path, &Sum::zero());
+    /// Creates a path with 0 hits. Returns `false` if it exists already.
+    pub async fn create_path(&self, path: &str) -> Result<bool, Fault> {
+        // A put that is resent after a lost response finds the path, and reports that it existed already.
+        self.retry("making a path", || async {
+            let zero = item_from_totals(path, &ItemTotals::zero());
             let put = self.table.put(zero, "attribute_not_exists(#p)", &[("#p", ATTR_PATH)], vec![]);
-            Ok(Some(put.await? == Put::Done))
+            Ok(Some(put.await? == PutResult::Written))
         })
         .await
     }
 
-    /// Changes the count of one path to what `decide` makes of the hits that it has. `None` leaves it as it is.
+    /// Changes the counts of one path by the edit that `decide` returns for the current hits. `None` changes
+    /// nothing.
     pub async fn change(
         &self,
         path: &str,
         decide: impl Fn(Option<u64>) -> Result<Option<CountEdit>, Fault> + Sync,
     ) -> Result<CountChange, Fault> {
         let attempts = AtomicU32::new(0);
-        self.until_done("changing the counts", || async {
-            let there = self.parts(path).await?;
-            let old = there.hits();
-            let Some(to) = decide(old)? else { return Ok(Some(CountChange::new(path, old, old))) };
+        self.retry("changing the counts", || async {
+            let items = self.read_items(path).await?;
+            let old = items.hits();
+            let Some(edit) = decide(old)? else { return Ok(Some(CountChange::new(path, old, old))) };
             let is_busy = attempts.fetch_add(1, Ordering::Relaxed) >= BUSY_AFTER;
-            let (mut actions, mut sum) = (Vec::new(), Sum::default());
-            // What only adds leaves the shards alone.
-            if !matches!(to, CountEdit::Plus(0..)) {
-                for shard in &there.shards {
-                    actions.push(match to {
-                        CountEdit::Zero | CountEdit::Delete if is_busy => {
-                            Write::default().delete(&self.table, key(shard))?
+            let (mut actions, mut sum) = (Vec::new(), ItemTotals::default());
+            // An addition leaves the shards unchanged.
+            if !matches!(edit, CountEdit::Add(0..)) {
+                for shard in &items.shards {
+                    actions.push(match edit {
+                        CountEdit::Reset | CountEdit::Delete if is_busy => {
+                            ItemWrite::default().delete(&self.table, key(shard))?
                         }
-                        _ => self.without(shard, is_busy)?,
+                        _ => self.remove_unchanged(shard, is_busy)?,
                     });
-                    sum.add(&record(shard));
+                    sum.add(&table_item(shard));
                 }
             }
-            let main = there.main.as_ref();
-            let write = if is_busy { Write::default() } else { Write::of_same(main) };
-            actions.push(match to {
-                CountEdit::Plus(n) => {
+            let main = items.main.as_ref();
+            let write = if is_busy { ItemWrite::default() } else { ItemWrite::if_unchanged(main) };
+            actions.push(match edit {
+                CountEdit::Add(n) => {
                     let hits = i128::from(n) + i128::from(sum.take_hits());
-                    let needs = u64::try_from(-hits).ok().filter(|needs| is_busy && *needs > 0);
-                    let write =
-                        needs.into_iter().fold(write, |write, needs| write.at_least(ATTR_HITS, needs));
-                    onto(&sum, write.add(ATTR_HITS, hits), main).update(&self.table, path)?
+                    let min_hits = u64::try_from(-hits).ok().filter(|min_hits| is_busy && *min_hits > 0);
+                    let write = min_hits
+                        .into_iter()
+                        .fold(write, |write, min_hits| write.at_least(ATTR_HITS, min_hits));
+                    add_totals(&sum, write.add(ATTR_HITS, hits), main).update(&self.table, path)?
                 }
-                CountEdit::Hits(n) => {
+                CountEdit::Set(n) => {
                     sum.take_hits();
-                    // What was to be lost is lost anyway; what was not, is not.
-                    let keeps = is_busy && old.is_none_or(|old| old <= n);
-                    let write = if keeps { write.at_most(ATTR_HITS, n) } else { write };
-                    onto(&sum, write.set(ATTR_HITS, number(n)), main).update(&self.table, path)?
+                    // With more than `n` hits, the edit is meant to discard hits. With fewer, the condition
+                    // prevents that hits which arrive meanwhile are discarded.
+                    let needs_limit = is_busy && old.is_none_or(|old| old <= n);
+                    let write = if needs_limit { write.at_most(ATTR_HITS, n) } else { write };
+                    add_totals(&sum, write.set(ATTR_HITS, number_value(n)), main).update(&self.table, path)?
                 }
-                CountEdit::Zero => write.put(&self.table, item_of(path, &Sum::zero()))?,
+                CountEdit::Reset => write.put(&self.table, item_from_totals(path, &ItemTotals::zero()))?,
                 CountEdit::Delete => write.delete(&self.table, path)?,
             });
-            Ok(self.done(actions).await?.map(|()| CountChange::new(path, old, to.of(old))))
+            Ok(self.transact(actions).await?.map(|()| CountChange::new(path, old, edit.apply(old))))
         })
         .await
     }
 
-    /// Adds the counts of some paths to another one and forgets them, all at once: hits, visitors, days and months are summed
-    /// up, the first and the last time are those of all. No hit that arrives meanwhile is lost: a path that is hit too fast
-    /// to be forgotten keeps those that were not there when it was read.
+    /// Adds the counts of some paths to another path and deletes them, in one transaction. Hits, visitors,
+    /// days and months are summed up; the first and the last time are the extremes of all paths. Hits that
+    /// arrive meanwhile are not lost: a busy path keeps the hits that arrived after it was read.
     pub async fn merge(&self, from: &[String], into: &str) -> Result<Vec<CountChange>, Fault> {
         let attempts = AtomicU32::new(0);
-        self.until_done("merging", || async {
+        self.retry("merging", || async {
             let is_busy = attempts.fetch_add(1, Ordering::Relaxed) >= BUSY_AFTER;
-            let (mut actions, mut sum) = (Vec::new(), Sum::default());
-            let (mut changes, mut spread) = (Vec::new(), Vec::new());
+            let (mut actions, mut sum) = (Vec::new(), ItemTotals::default());
+            let (mut changes, mut spread_paths) = (Vec::new(), Vec::new());
             for path in from {
-                let there = self.existing(path).await?;
-                self.take(there.items(), is_busy, &mut actions, &mut sum)?;
-                changes.push(CountChange::new(path, there.hits(), is_busy.then_some(0)));
-                spread.extend((!there.shards.is_empty()).then_some(path));
+                let items = self.existing_items(path).await?;
+                self.remove_all(items.iter(), is_busy, &mut actions, &mut sum)?;
+                changes.push(CountChange::new(path, items.hits(), is_busy.then_some(0)));
+                spread_paths.extend((!items.shards.is_empty()).then_some(path));
             }
-            if actions.len() >= MOST_ACTIONS {
-                // More than one transaction takes: first each path becomes one item.
-                for path in spread {
-                    Box::pin(self.fold(path)).await?;
+            if actions.len() >= MAX_TRANSACT_ACTIONS {
+                // One transaction cannot hold all items: each path is first merged into one item.
+                for path in spread_paths {
+                    Box::pin(self.merge_shards(path)).await?;
                 }
                 return Ok(None);
             }
-            let there = self.parts(into).await?;
+            let items = self.read_items(into).await?;
             let mut all = sum.clone();
-            there.items().for_each(|item| all.add(&record(item)));
-            countable(into, &all)?;
-            changes.push(CountChange::new(into, there.hits(), None));
-            let write = onto(&sum, Write::default(), there.main.as_ref());
+            items.iter().for_each(|item| all.add(&table_item(item)));
+            check_range(into, &all)?;
+            changes.push(CountChange::new(into, items.hits(), None));
+            let write = add_totals(&sum, ItemWrite::default(), items.main.as_ref());
             actions.push(write.update(&self.table, into)?);
-            if self.done(actions).await?.is_none() {
+            if self.transact(actions).await?.is_none() {
                 return Ok(None);
             }
-            // These are not on condition of their numbers, so that they may be hit all the time.
+            // Busy paths and the target are written without a condition on their numbers, so they may have
+            // got new hits.
             for change in changes.iter_mut().filter(|change| is_busy || change.path == into) {
                 change.new = self.get(&change.path).await?.map(|row| row.hits);
             }
@@ -243,138 +243,142 @@ impl Counts {
         .await
     }
 
-    /// Gives a path another name, with everything that it has. Refuses a name that has counts. A path that is hit too fast
-    /// keeps those hits that were not there when it was read.
+    /// Renames a path and keeps all its counts. Fails if the new name has counts. A busy path keeps the hits
+    /// that arrived after it was read.
     pub async fn rename(&self, old: &str, new: &str) -> Result<Vec<CountChange>, Fault> {
         let attempts = AtomicU32::new(0);
-        self.until_done("renaming", || async {
+        self.retry("renaming", || async {
             let is_busy = attempts.fetch_add(1, Ordering::Relaxed) >= BUSY_AFTER;
-            let there = self.existing(old).await?;
-            let taken = self.parts(new).await?;
-            if !taken.is_empty() {
-                let has = taken.hits().unwrap_or(0);
-                let message = format!("{new:?} has counts already ({has} hits)");
+            let items = self.existing_items(old).await?;
+            let existing = self.read_items(new).await?;
+            if !existing.is_empty() {
+                let hits = existing.hits().unwrap_or(0);
+                let message = format!("{new:?} has counts already ({hits} hits)");
                 return Err(Fault::fatal("exists", message)
                     .hinted("run `hitctl counts merge OLD NEW` to put both together"));
             }
-            let (mut actions, mut sum) = (Vec::new(), Sum::default());
-            self.take(there.items(), is_busy, &mut actions, &mut sum)?;
-            countable(old, &sum)?;
-            actions.push(Write::of_same(None).put(&self.table, item_of(new, &sum))?);
-            if self.done(actions).await?.is_none() {
+            let (mut actions, mut sum) = (Vec::new(), ItemTotals::default());
+            self.remove_all(items.iter(), is_busy, &mut actions, &mut sum)?;
+            check_range(old, &sum)?;
+            actions.push(ItemWrite::if_unchanged(None).put(&self.table, item_from_totals(new, &sum))?);
+            if self.transact(actions).await?.is_none() {
                 return Ok(None);
             }
-            let left = if is_busy { self.get(old).await?.map(|row| row.hits) } else { None };
-            let hits = there.hits();
-            Ok(Some(vec![CountChange::new(old, hits, left), CountChange::new(new, None, hits)]))
+            let remaining = if is_busy { self.get(old).await?.map(|row| row.hits) } else { None };
+            let hits = items.hits();
+            Ok(Some(vec![CountChange::new(old, hits, remaining), CountChange::new(new, None, hits)]))
         })
         .await
     }
 
-    /// Adds the shards of a path to its item, which keeps the sum as it is.
-    pub(super) async fn fold(&self, path: &str) -> Result<(), Fault> {
-        self.until_done("putting a path together", || async {
-            let there = self.parts(path).await?;
-            if there.shards.is_empty() {
+    /// Adds the shards of a path to its main item and deletes them. The sum stays the same.
+    pub(super) async fn merge_shards(&self, path: &str) -> Result<(), Fault> {
+        self.retry("putting a path together", || async {
+            let items = self.read_items(path).await?;
+            if items.shards.is_empty() {
                 return Ok(Some(()));
             }
-            let (mut actions, mut sum) = (Vec::new(), Sum::default());
-            self.take(&there.shards, false, &mut actions, &mut sum)?;
-            let write = onto(&sum, Write::default(), there.main.as_ref());
+            let (mut actions, mut sum) = (Vec::new(), ItemTotals::default());
+            self.remove_all(&items.shards, false, &mut actions, &mut sum)?;
+            let write = add_totals(&sum, ItemWrite::default(), items.main.as_ref());
             actions.push(write.update(&self.table, path)?);
-            self.done(actions).await
+            self.transact(actions).await
         })
         .await
     }
 
-    /// Forgets the visitors of the whole site.
-    pub async fn forget_site(&self) -> Result<(), Fault> {
-        self.until_done("forgetting the site's visitors", || async {
-            let there = self.parts(KEY_SITE).await?;
-            let ends = there.items().map(|item| Write::default().delete(&self.table, key(item)));
-            let ends = ends.collect::<Result<Vec<_>, _>>()?;
-            if ends.is_empty() {
+    /// Deletes the visitor counts of the whole site.
+    pub async fn delete_site_visitors(&self) -> Result<(), Fault> {
+        self.retry("forgetting the site's visitors", || async {
+            let items = self.read_items(KEY_SITE).await?;
+            let deletions = items.iter().map(|item| ItemWrite::default().delete(&self.table, key(item)));
+            let deletions = deletions.collect::<Result<Vec<_>, _>>()?;
+            if deletions.is_empty() {
                 return Ok(Some(()));
             }
-            self.done(ends).await
+            self.transact(deletions).await
         })
         .await
     }
 
-    /// Gives the budget of new paths back what paths that are gone had taken of it. What paths that are there have taken
-    /// stays taken, and those that came from files or by hand never took anything.
-    pub async fn give_back(&self) -> Result<(), Fault> {
-        self.until_done("giving the budget of paths back", || async {
+    /// Returns the share of deleted paths to the budget of new paths. Existing paths keep their share. Paths
+    /// from imports or commands never used the budget.
+    pub async fn release_unused_budget(&self) -> Result<(), Fault> {
+        self.retry("giving the budget of paths back", || async {
             let budget = self.table.get(KEY_BUDGET).await?;
-            let taken = budget.as_ref().and_then(|item| number_of(item, ATTR_BUDGET_PATHS)).unwrap_or(0);
-            if taken == 0 {
+            let used_budget =
+                budget.as_ref().and_then(|item| number_attr(item, ATTR_BUDGET_PATHS)).unwrap_or(0);
+            if used_budget == 0 {
                 return Ok(Some(()));
             }
-            let there = self.all().await?.len() as u64;
-            let Some(back) = taken.checked_sub(there).filter(|back| *back > 0) else { return Ok(Some(())) };
-            // Paths that are new by now have been added to it: they stay.
-            let write = Write::default().at_least(ATTR_BUDGET_PATHS, back);
-            let write = write.add(ATTR_BUDGET_PATHS, -i128::from(back)).update(&self.table, KEY_BUDGET)?;
-            self.done(vec![write]).await
+            let path_count = self.all().await?.len() as u64;
+            let Some(unused) = used_budget.checked_sub(path_count).filter(|unused| *unused > 0) else {
+                return Ok(Some(()));
+            };
+            // Paths that were created meanwhile have been added to the number, and stay counted.
+            let write = ItemWrite::default().at_least(ATTR_BUDGET_PATHS, unused);
+            let write = write.add(ATTR_BUDGET_PATHS, -i128::from(unused)).update(&self.table, KEY_BUDGET)?;
+            self.transact(vec![write]).await
         })
         .await
     }
 
-    async fn existing(&self, path: &str) -> Result<Parts, Fault> {
-        let there = self.parts(path).await?;
-        if there.is_empty() {
+    async fn existing_items(&self, path: &str) -> Result<PathItems, Fault> {
+        let items = self.read_items(path).await?;
+        if items.is_empty() {
             return Err(Fault::fatal("no_such_path", format!("{path:?} has no counts"))
                 .hinted("run `hitctl counts list` to see those that have"));
         }
-        Ok(there)
+        Ok(items)
     }
 
-    /// The end of an item, if it was not hit since it was read; of one that is hit all the time, only of its numbers then.
-    fn without(&self, item: &Item, is_busy: bool) -> Result<TransactWriteItem, Fault> {
-        if is_busy && record(item).numbers().next().is_some() {
-            return less(item).update(&self.table, key(item));
+    /// Returns the action that deletes an item if it was not hit since it was read. For a busy item, it only
+    /// subtracts the numbers that were read.
+    fn remove_unchanged(&self, item: &DynamoDbItem, is_busy: bool) -> Result<TransactWriteItem, Fault> {
+        if is_busy && table_item(item).numbers().next().is_some() {
+            return subtract_all(item).update(&self.table, key(item));
         }
-        Write::of_same(Some(item)).delete(&self.table, key(item))
+        ItemWrite::if_unchanged(Some(item)).delete(&self.table, key(item))
     }
 
-    /// Adds the removal of some items to the actions, and their counts to the sum.
-    fn take<'a>(
+    /// Adds the actions that remove the items, and adds the items' counts to the sum.
+    fn remove_all<'a>(
         &self,
-        items: impl IntoIterator<Item = &'a Item>,
+        items: impl IntoIterator<Item = &'a DynamoDbItem>,
         is_busy: bool,
         actions: &mut Vec<TransactWriteItem>,
-        sum: &mut Sum,
+        sum: &mut ItemTotals,
     ) -> Result<(), Fault> {
         for item in items {
-            actions.push(self.without(item, is_busy)?);
-            sum.add(&record(item));
+            actions.push(self.remove_unchanged(item, is_busy)?);
+            sum.add(&table_item(item));
         }
         Ok(())
     }
 
-    /// Carries out all actions or none; `None` if another write came before.
-    async fn done(&self, actions: Vec<TransactWriteItem>) -> Result<Option<()>, Fault> {
-        Ok((self.table.transact(actions).await? == Written::Done).then_some(()))
+    /// Runs all actions in one transaction. `None` if a conflicting write came first.
+    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Option<()>, Fault> {
+        Ok((self.table.transact(actions).await? == TransactResult::Committed).then_some(()))
     }
 
-    /// Repeats an attempt that something else came before (`None`), and one that failed for a while.
-    pub(super) async fn until_done<T, F, Fut>(&self, doing: &str, attempt: F) -> Result<T, Fault>
+    /// Repeats an attempt that conflicted with another write (`None`) or failed with a transient fault.
+    pub(super) async fn retry<T, F, Fut>(&self, progress_text: &str, attempt: F) -> Result<T, Fault>
     where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<Option<T>, Fault>> + Send,
         T: Send,
     {
-        let once = || async {
+        let attempt_once = || async {
             attempt().await?.ok_or_else(|| {
                 Fault::transient("busy", "the counts change too fast").hinted("run the command again")
             })
         };
-        self.cx.wait(&PATIENCE, doing, once).await
+        self.cx.retry(&CONFLICT_RETRY, progress_text, attempt_once).await
     }
 }
 
-/// Refuses numbers that cannot be counted: what comes of a merge, or was written into the table by hand.
-fn countable(path: &str, sum: &Sum) -> Result<(), Fault> {
+/// Fails if a merge results in numbers above [`MAX_COUNT`], or if they were written by hand.
+fn check_range(path: &str, sum: &ItemTotals) -> Result<(), Fault> {
     let too_many = |name: &&str| sum.numbers.get(*name).is_some_and(|n| *n > MAX_COUNT);
     match [ATTR_HITS, ATTR_UNIQUES].into_iter().find(too_many) {
         None => Ok(()),
@@ -382,24 +386,24 @@ fn countable(path: &str, sum: &Sum) -> Result<(), Fault> {
     }
 }
 
-/// Returns the fault for a number that a path cannot have.
+/// Returns the fault for a number above [`MAX_COUNT`].
 pub(super) fn out_of_range(path: &str, name: &str) -> Fault {
     Fault::fatal("out_of_range", format!("expected at most {MAX_COUNT} {name} of {path:?}, found more"))
         .hinted("run `hitctl counts get` to see what it has; nothing was changed")
 }
 
-/// The key of an item that was read.
-fn key(item: &Item) -> &str {
-    text_of(item, ATTR_PATH).unwrap_or_default()
+/// Returns the key of an item.
+fn key(item: &DynamoDbItem) -> &str {
+    string_attr(item, ATTR_PATH).unwrap_or_default()
 }
 
 impl CountEdit {
-    /// The hits that come of it.
-    fn of(self, old: Option<u64>) -> Option<u64> {
+    /// Returns the number of hits after the edit.
+    fn apply(self, old: Option<u64>) -> Option<u64> {
         match self {
-            Self::Plus(n) => Some(old.unwrap_or(0).saturating_add_signed(n)),
-            Self::Hits(n) => Some(n),
-            Self::Zero => Some(0),
+            Self::Add(n) => Some(old.unwrap_or(0).saturating_add_signed(n)),
+            Self::Set(n) => Some(n),
+            Self::Reset => Some(0),
             Self::Delete => None,
         }
     }

@@ -1,4 +1,4 @@
-//! A CloudFront distribution, on AWS or on this machine: its state is read, and paths of it are invalidated.
+//! A CloudFront distribution, on AWS or in the local cloud: reads its state and invalidates paths.
 
 use std::time::Duration;
 
@@ -10,60 +10,61 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
-use hitctl_engine::{Address, Cx, Fault, Wait};
-use hitctl_resources::aws::fault::{Doing, ToFault as _};
+use hitctl_engine::{Address, DriverContext, Fault, RetryPolicy};
+use hitctl_resources::aws::fault::{ApiOperation, ToFault as _};
 
-use super::batch::settled;
+use super::batch::not_retryable;
 
-/// The most paths of one distribution that may be in progress at once ("Quotas on invalidations" in the developer guide).
+/// The maximum number of paths of one distribution in progress at once, from "Quotas on invalidations" in the
+/// CloudFront developer guide.
 pub const MAX_INVALIDATION_PATHS: usize = 3_000;
 /// The fault code for a distribution that the account does not have.
 pub const NO_DISTRIBUTION: &str = "no_distribution";
-/// The code of a partition without CloudFront.
+/// The fault code for a partition without CloudFront.
 pub const NO_CLOUDFRONT: &str = "no_cloudfront";
 
-/// How long CloudFront is asked for the state of a distribution. A network that reaches only the services of one region does not
-/// reach CloudFront, and a deploy must not hang on that.
-const READ_WITHIN: Duration = Duration::from_secs(15);
-const READ_ATTEMPTS: u32 = 3;
-/// How long a batch is sent again while too many others are in progress.
-const BUSY: Duration = Duration::from_mins(1);
-/// The pause between two looks at an invalidation in progress.
-const POLL: Duration = Duration::from_secs(2);
+/// The time limit of reading the state of a distribution. A network that reaches only the services of one
+/// region does not reach CloudFront, and a deploy must not hang on that.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+const MAX_READ_ATTEMPTS: u32 = 3;
+/// How long a batch is retried while too many invalidations are in progress.
+const BUSY_RETRY_TIME: Duration = Duration::from_mins(1);
+/// The pause between two reads of an invalidation in progress.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A distribution.
+/// A CloudFront distribution.
 #[derive(Debug)]
 pub struct Distribution {
-    /// Sends what may take a while.
+    /// The client for calls that may take long.
     client: Client,
-    /// Reads, with few and short attempts.
+    /// The client for reads, with few attempts and a short time limit.
     reader: Client,
     id: String,
 }
 
-/// A distribution as CloudFront describes it.
+/// The state of a distribution as CloudFront reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DistributionState {
-    /// Its ARN, which names the account.
+    /// The ARN, which contains the account.
     pub arn: String,
     /// The domain name that CloudFront chose, such as `d111111abcdef8.cloudfront.net`.
     pub domain: String,
-    /// Its alternate domain names.
+    /// The alternate domain names.
     pub aliases: Vec<String>,
-    /// Whether it serves requests.
+    /// Whether the distribution serves requests.
     pub enabled: bool,
 }
 
-/// An invalidation that was accepted.
+/// An invalidation that CloudFront accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalidation {
+pub struct InvalidationStatus {
     /// The id that CloudFront chose.
     pub id: String,
     /// `InProgress` or `Completed`.
     pub status: String,
 }
 
-impl Invalidation {
+impl InvalidationStatus {
     /// Whether every edge location has dropped the paths.
     pub fn is_completed(&self) -> bool {
         self.status.eq_ignore_ascii_case("Completed")
@@ -71,14 +72,15 @@ impl Invalidation {
 }
 
 impl Distribution {
-    /// The distribution with that id. CloudFront is signed for `region` whatever the region of the app.
+    /// Returns the distribution with that ID. Requests are signed for `region`, whatever the region of the
+    /// app.
     pub(super) fn new(config: &SdkConfig, region: &str, id: &str) -> Self {
         let builder = || Builder::from(config).region(Region::new(region.to_owned()));
         let timeouts = config.timeout_config().map(TimeoutConfig::to_builder).unwrap_or_default();
-        let timeouts = timeouts.operation_timeout(READ_WITHIN).build();
+        let timeouts = timeouts.operation_timeout(READ_TIMEOUT).build();
         let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
         let reader =
-            builder().timeout_config(timeouts).retry_config(retries.with_max_attempts(READ_ATTEMPTS));
+            builder().timeout_config(timeouts).retry_config(retries.with_max_attempts(MAX_READ_ATTEMPTS));
         Self {
             client: Client::from_conf(builder().build()),
             reader: Client::from_conf(reader.build()),
@@ -86,19 +88,23 @@ impl Distribution {
         }
     }
 
-    /// Reads its state.
+    /// Reads the state of the distribution.
     ///
     /// # Errors
     ///
-    /// [`NO_DISTRIBUTION`] where the account has none with that id.
+    /// [`NO_DISTRIBUTION`] if the account has no distribution with that ID.
     pub async fn read(&self) -> Result<DistributionState, Fault> {
-        let answer = self.reader.get_distribution().id(&self.id).send().await.map_err(|error| {
-            if error.is("NoSuchDistribution") {
-                return self.missing();
+        let response = self.reader.get_distribution().id(&self.id).send().await.map_err(|error| {
+            if error.has_code("NoSuchDistribution") {
+                return self.not_found();
             }
-            settled(error.fault(&Doing::new("read", self.what(), "cloudfront:GetDistribution")))
+            not_retryable(error.to_fault(&ApiOperation::new(
+                "read",
+                self.description(),
+                "cloudfront:GetDistribution",
+            )))
         })?;
-        let found = answer.distribution.ok_or_else(|| incomplete("distribution"))?;
+        let found = response.distribution.ok_or_else(|| incomplete("distribution"))?;
         let config = found.distribution_config.as_ref();
         let aliases = config.and_then(|config| config.aliases()).map(|aliases| aliases.items().to_vec());
         Ok(DistributionState {
@@ -109,81 +115,91 @@ impl Distribution {
         })
     }
 
-    /// Asks for an invalidation of these paths. The same reference with the same paths is the same invalidation, however often
-    /// it is sent.
+    /// Creates an invalidation of the paths. Repeated calls with the same reference and paths create only one
+    /// invalidation.
     pub async fn invalidate(
         &self,
         paths: &[String],
         reference: &str,
-        cx: &Cx,
-    ) -> Result<Invalidation, Fault> {
+        cx: &DriverContext,
+    ) -> Result<InvalidationStatus, Fault> {
         let quantity = i32::try_from(paths.len()).unwrap_or(i32::MAX);
         let items = Paths::builder().quantity(quantity).set_items(Some(paths.to_vec())).build();
-        let batch = InvalidationBatch::builder().paths(items.map_err(unbuilt)?).caller_reference(reference);
-        let batch = batch.build().map_err(unbuilt)?;
-        let doing = Doing::new("invalidate", self.what(), "cloudfront:CreateInvalidation");
-        let answer = cx
-            .wait(&Wait::up_to(BUSY), "waiting for other invalidations", || async {
+        let batch =
+            InvalidationBatch::builder().paths(items.map_err(build_fault)?).caller_reference(reference);
+        let batch = batch.build().map_err(build_fault)?;
+        let operation = ApiOperation::new("invalidate", self.description(), "cloudfront:CreateInvalidation");
+        let response = cx
+            .retry(&RetryPolicy::with_budget(BUSY_RETRY_TIME), "waiting for other invalidations", || async {
                 let call = self.client.create_invalidation().distribution_id(&self.id);
                 call.invalidation_batch(batch.clone()).send().await.map_err(|error| {
-                    if error.is("NoSuchDistribution") {
-                        return self.missing();
+                    if error.has_code("NoSuchDistribution") {
+                        return self.not_found();
                     }
-                    if error.is("TooManyInvalidationsInProgress") {
-                        let busy = "too many invalidations of the distribution are in progress";
-                        let fault = error.fault(&doing);
-                        return Fault { cause: fault.cause, ..Fault::transient(fault.code.clone(), busy) }.hinted(
+                    if error.has_code("TooManyInvalidationsInProgress") {
+                        let message = "too many invalidations of the distribution are in progress";
+                        let fault = error.to_fault(&operation);
+                        return Fault { cause: fault.cause, ..Fault::transient(fault.code.clone(), message) }.hinted(
                             "run the command again in some minutes, or invalidate `/*`, which is one path",
                         );
                     }
-                    // The SDK has sent it again already.
-                    settled(error.fault(&doing))
+                    // The SDK has already retried the call.
+                    not_retryable(error.to_fault(&operation))
                 })
             })
             .await?;
-        let made = answer.invalidation.ok_or_else(|| incomplete("invalidation"))?;
-        Ok(Invalidation { id: made.id, status: made.status })
+        let accepted = response.invalidation.ok_or_else(|| incomplete("invalidation"))?;
+        Ok(InvalidationStatus { id: accepted.id, status: accepted.status })
     }
 
-    /// Waits until an invalidation is completed, for at most that long.
-    pub async fn completed(
+    /// Waits until an invalidation is completed, at most for `within`.
+    pub async fn wait_until_completed(
         &self,
-        made: Invalidation,
-        within: Duration,
-        cx: &Cx,
-    ) -> Result<Invalidation, Fault> {
-        if made.is_completed() {
-            return Ok(made);
+        invalidation: InvalidationStatus,
+        time_limit: Duration,
+        cx: &DriverContext,
+    ) -> Result<InvalidationStatus, Fault> {
+        if invalidation.is_completed() {
+            return Ok(invalidation);
         }
-        let doing = Doing::new("read", format!("the invalidation {}", made.id), "cloudfront:GetInvalidation");
+        let operation = ApiOperation::new(
+            "read",
+            format!("the invalidation {}", invalidation.id),
+            "cloudfront:GetInvalidation",
+        );
         let hint = format!(
             "CloudFront continues by itself; `aws cloudfront get-invalidation --distribution-id {} --id {}` shows its status",
-            self.id, made.id
+            self.id, invalidation.id
         );
-        cx.wait(&Wait::up_to(within).every(POLL), "waiting for the invalidation", || async {
-            let call = self.client.get_invalidation().distribution_id(&self.id).id(&made.id);
-            let answer = call.send().await.map_err(|error| settled(error.fault(&doing)))?;
-            let found = answer.invalidation.ok_or_else(|| incomplete("invalidation"))?;
-            let seen = Invalidation { id: found.id, status: found.status };
-            if seen.is_completed() {
-                return Ok(seen);
-            }
-            let message = format!("the invalidation {} is in progress", seen.id);
-            Err(Fault::transient("invalidation_in_progress", message).hinted(hint.clone()))
-        })
+        cx.retry(
+            &RetryPolicy::with_budget(time_limit).every(POLL_INTERVAL),
+            "waiting for the invalidation",
+            || async {
+                let call = self.client.get_invalidation().distribution_id(&self.id).id(&invalidation.id);
+                let response =
+                    call.send().await.map_err(|error| not_retryable(error.to_fault(&operation)))?;
+                let found = response.invalidation.ok_or_else(|| incomplete("invalidation"))?;
+                let current = InvalidationStatus { id: found.id, status: found.status };
+                if current.is_completed() {
+                    return Ok(current);
+                }
+                let message = format!("the invalidation {} is in progress", current.id);
+                Err(Fault::transient("invalidation_in_progress", message).hinted(hint.clone()))
+            },
+        )
         .await
     }
 
-    /// The resource that waits and messages are about.
+    /// Returns the resource address for waits and messages.
     pub fn address() -> Address {
         Address::new("cloudfront", "distribution")
     }
 
-    fn what(&self) -> String {
+    fn description(&self) -> String {
         format!("the CloudFront distribution {}", self.id)
     }
 
-    fn missing(&self) -> Fault {
+    fn not_found(&self) -> Fault {
         Fault::fatal(NO_DISTRIBUTION, format!("this account has no CloudFront distribution {}", self.id))
             .hinted(
                 "correct `distribution_id` in [cloudfront]; `aws cloudfront list-distributions --query \
@@ -192,10 +208,10 @@ impl Distribution {
     }
 }
 
-fn unbuilt(error: BuildError) -> Fault {
+fn build_fault(error: BuildError) -> Fault {
     Fault::fatal("request", "failed to build a request").caused_by(error)
 }
 
-fn incomplete(what: &str) -> Fault {
-    Fault::fatal("incomplete", format!("CloudFront's response has no {what}"))
+fn incomplete(field: &str) -> Fault {
+    Fault::fatal("incomplete", format!("CloudFront's response has no {field}"))
 }

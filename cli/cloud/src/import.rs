@@ -1,97 +1,107 @@
-//! Counts that come from a file, each exactly once: a run that was killed anywhere is repeated, and goes on.
+//! Imports counts from a file, each exactly once. An import that was interrupted is repeated, and continues
+//! where it stopped.
 //!
-//! The items are written in chunks, each in one transaction with a marker, `!import#ID#N`. A chunk whose marker is there has
-//! been counted. Which items are in which chunk depends on the file alone, so that a repeated run asks for the same ones;
-//! the marker has the chunk's checksum, so that another file under the same id is refused.
+//! The items are written in chunks. Each chunk is one transaction together with a marker, `!import#ID#N`; a
+//! chunk whose marker exists has been imported. The assignment of items to chunks depends on the file alone,
+//! so a repeated import uses the same chunks. The marker holds the chunk's checksum, so that another file
+//! with the same ID is rejected.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use hitctl_config::contract::{ATTR_HITS, ATTR_PATH, ATTR_UNIQUES, MAX_COUNT, RESERVED_PREFIX};
-use hitctl_counts::Sum;
-use hitctl_counts::import::{Chunk, Mode};
+use hitctl_counts::ItemTotals;
+use hitctl_counts::import::{ImportChunk, ImportMode};
 use hitctl_engine::Fault;
 
-use super::counts::{Counts, out_of_range};
-use super::table::{Item, Written, number_of, text, text_of};
-use super::write::{Write, item_of, onto};
+use super::counts::{CountsTable, out_of_range};
+use super::table::{DynamoDbItem, TransactResult, number_attr, string_attr, string_value};
+use super::write::{ItemWrite, add_totals, item_from_totals};
 
-/// The code of an import whose id belongs to another file.
+/// The fault code of an import whose ID was used for another file.
 pub const IMPORT_DIFFERS: &str = "import_differs";
 
-/// The marker's checksum of its chunk.
+/// The attribute of a marker that holds the checksum of its chunk.
 const ATTR_SUM: &str = "sum";
 
-impl Counts {
-    /// Counts a chunk of an import; `false` when an earlier run has done so.
-    pub async fn import(&self, id: &str, chunk: &Chunk, mode: Mode) -> Result<bool, Fault> {
+impl CountsTable {
+    /// Imports a chunk. Returns `false` if an earlier run has imported it.
+    pub async fn import(&self, id: &str, chunk: &ImportChunk, mode: ImportMode) -> Result<bool, Fault> {
         let marker = marker_key(id, chunk);
         let sum = chunk.checksum(mode);
-        // Nothing is read as long as what the file says can be added blindly.
-        let there = Mutex::new(None::<BTreeMap<String, Item>>);
-        self.until_done("importing", || async {
-            if mode == Mode::Replace {
-                // What is replaced has to be one item: what is left of a path in others would be added to it.
-                let folds = chunk.entries().iter().map(|(key, _)| self.fold(key));
-                futures::future::try_join_all(folds).await?;
+        // Nothing is read as long as the numbers of the file can be added blindly.
+        let items_read = Mutex::new(None::<BTreeMap<String, DynamoDbItem>>);
+        self.retry("importing", || async {
+            if mode == ImportMode::Replace {
+                // Items to replace are first merged into one item, because counts in shards would be added to
+                // the new item.
+                let merges = chunk.entries().iter().map(|(key, _)| self.merge_shards(key));
+                futures::future::try_join_all(merges).await?;
             }
-            let known = there.lock().ok().and_then(|mut known| known.take());
+            let known_items = items_read.lock().ok().and_then(|mut known_items| known_items.take());
             let mut actions = vec![self.marker(&marker, &sum)?];
             for (key, entry) in chunk.entries() {
-                let item = known.as_ref().and_then(|known| known.get(key));
+                let item = known_items.as_ref().and_then(|known_items| known_items.get(key));
                 actions.push(match mode {
-                    Mode::Add => onto(entry, within(entry), item).update(self.table(), key)?,
-                    Mode::Replace => Write::default().put(self.table(), item_of(key, entry))?,
+                    ImportMode::Add => {
+                        add_totals(entry, limited_to_max(entry), item).update(self.table(), key)?
+                    }
+                    ImportMode::Replace => {
+                        ItemWrite::default().put(self.table(), item_from_totals(key, entry))?
+                    }
                 });
             }
-            let Written::Refused(refused) = self.table().transact(actions).await? else {
+            let TransactResult::ConditionsFailed(rejected) = self.table().transact(actions).await? else {
                 return Ok(Some(true));
             };
-            if refused.contains(&0) {
-                return self.was_counted(&marker, &sum, id).await.map(|()| Some(false));
+            if rejected.contains(&0) {
+                return self.check_marker(&marker, &sum, id).await.map(|()| Some(false));
             }
-            let mut known = BTreeMap::new();
+            let mut known_items = BTreeMap::new();
             // The marker is the first action.
-            let of_refused = |n: usize| refused.contains(&(n + 1));
-            let wanted = chunk.entries().iter().enumerate();
-            let wanted =
-                wanted.filter(|(n, (_, sum))| sum.first.is_some() || sum.last.is_some() || of_refused(*n));
+            let was_rejected = |n: usize| rejected.contains(&(n + 1));
+            let to_read = chunk.entries().iter().enumerate();
+            let to_read =
+                to_read.filter(|(n, (_, sum))| sum.first.is_some() || sum.last.is_some() || was_rejected(*n));
             let reads =
-                wanted.map(|(_, (key, sum))| async move { Ok((key, sum, self.table().get(key).await?)) });
+                to_read.map(|(_, (key, sum))| async move { Ok((key, sum, self.table().get(key).await?)) });
             for (key, sum, item) in futures::future::try_join_all(reads).await? {
                 let Some(item) = item else { continue };
-                if let Some(name) = exceeded(&item, sum).filter(|_| mode == Mode::Add) {
+                if let Some(name) = exceeded(&item, sum).filter(|_| mode == ImportMode::Add) {
                     return Err(out_of_range(key, name));
                 }
-                known.insert(key.clone(), item);
+                known_items.insert(key.clone(), item);
             }
-            if let Ok(mut there) = there.lock() {
-                *there = Some(known);
+            if let Ok(mut items_read) = items_read.lock() {
+                *items_read = Some(known_items);
             }
             Ok(None)
         })
         .await
     }
 
-    /// Whether an earlier run has counted a chunk of an import. Reads only.
-    pub async fn was_imported(&self, id: &str, chunk: &Chunk, mode: Mode) -> Result<bool, Fault> {
+    /// Whether an earlier run has imported a chunk. Writes nothing.
+    pub async fn was_imported(&self, id: &str, chunk: &ImportChunk, mode: ImportMode) -> Result<bool, Fault> {
         let marker = marker_key(id, chunk);
         if self.table().get(&marker).await?.is_none() {
             return Ok(false);
         }
-        self.was_counted(&marker, &chunk.checksum(mode), id).await.map(|()| true)
+        self.check_marker(&marker, &chunk.checksum(mode), id).await.map(|()| true)
     }
 
     fn marker(&self, key: &str, sum: &str) -> Result<TransactWriteItem, Fault> {
-        let item = Item::from([(ATTR_PATH.to_owned(), text(key)), (ATTR_SUM.to_owned(), text(sum))]);
-        Write::of_same(None).put(self.table(), item)
+        let item = DynamoDbItem::from([
+            (ATTR_PATH.to_owned(), string_value(key)),
+            (ATTR_SUM.to_owned(), string_value(sum)),
+        ]);
+        ItemWrite::if_unchanged(None).put(self.table(), item)
     }
 
-    /// Makes sure that it was this very chunk.
-    async fn was_counted(&self, marker: &str, sum: &str, id: &str) -> Result<(), Fault> {
-        let there = self.table().get(marker).await?;
-        if there.as_ref().and_then(|item| text_of(item, ATTR_SUM)) == Some(sum) {
+    /// Fails unless the marker belongs to this chunk.
+    async fn check_marker(&self, marker: &str, sum: &str, id: &str) -> Result<(), Fault> {
+        let marker_item = self.table().get(marker).await?;
+        if marker_item.as_ref().and_then(|item| string_attr(item, ATTR_SUM)) == Some(sum) {
             return Ok(());
         }
         Err(Fault::fatal(IMPORT_DIFFERS, format!("another file was imported under the id {id:?}"))
@@ -99,22 +109,24 @@ impl Counts {
     }
 }
 
-/// Returns a write on condition that what it adds still makes numbers that can be counted.
-fn within(sum: &Sum) -> Write {
-    [ATTR_HITS, ATTR_UNIQUES].into_iter().fold(Write::default(), |write, name| match sum.numbers.get(name) {
-        None | Some(0) => write,
-        Some(n) => write.at_most(name, MAX_COUNT.saturating_sub(*n)),
+/// Returns a write with the condition that the resulting numbers do not exceed [`MAX_COUNT`].
+fn limited_to_max(sum: &ItemTotals) -> ItemWrite {
+    [ATTR_HITS, ATTR_UNIQUES].into_iter().fold(ItemWrite::default(), |write, name| {
+        match sum.numbers.get(name) {
+            None | Some(0) => write,
+            Some(n) => write.at_most(name, MAX_COUNT.saturating_sub(*n)),
+        }
     })
 }
 
-/// Returns the number of an item that would be too large with what is added.
-fn exceeded(item: &Item, sum: &Sum) -> Option<&'static str> {
+/// Returns the name of a number that would exceed [`MAX_COUNT`] after the addition.
+fn exceeded(item: &DynamoDbItem, sum: &ItemTotals) -> Option<&'static str> {
     [ATTR_HITS, ATTR_UNIQUES].into_iter().find(|name| {
         let added = sum.numbers.get(*name).copied().unwrap_or(0);
-        added > 0 && number_of(item, name).unwrap_or(0).saturating_add(added) > MAX_COUNT
+        added > 0 && number_attr(item, name).unwrap_or(0).saturating_add(added) > MAX_COUNT
     })
 }
 
-fn marker_key(id: &str, chunk: &Chunk) -> String {
+fn marker_key(id: &str, chunk: &ImportChunk) -> String {
     format!("{RESERVED_PREFIX}import#{id}#{}", chunk.number())
 }

@@ -1,52 +1,57 @@
-//! The lease: who changes an environment has it, and nobody else does meanwhile.
+//! The deploy lock of an environment: only the holder of the lease may change the environment.
 //!
-//! It is an item of the counts table, taken and given back by conditional writes. Its holder gives signs of life; when
-//! these cannot be given, or somebody else has taken it, the run stops. `watch` says when another may take it.
+//! The lease is an item of the counts table, taken and released by conditional writes. Its holder sends
+//! heartbeats. If heartbeats fail, or if another run has taken the lease, the run is cancelled. `observer`
+//! decides when another run may take it.
 
-pub(crate) mod gate;
+pub(crate) mod guarded_drivers;
 pub(crate) mod holder;
-pub(crate) mod watch;
+pub(crate) mod observer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hitctl_config::contract::ATTR_PATH;
-use hitctl_engine::{Address, Cx, Event, Fault, FaultKind, Phase, Sink, Wait};
+use hitctl_engine::{Address, DriverContext, Event, EventSink, Fault, FaultKind, Phase, RetryPolicy};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::holder::Holder;
-use self::watch::{ATTR_BEAT, ATTR_EXPIRES, ATTR_OWNER, KEY, Seen, Watch, beats_every, gives_up_after};
-use crate::table::{GONE, Put, Table, number, text};
+use self::holder::LeaseHolder;
+use self::observer::{
+    ATTR_EXPIRES, ATTR_HEARTBEAT, ATTR_OWNER, KEY, LeaseItem, LeaseObserver, give_up_after,
+    heartbeat_interval,
+};
+use crate::table::{DynamoDbTable, NOT_FOUND, PutResult, number_value, string_value};
 
-/// The part of a run that waits for the lease.
+/// The phase that waits for the lease.
 pub const LEASE_PHASE: Phase = Phase::new("lease");
 
-/// The code of the fault that another run holds the lease.
-const HELD: &str = "lease_held";
+/// The fault code for a lease that another run holds.
+const LEASE_HELD: &str = "lease_held";
 
-/// How often a lease that is held is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-/// How soon a sign of life that failed is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// How long giving it back may take.
-const RELEASE: Duration = Duration::from_secs(5);
+/// The interval at which a held lease is read.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The pause before a failed heartbeat is retried.
+const HEARTBEAT_RETRY: Duration = Duration::from_secs(1);
+/// The time limit of releasing the lease.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a lease is taken.
+/// A request for the lease.
 #[derive(Clone)]
 pub struct LeaseRequest {
-    /// The table that it is in.
-    pub table: Table,
-    /// Who takes it.
-    pub holder: Holder,
-    /// How long it is held without a sign of life: [`LASTS`](watch::LASTS), but in tests.
-    pub lasts: Duration,
-    /// How long to wait for another holder.
-    pub patience: Duration,
-    /// Where waiting is told.
-    pub sink: Sink,
-    /// Ends waiting.
+    /// The table that holds the lease.
+    pub table: DynamoDbTable,
+    /// The run that requests the lease.
+    pub holder: LeaseHolder,
+    /// The duration of the lease without a heartbeat. It is [`LEASE_DURATION`](observer::LEASE_DURATION),
+    /// except in tests.
+    pub duration: Duration,
+    /// How long to wait while another run holds the lease.
+    pub max_wait: Duration,
+    /// Receives the events of waiting.
+    pub sink: EventSink,
+    /// Cancels waiting.
     pub stop: CancellationToken,
     /// Cancelled when the lease is lost.
     pub run: CancellationToken,
@@ -54,215 +59,234 @@ pub struct LeaseRequest {
     pub clock: fn() -> u64,
 }
 
-/// A lease that is held.
+/// A lease that this run holds.
 pub struct Lease {
-    table: Table,
-    holder: Holder,
-    ended: CancellationToken,
-    beating: Option<JoinHandle<()>>,
-    lost: Arc<Mutex<Option<String>>>,
+    table: DynamoDbTable,
+    holder: LeaseHolder,
+    stop_heartbeats: CancellationToken,
+    heartbeat_task: Option<JoinHandle<()>>,
+    loss_reason: Arc<Mutex<Option<String>>>,
 }
 
 impl Lease {
-    /// Takes the lease; says besides whether somebody else had it until then, so that what was read before is old.
-    pub async fn take(taking: &LeaseRequest) -> Result<(Self, bool), Fault> {
-        let begun = Instant::now();
-        let cx = Cx::new(Address::new("table", "hits"), Sink::none(), taking.stop.clone());
-        let policy =
-            Wait { first: LOOK, longest: LOOK, attempt: Duration::from_mins(1), budget: taking.patience };
-        let told = Mutex::new((Watch::default(), None::<Seen>, begun));
-        let look = || async {
-            let found = attempt(taking, |seen| {
-                let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-                told.0.may_steal(seen, begun.elapsed(), (taking.clock)())
-            });
-            let (held, begun) = match found.await? {
-                Found::Taken(begun) => (None, begun),
-                Found::Held(seen) => (Some(seen), begun),
-            };
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.2 = begun;
-            let Some(seen) = held else { return Ok(()) };
-            if told.1.is_none() {
-                let detail = format!("waiting for the lease, held by {}", whose(&seen));
-                taking.sink.send(Event::PhaseStarted { phase: LEASE_PHASE, detail });
-            }
-            told.1 = Some(seen);
-            Err(Fault::transient(HELD, "another deploy holds the lease"))
+    /// Takes the lease. The flag is true if another run held it until then, so that earlier reads of the
+    /// environment are outdated.
+    pub async fn take(request: &LeaseRequest) -> Result<(Self, bool), Fault> {
+        let started = Instant::now();
+        let cx = DriverContext::new(Address::new("table", "hits"), EventSink::none(), request.stop.clone());
+        let policy = RetryPolicy {
+            initial_delay: POLL_INTERVAL,
+            max_delay: POLL_INTERVAL,
+            attempt_timeout: Duration::from_mins(1),
+            budget: request.max_wait,
         };
-        let taken = cx.wait(&policy, "waiting for the lease", look).await;
-        let (_, held, last) = told.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let state = Mutex::new((LeaseObserver::default(), None::<LeaseItem>, started));
+        let poll = || async {
+            let result = attempt(request, |lease| {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.0.may_steal(lease, started.elapsed(), (request.clock)())
+            });
+            let (held, started) = match result.await? {
+                AttemptResult::Taken(started) => (None, started),
+                AttemptResult::Held(lease) => (Some(lease), started),
+            };
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.2 = started;
+            let Some(lease) = held else { return Ok(()) };
+            if state.1.is_none() {
+                let detail = format!("waiting for the lease, held by {}", describe_holder(&lease));
+                request.sink.send(Event::PhaseStarted { phase: LEASE_PHASE, detail });
+            }
+            state.1 = Some(lease);
+            Err(Fault::transient(LEASE_HELD, "another deploy holds the lease"))
+        };
+        let taken = cx.retry(&policy, "waiting for the lease", poll).await;
+        let (_, held, written_at) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {
-            let took_ms = hitctl_engine::millis(begun.elapsed());
-            taking.sink.send(Event::PhaseEnded { phase: LEASE_PHASE, ok: taken.is_ok(), took_ms });
+            let took_ms = hitctl_engine::millis(started.elapsed());
+            request.sink.send(Event::PhaseEnded { phase: LEASE_PHASE, ok: taken.is_ok(), took_ms });
         }
         match (taken, &held) {
-            (Ok(()), _) => Ok((Self::begin(taking, last), held.is_some())),
-            (Err(fault), Some(seen)) if fault.code == HELD => Err(is_held(seen, (taking.clock)())),
+            (Ok(()), _) => Ok((Self::start_heartbeats(request, written_at), held.is_some())),
+            (Err(fault), Some(lease)) if fault.code == LEASE_HELD => {
+                Err(held_fault(lease, (request.clock)()))
+            }
             (Err(fault), _) => Err(fault),
         }
     }
 
-    /// Starts to give signs of life; the first one was at `alive`.
-    fn begin(taking: &LeaseRequest, alive: Instant) -> Self {
-        taking.holder.holds();
-        let (ended, lost) = (CancellationToken::new(), Arc::default());
-        let beating = tokio::spawn(beat(taking.clone(), alive, ended.clone(), Arc::clone(&lost)));
-        let (table, holder) = (taking.table.clone(), taking.holder.clone());
-        Self { table, holder, ended, beating: Some(beating), lost }
+    /// Starts the heartbeats. The lease was written at `alive`.
+    fn start_heartbeats(request: &LeaseRequest, last_heartbeat: Instant) -> Self {
+        request.holder.record_held();
+        let (stop_heartbeats, loss_reason) = (CancellationToken::new(), Arc::default());
+        let heartbeat_task = tokio::spawn(send_heartbeats(
+            request.clone(),
+            last_heartbeat,
+            stop_heartbeats.clone(),
+            Arc::clone(&loss_reason),
+        ));
+        let (table, holder) = (request.table.clone(), request.holder.clone());
+        Self { table, holder, stop_heartbeats, heartbeat_task: Some(heartbeat_task), loss_reason }
     }
 
-    /// Why it was lost; `None` while it is held.
-    pub fn lost(&self) -> Option<Fault> {
-        let why = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+    /// Returns the fault if the lease was lost. `None` while it is held.
+    pub fn loss(&self) -> Option<Fault> {
+        let reason = self.loss_reason.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         Some(
             Fault::fatal("lease_lost", "the lease was lost, and the rest was not done")
-                .caused_by(why)
+                .caused_by(reason)
                 .hinted("run the same command again; it continues where it stopped"),
         )
     }
 
-    /// Gives it back. What cannot be given back ends by itself.
+    /// Releases the lease. If the call fails, the lease expires.
     pub async fn release(mut self) {
-        self.end().await;
-        if self.lost().is_none() {
-            drop(timeout(RELEASE, self.table.remove(KEY, ATTR_OWNER, &self.holder.owner)).await);
+        self.stop().await;
+        if self.loss().is_none() {
+            drop(timeout(RELEASE_TIMEOUT, self.table.delete_if(KEY, ATTR_OWNER, &self.holder.owner)).await);
         }
     }
 
-    /// Forgets it, since the table that it was in is gone.
-    pub async fn forget(mut self) {
-        self.end().await;
+    /// Stops the heartbeats without a release, because the table was deleted.
+    pub async fn abandon(mut self) {
+        self.stop().await;
     }
 
-    async fn end(&mut self) {
-        self.ended.cancel();
-        if let Some(beating) = self.beating.take() {
-            drop(beating.await);
+    async fn stop(&mut self) {
+        self.stop_heartbeats.cancel();
+        if let Some(heartbeat_task) = self.heartbeat_task.take() {
+            drop(heartbeat_task.await);
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.ended.cancel();
-        self.holder.lets_go();
+        self.stop_heartbeats.cancel();
+        self.holder.record_released();
     }
 }
 
-/// What an attempt to take it came to.
-enum Found {
-    /// It is ours; the sign of life was on its way then.
+/// The result of one attempt to take the lease.
+enum AttemptResult {
+    /// The lease was taken. The instant is before the write.
     Taken(Instant),
-    /// It is another's.
-    Held(Seen),
+    /// Another run holds the lease.
+    Held(LeaseItem),
 }
 
-async fn attempt(taking: &LeaseRequest, may_steal: impl Fn(&Seen) -> bool) -> Result<Found, Fault> {
-    let begun = Instant::now();
-    let ours = Seen::new(taking.holder.clone(), (taking.clock)(), taking.lasts);
-    let absent = taking.table.put(ours.item(), "attribute_not_exists(#p)", &[("#p", ATTR_PATH)], vec![]);
-    let there = match absent.await.map_err(not_yet)? {
-        Put::Done => return Ok(Found::Taken(begun)),
-        Put::Refused(Some(item)) => item,
-        Put::Refused(None) => match taking.table.get(KEY).await? {
+async fn attempt(
+    request: &LeaseRequest,
+    may_steal: impl Fn(&LeaseItem) -> bool,
+) -> Result<AttemptResult, Fault> {
+    let started = Instant::now();
+    let ours = LeaseItem::new(request.holder.clone(), (request.clock)(), request.duration);
+    let put_if_absent =
+        request.table.put(ours.item(), "attribute_not_exists(#p)", &[("#p", ATTR_PATH)], vec![]);
+    let existing = match put_if_absent.await.map_err(retry_if_not_found)? {
+        PutResult::Written => return Ok(AttemptResult::Taken(started)),
+        PutResult::ConditionFailed(Some(item)) => item,
+        PutResult::ConditionFailed(None) => match request.table.get(KEY).await? {
             Some(item) => item,
             None => return Err(Fault::transient("busy", "the lease was just given back")),
         },
     };
-    let seen = Seen::of(&there);
-    // The answer to an attempt that came through may have been lost.
-    if seen.holder.owner == taking.holder.owner {
-        return Ok(Found::Taken(begun));
+    let lease = LeaseItem::from_item(&existing);
+    // An earlier attempt may have succeeded although its response was lost.
+    if lease.holder.owner == request.holder.owner {
+        return Ok(AttemptResult::Taken(started));
     }
-    if !may_steal(&seen) {
-        return Ok(Found::Held(seen));
+    if !may_steal(&lease) {
+        return Ok(AttemptResult::Held(lease));
     }
-    let begun = Instant::now();
-    let same = "(attribute_not_exists(#o) OR #o = :o) AND (attribute_not_exists(#b) OR #b = :b)";
-    let names = [("#o", ATTR_OWNER), ("#b", ATTR_BEAT)];
-    let values = vec![(":o", text(&seen.holder.owner)), (":b", number(seen.beat))];
-    match taking.table.put(ours.item(), same, &names, values).await? {
-        Put::Done => Ok(Found::Taken(begun)),
-        Put::Refused(_) => Ok(Found::Held(seen)),
+    let started = Instant::now();
+    let condition = "(attribute_not_exists(#o) OR #o = :o) AND (attribute_not_exists(#b) OR #b = :b)";
+    let names = [("#o", ATTR_OWNER), ("#b", ATTR_HEARTBEAT)];
+    let values = vec![(":o", string_value(&lease.holder.owner)), (":b", number_value(lease.heartbeat))];
+    match request.table.put(ours.item(), condition, &names, values).await? {
+        PutResult::Written => Ok(AttemptResult::Taken(started)),
+        PutResult::ConditionFailed(_) => Ok(AttemptResult::Held(lease)),
     }
 }
 
-/// A table that is being made takes no items yet.
-fn not_yet(fault: Fault) -> Fault {
-    if fault.code == GONE {
+/// Makes the fault transient if the table does not accept items yet.
+fn retry_if_not_found(fault: Fault) -> Fault {
+    if fault.code == NOT_FOUND {
         return Fault { kind: FaultKind::Transient, ..fault };
     }
     fault
 }
 
-/// Gives signs of life until the lease has ended, or is lost.
-async fn beat(
-    taking: LeaseRequest,
-    mut alive: Instant,
-    ended: CancellationToken,
-    lost: Arc<Mutex<Option<String>>>,
+/// Sends heartbeats until the lease is released or lost.
+async fn send_heartbeats(
+    request: LeaseRequest,
+    mut last_heartbeat: Instant,
+    stop_heartbeats: CancellationToken,
+    loss_reason: Arc<Mutex<Option<String>>>,
 ) {
-    let owner = &taking.holder.owner;
-    let mut pause = beats_every(taking.lasts);
-    for beat in 1.. {
-        if timeout(pause, ended.cancelled()).await.is_ok() {
+    let owner = &request.holder.owner;
+    let mut interval = heartbeat_interval(request.duration);
+    for heartbeat in 1.. {
+        if timeout(interval, stop_heartbeats.cancelled()).await.is_ok() {
             return;
         }
-        let begun = Instant::now();
-        let left = (alive + gives_up_after(taking.lasts)).saturating_duration_since(begun);
-        let update = taking
+        let started = Instant::now();
+        let remaining = (last_heartbeat + give_up_after(request.duration)).saturating_duration_since(started);
+        let update = request
             .table
-            .updating(KEY)
+            .update_builder(KEY)
             .update_expression("SET #b = :b, #e = :e")
             .condition_expression("#o = :o")
-            .expression_attribute_names("#b", ATTR_BEAT)
+            .expression_attribute_names("#b", ATTR_HEARTBEAT)
             .expression_attribute_names("#e", ATTR_EXPIRES)
             .expression_attribute_names("#o", ATTR_OWNER)
-            .expression_attribute_values(":b", number(beat))
+            .expression_attribute_values(":b", number_value(heartbeat))
             .expression_attribute_values(
                 ":e",
-                number((taking.clock)().saturating_add(taking.lasts.as_secs())),
+                number_value((request.clock)().saturating_add(request.duration.as_secs())),
             )
-            .expression_attribute_values(":o", text(owner));
+            .expression_attribute_values(":o", string_value(owner));
         let Ok(update) = update.build() else { return };
-        let why = match timeout(left, taking.table.update(update)).await {
+        let reason = match timeout(remaining, request.table.update(update)).await {
             Ok(Ok(true)) => {
-                (alive, pause) = (begun, beats_every(taking.lasts));
+                (last_heartbeat, interval) = (started, heartbeat_interval(request.duration));
                 continue;
             }
-            // The lease went with its table.
-            Ok(Err(fault)) if fault.code == GONE => return,
-            Ok(Err(_)) if begun.elapsed() < left => {
-                pause = AGAIN;
+            // The lease was deleted with its table.
+            Ok(Err(fault)) if fault.code == NOT_FOUND => return,
+            Ok(Err(_)) if started.elapsed() < remaining => {
+                interval = HEARTBEAT_RETRY;
                 continue;
             }
             Ok(Ok(false)) => "somebody else has taken it".to_owned(),
             Ok(Err(fault)) => fault.cause.map_or(fault.message, String::from),
             Err(_) => "the table did not answer in time".to_owned(),
         };
-        *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-        taking.run.cancel();
+        *loss_reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        request.run.cancel();
         return;
     }
 }
 
-fn whose(seen: &Seen) -> String {
-    let who = if seen.holder.who.is_empty() { "somebody" } else { &seen.holder.who };
-    format!("{who}, since {}", time(seen.since))
+fn describe_holder(lease: &LeaseItem) -> String {
+    let name = if lease.holder.description.is_empty() { "somebody" } else { &lease.holder.description };
+    format!("{name}, since {}", format_time(lease.since))
 }
 
-fn is_held(seen: &Seen, now: u64) -> Fault {
-    let expires = match seen.expires.checked_sub(now) {
+fn held_fault(lease: &LeaseItem, now: u64) -> Fault {
+    let expires = match lease.expires.checked_sub(now) {
         Some(left) if left > 0 => format!("expires in {left} s unless it goes on"),
         _ => "looks expired, but may only be of a clock that is off".to_owned(),
     };
-    Fault::fatal(HELD, format!("another deploy holds the lease: {} ({expires})", whose(seen)))
-        .of_kind(FaultKind::Busy)
-        .hinted("wait until it has ended, or run the same command with `--lock-timeout 5m`")
+    Fault::fatal(
+        LEASE_HELD,
+        format!("another deploy holds the lease: {} ({expires})", describe_holder(lease)),
+    )
+    .of_kind(FaultKind::Busy)
+    .hinted("wait until it has ended, or run the same command with `--lock-timeout 5m`")
 }
 
-fn time(seconds: u64) -> String {
+fn format_time(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| format!("{seconds} s"), |time| time.to_string())
 }

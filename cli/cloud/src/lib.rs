@@ -1,5 +1,6 @@
-//! The two places to deploy to, AWS and the cloud on this machine, behind one trait. What is deployed goes through [`Cloud::drivers`] and
-//! the engine; the rest is what people ask of something that is deployed: call it, read its counts, read its log.
+//! Deployment targets, AWS and the local cloud, behind one trait. Resources are changed through
+//! [`Cloud::drivers`] and the engine. This crate adds the operations on a deployed app: invoke it, read its
+//! counts, read its log.
 
 mod aws;
 mod batch;
@@ -10,44 +11,45 @@ mod distribution;
 mod import;
 mod lease;
 mod local;
+mod options;
 mod queue;
-mod request;
 mod slow_calls;
 mod table;
 mod url;
 mod visitors;
 mod write;
 
-use hitctl_engine::{Fault, Sink};
+use hitctl_engine::{EventSink, Fault};
 pub use hitctl_resources::versions::Version;
 
-pub use aws::web::{Web, WebResponse};
-pub use bus::{Bus, BusEvent, MOST_EVENT_BYTES};
-pub use cloud::{Access, Answer, Cloud, DriverOptions, LogPage};
-pub use counts::{CountEdit, Counts, MOST_MERGED};
+pub use aws::web::{WebClient, WebResponse};
+pub use bus::{BusEvent, EventBus, MAX_EVENT_BYTES};
+pub use cloud::{AccessMode, Cloud, DriverOptions, InvokeResult, LogPage};
+pub use counts::{CountEdit, CountsTable, MAX_MERGED_PATHS};
 pub use distribution::{
-    Distribution, DistributionState, Invalidation, MAX_INVALIDATION_PATHS, NO_CLOUDFRONT, NO_DISTRIBUTION,
+    Distribution, DistributionState, InvalidationStatus, MAX_INVALIDATION_PATHS, NO_CLOUDFRONT,
+    NO_DISTRIBUTION,
 };
 pub use import::IMPORT_DIFFERS;
-pub use lease::gate::Gate;
-pub use lease::holder::{Holder, unique};
-pub use lease::watch::LASTS as LEASE_LASTS;
+pub use lease::guarded_drivers::LeaseGuardedDrivers;
+pub use lease::holder::{LeaseHolder, unique_id};
+pub use lease::observer::LEASE_DURATION;
 pub use lease::{LEASE_PHASE, Lease, LeaseRequest};
 pub use local::START_PHASE;
-pub use queue::{Attributes, Depth, Entry, Message, Queue};
-pub use request::{LocalOptions, Request};
-pub use slow_calls::SlowCalls;
-pub use table::Table;
+pub use options::{CloudOptions, LocalOptions};
+pub use queue::{MessageAttributes, QueueDepth, ReceivedMessage, SendMessageEntry, SqsQueue};
+pub use slow_calls::SlowCallReporter;
+pub use table::DynamoDbTable;
 pub use url::is_loopback;
 pub use visitors::VisitorIp;
 
 use aws::account::AwsCloud;
-use local::Local;
+use local::LocalCloud;
 
-/// Opens the cloud of the environment in force.
-pub async fn open(request: &Request<'_>, sink: &Sink) -> Result<Box<dyn Cloud>, Fault> {
-    match &request.local {
-        Some(local) => Ok(Box::new(Local::open(request, local, sink).await?)),
-        None => Ok(Box::new(AwsCloud::open(request).await?)),
+/// Opens the cloud of the selected environment.
+pub async fn open(options: &CloudOptions<'_>, sink: &EventSink) -> Result<Box<dyn Cloud>, Fault> {
+    match &options.local {
+        Some(local) => Ok(Box::new(LocalCloud::open(options, local, sink).await?)),
+        None => Ok(Box::new(AwsCloud::open(options).await?)),
     }
 }

@@ -1,4 +1,4 @@
-//! The cloud on this machine, as the commands see it.
+//! Implements [`Cloud`] for the local cloud.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,111 +14,116 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_config::names;
-use hitctl_engine::{Drivers, Fault, Phase, Sink};
-use hitctl_local::logs::Query;
-use hitctl_local::{Client, LocalDriver, Offline, client};
-use hitctl_resources::{Place, Tags};
+use hitctl_engine::{Drivers, EventSink, Fault, Phase};
+use hitctl_local::logs::LogEventQuery;
+use hitctl_local::{LocalClient, LocalDriver, OfflineCloud, client};
+use hitctl_resources::{CloudLocation, Tags};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::connector;
-use crate::cloud::{Access, Answer, Cloud, DriverOptions, LogPage};
+use crate::cloud::{AccessMode, Cloud, DriverOptions, InvokeResult, LogPage};
 use crate::distribution::Distribution;
-use crate::request::{LocalOptions, Request};
-use crate::slow_calls::SlowCalls;
-use crate::table::Table;
+use crate::options::{CloudOptions, LocalOptions};
+use crate::slow_calls::SlowCallReporter;
+use crate::table::DynamoDbTable;
 
-/// The part of a run that starts the local cloud.
+/// The phase that starts the local cloud.
 pub const START_PHASE: Phase = Phase::new("start");
 
-/// The cloud on this machine.
-pub(crate) struct Local {
-    place: Place,
+/// The local cloud.
+pub(crate) struct LocalCloud {
+    location: CloudLocation,
     tags: Tags,
     /// The client of the running cloud, or the recorded resources of a stopped one.
-    cloud: Result<Client, Arc<Offline>>,
+    cloud: Result<LocalClient, Arc<OfflineCloud>>,
     /// Reports that the local cloud has not answered yet.
-    slow_calls: SlowCalls,
+    slow_calls: SlowCallReporter,
 }
 
-impl Local {
-    /// Opens it; starts it where it has to run.
+impl LocalCloud {
+    /// Connects to the local cloud. Starts it if the access requires that.
     pub(crate) async fn open(
-        request: &Request<'_>,
+        options: &CloudOptions<'_>,
         local: &LocalOptions<'_>,
-        sink: &Sink,
+        sink: &EventSink,
     ) -> Result<Self, Fault> {
-        let places = &local.places;
-        let state_dir = places.state_dir();
-        let note = match request.access {
-            // What only reads moves nothing.
-            Access::Read => client::pending(places)?,
-            Access::Remove => client::relocate(places).await?,
-            Access::Write => client::claim(places).await?,
+        let state_paths = &local.state_paths;
+        let state_dir = state_paths.state_dir();
+        let note = match options.access {
+            // A read does not move the state directory.
+            AccessMode::Read => client::pending_move_notice(state_paths)?,
+            AccessMode::Remove => client::relocate(state_paths).await?,
+            AccessMode::Write => client::prepare_state_dir(state_paths).await?,
         };
         if let Some(note) = note {
             (local.warn)(&note);
         }
-        let place = hitctl_local::place();
-        let tags = names::tags(&request.loaded.app.app, &request.loaded.env);
-        let client = match request.access {
-            Access::Read => Client::connect(&state_dir).await?,
-            Access::Write => Some(start(local, &state_dir, sink).await?),
-            // One that runs may be of another build: what changes it has to be of its own.
-            Access::Remove => match Client::connect(&state_dir).await? {
+        let location = hitctl_local::location();
+        let tags = names::tags(&options.loaded.app.app, &options.loaded.env);
+        let client = match options.access {
+            AccessMode::Read => LocalClient::connect(&state_dir).await?,
+            AccessMode::Write => Some(ensure_started(local, &state_dir, sink).await?),
+            // A running daemon may be of another build. Changes require a daemon of the same build.
+            AccessMode::Remove => match LocalClient::connect(&state_dir).await? {
                 Some(client) if client.endpoint().build_id != local.build_id => {
-                    Some(start(local, &state_dir, sink).await?)
+                    Some(ensure_started(local, &state_dir, sink).await?)
                 }
                 client => client,
             },
         };
         let cloud = match client {
             Some(client) => Ok(client),
-            None => Err(Arc::new(Offline::read(&state_dir)?)),
+            None => Err(Arc::new(OfflineCloud::read(&state_dir)?)),
         };
-        Ok(Self { place, tags, cloud, slow_calls: request.slow_calls.clone() })
+        Ok(Self { location, tags, cloud, slow_calls: options.slow_calls.clone() })
     }
 
-    fn running(&self) -> Result<&Client, Fault> {
+    fn running_client(&self) -> Result<&LocalClient, Fault> {
         self.cloud.as_ref().map_err(|_| {
             Fault::fatal("local_stopped", "the local cloud does not run").hinted("run `hitctl local start`")
         })
     }
 }
 
-/// How long a call may take, its repetitions included.
-const CALL: Duration = Duration::from_secs(30);
+/// The time limit of one call with its retries.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What clients of its endpoint are made of: no TLS, no file is read, and what is signed is signed for nobody.
-fn sdk(endpoint: &str, slow_calls: &SlowCalls) -> SdkConfig {
+/// Returns the SDK configuration for the local endpoint: no TLS, no config files, and dummy credentials.
+fn local_sdk_config(endpoint: &str, slow_calls: &SlowCallReporter) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
-    let bounds = TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).operation_timeout(CALL);
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).operation_timeout(CALL_TIMEOUT);
     SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .region(Region::from_static(hitctl_local::REGION))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(connector::local(slow_calls))
+        .http_client(connector::local_client(slow_calls))
         .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(20)))
-        .timeout_config(bounds.build())
+        .timeout_config(timeouts.build())
         .build()
 }
 
-/// Starts it unless it runs, and says so only when that took something.
-async fn start(local: &LocalOptions<'_>, state_dir: &Path, sink: &Sink) -> Result<Client, Fault> {
+/// Starts the local cloud unless it runs already. Sends a phase event only if it has to be started.
+async fn ensure_started(
+    local: &LocalOptions<'_>,
+    state_dir: &Path,
+    sink: &EventSink,
+) -> Result<LocalClient, Fault> {
     let build_id = local.build_id;
-    if let Some(client) = Client::connect(state_dir).await?
+    if let Some(client) = LocalClient::connect(state_dir).await?
         && client.endpoint().build_id == build_id
     {
         return Ok(client);
     }
-    let starting = Client::ensure(state_dir, local.exe, build_id);
-    Ok(sink.phase(START_PHASE, "starting the local cloud", starting).await?.0)
+    let start = LocalClient::ensure_running(state_dir, local.exe, build_id);
+    Ok(sink.phase(START_PHASE, "starting the local cloud", start).await?.0)
 }
 
-impl Cloud for Local {
-    fn place(&self) -> &Place {
-        &self.place
+impl Cloud for LocalCloud {
+    fn location(&self) -> &CloudLocation {
+        &self.location
     }
 
     fn is_running(&self) -> bool {
@@ -135,18 +140,18 @@ impl Cloud for Local {
         .boxed()
     }
 
-    fn drivers(&self, drive: DriverOptions) -> Drivers {
-        let tags = drive.tags.unwrap_or_else(|| self.tags.clone());
+    fn drivers(&self, options: DriverOptions) -> Drivers {
+        let tags = options.tags.unwrap_or_else(|| self.tags.clone());
         let driver = match &self.cloud {
-            Ok(client) => LocalDriver::new(client.clone(), tags, drive.code),
+            Ok(client) => LocalDriver::new(client.clone(), tags, options.code),
             Err(stopped) => LocalDriver::offline(Arc::clone(stopped), tags),
         };
-        Drivers::all(Arc::new(driver.adopting(drive.adopt)))
+        Drivers::for_all_kinds(Arc::new(driver.with_adoption(options.adopt)))
     }
 
     fn deployments<'a>(
         &'a self,
-        _sink: &'a Sink,
+        _sink: &'a EventSink,
         _stop: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>> {
         async move {
@@ -159,11 +164,15 @@ impl Cloud for Local {
         .boxed()
     }
 
-    fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>> {
+    fn invoke<'a>(
+        &'a self,
+        function: &'a str,
+        event: &'a Json,
+    ) -> BoxFuture<'a, Result<InvokeResult, Fault>> {
         async move {
             let event = Bytes::from(event.to_string());
-            let invoked = self.running()?.invoke(function, event).await?;
-            Ok(Answer {
+            let invoked = self.running_client()?.invoke(function, event).await?;
+            Ok(InvokeResult {
                 payload: invoked.payload,
                 function_error: invoked.function_error,
                 duration_ms: invoked.duration_ms,
@@ -173,52 +182,52 @@ impl Cloud for Local {
         .boxed()
     }
 
-    fn table(&self, name: &str) -> Result<Table, Fault> {
-        Ok(Table::local(&self.running()?.endpoint().table, name))
+    fn table(&self, name: &str) -> Result<DynamoDbTable, Fault> {
+        Ok(DynamoDbTable::local(&self.running_client()?.endpoint().table, name))
     }
 
-    fn sdk(&self) -> Result<SdkConfig, Fault> {
-        Ok(sdk(&self.running()?.endpoint().table, &self.slow_calls))
+    fn sdk_config(&self) -> Result<SdkConfig, Fault> {
+        Ok(local_sdk_config(&self.running_client()?.endpoint().table, &self.slow_calls))
     }
 
     fn distribution(&self, id: &str) -> Result<Distribution, Fault> {
-        Ok(Distribution::new(&self.sdk()?, hitctl_local::REGION, id))
+        Ok(Distribution::new(&self.sdk_config()?, hitctl_local::REGION, id))
     }
 
-    fn lines<'a>(
+    fn search_logs<'a>(
         &'a self,
         group: &'a str,
         since_ms: i64,
         text: &'a str,
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
         async move {
-            let (mut found, mut after) = (Vec::new(), None);
+            let (mut lines_found, mut after) = (Vec::new(), None);
             loop {
-                let page = self.logs(group, since_ms, after).await?;
+                let page = self.log_page(group, since_ms, after).await?;
                 if page.events.is_empty() {
-                    return Ok(found);
+                    return Ok(lines_found);
                 }
-                after = page.next;
+                after = page.next_cursor;
                 let lines = page.events.into_iter().map(|(_, line)| line);
-                found.extend(lines.filter(|line| line.contains(text)));
+                lines_found.extend(lines.filter(|line| line.contains(text)));
             }
         }
         .boxed()
     }
 
-    fn logs<'a>(
+    fn log_page<'a>(
         &'a self,
         group: &'a str,
         since_ms: i64,
         after: Option<String>,
     ) -> BoxFuture<'a, Result<LogPage, Fault>> {
         async move {
-            let query = Query { after, since_ms: u64::try_from(since_ms).unwrap_or(0), limit: 0 };
-            let page = self.running()?.logs(group, &query).await?;
+            let query = LogEventQuery { after, since_ms: u64::try_from(since_ms).unwrap_or(0), limit: 0 };
+            let page = self.running_client()?.logs(group, &query).await?;
             let time = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
             let events =
                 page.events.into_iter().map(|event| (time(event.timestamp), event.message)).collect();
-            Ok(LogPage { events, next: Some(page.next) })
+            Ok(LogPage { events, next_cursor: Some(page.next) })
         }
         .boxed()
     }

@@ -1,4 +1,4 @@
-//! An SQS queue, on AWS or on this machine: what is put on it, what is looked at, and what is taken from it.
+//! An SQS queue, on AWS or in the local cloud: sends, receives, releases and deletes messages.
 
 use std::collections::HashMap;
 
@@ -11,21 +11,22 @@ use aws_sdk_sqs::types::{
 use aws_smithy_types::error::operation::BuildError;
 use aws_types::SdkConfig;
 use hitctl_engine::Fault;
-use hitctl_resources::aws::fault::{Doing, ToFault as _};
+use hitctl_resources::aws::fault::{ApiOperation, ToFault as _};
 use hitctl_stack::address;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, CallResults, MOST_ENTRIES, Sending, settled};
+use super::batch::{self, BatchCallResults, BatchSender, MAX_ENTRIES, not_retryable};
 
-/// The most bytes in one call: what queues take that were made before August 2025, and all others.
-const MOST_BYTES: usize = 256 * 1024;
-/// How long a look waits for messages, in seconds: only a look that waits asks all of SQS's servers.
-const LOOK_S: i32 = 1;
+/// The maximum size of one call in bytes. Every queue accepts it, including those created before August 2025.
+const MAX_CALL_BYTES: usize = 256 * 1024;
+/// How long a receive call waits for messages, in seconds. Only a call that waits queries all of SQS's
+/// servers.
+const RECEIVE_WAIT_S: i32 = 1;
 
-/// A queue.
+/// An SQS queue.
 #[derive(Debug)]
-pub struct Queue {
+pub struct SqsQueue {
     client: Client,
     name: String,
     is_local: bool,
@@ -34,60 +35,60 @@ pub struct Queue {
 
 /// The attributes of a message.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Attributes(HashMap<String, MessageAttributeValue>);
+pub struct MessageAttributes(HashMap<String, MessageAttributeValue>);
 
 /// A message to be sent.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Entry {
-    /// The text.
+pub struct SendMessageEntry {
+    /// The body: UTF-8 text.
     pub body: String,
-    /// What goes with it.
-    pub attributes: Attributes,
+    /// The message attributes.
+    pub attributes: MessageAttributes,
 }
 
-/// A message that was received, and is hidden from others for a while.
+/// A message that was received. It is hidden from other consumers until its visibility timeout ends.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Message {
-    /// What SQS calls it.
+pub struct ReceivedMessage {
+    /// The message ID.
     pub id: String,
-    /// The text.
+    /// The body: UTF-8 text.
     pub body: String,
-    /// What goes with it.
-    pub attributes: Attributes,
-    /// How often it was received, this time included.
-    pub received: u64,
+    /// The message attributes.
+    pub attributes: MessageAttributes,
+    /// The approximate receive count, including this receipt.
+    pub receive_count: u64,
     /// When it was sent, in milliseconds since 1970.
     pub sent_ms: Option<i64>,
-    /// By what it is deleted or released.
-    pub receipt: String,
+    /// The receipt handle, by which the message is deleted or released.
+    pub receipt_handle: String,
 }
 
-/// How much is on a queue, as far as SQS says.
+/// The approximate number of messages on a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Depth {
-    /// Messages that wait.
+pub struct QueueDepth {
+    /// Messages that can be received.
     pub visible: u64,
-    /// Messages that somebody works on.
+    /// Messages that were received and are hidden.
     pub in_flight: u64,
-    /// Messages that are held back.
+    /// Messages whose delivery is delayed.
     pub delayed: u64,
 }
 
-impl Attributes {
-    /// The text of an attribute.
+impl MessageAttributes {
+    /// Returns the text of an attribute.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.string_value()
     }
 
-    /// With a text attribute.
+    /// Adds a text attribute.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        let built = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-        self.0.extend(built.ok().map(|value| (name.to_owned(), value)));
+        let attribute = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+        self.0.extend(attribute.ok().map(|value| (name.to_owned(), value)));
         self
     }
 
-    /// Names and texts, in any order.
+    /// Iterates over the names and texts of the text attributes, in no order.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.string_value()?)))
     }
@@ -101,177 +102,189 @@ impl Attributes {
     }
 }
 
-impl Entry {
-    /// How much of a call it takes.
+impl SendMessageEntry {
+    /// Returns the size of the message in a call, in bytes.
     fn bytes(&self) -> usize {
         self.body.len() + self.attributes.bytes()
     }
 
-    /// Messages as they are sent together, in their order.
+    /// Splits messages into batches for one call each, and keeps their order.
     pub fn batches(entries: &[Self]) -> Vec<&[Self]> {
-        batch::batches(entries, Self::bytes, |bytes| bytes <= MOST_BYTES)
+        batch::batches(entries, Self::bytes, |bytes| bytes <= MAX_CALL_BYTES)
     }
 }
 
-impl Depth {
-    /// All messages.
-    pub fn all(&self) -> u64 {
+impl QueueDepth {
+    /// Returns the number of all messages.
+    pub fn total(&self) -> u64 {
         self.visible + self.in_flight + self.delayed
     }
 }
 
-impl Queue {
-    /// The queue of that name, by a client's settings.
+impl SqsQueue {
+    /// Returns the queue of that name. Sends nothing.
     pub(super) fn new(config: &SdkConfig, name: &str, is_local: bool) -> Self {
         Self { client: Client::new(config), name: name.to_owned(), is_local, url: OnceCell::new() }
     }
 
-    /// Its name.
+    /// Returns the name of the queue.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its URL, which is asked for once. A fault of the code `not_deployed` says that it is not there.
+    /// Returns the queue's URL, which is requested once.
     ///
-    /// It names the queue and nothing more: calls go to the endpoint in use, since emulators know themselves by other names.
+    /// The URL only identifies the queue. Calls go to the configured endpoint, because emulators return URLs
+    /// with other host names.
+    ///
+    /// # Errors
+    ///
+    /// `not_deployed` if the queue does not exist.
     pub async fn url(&self) -> Result<&str, Fault> {
-        let asked = self.url.get_or_try_init(|| async {
-            let answer = self.client.get_queue_url().queue_name(&self.name).send().await;
-            let answer = answer.map_err(|error| self.fault("find", "sqs:GetQueueUrl", &error))?;
-            answer.queue_url.ok_or_else(|| {
+        let url = self.url.get_or_try_init(|| async {
+            let response = self.client.get_queue_url().queue_name(&self.name).send().await;
+            let response = response.map_err(|error| self.fault("find", "sqs:GetQueueUrl", &error))?;
+            response.queue_url.ok_or_else(|| {
                 Fault::fatal("no_queue_url", format!("SQS gives no URL for the queue {}", self.name))
             })
         });
-        asked.await.map(String::as_str)
+        url.await.map(String::as_str)
     }
 
-    /// Sends messages, at most ten, and says of each what became of it. What SQS did not take just now is sent
-    /// again for a while.
-    pub async fn send(&self, entries: &[Entry], stop: &CancellationToken) -> Vec<Result<(), Fault>> {
-        let sending = Sending {
+    /// Sends at most ten messages and returns the result of each. Messages that SQS rejects with a transient
+    /// error are retried.
+    pub async fn send(
+        &self,
+        entries: &[SendMessageEntry],
+        stop: &CancellationToken,
+    ) -> Vec<Result<(), Fault>> {
+        let sender = BatchSender {
             address: address::queue(),
             stop,
-            doing: "sending messages",
-            unanswered: Fault::transient("unanswered", "SQS did not say what became of some messages"),
-            unsent: "the message was not sent",
+            progress_text: "sending messages",
+            missing_result: Fault::transient("unanswered", "SQS did not say what became of some messages"),
+            unsent_message: "the message was not sent",
         };
-        let send = |left: Vec<usize>| async move {
-            let built = left.iter().map(|n| {
-                let attributes = &entries[*n].attributes.0;
+        let send = |pending: Vec<usize>| async move {
+            let batch_entries = pending.iter().map(|index| {
+                let attributes = &entries[*index].attributes.0;
                 SendMessageBatchRequestEntry::builder()
-                    .id(n.to_string())
-                    .message_body(&entries[*n].body)
+                    .id(index.to_string())
+                    .message_body(&entries[*index].body)
                     .set_message_attributes(Some(attributes.clone()).filter(|all| !all.is_empty()))
                     .build()
             });
-            let built = built.collect::<Result<_, _>>().map_err(unbuilt)?;
+            let batch_entries = batch_entries.collect::<Result<_, _>>().map_err(build_fault)?;
             let call = self.client.send_message_batch().queue_url(self.url().await?);
-            // The SDK has sent it again already.
-            let sent = call.set_entries(Some(built)).send().await;
-            let sent = sent.map_err(|error| settled(self.fault("send to", "sqs:SendMessage", &error)))?;
-            let taken = sent.successful.iter().filter_map(|taken| Some((taken.id.parse().ok()?, Ok(()))));
-            let mut results = CallResults { settled: taken.collect(), busy: None };
-            for refused in &sent.failed {
+            // The SDK has already retried the call.
+            let sent = call.set_entries(Some(batch_entries)).send().await;
+            let sent =
+                sent.map_err(|error| not_retryable(self.fault("send to", "sqs:SendMessage", &error)))?;
+            let accepted =
+                sent.successful.iter().filter_map(|accepted| Some((accepted.id.parse().ok()?, Ok(()))));
+            let mut results = BatchCallResults { completed: accepted.collect(), retry_reason: None };
+            for rejected in &sent.failed {
                 let why =
-                    format!("SQS did not take a message: {}", refused.message().unwrap_or(&refused.code));
-                match refused.id.parse().ok().filter(|n| *n < entries.len()) {
-                    Some(n) if refused.sender_fault => {
-                        results.settled.push((n, Err(Fault::fatal(refused.code.clone(), why))));
+                    format!("SQS did not take a message: {}", rejected.message().unwrap_or(&rejected.code));
+                match rejected.id.parse().ok().filter(|index| *index < entries.len()) {
+                    Some(index) if rejected.sender_fault => {
+                        results.completed.push((index, Err(Fault::fatal(rejected.code.clone(), why))));
                     }
-                    _ => results.busy = Some(Fault::transient(refused.code.clone(), why)),
+                    _ => results.retry_reason = Some(Fault::transient(rejected.code.clone(), why)),
                 }
             }
             Ok(results)
         };
-        sending.send_all(entries.len(), send).await
+        sender.send_all(entries.len(), send).await
     }
 
-    /// Receives at most ten of what waits, and hides them from others for that many seconds. Nothing is there
-    /// when nothing comes.
-    pub async fn receive(&self, hidden_s: i32) -> Result<Vec<Message>, Fault> {
+    /// Receives at most ten messages and hides them from other consumers for `hidden_s` seconds. Returns no
+    /// messages if none arrives within a second.
+    pub async fn receive(&self, hidden_s: i32) -> Result<Vec<ReceivedMessage>, Fault> {
         let call = self.client.receive_message().queue_url(self.url().await?);
-        let answer = call
-            .max_number_of_messages(i32::try_from(MOST_ENTRIES).unwrap_or(1))
+        let response = call
+            .max_number_of_messages(i32::try_from(MAX_ENTRIES).unwrap_or(1))
             .visibility_timeout(hidden_s)
-            .wait_time_seconds(LOOK_S)
+            .wait_time_seconds(RECEIVE_WAIT_S)
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .send()
             .await
             .map_err(|error| self.fault("read", "sqs:ReceiveMessage", &error))?;
-        let messages = answer.messages.unwrap_or_default().into_iter().map(|message| {
+        let messages = response.messages.unwrap_or_default().into_iter().map(|message| {
             let number = |name| message.attributes.as_ref()?.get(&name)?.parse().ok();
-            Message {
-                received: number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or(1),
+            ReceivedMessage {
+                receive_count: number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or(1),
                 sent_ms: number(MessageSystemAttributeName::SentTimestamp)
                     .and_then(|ms| i64::try_from(ms).ok()),
                 id: message.message_id.unwrap_or_default(),
                 body: message.body.unwrap_or_default(),
-                attributes: Attributes(message.message_attributes.unwrap_or_default()),
-                receipt: message.receipt_handle.unwrap_or_default(),
+                attributes: MessageAttributes(message.message_attributes.unwrap_or_default()),
+                receipt_handle: message.receipt_handle.unwrap_or_default(),
             }
         });
         Ok(messages.collect())
     }
 
-    /// Deletes messages that were received; gives back the ids of those that could not be deleted.
-    pub async fn delete(&self, messages: &[&Message]) -> Result<Vec<String>, Fault> {
-        let mut left = Vec::new();
-        for some in messages.chunks(MOST_ENTRIES) {
-            let entries = some.iter().enumerate().map(|(n, message)| {
+    /// Deletes received messages. Returns the IDs of those that could not be deleted.
+    pub async fn delete(&self, messages: &[&ReceivedMessage]) -> Result<Vec<String>, Fault> {
+        let mut failed_ids = Vec::new();
+        for chunk in messages.chunks(MAX_ENTRIES) {
+            let entries = chunk.iter().enumerate().map(|(n, message)| {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
-                entry.receipt_handle(&message.receipt).build()
+                entry.receipt_handle(&message.receipt_handle).build()
             });
-            let entries = entries.collect::<Result<_, _>>().map_err(unbuilt)?;
+            let entries = entries.collect::<Result<_, _>>().map_err(build_fault)?;
             let call = self.client.delete_message_batch().queue_url(self.url().await?);
-            let done = call.set_entries(Some(entries)).send().await;
-            let done = done.map_err(|error| self.fault("delete from", "sqs:DeleteMessage", &error))?;
-            left.extend(done.failed.iter().filter_map(|failed| {
+            let response = call.set_entries(Some(entries)).send().await;
+            let response =
+                response.map_err(|error| self.fault("delete from", "sqs:DeleteMessage", &error))?;
+            failed_ids.extend(response.failed.iter().filter_map(|failed| {
                 let n: usize = failed.id.parse().ok()?;
-                Some(some.get(n)?.id.clone())
+                Some(chunk.get(n)?.id.clone())
             }));
         }
-        Ok(left)
+        Ok(failed_ids)
     }
 
-    /// Lets others see messages again that were received. One that is gone, or seen again already, is none the worse.
-    pub async fn release(&self, messages: &[Message]) -> Result<(), Fault> {
-        for some in messages.chunks(MOST_ENTRIES) {
-            let entries = some.iter().enumerate().map(|(n, message)| {
+    /// Makes received messages visible again. Messages that are deleted or already visible are ignored.
+    pub async fn release(&self, messages: &[ReceivedMessage]) -> Result<(), Fault> {
+        for chunk in messages.chunks(MAX_ENTRIES) {
+            let entries = chunk.iter().enumerate().map(|(n, message)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(n.to_string());
-                entry.receipt_handle(&message.receipt).visibility_timeout(0).build()
+                entry.receipt_handle(&message.receipt_handle).visibility_timeout(0).build()
             });
-            let entries = entries.collect::<Result<_, _>>().map_err(unbuilt)?;
+            let entries = entries.collect::<Result<_, _>>().map_err(build_fault)?;
             let call = self.client.change_message_visibility_batch().queue_url(self.url().await?);
-            let done = call.set_entries(Some(entries)).send().await;
-            done.map_err(|error| self.fault("release to", "sqs:ChangeMessageVisibility", &error))?;
+            let response = call.set_entries(Some(entries)).send().await;
+            response.map_err(|error| self.fault("release to", "sqs:ChangeMessageVisibility", &error))?;
         }
         Ok(())
     }
 
-    /// How much is on it.
-    pub async fn depth(&self) -> Result<Depth, Fault> {
+    /// Reads the approximate number of messages.
+    pub async fn depth(&self) -> Result<QueueDepth, Fault> {
         let [visible, in_flight, delayed] = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let wanted = vec![visible.clone(), in_flight.clone(), delayed.clone()];
+        let attribute_names = vec![visible.clone(), in_flight.clone(), delayed.clone()];
         let call = self.client.get_queue_attributes().queue_url(self.url().await?);
-        let answer = call.set_attribute_names(Some(wanted)).send().await;
-        let answer = answer.map_err(|error| self.fault("look at", "sqs:GetQueueAttributes", &error))?;
-        let told = answer.attributes.unwrap_or_default();
-        let number = |name| told.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0);
-        Ok(Depth { visible: number(visible), in_flight: number(in_flight), delayed: number(delayed) })
+        let response = call.set_attribute_names(Some(attribute_names)).send().await;
+        let response = response.map_err(|error| self.fault("look at", "sqs:GetQueueAttributes", &error))?;
+        let attributes = response.attributes.unwrap_or_default();
+        let number = |name| attributes.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok(QueueDepth { visible: number(visible), in_flight: number(in_flight), delayed: number(delayed) })
     }
 
-    /// Deletes every message.
+    /// Deletes all messages.
     pub async fn purge(&self) -> Result<(), Fault> {
-        let done = self.client.purge_queue().queue_url(self.url().await?).send().await;
-        match done {
+        let response = self.client.purge_queue().queue_url(self.url().await?).send().await;
+        match response {
             Ok(_) => Ok(()),
-            Err(error) if error.is("PurgeQueueInProgress") || error.says("PurgeQueue") => {
-                let fault = settled(self.fault("purge", "sqs:PurgeQueue", &error));
+            Err(error) if error.has_code("PurgeQueueInProgress") || error.message_contains("PurgeQueue") => {
+                let fault = not_retryable(self.fault("purge", "sqs:PurgeQueue", &error));
                 Err(fault.hinted("SQS purges a queue once a minute: run the command again in 60 s"))
             }
             Err(error) => Err(self.fault("purge", "sqs:PurgeQueue", &error)),
@@ -282,14 +295,14 @@ impl Queue {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        // The code of SQS's old protocol is what some answer in the new one too.
-        let gone = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
-        if gone.iter().any(|code| error.is(code)) {
+        // Some emulators answer with the code of SQS's old protocol in the new one too.
+        let not_found_codes = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
+        if not_found_codes.iter().any(|code| error.has_code(code)) {
             return Fault::fatal("not_deployed", format!("there is no queue {}", self.name))
                 .caused_by(format!("{} ({operation})", error.code().unwrap_or_default()))
                 .hinted("run `hitctl deploy` for the same environment first");
         }
-        let fault = error.fault(&Doing::new(verb, format!("the queue {}", self.name), operation));
+        let fault = error.to_fault(&ApiOperation::new(verb, format!("the queue {}", self.name), operation));
         if self.is_local && !matches!(error, SdkError::ServiceError(_)) {
             return fault.hinted("run the command again; it continues where it stopped");
         }
@@ -297,7 +310,7 @@ impl Queue {
     }
 }
 
-fn unbuilt(error: BuildError) -> Fault {
+fn build_fault(error: BuildError) -> Fault {
     Fault::fatal("request", "a request could not be made").caused_by(error)
 }
 
@@ -306,21 +319,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_together_is_bounded_in_number_and_in_bytes() {
+    fn message_batches_are_limited_in_count_and_bytes() {
         let sizes = |bytes: &[usize]| {
-            let entries: Vec<_> =
-                bytes.iter().map(|n| Entry { body: "x".repeat(*n), ..Entry::default() }).collect();
-            Entry::batches(&entries).iter().map(|batch| batch.len()).collect::<Vec<_>>()
+            let entries: Vec<_> = bytes
+                .iter()
+                .map(|n| SendMessageEntry { body: "x".repeat(*n), ..SendMessageEntry::default() })
+                .collect();
+            SendMessageEntry::batches(&entries).iter().map(|batch| batch.len()).collect::<Vec<_>>()
         };
         assert_eq!(sizes(&[]), [0_usize; 0]);
         assert_eq!(sizes(&[1; 25]), [10, 10, 5]);
-        assert_eq!(sizes(&[MOST_BYTES / 2; 5]), [2, 2, 1]);
-        assert_eq!(sizes(&[1, MOST_BYTES * 2, 1]), [1, 1, 1], "SQS says of one alone what it takes");
+        assert_eq!(sizes(&[MAX_CALL_BYTES / 2; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[1, MAX_CALL_BYTES * 2, 1]), [1, 1, 1], "SQS says of one alone what it takes");
     }
 
     #[test]
-    fn attributes_count_with_their_names() {
-        let attributes = Attributes::default().with("ab", "xyz");
+    fn attribute_size_includes_name_and_type() {
+        let attributes = MessageAttributes::default().with("ab", "xyz");
         assert_eq!((attributes.get("ab"), attributes.get("c")), (Some("xyz"), None));
         assert_eq!(attributes.bytes(), 2 + 6 + 3);
     }

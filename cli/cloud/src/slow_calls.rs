@@ -1,42 +1,42 @@
-//! Reports of hosts that take long to answer.
+//! Reports hosts that respond slowly.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The time between two reports of the same host.
-const REPEAT: Duration = Duration::from_secs(30);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Reports hosts that take long to answer.
+/// Reports hosts that respond slowly.
 #[derive(Clone)]
-pub struct SlowCalls {
-    patience: Duration,
+pub struct SlowCallReporter {
+    threshold: Duration,
     report: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
-impl SlowCalls {
-    /// Calls `report` with the host when an answer has not come within `patience`, and again every 30 seconds.
-    pub fn new(patience: Duration, report: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { patience, report: Arc::new(report) }
+impl SlowCallReporter {
+    /// Calls `report` with the host when a response takes longer than `patience`, and again every 30 seconds.
+    pub fn new(threshold: Duration, report: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { threshold, report: Arc::new(report) }
     }
 
-    /// Waits for the answer of a host.
-    pub(crate) async fn watch<T>(self, host: String, answer: impl Future<Output = T>) -> T {
-        let mut answer = std::pin::pin!(answer);
-        let mut patience = self.patience;
+    /// Waits for a response of a host.
+    pub(crate) async fn watch<T>(self, host: String, response: impl Future<Output = T>) -> T {
+        let mut response = std::pin::pin!(response);
+        let mut threshold = self.threshold;
         loop {
-            match tokio::time::timeout(patience, &mut answer).await {
-                Ok(answer) => return answer,
+            match tokio::time::timeout(threshold, &mut response).await {
+                Ok(response) => return response,
                 Err(_) => (self.report)(&host),
             }
-            patience = REPEAT;
+            threshold = REPEAT_INTERVAL;
         }
     }
 }
 
-impl fmt::Debug for SlowCalls {
+impl fmt::Debug for SlowCallReporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SlowCalls").finish_non_exhaustive()
+        f.debug_struct("SlowCallReporter").finish_non_exhaustive()
     }
 }
 
@@ -46,23 +46,23 @@ mod tests {
 
     use super::*;
 
-    /// The reports while an answer takes 20 milliseconds.
-    async fn reports(patience: Duration) -> Vec<String> {
-        let found = Arc::new(Mutex::new(Vec::new()));
-        let slow_calls = SlowCalls::new(patience, {
-            let found = Arc::clone(&found);
-            move |host| found.lock().unwrap().push(host.to_owned())
+    /// Returns the reports during a call that takes 20 milliseconds.
+    async fn reports(threshold: Duration) -> Vec<String> {
+        let reported = Arc::new(Mutex::new(Vec::new()));
+        let slow_calls = SlowCallReporter::new(threshold, {
+            let reported = Arc::clone(&reported);
+            move |host| reported.lock().unwrap().push(host.to_owned())
         });
-        let answer = std::future::pending::<()>();
+        let response = std::future::pending::<()>();
         slow_calls
-            .watch("a".to_owned(), tokio::time::timeout(Duration::from_millis(20), answer))
+            .watch("a".to_owned(), tokio::time::timeout(Duration::from_millis(20), response))
             .await
             .unwrap_err();
-        found.lock().unwrap().clone()
+        reported.lock().unwrap().clone()
     }
 
     #[tokio::test]
-    async fn only_late_answers_are_reported() {
+    async fn only_slow_responses_are_reported() {
         assert_eq!(reports(Duration::from_mins(1)).await, Vec::<String>::new());
         assert_eq!(reports(Duration::ZERO).await, ["a"]);
     }

@@ -1,4 +1,5 @@
-//! A DynamoDB table, on AWS or on this machine: the calls that counts and the lease are made of. Each is bounded.
+//! The DynamoDB calls that counts and the lease need, on AWS or in the local cloud. Every call has a time
+//! limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,65 +17,65 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use hit_counter::hit::whole_part;
 use hitctl_config::contract;
-use hitctl_counts::Record;
+use hitctl_counts::TableItem;
 use hitctl_engine::{Fault, FaultKind};
-use hitctl_resources::aws::fault::{Doing, ToFault as _};
+use hitctl_resources::aws::fault::{ApiOperation, ToFault as _};
 
-use super::batch::settled;
+use super::batch::not_retryable;
 
 /// An item: attribute names and values.
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(super) type DynamoDbItem = HashMap<String, AttributeValue>;
 
-/// The code of a table that is not there, or not yet.
-pub(super) const GONE: &str = "ResourceNotFoundException";
-/// How long a call may take, its repetitions included.
-const CALL: Duration = Duration::from_secs(20);
+/// The error code for a table that does not exist, or not yet.
+pub(super) const NOT_FOUND: &str = "ResourceNotFoundException";
+/// The time limit of one call with its retries.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The most actions of a transaction.
-pub(super) const MOST_ACTIONS: usize = 100;
-/// How often what a reading left over is asked for again: DynamoDB leaves something over when it is short of capacity.
-const MOST_ROUNDS: usize = 10;
+/// The maximum number of actions in one transaction.
+pub(super) const MAX_TRANSACT_ACTIONS: usize = 100;
+/// How often a read requests its unprocessed keys again. DynamoDB leaves keys unprocessed when it lacks
+/// capacity.
+const MAX_READ_ROUNDS: usize = 10;
 
-/// A table of counts. Clones share their connections.
+/// A table of counts. Clones share connections.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub struct DynamoDbTable {
     client: Client,
     name: String,
     is_local: bool,
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    /// All of it is done.
-    Done,
-    /// None of it: the conditions of these actions do not hold.
-    Refused(Vec<usize>),
+pub(super) enum TransactResult {
+    /// All actions are done.
+    Committed,
+    /// No action is done: the conditions of the actions with these indexes failed.
+    ConditionsFailed(Vec<usize>),
 }
 
-/// What became of a write with a condition.
+/// The result of a conditional put.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Put {
-    /// It is done.
-    Done,
-    /// It is not: this is there; `None` when that has gone meanwhile.
-    Refused(Option<Item>),
+pub(super) enum PutResult {
+    /// The item is written.
+    Written,
+    /// The condition failed. Holds the existing item; `None` if it was deleted meanwhile.
+    ConditionFailed(Option<DynamoDbItem>),
 }
 
-impl Table {
-    /// The table of that name, by a client's settings.
+impl DynamoDbTable {
+    /// Returns the table of that name. Sends nothing.
     pub fn new(config: &aws_types::SdkConfig, name: &str) -> Self {
-        let bounds = TimeoutConfig::builder().operation_timeout(CALL).build();
-        let bounds = match config.timeout_config() {
-            Some(given) => given.to_builder().take_unset_from(bounds.to_builder()).build(),
-            None => bounds,
+        let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build();
+        let timeouts = match config.timeout_config() {
+            Some(configured) => configured.to_builder().take_unset_from(timeouts.to_builder()).build(),
+            None => timeouts,
         };
-        let config = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(bounds).build();
+        let config = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(timeouts).build();
         Self { client: Client::from_conf(config), name: name.to_owned(), is_local: false }
     }
 
-    /// The table of that name behind the endpoint of the cloud on this machine: no TLS, no file is read, and what is
-    /// signed is signed for nobody.
+    /// Returns the table of that name in the local cloud: no TLS, no config files, and dummy credentials.
     pub(super) fn local(endpoint: &str, name: &str) -> Self {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -86,40 +87,42 @@ impl Table {
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(2))
-                    .operation_timeout(CALL)
+                    .operation_timeout(CALL_TIMEOUT)
                     .build(),
             )
             .build();
         Self { client: Client::from_conf(config), name: name.to_owned(), is_local: true }
     }
 
-    /// Its name.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// One item, as it is now.
-    pub(super) async fn get(&self, key: &str) -> Result<Option<Item>, Fault> {
+    /// Reads one item with strong consistency.
+    pub(super) async fn get(&self, key: &str) -> Result<Option<DynamoDbItem>, Fault> {
         let call = self.client.get_item().table_name(&self.name).consistent_read(true);
-        let got = call.key(contract::ATTR_PATH, text(key)).send().await;
-        Ok(got.map_err(|error| self.fault("read", "dynamodb:GetItem", &error))?.item)
+        let response = call.key(contract::ATTR_PATH, string_value(key)).send().await;
+        Ok(response.map_err(|error| self.fault("read", "dynamodb:GetItem", &error))?.item)
     }
 
-    /// Those of some items that are there, as they are now; at most 100 of at most 16 MB can be asked for at once.
-    pub(super) async fn get_many(&self, keys: &[String]) -> Result<Vec<Item>, Fault> {
-        let keys = keys.iter().map(|key| Item::from([(contract::ATTR_PATH.to_owned(), text(key))]));
-        let wanted = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys.collect()));
-        let wanted = wanted.build().map_err(|error| {
+    /// Reads the existing items of some keys with strong consistency. One call accepts at most 100 keys and
+    /// returns at most 16 MB.
+    pub(super) async fn get_many(&self, keys: &[String]) -> Result<Vec<DynamoDbItem>, Fault> {
+        let keys =
+            keys.iter().map(|key| DynamoDbItem::from([(contract::ATTR_PATH.to_owned(), string_value(key))]));
+        let keys_and_attributes =
+            KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys.collect()));
+        let keys_and_attributes = keys_and_attributes.build().map_err(|error| {
             Fault::fatal("request", "a request to the table could not be made").caused_by(error)
         })?;
-        let mut left = Some(HashMap::from([(self.name.clone(), wanted)]));
+        let mut pending = Some(HashMap::from([(self.name.clone(), keys_and_attributes)]));
         let mut items = Vec::new();
-        for _ in 0..MOST_ROUNDS {
-            let got = self.client.batch_get_item().set_request_items(left).send().await;
-            let got = got.map_err(|error| self.fault("read", "dynamodb:BatchGetItem", &error))?;
-            items.extend(got.responses.unwrap_or_default().into_values().flatten());
-            left = got.unprocessed_keys.filter(|left| !left.is_empty());
-            if left.is_none() {
+        for _ in 0..MAX_READ_ROUNDS {
+            let response = self.client.batch_get_item().set_request_items(pending).send().await;
+            let response = response.map_err(|error| self.fault("read", "dynamodb:BatchGetItem", &error))?;
+            items.extend(response.responses.unwrap_or_default().into_values().flatten());
+            pending = response.unprocessed_keys.filter(|pending| !pending.is_empty());
+            if pending.is_none() {
                 return Ok(items);
             }
         }
@@ -127,21 +130,21 @@ impl Table {
         Err(Fault::transient("busy", message).hinted("run the command again"))
     }
 
-    /// Every item, over all pages; one that is empty does not end them.
-    pub(super) async fn scan(&self) -> Result<Vec<Item>, Fault> {
+    /// Reads all items, over all pages. An empty page does not end the scan.
+    pub(super) async fn scan(&self) -> Result<Vec<DynamoDbItem>, Fault> {
         let call = self.client.scan().table_name(&self.name).consistent_read(true);
         let items = call.into_paginator().items().send().try_collect().await;
         items.map_err(|error| self.fault("read", "dynamodb:Scan", &error))
     }
 
-    /// Writes an item, on a condition.
+    /// Writes an item on a condition.
     pub(super) async fn put(
         &self,
-        item: Item,
+        item: DynamoDbItem,
         condition: &str,
         names: &[(&str, &str)],
         values: Vec<(&str, AttributeValue)>,
-    ) -> Result<Put, Fault> {
+    ) -> Result<PutResult, Fault> {
         let mut call = self.client.put_item().table_name(&self.name).set_item(Some(item));
         call = call
             .condition_expression(condition)
@@ -153,19 +156,19 @@ impl Table {
             call = call.expression_attribute_values(alias, value);
         }
         match call.send().await {
-            Ok(_) => Ok(Put::Done),
+            Ok(_) => Ok(PutResult::Written),
             Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                    Ok(Put::Refused(refused.item.clone()))
+                Some(PutItemError::ConditionalCheckFailedException(failure)) => {
+                    Ok(PutResult::ConditionFailed(failure.item.clone()))
                 }
                 _ => Err(self.fault("write to", "dynamodb:PutItem", &error)),
             },
         }
     }
 
-    /// Changes an item; `false` when the condition does not hold.
+    /// Updates an item. Returns `false` if the condition fails.
     pub(super) async fn update(&self, update: Update) -> Result<bool, Fault> {
-        let sent = self
+        let response = self
             .client
             .update_item()
             .table_name(&self.name)
@@ -176,77 +179,86 @@ impl Table {
             .set_expression_attribute_values(update.expression_attribute_values)
             .send()
             .await;
-        match sent {
+        match response {
             Ok(_) => Ok(true),
-            Err(error) if error.is("ConditionalCheckFailedException") => Ok(false),
+            Err(error) if error.has_code("ConditionalCheckFailedException") => Ok(false),
             Err(error) => Err(self.fault("write to", "dynamodb:UpdateItem", &error)),
         }
     }
 
-    /// Removes an item that has `value` in `attribute`; one that is gone, or another's, stays as it is.
-    pub(super) async fn remove(&self, key: &str, attribute: &str, value: &str) -> Result<(), Fault> {
-        let call = self.client.delete_item().table_name(&self.name).key(contract::ATTR_PATH, text(key));
-        let sent = call
+    /// Deletes an item if `attribute` is `value`. An item that does not exist or has another value is left as
+    /// it is.
+    pub(super) async fn delete_if(&self, key: &str, attribute: &str, value: &str) -> Result<(), Fault> {
+        let call =
+            self.client.delete_item().table_name(&self.name).key(contract::ATTR_PATH, string_value(key));
+        let response = call
             .condition_expression("#a = :a")
             .expression_attribute_names("#a", attribute)
-            .expression_attribute_values(":a", text(value))
+            .expression_attribute_values(":a", string_value(value))
             .send()
             .await;
-        match sent {
+        match response {
             Ok(_) => Ok(()),
-            Err(error) if error.is("ConditionalCheckFailedException") => Ok(()),
+            Err(error) if error.has_code("ConditionalCheckFailedException") => Ok(()),
             Err(error) => Err(self.fault("write to", "dynamodb:DeleteItem", &error)),
         }
     }
 
-    /// Does all of it or nothing, once: what is sent again after a lost answer carries the token of the first time.
+    /// Runs all actions in one transaction, or none. A call that is resent after a lost response carries the
+    /// same token, so it is applied once.
     ///
-    /// Transient are only those faults after which nothing was done: a conflict with another write, and throttling.
-    pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Written, Fault> {
-        let sent = self.client.transact_write_items().set_transact_items(Some(actions)).send().await;
-        let Err(error) = sent else { return Ok(Written::Done) };
+    /// Only faults after which no action was done are transient: a conflict with another write, and
+    /// throttling.
+    pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<TransactResult, Fault> {
+        let response = self.client.transact_write_items().set_transact_items(Some(actions)).send().await;
+        let Err(error) = response else { return Ok(TransactResult::Committed) };
         let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
         else {
             let fault = self.fault("write to", "dynamodb:TransactWriteItems", &error);
-            let undone = [
+            let not_applied_codes = [
                 "ThrottlingException",
                 "ProvisionedThroughputExceededException",
                 "RequestLimitExceeded",
                 "TransactionInProgressException",
             ];
-            return Err(if undone.iter().any(|code| error.is(code)) { fault } else { settled(fault) });
+            return Err(if not_applied_codes.iter().any(|code| error.has_code(code)) {
+                fault
+            } else {
+                not_retryable(fault)
+            });
         };
         let codes: Vec<&str> =
             cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
-        let refused: Vec<usize> =
+        let failed_conditions: Vec<usize> =
             (0..codes.len()).filter(|n| codes[*n] == "ConditionalCheckFailed").collect();
-        if !refused.is_empty() {
-            return Ok(Written::Refused(refused));
+        if !failed_conditions.is_empty() {
+            return Ok(TransactResult::ConditionsFailed(failed_conditions));
         }
         let fault = self.fault("write to", "dynamodb:TransactWriteItems", &error);
-        let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-        let passes = codes.iter().any(|code| passing.contains(code));
-        let kind = if passes { FaultKind::Transient } else { FaultKind::Fatal };
+        let transient_codes = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+        let is_transient = codes.iter().any(|code| transient_codes.contains(code));
+        let kind = if is_transient { FaultKind::Transient } else { FaultKind::Fatal };
         Err(Fault { kind, ..fault })
     }
 
-    /// An update of one of its items, to be completed.
-    pub(super) fn updating(&self, key: &str) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
-        Update::builder().table_name(&self.name).key(contract::ATTR_PATH, text(key))
+    /// Returns an update builder for an item of the table.
+    pub(super) fn update_builder(&self, key: &str) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+        Update::builder().table_name(&self.name).key(contract::ATTR_PATH, string_value(key))
     }
 
     fn fault<E>(&self, verb: &'static str, operation: &'static str, error: &SdkError<E>) -> Fault
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let fault = error.fault(&Doing::new(verb, format!("the table {}", self.name), operation));
-        if fault.code == GONE {
+        let fault = error.to_fault(&ApiOperation::new(verb, format!("the table {}", self.name), operation));
+        if fault.code == NOT_FOUND {
             return fault
                 .hinted("run `hitctl deploy` for the same environment first: the table is not there yet");
         }
-        // As SQLite words what a full or broken disk does. Waiting does not mend it.
-        let disk = ["disk I/O error", "disk is full"].iter().any(|words| error.says(words));
-        if self.is_local && disk {
+        // These are the messages of SQLite for a full or broken disk. Retries do not help.
+        let is_disk_error =
+            ["disk I/O error", "disk is full"].iter().any(|text| error.message_contains(text));
+        if self.is_local && is_disk_error {
             let message = format!("failed to {verb} the table {}: its disk takes no more", self.name);
             return Fault {
                 kind: FaultKind::Fatal,
@@ -263,32 +275,34 @@ impl Table {
     }
 }
 
-/// A text value.
-pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+/// Returns a string value.
+pub(super) fn string_value(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// A number value.
-pub(super) fn number(value: u64) -> AttributeValue {
+/// Returns a number value.
+pub(super) fn number_value(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A text attribute.
-pub(super) fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+/// Returns a string attribute of an item.
+pub(super) fn string_attr<'a>(item: &'a DynamoDbItem, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-/// A number attribute: its whole part, 0 where it is negative, and the largest number where it is too large for one. A number that was
-/// written by hand, or grew too large, must not make its path vanish.
-pub(super) fn number_of(item: &Item, name: &str) -> Option<u64> {
+/// Returns a number attribute: its whole part, 0 if it is negative, or [`u64::MAX`] if it is too large. A
+/// number that was written by hand or grew too large must not hide its path.
+pub(super) fn number_attr(item: &DynamoDbItem, name: &str) -> Option<u64> {
     whole_part(item.get(name)?.as_n().ok()?)
 }
 
-/// Reads an item as numbers and texts.
-pub(super) fn record(item: &Item) -> Record {
-    item.keys().fold(Record::default(), |record, name| match (number_of(item, name), text_of(item, name)) {
-        (Some(number), _) => record.with_number(name, number),
-        (None, Some(text)) => record.with_text(name, text),
-        (None, None) => record,
+/// Returns the numbers and strings of an item.
+pub(super) fn table_item(item: &DynamoDbItem) -> TableItem {
+    item.keys().fold(TableItem::default(), |table_item, name| {
+        match (number_attr(item, name), string_attr(item, name)) {
+            (Some(number), _) => table_item.with_number(name, number),
+            (None, Some(text)) => table_item.with_text(name, text),
+            (None, None) => table_item,
+        }
     })
 }

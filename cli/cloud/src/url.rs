@@ -1,16 +1,16 @@
-//! The host and the scheme of a URL.
+//! URL helpers: host, scheme and loopback.
 
-/// The host of a URL, and its port where there is one.
+/// Returns the host of a URL, with its port if it has one.
 pub(crate) fn host(url: &str) -> String {
     let authority = url.parse::<hyper::Uri>().ok().and_then(|uri| uri.authority().cloned());
-    // A URL may hold a password.
+    // A URL may contain a password.
     authority.map_or_else(String::new, |authority| {
         let all = authority.as_str();
         all.rsplit_once('@').map_or(all, |(_, host)| host).to_owned()
     })
 }
 
-/// Whether a URL leads to this machine.
+/// Whether a URL refers to this machine.
 pub fn is_loopback(url: &str) -> bool {
     let Ok(uri) = url.parse::<hyper::Uri>() else { return false };
     let host = uri.host().unwrap_or_default().to_ascii_lowercase();

@@ -1,34 +1,34 @@
-//! What the table of visitors says to people: addresses, where the configuration has them kept. Hashes and salts stay there.
+//! Reads the IP addresses of visitors, if the configuration stores them. Hashes and salts stay in the table.
 
 use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, SEEN_ADDRESS_PREFIX, SEEN_ID};
 use hitctl_engine::Fault;
 
-use super::table::{Table, number_of, text_of};
+use super::table::{DynamoDbTable, number_attr, string_attr};
 
-/// An address that is kept.
+/// An IP address that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VisitorIp {
-    /// The address.
+    /// The IPv4 or IPv6 address.
     pub address: String,
-    /// Its views.
+    /// The number of views.
     pub hits: u64,
-    /// The day of the first one.
+    /// The day of the first view.
     pub first: Option<String>,
-    /// The time of the last one.
+    /// The time of the last view.
     pub last: Option<String>,
 }
 
-impl Table {
-    /// Every address that is kept, in no order.
-    pub async fn addresses(&self) -> Result<Vec<VisitorIp>, Fault> {
+impl DynamoDbTable {
+    /// Reads all stored addresses, in no order.
+    pub async fn visitor_ips(&self) -> Result<Vec<VisitorIp>, Fault> {
         let items = self.scan().await?;
         let addresses = items.iter().filter_map(|item| {
-            let own = |name: &str| text_of(item, name).map(str::to_owned);
+            let string = |name: &str| string_attr(item, name).map(str::to_owned);
             Some(VisitorIp {
-                address: text_of(item, SEEN_ID)?.strip_prefix(SEEN_ADDRESS_PREFIX)?.to_owned(),
-                hits: number_of(item, ATTR_HITS)?,
-                first: own(ATTR_FIRST),
-                last: own(ATTR_LAST),
+                address: string_attr(item, SEEN_ID)?.strip_prefix(SEEN_ADDRESS_PREFIX)?.to_owned(),
+                hits: number_attr(item, ATTR_HITS)?,
+                first: string(ATTR_FIRST),
+                last: string(ATTR_LAST),
             })
         });
         Ok(addresses.collect())

@@ -1,17 +1,17 @@
-//! What becomes of an item, and on which condition, put together as an action of a transaction.
+//! Builds conditional writes of items as actions of a transaction.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH};
-use hitctl_counts::Sum;
+use hitctl_counts::ItemTotals;
 use hitctl_engine::Fault;
 
-use super::table::{Item, Table, number, record, text, text_of};
+use super::table::{DynamoDbItem, DynamoDbTable, number_value, string_attr, string_value, table_item};
 
-/// A write of one item that is being put together. Without a condition it is done whatever is there.
+/// A write of one item. Without a condition it applies to any item.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Write {
+pub(super) struct ItemWrite {
     names: Vec<String>,
     values: HashMap<String, AttributeValue>,
     conditions: Vec<String>,
@@ -19,20 +19,21 @@ pub(super) struct Write {
     sets: Vec<String>,
 }
 
-impl Write {
-    /// On condition that the item was not hit since it was read; `None`: that it is still not there.
-    pub(super) fn of_same(item: Option<&Item>) -> Self {
+impl ItemWrite {
+    /// Requires that the item was not hit since it was read. For `None`, requires that it still does not
+    /// exist.
+    pub(super) fn if_unchanged(item: Option<&DynamoDbItem>) -> Self {
         let mut write = Self::default();
-        let path = write.name(ATTR_PATH);
+        let path = write.name_alias(ATTR_PATH);
         let Some(item) = item else {
             write.conditions.push(format!("attribute_not_exists({path})"));
             return write;
         };
         write.conditions.push(format!("attribute_exists({path})"));
         for name in [ATTR_HITS, ATTR_LAST] {
-            let alias = write.name(name);
+            let alias = write.name_alias(name);
             let condition = match item.get(name) {
-                Some(old) => format!("{alias} = {}", write.value(old.clone())),
+                Some(old) => format!("{alias} = {}", write.value_alias(old.clone())),
                 None => format!("attribute_not_exists({alias})"),
             };
             write.conditions.push(condition);
@@ -40,62 +41,63 @@ impl Write {
         write
     }
 
-    /// On condition that the number is there, and not lower.
-    pub(super) fn at_least(mut self, name: &str, least: u64) -> Self {
-        let (name, least) = (self.name(name), self.value(number(least)));
-        self.conditions.push(format!("{name} >= {least}"));
+    /// Requires that the number exists and is at least `least`.
+    pub(super) fn at_least(mut self, name: &str, min: u64) -> Self {
+        let (name, min) = (self.name_alias(name), self.value_alias(number_value(min)));
+        self.conditions.push(format!("{name} >= {min}"));
         self
     }
 
-    /// On condition that the number is not higher, if it is there.
-    pub(super) fn at_most(mut self, name: &str, most: u64) -> Self {
-        let (name, most) = (self.name(name), self.value(number(most)));
-        self.conditions.push(format!("(attribute_not_exists({name}) OR {name} <= {most})"));
+    /// Requires that the number is at most `most`, if it exists.
+    pub(super) fn at_most(mut self, name: &str, max: u64) -> Self {
+        let (name, max) = (self.name_alias(name), self.value_alias(number_value(max)));
+        self.conditions.push(format!("(attribute_not_exists({name}) OR {name} <= {max})"));
         self
     }
 
-    /// Adds to a number.
+    /// Adds to a number attribute.
     pub(super) fn add(mut self, name: &str, n: i128) -> Self {
-        let (name, n) = (self.name(name), self.value(AttributeValue::N(n.to_string())));
+        let (name, n) = (self.name_alias(name), self.value_alias(AttributeValue::N(n.to_string())));
         self.adds.push(format!("{name} {n}"));
         self
     }
 
     /// Sets an attribute.
     pub(super) fn set(mut self, name: &str, value: AttributeValue) -> Self {
-        let (name, value) = (self.name(name), self.value(value));
+        let (name, value) = (self.name_alias(name), self.value_alias(value));
         self.sets.push(format!("{name} = {value}"));
         self
     }
 
-    /// Sets the times where they are earlier or later than those of the item: on condition that they still are.
-    pub(super) fn times(
+    /// Sets the first or last time if it is earlier or later than that of the item. Requires that this still
+    /// holds at the write.
+    pub(super) fn extend_times(
         mut self,
         first: Option<&String>,
         last: Option<&String>,
-        there: Option<&Item>,
+        current_item: Option<&DynamoDbItem>,
     ) -> Self {
-        let of = |name: &str| there.and_then(|item| text_of(item, name));
-        let first = first.filter(|first| of(ATTR_FIRST).is_none_or(|old| first.as_str() < old));
-        let last = last.filter(|last| of(ATTR_LAST).is_none_or(|old| last.as_str() > old));
+        let current = |name: &str| current_item.and_then(|item| string_attr(item, name));
+        let first = first.filter(|first| current(ATTR_FIRST).is_none_or(|old| first.as_str() < old));
+        let last = last.filter(|last| current(ATTR_LAST).is_none_or(|old| last.as_str() > old));
         for (name, time, order) in [(ATTR_FIRST, first, ">"), (ATTR_LAST, last, "<")] {
             let Some(time) = time else { continue };
-            let (alias, value) = (self.name(name), self.value(text(time)));
+            let (alias, value) = (self.name_alias(name), self.value_alias(string_value(time)));
             self.conditions.push(format!("(attribute_not_exists({alias}) OR {alias} {order} {value})"));
-            self = self.set(name, text(time));
+            self = self.set(name, string_value(time));
         }
         self
     }
 
-    /// As an update of that item, or of what becomes one.
-    pub(super) fn update(self, table: &Table, key: &str) -> Result<TransactWriteItem, Fault> {
+    /// Returns the write as an update. It creates the item if it does not exist.
+    pub(super) fn update(self, table: &DynamoDbTable, key: &str) -> Result<TransactWriteItem, Fault> {
         let clauses = [("ADD", self.adds.join(", ")), ("SET", self.sets.join(", "))];
-        let clauses = clauses.iter().filter(|(_, what)| !what.is_empty());
-        let expression = clauses.map(|(verb, what)| format!("{verb} {what}")).collect::<Vec<_>>().join(" ");
-        let (names, values, condition) = self.terms();
+        let clauses = clauses.iter().filter(|(_, terms)| !terms.is_empty());
+        let expression = clauses.map(|(verb, terms)| format!("{verb} {terms}")).collect::<Vec<_>>().join(" ");
+        let (names, values, condition) = self.into_expressions();
         let update = Update::builder()
             .table_name(table.name())
-            .key(ATTR_PATH, text(key))
+            .key(ATTR_PATH, string_value(key))
             .update_expression(expression)
             .set_condition_expression(condition)
             .set_expression_attribute_names(names)
@@ -105,9 +107,9 @@ impl Write {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// As a put of the whole item.
-    pub(super) fn put(self, table: &Table, item: Item) -> Result<TransactWriteItem, Fault> {
-        let (names, values, condition) = self.terms();
+    /// Returns the write as a put of the whole item.
+    pub(super) fn put(self, table: &DynamoDbTable, item: DynamoDbItem) -> Result<TransactWriteItem, Fault> {
+        let (names, values, condition) = self.into_expressions();
         let put = Put::builder()
             .table_name(table.name())
             .set_item(Some(item))
@@ -119,12 +121,12 @@ impl Write {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// As the end of that item.
-    pub(super) fn delete(self, table: &Table, key: &str) -> Result<TransactWriteItem, Fault> {
-        let (names, values, condition) = self.terms();
+    /// Returns the write as a deletion.
+    pub(super) fn delete(self, table: &DynamoDbTable, key: &str) -> Result<TransactWriteItem, Fault> {
+        let (names, values, condition) = self.into_expressions();
         let delete = Delete::builder()
             .table_name(table.name())
-            .key(ATTR_PATH, text(key))
+            .key(ATTR_PATH, string_value(key))
             .set_condition_expression(condition)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
@@ -133,8 +135,8 @@ impl Write {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// What a request takes of it. `DynamoDB` refuses what is empty.
-    fn terms(self) -> Terms {
+    /// Returns the terms of the request. `None` replaces empty ones, which DynamoDB rejects.
+    fn into_expressions(self) -> WriteExpressions {
         let aliased = self.names.into_iter().enumerate().map(|(n, name)| (format!("#{n}"), name));
         let names: HashMap<_, _> = aliased.collect();
         (
@@ -144,8 +146,8 @@ impl Write {
         )
     }
 
-    /// What a name is called in the expressions.
-    fn name(&mut self, name: &str) -> String {
+    /// Returns the alias of an attribute name in expressions.
+    fn name_alias(&mut self, name: &str) -> String {
         let n = self.names.iter().position(|own| own == name).unwrap_or_else(|| {
             self.names.push(name.to_owned());
             self.names.len() - 1
@@ -153,41 +155,47 @@ impl Write {
         format!("#{n}")
     }
 
-    /// What a value is called in the expressions.
-    fn value(&mut self, value: AttributeValue) -> String {
+    /// Returns the alias of a value in expressions.
+    fn value_alias(&mut self, value: AttributeValue) -> String {
         let alias = format!(":{}", self.values.len());
         self.values.insert(alias.clone(), value);
         alias
     }
 }
 
-/// What the requests of `DynamoDB` take of a write: names, values, and the condition.
-type Terms = (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>, Option<String>);
+/// The terms of a DynamoDB request: attribute names, values and condition.
+type WriteExpressions =
+    (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>, Option<String>);
 
-/// Adds a sum to what an item has, with the times where they are earlier or later. `there` is the item as it was read.
-pub(super) fn onto(sum: &Sum, write: Write, there: Option<&Item>) -> Write {
+/// Adds a sum to an item, and updates its first and last time. `there` is the item as it was read.
+pub(super) fn add_totals(
+    sum: &ItemTotals,
+    write: ItemWrite,
+    current_item: Option<&DynamoDbItem>,
+) -> ItemWrite {
     let adds = sum.numbers.iter();
     let write = adds.fold(write, |write, (name, n)| write.add(name, i128::from(*n)));
-    write.times(sum.first.as_ref(), sum.last.as_ref(), there)
+    write.extend_times(sum.first.as_ref(), sum.last.as_ref(), current_item)
 }
 
-/// The item that holds a sum.
-pub(super) fn item_of(key: &str, sum: &Sum) -> Item {
-    let mut item = Item::from([(ATTR_PATH.to_owned(), text(key))]);
-    item.extend(sum.numbers.iter().map(|(name, n)| (name.clone(), number(*n))));
-    item.extend(sum.first.as_ref().map(|first| (ATTR_FIRST.to_owned(), text(first))));
-    item.extend(sum.last.as_ref().map(|last| (ATTR_LAST.to_owned(), text(last))));
+/// Returns the item that holds a sum.
+pub(super) fn item_from_totals(key: &str, sum: &ItemTotals) -> DynamoDbItem {
+    let mut item = DynamoDbItem::from([(ATTR_PATH.to_owned(), string_value(key))]);
+    item.extend(sum.numbers.iter().map(|(name, n)| (name.clone(), number_value(*n))));
+    item.extend(sum.first.as_ref().map(|first| (ATTR_FIRST.to_owned(), string_value(first))));
+    item.extend(sum.last.as_ref().map(|last| (ATTR_LAST.to_owned(), string_value(last))));
     item
 }
 
-/// What takes away all numbers that an item had when it was read; on condition that they are all still there.
-pub(super) fn less(item: &Item) -> Write {
-    record(item)
+/// Returns a write that subtracts all numbers that an item had when it was read. Requires that none of them
+/// is lower now.
+pub(super) fn subtract_all(item: &DynamoDbItem) -> ItemWrite {
+    table_item(item)
         .numbers()
-        .fold(Write::default(), |write, (name, n)| write.add(name, -i128::from(n)).at_least(name, n))
+        .fold(ItemWrite::default(), |write, (name, n)| write.add(name, -i128::from(n)).at_least(name, n))
 }
 
-/// A mistake of ours: a part of a request is missing.
+/// Returns the fault for a request with a missing field: an internal error.
 fn incomplete(error: &dyn std::error::Error) -> Fault {
     Fault::fatal("request", "a request to the table could not be made").caused_by(error.to_string())
 }

@@ -1,13 +1,13 @@
-//! Items as the function writes them, read as numbers.
+//! Reads items as the function writes them.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::import::ImportOptions;
 
-/// An item: a key, numbers, and the first and the last time.
-fn item(key: &str, numbers: &[(&str, u64)], times: Option<(&str, &str)>) -> Record {
-    let item = Record::default().with_text(ATTR_PATH, key);
+/// Creates an item from a key, numbers, and the first and last time.
+fn item(key: &str, numbers: &[(&str, u64)], times: Option<(&str, &str)>) -> TableItem {
+    let item = TableItem::default().with_text(ATTR_PATH, key);
     let item = numbers.iter().fold(item, |item, (name, n)| item.with_number(name, *n));
     match times {
         Some((first, last)) => item.with_text(ATTR_FIRST, first).with_text(ATTR_LAST, last),
@@ -16,13 +16,13 @@ fn item(key: &str, numbers: &[(&str, u64)], times: Option<(&str, &str)>) -> Reco
 }
 
 #[test]
-fn items_are_sorted_and_shards_belong_to_their_paths() {
+fn decode_items_sorts_rows_and_adds_shards_to_their_paths() {
     let of_a = [("hits", 3), ("uniques", 2), ("dfzg", 3), ("vfzg", 2), ("m2609", 3), ("w2609", 2)];
     let items = [
         item("/b", &[("hits", 1)], None),
         item("/a", &of_a, Some(("2026-09-20", "2026-09-20T10:00:00Z"))),
         item("!shard#3#/a", &of_a, Some(("2026-09-19", "2026-09-21T10:00:00Z"))),
-        // Of a path that has nothing else, and of one with a mark in its name.
+        // A shard of a path without a main item; the path contains a `#`.
         item("!shard#1#/c#d", &[("hits", 5)], None),
         item("!site", &[("uniques", 7), ("vfzg", 4), ("w2609", 7)], None),
         item("!dropped#m2609", &[("bot", 9), ("dup", 1)], None),
@@ -31,7 +31,7 @@ fn items_are_sorted_and_shards_belong_to_their_paths() {
         item("!import#x#0", &[], None),
         item("no count", &[("visits", 1)], None),
     ];
-    let numbers = sorted(&items);
+    let numbers = decode_items(&items);
     let paths: Vec<_> = numbers.counts.iter().map(|row| (row.path.as_str(), row.hits)).collect();
     assert_eq!(paths, [("/a", 6), ("/b", 1), ("/c#d", 5)]);
     let a = &numbers.counts[0];
@@ -45,78 +45,78 @@ fn items_are_sorted_and_shards_belong_to_their_paths() {
     assert_eq!(numbers.dropped["2026-09"], BTreeMap::from([("bot".to_owned(), 9), ("dup".to_owned(), 1)]));
     let august = BTreeMap::from([("bot".to_owned(), 2), ("path".to_owned(), 4)]);
     assert_eq!(numbers.dropped["2026-08"], august, "the table's key has the name `path`");
-    assert_eq!(row("/a", items[1..3].iter()).as_ref(), Some(a));
-    assert_eq!(row("/a", items[8..9].iter()), None);
+    assert_eq!(decode_path("/a", items[1..3].iter()).as_ref(), Some(a));
+    assert_eq!(decode_path("/a", items[8..9].iter()), None);
 }
 
 #[test]
-fn other_attributes_count_nothing() {
+fn parse_of_other_attribute_returns_none() {
     for name in
         ["path", "first", "last", "d", "v", "m", "w", "m2600", "m2613", "w26110", "m26", "vXY", "beat"]
     {
-        assert_eq!(Meaning::of(name), None, "{name}");
+        assert_eq!(AttributeMeaning::parse(name), None, "{name}");
     }
     assert_eq!(
-        Meaning::of("w2612"),
-        Some(Meaning { when: When::Month("2026-12".to_owned()), visitors: true })
+        AttributeMeaning::parse("w2612"),
+        Some(AttributeMeaning { period: Period::Month("2026-12".to_owned()), is_visitors: true })
     );
 }
 
 #[test]
-fn a_shards_key_names_its_path() {
+fn counted_path_of_shard_key_is_path() {
     assert_eq!(shard_key("/a#b", 12), "!shard#12#/a#b");
-    assert_eq!(owner(&shard_key("/a#b", 12)), "/a#b");
-    assert_eq!(owner("/a"), "/a");
-    assert_eq!(owner("!budget"), "!budget");
+    assert_eq!(counted_path(&shard_key("/a#b", 12)), "/a#b");
+    assert_eq!(counted_path("/a"), "/a");
+    assert_eq!(counted_path("!budget"), "!budget");
 }
 
 #[test]
-fn days_and_months_are_those_of_the_function() {
+fn parsed_days_and_months_equal_those_of_function() {
     for number in (10_957..47_482).step_by(13) {
         let of = Day::from_number(number);
-        assert_eq!(day(&of.to_string()), Some(of));
-        let month = first_day(&of.to_string()[..7]).map(Day::month_attribute);
+        assert_eq!(parse_day(&of.to_string()), Some(of));
+        let month = first_day_of_month(&of.to_string()[..7]).map(Day::month_attribute);
         assert_eq!(month, Some(of.month_attribute()));
     }
     for text in ["2026-13-01", "1969-12-31", "x"] {
-        assert_eq!(day(text), None, "{text}");
+        assert_eq!(parse_day(text), None, "{text}");
     }
-    assert_eq!(first_day("1999-12"), None);
+    assert_eq!(first_day_of_month("1999-12"), None);
 }
 
-/// The item that holds a sum.
-fn item_of(key: &str, sum: &Sum) -> Record {
-    let item = Record::default().with_text(ATTR_PATH, key);
+/// Creates the item with the given content.
+fn item_of(key: &str, sum: &ItemTotals) -> TableItem {
+    let item = TableItem::default().with_text(ATTR_PATH, key);
     let item = sum.numbers.iter().fold(item, |item, (name, n)| item.with_number(name, *n));
     let item = sum.first.iter().fold(item, |item, first| item.with_text(ATTR_FIRST, first));
     sum.last.iter().fold(item, |item, last| item.with_text(ATTR_LAST, last))
 }
 
-/// The items of these numbers.
-fn items(numbers: &Numbers) -> Vec<Record> {
-    entries(numbers).iter().map(|(key, sum)| item_of(key, sum)).collect()
+/// Creates the items of the given counts.
+fn items(numbers: &CounterData) -> Vec<TableItem> {
+    encode_items(numbers).iter().map(|(key, sum)| item_of(key, sum)).collect()
 }
 
 #[test]
-fn of_days_and_months_the_latest_are_kept() {
+fn encode_items_keeps_latest_days_and_months() {
     let tally = Tally { hits: 1, uniques: 1 };
     let days = (0..1_000).map(|n| (Day::from_number(20_000 + n).to_string(), tally)).collect();
     let months = (1..=12).flat_map(|month| (10..30).map(move |year| format!("20{year}-{month:02}")));
     let months = months.map(|month| (month, tally)).collect();
     let row = CountRow { hits: 1_000, days, months, ..CountRow::zero("/") };
-    let numbers = Numbers { counts: vec![row], ..Numbers::default() };
-    let kept = &sorted(&items(&numbers)).counts[0];
-    assert_eq!((kept.hits, kept.days.len(), kept.months.len()), (1_000, DAYS_MOST, MONTHS_KEPT));
+    let numbers = CounterData { counts: vec![row], ..CounterData::default() };
+    let kept = &decode_items(&items(&numbers)).counts[0];
+    assert_eq!((kept.hits, kept.days.len(), kept.months.len()), (1_000, MAX_DAYS, MONTHS_KEPT));
     assert_eq!(kept.days.last_key_value().unwrap().0, &Day::from_number(20_999).to_string());
     assert_eq!(kept.months.first_key_value().unwrap().0, "2027-01");
 }
 
-/// Any numbers that a table may hold.
-fn any_numbers() -> impl Strategy<Value = Numbers> {
+/// Generates counts as a table may contain them.
+fn any_numbers() -> impl Strategy<Value = CounterData> {
     let tally = (any::<u32>(), any::<u32>())
         .prop_map(|(hits, uniques)| Tally { hits: hits.into(), uniques: uniques.into() });
     let day = (10_957_u32..47_482).prop_map(|number| Day::from_number(number).to_string());
-    let days = prop::collection::btree_map(day.clone(), tally.clone(), 0..=DAYS_MOST);
+    let days = prop::collection::btree_map(day.clone(), tally.clone(), 0..=MAX_DAYS);
     let months =
         prop::collection::btree_map(day.clone().prop_map(|day| day[..7].to_owned()), tally, 0..=MONTHS_KEPT);
     let first = prop::option::of(day.clone());
@@ -146,22 +146,22 @@ fn any_numbers() -> impl Strategy<Value = Numbers> {
     });
     let reasons = prop::collection::btree_map("bot|dup|path", 1..=MAX_COUNT, 1..3);
     let dropped = prop::collection::btree_map(day.prop_map(|day| day[..7].to_owned()), reasons, 0..3);
-    (counts, site, dropped).prop_map(|(counts, site, dropped)| Numbers {
+    (counts, site, dropped).prop_map(|(counts, site, dropped)| CounterData {
         counts,
         site,
         dropped,
-        ..Numbers::default()
+        ..CounterData::default()
     })
 }
 
 proptest! {
-    /// What was exported and is imported elsewhere is there as it was: through the file, and through the items.
+    /// An export that is imported elsewhere gives the same counts, through the file and through the items.
     #[test]
-    fn an_export_that_is_imported_changes_nothing(numbers in any_numbers()) {
-        let file = crate::export::ndjson(&numbers);
-        let read = crate::import::numbers(file.as_bytes(), None, &ImportOptions::default()).map(|(numbers, _)| numbers);
+    fn export_and_import_round_trip_keeps_counts(numbers in any_numbers()) {
+        let file = crate::export::to_ndjson(&numbers);
+        let read = crate::import::parse_counts(file.as_bytes(), None, &ImportOptions::default()).map(|(numbers, _)| numbers);
         let read = read.unwrap_or_default();
         prop_assert_eq!(&read, &numbers);
-        prop_assert_eq!(&sorted(&items(&read)), &numbers);
+        prop_assert_eq!(&decode_items(&items(&read)), &numbers);
     }
 }

@@ -1,4 +1,4 @@
-//! Every number of a table, as it is exported: as CSV for spreadsheets, as NDJSON to be imported elsewhere without a loss.
+//! Exports all counts of a table: as CSV for spreadsheets, and as NDJSON for a lossless import elsewhere.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use hitctl_config::contract::KEY_SITE;
 use serde::Serialize;
 
-use crate::model::{CountRow, Dropped, Numbers, is_nobody, site};
+use crate::model::{CountRow, CounterData, DroppedViews, has_no_visitors, serialize_site};
 
-/// The counts as CSV (RFC 4180): a header, then one line a path. Days, months and the site are not in it.
-pub fn csv(counts: &[CountRow]) -> String {
+/// Returns the counts as CSV (RFC 4180): a header, then one line per path. Omits days, months and the site.
+pub fn to_csv(counts: &[CountRow]) -> String {
     let mut out = "path,hits,uniques,first,last\r\n".to_owned();
     for row in counts {
         let first = cell(row.first.as_deref().unwrap_or_default());
@@ -19,37 +19,39 @@ pub fn csv(counts: &[CountRow]) -> String {
     out
 }
 
-/// All of it as NDJSON: one object a path; then one of the site, `{"site":{..}}`, and one of what was not counted,
-/// `{"dropped":{..}}`, where there is anything to say.
-pub fn ndjson(numbers: &Numbers) -> String {
+/// Returns all counts as NDJSON: one object per path, then `{"site":{..}}` with the site and `{"dropped":{..}}` with the views
+/// that were not counted, unless they are empty.
+pub fn to_ndjson(numbers: &CounterData) -> String {
     #[derive(Serialize)]
-    struct Of<'a> {
-        #[serde(skip_serializing_if = "is_nobody", serialize_with = "site")]
+    struct SiteOrDropped<'a> {
+        #[serde(skip_serializing_if = "has_no_visitors", serialize_with = "serialize_site")]
         site: &'a CountRow,
-        #[serde(skip_serializing_if = "Dropped::is_empty")]
-        dropped: &'a Dropped,
+        #[serde(skip_serializing_if = "DroppedViews::is_empty")]
+        dropped: &'a DroppedViews,
     }
-    let (nobody, nothing) = (CountRow::zero(KEY_SITE), Dropped::new());
-    let rest =
-        [Of { site: &numbers.site, dropped: &nothing }, Of { site: &nobody, dropped: &numbers.dropped }];
-    // Strings and numbers only: this cannot fail.
+    let (empty_site, empty_dropped) = (CountRow::zero(KEY_SITE), DroppedViews::new());
+    let rest = [
+        SiteOrDropped { site: &numbers.site, dropped: &empty_dropped },
+        SiteOrDropped { site: &empty_site, dropped: &numbers.dropped },
+    ];
+    // Serialisation cannot fail: there are only strings and numbers.
     let lines = numbers.counts.iter().map(|row| serde_json::to_string(row).unwrap_or_default());
     let rest = rest.iter().map(|rest| serde_json::to_string(rest).unwrap_or_default());
     let lines = lines.chain(rest.filter(|line| line != "{}"));
     lines.fold(String::new(), |text, line| text + &line + "\n")
 }
 
-/// Returns a cell, quoted where a reader could misread it: separators of any kind, quotes, line ends, blanks at an end, and the `#`
-/// that some readers take for a comment.
+/// Returns a cell, quoted if a reader could misread it: if it contains a separator of any kind, a quote, a line end, a blank at
+/// an end, or the `#` that some readers take for a comment.
 fn cell(text: &str) -> String {
-    // What visitors send is counted as it is, and may be a formula: an apostrophe in front makes a spreadsheet show it as text.
+    // Paths come from visitors and may be formulas. A leading apostrophe makes a spreadsheet show the cell as text.
     let text = if is_formula(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
     let quote = text.contains([',', ';', '\t', '"', '\r', '\n', '#']) || text.trim() != text;
     if quote { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into_owned() }
 }
 
-/// Whether a spreadsheet would take a cell for a formula; also behind apostrophes, so that the one that `cell` puts in front can be
-/// told from those that were there.
+/// Whether a spreadsheet would take a cell for a formula. Leading apostrophes are ignored, so that the one that `cell` adds can
+/// be told from those of the path.
 pub fn is_formula(text: &str) -> bool {
     let behind = text.trim_start_matches('\'');
     behind.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
     use crate::model::Tally;
 
-    fn numbers() -> Numbers {
+    fn numbers() -> CounterData {
         let row = |path: &str, hits, first: Option<&str>| CountRow {
             hits,
             first: first.map(str::to_owned),
@@ -75,13 +77,13 @@ mod tests {
             row("a\u{1b}[2J \"quoted\", path\n", 0, None),
         ];
         let site = CountRow { uniques: 3, months: tally(0), ..CountRow::zero(KEY_SITE) };
-        let dropped = Dropped::from([("2026-09".to_owned(), BTreeMap::from([("bot".to_owned(), 9)]))]);
-        Numbers { counts, site, dropped, ..Numbers::default() }
+        let dropped = DroppedViews::from([("2026-09".to_owned(), BTreeMap::from([("bot".to_owned(), 9)]))]);
+        CounterData { counts, site, dropped, ..CounterData::default() }
     }
 
     #[test]
-    fn csv_has_a_line_a_path() {
-        insta::assert_snapshot!(csv(&numbers().counts).replace('\r', "<CR>"), @r#"
+    fn csv_has_one_line_per_path() {
+        insta::assert_snapshot!(to_csv(&numbers().counts).replace('\r', "<CR>"), @r#"
         path,hits,uniques,first,last<CR>
         /,1234567,3,2026-09-20,2026-09-20T10:00:00Z<CR>
         "a[2J ""quoted"", path
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_has_no_formula() {
+    fn csv_escapes_formulas() {
         for (path, written) in [
             ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
             ("+1", "'+1"),
@@ -100,7 +102,7 @@ mod tests {
             ("＝1", "'＝1"),
             ("'=1", "''=1"),
             ("=A(\"x\",1)", "\"'=A(\"\"x\"\",1)\""),
-            // In many countries a semicolon ends a cell.
+            // In many locales a semicolon separates cells.
             ("/a;=1", "\"/a;=1\""),
             ("'quoted'", "'quoted'"),
             ("/a=1", "/a=1"),
@@ -110,16 +112,16 @@ mod tests {
     }
 
     #[test]
-    fn ndjson_has_all_of_it() {
-        insta::assert_snapshot!(ndjson(&numbers()), @r#"
+    fn ndjson_contains_all_counts() {
+        insta::assert_snapshot!(to_ndjson(&numbers()), @r#"
         {"path":"/","hits":1234567,"uniques":3,"first":"2026-09-20","last":"2026-09-20T10:00:00Z","months":{"2026-09":{"hits":5,"uniques":3}}}
         {"path":"a\u001b[2J \"quoted\", path\n","hits":0,"uniques":0,"first":null,"last":null}
         {"site":{"uniques":3,"days":{},"months":{"2026-09":3}}}
         {"dropped":{"2026-09":{"bot":9}}}
         "#);
-        let numbers = Numbers { counts: vec![CountRow::zero("/")], ..Numbers::default() };
+        let numbers = CounterData { counts: vec![CountRow::zero("/")], ..CounterData::default() };
         assert_eq!(
-            ndjson(&numbers),
+            to_ndjson(&numbers),
             "{\"path\":\"/\",\"hits\":0,\"uniques\":0,\"first\":null,\"last\":null}\n"
         );
     }

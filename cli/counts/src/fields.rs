@@ -1,88 +1,88 @@
-//! Reads fields of JSON that users wrote, and says what was expected and what was found in words of its own.
+//! Reads the fields of JSON objects that users wrote. Error messages state what was expected and what was found.
 
 use hitctl_config::contract::MAX_COUNT;
 use serde_json::{Map, Value as Json};
 
-/// The longest text that an error repeats, in characters.
+/// The maximum length of a text in an error message, in characters.
 const LONGEST_FOUND: usize = 60;
 
-/// The fields of an object.
-pub struct Fields(Map<String, Json>);
+/// The fields of a JSON object.
+pub struct JsonFields(Map<String, Json>);
 
-impl Fields {
-    /// Reads an object.
+impl JsonFields {
+    /// Parses an object.
     pub fn parse(json: &str) -> Result<Self, String> {
-        Self::of(serde_json::from_str(json).map_err(|error| syntax(&error))?)
+        Self::from_value(serde_json::from_str(json).map_err(|error| syntax_error(&error))?)
     }
 
-    /// Takes an object.
-    pub fn of(json: Json) -> Result<Self, String> {
+    /// Converts a JSON value, which must be an object.
+    pub fn from_value(json: Json) -> Result<Self, String> {
         match json {
             Json::Object(fields) => Ok(Self(fields)),
-            other => Err(format!("expected a JSON object, found {}", found(&other))),
+            other => Err(format!("expected a JSON object, found {}", describe(&other))),
         }
     }
 
-    /// Whether there is such a field.
+    /// Whether the object has the field.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Refuses fields of other names.
-    pub fn only(&self, names: &[&str]) -> Result<(), String> {
+    /// Rejects fields with other names.
+    pub fn allow_only(&self, names: &[&str]) -> Result<(), String> {
         match self.0.keys().find(|name| !names.contains(&name.as_str())) {
             None => Ok(()),
             Some(other) => Err(format!("expected only the fields {}, found {other:?}", names.join(", "))),
         }
     }
 
-    /// Takes a field out; `null` is none.
+    /// Removes and returns a field. A `null` counts as missing.
     pub fn take(&mut self, name: &str) -> Option<Json> {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Takes a text.
+    /// Removes and returns a string field.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, String> {
         match self.take(name) {
             None => Ok(None),
             Some(Json::String(text)) => Ok(Some(text)),
-            Some(other) => Err(format!("expected a text in {name:?}, found {}", found(&other))),
+            Some(other) => Err(format!("expected a text in {name:?}, found {}", describe(&other))),
         }
     }
 
-    /// Takes a number that can be counted.
+    /// Removes and returns a field that is a valid count.
     pub fn count(&mut self, name: &str) -> Result<Option<u64>, String> {
-        self.take(name).map(|value| count(&value, name)).transpose()
+        self.take(name).map(|value| read_count(&value, name)).transpose()
     }
 
-    /// Takes an object.
+    /// Removes and returns a field that is an object.
     pub fn object(&mut self, name: &str) -> Result<Option<Map<String, Json>>, String> {
         match self.take(name) {
             None => Ok(None),
             Some(Json::Object(fields)) => Ok(Some(fields)),
-            Some(other) => Err(format!("expected an object in {name:?}, found {}", found(&other))),
+            Some(other) => Err(format!("expected an object in {name:?}, found {}", describe(&other))),
         }
     }
 }
 
-/// Returns the error for a field that is not there.
-pub fn missing(name: &str) -> String {
+/// Returns the error for a missing field.
+pub fn missing_field(name: &str) -> String {
     format!("expected a field {name:?}, found none")
 }
 
-/// Reads a number that can be counted.
-pub fn count(value: &Json, name: &str) -> Result<u64, String> {
+/// Reads a valid count: an integer from 0 to [`MAX_COUNT`].
+pub fn read_count(value: &Json, name: &str) -> Result<u64, String> {
     let count = value.as_u64().filter(|count| *count <= MAX_COUNT);
-    count.ok_or_else(|| not_a_count(name, &found(value)))
+    count.ok_or_else(|| not_a_count(name, &describe(value)))
 }
 
-/// Returns the error for what is no number that can be counted.
+/// Returns the error for a value that is not a valid count.
 pub fn not_a_count(name: &str, found: &str) -> String {
     format!("expected a whole number from 0 to {MAX_COUNT} in {name:?}, found {found}")
 }
 
-/// Puts a value into words.
-pub fn found(value: &Json) -> String {
+/// Describes a value for an error message.
+pub fn describe(value: &Json) -> String {
     match value {
         Json::Array(_) => "a list".to_owned(),
         Json::Object(_) => "an object".to_owned(),
@@ -91,7 +91,7 @@ pub fn found(value: &Json) -> String {
     }
 }
 
-/// Puts a text into quotes, cut where it is long.
+/// Returns a text in quotes, truncated if it is long.
 pub fn quoted(text: &str) -> String {
     match text.char_indices().nth(LONGEST_FOUND) {
         Some((end, _)) => format!("{:?}..", &text[..end]),
@@ -99,16 +99,16 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// Returns the error for what is no JSON. The line is the caller's to name.
-pub fn syntax(error: &serde_json::Error) -> String {
+/// Returns the error for invalid JSON. The caller adds the line number.
+pub fn syntax_error(error: &serde_json::Error) -> String {
     if error.is_eof() {
         return "expected more JSON, found the end of it".to_owned();
     }
     format!("expected JSON, found a mistake at column {}", error.column())
 }
 
-/// Reads a number of an argument that can be counted.
-pub fn count_argument(text: &str) -> Result<u64, String> {
+/// Parses a command-line argument as a valid count.
+pub fn parse_count_argument(text: &str) -> Result<u64, String> {
     let count = text.parse().ok().filter(|count| *count <= MAX_COUNT);
     count.ok_or_else(|| format!("expected a whole number from 0 to {MAX_COUNT}"))
 }

@@ -1,4 +1,4 @@
-//! Reads counts out of files: of hitctl's own exports, of spreadsheets, and of GoatCounter's exports, packed or not.
+//! Reads counts from files: from hitctl's own exports, spreadsheets and GoatCounter's exports, compressed or not.
 
 mod archive;
 mod chunk;
@@ -7,51 +7,51 @@ mod file;
 mod goatcounter;
 mod goatcounter_json;
 mod gzip;
+mod import_report;
 mod json;
 mod lines;
-mod reading;
 mod records;
 
 use hitctl_engine::Fault;
 
-pub use chunk::{Chunk, Mode, id_of};
-pub use file::{Format, numbers};
-pub use gzip::unpacked;
+pub use chunk::{ImportChunk, ImportMode, import_id};
+pub use file::{ImportFormat, parse_counts};
+pub use gzip::decompress;
+pub use import_report::ImportReport;
 pub use lines::{ImportOptions, page_key};
-pub use reading::Reading;
 
 use archive::Archive;
 
-use crate::export::ndjson;
-use crate::model::Numbers;
+use crate::export::to_ndjson;
+use crate::model::CounterData;
 
-/// Returns what is in a file, packed or not, and the id that it has by its content.
+/// Reads a file, compressed or not. Returns the import id that is derived from its content, its counts and a report.
 pub fn read(
     content: Vec<u8>,
-    format: Option<Format>,
-    taking: &ImportOptions,
-    mode: Mode,
-    largest: u64,
-) -> Result<(String, Numbers, Reading), Fault> {
-    let content = if Archive::is_one(&content) {
-        let mut archive = Archive::open(content, largest)?;
-        if goatcounter_json::is_one(&archive) {
-            let (numbers, reading) = goatcounter_json::numbers(&mut archive, taking)?;
-            // By what it says: each export is packed under another time.
-            let content = ndjson(&numbers);
-            return Ok((id_of(content.as_bytes(), mode), numbers, reading));
+    format: Option<ImportFormat>,
+    options: &ImportOptions,
+    mode: ImportMode,
+    max_bytes: u64,
+) -> Result<(String, CounterData, ImportReport), Fault> {
+    let content = if Archive::is_zip(&content) {
+        let mut archive = Archive::open(content, max_bytes)?;
+        if goatcounter_json::is_goatcounter_export(&archive) {
+            let (numbers, report) = goatcounter_json::parse_goatcounter_json(&mut archive, options)?;
+            // The id depends on the counts, because the timestamps in the zip differ between exports.
+            let content = to_ndjson(&numbers);
+            return Ok((import_id(content.as_bytes(), mode), numbers, report));
         }
-        let Some(only) = archive.only() else {
+        let Some(name) = archive.single_file() else {
             let mut found = archive.names().join(", ");
             found.truncate(found.floor_char_boundary(200));
             let message = format!("expected GoatCounter's export or one file in the zip, found {found}");
             return Err(Fault::fatal("bad_file", message));
         };
-        archive.content(&only)?.unwrap_or_default()
+        archive.content(&name)?.unwrap_or_default()
     } else {
         content
     };
-    let content = unpacked(content, largest)?;
-    let (numbers, reading) = file::numbers(&content, format, taking)?;
-    Ok((id_of(&content, mode), numbers, reading))
+    let content = decompress(content, max_bytes)?;
+    let (numbers, report) = file::parse_counts(&content, format, options)?;
+    Ok((import_id(&content, mode), numbers, report))
 }

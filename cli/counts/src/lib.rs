@@ -1,15 +1,16 @@
-//! The numbers of a counter: as data, as items of the table, and as files. Pure: nothing here reads a table, a file or the network.
+//! The counts of a counter in three forms: as data, as table items and as files. Pure: this crate does not access tables,
+//! files or the network.
 
 pub mod codec;
 mod export;
 pub mod fields;
 pub mod import;
+mod item_totals;
 mod model;
 pub mod pages;
-mod record;
-mod sum;
+mod table_item;
 
-pub use export::{csv, is_formula, ndjson};
-pub use model::{CountChange, CountRow, Dropped, LeftOut, Numbers, Tally};
-pub use record::Record;
-pub use sum::Sum;
+pub use export::{is_formula, to_csv, to_ndjson};
+pub use item_totals::ItemTotals;
+pub use model::{CountChange, CountRow, CounterData, DroppedViews, SkippedViews, Tally};
+pub use table_item::TableItem;

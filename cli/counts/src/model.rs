@@ -1,43 +1,43 @@
-//! The numbers of a counter as data: by path, by day and month, of the whole site, and what was not counted.
+//! The counts of a counter as data: by path, day and month, for the whole site, and the views that were not counted.
 
 use std::collections::BTreeMap;
 
 use hitctl_config::contract::KEY_SITE;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// The counts of one path. What is exported is what is here, in this order.
+/// The counts of one path. Exports contain these fields in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CountRow {
-    /// The key.
+    /// The key of the path.
     pub path: String,
-    /// Every hit.
+    /// The number of hits.
     pub hits: u64,
-    /// Visitors, as the sum over days: who comes on two days counts twice.
+    /// The number of visitors, as the sum over days. A visitor who returns on another day counts again.
     pub uniques: u64,
     /// The day of the first hit, `2026-09-20`.
     pub first: Option<String>,
     /// The time of the last hit, `2026-09-20T10:00:00Z`.
     pub last: Option<String>,
-    /// The days that are still kept, by date in UTC: `2026-09-20`.
+    /// The stored days, by date in UTC: `2026-09-20`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub days: BTreeMap<String, Tally>,
-    /// The months that are still kept: `2026-09`.
+    /// The stored months: `2026-09`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub months: BTreeMap<String, Tally>,
 }
 
-/// The numbers of a day or a month.
+/// The counts of a day or a month.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
-    /// Every hit.
+    /// The number of hits.
     pub hits: u64,
-    /// Visitors; those of a month are the sum over its days.
+    /// The number of visitors. That of a month is the sum over its days.
     pub uniques: u64,
 }
 
 impl Tally {
-    /// Adds another one to it.
+    /// Adds another tally.
     pub fn add(&mut self, other: Self) {
         self.hits = self.hits.saturating_add(other.hits);
         self.uniques = self.uniques.saturating_add(other.uniques);
@@ -45,13 +45,13 @@ impl Tally {
 }
 
 impl CountRow {
-    /// A path that was never hit.
+    /// Creates the row of a path without hits.
     pub fn zero(path: &str) -> Self {
         Self { path: path.to_owned(), ..Self::default() }
     }
 
-    /// The row of views that were counted at one time, such as `2026-09-20T10:00:00Z`.
-    pub(crate) fn at(path: &str, time: &str, tally: Tally) -> Self {
+    /// Creates the row of views at one time, such as `2026-09-20T10:00:00Z`.
+    pub(crate) fn at_time(path: &str, time: &str, tally: Tally) -> Self {
         let (day, month) = (time[..10].to_owned(), time[..7].to_owned());
         Self {
             path: path.to_owned(),
@@ -64,7 +64,7 @@ impl CountRow {
         }
     }
 
-    /// Adds the numbers of another one to it: sums, the earlier first and the later last time.
+    /// Adds another row: sums the numbers, and keeps the earlier first and the later last time.
     pub fn add(&mut self, other: Self) {
         self.hits = self.hits.saturating_add(other.hits);
         self.uniques = self.uniques.saturating_add(other.uniques);
@@ -78,35 +78,35 @@ impl CountRow {
         }
     }
 
-    /// Without days and months, as lists show it.
+    /// Removes days and months, for lists.
     #[must_use]
-    pub fn brief(self) -> Self {
+    pub fn without_history(self) -> Self {
         Self { days: BTreeMap::new(), months: BTreeMap::new(), ..self }
     }
 }
 
-/// Views that were not counted: by month (`2026-11`) and by reason (`bot`).
-pub type Dropped = BTreeMap<String, BTreeMap<String, u64>>;
+/// The number of views that were not counted, by month (`2026-11`) and reason (`bot`).
+pub type DroppedViews = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// Every number of a table, or of a file.
+/// All counts of a table or a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Numbers {
-    /// Every path, in the order of the paths.
+pub struct CounterData {
+    /// The rows of all paths, sorted by path.
     pub counts: Vec<CountRow>,
-    /// The visitors of the whole site; its hits are those of its paths, and stand there.
-    #[serde(skip_serializing_if = "is_nobody", serialize_with = "site")]
+    /// The visitors of the whole site. Its hits are in the rows of the paths.
+    #[serde(skip_serializing_if = "has_no_visitors", serialize_with = "serialize_site")]
     pub site: CountRow,
-    /// Views that were not counted.
+    /// The views that were not counted.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub dropped: Dropped,
-    /// The numbers of the budget of new paths, by name; of the table itself, and in no file.
+    pub dropped: DroppedViews,
+    /// The numbers of the budget of new paths, by attribute. Read from a table only; no file contains them.
     #[serde(skip)]
     pub budget: BTreeMap<String, u64>,
 }
 
-impl Default for Numbers {
+impl Default for CounterData {
     fn default() -> Self {
-        let (site, dropped) = (CountRow::zero(KEY_SITE), Dropped::new());
+        let (site, dropped) = (CountRow::zero(KEY_SITE), DroppedViews::new());
         Self { counts: Vec::new(), site, dropped, budget: BTreeMap::new() }
     }
 }
@@ -114,39 +114,39 @@ impl Default for Numbers {
 /// The hits of one path before and after a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CountChange {
-    /// The key.
+    /// The key of the path.
     pub path: String,
-    /// The hits before; `None` where there was nothing.
+    /// The hits before the change; `None` if there was no item.
     pub old: Option<u64>,
-    /// The hits now; `None` where there is nothing any more.
+    /// The hits after the change; `None` if there is no item.
     pub new: Option<u64>,
 }
 
 impl CountChange {
-    /// A path's hits before and after.
+    /// Creates a change.
     pub fn new(path: &str, old: Option<u64>, new: Option<u64>) -> Self {
         Self { path: path.to_owned(), old, new }
     }
 }
 
-/// The views of a file that are not counted.
+/// The number of views in a file that are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LeftOut {
-    /// Views of robots, by the word of whoever exported them.
+pub struct SkippedViews {
+    /// Views that the exporting program marked as views of bots.
     pub robots: u64,
-    /// Events, which are no page views.
+    /// Events, which are not page views.
     pub events: u64,
     /// Views of paths that cannot be counted.
     pub refused: u64,
 }
 
-/// Nobody has ever come to the site, as far as is known.
-pub(crate) fn is_nobody(site: &CountRow) -> bool {
+/// Whether no visitor of the site was ever counted.
+pub(crate) fn has_no_visitors(site: &CountRow) -> bool {
     site.uniques == 0 && site.days.is_empty() && site.months.is_empty()
 }
 
-/// The site without what it does not count itself.
-pub(crate) fn site<S: Serializer>(row: &CountRow, serializer: S) -> Result<S::Ok, S::Error> {
+/// Serialises the site with only the numbers that its row contains.
+pub(crate) fn serialize_site<S: Serializer>(row: &CountRow, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Site<'a> {
         uniques: u64,

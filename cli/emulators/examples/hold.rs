@@ -1,5 +1,5 @@
-//! Starts a `MiniStack` as a test process does, and then ends in a way of which nothing is told: for the test that no
-//! emulator outlives it.
+//! Starts a `MiniStack` like a test process and then exits without running destructors. A test checks that the emulator does not
+//! outlive it.
 
 #![expect(
     clippy::print_stdout,
@@ -14,9 +14,9 @@ use hitctl_emulators::Emulator;
 fn main() {
     let emulator = Emulator::ministack();
     println!("{} {}", emulator.endpoint(), emulator.pid());
-    let mut order = [0];
-    // An order to leave without destructors; without one, it is killed here.
-    if stdin().read_exact(&mut order).is_ok() {
+    let mut command = [0];
+    // A byte on standard input is the command to exit without destructors. Otherwise the test kills the process here.
+    if stdin().read_exact(&mut command).is_ok() {
         std::process::exit(7);
     }
 }

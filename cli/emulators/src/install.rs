@@ -1,5 +1,5 @@
-//! Installs the emulators from the Python registry into a virtual environment below cargo's target directory: once, by
-//! whichever test process comes first, and anew when their versions change.
+//! Installs the emulators from the Python registry into virtual environments in cargo's target directory. The first test process
+//! installs them once; a change of their versions installs them again.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,48 +10,50 @@ use sha2::{Digest as _, Sha256};
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
-/// The validators of policies. They have an environment of their own, since they need other versions of the emulators' packages.
+/// The packages of the policy validators. They have a separate environment, because they need other versions of packages that the
+/// emulators use.
 const POLICY_VALIDATORS: &str = include_str!("../policies.txt");
 
-/// The package that AWS's Runtime Interface Emulator comes in; what it requires is not needed for that.
+/// The package that contains AWS's Runtime Interface Emulator. The dependencies of the package are not needed.
 const SAM: &str = "--no-deps\naws-sam-cli==1.167.0\n";
 
-/// An environment, or why it could not be installed: each is installed once per process.
-type Installed = OnceLock<Result<PathBuf, String>>;
+/// The path of an environment, or the error of its installation. Each environment is installed once per process.
+type InstallResult = OnceLock<Result<PathBuf, String>>;
 
-/// The virtual environment, installed.
-pub(crate) fn installed() -> Result<&'static Path, String> {
-    static INSTALLED: Installed = OnceLock::new();
-    once(&INSTALLED, REQUIREMENTS)
+/// Returns the virtual environment with the emulators, and installs it on first use.
+pub(crate) fn emulators() -> Result<&'static Path, String> {
+    static INSTALLED: InstallResult = OnceLock::new();
+    install_once(&INSTALLED, REQUIREMENTS)
 }
 
-/// The virtual environment with the validators of policies, installed.
+/// Returns the virtual environment with the policy validators, and installs it on first use.
 pub(crate) fn policy_validators() -> Result<&'static Path, String> {
-    static INSTALLED: Installed = OnceLock::new();
-    once(&INSTALLED, POLICY_VALIDATORS)
+    static INSTALLED: InstallResult = OnceLock::new();
+    install_once(&INSTALLED, POLICY_VALIDATORS)
 }
 
-/// The virtual environment with just the SAM CLI's own files, installed.
-pub(crate) fn sam() -> Result<&'static Path, String> {
-    static INSTALLED: Installed = OnceLock::new();
-    once(&INSTALLED, SAM)
+/// Returns the virtual environment with only the files of the SAM CLI, and installs it on first use.
+pub(crate) fn sam_cli() -> Result<&'static Path, String> {
+    static INSTALLED: InstallResult = OnceLock::new();
+    install_once(&INSTALLED, SAM)
 }
 
-fn once(installed: &'static Installed, requirements: &str) -> Result<&'static Path, String> {
+fn install_once(installed: &'static InstallResult, requirements: &str) -> Result<&'static Path, String> {
     let installed = installed.get_or_init(|| {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        install(&target(&program)?.join("emulators"), requirements)
+        install(&target_directory(&program)?.join("emulators"), requirements)
     });
     installed.as_deref().map_err(Clone::clone)
 }
 
-/// The interpreter of a virtual environment.
+/// Returns the Python interpreter of a virtual environment.
 pub(crate) fn python(environment: &Path) -> PathBuf {
     environment.join("bin/python")
 }
 
-/// Cargo's target directory, seen from a program in it. Cargo marks it only where it created it, and writes its facts about rustc there always.
-fn target(program: &Path) -> Result<PathBuf, String> {
+/// Returns cargo's target directory, given a program in it. Cargo writes `CACHEDIR.TAG` only to a directory that it created, but
+/// always writes `.rustc_info.json`.
+fn target_directory(program: &Path) -> Result<PathBuf, String> {
     program
         .ancestors()
         .find(|folder| [".rustc_info.json", "CACHEDIR.TAG"].iter().any(|file| folder.join(file).is_file()))
@@ -59,47 +61,47 @@ fn target(program: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("{} is not in a target directory of cargo", program.display()))
 }
 
-/// Installs what is required, by lines that are options of pip or packages, unless it is there: into a directory named after it, so that two checkouts that share a
-/// target directory can want different versions.
-fn install(place: &Path, requirements: &str) -> Result<PathBuf, String> {
-    let said = |error: std::io::Error| format!("{}: {error}", place.display());
-    fs::create_dir_all(place).map_err(said)?;
-    let lock = File::create(place.join("lock")).map_err(said)?;
-    // Let go when the file is closed, also by the end of a process that was killed half way.
-    lock.lock().map_err(said)?;
+/// Installs the packages of `requirements` unless they are installed. Each line is an option of pip or a package. The directory
+/// is named after the hash of the requirements, so that two checkouts that share a target directory can use different versions.
+fn install(directory: &Path, requirements: &str) -> Result<PathBuf, String> {
+    let describe = |error: std::io::Error| format!("{}: {error}", directory.display());
+    fs::create_dir_all(directory).map_err(describe)?;
+    let lock = File::create(directory.join("lock")).map_err(describe)?;
+    // The lock is released when the file is closed, also when the process is killed.
+    lock.lock().map_err(describe)?;
     let hash = Sha256::digest(requirements);
-    let environment = place.join(format!("{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]));
-    let done = environment.join("installed");
-    // Its interpreter is a link to the one of the machine, which may have gone.
-    if done.is_file() && python(&environment).exists() {
+    let environment = directory.join(format!("{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]));
+    let marker = environment.join("installed");
+    // The interpreter is a link to the one of the machine, which may have been removed.
+    if marker.is_file() && python(&environment).exists() {
         return Ok(environment);
     }
     if environment.exists() {
-        fs::remove_dir_all(&environment).map_err(said)?;
+        fs::remove_dir_all(&environment).map_err(describe)?;
     }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&environment)).map_err(|why| {
-        format!("{why}\nhint: Python 3.11 or newer with its venv module is needed (on Debian: apt-get install python3-venv)")
+    run(Command::new("python3").args(["-m", "venv"]).arg(&environment)).map_err(|error| {
+        format!("{error}\nhint: Python 3.11 or newer with its venv module is needed (on Debian: apt-get install python3-venv)")
     })?;
     let list = environment.join("requirements.txt");
     let (options, packages): (Vec<_>, Vec<_>) = requirements.lines().partition(|line| line.starts_with("--"));
-    fs::write(&list, packages.join("\n")).map_err(said)?;
+    fs::write(&list, packages.join("\n")).map_err(describe)?;
     run(Command::new(python(&environment))
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
         .args(options)
         .arg("-r")
         .arg(&list))?;
-    fs::write(&done, "").map_err(said)?;
+    fs::write(&marker, "").map_err(describe)?;
     Ok(environment)
 }
 
-/// Runs a program; what it said is the error.
+/// Runs a program. The error contains the output of the program.
 fn run(command: &mut Command) -> Result<(), String> {
-    let ran = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    if ran.status.success() {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
         return Ok(());
     }
-    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    Err(format!("{command:?} ended with {}\n{out}{err}", ran.status))
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(format!("{command:?} ended with {}\n{out}{err}", output.status))
 }
 
 #[cfg(test)]
@@ -107,36 +109,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_target_directory_is_the_one_that_the_test_runs_in() {
+    fn target_directory_contains_the_test_program() {
         let program = std::env::current_exe().unwrap();
-        let target = target(&program).unwrap();
+        let target = target_directory(&program).unwrap();
         assert!(program.starts_with(&target));
         assert!(!target.ends_with("deps") && !target.ends_with("debug"), "{}", target.display());
-        assert!(super::target(Path::new("/bin/sh")).unwrap_err().contains("not in a target directory"));
+        assert!(target_directory(Path::new("/bin/sh")).unwrap_err().contains("not in a target directory"));
     }
 
     #[test]
-    fn what_cannot_be_installed_is_said_in_the_words_of_pip_and_is_not_taken_for_installed() {
-        let place = tempfile::tempdir().unwrap();
-        // Never asked for on a network: an address that is no version.
+    fn install_of_invalid_requirement_fails_with_pip_output() {
+        let directory = tempfile::tempdir().unwrap();
+        // pip rejects this version without a network request.
         for _ in 0..2 {
-            let why = install(place.path(), "ministack=?=1\n").unwrap_err();
-            assert!(why.contains("pip") && why.contains("ministack=?=1"), "{why}");
+            let error = install(directory.path(), "ministack=?=1\n").unwrap_err();
+            assert!(error.contains("pip") && error.contains("ministack=?=1"), "{error}");
         }
     }
 
     #[test]
-    fn what_is_installed_stays_and_another_list_gets_a_place_of_its_own() {
-        let place = tempfile::tempdir().unwrap();
-        let first = install(place.path(), "# nothing\n").unwrap();
-        fs::write(first.join("mark"), "").unwrap();
-        assert_eq!(install(place.path(), "# nothing\n").unwrap(), first);
-        assert!(first.join("mark").exists());
-        let second = install(place.path(), "# nothing either\n").unwrap();
+    fn install_reuses_the_environment_of_the_same_requirements() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = install(directory.path(), "# nothing\n").unwrap();
+        fs::write(first.join("marker"), "").unwrap();
+        assert_eq!(install(directory.path(), "# nothing\n").unwrap(), first);
+        assert!(first.join("marker").exists());
+        let second = install(directory.path(), "# nothing either\n").unwrap();
         assert_ne!(second, first);
-        // One that was cut half way is made anew.
+        // An interrupted installation is repeated.
         fs::remove_file(first.join("installed")).unwrap();
-        install(place.path(), "# nothing\n").unwrap();
-        assert!(!first.join("mark").exists());
+        install(directory.path(), "# nothing\n").unwrap();
+        assert!(!first.join("marker").exists());
     }
 }

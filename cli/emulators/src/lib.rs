@@ -1,44 +1,44 @@
-//! For tests: two AWS emulators that nobody here wrote, and a [`Wire`] to them that counts, cuts and delays, and holds each
-//! call against AWS's service model.
+//! Test support: runs third-party AWS emulators, and a [`RecordingProxy`] in front of them that records, drops and delays calls
+//! and validates each call against AWS's service model.
 //!
-//! [`Emulator::ministack`] runs real `bootstrap` files behind its HTTP API; [`Emulator::moto`] is a second opinion, with
-//! other gaps. [`Rie`] is AWS's own emulator of the runtime around a function. All are installed under `target/emulators` when a
-//! test first asks for one. None is AWS: where they disagree, the service model decides.
+//! [`Emulator::ministack`] runs real `bootstrap` files behind its HTTP API. [`Emulator::moto`] is a second implementation with
+//! other gaps. [`RuntimeInterfaceEmulator`] is AWS's own emulator of the Lambda runtime around a function. Each is installed under
+//! `target/emulators` when a test uses it for the first time. None of them is AWS: where they disagree, the service model decides.
 
+mod guard;
 mod install;
-mod keeper;
 mod model;
 mod policies;
+mod proxy;
 mod rie;
-mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use keeper::Keeper;
+use guard::EmulatorGuard;
 
 pub use policies::policy_findings;
-pub use rie::Rie;
-pub use wire::{Call, Fault, Hook, Rule, Wire};
+pub use proxy::{FaultHook, FaultRule, InjectedFault, RecordedCall, RecordingProxy};
+pub use rie::RuntimeInterfaceEmulator;
 
-/// How long an emulator may take until it answers, in seconds: it takes one or two.
-const PATIENCE_S: u32 = 120;
+/// The timeout for the start of an emulator, in seconds. A start takes one or two.
+const START_TIMEOUT_S: u32 = 120;
 
-/// How many invocations an account of AWS's may run at once, unless it is new.
-const CONCURRENCY: u32 = 1000;
+/// The default limit of concurrent Lambda invocations of an AWS account. New accounts have a lower one.
+const DEFAULT_CONCURRENCY: u32 = 1000;
 
-/// Which emulator.
+/// The emulators that can stand in for AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// `ministack`: runs functions for real.
+pub enum EmulatorKind {
+    /// `ministack`, which runs the code of functions.
     MiniStack,
-    /// `moto[server]`.
+    /// `moto[server]`, which only stores functions.
     Moto,
 }
 
-impl Kind {
-    /// Its name, in lower case.
+impl EmulatorKind {
+    /// Returns the name of the emulator in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MiniStack => "ministack",
@@ -47,115 +47,117 @@ impl Kind {
     }
 }
 
-/// A running emulator. It ends when this is dropped, and at the latest when the test process ends, however that happens.
+/// A running emulator. It stops when this value is dropped, and at the latest when the test process ends for any reason.
 #[derive(Debug)]
 pub struct Emulator {
-    kind: Kind,
+    kind: EmulatorKind,
     endpoint: String,
     pid: u32,
     log: PathBuf,
-    _keeper: Keeper,
+    _guard: EmulatorGuard,
 }
 
 impl Emulator {
-    /// The account that everything is in.
+    /// The AWS account id of all resources.
     pub const ACCOUNT: &'static str = "123456789012";
-    /// The region that everything is in, unless a client asks for another.
+    /// The AWS region of all resources, unless a client selects another one.
     pub const REGION: &'static str = "eu-central-1";
 
-    /// The `MiniStack` of this test process.
+    /// Returns the `MiniStack` that this test process shares, and starts it on first use.
     ///
     /// # Panics
     ///
-    /// When it cannot be installed or started.
+    /// Panics when the emulator cannot be installed or started.
     pub fn ministack() -> &'static Self {
         static SHARED: OnceLock<Emulator> = OnceLock::new();
         SHARED.get_or_init(Self::new_ministack)
     }
 
-    /// The Moto of this test process.
+    /// Returns the Moto that this test process shares, and starts it on first use.
     ///
     /// # Panics
     ///
-    /// When it cannot be installed or started.
+    /// Panics when the emulator cannot be installed or started.
     pub fn moto() -> &'static Self {
         static SHARED: OnceLock<Emulator> = OnceLock::new();
         SHARED.get_or_init(Self::new_moto)
     }
 
-    /// A `MiniStack` for one test alone.
+    /// Starts a `MiniStack` for one test.
     ///
     /// # Panics
     ///
-    /// When it cannot be installed or started.
+    /// Panics when the emulator cannot be installed or started.
     pub fn new_ministack() -> Self {
-        Self::start(Kind::MiniStack, CONCURRENCY)
+        Self::start(EmulatorKind::MiniStack, DEFAULT_CONCURRENCY)
     }
 
-    /// A `MiniStack` for one test alone, whose account may run so many invocations at once: 10 in a new one of AWS's.
+    /// Starts a `MiniStack` for one test whose account allows `concurrency` concurrent invocations. A new AWS account allows 10.
     ///
     /// # Panics
     ///
-    /// When it cannot be installed or started.
-    pub fn new_ministack_of(concurrency: u32) -> Self {
-        Self::start(Kind::MiniStack, concurrency)
+    /// Panics when the emulator cannot be installed or started.
+    pub fn new_ministack_with_concurrency(concurrency: u32) -> Self {
+        Self::start(EmulatorKind::MiniStack, concurrency)
     }
 
-    /// A Moto for one test alone.
+    /// Starts a Moto for one test.
     ///
     /// # Panics
     ///
-    /// When it cannot be installed or started.
+    /// Panics when the emulator cannot be installed or started.
     pub fn new_moto() -> Self {
-        Self::start(Kind::Moto, CONCURRENCY)
+        Self::start(EmulatorKind::Moto, DEFAULT_CONCURRENCY)
     }
 
-    /// The one of this test process, by kind.
+    /// Returns the emulator of this kind that this test process shares.
     ///
     /// # Panics
     ///
-    /// When it cannot be installed or started.
-    pub fn shared(kind: Kind) -> &'static Self {
+    /// Panics when the emulator cannot be installed or started.
+    pub fn shared(kind: EmulatorKind) -> &'static Self {
         match kind {
-            Kind::MiniStack => Self::ministack(),
-            Kind::Moto => Self::moto(),
+            EmulatorKind::MiniStack => Self::ministack(),
+            EmulatorKind::Moto => Self::moto(),
         }
     }
 
-    /// Where it answers: `http://127.0.0.1:PORT`.
+    /// Returns the base URL of the emulator: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Which one it is.
-    pub fn kind(&self) -> Kind {
+    /// Returns the kind of the emulator.
+    pub fn kind(&self) -> EmulatorKind {
         self.kind
     }
 
-    /// The id of its process, which leads the group of the functions that it starts.
+    /// Returns the process id of the emulator. The functions that it starts are in the process group of this id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// What it printed so far.
+    /// Returns the output of the emulator so far.
     pub fn log(&self) -> String {
         std::fs::read(&self.log)
-            .map_or_else(|_| String::new(), |said| String::from_utf8_lossy(&said).into_owned())
+            .map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output).into_owned())
     }
 
-    fn start(kind: Kind, concurrency: u32) -> Self {
-        let installed = install::installed().unwrap_or_else(|why| panic!("cannot install {kind:?}: {why}"));
-        Self::keep(kind, installed, concurrency).unwrap_or_else(|why| panic!("cannot start {kind:?}: {why}"))
+    fn start(kind: EmulatorKind, concurrency: u32) -> Self {
+        let installed =
+            install::emulators().unwrap_or_else(|error| panic!("cannot install {kind:?}: {error}"));
+        Self::try_start(kind, installed, concurrency)
+            .unwrap_or_else(|error| panic!("cannot start {kind:?}: {error}"))
     }
 
-    fn keep(kind: Kind, installed: &Path, concurrency: u32) -> Result<Self, String> {
+    fn try_start(kind: EmulatorKind, installed: &Path, concurrency: u32) -> Result<Self, String> {
         let mut command = Command::new(install::python(installed));
         command
-            .args(["-I", "-c", include_str!("keeper.py"), kind.as_str(), Self::ACCOUNT, Self::REGION])
-            .args([concurrency.to_string(), PATIENCE_S.to_string()]);
-        let (keeper, said) = Keeper::start(&mut command)?;
-        let [port, pid, log] = &said[..] else { return Err(format!("it is ready with {said:?}")) };
+            .args(["-I", "-c", include_str!("guard.py"), kind.as_str(), Self::ACCOUNT, Self::REGION])
+            .args([concurrency.to_string(), START_TIMEOUT_S.to_string()]);
+        let (guard, ready) = EmulatorGuard::start(&mut command)?;
+        let [port, pid, log] = &ready[..] else { return Err(format!("it is ready with {ready:?}")) };
         let pid = pid.parse().map_err(|_| format!("{pid} is no process id"))?;
-        Ok(Self { kind, endpoint: format!("http://127.0.0.1:{port}"), pid, log: log.into(), _keeper: keeper })
+        Ok(Self { kind, endpoint: format!("http://127.0.0.1:{port}"), pid, log: log.into(), _guard: guard })
     }
 }

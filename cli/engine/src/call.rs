@@ -1,4 +1,4 @@
-//! One call of a driver, bounded: it may take only so long, and a panic in it is a fault like any other.
+//! Runs one driver call with a timeout and turns a panic in it into a fault.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -9,25 +9,28 @@ use tokio::time::timeout;
 
 use crate::fault::Fault;
 
-/// The hint when trying again may help, since every call can be made twice.
-pub(crate) const AGAIN: &str = "run the same command again; it continues where it stopped";
+/// The hint for errors that a second run may resolve. Every driver call can be repeated safely.
+pub(crate) const RETRY_HINT: &str = "run the same command again; it continues where it stopped";
 
-/// Waits for `call` for at most `limit`. `tried` says what it does, as in "create table hits-local".
-pub(crate) async fn bounded<T>(
-    tried: &str,
+/// Waits for `call` for at most `limit`. `operation` describes the call for messages, as in "create table hits-local".
+pub(crate) async fn run_bounded<T>(
+    operation: &str,
     limit: Duration,
     call: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
-    // Nothing of the call is looked at after a panic, so it cannot be seen half-changed.
+    // After a panic no state of the call is read again, so a half-finished change in it cannot be observed.
     match timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
+        Ok(Ok(result)) => result,
         Ok(Err(panic)) => {
-            Err(Fault::fatal("panic", format!("failed to {tried}: the program made a mistake"))
+            Err(Fault::fatal("panic", format!("failed to {operation}: the program made a mistake"))
                 .caused_by(panic_text(panic.as_ref()))
                 .hinted("please report this, with the text above"))
         }
-        Err(_) => Err(Fault::fatal("timeout", format!("failed to {tried}: no end after {}", spell(limit)))
-            .hinted(AGAIN)),
+        Err(_) => Err(Fault::fatal(
+            "timeout",
+            format!("failed to {operation}: no end after {}", format_duration(limit)),
+        )
+        .hinted(RETRY_HINT)),
     }
 }
 
@@ -36,8 +39,8 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
 
-/// A duration for people: `200 ms`, `30 s`, `20 min`.
-pub(crate) fn spell(time: Duration) -> String {
+/// Formats a duration for messages: `200 ms`, `30 s`, `20 min`.
+pub(crate) fn format_duration(time: Duration) -> String {
     match time.as_secs() {
         0 => format!("{} ms", time.as_millis()),
         seconds @ 1..120 => format!("{seconds} s"),
@@ -45,7 +48,7 @@ pub(crate) fn spell(time: Duration) -> String {
     }
 }
 
-/// Whole milliseconds of a duration.
+/// Returns a duration in whole milliseconds.
 pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! One planned change, as data: what is done to which resource, and why. It decides nothing.
+//! One planned change as plain data: the resource, the action and the reason. All decisions are made in `plan`.
 
 use std::fmt;
 
@@ -6,73 +6,73 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::address::Address;
 use crate::diff::FieldDiff;
-use crate::graph::{Node, Want};
-use crate::live::{Live, Outputs};
+use crate::graph::{DesiredState, Node};
+use crate::observed_state::{ObservedState, Outputs};
 
-/// What is done to a resource.
+/// The action that a plan takes on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Nothing.
+    /// Leaves the resource as it is.
     Keep,
-    /// It is made.
+    /// Creates the resource.
     Create,
-    /// Fields of it are changed in place.
+    /// Changes fields of the resource in place.
     Update,
-    /// It is deleted and made anew, since names are fixed.
+    /// Deletes the resource and creates it again. The order is fixed because the new resource has the same name.
     Replace,
-    /// It is removed.
+    /// Deletes the resource.
     Delete,
 }
 
-/// Why a change is planned, for people. It explains and never decides.
+/// The reason for a planned change, for display only.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// Keep: it is as wanted.
-    AsWanted,
-    /// Create: it is not there.
-    NotThere,
+pub enum ChangeReason {
+    /// Keep: the observed state equals the desired state.
+    UpToDate,
+    /// Create: the resource does not exist.
+    Missing,
     /// Update: these fields differ.
-    Differs(Vec<String>),
-    /// Replace: these fields differ, and cannot be changed in place.
-    Fixed(Vec<String>),
-    /// Replace: it is made from these, which are replaced or made anew.
-    MadeFrom(Vec<Address>),
-    /// Delete: it is not wanted any more.
-    NotWanted,
-    /// Keep, although it is not wanted: it holds the user's data.
+    FieldsDiffer(Vec<String>),
+    /// Replace: these fields differ and cannot be changed in place.
+    ImmutableFieldsDiffer(Vec<String>),
+    /// Replace: an immutable field refers to these resources, which are created or replaced.
+    DependencyReplaced(Vec<Address>),
+    /// Delete: the resource is no longer desired.
+    NotDesired,
+    /// Keep although no longer desired: the resource holds the user's data.
     DataKept,
-    /// Keep, although it is not wanted: this one, which keeps its data, needs it.
-    NeededBy(Address),
-    /// Keep: it is somebody else's, who is named here.
+    /// Keep although no longer desired: this resource, which is kept for its data, depends on it.
+    RequiredBy(Address),
+    /// Keep: the resource belongs to another owner, who is named here.
     NotOurs(String),
 }
 
-/// What is to happen to one resource, and all that is needed to do it.
+/// A planned change of one resource, with everything that is needed to make it.
 ///
-/// Serialises as `{"address","kind","name","action","fields","why"}`: never with its spec, which may hold secrets.
+/// Serializes as `{"address","kind","name","action","fields","why"}`. The spec is left out because it may hold secrets.
 #[derive(Clone, PartialEq)]
 pub struct Change {
-    /// What is done.
+    /// The action to take.
     pub action: Action,
-    /// Why, for people.
-    pub why: Why,
-    /// What differs. Everything wanted for a create; nothing for a delete.
+    /// The reason, for display.
+    pub why: ChangeReason,
+    /// The fields that differ: every desired field for a create, none for a delete.
     pub fields: Vec<FieldDiff>,
-    /// The resource as it is wanted, references and all.
+    /// The node of the graph, with unresolved references.
     pub node: Node,
-    /// The resource as it is; `None` when there is none.
-    pub have: Option<Live>,
+    /// The observed state; `None` when the resource does not exist.
+    pub observed: Option<ObservedState>,
 }
 
 impl Action {
-    /// The word that the contract uses for it.
+    /// Returns the name that is used in JSON.
     pub fn as_str(self) -> &'static str {
         self.forms()[0]
     }
 
-    /// The sign in front of it in a plan: a blank, `+`, `~`, `±`, `-`.
-    pub fn sign(self) -> char {
+    /// Returns the symbol of the action in a printed plan: a space, `+`, `~`, `±` or `-`.
+    pub fn symbol(self) -> char {
         match self {
             Self::Keep => ' ',
             Self::Create => '+',
@@ -82,17 +82,17 @@ impl Action {
         }
     }
 
-    /// "creating".
-    pub fn doing(self) -> &'static str {
+    /// Returns the present participle, such as "creating".
+    pub fn present_participle(self) -> &'static str {
         self.forms()[1]
     }
 
-    /// "created".
-    pub fn done(self) -> &'static str {
+    /// Returns the past participle, such as "created".
+    pub fn past_participle(self) -> &'static str {
         self.forms()[2]
     }
 
-    /// The forms of its word: the infinitive and both participles.
+    /// Returns the infinitive, the present participle and the past participle.
     fn forms(self) -> [&'static str; 3] {
         match self {
             Self::Keep => ["keep", "keeping", "kept"],
@@ -110,34 +110,44 @@ impl fmt::Display for Action {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for ChangeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addresses = |list: &[Address]| list.iter().map(Address::as_str).collect::<Vec<_>>().join(", ");
+        let addresses =
+            |addresses: &[Address]| addresses.iter().map(Address::as_str).collect::<Vec<_>>().join(", ");
         match self {
-            Self::AsWanted => f.write_str("as wanted"),
-            Self::NotThere => f.write_str("not there yet"),
-            Self::Differs(fields) => {
-                write!(f, "{} {}", some_of(fields), if fields.len() == 1 { "differs" } else { "differ" })
+            Self::UpToDate => f.write_str("as wanted"),
+            Self::Missing => f.write_str("not there yet"),
+            Self::FieldsDiffer(fields) => {
+                write!(
+                    f,
+                    "{} {}",
+                    summarize_fields(fields),
+                    if fields.len() == 1 { "differs" } else { "differ" }
+                )
             }
-            Self::Fixed(fields) => write!(f, "{} cannot be changed in place", some_of(fields)),
-            Self::MadeFrom(of) => {
+            Self::ImmutableFieldsDiffer(fields) => {
+                write!(f, "{} cannot be changed in place", summarize_fields(fields))
+            }
+            Self::DependencyReplaced(dependencies) => {
                 write!(
                     f,
                     "made from {}, which {} made anew",
-                    addresses(of),
-                    if of.len() == 1 { "is" } else { "are" }
+                    addresses(dependencies),
+                    if dependencies.len() == 1 { "is" } else { "are" }
                 )
             }
-            Self::NotWanted => f.write_str("no longer wanted"),
+            Self::NotDesired => f.write_str("no longer wanted"),
             Self::DataKept => f.write_str("no longer wanted, but its data is kept"),
-            Self::NeededBy(by) => write!(f, "no longer wanted, but {by} is kept and needs it"),
+            Self::RequiredBy(dependent) => {
+                write!(f, "no longer wanted, but {dependent} is kept and needs it")
+            }
             Self::NotOurs(owner) => write!(f, "not ours: {owner}"),
         }
     }
 }
 
-/// The first few, and how many more.
-fn some_of(fields: &[String]) -> String {
+/// Lists the first three fields and the number of further ones.
+fn summarize_fields(fields: &[String]) -> String {
     const SHOWN: usize = 3;
     match fields {
         [first @ .., last] if (1..SHOWN).contains(&first.len()) => format!("{} and {last}", first.join(", ")),
@@ -146,43 +156,44 @@ fn some_of(fields: &[String]) -> String {
     }
 }
 
-impl Serialize for Why {
+impl Serialize for ChangeReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
 impl Change {
-    /// The place of the resource in the graph.
+    /// Returns the address of the resource in the graph.
     pub fn address(&self) -> &Address {
         &self.node.address
     }
 
-    /// What kind of resource it is.
+    /// Returns the kind of the resource.
     pub fn kind(&self) -> &str {
         self.node.address.kind()
     }
 
-    /// What it is called in the cloud.
+    /// Returns the name of the resource in the cloud.
     pub fn name(&self) -> &str {
         &self.node.name
     }
 
-    /// Whether it stands in the way of what is wanted, being somebody else's.
+    /// Whether the desired resource cannot be created because one of the same name belongs to another owner.
     pub fn is_conflict(&self) -> bool {
-        matches!((&self.why, &self.node.want), (Why::NotOurs(_), Want::Present(_)))
+        matches!((&self.why, &self.node.desired), (ChangeReason::NotOurs(_), DesiredState::Present(_)))
     }
 
-    /// What it offers to others now and after this change: nothing when it is not ours, goes or is made anew.
+    /// Returns the outputs that are valid both now and after this change. Returns `None` when the resource belongs to another
+    /// owner, is created, replaced or deleted.
     pub fn outputs(&self) -> Option<&Outputs> {
-        let stays =
-            matches!(self.action, Action::Keep | Action::Update) && !matches!(self.why, Why::NotOurs(_));
-        self.have.as_ref().filter(|_| stays).map(|live| &live.outputs)
+        let outputs_stay = matches!(self.action, Action::Keep | Action::Update)
+            && !matches!(self.why, ChangeReason::NotOurs(_));
+        self.observed.as_ref().filter(|_| outputs_stay).map(|observed| &observed.outputs)
     }
 }
 
 impl fmt::Debug for Change {
-    /// Shows what a plan shows: a spec may hold secrets.
+    /// Formats the serialized fields only: a spec may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Change")
             .field("address", self.address())

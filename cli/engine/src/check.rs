@@ -1,58 +1,64 @@
-//! Looks over a plan before it is applied: what must not be done, and what needs the user's word. Pure.
+//! Checks a plan before it is applied: finds changes that are not allowed and changes that need the user's consent. This is
+//! a pure function of the plan.
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::change::{Action, Change, Why};
-use crate::fault::Code;
+use crate::change::{Action, Change, ChangeReason};
+use crate::fault::FaultCode;
 use crate::plan::Plan;
 
-/// How much a [`Finding`] matters.
+/// The severity of a [`Finding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Worth saying; the plan may be applied.
+    /// Worth showing; the plan may be applied.
     Warning,
-    /// The plan may be applied only after the user agreed to exactly this (`-y` does not cover it).
+    /// The plan may be applied only after the user agreed to exactly this change (`-y` does not cover it).
     Consent,
     /// The plan must not be applied.
     Error,
 }
 
-/// One thing about a plan that the user should know.
+/// A fact about a plan that the user should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// How much it matters.
+    /// The severity, which decides whether the plan may be applied.
     pub severity: Severity,
-    /// A stable word for scripts, such as [`NOT_OURS`].
-    pub code: Code,
-    /// About which resource.
+    /// A stable code for scripts, such as [`NOT_OURS`].
+    pub code: FaultCode,
+    /// The resource that the finding is about.
     pub address: Address,
-    /// What it is: a lower-case fragment.
+    /// A description in lower case, without a full stop.
     pub message: String,
-    /// What to do about it.
+    /// The next step for the user.
     pub hint: Option<String>,
 }
 
-/// The code of a resource that is wanted and belongs to somebody else.
-pub const NOT_OURS: Code = Code::new("not_ours");
-/// The code of a resource that is not wanted and belongs to somebody else.
-pub const LEFT_ALONE: Code = Code::new("left_alone");
-/// The code of a change that loses data.
-pub const DATA_LOSS: Code = Code::new("data_loss");
+/// The code for a desired resource that belongs to another owner.
+pub const NOT_OURS: FaultCode = FaultCode::new("not_ours");
+/// The code for a resource that is not desired and belongs to another owner.
+pub const LEFT_ALONE: FaultCode = FaultCode::new("left_alone");
+/// The code for a change that loses data.
+pub const DATA_LOSS: FaultCode = FaultCode::new("data_loss");
 
-/// Checks a plan, and returns the findings in the order of its changes. They have no hints: only the caller knows the commands.
+/// Checks a plan and returns the findings in the order of its changes. Findings have no hints, because only the caller knows
+/// the commands of the program.
 pub fn check(plan: &Plan) -> Vec<Finding> {
-    let about = |change| ownership(change).or_else(|| data_loss(change)).or_else(|| under_kept(plan, change));
-    plan.changes.iter().filter_map(about).collect()
+    let check_change = |change| {
+        check_owner(change)
+            .or_else(|| check_data_loss(change))
+            .or_else(|| check_kept_dependents(plan, change))
+    };
+    plan.changes.iter().filter_map(check_change).collect()
 }
 
-fn finding(severity: Severity, code: Code, about: &Change, message: String) -> Finding {
-    Finding { severity, code, address: about.address().clone(), message, hint: None }
+fn finding(severity: Severity, code: FaultCode, change: &Change, message: String) -> Finding {
+    Finding { severity, code, address: change.address().clone(), message, hint: None }
 }
 
-fn ownership(change: &Change) -> Option<Finding> {
-    let Why::NotOurs(owner) = &change.why else { return None };
+fn check_owner(change: &Change) -> Option<Finding> {
+    let ChangeReason::NotOurs(owner) = &change.why else { return None };
     let (kind, name) = (change.kind(), change.name());
     Some(if change.is_conflict() {
         let message = format!("{kind} {name} is there already and is not this app's ({owner})");
@@ -63,21 +69,23 @@ fn ownership(change: &Change) -> Option<Finding> {
     })
 }
 
-fn data_loss(change: &Change) -> Option<Finding> {
+fn check_data_loss(change: &Change) -> Option<Finding> {
     if !matches!(change.action, Action::Delete | Action::Replace)
-        || !change.node.keep.asks(change.have.as_ref())
+        || !change.node.deletion_policy.requires_confirmation(change.observed.as_ref())
     {
         return None;
     }
-    let (how, kind, name) = (change.action.doing(), change.kind(), change.name());
-    let message = format!("{how} {kind} {name} loses its data: {}", change.why);
+    let (participle, kind, name) = (change.action.present_participle(), change.kind(), change.name());
+    let message = format!("{participle} {kind} {name} loses its data: {}", change.why);
     Some(finding(Severity::Consent, DATA_LOSS, change, message))
 }
 
-/// What holds data and is kept although it is not wanted has no say in the plan: it may go down with its whole.
-fn under_kept(plan: &Plan, change: &Change) -> Option<Finding> {
+/// Reports a resource that is kept for its data while a resource it depends on is replaced. A cloud may delete the kept
+/// resource together with the replaced one, and the plan cannot prevent it.
+fn check_kept_dependents(plan: &Plan, change: &Change) -> Option<Finding> {
     let is_kept = |other: &&Change| {
-        matches!(other.why, Why::DataKept | Why::NeededBy(_)) && other.node.needs.contains(change.address())
+        matches!(other.why, ChangeReason::DataKept | ChangeReason::RequiredBy(_))
+            && other.node.dependencies.contains(change.address())
     };
     let kept = (change.action == Action::Replace).then(|| plan.changes.iter().find(is_kept)).flatten()?;
     let (kind, name, of, needs_it) = (change.kind(), change.name(), kept.kind(), kept.name());

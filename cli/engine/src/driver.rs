@@ -1,4 +1,4 @@
-//! The seam between the engine and a cloud: one driver reads and writes one kind of resource.
+//! The interface between the engine and a cloud: a driver reads and writes one kind of resource.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,54 +7,63 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde_json::Value as Json;
 
-use crate::cx::Cx;
+use crate::context::DriverContext;
 use crate::diff::FieldDiff;
 use crate::fault::Fault;
 use crate::graph::Node;
-use crate::live::{Live, Outputs};
+use crate::observed_state::{ObservedState, Outputs};
 
-/// Reads and writes one kind of resource in one cloud. It does the I/O; the engine does the thinking.
+/// Reads and writes one kind of resource in one cloud. A driver does the I/O; the engine makes the decisions.
 ///
-/// Specs are JSON here, so that one driver can serve kinds it knows nothing about; those it gets have every reference
-/// resolved. Each call may be made again after a lost answer: creating what is there already, as wanted, and deleting
-/// what is gone are both `Ok`.
+/// Specs are JSON, so that one driver can serve kinds it has no types for. Every reference in a spec that a driver gets is
+/// resolved. A call may be repeated after a lost response. So creating a resource that already exists with the desired spec
+/// returns `Ok`, and so does deleting a resource that does not exist.
 pub trait Driver: Send + Sync {
-    /// Reads the resource of that node's name; `None` when there is none. Never writes.
-    fn read<'a>(&'a self, cx: &'a Cx, node: &'a Node) -> BoxFuture<'a, Result<Option<Live>, Fault>>;
+    /// Reads the resource with the name of `node`. Returns `None` when there is none. Never writes.
+    fn read<'a>(
+        &'a self,
+        cx: &'a DriverContext,
+        node: &'a Node,
+    ) -> BoxFuture<'a, Result<Option<ObservedState>, Fault>>;
 
-    /// Makes the resource and returns once it can be used.
+    /// Creates the resource and returns when it can be used.
     fn create<'a>(
         &'a self,
-        cx: &'a Cx,
+        cx: &'a DriverContext,
         node: &'a Node,
-        want: &'a Json,
+        desired: &'a Json,
     ) -> BoxFuture<'a, Result<Outputs, Fault>>;
 
-    /// Changes the named fields and returns once the change is in force.
+    /// Changes `fields` and returns when the change is in effect.
     fn update<'a>(
         &'a self,
-        cx: &'a Cx,
+        cx: &'a DriverContext,
         node: &'a Node,
-        have: &'a Live,
-        want: &'a Json,
+        observed: &'a ObservedState,
+        desired: &'a Json,
         fields: &'a [FieldDiff],
     ) -> BoxFuture<'a, Result<Outputs, Fault>>;
 
-    /// Removes the resource and returns once its name is free again.
-    fn delete<'a>(&'a self, cx: &'a Cx, node: &'a Node, have: &'a Live) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Deletes the resource and returns when its name can be used again.
+    fn delete<'a>(
+        &'a self,
+        cx: &'a DriverContext,
+        node: &'a Node,
+        observed: &'a ObservedState,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
-/// How long one call of a driver may take, its own waiting included. Generous: they are for calls that hang.
+/// The timeouts of driver calls, retries included. They are long, because they are meant for calls that hang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// For a read.
+pub struct DriverTimeouts {
+    /// The timeout of a read.
     pub read: Duration,
-    /// For a create, an update or a delete.
+    /// The timeout of a create, an update or a delete.
     pub write: Duration,
 }
 
-impl Default for Limits {
-    /// Two minutes to read, twenty to write: some of AWS's resources take ten.
+impl Default for DriverTimeouts {
+    /// Returns two minutes for reads and twenty for writes: some AWS resources take ten minutes.
     fn default() -> Self {
         Self { read: Duration::from_mins(2), write: Duration::from_mins(20) }
     }
@@ -65,12 +74,12 @@ impl Default for Limits {
 pub struct Drivers {
     by_kind: BTreeMap<String, Arc<dyn Driver>>,
     fallback: Option<Arc<dyn Driver>>,
-    limits: Limits,
+    limits: DriverTimeouts,
 }
 
 impl Drivers {
-    /// One driver for every kind.
-    pub fn all(driver: Arc<dyn Driver>) -> Self {
+    /// Uses one driver for every kind.
+    pub fn for_all_kinds(driver: Arc<dyn Driver>) -> Self {
         Self { fallback: Some(driver), ..Self::default() }
     }
 
@@ -81,19 +90,19 @@ impl Drivers {
         self
     }
 
-    /// Bounds each call.
+    /// Sets the timeouts of driver calls.
     #[must_use]
-    pub fn within(mut self, limits: Limits) -> Self {
+    pub fn with_timeouts(mut self, limits: DriverTimeouts) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The bounds of each call.
-    pub fn limits(&self) -> Limits {
+    /// Returns the timeouts of driver calls.
+    pub fn timeouts(&self) -> DriverTimeouts {
         self.limits
     }
 
-    /// The driver of a kind; a kind that nobody serves is a fault, not a panic.
+    /// Returns the driver of a kind, or the fault `no_driver`.
     pub fn get(&self, kind: &str) -> Result<&dyn Driver, Fault> {
         self.by_kind
             .get(kind)

@@ -1,4 +1,4 @@
-//! What happens during a run, as data. The report draws it; tests record and replay it.
+//! The events of a run as plain data. The report displays them; tests record and replay them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,118 +11,118 @@ use crate::call::millis;
 use crate::change::Action;
 use crate::fault::Fault;
 
-/// The name of a long part of a run, in `snake_case`. The crates that run the parts name them.
+/// The name of a phase of a run, in `snake_case`. The crate that runs a phase names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Phase(Cow<'static, str>);
 
 impl Phase {
-    /// A part of that name.
+    /// Creates a phase with this name.
     pub const fn new(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
 }
 
-/// One thing that happened. Times are milliseconds that the thing took.
+/// An event of a run. Durations are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A part of the run began.
+    /// A phase started.
     PhaseStarted {
-        /// Which.
+        /// The phase that started.
         phase: Phase,
-        /// What it works on, for people: "release build for this machine".
+        /// A description for display, such as "release build for this machine".
         detail: String,
     },
-    /// A part of the run has news for people, such as the crate being compiled.
+    /// A phase has progress to display, such as the crate being compiled.
     PhaseNote {
-        /// Which.
+        /// The phase in progress.
         phase: Phase,
-        /// The news, one line.
+        /// The text to display, on one line.
         note: String,
     },
-    /// A part of the run ended, well or not.
+    /// A phase ended.
     PhaseEnded {
-        /// Which.
+        /// The phase that ended.
         phase: Phase,
-        /// Whether it did what it should.
+        /// Whether the phase succeeded.
         ok: bool,
-        /// Milliseconds.
+        /// The duration in milliseconds.
         took_ms: u64,
     },
-    /// A change is being made.
+    /// A change started.
     Started {
-        /// To what.
+        /// The resource being changed.
         address: Address,
-        /// Its name in the cloud.
+        /// The name of the resource in the cloud.
         name: String,
-        /// What is done to it.
+        /// The action that started.
         action: Action,
     },
-    /// A call is tried again, or something is waited for.
+    /// A call failed and will be retried, or a condition is not met yet.
     Waiting {
-        /// For what.
+        /// The resource being changed.
         address: Address,
-        /// The attempt that just failed, from 1.
+        /// The number of the attempt that failed, from 1.
         attempt: u32,
-        /// Why we wait.
+        /// The reason for the wait.
         why: String,
     },
-    /// A change is made.
+    /// A change was made.
     Finished {
-        /// To what.
+        /// The changed resource.
         address: Address,
-        /// What was done.
+        /// The action that was taken.
         action: Action,
-        /// Milliseconds.
+        /// The duration in milliseconds.
         took_ms: u64,
     },
     /// A change failed.
     Failed {
-        /// To what.
+        /// The resource whose change failed.
         address: Address,
-        /// What was tried.
+        /// The action that failed.
         action: Action,
-        /// Why.
+        /// The error.
         fault: Fault,
     },
-    /// A change was not tried, since something it depends on failed or the run was interrupted.
+    /// A change was not started, because something it depends on failed or the run was interrupted.
     Skipped {
-        /// Which.
+        /// The resource whose change was skipped.
         address: Address,
-        /// What was to be done.
+        /// The action that was skipped.
         action: Action,
         /// The resource that failed; `None` when the run was interrupted.
         because: Option<Address>,
     },
-    /// The user asked to stop: nothing new starts, these calls are still running.
+    /// The user interrupted the run. No new change starts; changes in flight finish.
     Interrupted {
-        /// The calls in flight.
+        /// The resources whose changes are in flight.
         in_flight: Vec<Address>,
     },
 }
 
-/// Where events go. Cheap to clone; must not block.
+/// A callback that consumes events. It is cheap to clone and must not block.
 #[derive(Clone)]
-pub struct Sink(Arc<dyn Fn(Event) + Send + Sync>);
+pub struct EventSink(Arc<dyn Fn(Event) + Send + Sync>);
 
-impl Sink {
-    /// A sink that hands each event to `consumer`.
+impl EventSink {
+    /// Creates a sink that passes each event to `consumer`.
     pub fn new(consumer: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(consumer))
     }
 
-    /// A sink that drops everything.
+    /// Creates a sink that drops all events.
     pub fn none() -> Self {
         Self::new(drop)
     }
 
-    /// Sends an event.
+    /// Passes an event to the consumer.
     pub fn send(&self, event: Event) {
         (self.0)(event);
     }
 
-    /// Runs a part of the run between the events of its start and its end. It went well if the result is `Ok`.
+    /// Awaits `work` as a phase: sends the events of its start and end. The phase succeeds if the result is `Ok`.
     pub async fn phase<T, E>(
         &self,
         phase: Phase,

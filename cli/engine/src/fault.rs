@@ -1,4 +1,4 @@
-//! What can go wrong with one resource, as data: what we did, to what, why it failed, and what to do next.
+//! Errors as plain data: the failed operation, its cause, and a hint for the user.
 
 mod cause;
 mod code;
@@ -7,53 +7,54 @@ use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 
-pub use cause::Cause;
-pub use code::Code;
+pub use cause::FaultCause;
+pub use code::FaultCode;
 
-/// A failed call, ready to be shown.
+/// A failed operation, ready for display.
 ///
-/// `message` says what we were doing in words, without a full stop; `hint` is imperative and can be pasted.
+/// `message` describes the operation, without a full stop. `hint` is an imperative sentence or a command to paste.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
-    /// How the program should take it.
+    /// The class of the error, on which the program decides.
     pub kind: FaultKind,
-    /// A stable word for scripts, such as `AccessDenied` or `local_unreachable`.
-    pub code: Code,
-    /// What failed: a lower-case fragment fit for "error: {message}".
+    /// A stable code for scripts, such as `AccessDenied` or `local_unreachable`.
+    pub code: FaultCode,
+    /// The failed operation, in lower case, to be shown as "error: {message}".
     pub message: String,
-    /// The cause: the message of the service with the operation, or the error of a library.
+    /// The cause: the service's message with the API operation, or the error of a library.
     #[source]
-    pub cause: Option<Cause>,
-    /// What to do next.
+    pub cause: Option<FaultCause>,
+    /// The next step for the user.
     pub hint: Option<String>,
-    /// The service's id of the call.
+    /// The request id that the service returned.
     pub request_id: Option<String>,
 }
 
-/// How the program should take a [`Fault`].
+/// The class of a [`Fault`], on which the program decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// Trying again later may help: not propagated yet, throttled, in progress. [`Cx::wait`](crate::Cx) decides how long.
+    /// A retry may succeed: a change has not propagated, the service throttles, or another operation is in progress.
+    /// [`DriverContext::retry`](crate::DriverContext::retry) decides how long to retry.
     Transient,
-    /// Who we are could not be established.
+    /// The caller could not be authenticated.
     Credentials,
-    /// The resource does not exist. Where an earlier call has found it, somebody has deleted it since.
+    /// The resource does not exist. If an earlier call found it, it was deleted in between.
     NotFound,
-    /// A resource of that name is there, and is not ours.
+    /// A resource of this name exists and belongs to another owner.
     NotOurs,
     /// Another run holds the lease of the environment.
     Busy,
-    /// The user's input is wrong: the command line, the configuration, or a file.
+    /// The user's input is invalid: the command line, the configuration, or a file.
     Usage,
-    /// Anything else: trying again gives the same.
+    /// Any other error. A retry would fail in the same way.
     Fatal,
 }
 
 impl Fault {
-    /// A fault that trying again does not mend.
-    pub fn fatal(code: impl Into<Code>, message: impl Into<String>) -> Self {
+    /// Creates a fault that a retry cannot resolve.
+    pub fn fatal(code: impl Into<FaultCode>, message: impl Into<String>) -> Self {
         Self {
             kind: FaultKind::Fatal,
             code: code.into(),
@@ -64,36 +65,36 @@ impl Fault {
         }
     }
 
-    /// A mistake in the user's input.
+    /// Creates a fault for invalid user input.
     pub fn usage(message: impl Into<String>) -> Self {
         Self { kind: FaultKind::Usage, ..Self::fatal("usage", message) }
     }
 
-    /// Mistakes in the configuration, one a line.
+    /// Creates a fault for an invalid configuration, with one problem per line.
     pub fn config(message: impl Into<String>) -> Self {
         Self { kind: FaultKind::Usage, ..Self::fatal("config", message) }
     }
 
-    /// A fault that may pass.
-    pub fn transient(code: impl Into<Code>, message: impl Into<String>) -> Self {
+    /// Creates a fault that a retry may resolve.
+    pub fn transient(code: impl Into<FaultCode>, message: impl Into<String>) -> Self {
         Self { kind: FaultKind::Transient, ..Self::fatal(code, message) }
     }
 
-    /// Changes how the program should take it.
+    /// Sets the class of the fault.
     #[must_use]
     pub fn of_kind(mut self, kind: FaultKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// Adds the cause: an error, or the message of a service.
+    /// Sets the cause: an error, or the message of a service.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.cause = Some(Cause::new(cause));
+        self.cause = Some(FaultCause::new(cause));
         self
     }
 
-    /// Adds what to do next.
+    /// Sets the hint.
     #[must_use]
     pub fn hinted(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

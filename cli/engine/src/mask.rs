@@ -1,31 +1,31 @@
-//! The text shown in place of a secret. The engine has no key: the caller of `plan` passes one.
+//! The text shown in place of a secret. The engine has no masking key; the caller of `plan` passes a mask.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Turns a secret into a short text that may be shown, the same for the same secret, so that a change can be seen.
+/// Maps a secret to a short text that may be shown. Equal secrets have equal texts, so that a change is visible.
 #[derive(Clone)]
-pub struct Mask(Arc<dyn Fn(&str) -> String + Send + Sync>);
+pub struct SecretMask(Arc<dyn Fn(&str) -> String + Send + Sync>);
 
-impl Mask {
-    /// Shows secrets as `shown` says.
-    pub fn new(shown: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self(Arc::new(shown))
+impl SecretMask {
+    /// Creates a mask from the function that maps a secret to its text.
+    pub fn new(render: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(render))
     }
 
-    pub(crate) fn of(&self, secret: &str) -> String {
+    pub(crate) fn apply(&self, secret: &str) -> String {
         (self.0)(secret)
     }
 }
 
-impl Default for Mask {
-    /// Shows nothing of any secret.
+impl Default for SecretMask {
+    /// Shows the same text for all secrets.
     fn default() -> Self {
         Self::new(|_| "(hidden)".to_owned())
     }
 }
 
-impl fmt::Debug for Mask {
+impl fmt::Debug for SecretMask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mask").finish_non_exhaustive()
     }

@@ -1,8 +1,8 @@
-//! Paths of fields: `cors.allow_origins`, `environment["odd.key"]`. The items of a list share the path of the list.
+//! Field paths such as `cors.allow_origins` and `environment["odd.key"]`. The items of a list have the path of the list.
 
 use serde_json::Value as Json;
 
-/// The path of `key` in the object at `path`.
+/// Returns the path of `key` in the object at `path`.
 pub(crate) fn join(path: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     match (plain, path.is_empty()) {
@@ -12,14 +12,14 @@ pub(crate) fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// Whether `path` is `field`, or something in it.
+/// Whether `path` is `field` or nested in it.
 pub(crate) fn is_within(path: &str, field: &str) -> bool {
     path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Whether one of them is in the other, so that a change of one is a change of the other.
-pub(crate) fn overlap(one: &str, other: &str) -> bool {
-    is_within(one, other) || is_within(other, one)
+/// Whether one path is nested in the other, so that a change of one is a change of the other.
+pub(crate) fn overlap(a: &str, b: &str) -> bool {
+    is_within(a, b) || is_within(b, a)
 }
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_keys_stay_readable_and_cannot_be_mistaken_for_paths() {
+    fn join_quotes_keys_with_special_characters() {
         assert_eq!(join("", "memory_mb"), "memory_mb");
         assert_eq!(join("env", "LOG_LEVEL"), "env.LOG_LEVEL");
         assert_eq!(join("env", "a.b"), r#"env["a.b"]"#);
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_not_within_one_whose_name_it_begins_with() {
+    fn is_within_ignores_field_with_same_prefix() {
         assert!(is_within("env", "env"));
         assert!(is_within("env.A", "env"));
         assert!(is_within(r#"env["a.b"]"#, "env"));

@@ -1,4 +1,5 @@
-//! Decides what to do: a pure function from what is wanted and what is live. No clock, no environment, no await.
+//! Decides the changes of a deploy: a pure function of the desired and the observed state. It uses no clock, no environment
+//! and no await.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,206 +7,211 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::address::Address;
-use crate::change::{Action, Change, Why};
+use crate::change::{Action, Change, ChangeReason};
 use crate::diff::{FieldDiff, diff};
-use crate::graph::{Graph, Node, Want};
-use crate::live::{Live, Outputs, Owner};
-use crate::mask::Mask;
+use crate::graph::{DesiredState, Graph, Node};
+use crate::mask::SecretMask;
+use crate::observed_state::{ObservedState, Outputs, Owner};
 use crate::path;
 use crate::survey::Snapshot;
-use crate::value::{Source, resolve, sources};
+use crate::value::{Reference, find_references, resolve};
 
-/// Everything that is to happen, in topological order. Applying it needs nothing else, and decides nothing.
+/// The planned changes in topological order. Applying a plan needs no other input and makes no decisions.
 ///
-/// A resource that is not wanted and not there is not in it.
+/// Resources that are neither desired nor observed are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Plan {
-    /// One entry a resource.
+    /// One change per resource.
     pub changes: Vec<Change>,
 }
 
-/// How many resources get which treatment.
+/// The number of resources per action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Left as they are.
+pub struct PlanSummary {
+    /// The number of unchanged resources.
     pub keep: usize,
-    /// Made.
+    /// The number of resources to create.
     pub create: usize,
-    /// Changed in place.
+    /// The number of resources to change in place.
     pub update: usize,
-    /// Deleted and made anew.
+    /// The number of resources to delete and create again.
     pub replace: usize,
-    /// Removed.
+    /// The number of resources to delete.
     pub delete: usize,
 }
 
-/// A plan that cannot be made. These are mistakes of ours, not of users.
+/// The error when a plan cannot be made. This is a bug in hitctl, not a user error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// The snapshot does not say whether this one is live.
+    /// The snapshot has no entry for this resource.
     #[error("{0} was not surveyed")]
     NotSurveyed(Address),
-    /// A live resource lacks an output that another one refers to.
-    #[error("{from} refers to the output {output} of {of}, which has none of that name")]
+    /// An existing resource lacks an output that another one refers to.
+    #[error("{from} refers to the output {output} of {to}, which has none of that name")]
     NoOutput {
-        /// Who refers.
+        /// The resource with the reference.
         from: Address,
-        /// To whom.
-        of: Address,
-        /// To what.
+        /// The resource that it refers to.
+        to: Address,
+        /// The name of the missing output.
         output: String,
     },
 }
 
 impl Plan {
-    /// The change of one resource.
+    /// Returns the change of the resource with this address.
     pub fn change(&self, address: &Address) -> Option<&Change> {
         self.changes.iter().find(|change| change.address() == address)
     }
 
-    /// How many resources get which treatment.
-    pub fn summary(&self) -> Summary {
-        let mut sum = Summary::default();
+    /// Counts the resources per action.
+    pub fn summary(&self) -> PlanSummary {
+        let mut summary = PlanSummary::default();
         for change in &self.changes {
             *match change.action {
-                Action::Keep => &mut sum.keep,
-                Action::Create => &mut sum.create,
-                Action::Update => &mut sum.update,
-                Action::Replace => &mut sum.replace,
-                Action::Delete => &mut sum.delete,
+                Action::Keep => &mut summary.keep,
+                Action::Create => &mut summary.create,
+                Action::Update => &mut summary.update,
+                Action::Replace => &mut summary.replace,
+                Action::Delete => &mut summary.delete,
             } += 1;
         }
-        sum
+        summary
     }
 
-    /// Whether there is nothing to do.
+    /// Whether no resource has to be changed.
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(|change| change.action == Action::Keep)
     }
 
-    /// What the resources that stay offer now.
+    /// Returns the outputs of the resources that are kept or updated in place.
     pub fn outputs(&self) -> BTreeMap<Address, Outputs> {
         self.changes.iter().filter_map(|c| Some((c.address().clone(), c.outputs()?.clone()))).collect()
     }
 }
 
-/// Decides what to do to get from what is live to what is wanted. Secrets are in its fields as `mask` shows them.
-pub fn plan(graph: &Graph, live: &Snapshot, mask: &Mask) -> Result<Plan, PlanError> {
+/// Plans the changes that turn the observed state into the desired state. `mask` masks the secrets in the fields of the plan.
+pub fn plan(graph: &Graph, snapshot: &Snapshot, mask: &SecretMask) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     for node in graph.nodes() {
-        let have =
-            live.get(&node.address).ok_or_else(|| PlanError::NotSurveyed(node.address.clone()))?.cloned();
-        let change = match &node.want {
-            Want::Present(spec) => wanted(&plan, node, spec, have, mask)?,
-            Want::Absent => match have {
-                Some(have) => unwanted(graph, node, have),
+        let observed =
+            snapshot.get(&node.address).ok_or_else(|| PlanError::NotSurveyed(node.address.clone()))?.cloned();
+        let change = match &node.desired {
+            DesiredState::Present(spec) => plan_present(&plan, node, spec, observed, mask)?,
+            DesiredState::Absent => match observed {
+                Some(observed) => plan_absent(graph, node, observed),
                 None => continue,
             },
         };
         plan.changes.push(change);
     }
-    keep_what_kept_ones_need(&mut plan);
+    keep_dependencies_of_kept(&mut plan);
     Ok(plan)
 }
 
-/// What happens to a resource that shall be there. `plan` has everything that it refers to.
-fn wanted(
+/// Plans the change of a present node. `plan` already has the changes of all resources that the node refers to.
+fn plan_present(
     plan: &Plan,
     node: &Node,
     spec: &Json,
-    have: Option<Live>,
-    mask: &Mask,
+    observed: Option<ObservedState>,
+    mask: &SecretMask,
 ) -> Result<Change, PlanError> {
-    let want = resolve(spec, &|of| plan.change(of).and_then(Change::outputs));
-    let change = |action, why, fields, have| Change { action, why, fields, node: node.clone(), have };
-    let Some(have) = have else {
-        let fields = diff(&Json::Object(Map::new()), &want, &node.secret, mask);
-        return Ok(change(Action::Create, Why::NotThere, fields, None));
+    let desired = resolve(spec, &|of| plan.change(of).and_then(Change::outputs));
+    let change = |action, why, fields, observed| Change { action, why, fields, node: node.clone(), observed };
+    let Some(observed) = observed else {
+        let fields = diff(&Json::Object(Map::new()), &desired, &node.secret_fields, mask);
+        return Ok(change(Action::Create, ChangeReason::Missing, fields, None));
     };
-    if let Owner::Other(owner) = &have.owner {
-        let why = Why::NotOurs(owner.clone());
-        return Ok(change(Action::Keep, why, Vec::new(), Some(have)));
+    if let Owner::Other(owner) = &observed.owner {
+        let why = ChangeReason::NotOurs(owner.clone());
+        return Ok(change(Action::Keep, why, Vec::new(), Some(observed)));
     }
-    missing_output(plan, node, &want)?;
+    check_outputs_exist(plan, node, &desired)?;
 
-    let fields = diff(&have.spec, &want, &node.secret, mask);
-    let fixed = |path: &str| node.replace_on.iter().any(|field| path::overlap(path, field));
+    let fields = diff(&observed.spec, &desired, &node.secret_fields, mask);
+    let is_immutable = |path: &str| node.immutable_fields.iter().any(|field| path::overlap(path, field));
     let names = |only: &dyn Fn(&FieldDiff) -> bool| -> Vec<String> {
         fields.iter().filter(|field| only(field)).map(|field| field.field.clone()).collect()
     };
-    let differing_fixed = names(&|field| fixed(&field.field) && !field.unknown);
-    let made_from = made_from(plan, spec, &fixed);
-    let (action, why) = if !differing_fixed.is_empty() {
-        (Action::Replace, Why::Fixed(differing_fixed))
-    } else if !made_from.is_empty() {
-        (Action::Replace, Why::MadeFrom(made_from))
+    let differing_immutable = names(&|field| is_immutable(&field.field) && !field.unknown);
+    let replaced_dependencies = replaced_dependencies(plan, spec, &is_immutable);
+    let (action, why) = if !differing_immutable.is_empty() {
+        (Action::Replace, ChangeReason::ImmutableFieldsDiffer(differing_immutable))
+    } else if !replaced_dependencies.is_empty() {
+        (Action::Replace, ChangeReason::DependencyReplaced(replaced_dependencies))
     } else if fields.is_empty() {
-        (Action::Keep, Why::AsWanted)
-    } else if fields.iter().any(|field| fixed(&field.field)) {
-        (Action::Replace, Why::Fixed(names(&|field| fixed(&field.field))))
+        (Action::Keep, ChangeReason::UpToDate)
+    } else if fields.iter().any(|field| is_immutable(&field.field)) {
+        (Action::Replace, ChangeReason::ImmutableFieldsDiffer(names(&|field| is_immutable(&field.field))))
     } else {
-        (Action::Update, Why::Differs(names(&|_| true)))
+        (Action::Update, ChangeReason::FieldsDiffer(names(&|_| true)))
     };
-    Ok(change(action, why, fields, Some(have)))
+    Ok(change(action, why, fields, Some(observed)))
 }
 
-/// An output that stays unknown although its resource stays as it is would never be known.
-fn missing_output(plan: &Plan, node: &Node, want: &Json) -> Result<(), PlanError> {
-    for (_, source) in sources(want) {
-        if let Source::Output { of, output } = source
-            && plan.change(&of).is_some_and(|from| from.action == Action::Keep && !from.is_conflict())
+/// Fails if a reference names an output that is missing from a resource that the plan keeps: it would stay unknown.
+fn check_outputs_exist(plan: &Plan, node: &Node, desired: &Json) -> Result<(), PlanError> {
+    for (_, reference) in find_references(desired) {
+        if let Reference::Output { resource, output } = reference
+            && plan.change(&resource).is_some_and(|from| from.action == Action::Keep && !from.is_conflict())
         {
-            return Err(PlanError::NoOutput { from: node.address.clone(), of, output });
+            return Err(PlanError::NoOutput { from: node.address.clone(), to: resource, output });
         }
     }
     Ok(())
 }
 
-/// Those that a fixed field refers to and that this plan makes anew.
+/// Returns the resources that an immutable field refers to and that this plan creates or replaces.
 ///
-/// A name that is known beforehand counts too when its bearer is replaced: a part goes down with its whole. It does not
-/// when the bearer is merely made: what is live without it is no part of it.
-fn made_from(plan: &Plan, spec: &Json, fixed: &dyn Fn(&str) -> bool) -> Vec<Address> {
-    let mut found = BTreeSet::new();
-    for (_, source) in sources(spec).into_iter().filter(|(path, _)| fixed(path)) {
-        let (of, picked) = match source {
-            Source::Output { of, .. } => (of, true),
-            Source::Known { of, .. } => (of, false),
+/// A reference with a known value counts only if the plan replaces the other resource: the cloud may delete this resource
+/// together with it. It does not count if the plan creates the other resource: this resource exists without it.
+fn replaced_dependencies(plan: &Plan, spec: &Json, is_immutable: &dyn Fn(&str) -> bool) -> Vec<Address> {
+    let mut replaced = BTreeSet::new();
+    for (_, reference) in find_references(spec).into_iter().filter(|(path, _)| is_immutable(path)) {
+        let (resource, is_output) = match reference {
+            Reference::Output { resource, .. } => (resource, true),
+            Reference::Known { resource, .. } => (resource, false),
         };
-        match plan.change(&of).map(|change| change.action) {
-            Some(Action::Replace) => drop(found.insert(of)),
-            Some(Action::Create) if picked => drop(found.insert(of)),
+        match plan.change(&resource).map(|change| change.action) {
+            Some(Action::Replace) => drop(replaced.insert(resource)),
+            Some(Action::Create) if is_output => drop(replaced.insert(resource)),
             _ => {}
         }
     }
-    found.into_iter().collect()
+    replaced.into_iter().collect()
 }
 
-/// What happens to a live resource that shall not be there.
-fn unwanted(graph: &Graph, node: &Node, have: Live) -> Change {
-    let (action, why) = match &have.owner {
-        Owner::Other(owner) => (Action::Keep, Why::NotOurs(owner.clone())),
-        Owner::Ours if node.keep.asks(Some(&have)) && !graph.deletes_data() => (Action::Keep, Why::DataKept),
-        Owner::Ours => (Action::Delete, Why::NotWanted),
+/// Plans the change of an existing resource whose node is absent.
+fn plan_absent(graph: &Graph, node: &Node, observed: ObservedState) -> Change {
+    let (action, why) = match &observed.owner {
+        Owner::Other(owner) => (Action::Keep, ChangeReason::NotOurs(owner.clone())),
+        Owner::Ours
+            if node.deletion_policy.requires_confirmation(Some(&observed))
+                && !graph.allows_data_deletion() =>
+        {
+            (Action::Keep, ChangeReason::DataKept)
+        }
+        Owner::Ours => (Action::Delete, ChangeReason::NotDesired),
     };
-    Change { action, why, fields: Vec::new(), node: node.clone(), have: Some(have) }
+    Change { action, why, fields: Vec::new(), node: node.clone(), observed: Some(observed) }
 }
 
-/// Keeps what those need that keep their data, directly or not.
-fn keep_what_kept_ones_need(plan: &mut Plan) {
-    // From the dependents to what they need, so that one pass does it.
-    let mut needed_by: BTreeMap<Address, Address> = BTreeMap::new();
+/// Keeps the direct and indirect dependencies of resources that are kept for their data.
+fn keep_dependencies_of_kept(plan: &mut Plan) {
+    // Dependents come before their dependencies in this order, so one pass is enough.
+    let mut dependents: BTreeMap<Address, Address> = BTreeMap::new();
     for change in plan.changes.iter_mut().rev() {
         if change.action == Action::Delete
-            && let Some(by) = needed_by.get(change.address())
+            && let Some(dependent) = dependents.get(change.address())
         {
             change.action = Action::Keep;
-            change.why = Why::NeededBy(by.clone());
+            change.why = ChangeReason::RequiredBy(dependent.clone());
         }
-        if matches!(change.why, Why::DataKept | Why::NeededBy(_)) {
-            for needed in &change.node.needs {
-                needed_by.insert(needed.clone(), change.address().clone());
+        if matches!(change.why, ChangeReason::DataKept | ChangeReason::RequiredBy(_)) {
+            for dependency in &change.node.dependencies {
+                dependents.insert(dependency.clone(), change.address().clone());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Reads what is live: everything at once, and only reading. Its result is plain data.
+//! Reads the observed state of all resources at once, as plain data. It never writes.
 
 use std::collections::BTreeMap;
 
@@ -7,59 +7,60 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
-use crate::call::bounded;
-use crate::cx::Cx;
+use crate::call::run_bounded;
+use crate::context::DriverContext;
 use crate::driver::{Driver, Drivers};
-use crate::event::Sink;
+use crate::event::EventSink;
 use crate::fault::{Fault, FaultKind};
 use crate::graph::{Graph, Node};
-use crate::live::Live;
+use crate::observed_state::ObservedState;
 
-/// What is live, by address; `None` for what is not there.
+/// The observed state of each resource by address; `None` for a resource that does not exist.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Snapshot(BTreeMap<Address, Option<Live>>);
+pub struct Snapshot(BTreeMap<Address, Option<ObservedState>>);
 
 impl Snapshot {
-    /// What was found at an address; `None` when nobody looked.
-    pub fn get(&self, address: &Address) -> Option<Option<&Live>> {
+    /// Returns the result of the read at an address. The outer `None` means that the resource was not read, the inner `None` that
+    /// it does not exist.
+    pub fn get(&self, address: &Address) -> Option<Option<&ObservedState>> {
         self.0.get(address).map(Option::as_ref)
     }
 
-    /// The live resource at an address.
-    pub fn live(&self, address: &Address) -> Option<&Live> {
+    /// Returns the observed state at an address. Returns `None` when the resource does not exist or was not read.
+    pub fn observed(&self, address: &Address) -> Option<&ObservedState> {
         self.get(address).flatten()
     }
 
-    /// Notes what was found at an address.
-    pub fn insert(&mut self, address: Address, found: Option<Live>) {
-        self.0.insert(address, found);
+    /// Sets the result of the read at an address.
+    pub fn insert(&mut self, address: Address, observed: Option<ObservedState>) {
+        self.0.insert(address, observed);
     }
 
-    /// Every address with what was found there, by address.
-    pub fn iter(&self) -> impl Iterator<Item = (&Address, Option<&Live>)> {
-        self.0.iter().map(|(address, found)| (address, found.as_ref()))
-    }
-}
-
-impl FromIterator<(Address, Option<Live>)> for Snapshot {
-    fn from_iter<I: IntoIterator<Item = (Address, Option<Live>)>>(found: I) -> Self {
-        Self(found.into_iter().collect())
+    /// Returns all addresses with their observed states, in the order of the addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (&Address, Option<&ObservedState>)> {
+        self.0.iter().map(|(address, observed)| (address, observed.as_ref()))
     }
 }
 
-/// A survey that is not complete, and so is of no use for a plan.
+impl FromIterator<(Address, Option<ObservedState>)> for Snapshot {
+    fn from_iter<I: IntoIterator<Item = (Address, Option<ObservedState>)>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
+/// The error of an incomplete survey, from which no plan can be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{}", self.text())]
+#[error("{}", self.message())]
 pub struct SurveyError {
-    /// What could not be read, and why. Every fault is here.
+    /// All failed reads by address.
     pub faults: BTreeMap<Address, Fault>,
-    /// Whether the user stopped it.
+    /// Whether the user interrupted the survey.
     pub interrupted: bool,
 }
 
 impl SurveyError {
-    fn text(&self) -> String {
+    fn message(&self) -> String {
         match self.faults.values().next() {
             None => "interrupted while reading what is live".to_owned(),
             Some(first) if self.faults.len() == 1 => first.message.clone(),
@@ -68,44 +69,49 @@ impl SurveyError {
     }
 }
 
-/// The most reads of a resource that is deleted, and perhaps created again, while it is read.
-const READS: usize = 3;
+/// The maximum number of reads of a resource that is deleted, and perhaps created again, during a read.
+const MAX_READS: usize = 3;
 
-/// Reads one resource. A read takes several calls. If somebody deletes the resource in between, a second read finds it absent.
-async fn read(driver: &dyn Driver, cx: &Cx, node: &Node) -> Result<Option<Live>, Fault> {
-    for _ in 1..READS {
+/// Reads one resource. A read may take several API calls. If the resource is deleted between them, a second read finds it
+/// absent.
+async fn read_resource(
+    driver: &dyn Driver,
+    cx: &DriverContext,
+    node: &Node,
+) -> Result<Option<ObservedState>, Fault> {
+    for _ in 1..MAX_READS {
         match driver.read(cx, node).await {
             Err(fault) if fault.kind == FaultKind::NotFound => {}
-            answer => return answer,
+            result => return result,
         }
     }
     driver.read(cx, node).await
 }
 
-/// Reads every resource of the graph, present or absent, at once.
+/// Reads every resource of the graph, present or absent, concurrently.
 ///
-/// Stops at once when `stop` is cancelled: reads change nothing.
+/// Returns immediately when `stop` is cancelled, because reads change nothing.
 pub async fn survey(
     graph: &Graph,
     drivers: &Drivers,
-    sink: &Sink,
+    sink: &EventSink,
     stop: &CancellationToken,
 ) -> Result<Snapshot, SurveyError> {
     let reads = graph.nodes().iter().map(|node| async move {
-        let cx = Cx::new(node.address.clone(), sink.clone(), stop.clone());
-        let tried = format!("read {} {}", node.address.kind(), node.name);
-        let read = async { read(drivers.get(node.address.kind())?, &cx, node).await };
-        (node.address.clone(), bounded(&tried, drivers.limits().read, read).await)
+        let cx = DriverContext::new(node.address.clone(), sink.clone(), stop.clone());
+        let operation = format!("read {} {}", node.address.kind(), node.name);
+        let read = async { read_resource(drivers.get(node.address.kind())?, &cx, node).await };
+        (node.address.clone(), run_bounded(&operation, drivers.timeouts().read, read).await)
     });
-    let Some(answers) = stop.run_until_cancelled(join_all(reads)).await else {
+    let Some(results) = stop.run_until_cancelled(join_all(reads)).await else {
         return Err(SurveyError { faults: BTreeMap::new(), interrupted: true });
     };
 
     let mut snapshot = Snapshot::default();
     let mut faults = BTreeMap::new();
-    for (address, answer) in answers {
-        match answer {
-            Ok(found) => snapshot.insert(address, found),
+    for (address, result) in results {
+        match result {
+            Ok(observed) => snapshot.insert(address, observed),
             Err(fault) => drop(faults.insert(address, fault)),
         }
     }

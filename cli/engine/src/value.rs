@@ -1,4 +1,4 @@
-//! Values of a spec that come from another resource. The edges of the graph are read off them.
+//! Spec values that refer to another resource. These references are the edges of the graph.
 
 use std::collections::BTreeSet;
 
@@ -6,82 +6,86 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::address::Address;
-use crate::live::Outputs;
+use crate::observed_state::Outputs;
 use crate::path;
 
-/// A field of a spec: a plain value, or one that comes from another resource.
+/// A value in a spec: a literal, or a reference to another resource.
 ///
-/// In JSON a literal is itself, and a reference is an object with the one key `$ref`, which no spec uses otherwise.
+/// In JSON, a reference is an object with the single key `$ref`, which no spec uses for anything else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Value<T> {
-    /// Comes from another resource.
-    From {
-        /// Where it comes from.
+pub enum SpecValue<T> {
+    /// A value that comes from another resource.
+    Reference {
+        /// The resource and the value or output.
         #[serde(rename = "$ref")]
-        source: Source<T>,
+        reference: Reference<T>,
     },
-    /// Known, and nobody else's.
+    /// A plain value.
     Literal(T),
 }
 
-/// Where a value comes from.
+/// A reference to a value of another resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Source<T> {
-    /// Picked by the server: known once `of` is live.
+pub enum Reference<T> {
+    /// A value that the cloud assigns, known when `resource` exists.
     Output {
-        /// The resource that has it.
-        of: Address,
-        /// The name among its outputs.
+        /// The resource with the output.
+        #[serde(rename = "of")]
+        resource: Address,
+        /// The name of the output.
         output: String,
     },
-    /// Computed by us (an ARN, a name), but of use only once `of` is live: known at plan time, and still an edge.
+    /// A value that is computed at plan time (an ARN, a name) but can be used only when `resource` exists. It is an edge as well.
     Known {
-        /// The resource that it names.
-        of: Address,
-        /// The value.
+        /// The resource that the value identifies.
+        #[serde(rename = "of")]
+        resource: Address,
+        /// The computed ARN, name or id.
         value: T,
     },
 }
 
-impl<T> Value<T> {
-    /// A value that the server picks when it makes `of`.
-    pub fn output(of: Address, output: &str) -> Self {
-        Self::From { source: Source::Output { of, output: output.to_owned() } }
+impl<T> SpecValue<T> {
+    /// Creates a reference to a value that the cloud assigns when it creates `resource`.
+    pub fn output(resource: Address, output: &str) -> Self {
+        Self::Reference { reference: Reference::Output { resource, output: output.to_owned() } }
     }
 
-    /// A value that names `of` and is known beforehand.
-    pub fn known(of: Address, value: T) -> Self {
-        Self::From { source: Source::Known { of, value } }
+    /// Creates a reference to `resource` whose value is known at plan time.
+    pub fn known(resource: Address, value: T) -> Self {
+        Self::Reference { reference: Reference::Known { resource, value } }
     }
 
-    /// The value, when it is known already. Drivers always get specs in which it is.
+    /// Returns the value if it is known. In specs that drivers get, all values are known.
     pub fn get(&self) -> Option<&T> {
         match self {
-            Self::Literal(value) | Self::From { source: Source::Known { value, .. } } => Some(value),
-            Self::From { source: Source::Output { .. } } => None,
+            Self::Literal(value) | Self::Reference { reference: Reference::Known { value, .. } } => {
+                Some(value)
+            }
+            Self::Reference { reference: Reference::Output { .. } } => None,
         }
     }
 }
 
-impl<T> From<T> for Value<T> {
+impl<T> From<T> for SpecValue<T> {
     fn from(value: T) -> Self {
         Self::Literal(value)
     }
 }
 
-/// The resources that a spec refers to.
-pub type References = BTreeSet<Address>;
+/// The addresses of the resources that a spec refers to.
+pub type Dependencies = BTreeSet<Address>;
 
-/// Replaces the references in `spec` by plain values, asking `outputs` for what other resources have.
+/// Replaces the references in `spec` by plain values. `outputs` returns the outputs of another resource.
 ///
-/// References to outputs that are not known yet stay, and are shown as `(known after deploy)`.
+/// References to outputs that are not known yet stay; a plan shows them as `(known after deploy)`.
 pub fn resolve<'a>(spec: &Json, outputs: &dyn Fn(&Address) -> Option<&'a Outputs>) -> Json {
-    match source(spec) {
-        Some(Source::Known { value, .. }) => return value,
-        Some(Source::Output { of, output }) => {
-            let value = outputs(&of).and_then(|all| all.get(&output));
+    match parse_reference(spec) {
+        Some(Reference::Known { value, .. }) => return value,
+        Some(Reference::Output { resource, output }) => {
+            let value = outputs(&resource).and_then(|all| all.get(&output));
             return value.map_or_else(|| spec.clone(), |value| Json::String(value.clone()));
         }
         None => {}
@@ -93,43 +97,43 @@ pub fn resolve<'a>(spec: &Json, outputs: &dyn Fn(&Address) -> Option<&'a Outputs
     }
 }
 
-/// The resources that a spec refers to, wherever in it the references are: the edges of the graph.
-pub fn references(spec: &Json) -> References {
-    sources(spec)
+/// Returns the addresses of all resources that a spec refers to at any depth. They are the edges of the graph.
+pub fn dependencies(spec: &Json) -> Dependencies {
+    find_references(spec)
         .into_iter()
-        .map(|(_, source)| match source {
-            Source::Output { of, .. } | Source::Known { of, .. } => of,
+        .map(|(_, reference)| match reference {
+            Reference::Output { resource, .. } | Reference::Known { resource, .. } => resource,
         })
         .collect()
 }
 
-/// Every reference in a spec, with the path of the field that it is in.
-pub(crate) fn sources(spec: &Json) -> Vec<(String, Source<Json>)> {
-    let mut found = Vec::new();
-    collect_sources("", spec, &mut found);
-    found
+/// Returns all references in a spec, with the paths of their fields.
+pub(crate) fn find_references(spec: &Json) -> Vec<(String, Reference<Json>)> {
+    let mut references = Vec::new();
+    collect_references("", spec, &mut references);
+    references
 }
 
-fn collect_sources(path: &str, json: &Json, found: &mut Vec<(String, Source<Json>)>) {
-    if let Some(source) = source(json) {
-        found.push((path.to_owned(), source));
+fn collect_references(path: &str, json: &Json, references: &mut Vec<(String, Reference<Json>)>) {
+    if let Some(reference) = parse_reference(json) {
+        references.push((path.to_owned(), reference));
         return;
     }
     match json {
         Json::Object(map) => {
             for (key, value) in map {
-                collect_sources(&path::join(path, key), value, found);
+                collect_references(&path::join(path, key), value, references);
             }
         }
-        Json::Array(items) => items.iter().for_each(|item| collect_sources(path, item, found)),
+        Json::Array(items) => items.iter().for_each(|item| collect_references(path, item, references)),
         _ => {}
     }
 }
 
-/// The source that this JSON is a reference to, if it is one.
-pub(crate) fn source(json: &Json) -> Option<Source<Json>> {
+/// Parses `json` as a reference. Returns `None` when it is a plain value.
+pub(crate) fn parse_reference(json: &Json) -> Option<Reference<Json>> {
     let map = json.as_object().filter(|map| map.len() == 1)?;
-    Source::deserialize(map.get("$ref")?).ok()
+    Reference::deserialize(map.get("$ref")?).ok()
 }
 
 #[cfg(test)]
@@ -144,40 +148,40 @@ mod tests {
 
     fn spec() -> Json {
         json!({
-            "id": Value::<String>::output(api(), "id"),
-            "role": Value::known(Address::new("role", "f"), "arn:role"),
-            "deep": {"list": [1, {"id": Value::<String>::output(api(), "id")}]},
+            "id": SpecValue::<String>::output(api(), "id"),
+            "role": SpecValue::known(Address::new("role", "f"), "arn:role"),
+            "deep": {"list": [1, {"id": SpecValue::<String>::output(api(), "id")}]},
             "plain": {"$ref": "a variable that only looks like one"},
         })
     }
 
     #[test]
-    fn references_are_found_anywhere() {
-        let found: Vec<_> = references(&spec()).into_iter().collect();
-        assert_eq!(found, [api(), Address::new("role", "f")]);
-        let paths: Vec<_> = sources(&spec()).into_iter().map(|(path, _)| path).collect();
+    fn dependencies_include_references_at_any_depth() {
+        let references: Vec<_> = dependencies(&spec()).into_iter().collect();
+        assert_eq!(references, [api(), Address::new("role", "f")]);
+        let paths: Vec<_> = find_references(&spec()).into_iter().map(|(path, _)| path).collect();
         assert_eq!(paths, ["deep.list.id", "id", "role"]);
     }
 
     #[test]
-    fn what_is_known_is_replaced_and_the_rest_is_named() {
+    fn resolve_replaces_known_values_and_keeps_unknown_references() {
         let resolved = resolve(&spec(), &|_| None);
         assert_eq!(resolved["role"], "arn:role");
         assert_eq!(resolved["id"], spec()["id"]);
         assert_eq!(resolved["plain"], spec()["plain"]);
-        assert_eq!(references(&resolved).into_iter().collect::<Vec<_>>(), [api()]);
+        assert_eq!(dependencies(&resolved).into_iter().collect::<Vec<_>>(), [api()]);
 
         let outputs = Outputs::from([("id".to_owned(), "x7".to_owned())]);
         let resolved = resolve(&spec(), &|of| (*of == api()).then_some(&outputs));
         assert_eq!(resolved["id"], "x7");
         assert_eq!(resolved["deep"]["list"][1]["id"], "x7");
-        assert!(references(&resolved).is_empty());
+        assert!(dependencies(&resolved).is_empty());
     }
 
     #[test]
-    fn an_output_that_the_resource_does_not_have_stays_unknown() {
+    fn resolve_keeps_reference_to_missing_output() {
         let outputs = Outputs::new();
         let resolved = resolve(&spec(), &|_| Some(&outputs));
-        assert!(references(&resolved).contains(&api()));
+        assert!(dependencies(&resolved).contains(&api()));
     }
 }

@@ -1,4 +1,5 @@
-//! The daemon alone, as the tests start it: `daemon local serve --state-dir DIR`. Its build id is its file's name.
+//! The daemon alone, as the tests start it: `daemon local serve --state-dir DIR`. Its build id is the name of
+//! its file.
 
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ fn main() -> ExitCode {
     let Some(state_dir) = args.next() else { return ExitCode::from(64) };
     match run(ServeOptions { state_dir: state_dir.into(), build_id }) {
         Ok(()) => ExitCode::SUCCESS,
-        // It is in the daemon's log.
+        // The error is in the daemon's log.
         Err(_) => ExitCode::FAILURE,
     }
 }

@@ -1,6 +1,7 @@
-//! A function for tests and benchmarks, on the Runtime API, with nothing but the standard library.
+//! A function for tests and benchmarks that uses the Runtime API and only the standard library.
 //!
-//! It answers with the event, unless the event holds an order such as `do=sleep:500`, or its environment has `INIT`.
+//! It returns the event, unless the event contains a command such as `do=sleep:500`, or its environment has
+//! `INIT`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -19,7 +20,7 @@ const BASE: &str = "/2018-06-01/runtime";
 struct Api {
     stream: BufReader<TcpStream>,
     host: String,
-    /// The path before each call: the secret of this process.
+    /// The path prefix of each call: the secret of this process.
     prefix: String,
 }
 
@@ -53,7 +54,7 @@ impl Api {
         loop {
             line.clear();
             if self.stream.read_line(&mut line).expect("a header") == 0 {
-                // The cloud is gone, and so are we.
+                // The runner has exited, so exit too.
                 std::process::exit(0);
             }
             let Some((name, value)) = line.trim_end().split_once(": ") else { break };
@@ -79,7 +80,7 @@ fn sleep(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
 
-fn eat(megabytes: usize) -> Vec<u8> {
+fn allocate(megabytes: usize) -> Vec<u8> {
     let mut memory = vec![0_u8; megabytes * 1024 * 1024];
     for page in memory.chunks_mut(4096) {
         page[0] = 1;
@@ -87,11 +88,11 @@ fn eat(megabytes: usize) -> Vec<u8> {
     std::hint::black_box(memory)
 }
 
-/// `do=NAME:VALUE`, up to a quote, an ampersand or a space.
-fn order(event: &str) -> (&str, &str) {
+/// Returns name and value of `do=NAME:VALUE`, up to a quote, an ampersand, a space or a backslash.
+fn command(event: &str) -> (&str, &str) {
     let rest = event.split_once("do=").map_or("", |(_, rest)| rest);
-    let order = rest.split(['"', '&', ' ', '\\']).next().unwrap_or_default();
-    order.split_once(':').unwrap_or((order, ""))
+    let command = rest.split(['"', '&', ' ', '\\']).next().unwrap_or_default();
+    command.split_once(':').unwrap_or((command, ""))
 }
 
 fn main() {
@@ -116,10 +117,10 @@ fn main() {
         let (headers, event) = api.call("GET", "/invocation/next", "", b"");
         let id = get(&headers, "lambda-runtime-aws-request-id").to_owned();
         let text = String::from_utf8_lossy(&event).into_owned();
-        let (name, value) = order(&text);
+        let (name, value) = command(&text);
         let number = value.parse().unwrap_or(0);
         let mut memory = Vec::new();
-        let answer: Vec<u8> = match name {
+        let response: Vec<u8> = match name {
             "sleep" => {
                 sleep(number);
                 b"\"slept\"".to_vec()
@@ -127,7 +128,7 @@ fn main() {
             "crash" => std::process::exit(i32::try_from(number).unwrap_or(1)),
             "abort" => std::process::abort(),
             "eat" => {
-                memory = eat(usize::try_from(number).unwrap_or(0));
+                memory = allocate(usize::try_from(number).unwrap_or(0));
                 sleep(60_000);
                 Vec::new()
             }
@@ -176,7 +177,7 @@ fn main() {
             }
             _ => event,
         };
-        let (headers, _) = api.call("POST", &format!("/invocation/{id}/response"), "", &answer);
+        let (headers, _) = api.call("POST", &format!("/invocation/{id}/response"), "", &response);
         if name == "last" {
             std::process::exit(0);
         }

@@ -1,31 +1,31 @@
-//! Reads the body of a request up to a limit.
+//! Reads the body of a request up to a size limit.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 
-/// What is over the limit is read and thrown away up to here, so that a client that is still sending hears the answer
-/// instead of a reset connection.
-const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+/// The number of bytes to read and discard of a body over the limit. A client that is still sending then
+/// receives the response instead of a connection reset.
+const MAX_DISCARDED_BYTES: usize = 64 * 1024 * 1024;
 
-/// Why a body could not be had.
+/// The reason why a body could not be read.
 #[derive(Debug)]
 pub(crate) enum BodyError {
-    /// It is over the limit.
+    /// The body is larger than the limit.
     TooLarge,
-    /// The other side went away, or sent no HTTP.
-    Broken,
+    /// The client disconnected or sent invalid HTTP.
+    Incomplete,
 }
 
-/// Reads the whole body, and its trailers when it has some.
+/// Reads the whole body, and its trailers if there are any.
 pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<(Bytes, Option<HeaderMap>), BodyError> {
     let mut first = Bytes::new();
-    let mut all: Option<BytesMut> = None;
+    let mut buffer: Option<BytesMut> = None;
     let mut trailers = None;
     let mut total = 0;
     while let Some(frame) = body.frame().await {
-        let frame = match frame.map_err(|_| BodyError::Broken)?.into_data() {
+        let frame = match frame.map_err(|_| BodyError::Incomplete)?.into_data() {
             Ok(data) => data,
             Err(frame) => {
                 trailers = frame.into_trailers().ok();
@@ -34,23 +34,23 @@ pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<(Bytes, Opt
         };
         total += frame.len();
         if total > limit {
-            (first, all) = (Bytes::new(), None);
-            if total > DISCARD_BYTES {
+            (first, buffer) = (Bytes::new(), None);
+            if total > MAX_DISCARDED_BYTES {
                 break;
             }
-        } else if let Some(all) = &mut all {
-            all.extend_from_slice(&frame);
+        } else if let Some(buffer) = &mut buffer {
+            buffer.extend_from_slice(&frame);
         } else if first.is_empty() {
             first = frame;
         } else {
             let mut joined = BytesMut::with_capacity((first.len() + frame.len()) * 2);
             joined.extend_from_slice(&first);
             joined.extend_from_slice(&frame);
-            all = Some(joined);
+            buffer = Some(joined);
         }
     }
     if total > limit {
         return Err(BodyError::TooLarge);
     }
-    Ok((all.map_or(first, BytesMut::freeze), trailers))
+    Ok((buffer.map_or(first, BytesMut::freeze), trailers))
 }

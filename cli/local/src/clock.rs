@@ -1,4 +1,4 @@
-//! The one place of this crate that reads the clock and the system's randomness.
+//! Reads the clock and the system's randomness. No other module of this crate does.
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,32 +6,33 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hitctl_engine::Fault;
 use jiff::Timestamp;
 
-/// Milliseconds since the Unix epoch.
+/// Returns the current time in milliseconds since the Unix epoch.
 #[expect(clippy::disallowed_methods, reason = "the daemon's edge: a log line and a record have a time")]
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A time, in milliseconds since the Unix epoch, as one of the calendar.
+/// Converts milliseconds since the Unix epoch to a timestamp.
 pub(crate) fn timestamp(ms: u64) -> Timestamp {
     Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or_default()
 }
 
-/// Sleeps in steps of a bounded poll: for a process or a file outside this program, which sends no event.
+/// Sleeps between two checks of a process or file outside this program, which cannot notify us. Every caller
+/// limits how long it polls.
 #[expect(clippy::disallowed_methods, reason = "polling another process; every caller is bounded")]
-pub(crate) async fn pause(time: std::time::Duration) {
+pub(crate) async fn sleep(time: std::time::Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Random bytes of the operating system.
+/// Returns random bytes of the operating system.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Says that the system gives no random bytes.
-pub(crate) fn no_random(error: io::Error) -> Fault {
+/// Returns the fault for a system that provides no random bytes.
+pub(crate) fn no_random_fault(error: io::Error) -> Fault {
     Fault::fatal("local_random", "the system gives no random bytes").caused_by(error)
 }

@@ -1,8 +1,8 @@
-//! Resources brought to life: what each kind does when it is put, deleted and restored after a start.
+//! Creates, changes, removes and restores the resources of the local cloud, kind by kind.
 //!
-//! A change is made in the world first, then written to the registry, then acknowledged. When the registry cannot be
-//! written, the world is put back. So whatever was acknowledged comes back after a SIGKILL, and what was not is either
-//! done or not, which the next put settles: every put may be made again.
+//! A change is first made in effect, then written to the registry, then acknowledged. When the registry
+//! cannot be written, the change is rolled back. Every acknowledged change therefore survives a SIGKILL. A
+//! change that was not acknowledged may or may not have happened, so every put can be repeated.
 
 mod events;
 mod queues;
@@ -16,108 +16,117 @@ use hitctl_resources::{
 };
 use serde_json::Value as Json;
 
-use crate::blocking::blocking;
-use crate::bus::Bus;
+use crate::blocking::run_blocking;
+use crate::bus::EventBuses;
 use crate::cloudfront::CloudFront;
 use crate::code::{self, CodeStore};
 use crate::constants::{ACCOUNT, REGION};
-use crate::fault::in_full;
-use crate::gateway::{Door, Gateway};
-use crate::ids::letters;
+use crate::fault::with_cause_and_hint;
+use crate::gateway::{FrontendSpec, Gateway};
+use crate::ids::random_string;
 use crate::lambda::Runner;
 use crate::lock::lock;
 use crate::logs::Logs;
-use crate::mapping::Mappings;
+use crate::mapping::EventSourceMappings;
 use crate::queue::Queues;
-use crate::registry::{Entry, Registry};
+use crate::registry::{Registry, RegistryEntry};
 use crate::state::StateDir;
 use crate::table::Tables;
 use crate::{inventory, ports};
 
-/// The cloud, as one.
-pub(crate) struct Cloud {
+/// All services of the local cloud.
+pub(crate) struct CloudServices {
     pub(crate) dir: StateDir,
     pub(crate) registry: Registry,
     pub(crate) tables: Tables,
     pub(crate) queues: Queues,
-    pub(crate) mappings: Mappings,
-    pub(crate) bus: Bus,
+    pub(crate) mappings: EventSourceMappings,
+    pub(crate) bus: EventBuses,
     pub(crate) cloudfront: CloudFront,
     pub(crate) runner: Runner,
     pub(crate) gateway: Gateway,
     pub(crate) logs: Logs,
     pub(crate) code: CodeStore,
-    /// One change at a time: they are short, and what they do to each other stays simple.
-    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Held while a resource changes. Changes are short, and one at a time keeps their interactions simple.
+    pub(crate) change_lock: tokio::sync::Mutex<()>,
     pub(crate) notices: Mutex<Vec<String>>,
 }
 
-impl Cloud {
-    /// Makes a resource, or changes it to what is wanted.
-    pub(crate) async fn put(self: &Arc<Self>, kind: &str, name: &str, spec: Json) -> Result<Entry, Fault> {
-        let _one = self.changing.lock().await;
+impl CloudServices {
+    /// Creates or updates a resource.
+    pub(crate) async fn put(
+        self: &Arc<Self>,
+        kind: &str,
+        name: &str,
+        spec: Json,
+    ) -> Result<RegistryEntry, Fault> {
+        let _guard = self.change_lock.lock().await;
         let old = self.registry.get(kind, name);
-        let entry = self.bring(kind, name, spec, old.as_ref()).await?;
+        let entry = self.apply(kind, name, spec, old.as_ref()).await?;
         if let Err(fault) = self.register(kind, name, entry.clone()).await {
-            self.undo(kind, name, old).await;
+            self.roll_back(kind, name, old).await;
             return Err(fault);
         }
-        self.forget_notices_of(kind, name);
-        self.collect().await;
+        self.clear_restore_notices(kind, name);
+        self.remove_unused_code().await;
         Ok(entry)
     }
 
-    /// Returns the spec of a resource as callers see it. A function whose code is missing or damaged has none: it then
-    /// differs from any spec that is wanted, so that the next deploy uploads the code and puts the function again.
-    pub(crate) async fn reported(&self, kind: &str, name: &str, mut spec: Json) -> Json {
+    /// Returns the spec of a resource as callers see it. The spec of a function whose code is missing or
+    /// damaged has no code hash. It then differs from every desired spec, so the next deploy uploads the code
+    /// and puts the function again.
+    pub(crate) async fn reported_spec(&self, kind: &str, name: &str, mut spec: Json) -> Json {
         if kind == FunctionSpec::KIND && !self.runner.has_intact_code(name).await {
-            code::forget(&mut spec);
+            code::clear_code_hash(&mut spec);
         }
         spec
     }
 
-    /// Removes a resource; one that is not there is fine.
+    /// Removes a resource. Succeeds if it does not exist.
     pub(crate) async fn delete(self: &Arc<Self>, kind: &str, name: &str) -> Result<(), Fault> {
-        known(kind)?;
-        let _one = self.changing.lock().await;
+        check_kind(kind)?;
+        let _guard = self.change_lock.lock().await;
         let Some(old) = self.registry.get(kind, name) else { return Ok(()) };
-        if inventory::is_kept(kind) {
-            // Killed after this, the daemon does not miss what it had deleted already when it starts again.
-            self.register(kind, name, Entry { deleting: true, ..old.clone() }).await?;
+        if inventory::has_data_file(kind) {
+            // If the daemon is killed after this, its next start does not expect the data that is already
+            // deleted.
+            self.register(kind, name, RegistryEntry { deleting: true, ..old.clone() }).await?;
         }
-        if let Err(fault) = self.end(kind, name, &old).await {
-            // What cannot be written now only leaves the mark, and the next put takes that away.
+        if let Err(fault) = self.remove(kind, name, &old).await {
+            // If this write fails, only the mark remains, and the next put removes it.
             drop(self.register(kind, name, old).await);
             return Err(fault);
         }
         let (kind, name) = (kind.to_owned(), name.to_owned());
-        self.on_disk(move |cloud| cloud.registry.remove(&kind, &name)).await
+        self.run_blocking_on_self(move |cloud| cloud.registry.remove(&kind, &name)).await
     }
 
-    /// Does work that waits for the disk.
-    async fn on_disk<T: Send + 'static>(
+    /// Runs work that waits for the disk on a thread that may block.
+    async fn run_blocking_on_self<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let this = Arc::clone(self);
-        blocking(move || work(&this)).await
+        run_blocking(move || work(&this)).await
     }
 
-    async fn register(self: &Arc<Self>, kind: &str, name: &str, entry: Entry) -> Result<(), Fault> {
+    async fn register(self: &Arc<Self>, kind: &str, name: &str, entry: RegistryEntry) -> Result<(), Fault> {
         let (kind, name) = (kind.to_owned(), name.to_owned());
-        self.on_disk(move |cloud| cloud.registry.put(&kind, &name, entry)).await
+        self.run_blocking_on_self(move |cloud| cloud.registry.put(&kind, &name, entry)).await
     }
 
-    /// Brings back everything that the registry has. What fails is said in the status, and does not stop the rest.
+    /// Restores every resource of the registry. Failures become notices in the status and do not stop the
+    /// rest.
     pub(crate) async fn restore(self: &Arc<Self>) {
         for kind in KINDS {
-            for (name, old) in self.registry.of_kind(kind) {
-                let brought = self.bring(kind, &name, old.spec.clone(), Some(&old)).await;
-                let kept = match brought {
+            for (name, old) in self.registry.entries_of_kind(kind) {
+                let applied = self.apply(kind, &name, old.spec.clone(), Some(&old)).await;
+                let result = match applied {
                     Ok(entry) if entry != old => {
                         if entry.port != old.port {
-                            let url = |entry: &Entry| entry.outputs.get("url").cloned().unwrap_or_default();
-                            self.notice(format!(
+                            let url =
+                                |entry: &RegistryEntry| entry.outputs.get("url").cloned().unwrap_or_default();
+                            self.add_notice(format!(
                                 "{kind} {name} moved from {} to {}: another program has its port",
                                 url(&old),
                                 url(&entry)
@@ -128,133 +137,143 @@ impl Cloud {
                     Ok(_) => Ok(()),
                     Err(fault) => Err(fault),
                 };
-                if let Err(fault) = kept {
-                    self.notice(format!("{}: {}", lost_notice(kind, &name), in_full(&fault)));
+                if let Err(fault) = result {
+                    self.add_notice(format!(
+                        "{}: {}",
+                        restore_failure_prefix(kind, &name),
+                        with_cause_and_hint(&fault)
+                    ));
                 }
             }
         }
     }
 
-    /// Says something to the user, in the status.
-    pub(crate) fn notice(&self, text: String) {
+    /// Adds a notice for the user to the status.
+    pub(crate) fn add_notice(&self, text: String) {
         lock(&self.notices).push(text);
     }
 
-    /// Takes back what was said of a resource that could not be brought back, once it is put again.
-    fn forget_notices_of(&self, kind: &str, name: &str) {
-        let lost = format!("{}: ", lost_notice(kind, name));
-        lock(&self.notices).retain(|notice| !notice.starts_with(&lost));
+    /// Removes the notice about a failed restore of a resource, once that resource is put again.
+    fn clear_restore_notices(&self, kind: &str, name: &str) {
+        let prefix = format!("{}: ", restore_failure_prefix(kind, name));
+        lock(&self.notices).retain(|notice| !notice.starts_with(&prefix));
     }
 
-    /// Makes it so in the world. May be repeated.
-    async fn bring(
+    /// Puts a resource into effect. Can be repeated.
+    async fn apply(
         self: &Arc<Self>,
         kind: &str,
         name: &str,
         spec: Json,
-        old: Option<&Entry>,
-    ) -> Result<Entry, Fault> {
-        named(kind, name)?;
+        old: Option<&RegistryEntry>,
+    ) -> Result<RegistryEntry, Fault> {
+        check_name(kind, name)?;
         let mut port = None;
         let outputs = match kind {
-            TableSpec::KIND => self.bring_table(name, parse(kind, name, &spec)?, old).await?,
-            RoleSpec::KIND => bring_role(name, &parse(kind, name, &spec)?)?,
-            LogGroupSpec::KIND => self.bring_log_group(name, &parse(kind, name, &spec)?).await,
-            FunctionSpec::KIND => self.bring_function(name, &parse(kind, name, &spec)?).await?,
+            TableSpec::KIND => self.apply_table(name, parse_spec(kind, name, &spec)?, old).await?,
+            RoleSpec::KIND => apply_role(name, &parse_spec(kind, name, &spec)?)?,
+            LogGroupSpec::KIND => self.apply_log_group(name, &parse_spec(kind, name, &spec)?).await,
+            FunctionSpec::KIND => self.apply_function(name, &parse_spec(kind, name, &spec)?).await?,
             HttpApiSpec::KIND => {
-                let (outputs, at) = self.bring_http_api(name, &parse(kind, name, &spec)?, old).await?;
-                port = Some(at);
+                let (outputs, bound) =
+                    self.apply_http_api(name, &parse_spec(kind, name, &spec)?, old).await?;
+                port = Some(bound);
                 outputs
             }
             FunctionUrlSpec::KIND => {
-                let spec: FunctionUrlSpec = parse(kind, name, &spec)?;
-                // What it is called in its host name: the same as long as the function has its name.
+                let spec: FunctionUrlSpec = parse_spec(kind, name, &spec)?;
+                // The id in the host name. It stays the same as long as the function keeps its name.
                 let id = format!("url-{name}");
-                let at = self.bring_door(kind, name, &id, Door::Url(&spec), old).await?;
-                port = Some(at);
-                outputs(&[("url", format!("http://127.0.0.1:{at}"))])
+                let bound = self.bind_frontend(kind, name, &id, FrontendSpec::Url(&spec), old).await?;
+                port = Some(bound);
+                outputs(&[("url", format!("http://127.0.0.1:{bound}"))])
             }
-            QueueSpec::KIND => self.bring_queue(name, &parse(kind, name, &spec)?).await?,
-            EventSourceMappingSpec::KIND => self.bring_mapping(name, &parse(kind, name, &spec)?, old).await?,
-            EventRuleSpec::KIND => arn_and_name(self.bus.put_rule(name, parse(kind, name, &spec)?)?, name),
-            EventInvokeConfigSpec::KIND => self.bring_invoke_config(name, &parse(kind, name, &spec)?)?,
-            PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
-            _ => return Err(unknown(kind)),
+            QueueSpec::KIND => self.apply_queue(name, &parse_spec(kind, name, &spec)?).await?,
+            EventSourceMappingSpec::KIND => {
+                self.apply_mapping(name, &parse_spec(kind, name, &spec)?, old).await?
+            }
+            EventRuleSpec::KIND => {
+                arn_and_name(self.bus.put_rule(name, parse_spec(kind, name, &spec)?)?, name)
+            }
+            EventInvokeConfigSpec::KIND => self.apply_invoke_config(name, &parse_spec(kind, name, &spec)?)?,
+            PermissionSpec::KIND => self.apply_permission(name, &parse_spec(kind, name, &spec)?, old)?,
+            _ => return Err(unknown_kind(kind)),
         };
-        Ok(Entry { spec, outputs, port, deleting: false })
+        Ok(RegistryEntry { spec, outputs, port, deleting: false })
     }
 
-    async fn bring_table(
+    async fn apply_table(
         self: &Arc<Self>,
         name: &str,
         spec: TableSpec,
-        old: Option<&Entry>,
+        old: Option<&RegistryEntry>,
     ) -> Result<Outputs, Fault> {
         let old: Option<TableSpec> = old.and_then(|old| serde_json::from_value(old.spec.clone()).ok());
-        let owned = name.to_owned();
-        self.on_disk(move |cloud| cloud.tables.put(&owned, &spec, old.as_ref())).await?;
+        let owned_name = name.to_owned();
+        self.run_blocking_on_self(move |cloud| cloud.tables.put(&owned_name, &spec, old.as_ref())).await?;
         Ok(arn_and_name(arn("dynamodb", &format!("table/{name}")), name))
     }
 
-    async fn bring_log_group(self: &Arc<Self>, name: &str, spec: &LogGroupSpec) -> Outputs {
-        let (this, owned, days) = (Arc::clone(self), name.to_owned(), spec.retention_days);
-        drop(tokio::task::spawn_blocking(move || this.logs.keep(&owned, days)).await);
+    async fn apply_log_group(self: &Arc<Self>, name: &str, spec: &LogGroupSpec) -> Outputs {
+        let (this, owned_name, days) = (Arc::clone(self), name.to_owned(), spec.retention_days);
+        drop(tokio::task::spawn_blocking(move || this.logs.create_group(&owned_name, days)).await);
         arn_and_name(arn("logs", &format!("log-group:{name}")), name)
     }
 
-    async fn bring_function(self: &Arc<Self>, name: &str, spec: &FunctionSpec) -> Result<Outputs, Fault> {
+    async fn apply_function(self: &Arc<Self>, name: &str, spec: &FunctionSpec) -> Result<Outputs, Fault> {
         let sha256 = spec.code_sha256.clone();
-        self.on_disk(move |cloud| Ok(cloud.code.verify(&sha256))).await?.map_err(|why| {
+        self.run_blocking_on_self(move |cloud| Ok(cloud.code.verify(&sha256))).await?.map_err(|reason| {
             Fault::fatal("code_missing", format!("the code of the function {name} is not here"))
-                .caused_by(why)
+                .caused_by(reason)
                 .hinted("run `hitctl deploy --env local`, which uploads it")
         })?;
         self.runner.put(name, spec).await?;
         Ok(arn_and_name(arn("lambda", &format!("function:{name}")), name))
     }
 
-    async fn bring_http_api(
+    async fn apply_http_api(
         &self,
         name: &str,
         spec: &HttpApiSpec,
-        old: Option<&Entry>,
+        old: Option<&RegistryEntry>,
     ) -> Result<(Outputs, u16), Fault> {
         let api_id = match old.and_then(|old| old.outputs.get("api_id")) {
             Some(id) => id.clone(),
-            // As API Gateway picks them.
-            None => letters::<10>(b"abcdefghijklmnopqrstuvwxyz0123456789")?,
+            // The same format as in API Gateway.
+            None => random_string::<10>(b"abcdefghijklmnopqrstuvwxyz0123456789")?,
         };
-        let port = self.bring_door(HttpApiSpec::KIND, name, &api_id, Door::Api(spec), old).await?;
+        let port = self.bind_frontend(HttpApiSpec::KIND, name, &api_id, FrontendSpec::Api(spec), old).await?;
         let url = format!("http://127.0.0.1:{port}");
         let call_arn = arn("execute-api", &format!("{api_id}/*/*"));
-        let known = [("api_id", api_id), ("call_arn", call_arn), ("name", name.to_owned()), ("url", url)];
-        Ok((outputs(&known), port))
+        let pairs = [("api_id", api_id), ("call_arn", call_arn), ("name", name.to_owned()), ("url", url)];
+        Ok((outputs(&pairs), port))
     }
 
-    /// Opens a way in, on the port that it had or the one that its name gives it.
-    async fn bring_door(
+    /// Binds an HTTP frontend to its former port, or to the port that is derived from its name.
+    async fn bind_frontend(
         &self,
         kind: &str,
         name: &str,
         id: &str,
-        door: Door<'_>,
-        old: Option<&Entry>,
+        frontend: FrontendSpec<'_>,
+        old: Option<&RegistryEntry>,
     ) -> Result<u16, Fault> {
         let key = format!("{kind}/{name}");
-        let first = old.and_then(|old| old.port).unwrap_or_else(|| ports::preferred(self.dir.path(), &key));
-        // Asking for the port that it has already is no conflict with itself.
-        match self.gateway.put(&key, id, door, Some(first)).await {
+        let preferred_port =
+            old.and_then(|old| old.port).unwrap_or_else(|| ports::preferred(self.dir.path(), &key));
+        // Requesting the port that it already has does not conflict with itself.
+        match self.gateway.put(&key, id, frontend, Some(preferred_port)).await {
             Ok(port) => Ok(port),
-            Err(_) => self.gateway.put(&key, id, door, ports::free(first)).await,
+            Err(_) => self.gateway.put(&key, id, frontend, ports::free(preferred_port)).await,
         }
     }
 
-    /// Takes it out of the world. May be repeated.
-    async fn end(self: &Arc<Self>, kind: &str, name: &str, old: &Entry) -> Result<(), Fault> {
+    /// Takes a resource out of effect. Can be repeated.
+    async fn remove(self: &Arc<Self>, kind: &str, name: &str, old: &RegistryEntry) -> Result<(), Fault> {
         match kind {
             TableSpec::KIND => {
                 let name = name.to_owned();
-                self.on_disk(move |cloud| cloud.tables.delete(&name)).await?;
+                self.run_blocking_on_self(move |cloud| cloud.tables.delete(&name)).await?;
             }
             LogGroupSpec::KIND => {
                 let (this, name) = (Arc::clone(self), name.to_owned());
@@ -268,73 +287,76 @@ impl Cloud {
             }
             EventRuleSpec::KIND => self.bus.delete_rule(name),
             EventInvokeConfigSpec::KIND => self.bus.remove_invoke_config(name),
-            PermissionSpec::KIND => self.end_permission(name, old),
+            PermissionSpec::KIND => self.remove_permission(name, old),
             _ => {}
         }
         Ok(())
     }
 
-    /// After a change that could not be kept: back to what the registry says. A table's items are never touched by it.
-    async fn undo(self: &Arc<Self>, kind: &str, name: &str, old: Option<Entry>) {
-        let back = match old {
-            Some(old) => self.bring(kind, name, old.spec.clone(), Some(&old)).await.map(drop),
+    /// Rolls back a change that could not be registered to the state in the registry. Does not touch the
+    /// items of a table.
+    async fn roll_back(self: &Arc<Self>, kind: &str, name: &str, old: Option<RegistryEntry>) {
+        let result = match old {
+            Some(old) => self.apply(kind, name, old.spec.clone(), Some(&old)).await.map(drop),
             None if kind == TableSpec::KIND => Ok(()),
             None => {
-                let nothing =
-                    Entry { spec: Json::Null, outputs: Outputs::new(), port: None, deleting: false };
-                self.end(kind, name, &nothing).await
+                let empty =
+                    RegistryEntry { spec: Json::Null, outputs: Outputs::new(), port: None, deleting: false };
+                self.remove(kind, name, &empty).await
             }
         };
-        if let Err(fault) = back {
-            self.notice(format!("{kind} {name} is not as the registry says: {}", fault.message));
+        if let Err(fault) = result {
+            self.add_notice(format!("{kind} {name} is not as the registry says: {}", fault.message));
         }
     }
 
-    async fn collect(self: &Arc<Self>) {
+    async fn remove_unused_code(self: &Arc<Self>) {
         let this = Arc::clone(self);
-        drop(tokio::task::spawn_blocking(move || this.code.collect(&this.registry.code_in_use())).await);
+        drop(
+            tokio::task::spawn_blocking(move || this.code.remove_unused(&this.registry.code_in_use())).await,
+        );
     }
 }
 
-fn bring_role(name: &str, spec: &RoleSpec) -> Result<Outputs, Fault> {
+fn apply_role(name: &str, spec: &RoleSpec) -> Result<Outputs, Fault> {
     if !spec.trusted_service.ends_with(".amazonaws.com") {
-        return Err(invalid("role", name, "its trusted service is none of AWS's"));
+        return Err(invalid_spec("role", name, "its trusted service is none of AWS's"));
     }
     if spec.statements.iter().any(|statement| statement.actions.is_empty() || statement.resources.is_empty())
     {
-        return Err(invalid("role", name, "a statement needs actions and resources"));
+        return Err(invalid_spec("role", name, "a statement needs actions and resources"));
     }
     Ok(arn_and_name(format!("arn:aws:iam::{ACCOUNT}:role/{name}"), name))
 }
 
-fn parse<S: Spec>(kind: &str, name: &str, spec: &Json) -> Result<S, Fault> {
-    serde_json::from_value(spec.clone()).map_err(|error| invalid(kind, name, &error.to_string()))
+fn parse_spec<S: Spec>(kind: &str, name: &str, spec: &Json) -> Result<S, Fault> {
+    serde_json::from_value(spec.clone()).map_err(|error| invalid_spec(kind, name, &error.to_string()))
 }
 
-fn invalid(kind: &str, name: &str, why: &str) -> Fault {
-    Fault::fatal("invalid_request", format!("the spec of {kind} {name} is not valid")).caused_by(why)
+fn invalid_spec(kind: &str, name: &str, reason: &str) -> Fault {
+    Fault::fatal("invalid_request", format!("the spec of {kind} {name} is not valid")).caused_by(reason)
 }
 
-fn unknown(kind: &str) -> Fault {
+fn unknown_kind(kind: &str) -> Fault {
     Fault::fatal("unknown_kind", format!("the local cloud has no resources of kind {kind:?}"))
         .caused_by(format!("it knows {}", KINDS.join(", ")))
         .hinted("run `hitctl local stop`, then the command again: the daemon may be of an older program")
 }
 
-fn lost_notice(kind: &str, name: &str) -> String {
+fn restore_failure_prefix(kind: &str, name: &str) -> String {
     format!("{kind} {name} was not brought back")
 }
 
-fn known(kind: &str) -> Result<(), Fault> {
-    if KINDS.contains(&kind) { Ok(()) } else { Err(unknown(kind)) }
+fn check_kind(kind: &str) -> Result<(), Fault> {
+    if KINDS.contains(&kind) { Ok(()) } else { Err(unknown_kind(kind)) }
 }
 
-/// Names become part of file names, ARNs and URLs.
-fn named(kind: &str, name: &str) -> Result<(), Fault> {
-    known(kind)?;
+/// Checks a name: names become part of file names, ARNs and URLs.
+fn check_name(kind: &str, name: &str) -> Result<(), Fault> {
+    check_kind(kind)?;
     let max = if kind == LogGroupSpec::KIND { 512 } else { 255 };
     if name.is_empty() || name.len() > max || !name.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(invalid(kind, name, &format!("a name has 1 to {max} visible ASCII characters")));
+        return Err(invalid_spec(kind, name, &format!("a name has 1 to {max} visible ASCII characters")));
     }
     Ok(())
 }
@@ -343,8 +365,8 @@ fn arn(service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
 }
 
-/// The id of the HTTP API whose calls an ARN stands for.
-fn api_of(source_arn: &str) -> Option<&str> {
+/// Returns the id of the HTTP API in an `execute-api` ARN.
+fn api_id_of(source_arn: &str) -> Option<&str> {
     let mut parts = source_arn.split(':').skip(2);
     let (service, resource) = (parts.next()?, parts.nth(2)?);
     (service == "execute-api").then(|| resource.split('/').next()).flatten()

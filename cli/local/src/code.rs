@@ -1,4 +1,5 @@
-//! The zips of functions, by hash: taken in, verified, and collected once no function uses them.
+//! Stores the zips of functions by hash: receives them, verifies them, and removes those that no function
+//! uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,44 +15,45 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::clock::now_ms;
-use crate::protocol::Resources;
+use crate::protocol::DeployedResources;
 use crate::state;
 
-/// The largest zip that Lambda takes in a call, in bytes.
-pub(crate) const MAX_ZIP: usize = 50 * 1024 * 1024;
-/// The field of a function's spec that names its code.
-const SHA256: &str = "code_sha256";
-/// A zip that no function uses may belong to a deploy that is under way.
-const GRACE: Duration = Duration::from_mins(10);
+/// The largest zip that Lambda accepts in a call, in bytes.
+pub(crate) const MAX_ZIP_BYTES: usize = 50 * 1024 * 1024;
+/// The field of a function's spec with the hash of its code.
+const CODE_SHA256_FIELD: &str = "code_sha256";
+/// The age below which an unused zip is kept: it may belong to a deploy that is in progress.
+const UNUSED_GRACE_PERIOD: Duration = Duration::from_mins(10);
 
-/// Where zips lie.
+/// The directory with the zips.
 pub(crate) struct CodeStore {
     dir: PathBuf,
 }
 
 impl CodeStore {
     pub(crate) fn open(dir: PathBuf) -> Result<Self, Fault> {
-        state::make_dir(&dir).map_err(|error| state::fault("make", &dir, &error))?;
+        state::create_private_dir(&dir).map_err(|error| state::io_fault("make", &dir, &error))?;
         Ok(Self { dir })
     }
 
-    /// Where the zip of that hash lies, or would.
+    /// Returns the path of the zip with that hash. The file need not exist.
     pub(crate) fn path(&self, sha256: &str) -> PathBuf {
         self.dir.join(format!("{sha256}.zip"))
     }
 
-    /// Whether the zip of that hash is here, and has that hash. Reads all of it.
+    /// Whether the zip with that hash exists and is intact. Reads all of it.
     pub(crate) fn has(&self, sha256: &str) -> bool {
         self.verify(sha256).is_ok()
     }
 
-    /// Checks that the zip of that hash is here, and has that hash. Reads all of it; says what is wrong otherwise.
+    /// Checks that the zip with that hash exists and is intact. Reads all of it. The error says what is
+    /// wrong.
     pub(crate) fn verify(&self, sha256: &str) -> Result<(), String> {
         verify(&self.dir, sha256)
     }
 
-    /// Takes in a zip that must have that hash; it is there as a whole or not at all.
-    pub(crate) async fn take<B, E>(
+    /// Stores a zip that must have the hash `sha256`. The zip is stored as a whole or not at all.
+    pub(crate) async fn store<B, E>(
         &self,
         sha256: &str,
         mut bytes: impl Stream<Item = Result<B, E>> + Unpin,
@@ -64,10 +66,10 @@ impl CodeStore {
             return Err(Fault::fatal("invalid_request", "a SHA-256 is 64 lower-case hex digits"));
         }
         let path = self.path(sha256);
-        let failed = |error: &io::Error| state::fault("write", &path, error);
+        let failed = |error: &io::Error| state::io_fault("write", &path, error);
         let mut temp =
             NamedTempFile::with_prefix_in(".upload-", &self.dir).map_err(|error| failed(&error))?;
-        let mut hash = Sha256::new();
+        let mut hasher = Sha256::new();
         let mut size = 0;
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk.map_err(|error| {
@@ -75,27 +77,27 @@ impl CodeStore {
             })?;
             let chunk = chunk.as_ref();
             size += chunk.len();
-            if size > MAX_ZIP {
+            if size > MAX_ZIP_BYTES {
                 return Err(Fault::fatal(
                     "code_too_large",
                     "the zip is larger than the 50 MB that Lambda takes",
                 )
                 .hinted("build the function in release mode, without debug symbols"));
             }
-            hash.update(chunk);
+            hasher.update(chunk);
             temp.write_all(chunk).map_err(|error| failed(&error))?;
         }
-        let found = hex::encode(hash.finalize());
-        if found != sha256 {
+        let actual = hex::encode(hasher.finalize());
+        if actual != sha256 {
             return Err(Fault::fatal(
                 "code_mismatch",
                 "the zip that arrived is not the one that was announced",
             )
-            .caused_by(format!("its SHA-256 is {found}, announced was {sha256}"))
+            .caused_by(format!("its SHA-256 is {actual}, announced was {sha256}"))
             .hinted("run the command again; if the file changes while it is sent, build it anew"));
         }
         temp.as_file().sync_all().map_err(|error| failed(&error))?;
-        // What is there now is missing, damaged or no file: otherwise nothing is uploaded.
+        // The existing entry is missing, damaged or no file: otherwise clients do not upload.
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
             fs::remove_dir_all(&path).map_err(|error| failed(&error))?;
         }
@@ -103,51 +105,52 @@ impl CodeStore {
         fs::File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|error| failed(&error))
     }
 
-    /// Removes zips that no function uses, and torn uploads, except those that are new.
-    pub(crate) fn collect(&self, in_use: &BTreeSet<String>) {
-        collect(&self.dir, in_use);
+    /// Removes zips that no function uses and partial uploads, except recent ones.
+    pub(crate) fn remove_unused(&self, in_use: &BTreeSet<String>) {
+        remove_unused(&self.dir, in_use);
     }
 }
 
-/// Checks that a directory of zips has the one of that hash, as a file with that hash. Says what is wrong otherwise.
+/// Checks that a directory of zips contains the one with that hash, as a file with that hash. The error says
+/// what is wrong.
 pub(crate) fn verify(dir: &Path, sha256: &str) -> Result<(), String> {
     if !is_sha256(sha256) {
         return Err(format!("`{sha256}` is not a SHA-256 in hex"));
     }
     let path = dir.join(format!("{sha256}.zip"));
-    let shown = path.display();
+    let display = path.display();
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => format!("{shown} is missing"),
-        _ => format!("{shown} cannot be read: {error}"),
+        io::ErrorKind::NotFound => format!("{display} is missing"),
+        _ => format!("{display} cannot be read: {error}"),
     };
     if !fs::symlink_metadata(&path).map_err(unreadable)?.is_file() {
-        return Err(format!("{shown} is not a file"));
+        return Err(format!("{display} is not a file"));
     }
     let mut file = fs::File::open(&path).map_err(unreadable)?;
     match sha256_of(&mut file).map_err(unreadable)? {
-        found if found == sha256 => Ok(()),
-        found => Err(format!("{shown} is damaged: its SHA-256 is {found}")),
+        actual if actual == sha256 => Ok(()),
+        actual => Err(format!("{display} is damaged: its SHA-256 is {actual}")),
     }
 }
 
-/// Takes the hash of the code out of a function's spec, for one whose code is missing or damaged.
-pub(crate) fn forget(spec: &mut Json) {
-    if let Some(sha256) = spec.get_mut(SHA256) {
+/// Clears the code hash in a function's spec, for a function whose code is missing or damaged.
+pub(crate) fn clear_code_hash(spec: &mut Json) {
+    if let Some(sha256) = spec.get_mut(CODE_SHA256_FIELD) {
         *sha256 = Json::Null;
     }
 }
 
-/// Takes the hash of the code out of the specs of those functions whose zip, in that directory, is missing or damaged.
-pub(crate) fn forget_missing(resources: &mut Resources, zips: &Path) {
+/// Clears the code hash of every function whose zip in the directory `zips` is missing or damaged.
+pub(crate) fn clear_missing_code_hashes(resources: &mut DeployedResources, zips: &Path) {
     for function in resources.get_mut(FunctionSpec::KIND).into_iter().flat_map(BTreeMap::values_mut) {
-        let sha256 = function.spec.get(SHA256).and_then(Json::as_str);
+        let sha256 = function.spec.get(CODE_SHA256_FIELD).and_then(Json::as_str);
         if sha256.is_some_and(|sha256| verify(zips, sha256).is_err()) {
-            forget(&mut function.spec);
+            clear_code_hash(&mut function.spec);
         }
     }
 }
 
-/// Returns the SHA-256 of everything that a reader gives, in hex.
+/// Returns the SHA-256 of everything that a reader yields, in hex.
 pub(crate) fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut chunk = vec![0; 64 * 1024];
@@ -161,18 +164,18 @@ pub(crate) fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
     }
 }
 
-/// Removes what lies in `dir` under the name of a hash that is not in use and is older than ten minutes.
-pub(crate) fn collect(dir: &Path, in_use: &BTreeSet<String>) {
-    let old = u128::from(now_ms()).saturating_sub(GRACE.as_millis());
+/// Removes the entries of `dir` that are named by an unused hash and are older than ten minutes.
+pub(crate) fn remove_unused(dir: &Path, in_use: &BTreeSet<String>) {
+    let old = u128::from(now_ms()).saturating_sub(UNUSED_GRACE_PERIOD.as_millis());
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let hash = name.strip_suffix(".zip").unwrap_or(&name);
-        let ours = is_sha256(hash) || name.starts_with(".upload-");
+        let is_ours = is_sha256(hash) || name.starts_with(".upload-");
         let Ok(meta) = entry.metadata() else { continue };
         let changed = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        if ours && !in_use.contains(hash) && changed.is_some_and(|time| time.as_millis() < old) {
-            // What cannot be removed now is tried again next time.
+        if is_ours && !in_use.contains(hash) && changed.is_some_and(|time| time.as_millis() < old) {
+            // If this fails, the next run tries again.
             let path = entry.path();
             drop(if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
         }
@@ -194,22 +197,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_zip_is_taken_in_when_its_hash_is_right() {
+    async fn store_of_zip_with_matching_hash_succeeds() {
         let temp = tempfile::tempdir().unwrap();
         let store = CodeStore::open(temp.path().join("zips")).unwrap();
-        store.take(SHA_OF_ABC, chunks(&["a", "bc"])).await.unwrap();
+        store.store(SHA_OF_ABC, chunks(&["a", "bc"])).await.unwrap();
         assert!(store.has(SHA_OF_ABC));
         assert_eq!(fs::read(store.path(SHA_OF_ABC)).unwrap(), b"abc");
     }
 
     #[tokio::test]
-    async fn a_torn_or_wrong_upload_leaves_nothing() {
+    async fn store_of_partial_or_wrong_upload_leaves_no_files() {
         let temp = tempfile::tempdir().unwrap();
         let store = CodeStore::open(temp.path().to_owned()).unwrap();
         let cut = futures::stream::iter([Ok("ab"), Err("connection reset")]);
-        assert_eq!(store.take(SHA_OF_ABC, cut).await.unwrap_err().code, "upload_cut");
-        assert_eq!(store.take(SHA_OF_ABC, chunks(&["abd"])).await.unwrap_err().code, "code_mismatch");
-        assert_eq!(store.take("../../etc", chunks(&["abc"])).await.unwrap_err().code, "invalid_request");
+        assert_eq!(store.store(SHA_OF_ABC, cut).await.unwrap_err().code, "upload_cut");
+        assert_eq!(store.store(SHA_OF_ABC, chunks(&["abd"])).await.unwrap_err().code, "code_mismatch");
+        assert_eq!(store.store("../../etc", chunks(&["abc"])).await.unwrap_err().code, "invalid_request");
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
     }
 
@@ -232,7 +235,7 @@ mod tests {
             drop(fs::remove_file(&path));
             damage();
             assert!(!store.has(SHA_OF_ABC), "{name}");
-            store.take(SHA_OF_ABC, chunks(&["abc"])).await.unwrap();
+            store.store(SHA_OF_ABC, chunks(&["abc"])).await.unwrap();
             assert!(store.has(SHA_OF_ABC), "{name}");
             assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{name}");
         }
@@ -240,17 +243,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_old_unused_zips_are_collected() {
+    async fn remove_unused_keeps_recent_and_used_zips() {
         let temp = tempfile::tempdir().unwrap();
         let store = CodeStore::open(temp.path().to_owned()).unwrap();
-        store.take(SHA_OF_ABC, chunks(&["abc"])).await.unwrap();
-        store.collect(&BTreeSet::new());
+        store.store(SHA_OF_ABC, chunks(&["abc"])).await.unwrap();
+        store.remove_unused(&BTreeSet::new());
         assert!(store.has(SHA_OF_ABC), "it is new");
         let file = fs::File::options().write(true).open(store.path(SHA_OF_ABC)).unwrap();
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
-        store.collect(&BTreeSet::from([SHA_OF_ABC.to_owned()]));
+        store.remove_unused(&BTreeSet::from([SHA_OF_ABC.to_owned()]));
         assert!(store.has(SHA_OF_ABC), "it is used");
-        store.collect(&BTreeSet::new());
+        store.remove_unused(&BTreeSet::new());
         assert!(!store.has(SHA_OF_ABC));
     }
 }

@@ -1,10 +1,10 @@
-//! The codes of faults that are compared somewhere.
+//! Fault codes that code in this workspace compares.
 
-/// The disk with the state takes no more.
+/// The disk that holds the state directory is full.
 pub const DISK_FULL: &str = "local_disk_full";
-/// A file of the state is damaged.
+/// A file of the state directory is damaged.
 pub(crate) const STATE_CORRUPT: &str = "local_state_corrupt";
-/// The local cloud does not answer in time.
+/// The local cloud did not respond in time.
 pub(crate) const UNRESPONSIVE: &str = "local_unresponsive";
 /// The control API has no such call or resource.
 pub(crate) const NOT_FOUND: &str = "not_found";

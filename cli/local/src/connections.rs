@@ -1,6 +1,8 @@
-//! The connections of one listener: how many there may be, in all and of one client, and which give way. A client that
-//! connects and sends nothing must not keep others out, so where there is no room, the connection goes that has waited
-//! longest for a request. One that is being answered never does.
+//! Limits the connections of one listener, in total and per client.
+//!
+//! A client that connects and sends nothing must not keep others out. When the listener is full, it closes
+//! the connection that has waited longest for a request. It never closes a connection whose request is being
+//! served.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -22,122 +24,128 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::lock::lock;
 
-/// How long a new client may take to send the head of its first request.
-const FIRST_HEAD: Duration = Duration::from_secs(10);
-/// A connection gives way only after it has waited this long: the request of a busy client may be on its way.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// How long to wait when no connection can be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-/// The most connections of a listener, if the system lets this process have as many open files.
-const MOST: u64 = 4096;
-/// Open files that are left to databases, logs, functions and other listeners.
+/// The time in which a new client must send the head of its first request.
+const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection is closed in favor of a new one only after it has waited this long: the request of a busy
+/// client may be in transit.
+const MIN_WAIT: Duration = Duration::from_millis(500);
+/// The delay after a failed attempt to accept a connection.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
+/// The maximum number of connections of a listener, if the system allows this process as many open files.
+const MAX_CONNECTIONS: u64 = 4096;
+/// Open files that are left for databases, logs, functions and other listeners.
 const RESERVED_FILES: u64 = 384;
-/// The number of open files that this process asks the system for.
-const OPEN_FILES: u64 = 16_384;
+/// The number of open files that this process requests from the system.
+const MAX_OPEN_FILES: u64 = 16_384;
 
-/// Raises the number of files that this process may have open, as far as the system lets it.
+/// Raises the limit of open files of this process as far as the system allows.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    let wanted = limit.maximum.map_or(MAX_OPEN_FILES, |maximum| maximum.min(MAX_OPEN_FILES));
     if limit.current.is_some_and(|current| current < wanted) {
-        // If it is refused, there is less room.
+        // If the system refuses, the limit of connections is lower.
         let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
         raised.unwrap_or_default();
     }
 }
 
-/// Ends when a client has not sent the head of its first request in time; never once it has.
-async fn silence(has_asked: &CancellationToken) {
+/// Completes when a client has not sent the head of its first request in time. Never completes once the head
+/// has arrived.
+async fn first_head_timeout(head_received: &CancellationToken) {
     tokio::select! {
-        () = has_asked.cancelled() => std::future::pending().await,
-        () = clock::pause(FIRST_HEAD) => {}
+        () = head_received.cancelled() => std::future::pending().await,
+        () = clock::sleep(FIRST_HEAD_TIMEOUT) => {}
     }
 }
 
 /// The connections of a listener.
 pub(crate) struct Connections {
-    all: Mutex<HashMap<u64, Entry>>,
-    next: AtomicU64,
-    /// The most, in all.
-    most: usize,
-    /// The most of one address: others always find room.
-    most_of_one: usize,
-    freed: Notify,
+    entries: Mutex<HashMap<u64, ConnectionState>>,
+    next_id: AtomicU64,
+    /// The maximum number of connections in total.
+    limit: usize,
+    /// The maximum number of connections of one client address, so that other clients can always connect.
+    client_limit: usize,
+    slot_freed: Notify,
 }
 
-struct Entry {
+struct ConnectionState {
     peer: IpAddr,
-    /// Since when it waits for a request; `None` while one is answered.
-    waits_since: Option<Instant>,
-    ends: CancellationToken,
+    /// The time since when the connection waits for a request; `None` while a request is served.
+    waiting_since: Option<Instant>,
+    close: CancellationToken,
 }
 
-/// A place among the connections, for as long as it is held.
-pub(crate) struct Place {
-    among: Arc<Connections>,
+/// A connection that counts against the limits until this is dropped.
+pub(crate) struct ConnectionSlot {
+    connections: Arc<Connections>,
     id: u64,
     /// The client's address.
     pub(crate) peer: IpAddr,
-    /// Cancelled when the connection has to give way.
-    ends: CancellationToken,
+    /// Cancelled when the connection must close.
+    close: CancellationToken,
 }
 
-/// A request that is being answered.
-pub(crate) struct Answering {
-    among: Arc<Connections>,
+/// A request that is being served.
+pub(crate) struct ActiveRequest {
+    connections: Arc<Connections>,
     id: u64,
 }
 
 impl Connections {
-    /// As many as the open files of this process allow for.
+    /// Creates the limits that the open files of this process allow.
     pub(crate) fn new() -> Arc<Self> {
-        let files = getrlimit(Resource::Nofile).current.unwrap_or(OPEN_FILES);
-        Self::with_room_for((files.saturating_sub(RESERVED_FILES) / 2).clamp(128, MOST))
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(MAX_OPEN_FILES);
+        Self::with_limit((files.saturating_sub(RESERVED_FILES) / 2).clamp(128, MAX_CONNECTIONS))
     }
 
-    /// At most so many, and three quarters of them of one client.
-    pub(crate) fn with_room_for(most: u64) -> Arc<Self> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let (all, next, freed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
-        Arc::new(Self { all, next, most, most_of_one: most / 4 * 3, freed })
+    /// Allows `limit` connections in total, and three quarters of them per client.
+    pub(crate) fn with_limit(limit: u64) -> Arc<Self> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (entries, next_id, slot_freed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
+        Arc::new(Self { entries, next_id, limit, client_limit: limit / 4 * 3, slot_freed })
     }
 
-    /// Accepts the next connection that finds a place; `None` once `stop` is cancelled. Not to be dropped before that: a
-    /// connection that was accepted would be lost.
+    /// Accepts the next connection that is within the limits; returns `None` once `stop` is cancelled. Do not
+    /// drop this future before that: a connection that was already accepted would be lost.
     pub(crate) async fn accept(
         self: &Arc<Self>,
         listener: &TcpListener,
         stop: &CancellationToken,
-    ) -> Option<(TcpStream, Place)> {
+    ) -> Option<(TcpStream, ConnectionSlot)> {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = stop.cancelled() => return None,
             };
             let Ok((stream, peer)) = accepted else {
-                // For want of open files, for example.
-                end_oldest(&mut self.locked(), None, Instant::now());
-                clock::pause(ACCEPT_PAUSE).await;
+                // For example, because no more files can be opened.
+                close_longest_waiting(&mut self.locked(), None, Instant::now());
+                clock::sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             };
-            // Without a place it is dropped: this client has as many as it may.
-            if let Some(place) = self.place(peer.ip(), stop).await {
-                return Some((stream, place));
+            // Without a slot the connection is dropped: this client has reached its limit.
+            if let Some(slot) = self.acquire_slot(peer.ip(), stop).await {
+                return Some((stream, slot));
             }
         }
     }
 
-    /// Waits for a place. `None` if this client has too many connections that are all in use, and once `stop` is cancelled.
-    async fn place(self: &Arc<Self>, peer: IpAddr, stop: &CancellationToken) -> Option<Place> {
+    /// Waits for a slot. Returns `None` if all slots of this client are in use, and once `stop` is cancelled.
+    async fn acquire_slot(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        stop: &CancellationToken,
+    ) -> Option<ConnectionSlot> {
         while !stop.is_cancelled() {
-            let freed = self.freed.notified();
-            match self.try_place(peer, Instant::now()) {
-                Tried::Placed(place) => return Some(place),
-                Tried::TooMany => return None,
-                Tried::Full => {
+            let slot_freed = self.slot_freed.notified();
+            match self.try_acquire_slot(peer, Instant::now()) {
+                Admission::Admitted(slot) => return Some(slot),
+                Admission::ClientLimitReached => return None,
+                Admission::ListenerFull => {
                     tokio::select! {
-                        () = freed => {}
-                        () = clock::pause(PATIENCE / 10) => {}
+                        () = slot_freed => {}
+                        () = clock::sleep(MIN_WAIT / 10) => {}
                     }
                 }
             }
@@ -145,60 +153,66 @@ impl Connections {
         None
     }
 
-    fn try_place(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Tried {
-        let mut all = self.locked();
-        let of_peer = all.values().filter(|entry| entry.peer == peer).count();
-        if of_peer >= self.most_of_one && !end_oldest(&mut all, Some(peer), now) {
-            return Tried::TooMany;
+    fn try_acquire_slot(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Admission {
+        let mut entries = self.locked();
+        let client_connections = entries.values().filter(|entry| entry.peer == peer).count();
+        if client_connections >= self.client_limit && !close_longest_waiting(&mut entries, Some(peer), now) {
+            return Admission::ClientLimitReached;
         }
-        if all.len() >= self.most && !end_oldest(&mut all, None, now) {
-            return Tried::Full;
+        if entries.len() >= self.limit && !close_longest_waiting(&mut entries, None, now) {
+            return Admission::ListenerFull;
         }
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let ends = CancellationToken::new();
-        all.insert(id, Entry { peer, waits_since: Some(now), ends: ends.clone() });
-        Tried::Placed(Place { among: Arc::clone(self), id, peer, ends })
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let close = CancellationToken::new();
+        entries.insert(id, ConnectionState { peer, waiting_since: Some(now), close: close.clone() });
+        Admission::Admitted(ConnectionSlot { connections: Arc::clone(self), id, peer, close })
     }
 
-    fn set(&self, id: u64, waits_since: Option<Instant>) {
+    fn set(&self, id: u64, waiting_since: Option<Instant>) {
         if let Some(entry) = self.locked().get_mut(&id) {
-            entry.waits_since = waits_since;
+            entry.waiting_since = waiting_since;
         }
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
-        lock(&self.all)
+    fn locked(&self) -> MutexGuard<'_, HashMap<u64, ConnectionState>> {
+        lock(&self.entries)
     }
 }
 
-enum Tried {
-    Placed(Place),
-    /// The client has all that it may have.
-    TooMany,
-    Full,
+enum Admission {
+    Admitted(ConnectionSlot),
+    /// The client has reached its limit.
+    ClientLimitReached,
+    ListenerFull,
 }
 
-/// Ends the connection, of that client if one is named, that has waited longest. False if none has waited long enough.
-fn end_oldest(all: &mut HashMap<u64, Entry>, of: Option<IpAddr>, now: Instant) -> bool {
-    let of_client = all.iter().filter(|(_, entry)| of.is_none_or(|peer| entry.peer == peer));
-    let waiting = of_client.filter_map(|(id, entry)| Some((entry.waits_since?, *id)));
+/// Closes the connection that has waited longest for a request, among those of `client` if it is set. Returns
+/// false if none has waited long enough.
+fn close_longest_waiting(
+    entries: &mut HashMap<u64, ConnectionState>,
+    client: Option<IpAddr>,
+    now: Instant,
+) -> bool {
+    let candidates = entries.iter().filter(|(_, entry)| client.is_none_or(|peer| entry.peer == peer));
+    let waiting = candidates.filter_map(|(id, entry)| Some((entry.waiting_since?, *id)));
     let Some((since, id)) = waiting.min() else { return false };
-    if now.saturating_duration_since(since) < PATIENCE {
+    if now.saturating_duration_since(since) < MIN_WAIT {
         return false;
     }
-    if let Some(entry) = all.remove(&id) {
-        entry.ends.cancel();
+    if let Some(entry) = entries.remove(&id) {
+        entry.close.cancel();
     }
     true
 }
 
-impl Place {
-    /// Serves a connection until it ends, has to give way, or its client stays silent. A broken connection has no one to report to.
-    /// Once `stop` is cancelled, the request that is being answered is the last.
+impl ConnectionSlot {
+    /// Serves a connection until it ends, must close, or its client sends no request. Ignores connection
+    /// errors, because nobody can be told of them. Once `stop` is cancelled, the request that is being served
+    /// is the last.
     pub(crate) async fn serve<S, B>(
         &self,
         connection: http1::Connection<TokioIo<TcpStream>, S>,
-        has_asked: &CancellationToken,
+        head_received: &CancellationToken,
         stop: &CancellationToken,
     ) where
         S: HttpService<Incoming, ResBody = B>,
@@ -209,8 +223,8 @@ impl Place {
         let mut connection = pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => drop(ended),
-            () = self.ends.cancelled() => {}
-            () = silence(has_asked) => {}
+            () = self.close.cancelled() => {}
+            () = first_head_timeout(head_received) => {}
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 drop(connection.await);
@@ -218,28 +232,28 @@ impl Place {
         }
     }
 
-    /// Says that the head of a request is here: its client is no silent one, but may still send a body for ever.
-    pub(crate) fn heard(&self) {
-        self.among.set(self.id, Some(Instant::now()));
+    /// Records that the head of a request has arrived. The client may still take forever to send the body.
+    pub(crate) fn record_head(&self) {
+        self.connections.set(self.id, Some(Instant::now()));
     }
 
-    /// Says that a request is being answered, until what is returned is dropped.
-    pub(crate) fn answering(&self) -> Answering {
-        self.among.set(self.id, None);
-        Answering { among: Arc::clone(&self.among), id: self.id }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.among.locked().remove(&self.id);
-        self.among.freed.notify_one();
+    /// Marks the connection as serving a request until the returned value is dropped.
+    pub(crate) fn begin_request(&self) -> ActiveRequest {
+        self.connections.set(self.id, None);
+        ActiveRequest { connections: Arc::clone(&self.connections), id: self.id }
     }
 }
 
-impl Drop for Answering {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.among.set(self.id, Some(Instant::now()));
+        self.connections.locked().remove(&self.id);
+        self.connections.slot_freed.notify_one();
+    }
+}
+
+impl Drop for ActiveRequest {
+    fn drop(&mut self) {
+        self.connections.set(self.id, Some(Instant::now()));
     }
 }
 
@@ -250,25 +264,25 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 
-    fn placed(connections: &Arc<Connections>, peer: IpAddr, now: Instant) -> Option<Place> {
-        match connections.try_place(peer, now) {
-            Tried::Placed(place) => Some(place),
-            Tried::TooMany | Tried::Full => None,
+    fn admit(connections: &Arc<Connections>, peer: IpAddr, now: Instant) -> Option<ConnectionSlot> {
+        match connections.try_acquire_slot(peer, now) {
+            Admission::Admitted(slot) => Some(slot),
+            Admission::ClientLimitReached | Admission::ListenerFull => None,
         }
     }
 
     #[test]
-    fn silent_connection_gives_way_and_answered_one_does_not() {
-        let connections = Connections::with_room_for(8);
+    fn try_acquire_slot_closes_silent_connection_but_not_active_one() {
+        let connections = Connections::with_limit(8);
         let start = Instant::now();
-        let silent: Vec<Place> = (0..6).filter_map(|_| placed(&connections, ONE, start)).collect();
+        let silent: Vec<ConnectionSlot> = (0..6).filter_map(|_| admit(&connections, ONE, start)).collect();
         assert_eq!(silent.len(), 6);
-        assert!(placed(&connections, ONE, start).is_none(), "three quarters are the most of one client");
-        let busy = silent[0].answering();
-        let later = start + PATIENCE;
-        let new = placed(&connections, ONE, later).expect("room");
-        let ended = silent.iter().filter(|place| place.ends.is_cancelled()).count();
-        assert!(ended == 1 && !silent[0].ends.is_cancelled() && !new.ends.is_cancelled());
+        assert!(admit(&connections, ONE, start).is_none(), "three quarters are the most of one client");
+        let busy = silent[0].begin_request();
+        let later = start + MIN_WAIT;
+        let new = admit(&connections, ONE, later).expect("room");
+        let ended = silent.iter().filter(|slot| slot.close.is_cancelled()).count();
+        assert!(ended == 1 && !silent[0].close.is_cancelled() && !new.close.is_cancelled());
         drop(busy);
         assert_eq!(connections.locked().len(), 6);
         drop((silent, new));
@@ -276,26 +290,26 @@ mod tests {
     }
 
     #[test]
-    fn client_finds_room_beside_one_that_floods() {
-        let connections = Connections::with_room_for(8);
+    fn try_acquire_slot_beside_flooding_client_succeeds() {
+        let connections = Connections::with_limit(8);
         let start = Instant::now();
-        let flood: Vec<Place> = (0..8).filter_map(|_| placed(&connections, ONE, start)).collect();
-        let others: Vec<Place> = (0..2).filter_map(|_| placed(&connections, OTHER, start)).collect();
+        let flood: Vec<ConnectionSlot> = (0..8).filter_map(|_| admit(&connections, ONE, start)).collect();
+        let others: Vec<ConnectionSlot> = (0..2).filter_map(|_| admit(&connections, OTHER, start)).collect();
         assert_eq!((flood.len(), others.len()), (6, 2));
-        assert!(placed(&connections, OTHER, start).is_none(), "all is taken, and nobody has waited long");
-        assert!(placed(&connections, OTHER, start + PATIENCE).is_some());
+        assert!(admit(&connections, OTHER, start).is_none(), "all is taken, and nobody has waited long");
+        assert!(admit(&connections, OTHER, start + MIN_WAIT).is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn full_listener_waits_for_a_place() {
-        let connections = Connections::with_room_for(4);
+    async fn acquire_slot_of_full_listener_waits_until_slot_is_freed() {
+        let connections = Connections::with_limit(4);
         let start = Instant::now();
-        let held: Vec<Place> =
-            [ONE, ONE, ONE, OTHER].iter().filter_map(|peer| placed(&connections, *peer, start)).collect();
-        let busy: Vec<Answering> = held.iter().map(Place::answering).collect();
+        let held: Vec<ConnectionSlot> =
+            [ONE, ONE, ONE, OTHER].iter().filter_map(|peer| admit(&connections, *peer, start)).collect();
+        let busy: Vec<ActiveRequest> = held.iter().map(ConnectionSlot::begin_request).collect();
         let waits = tokio::spawn({
             let connections = Arc::clone(&connections);
-            async move { connections.place(OTHER, &CancellationToken::new()).await.is_some() }
+            async move { connections.acquire_slot(OTHER, &CancellationToken::new()).await.is_some() }
         });
         drop((busy, held));
         assert!(waits.await.unwrap());

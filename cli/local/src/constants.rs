@@ -1,17 +1,18 @@
-//! Names of this cloud and of its services.
+//! Names that the local cloud uses for itself and its services.
 
-use hitctl_resources::Place;
+use hitctl_resources::CloudLocation;
 
-/// The account that this cloud says it is.
+/// The account id of the local cloud.
 pub const ACCOUNT: &str = "000000000000";
-/// The region that this cloud says it is.
+/// The region name of the local cloud.
 pub const REGION: &str = "local";
-/// The principal of `EventBridge`, which calls functions and sends to queues for rules.
+/// The service principal of `EventBridge`, which invokes functions and sends messages to queues on behalf of
+/// rules.
 pub(crate) const EVENTS_PRINCIPAL: &str = "events.amazonaws.com";
 
-/// Returns the target of deployments to this cloud.
-pub fn place() -> Place {
-    Place {
+/// Returns the location that deployments to the local cloud target.
+pub fn location() -> CloudLocation {
+    CloudLocation {
         partition: "aws".to_owned(),
         region: REGION.to_owned(),
         account: ACCOUNT.to_owned(),

@@ -1,7 +1,7 @@
-//! The control API: the one door through which the deployer changes and asks this cloud.
+//! The control API, through which the deployer changes and queries the local cloud.
 //!
-//! Every request shows the token, and names loopback as its host, before anything else is looked at. It draws nothing and
-//! decides nothing: it turns HTTP into calls of [`Cloud`].
+//! Every request must present the token and name loopback as its host; both are checked first. This module
+//! only translates HTTP into calls of [`CloudServices`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,79 +21,84 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking::{blocking, detached};
-use crate::cloud::Cloud;
+use crate::blocking::{run_blocking, run_detached};
+use crate::cloud::CloudServices;
 use crate::codes;
-use crate::connections::Place;
+use crate::connections::ConnectionSlot;
 use crate::disk;
 use crate::host::is_loopback;
 use crate::invocation::{Invocation, InvokeError};
 use crate::lock::lock;
 use crate::logs;
-use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
-use crate::registry::Entry;
+use crate::protocol::{
+    DaemonStatus, DeployedResource, DeployedResources, InvalidationRecord, InvalidationSettings,
+    JsonInvocation, LogEventPage, PutResourceRequest, bearer_header,
+};
+use crate::registry::RegistryEntry;
 use crate::secret::equal;
-use crate::server::Server;
-use crate::state::Endpoint;
+use crate::server::HttpServer;
+use crate::state::DaemonEndpoint;
 
 /// The largest spec, in bytes.
-const MAX_SPEC: usize = 1024 * 1024;
-/// How long a client may take to send the head of a request, and a connection may be idle between two.
-const HEAD_LIMIT: Duration = Duration::from_mins(2);
-/// The largest event of a synchronous invocation, in bytes; Lambda's own.
-const MAX_EVENT: usize = 6 * 1024 * 1024;
+const MAX_SPEC_BYTES: usize = 1024 * 1024;
+/// The time in which a client must send the head of a request, and the time that a connection may be idle
+/// between two.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
+/// The largest event of a synchronous invocation, in bytes, as on Lambda.
+const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// What the handlers share.
-pub(crate) struct Control {
-    pub(crate) cloud: Arc<Cloud>,
-    pub(crate) endpoint: Endpoint,
+/// The state that the handlers share.
+pub(crate) struct ControlState {
+    pub(crate) cloud: Arc<CloudServices>,
+    pub(crate) endpoint: DaemonEndpoint,
     pub(crate) stop: CancellationToken,
 }
 
-type Shared = State<Arc<Control>>;
-type Answer<T> = Result<Json<T>, Refusal>;
+type SharedState = State<Arc<ControlState>>;
+type JsonResult<T> = Result<Json<T>, FaultResponse>;
 
-/// Serves until `stop`, then lets open requests come to their end.
-pub(crate) async fn serve(listener: TcpListener, control: Arc<Control>, stop: CancellationToken) {
-    let calls = TowerToHyperService::new(router(control));
-    let handle = move |request, place: Arc<Place>| {
-        let (answering, answer) = (place.answering(), calls.call(request));
+/// Serves until `stop` is cancelled, then lets open requests finish.
+pub(crate) async fn serve(listener: TcpListener, control: Arc<ControlState>, stop: CancellationToken) {
+    let service = TowerToHyperService::new(router(control));
+    let handle = move |request, slot: Arc<ConnectionSlot>| {
+        let (active, response) = (slot.begin_request(), service.call(request));
         async move {
-            let answer = answer.await;
-            drop(answering);
-            answer.unwrap_or_else(|never| match never {})
+            let response = response.await;
+            drop(active);
+            response.unwrap_or_else(|never| match never {})
         }
     };
-    Server::new(listener, HEAD_LIMIT, stop).serve(handle).await;
+    HttpServer::new(listener, HEAD_TIMEOUT, stop).serve(handle).await;
 }
 
-/// The routes.
-fn router(control: Arc<Control>) -> Router {
+fn router(control: Arc<ControlState>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/stop", post(stop))
-        .route("/v1/resources", get(list))
-        .route("/v1/resources/{kind}/{name}", get(read).put(write).delete(remove))
+        .route("/v1/resources", get(list_resources))
+        .route("/v1/resources/{kind}/{name}", get(read_resource).put(put_resource).delete(delete_resource))
         .route("/v1/code/{sha256}", put(upload).head(has_code).layer(DefaultBodyLimit::disable()))
-        .route("/v1/functions/{name}/invocations", post(invoke).layer(DefaultBodyLimit::max(MAX_EVENT)))
+        .route("/v1/functions/{name}/invocations", post(invoke).layer(DefaultBodyLimit::max(MAX_EVENT_BYTES)))
         .route("/v1/logs", get(read_logs))
-        .route("/v1/invalidations", get(invalidations).put(hold_invalidations))
-        .fallback(|| async { Refusal(Fault::fatal(codes::NOT_FOUND, "the local cloud has no such call")) })
-        .layer(DefaultBodyLimit::max(MAX_SPEC))
-        .layer(middleware::from_fn_with_state(Arc::clone(&control), guard))
+        .route("/v1/invalidations", get(invalidations).put(set_invalidation_settings))
+        .fallback(|| async {
+            FaultResponse(Fault::fatal(codes::NOT_FOUND, "the local cloud has no such call"))
+        })
+        .layer(DefaultBodyLimit::max(MAX_SPEC_BYTES))
+        .layer(middleware::from_fn_with_state(Arc::clone(&control), require_access))
         .with_state(control)
 }
 
-/// A fault as an answer.
-struct Refusal(Fault);
+/// A fault as an HTTP response.
+struct FaultResponse(Fault);
 
-impl From<Fault> for Refusal {
+impl From<Fault> for FaultResponse {
     fn from(fault: Fault) -> Self {
         Self(fault)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for FaultResponse {
     fn into_response(self) -> Response {
         let status = match self.0.code.as_str() {
             "unauthorized" => StatusCode::UNAUTHORIZED,
@@ -115,40 +120,42 @@ impl IntoResponse for Refusal {
     }
 }
 
-async fn guard(State(control): Shared, request: Request, next: Next) -> Response {
-    match allowed(request.headers(), &control.endpoint.token) {
+async fn require_access(State(control): SharedState, request: Request, next: Next) -> Response {
+    match check_access(request.headers(), &control.endpoint.token) {
         Ok(()) => next.run(request).await,
-        Err(fault) => Refusal(fault).into_response(),
+        Err(fault) => FaultResponse(fault).into_response(),
     }
 }
 
-/// Whether a request comes from a program of this user: it names loopback, and shows the token.
-fn allowed(headers: &HeaderMap, token: &str) -> Result<(), Fault> {
+/// Checks that a request comes from a program of this user: it names loopback and presents the token.
+fn check_access(headers: &HeaderMap, token: &str) -> Result<(), Fault> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_loopback(text(header::HOST)) {
         return Err(Fault::fatal("forbidden_host", "the control port answers to loopback names only"));
     }
-    if !equal(text(header::AUTHORIZATION).as_bytes(), bearer(token).as_bytes()) {
+    if !equal(text(header::AUTHORIZATION).as_bytes(), bearer_header(token).as_bytes()) {
         return Err(Fault::fatal("unauthorized", "the control port needs the token of daemon.json"));
     }
     Ok(())
 }
 
-async fn status(State(control): Shared) -> Json<Status> {
+async fn status(State(control): SharedState) -> Json<DaemonStatus> {
     let cloud = &control.cloud;
     let endpoint = &control.endpoint;
     let mut notices = lock(&cloud.notices).clone();
     let dir = cloud.dir.path().to_owned();
-    notices.extend(blocking(move || Ok(disk::notices(&dir))).await.unwrap_or_default());
-    let lost = cloud.logs.lost();
-    if lost > 0 {
-        notices.push(format!("{lost} log events could not be written; is the disk full?"));
+    notices.extend(run_blocking(move || Ok(disk::notices(&dir))).await.unwrap_or_default());
+    let lost_events = cloud.logs.dropped();
+    if lost_events > 0 {
+        notices.push(format!("{lost_events} log events could not be written; is the disk full?"));
     }
-    let dropped = cloud.bus.dropped();
-    if dropped > 0 {
-        notices.push(format!("{dropped} events could not be delivered, and found no queue of dead letters"));
+    let dropped_events = cloud.bus.dropped();
+    if dropped_events > 0 {
+        notices.push(format!(
+            "{dropped_events} events could not be delivered, and found no queue of dead letters"
+        ));
     }
-    Json(Status {
+    Json(DaemonStatus {
         pid: endpoint.pid,
         build_id: endpoint.build_id.clone(),
         control: endpoint.control.clone(),
@@ -160,79 +167,96 @@ async fn status(State(control): Shared) -> Json<Status> {
     })
 }
 
-async fn stop(State(control): Shared) -> StatusCode {
+async fn stop(State(control): SharedState) -> StatusCode {
     control.stop.cancel();
     StatusCode::ACCEPTED
 }
 
-async fn list(State(control): Shared) -> Json<Resources> {
+async fn list_resources(State(control): SharedState) -> Json<DeployedResources> {
     let mut all = control.cloud.registry.all();
     for (kind, names) in &mut all {
         for (name, stored) in names {
-            stored.outputs.extend(control.cloud.live(kind, name).await);
-            stored.spec = control.cloud.reported(kind, name, stored.spec.take()).await;
+            stored.outputs.extend(control.cloud.live_outputs(kind, name).await);
+            stored.spec = control.cloud.reported_spec(kind, name, stored.spec.take()).await;
         }
     }
     Json(all)
 }
 
-async fn read(State(control): Shared, Path((kind, name)): Path<(String, String)>) -> Answer<Stored> {
+async fn read_resource(
+    State(control): SharedState,
+    Path((kind, name)): Path<(String, String)>,
+) -> JsonResult<DeployedResource> {
     match control.cloud.registry.get(&kind, &name) {
-        Some(Entry { spec, mut outputs, .. }) => {
-            outputs.extend(control.cloud.live(&kind, &name).await);
-            let spec = control.cloud.reported(&kind, &name, spec).await;
-            Ok(Json(Stored { spec, outputs }))
+        Some(RegistryEntry { spec, mut outputs, .. }) => {
+            outputs.extend(control.cloud.live_outputs(&kind, &name).await);
+            let spec = control.cloud.reported_spec(&kind, &name, spec).await;
+            Ok(Json(DeployedResource { spec, outputs }))
         }
-        None => Err(Refusal(Fault::fatal(codes::NOT_FOUND, format!("there is no {kind} {name}")))),
+        None => Err(FaultResponse(Fault::fatal(codes::NOT_FOUND, format!("there is no {kind} {name}")))),
     }
 }
 
-async fn write(
-    State(control): Shared,
+async fn put_resource(
+    State(control): SharedState,
     Path((kind, name)): Path<(String, String)>,
     body: Bytes,
-) -> Answer<Stored> {
-    let put: Put = serde_json::from_slice(&body).map_err(|error| {
+) -> JsonResult<DeployedResource> {
+    let put: PutResourceRequest = serde_json::from_slice(&body).map_err(|error| {
         Fault::fatal("invalid_request", format!("the body of {kind} {name} is not valid")).caused_by(error)
     })?;
     let cloud = Arc::clone(&control.cloud);
-    let entry = detached(async move { cloud.put(&kind, &name, put.spec).await }).await?;
-    Ok(Json(Stored { spec: entry.spec, outputs: entry.outputs }))
+    let entry = run_detached(async move { cloud.put(&kind, &name, put.spec).await }).await?;
+    Ok(Json(DeployedResource { spec: entry.spec, outputs: entry.outputs }))
 }
 
-async fn remove(
-    State(control): Shared,
+async fn delete_resource(
+    State(control): SharedState,
     Path((kind, name)): Path<(String, String)>,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, FaultResponse> {
     let cloud = Arc::clone(&control.cloud);
-    detached(async move { cloud.delete(&kind, &name).await }).await?;
+    run_detached(async move { cloud.delete(&kind, &name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn has_code(State(control): Shared, Path(sha256): Path<String>) -> StatusCode {
+async fn has_code(State(control): SharedState, Path(sha256): Path<String>) -> StatusCode {
     let cloud = Arc::clone(&control.cloud);
     let has = tokio::task::spawn_blocking(move || cloud.code.has(&sha256)).await;
     if has.unwrap_or(false) { StatusCode::OK } else { StatusCode::NOT_FOUND }
 }
 
 async fn upload(
-    State(control): Shared,
+    State(control): SharedState,
     Path(sha256): Path<String>,
     body: Body,
-) -> Result<StatusCode, Refusal> {
-    control.cloud.code.take(&sha256, body.into_data_stream()).await?;
+) -> Result<StatusCode, FaultResponse> {
+    control.cloud.code.store(&sha256, body.into_data_stream()).await?;
     Ok(StatusCode::CREATED)
 }
 
-async fn invoke(State(control): Shared, Path(name): Path<String>, event: Bytes) -> Answer<Invoked> {
-    let done = control.cloud.runner.invoke(&name, event).await.map_err(|error| refused(&name, &error))?;
-    let payload = done.json_payload();
-    let Invocation { request_id, function_error, duration_ms, init_ms, max_memory_mb, log_tail, .. } = done;
-    Ok(Json(Invoked { request_id, payload, function_error, duration_ms, init_ms, max_memory_mb, log_tail }))
+async fn invoke(
+    State(control): SharedState,
+    Path(name): Path<String>,
+    event: Bytes,
+) -> JsonResult<JsonInvocation> {
+    let invocation =
+        control.cloud.runner.invoke(&name, event).await.map_err(|error| invoke_fault(&name, &error))?;
+    let payload = invocation.json_payload();
+    let Invocation { request_id, function_error, duration_ms, init_ms, max_memory_mb, log_tail, .. } =
+        invocation;
+    Ok(Json(JsonInvocation {
+        request_id,
+        payload,
+        function_error,
+        duration_ms,
+        init_ms,
+        max_memory_mb,
+        log_tail,
+    }))
 }
 
-/// Why an invocation did not take place, in Lambda's codes where it has one.
-fn refused(name: &str, error: &InvokeError) -> Fault {
+/// Returns the fault for an invocation that did not take place, with Lambda's code if it has one.
+fn invoke_fault(name: &str, error: &InvokeError) -> Fault {
     let code = if *error == InvokeError::Stopping { codes::STOPPING } else { error.code() };
     let fault =
         Fault::fatal(code, format!("could not invoke the function {name}")).caused_by(error.to_string());
@@ -246,13 +270,16 @@ fn refused(name: &str, error: &InvokeError) -> Fault {
     }
 }
 
-async fn invalidations(State(control): Shared) -> Json<Vec<Invalidation>> {
+async fn invalidations(State(control): SharedState) -> Json<Vec<InvalidationRecord>> {
     Json(control.cloud.cloudfront.all())
 }
 
-async fn hold_invalidations(State(control): Shared, Json(hold): Json<Hold>) -> Result<StatusCode, Refusal> {
+async fn set_invalidation_settings(
+    State(control): SharedState,
+    Json(settings): Json<InvalidationSettings>,
+) -> Result<StatusCode, FaultResponse> {
     let cloudfront = control.cloud.cloudfront.clone();
-    blocking(move || cloudfront.hold(hold.in_progress_s)).await?;
+    run_blocking(move || cloudfront.set_invalidation_time(settings.in_progress_s)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -266,11 +293,11 @@ struct LogQuery {
     limit: usize,
 }
 
-async fn read_logs(State(control): Shared, Query(query): Query<LogQuery>) -> Answer<LogPage> {
+async fn read_logs(State(control): SharedState, Query(query): Query<LogQuery>) -> JsonResult<LogEventPage> {
     let logs = control.cloud.logs.clone();
-    let page = blocking(move || {
-        let wanted = logs::Query { after: query.after, since_ms: query.since, limit: query.limit };
-        logs.read(&query.group, &wanted).map_err(|error| {
+    let page = run_blocking(move || {
+        let log_query = logs::LogEventQuery { after: query.after, since_ms: query.since, limit: query.limit };
+        logs.read(&query.group, &log_query).map_err(|error| {
             Fault::fatal("local_state_io", format!("could not read the log group {}", query.group))
                 .caused_by(error)
         })
@@ -290,14 +317,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_needs_the_token_and_a_loopback_host() {
+    fn check_access_requires_token_and_loopback_host() {
         let code =
-            |host, authorization| allowed(&headers(host, authorization), "s3cret").err().map(|f| f.code);
+            |host, authorization| check_access(&headers(host, authorization), "s3cret").err().map(|f| f.code);
         assert_eq!(code("127.0.0.1:80", "Bearer s3cret"), None);
         assert_eq!(code("127.0.0.1:80", "Bearer s3creT").unwrap(), "unauthorized");
         assert_eq!(code("127.0.0.1:80", "Bearer s3cret2").unwrap(), "unauthorized");
         assert_eq!(code("127.0.0.1:80", "s3cret").unwrap(), "unauthorized");
         assert_eq!(code("evil.example", "Bearer s3cret").unwrap(), "forbidden_host");
-        assert_eq!(allowed(&HeaderMap::new(), "s3cret").unwrap_err().code, "forbidden_host");
+        assert_eq!(check_access(&HeaderMap::new(), "s3cret").unwrap_err().code, "forbidden_host");
     }
 }

@@ -1,7 +1,7 @@
-//! The daemon: opens the state, listens, brings everything back, serves until it is told to stop.
+//! The daemon: opens the state directory, restores every resource, and serves until it is stopped.
 //!
-//! It holds the lock of its state directory for its life and says where it is reached only once it can be reached. Its
-//! own talk goes to `daemon.log`; nothing is printed.
+//! It holds the lock of its state directory for its lifetime. It publishes its endpoint only once it can be
+//! reached. It logs to `daemon.log` and prints nothing.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -12,51 +12,54 @@ use hitctl_engine::Fault;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking::blocking;
-use crate::bus::Bus;
-use crate::clock::{no_random, now_ms, pause};
-use crate::cloud::Cloud;
+use crate::blocking::run_blocking;
+use crate::bus::EventBuses;
+use crate::clock::{no_random_fault, now_ms, sleep};
+use crate::cloud::CloudServices;
 use crate::cloudfront::{self, CloudFront};
 use crate::code::{self, CodeStore};
 use crate::constants::{ACCOUNT, REGION};
-use crate::control::{self, Control};
+use crate::control::{self, ControlState};
+use crate::endpoint::{EndpointServer, ServiceRouter};
 use crate::fault::with_cause;
-use crate::front::{Front, Services};
 use crate::gateway::Gateway;
-use crate::invoke::{self, Invocations};
+use crate::invoke::{self, InvokeApi};
 use crate::journal::Journal;
 use crate::lambda::{Runner, RunnerConfig};
 use crate::lock::lock;
 use crate::logs::Logs;
-use crate::mapping::Mappings;
+use crate::mapping::EventSourceMappings;
 use crate::queue::Queues;
 use crate::registry::Registry;
 use crate::state::version::STATE_VERSION;
-use crate::state::{self, Endpoint, Lock, StateDir};
+use crate::state::{self, DaemonEndpoint, DaemonLock, StateDir};
 use crate::table::Tables;
 use crate::{connections, inventory, ports, secret};
 
-/// How many invocations run at once in this cloud: the pool of functions without reserved concurrency.
+/// The number of invocations that run at once in the account: the pool of functions without reserved
+/// concurrency.
 const ACCOUNT_CONCURRENCY: u32 = 100;
-/// How long gateways may take to come to their end when the daemon stops, while invocations run on.
-const GATEWAY_WAIT: Duration = Duration::from_secs(10);
-/// How long functions may take: the runner bounds itself, and ends processes when its time is up.
-const RUNNER_WAIT: Duration = Duration::from_secs(15);
-/// How often the daemon looks whether its directory and its endpoint are still there.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// A caller that looks whether a lock is stale holds it for a moment; a start waits that long for it.
-const LOCK_TRIES: u32 = 20;
+/// The time that gateways may take to finish when the daemon stops, while invocations still run.
+const GATEWAY_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that functions may take to finish. The runner has a limit of its own, and kills the processes
+/// after it.
+const RUNNER_STOP_TIMEOUT: Duration = Duration::from_secs(15);
+/// The interval at which the daemon checks that its directory and its endpoint file still exist.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// A caller that checks for a stale lock holds it for a moment. A start waits this many attempts for it.
+const LOCK_ATTEMPTS: u32 = 20;
 
-/// What the daemon is started with.
+/// The options of the daemon.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Where everything is kept; made when it is not there.
+    /// The state directory. It is created if it does not exist.
     pub state_dir: PathBuf,
-    /// Which build of the program this is: callers of another build replace the daemon.
+    /// The build of this program. Callers of another build replace the daemon.
     pub build_id: String,
 }
 
-/// Runs the daemon on a runtime of its own, small enough for something that mostly idles. Blocks until it stops.
+/// Runs the daemon on its own runtime, which is small because the daemon is mostly idle. Blocks until the
+/// daemon stops.
 pub fn run(options: ServeOptions) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -67,27 +70,28 @@ pub fn run(options: ServeOptions) -> Result<(), Fault> {
         .map_err(|error| {
             Fault::fatal("local_start_failed", "the local cloud could not start").caused_by(error)
         })?;
-    let served = runtime.block_on(serve(options));
-    // What still runs is past its bound; the process ends without it.
+    let result = runtime.block_on(serve(options));
+    // Work that still runs has exceeded its time limit; the process exits without it.
     runtime.shutdown_timeout(Duration::from_millis(200));
-    served
+    result
 }
 
-/// Runs the daemon until SIGTERM, SIGINT or a call of `/v1/stop`; then lets what runs come to its end, bounded.
+/// Runs the daemon until SIGTERM, SIGINT or a call of `/v1/stop`. Then lets running work finish, within time
+/// limits.
 pub async fn serve(options: ServeOptions) -> Result<(), Fault> {
     connections::raise_open_files();
     // First, so that no signal is missed.
     let stop = stop_on_signals()?;
     let dir = StateDir::prepare(&options.state_dir)?;
     let journal = Journal::open(&dir)?;
-    let served = start_and_serve(&dir, &journal, options.build_id, stop).await;
-    if let Err(fault) = &served {
-        journal.say(&format!("error: {}", with_cause(fault)));
+    let result = start_and_serve(&dir, &journal, options.build_id, stop).await;
+    if let Err(fault) = &result {
+        journal.write_line(&format!("error: {}", with_cause(fault)));
         if let Some(hint) = &fault.hint {
-            journal.say(&format!("hint: {hint}"));
+            journal.write_line(&format!("hint: {hint}"));
         }
     }
-    served
+    result
 }
 
 async fn start_and_serve(
@@ -96,56 +100,64 @@ async fn start_and_serve(
     build_id: String,
     stop: CancellationToken,
 ) -> Result<(), Fault> {
-    let lock = take_lock(dir).await?;
+    let lock = acquire_lock(dir).await?;
     dir.remove_endpoint(&lock);
     dir.sweep(&lock);
     let daemon = Daemon::open(dir.clone(), build_id, stop.clone()).await?;
     let endpoint = daemon.control.endpoint.clone();
     dir.write_endpoint(&endpoint)?;
-    journal
-        .say(&format!("ready: control {}, table {}, pid {}", endpoint.control, endpoint.table, endpoint.pid));
+    journal.write_line(&format!(
+        "ready: control {}, table {}, pid {}",
+        endpoint.control, endpoint.table, endpoint.pid
+    ));
     for notice in daemon.notices() {
-        journal.say(&notice);
+        journal.write_line(&notice);
     }
     let lock = Arc::new(lock);
-    let watch = tokio::spawn(watch(dir.clone(), endpoint, Arc::clone(&lock), stop.clone()));
+    let watch = tokio::spawn(keep_reachable(dir.clone(), endpoint, Arc::clone(&lock), stop.clone()));
     daemon.serve(stop).await;
-    // It ends with `stop`; until it has, it could write the endpoint anew.
+    // It ends with `stop`. Until then it could write the endpoint again.
     drop(watch.await);
-    // In a directory that somebody removed, another daemon may be at home by now.
-    if lock.is_in_place() {
+    // If the directory was removed, another daemon may have created it again.
+    if lock.is_still_at_path() {
         dir.remove_endpoint(&lock);
     }
-    journal.say("stopped");
+    journal.write_line("stopped");
     Ok(())
 }
 
-/// Keeps a daemon findable: stops one whose directory was removed under it, and writes its endpoint anew when somebody
-/// removed or damaged that. Nobody could stop it otherwise.
-async fn watch(dir: StateDir, endpoint: Endpoint, lock: Arc<Lock>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(WATCH_EVERY);
+/// Keeps the daemon reachable, because otherwise nobody could stop it. Stops it when its directory was
+/// removed, and writes its endpoint again when the file was removed or damaged.
+async fn keep_reachable(
+    dir: StateDir,
+    endpoint: DaemonEndpoint,
+    lock: Arc<DaemonLock>,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
-        if !lock.is_in_place() {
+        if !lock.is_still_at_path() {
             return stop.cancel();
         }
-        // With our token in it, it leads here, if by another way: somebody may listen in between.
-        let leads_here = |found: Endpoint| found.pid == endpoint.pid && found.token == endpoint.token;
-        if dir.endpoint().is_ok_and(|found| !found.is_some_and(leads_here)) {
-            // A full disk may have space again at the next tick.
+        // An endpoint with our token leads to this daemon, even if its addresses differ: a proxy may listen
+        // in between.
+        let is_ours = |found: DaemonEndpoint| found.pid == endpoint.pid && found.token == endpoint.token;
+        if dir.endpoint().is_ok_and(|found| !found.is_some_and(is_ours)) {
+            // If the disk is full, the next tick tries again.
             drop(dir.write_endpoint(&endpoint));
         }
     }
 }
 
-/// Everything that runs.
+/// The running daemon.
 struct Daemon {
-    control: Arc<Control>,
+    control: Arc<ControlState>,
     listener: TcpListener,
-    front: Front,
+    endpoint_server: EndpointServer,
 }
 
 impl Daemon {
@@ -153,27 +165,27 @@ impl Daemon {
         let registry = Registry::open(&dir)?;
         inventory::check_files(&dir, &registry)?;
         let logs_dir = dir.path().join(state::LOGS);
-        let logs = Logs::open(&logs_dir).map_err(|error| state::fault("open", &logs_dir, &error))?;
+        let logs = Logs::open(&logs_dir).map_err(|error| state::io_fault("open", &logs_dir, &error))?;
         let code = CodeStore::open(dir.path().join(state::ZIPS))?;
         let code_dir = dir.path().join(state::CODE);
         let in_use = registry.code_in_use();
-        code.collect(&in_use);
-        code::collect(&code_dir, &in_use);
-        let (tables, found) = {
+        code.remove_unused(&in_use);
+        code::remove_unused(&code_dir, &in_use);
+        let (tables, stored_tables) = {
             let path = dir.path().join(state::TABLES);
-            blocking(move || Tables::open(&path).and_then(|tables| Ok((tables.clone(), tables.names()?))))
+            run_blocking(move || Tables::open(&path).and_then(|tables| Ok((tables.clone(), tables.names()?))))
                 .await?
         };
-        inventory::TABLES.check(&dir, &registry, &found)?;
-        let (table_listener, moved) = listen_for_tables(&dir, &registry)?;
+        inventory::TABLES.check(&dir, &registry, &stored_tables)?;
+        let (table_listener, moved_notice) = listen_for_tables(&dir, &registry)?;
         let table = url_of(&table_listener)?;
         let queues = {
             let (path, base) = (dir.path().join(state::QUEUES), table.clone());
             let now = Arc::new(|| i64::try_from(now_ms()).unwrap_or(i64::MAX));
-            blocking(move || Queues::open(&path, base, now)).await?
+            run_blocking(move || Queues::open(&path, base, now)).await?
         };
-        inventory::QUEUES.check(&dir, &registry, &queues.stored().await?)?;
-        let listener = ports::listen(0).map_err(|error| no_port(&error))?;
+        inventory::QUEUES.check(&dir, &registry, &queues.stored_names().await?)?;
+        let listener = ports::listen(0).map_err(|error| listen_fault(&error))?;
         let runner = Runner::new(
             RunnerConfig {
                 code_dir,
@@ -186,24 +198,24 @@ impl Daemon {
             logs.clone(),
         );
         let gateway = Gateway::new(runner.clone(), REGION.to_owned(), ACCOUNT.to_owned());
-        let mappings = Mappings::new(queues.clone(), Arc::new(runner.clone()));
-        gateway.post_to(Arc::new(queues.clone()));
+        let mappings = EventSourceMappings::new(queues.clone(), Arc::new(runner.clone()));
+        gateway.set_queue_sender(Arc::new(queues.clone()));
         let bus = {
             let (path, runner) = (dir.path().join(state::EVENTS), runner.clone());
-            let post = Arc::new(queues.clone());
-            blocking(move || Bus::open(&path, runner, post)).await?
+            let queue_sender = Arc::new(queues.clone());
+            run_blocking(move || EventBuses::open(&path, runner, queue_sender)).await?
         };
         let cloudfront = CloudFront::open(&dir)?;
-        let endpoint = Endpoint {
+        let endpoint = DaemonEndpoint {
             v: STATE_VERSION,
             pid: std::process::id(),
             control: url_of(&listener)?,
             table,
-            token: secret::new().map_err(no_random)?,
+            token: secret::new().map_err(no_random_fault)?,
             build_id,
             started_ms: now_ms(),
         };
-        let cloud = Arc::new(Cloud {
+        let cloud = Arc::new(CloudServices {
             dir,
             registry,
             tables,
@@ -215,32 +227,34 @@ impl Daemon {
             gateway,
             logs,
             code,
-            changing: tokio::sync::Mutex::new(()),
-            notices: Mutex::new(moved.into_iter().collect()),
+            change_lock: tokio::sync::Mutex::new(()),
+            notices: Mutex::new(moved_notice.into_iter().collect()),
         });
-        // Who answers at the one endpoint: every service is registered here.
-        let services = Services::new(cloud.tables.clone())
-            .target("AmazonSQS.", Arc::new(cloud.queues.clone()))
-            .target("AWSEvents.", Arc::new(cloud.bus.clone()))
-            .path(cloudfront::PREFIX, Arc::new(cloud.cloudfront.clone()))
-            .path(
+        // Every service of the DynamoDB endpoint is registered here.
+        let services = ServiceRouter::new(cloud.tables.clone())
+            .with_target("AmazonSQS.", Arc::new(cloud.queues.clone()))
+            .with_target("AWSEvents.", Arc::new(cloud.bus.clone()))
+            .with_path(cloudfront::PREFIX, Arc::new(cloud.cloudfront.clone()))
+            .with_path(
                 invoke::PREFIX,
-                Arc::new(Invocations { runner: cloud.runner.clone(), bus: cloud.bus.clone() }),
+                Arc::new(InvokeApi { runner: cloud.runner.clone(), bus: cloud.bus.clone() }),
             );
-        let front = Front::start(table_listener, services).map_err(|error| no_port(&error))?;
+        let endpoint_server =
+            EndpointServer::start(table_listener, services).map_err(|error| listen_fault(&error))?;
         cloud.restore().await;
-        // Not before: an event on its way would find no target.
+        // Not earlier: a pending event would find no target.
         cloud.bus.start();
-        Ok(Self { control: Arc::new(Control { cloud, endpoint, stop }), listener, front })
+        Ok(Self { control: Arc::new(ControlState { cloud, endpoint, stop }), listener, endpoint_server })
     }
 
     fn notices(&self) -> Vec<String> {
         lock(&self.control.cloud.notices).clone()
     }
 
-    /// Serves until `stop`, then ends in the order in which a hit travels: gateways, queues, functions, tables, logs.
+    /// Serves until `stop` is cancelled. Then stops everything in the order in which a hit travels: gateways,
+    /// queues, functions, tables, logs.
     async fn serve(self, stop: CancellationToken) {
-        let Self { control, listener, front } = self;
+        let Self { control, listener, endpoint_server } = self;
         let cloud = Arc::clone(&control.cloud);
         let served = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => tokio::spawn(control::serve(listener, control, stop.clone())),
@@ -248,61 +262,62 @@ impl Daemon {
             Err(_) => tokio::spawn(async {}),
         };
         stop.cancelled().await;
-        drop(tokio::time::timeout(GATEWAY_WAIT, cloud.gateway.stop()).await);
+        drop(tokio::time::timeout(GATEWAY_STOP_TIMEOUT, cloud.gateway.stop()).await);
         cloud.mappings.stop();
         cloud.bus.stop();
         cloud.queues.stop();
-        drop(tokio::time::timeout(RUNNER_WAIT, cloud.runner.stop()).await);
-        front.stop().await;
-        drop(tokio::time::timeout(Duration::from_secs(2), cloud.mappings.settle()).await);
+        drop(tokio::time::timeout(RUNNER_STOP_TIMEOUT, cloud.runner.stop()).await);
+        endpoint_server.stop().await;
+        drop(tokio::time::timeout(Duration::from_secs(2), cloud.mappings.drain()).await);
         drop(tokio::time::timeout(Duration::from_secs(1), served).await);
         let logs = cloud.logs.clone();
         drop(tokio::task::spawn_blocking(move || logs.flush()).await);
     }
 }
 
-/// Listens for the tables where they were served before; says so when that is another place now.
+/// Listens on the previous port of the tables. Returns a notice if the port had to change.
 fn listen_for_tables(dir: &StateDir, registry: &Registry) -> Result<(TcpListener, Option<String>), Fault> {
-    let before = registry.table_port();
-    let first = before.unwrap_or_else(|| ports::preferred(dir.path(), "table"));
-    let listener = ports::listen(first).map_err(|error| no_port(&error))?;
-    let port = listener.local_addr().map_err(|error| no_port(&error))?.port();
-    if before == Some(port) {
+    let previous = registry.table_port();
+    let first = previous.unwrap_or_else(|| ports::preferred(dir.path(), "table"));
+    let listener = ports::listen(first).map_err(|error| listen_fault(&error))?;
+    let port = listener.local_addr().map_err(|error| listen_fault(&error))?.port();
+    if previous == Some(port) {
         return Ok((listener, None));
     }
     registry.set_table_port(port)?;
-    let moved = before.map(|before| {
-        format!("the tables moved from http://127.0.0.1:{before} to http://127.0.0.1:{port}: another program has the port")
+    let notice = previous.map(|previous| {
+        format!("the tables moved from http://127.0.0.1:{previous} to http://127.0.0.1:{port}: another program has the port")
     });
-    Ok((listener, moved))
+    Ok((listener, notice))
 }
 
-async fn take_lock(dir: &StateDir) -> Result<Lock, Fault> {
-    let mut tries = 0;
-    while tries < LOCK_TRIES {
+async fn acquire_lock(dir: &StateDir) -> Result<DaemonLock, Fault> {
+    let mut attempts = 0;
+    while attempts < LOCK_ATTEMPTS {
         if let Some(lock) = dir.try_lock()? {
             return Ok(lock);
         }
-        // Who says where it is reached is no caller that only looks: after a few tries more it is a daemon.
-        tries += if dir.endpoint()?.is_some() { LOCK_TRIES / 4 } else { 1 };
-        pause(Duration::from_millis(10)).await;
+        // A process that has published an endpoint is a daemon, not a caller that only checks the lock: give
+        // up after a few more attempts.
+        attempts += if dir.endpoint()?.is_some() { LOCK_ATTEMPTS / 4 } else { 1 };
+        sleep(Duration::from_millis(10)).await;
     }
-    let who = dir.endpoint()?.map_or_else(String::new, |endpoint| format!(" (pid {})", endpoint.pid));
+    let holder = dir.endpoint()?.map_or_else(String::new, |endpoint| format!(" (pid {})", endpoint.pid));
     Err(Fault::fatal(
         "local_running",
-        format!("a local cloud{who} is running in {} already", dir.path().display()),
+        format!("a local cloud{holder} is running in {} already", dir.path().display()),
     )
     .hinted("use it, or run `hitctl local stop` first"))
 }
 
-/// A token that is cancelled by SIGTERM and SIGINT. SIGHUP means nothing: the daemon outlives its terminal.
+/// Returns a token that SIGTERM and SIGINT cancel. SIGHUP is ignored: the daemon outlives its terminal.
 fn stop_on_signals() -> Result<CancellationToken, Fault> {
     let failed = |error| Fault::fatal("local_start_failed", "signals could not be watched").caused_by(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
     let stop = CancellationToken::new();
-    let told = stop.clone();
+    let cancelled = stop.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -311,15 +326,15 @@ fn stop_on_signals() -> Result<CancellationToken, Fault> {
                 _ = hangup.recv() => {}
             }
         }
-        told.cancel();
+        cancelled.cancel();
     });
     Ok(stop)
 }
 
 fn url_of(listener: &TcpListener) -> Result<String, Fault> {
-    listener.local_addr().map(|address| format!("http://{address}")).map_err(|error| no_port(&error))
+    listener.local_addr().map(|address| format!("http://{address}")).map_err(|error| listen_fault(&error))
 }
 
-fn no_port(error: &std::io::Error) -> Fault {
+fn listen_fault(error: &std::io::Error) -> Fault {
     Fault::fatal("local_port", "could not listen on 127.0.0.1").caused_by(error.to_string())
 }

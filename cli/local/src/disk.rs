@@ -1,5 +1,5 @@
-//! Writes of this process that failed, so that its status tells of a full disk. A file's failure stands until a later write to
-//! the same file succeeds. Nothing here fails or waits for a disk but the probe of [`notices`].
+//! Records failed writes of this process, so that its status can report a full disk. A failure is kept until a later write to the
+//! same file succeeds. Only the probe of [`notices`] accesses the disk or can fail.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,41 +10,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::clock::now_ms;
 use crate::lock::lock;
 
-/// The size of the probe: more than is left of a block that is partly used.
+/// The size of the probe, in bytes: more than the free space in a partly used block.
 const PROBE_BYTES: usize = 64 * 1024;
 
-/// A failed write.
-struct Failure {
+/// The failed writes of one file.
+struct WriteFailure {
     cause: String,
     at_ms: u64,
     failures: u64,
 }
 
-/// Whether there is any, so that a write that succeeds costs one look at it.
-static ANY: AtomicBool = AtomicBool::new(false);
-static FAILED: Mutex<BTreeMap<PathBuf, Failure>> = Mutex::new(BTreeMap::new());
+/// Whether there are failures, so that a successful write only costs one atomic load.
+static HAS_FAILURES: AtomicBool = AtomicBool::new(false);
+static FAILURES: Mutex<BTreeMap<PathBuf, WriteFailure>> = Mutex::new(BTreeMap::new());
 
-/// Notes that a file could not be written.
-pub(crate) fn failed(path: &Path, cause: &str) {
-    let mut all = lock(&FAILED);
-    let before = all.get(path).map_or(0, |failure| failure.failures);
-    let failure = Failure { cause: cause.to_owned(), at_ms: now_ms(), failures: before + 1 };
+/// Records a failed write to a file.
+pub(crate) fn record_failure(path: &Path, cause: &str) {
+    let mut all = lock(&FAILURES);
+    let previous = all.get(path).map_or(0, |failure| failure.failures);
+    let failure = WriteFailure { cause: cause.to_owned(), at_ms: now_ms(), failures: previous + 1 };
     all.insert(path.to_owned(), failure);
-    ANY.store(true, Ordering::Relaxed);
+    HAS_FAILURES.store(true, Ordering::Relaxed);
 }
 
-/// Notes that a file was written.
-pub(crate) fn written(path: &Path) {
-    if ANY.load(Ordering::Relaxed) {
-        let mut all = lock(&FAILED);
+/// Records a successful write to a file.
+pub(crate) fn record_success(path: &Path) {
+    if HAS_FAILURES.load(Ordering::Relaxed) {
+        let mut all = lock(&FAILURES);
         all.remove(path);
-        ANY.store(!all.is_empty(), Ordering::Relaxed);
+        HAS_FAILURES.store(!all.is_empty(), Ordering::Relaxed);
     }
 }
 
-/// Returns what the user should know of the disk that `dir` is on: failed writes, and whether the disk is full now.
+/// Returns notices for the user about the disk of `dir`: failed writes, and whether the disk is full now.
 pub(crate) fn notices(dir: &Path) -> Vec<String> {
-    let mut notices: Vec<String> = lock(&FAILED)
+    let mut notices: Vec<String> = lock(&FAILURES)
         .iter()
         .filter(|(path, _)| path.starts_with(dir))
         .map(|(path, failure)| {
@@ -64,7 +64,7 @@ pub(crate) fn notices(dir: &Path) -> Vec<String> {
     notices
 }
 
-/// Writes a file that has no name, so that nothing is left of it.
+/// Writes an unnamed temporary file, which leaves nothing behind.
 fn probe(dir: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(dir)?.write_all(&vec![0; PROBE_BYTES])
 }
@@ -78,14 +78,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("tables.db"), dir.path().join("queues.db"));
         assert_eq!(notices(dir.path()), [""; 0]);
-        failed(&path, "database or disk is full");
-        failed(&path, "database or disk is full");
-        written(&other);
+        record_failure(&path, "database or disk is full");
+        record_failure(&path, "database or disk is full");
+        record_success(&other);
         let listed = notices(dir.path());
         assert_eq!(listed.len(), 1, "{listed:?}");
         assert!(listed[0].contains("tables.db: database or disk is full (2 times, last"), "{listed:?}");
         assert_eq!(notices(Path::new("/elsewhere/state")).len(), 1, "that directory cannot be written");
-        written(&path);
+        record_success(&path);
         assert_eq!(notices(dir.path()), [""; 0]);
     }
 }

@@ -1,7 +1,7 @@
-//! The local driver: one for every kind, since here a resource is its spec.
+//! The local driver. One driver serves every kind, because a local resource consists of its spec.
 //!
-//! It reads what the daemon has, or, when none is running, what the registry's file says, so that `plan` and `status` of a
-//! stopped cloud tell the truth without starting it.
+//! It reads from the daemon, or from the registry file when no daemon runs. `plan` and `status` of a stopped
+//! cloud are therefore correct without starting it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,42 +9,42 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryFutureExt as _};
-use hitctl_engine::{Cx, Driver, Fault, FieldDiff, Live, Node, Outputs, Owner};
+use hitctl_engine::{Driver, DriverContext, Fault, FieldDiff, Node, ObservedState, Outputs, Owner};
 use hitctl_resources::CodePackage;
 use hitctl_resources::{FunctionSpec, PermissionSpec, Spec as _, TableSpec, Tags};
 use serde_json::Value as Json;
 
-use crate::client::{Client, unreachable};
-use crate::protocol::{Resources, Stored};
+use crate::client::{LocalClient, not_running_fault};
+use crate::protocol::{DeployedResource, DeployedResources};
 use crate::state::{self, StateDir};
 use crate::{code, registry};
 
-/// The tags that say whose a resource is.
+/// The tags that identify the owner of a resource.
 const OWNER_TAGS: [&str; 2] = ["hitctl:app", "hitctl:env"];
 
 /// Reads and writes every kind of resource of one app and env in the local cloud.
 pub struct LocalDriver {
-    cloud: Cloud,
+    cloud: DriverBackend,
     tags: Tags,
     code: Option<CodePackage>,
     adopt: bool,
 }
 
-/// What is deployed in a cloud that is not running: what its registry's file says.
+/// The resources of a cloud that is not running, as its registry file lists them.
 #[derive(Clone, Debug)]
-pub struct Offline {
+pub struct OfflineCloud {
     dir: PathBuf,
-    /// By kind and name.
-    pub resources: Resources,
+    /// The resources by kind and name.
+    pub resources: DeployedResources,
 }
 
-impl Offline {
-    /// Reads it. Starts nothing and makes nothing.
+impl OfflineCloud {
+    /// Reads the registry file. Starts no daemon and creates no files.
     pub fn read(state_dir: &Path) -> Result<Self, Fault> {
         let resources = match StateDir::existing(state_dir)? {
             Some(dir) => {
-                let mut resources = registry::peek(&dir)?;
-                code::forget_missing(&mut resources, &dir.path().join(state::ZIPS));
+                let mut resources = registry::read_resources(&dir)?;
+                code::clear_missing_code_hashes(&mut resources, &dir.path().join(state::ZIPS));
                 resources
             }
             None => BTreeMap::new(),
@@ -53,72 +53,76 @@ impl Offline {
     }
 }
 
-enum Cloud {
+enum DriverBackend {
     /// A daemon is running.
-    Online(Box<Client>),
-    /// None is: what was deployed when it ran.
-    Offline(Arc<Offline>),
+    Online(Box<LocalClient>),
+    /// No daemon is running: the resources from the registry file.
+    Offline(Arc<OfflineCloud>),
 }
 
 impl LocalDriver {
-    /// Works on a running cloud. `tags` are those that our resources carry; `code` is uploaded when a function wants it.
-    pub fn new(client: Client, tags: Tags, code: Option<CodePackage>) -> Self {
-        Self { cloud: Cloud::Online(Box::new(client)), tags, code, adopt: false }
+    /// Creates a driver for a running cloud. `tags` are the tags of our resources. `code` is uploaded when a
+    /// function needs it.
+    pub fn new(client: LocalClient, tags: Tags, code: Option<CodePackage>) -> Self {
+        Self { cloud: DriverBackend::Online(Box::new(client)), tags, code, adopt: false }
     }
 
-    /// Takes over resources of our names that are somebody else's.
+    /// Sets whether to take over resources that have our names but belong to another app or env.
     #[must_use]
-    pub fn adopting(mut self, adopt: bool) -> Self {
+    pub fn with_adoption(mut self, adopt: bool) -> Self {
         self.adopt = adopt;
         self
     }
 
-    /// Reads what is deployed in a cloud that is not running; writes are refused.
-    pub fn offline(cloud: Arc<Offline>, tags: Tags) -> Self {
-        Self { cloud: Cloud::Offline(cloud), tags, code: None, adopt: false }
+    /// Creates a driver that only reads the resources of a cloud that is not running. Writes fail.
+    pub fn offline(cloud: Arc<OfflineCloud>, tags: Tags) -> Self {
+        Self { cloud: DriverBackend::Offline(cloud), tags, code: None, adopt: false }
     }
 
-    async fn get(&self, kind: &str, name: &str) -> Result<Option<Stored>, Fault> {
+    async fn get(&self, kind: &str, name: &str) -> Result<Option<DeployedResource>, Fault> {
         match &self.cloud {
-            Cloud::Online(client) => client.resource(kind, name).await,
-            Cloud::Offline(cloud) => Ok(cloud.resources.get(kind).and_then(|names| names.get(name)).cloned()),
+            DriverBackend::Online(client) => client.resource(kind, name).await,
+            DriverBackend::Offline(cloud) => {
+                Ok(cloud.resources.get(kind).and_then(|names| names.get(name)).cloned())
+            }
         }
     }
 
-    fn client(&self) -> Result<&Client, Fault> {
+    fn client(&self) -> Result<&LocalClient, Fault> {
         match &self.cloud {
-            Cloud::Online(client) => Ok(client),
-            Cloud::Offline(cloud) => Err(unreachable(&cloud.dir)),
+            DriverBackend::Online(client) => Ok(client),
+            DriverBackend::Offline(cloud) => Err(not_running_fault(&cloud.dir)),
         }
     }
 
-    async fn put(&self, node: &Node, want: &Json) -> Result<Outputs, Fault> {
+    async fn put(&self, node: &Node, desired: &Json) -> Result<Outputs, Fault> {
         let client = self.client()?;
         let kind = node.address.kind();
         if kind == FunctionSpec::KIND {
-            let wanted = want["code_sha256"].as_str();
+            let wanted = desired["code_sha256"].as_str();
             if let Some(code) = self.code.as_ref().filter(|code| Some(code.sha256.as_str()) == wanted) {
                 client.put_code(&code.sha256, &code.zip).await?;
             }
         }
-        Ok(client.put_resource(kind, &self.key(node), want).await?.outputs)
+        Ok(client.put_resource(kind, &self.registry_name(node), desired).await?.outputs)
     }
 
-    async fn remove(&self, node: &Node, have: &Live) -> Result<(), Fault> {
+    async fn remove(&self, node: &Node, observed: &ObservedState) -> Result<(), Fault> {
         let client = self.client()?;
-        let (kind, name) = (node.address.kind(), self.key(node));
-        // The plan asked for the loss of the data, by name, before it got here; the protection is against everything else.
-        if kind == TableSpec::KIND && have.spec["deletion_protection"] == Json::Bool(true) {
-            let mut open = have.spec.clone();
-            open["deletion_protection"] = Json::Bool(false);
-            client.put_resource(kind, &name, &open).await?;
+        let (kind, name) = (node.address.kind(), self.registry_name(node));
+        // The plan has confirmed the loss of this data by name. The protection guards against every other
+        // deletion.
+        if kind == TableSpec::KIND && observed.spec["deletion_protection"] == Json::Bool(true) {
+            let mut unprotected = observed.spec.clone();
+            unprotected["deletion_protection"] = Json::Bool(false);
+            client.put_resource(kind, &name, &unprotected).await?;
         }
         client.delete_resource(kind, &name).await
     }
 
-    /// What a resource is called in the registry: its name, and for a statement, which is unique within its function
-    /// only, the app and env before it.
-    fn key(&self, node: &Node) -> String {
+    /// Returns the name of a resource in the registry. A permission statement is unique only within its
+    /// function, so its name gets the app and env as a prefix.
+    fn registry_name(&self, node: &Node) -> String {
         if node.address.kind() == PermissionSpec::KIND {
             let [app, env] = OWNER_TAGS.map(|tag| self.tags.get(tag).map_or("", String::as_str));
             return format!("{app}-{env}:{}", node.name);
@@ -126,7 +130,8 @@ impl LocalDriver {
         node.name.clone()
     }
 
-    /// Whose a resource is, by its tags; a kind that takes none is ours by its name.
+    /// Returns the owner of a resource according to its tags. A resource of a kind without tags is ours if it
+    /// has our name.
     fn owner(&self, spec: &Json) -> Owner {
         let Some(tags) = spec.get("tags") else { return Owner::Ours };
         let found = OWNER_TAGS.map(|tag| tags.get(tag).and_then(Json::as_str));
@@ -135,7 +140,7 @@ impl LocalDriver {
             return Owner::Ours;
         }
         match found {
-            // What is taken over differs in its tags, and is changed like anything else that differs.
+            // An adopted resource differs in its tags, and is updated like any other difference.
             _ if self.adopt => Owner::Ours,
             [Some(app), Some(env)] => Owner::Other(format!("app {app}, env {env}")),
             _ => Owner::Other("untagged".to_owned()),
@@ -144,50 +149,66 @@ impl LocalDriver {
 }
 
 impl Driver for LocalDriver {
-    fn read<'a>(&'a self, _cx: &'a Cx, node: &'a Node) -> BoxFuture<'a, Result<Option<Live>, Fault>> {
+    fn read<'a>(
+        &'a self,
+        _context: &'a DriverContext,
+        node: &'a Node,
+    ) -> BoxFuture<'a, Result<Option<ObservedState>, Fault>> {
         async move {
-            let stored = self.get(node.address.kind(), &self.key(node)).await;
-            let stored = stored.map_err(|fault| about("read", node, fault))?;
-            Ok(stored.map(|Stored { spec, outputs }| Live { owner: self.owner(&spec), spec, outputs }))
+            let stored = self.get(node.address.kind(), &self.registry_name(node)).await;
+            let stored = stored.map_err(|fault| with_operation("read", node, fault))?;
+            Ok(stored.map(|DeployedResource { spec, outputs }| ObservedState {
+                owner: self.owner(&spec),
+                spec,
+                outputs,
+            }))
         }
         .boxed()
     }
 
     fn create<'a>(
         &'a self,
-        _cx: &'a Cx,
+        _context: &'a DriverContext,
         node: &'a Node,
-        want: &'a Json,
+        desired: &'a Json,
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        self.put(node, want).map_err(|fault| about("create", node, fault)).boxed()
+        self.put(node, desired).map_err(|fault| with_operation("create", node, fault)).boxed()
     }
 
     fn update<'a>(
         &'a self,
-        _cx: &'a Cx,
+        _context: &'a DriverContext,
         node: &'a Node,
-        _have: &'a Live,
-        want: &'a Json,
+        _observed: &'a ObservedState,
+        desired: &'a Json,
         _fields: &'a [FieldDiff],
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        self.put(node, want).map_err(|fault| about("update", node, fault)).boxed()
+        self.put(node, desired).map_err(|fault| with_operation("update", node, fault)).boxed()
     }
 
-    fn delete<'a>(&'a self, _cx: &'a Cx, node: &'a Node, have: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
-        self.remove(node, have).map_err(|fault| about("delete", node, fault)).boxed()
+    fn delete<'a>(
+        &'a self,
+        _context: &'a DriverContext,
+        node: &'a Node,
+        observed: &'a ObservedState,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        self.remove(node, observed).map_err(|fault| with_operation("delete", node, fault)).boxed()
     }
 }
 
-/// Every app and env that something of a cloud is tagged with, by name.
-pub fn deployments(resources: &Resources) -> BTreeSet<(String, String)> {
+/// Returns the apps and envs in the tags of `resources`, sorted by name.
+pub fn deployments(resources: &DeployedResources) -> BTreeSet<(String, String)> {
     let all = resources.values().flat_map(BTreeMap::values);
-    let tag = |stored: &Stored, name: &str| Some(stored.spec.get("tags")?.get(name)?.as_str()?.to_owned());
+    let tag = |stored: &DeployedResource, name: &str| {
+        Some(stored.spec.get("tags")?.get(name)?.as_str()?.to_owned())
+    };
     all.filter_map(|stored| Some((tag(stored, OWNER_TAGS[0])?, tag(stored, OWNER_TAGS[1])?))).collect()
 }
 
-/// Says what was being done, and to what: what a broken connection says is the same for every call.
-fn about(doing: &str, node: &Node, fault: Fault) -> Fault {
+/// Adds the operation and the resource to a fault: the message of a broken connection is the same for every
+/// call.
+fn with_operation(operation: &str, node: &Node, fault: Fault) -> Fault {
     let (kind, name) = (node.address.kind(), &node.name);
-    let message = format!("failed to {doing} {kind} {name}: {}", fault.message);
+    let message = format!("failed to {operation} {kind} {name}: {}", fault.message);
     Fault { message, ..fault }
 }

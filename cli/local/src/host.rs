@@ -1,5 +1,7 @@
-//! Whether a Host header names this machine's loopback. A web page that had its own name resolved to 127.0.0.1 (DNS
-//! rebinding) sends that name, so a port that looks at it is out of the page's reach.
+//! Checks whether a `Host` header names the loopback of this machine.
+//!
+//! A web page whose own name resolves to 127.0.0.1 (DNS rebinding) sends that name. A port that checks the
+//! header is therefore out of reach for the page.
 
 pub(crate) use hitctl_config::is_loopback;
 
@@ -8,7 +10,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_is() {
+    fn is_loopback_accepts_only_loopback_hosts() {
         for host in ["127.0.0.1", "127.0.0.1:8080", "localhost", "LocalHost:1", "[::1]:80", "[::1]"] {
             assert!(is_loopback(host), "{host}");
         }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-/// The largest payload of a synchronous invocation: 6 MB.
+/// The maximum payload of a synchronous invocation, in bytes: 6 MB.
 pub(crate) const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
-/// The largest answer: Lambda leaves a hundred bytes for the envelope.
+/// The maximum response, in bytes: Lambda allows another hundred bytes for the envelope.
 pub(crate) const MAX_RESPONSE_BYTES: usize = MAX_REQUEST_BYTES + 100;
 
 /// The result of an invocation: the function's result or its failure.
@@ -18,18 +18,18 @@ pub struct Invocation<P = Bytes> {
     pub payload: P,
     /// `Unhandled` when the function failed.
     pub function_error: Option<String>,
-    /// The duration without init, in milliseconds.
+    /// The duration without the process's start, in milliseconds.
     pub duration_ms: f64,
     /// The duration of the process's start, in milliseconds, if it was started for this invocation.
     pub init_ms: Option<f64>,
-    /// The most memory that the process has used so far, in MB.
+    /// The peak memory of the process so far, in MB.
     pub max_memory_mb: u32,
     /// The last 4 KB of the invocation's log.
     pub log_tail: String,
 }
 
 impl Invocation {
-    /// Returns the payload as JSON: as a text where it is none.
+    /// Returns the payload as JSON, or as a JSON string if it is not valid JSON.
     pub(crate) fn json_payload(&self) -> Json {
         serde_json::from_slice(&self.payload)
             .unwrap_or_else(|_| String::from_utf8_lossy(&self.payload).into_owned().into())
@@ -45,7 +45,7 @@ pub enum InvokeError {
     /// A concurrency limit is reached.
     #[error("too many requests: {reason}")]
     TooManyRequests {
-        /// Lambda's own word for which limit: [`RESERVED_LIMIT`](crate::lambda::RESERVED_LIMIT) or [`ACCOUNT_LIMIT`](crate::lambda::ACCOUNT_LIMIT).
+        /// Lambda's name of the limit: [`RESERVED_LIMIT`](crate::lambda::RESERVED_LIMIT) or [`ACCOUNT_LIMIT`](crate::lambda::ACCOUNT_LIMIT).
         reason: &'static str,
     },
     /// The payload is over 6 MB.
@@ -54,7 +54,7 @@ pub enum InvokeError {
     /// The runner is stopping.
     #[error("the local cloud is stopping")]
     Stopping,
-    /// Process after process went away before it took the event.
+    /// The function's processes repeatedly ended before one took the event.
     #[error("the function's processes end before they take an event")]
     NeverStarted,
 }

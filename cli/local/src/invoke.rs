@@ -1,5 +1,5 @@
-//! Lambda's `Invoke` at the endpoint of this machine's services: a function calls another one, and waits for it or not. It does
-//! not run functions; the runner does, and the bus keeps what is asynchronous.
+//! Lambda's `Invoke` operation at the endpoint of the local services, synchronous or asynchronous. The runner runs the functions,
+//! and the bus stores asynchronous events.
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -7,32 +7,32 @@ use futures::future::BoxFuture;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
-use crate::answer::Answer;
-use crate::bus::Bus;
+use crate::bus::EventBuses;
+use crate::endpoint::{AwsService, ServiceRequest};
 use crate::fault::with_cause;
-use crate::front::{Call, Service};
 use crate::lambda::{InvokeError, Runner};
+use crate::service_response::ServiceResponse;
 
 /// The prefix of the paths of this version of the API.
 pub(crate) const PREFIX: &str = "/2015-03-31/functions/";
-/// The largest event of an asynchronous invocation: 1 MB (AWS's guide, "Lambda quotas").
+/// The maximum event of an asynchronous invocation, in bytes: 1 MB (AWS's guide, "Lambda quotas").
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 const JSON: &str = "application/json";
 
-/// `Invoke`, as a service.
-pub(crate) struct Invocations {
+/// The service that implements `Invoke`.
+pub(crate) struct InvokeApi {
     pub(crate) runner: Runner,
-    pub(crate) bus: Bus,
+    pub(crate) bus: EventBuses,
 }
 
-impl Service for Invocations {
-    fn answer(&self, call: Call) -> BoxFuture<'_, Answer> {
+impl AwsService for InvokeApi {
+    fn handle(&self, request: ServiceRequest) -> BoxFuture<'_, ServiceResponse> {
         async move {
-            match self.invoke(call).await {
-                Ok(answer) => answer,
+            match self.invoke(request).await {
+                Ok(response) => response,
                 Err((status, kind, message)) => {
                     let body = json!({ "Type": "User", "Message": message }).to_string();
-                    Answer::new(status, JSON, body).header("x-amzn-errortype", kind)
+                    ServiceResponse::new(status, JSON, body).header("x-amzn-errortype", kind)
                 }
             }
         }
@@ -40,29 +40,30 @@ impl Service for Invocations {
     }
 }
 
-/// An error of the service: its status, its type, and a sentence.
-type Refused = (StatusCode, &'static str, String);
+/// An error of the service: its status, type and message.
+type InvokeApiError = (StatusCode, &'static str, String);
 
-impl Invocations {
-    async fn invoke(&self, call: Call) -> Result<Answer, Refused> {
-        let path = call.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-        let unknown = || {
+impl InvokeApi {
+    async fn invoke(&self, request: ServiceRequest) -> Result<ServiceResponse, InvokeApiError> {
+        let path = request.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+        let unknown_operation = || {
             let message = "the local cloud has Invoke only".to_owned();
             (StatusCode::NOT_FOUND, "UnknownOperationException", message)
         };
-        let qualified = path.strip_suffix("/invocations").filter(|_| call.method == Method::POST);
-        let qualified = qualified.ok_or_else(unknown)?.replace("%3A", ":").replace("%3a", ":");
-        // A whole ARN, or a name; a version or alias may follow, and here there is one version.
-        let name = qualified.rsplit_once(":function:").map_or(qualified.as_str(), |(_, name)| name);
+        let function_ref = path.strip_suffix("/invocations").filter(|_| request.method == Method::POST);
+        let function_ref =
+            function_ref.ok_or_else(unknown_operation)?.replace("%3A", ":").replace("%3a", ":");
+        // The path has an ARN or a name. A version or alias may follow, but the local cloud has only one version.
+        let name = function_ref.rsplit_once(":function:").map_or(function_ref.as_str(), |(_, name)| name);
         let name = name.split(':').next().unwrap_or_default();
         if !self.runner.has(name) {
             let message = format!("Function not found: {name}");
             return Err((StatusCode::NOT_FOUND, "ResourceNotFoundException", message));
         }
-        match call.header("x-amz-invocation-type").unwrap_or("RequestResponse") {
-            "RequestResponse" => self.run(name, call.body).await,
-            "Event" => self.accept(name, &call.body).await,
-            "DryRun" => Ok(Answer::new(StatusCode::NO_CONTENT, JSON, "")),
+        match request.header("x-amz-invocation-type").unwrap_or("RequestResponse") {
+            "RequestResponse" => self.invoke_sync(name, request.body).await,
+            "Event" => self.invoke_async(name, &request.body).await,
+            "DryRun" => Ok(ServiceResponse::new(StatusCode::NO_CONTENT, JSON, "")),
             other => {
                 let message = format!("Value {other} at 'invocationType' failed to satisfy constraint");
                 Err((StatusCode::BAD_REQUEST, "InvalidParameterValueException", message))
@@ -70,7 +71,7 @@ impl Invocations {
         }
     }
 
-    async fn run(&self, name: &str, event: Bytes) -> Result<Answer, Refused> {
+    async fn invoke_sync(&self, name: &str, event: Bytes) -> Result<ServiceResponse, InvokeApiError> {
         let invocation = self.runner.invoke(name, event).await.map_err(|error| {
             let status = match error {
                 InvokeError::NoSuchFunction => StatusCode::NOT_FOUND,
@@ -80,14 +81,14 @@ impl Invocations {
             };
             (status, error.code(), error.to_string())
         })?;
-        let answer = Answer::new(StatusCode::OK, JSON, invocation.payload);
+        let response = ServiceResponse::new(StatusCode::OK, JSON, invocation.payload);
         Ok(match invocation.function_error {
-            Some(error) => answer.header("x-amz-function-error", &error),
-            None => answer,
+            Some(error) => response.header("x-amz-function-error", &error),
+            None => response,
         })
     }
 
-    async fn accept(&self, name: &str, event: &[u8]) -> Result<Answer, Refused> {
+    async fn invoke_async(&self, name: &str, event: &[u8]) -> Result<ServiceResponse, InvokeApiError> {
         if event.len() > MAX_EVENT_BYTES {
             let message = format!("{} byte payload is too large for the Event invocation type", event.len());
             return Err((StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", message));
@@ -97,10 +98,10 @@ impl Invocations {
             (StatusCode::BAD_REQUEST, "InvalidRequestContentException", message)
         })?;
         self.bus
-            .invoke_later(name, event.to_owned())
+            .enqueue_invocation(name, event.to_owned())
             .await
             .map_err(|fault| (StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", with_cause(&fault)))?;
-        Ok(Answer::new(StatusCode::ACCEPTED, JSON, ""))
+        Ok(ServiceResponse::new(StatusCode::ACCEPTED, JSON, ""))
     }
 }
 

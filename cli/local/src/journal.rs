@@ -1,4 +1,4 @@
-//! The daemon's own log, bounded: what it did, and whatever it says on stderr when something breaks.
+//! The daemon's own log, limited in size: its actions, and its stderr output when something fails.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,7 +9,7 @@ use hitctl_engine::Fault;
 use crate::clock::{now_ms, timestamp};
 use crate::state::{self, DAEMON_LOG, StateDir};
 
-/// The log is cut to half of this when it has grown to it, in bytes.
+/// The maximum size of the log, in bytes. A larger log is cut to half of this.
 const MAX_BYTES: u64 = 512 * 1024;
 
 /// The log, open for appending.
@@ -17,19 +17,19 @@ pub(crate) struct Journal {
     file: File,
 }
 
-/// Opens the log of a state directory, for the daemon or as the stderr of one that is being started.
+/// Opens the log of a state directory, for the daemon or as the stderr of a starting daemon.
 pub(crate) fn open(dir: &StateDir) -> Result<File, Fault> {
     let path = dir.path().join(DAEMON_LOG);
-    let file = state::own(OpenOptions::new().read(true).append(true).create(true))
+    let file = state::private_options(OpenOptions::new().read(true).append(true).create(true))
         .open(&path)
-        .map_err(|error| state::fault("open", &path, &error))?;
-    bound(&file, &path)?;
+        .map_err(|error| state::io_fault("open", &path, &error))?;
+    truncate_if_large(&file, &path)?;
     Ok(file)
 }
 
-/// Keeps the newer half of a log that is too large. Those who append to it go on at its new end.
-fn bound(mut file: &File, path: &Path) -> Result<(), Fault> {
-    let mut cut = || -> std::io::Result<()> {
+/// Cuts a log that is too large to its newest part. Other processes continue to append at its new end.
+fn truncate_if_large(mut file: &File, path: &Path) -> Result<(), Fault> {
+    let mut truncate = || -> std::io::Result<()> {
         let size = file.metadata()?.len();
         if size > MAX_BYTES {
             let mut tail = Vec::new();
@@ -40,7 +40,7 @@ fn bound(mut file: &File, path: &Path) -> Result<(), Fault> {
         }
         Ok(())
     };
-    cut().map_err(|error| state::fault("write", path, &error))
+    truncate().map_err(|error| state::io_fault("write", path, &error))
 }
 
 impl Journal {
@@ -48,8 +48,8 @@ impl Journal {
         open(dir).map(|file| Self { file })
     }
 
-    /// Adds a line. A log that cannot be written stops nothing.
-    pub(crate) fn say(&self, text: &str) {
+    /// Appends a line. Ignores errors, so that an unwritable log never stops the daemon.
+    pub(crate) fn write_line(&self, text: &str) {
         let time = timestamp(now_ms());
         let line = format!("{time:.3} [{}] {}\n", std::process::id(), text.replace('\n', " "));
         drop((&self.file).write_all(line.as_bytes()));
@@ -61,12 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_bounded_and_keeps_the_newer_half() {
+    fn log_size_is_limited_and_newest_lines_are_kept() {
         let temp = tempfile::tempdir().unwrap();
         let dir = StateDir::prepare(temp.path()).unwrap();
         let path = temp.path().join(DAEMON_LOG);
         std::fs::write(&path, format!("{}the newest\n", "old line\n".repeat(100_000))).unwrap();
-        Journal::open(&dir).unwrap().say("started");
+        Journal::open(&dir).unwrap().write_line("started");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.len() < 300_000, "{}", text.len());
         assert!(text.contains("the newest\n"));

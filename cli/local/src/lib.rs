@@ -1,10 +1,9 @@
-//! The cloud on this machine: a daemon that stores the specs of an app and brings them to life.
+//! The local cloud: a daemon that stores the resources of an app and runs them on this machine.
 //!
-//! It serves, on loopback only: a control port (guarded by a token) that the local driver writes specs to; the DynamoDB
-//! API over a file; the Lambda Runtime API for the processes of a function; and one HTTP API gateway an API. Everything
-//! that it acknowledged survives a SIGKILL.
+//! It serves on loopback only: a control API for the local driver (protected by a token), the DynamoDB API
+//! over a file, the Lambda Runtime API for function processes, and one HTTP gateway per API. Every
+//! acknowledged change survives a SIGKILL.
 
-mod answer;
 mod blocking;
 mod body;
 mod bus;
@@ -20,8 +19,8 @@ mod control;
 pub mod daemon;
 mod disk;
 pub mod driver;
+mod endpoint;
 mod fault;
-mod front;
 pub mod gateway;
 mod host;
 mod ids;
@@ -42,12 +41,13 @@ mod response;
 pub mod scratch;
 mod secret;
 mod server;
+mod service_response;
 mod sqlite;
 pub mod state;
 mod table;
 
-pub use client::Client;
-pub use constants::{ACCOUNT, REGION, place};
+pub use client::LocalClient;
+pub use constants::{ACCOUNT, REGION, location};
 pub use daemon::ServeOptions;
-pub use driver::{LocalDriver, Offline, deployments};
-pub use state::project::Places;
+pub use driver::{LocalDriver, OfflineCloud, deployments};
+pub use state::project::StatePaths;

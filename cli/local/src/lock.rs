@@ -1,4 +1,5 @@
-//! Locks that outlive a panic: what they guard here is whole after every statement.
+//! Locks mutexes and ignores poisoning: the guarded data is consistent after every statement, even after a
+//! panic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

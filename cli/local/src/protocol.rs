@@ -1,7 +1,7 @@
-//! What the control API says and hears, as data: shared by its server and its client.
+//! The messages of the control API, shared by its server and its client.
 //!
-//! JSON over HTTP/1.1 on 127.0.0.1, with the token of `daemon.json` as a bearer. A failed call answers with a
-//! [`Fault`](hitctl_engine::Fault).
+//! The API is JSON over HTTP/1.1 on 127.0.0.1, with the token of `daemon.json` as a bearer token. A failed
+//! call returns a [`Fault`](hitctl_engine::Fault).
 
 use std::collections::BTreeMap;
 
@@ -10,76 +10,78 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::invocation::Invocation;
-pub use crate::logs::{LogEvent, Page as LogPage};
+pub use crate::logs::{LogEvent, LogEventPage};
 
-/// `GET /v1/status`.
+/// The response of `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The daemon's process.
+pub struct DaemonStatus {
+    /// The process id of the daemon.
     pub pid: u32,
-    /// Which build of the program it is.
+    /// The build of the program.
     pub build_id: String,
-    /// The base of the control API.
+    /// The base URL of the control API.
     pub control: String,
-    /// The DynamoDB endpoint.
+    /// The URL of the DynamoDB endpoint.
     pub table: String,
     /// The state directory.
     pub state_dir: String,
-    /// When it started, in milliseconds since the Unix epoch.
+    /// The start time, in milliseconds since the Unix epoch.
     pub started_ms: u64,
-    /// How many resources are deployed.
+    /// The number of deployed resources.
     pub resources: usize,
-    /// What the user should know: a port that had to move, a resource that could not be brought back.
+    /// Notices for the user, such as a port that had to change or a resource that could not be restored.
     pub notices: Vec<String>,
 }
 
-/// A resource as it is deployed: `GET /v1/resources/KIND/NAME`.
+/// A deployed resource: the response of `GET /v1/resources/KIND/NAME`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stored {
-    /// Its settings, as they were put.
+pub struct DeployedResource {
+    /// The settings, as they were put.
     pub spec: Json,
-    /// What it offers to others.
+    /// The values that other resources can refer to.
     pub outputs: Outputs,
 }
 
-/// `GET /v1/resources`: by kind, then by name.
-pub type Resources = BTreeMap<String, BTreeMap<String, Stored>>;
+/// The response of `GET /v1/resources`: resources by kind, then by name.
+pub type DeployedResources = BTreeMap<String, BTreeMap<String, DeployedResource>>;
 
 /// The body of `PUT /v1/resources/KIND/NAME`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Put {
-    /// The settings, every reference resolved.
+pub struct PutResourceRequest {
+    /// The settings, with every reference resolved.
     pub spec: Json,
 }
 
-/// `POST /v1/functions/NAME/invocations`; the payload is JSON, or the text that the function answered.
-pub type Invoked = Invocation<Json>;
+/// The response of `POST /v1/functions/NAME/invocations`. The payload is JSON, or the text that the function
+/// returned.
+pub type JsonInvocation = Invocation<Json>;
 
-/// One of `GET /v1/invalidations`: what the recorder of `CloudFront` was asked, the oldest first.
+/// An entry of the response of `GET /v1/invalidations`: an invalidation that `CloudFront` recorded, oldest
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invalidation {
-    /// `CloudFront`'s id of it.
+pub struct InvalidationRecord {
+    /// The id that `CloudFront` assigned.
     pub id: String,
-    /// The distribution.
+    /// The id of the distribution.
     pub distribution: String,
-    /// What the caller calls it.
+    /// The reference that the caller chose, unique per request.
     pub caller_reference: String,
-    /// What is invalidated.
+    /// The paths to invalidate.
     pub paths: Vec<String>,
-    /// When it was asked for, in milliseconds since the Unix epoch.
+    /// The creation time, in milliseconds since the Unix epoch.
     pub created_ms: u64,
     /// `InProgress` or `Completed`.
     pub status: String,
 }
 
-/// The body of `PUT /v1/invalidations`: how this cloud's `CloudFront` behaves.
+/// The body of `PUT /v1/invalidations`: the behavior of the local `CloudFront`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// How long invalidations take, in seconds. They are done at once by default.
+pub struct InvalidationSettings {
+    /// The time that an invalidation takes, in seconds. The default is 0: it completes at once.
     pub in_progress_s: u32,
 }
 
-/// The header that carries the token.
-pub(crate) fn bearer(token: &str) -> String {
+/// Returns the `Authorization` header for a token.
+pub(crate) fn bearer_header(token: &str) -> String {
     format!("Bearer {token}")
 }

@@ -1,5 +1,5 @@
-//! What is deployed: every resource's spec and outputs, in one file that is written as a whole before a change is
-//! acknowledged. It brings nothing to life; `cloud` does.
+//! Stores the spec and the outputs of every deployed resource in one file. The file is written as a whole
+//! before a change is acknowledged. This module starts nothing; `cloud` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,37 +10,37 @@ use hitctl_resources::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::protocol::{Resources, Stored};
-use crate::state::document::{self, Document};
+use crate::protocol::{DeployedResource, DeployedResources};
+use crate::state::document::{self, JsonDocument};
 use crate::state::version::STATE_VERSION;
 use crate::state::{self, StateDir};
 
-/// A resource as it is kept.
+/// A resource as the registry stores it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    /// Its settings.
+pub(crate) struct RegistryEntry {
+    /// The settings.
     pub(crate) spec: Json,
-    /// What it offers to others.
+    /// The values that other resources can refer to.
     pub(crate) outputs: Outputs,
-    /// The port that it listens on, when it has one.
+    /// The port that it listens on, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
-    /// Whether its deletion has begun: what it held may be gone already.
+    /// Whether its deletion has begun. Its data may already be deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) deleting: bool,
 }
 
-/// The whole file.
+/// The content of the registry file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Data {
+struct RegistryData {
     v: u32,
-    /// Where the tables are served.
+    /// The port of the DynamoDB endpoint.
     #[serde(default)]
     table_port: Option<u16>,
-    resources: BTreeMap<String, BTreeMap<String, Entry>>,
+    resources: BTreeMap<String, BTreeMap<String, RegistryEntry>>,
 }
 
-impl Data {
+impl RegistryData {
     fn empty() -> Self {
         Self { v: STATE_VERSION, table_port: None, resources: BTreeMap::new() }
     }
@@ -48,53 +48,54 @@ impl Data {
 
 /// The registry in memory and on disk.
 pub(crate) struct Registry {
-    data: Document<Data>,
+    data: JsonDocument<RegistryData>,
 }
 
 impl Registry {
-    /// Reads the registry; a directory without one has an empty one. What cannot be read is left as it is.
+    /// Reads the registry. A directory without a registry file has an empty one. A file that cannot be read
+    /// is left unchanged.
     pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
-        Document::open(dir, state::REGISTRY, Data::empty()).map(|data| Self { data })
+        JsonDocument::open(dir, state::REGISTRY, RegistryData::empty()).map(|data| Self { data })
     }
 
-    pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Entry> {
-        self.data.look(|data| data.resources.get(kind)?.get(name).cloned())
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Option<RegistryEntry> {
+        self.data.with(|data| data.resources.get(kind)?.get(name).cloned())
     }
 
-    /// The names and entries of one kind.
-    pub(crate) fn of_kind(&self, kind: &str) -> BTreeMap<String, Entry> {
-        self.data.look(|data| data.resources.get(kind).cloned().unwrap_or_default())
+    /// Returns the names and entries of one kind.
+    pub(crate) fn entries_of_kind(&self, kind: &str) -> BTreeMap<String, RegistryEntry> {
+        self.data.with(|data| data.resources.get(kind).cloned().unwrap_or_default())
     }
 
-    /// The names of one kind, without those whose deletion has begun.
-    pub(crate) fn kept(&self, kind: &str) -> BTreeSet<String> {
-        let all = self.of_kind(kind).into_iter();
+    /// Returns the names of one kind, without those whose deletion has begun.
+    pub(crate) fn active_names(&self, kind: &str) -> BTreeSet<String> {
+        let all = self.entries_of_kind(kind).into_iter();
         all.filter(|(_, entry)| !entry.deleting).map(|(name, _)| name).collect()
     }
 
-    pub(crate) fn all(&self) -> Resources {
-        self.data.look(resources)
+    pub(crate) fn all(&self) -> DeployedResources {
+        self.data.with(resources)
     }
 
     pub(crate) fn table_port(&self) -> Option<u16> {
-        self.data.look(|data| data.table_port)
+        self.data.with(|data| data.table_port)
     }
 
-    /// The hashes of the code that functions use.
+    /// Returns the hashes of the code that functions use.
     pub(crate) fn code_in_use(&self) -> BTreeSet<String> {
-        let functions = self.of_kind(FunctionSpec::KIND).into_values();
+        let functions = self.entries_of_kind(FunctionSpec::KIND).into_values();
         functions.filter_map(|entry| Some(entry.spec.get("code_sha256")?.as_str()?.to_owned())).collect()
     }
 
-    pub(crate) fn put(&self, kind: &str, name: &str, entry: Entry) -> Result<(), Fault> {
-        self.data.change(|data| {
+    pub(crate) fn put(&self, kind: &str, name: &str, entry: RegistryEntry) -> Result<(), Fault> {
+        self.data.update(|data| {
             data.resources.entry(kind.to_owned()).or_default().insert(name.to_owned(), entry);
             Ok(())
         })
     }
 
     pub(crate) fn remove(&self, kind: &str, name: &str) -> Result<(), Fault> {
-        self.data.change(|data| {
+        self.data.update(|data| {
             if let Some(names) = data.resources.get_mut(kind) {
                 names.remove(name);
             }
@@ -104,20 +105,20 @@ impl Registry {
     }
 
     pub(crate) fn set_table_port(&self, port: u16) -> Result<(), Fault> {
-        self.data.change(|data| {
+        self.data.update(|data| {
             data.table_port = Some(port);
             Ok(())
         })
     }
 }
 
-/// What a directory's registry says, without a daemon. Writes nothing.
-pub(crate) fn peek(dir: &StateDir) -> Result<Resources, Fault> {
-    document::read(dir, state::REGISTRY, Data::empty()).map(|data| resources(&data))
+/// Reads the resources in a directory's registry file without a daemon. Writes nothing.
+pub(crate) fn read_resources(dir: &StateDir) -> Result<DeployedResources, Fault> {
+    document::read(dir, state::REGISTRY, RegistryData::empty()).map(|data| resources(&data))
 }
 
-/// The kinds that hold data or an address, and run nothing.
-const INERT: [&str; 6] = [
+/// The kinds that hold data or an address and run no code.
+const DATA_KINDS: [&str; 6] = [
     TableSpec::KIND,
     QueueSpec::KIND,
     LogGroupSpec::KIND,
@@ -126,19 +127,21 @@ const INERT: [&str; 6] = [
     FunctionUrlSpec::KIND,
 ];
 
-/// A registry's text without functions and all that calls them: what is left runs nothing, and keeps data and addresses.
+/// Returns a registry file's content without functions and everything that invokes them. The rest runs no
+/// code, and keeps data and addresses.
 pub(crate) fn without_code(text: &[u8]) -> serde_json::Result<Vec<u8>> {
-    let mut data: Data = serde_json::from_slice(text)?;
-    data.resources.retain(|kind, _| INERT.contains(&kind.as_str()));
+    let mut data: RegistryData = serde_json::from_slice(text)?;
+    data.resources.retain(|kind, _| DATA_KINDS.contains(&kind.as_str()));
     serde_json::to_vec_pretty(&data)
 }
 
-fn resources(data: &Data) -> Resources {
-    let stored = |entry: &Entry| Stored { spec: entry.spec.clone(), outputs: entry.outputs.clone() };
+fn resources(data: &RegistryData) -> DeployedResources {
+    let to_deployed =
+        |entry: &RegistryEntry| DeployedResource { spec: entry.spec.clone(), outputs: entry.outputs.clone() };
     data.resources
         .iter()
         .map(|(kind, names)| {
-            (kind.clone(), names.iter().map(|(name, entry)| (name.clone(), stored(entry))).collect())
+            (kind.clone(), names.iter().map(|(name, entry)| (name.clone(), to_deployed(entry))).collect())
         })
         .collect()
 }
@@ -146,12 +149,17 @@ fn resources(data: &Data) -> Resources {
 mod tests {
     use super::*;
 
-    fn entry(n: u32) -> Entry {
-        Entry { spec: serde_json::json!({ "n": n }), outputs: Outputs::new(), port: None, deleting: false }
+    fn entry(n: u32) -> RegistryEntry {
+        RegistryEntry {
+            spec: serde_json::json!({ "n": n }),
+            outputs: Outputs::new(),
+            port: None,
+            deleting: false,
+        }
     }
 
     #[test]
-    fn what_was_put_is_there_after_opening_again() {
+    fn open_after_put_reads_entries_back() {
         let temp = tempfile::tempdir().unwrap();
         let dir = StateDir::prepare(temp.path()).unwrap();
         let registry = Registry::open(&dir).unwrap();
@@ -160,15 +168,15 @@ mod tests {
         registry.remove("role", "a").unwrap();
         registry.set_table_port(11_000).unwrap();
         drop(registry);
-        let again = Registry::open(&dir).unwrap();
-        assert_eq!(again.get("role", "b"), Some(entry(2)));
-        assert_eq!(again.get("role", "a"), None);
-        assert_eq!(again.table_port(), Some(11_000));
-        assert_eq!(peek(&dir).unwrap()["role"]["b"].spec["n"], 2);
+        let reopened = Registry::open(&dir).unwrap();
+        assert_eq!(reopened.get("role", "b"), Some(entry(2)));
+        assert_eq!(reopened.get("role", "a"), None);
+        assert_eq!(reopened.table_port(), Some(11_000));
+        assert_eq!(read_resources(&dir).unwrap()["role"]["b"].spec["n"], 2);
     }
 
     #[test]
-    fn garbage_is_refused_and_not_overwritten() {
+    fn open_of_damaged_file_fails_and_keeps_it() {
         let temp = tempfile::tempdir().unwrap();
         let dir = StateDir::prepare(temp.path()).unwrap();
         let path = temp.path().join(state::REGISTRY);
@@ -184,19 +192,19 @@ mod tests {
     }
 
     #[test]
-    fn registry_of_newer_program_is_refused_and_left_as_it_is() {
+    fn open_of_newer_file_fails_and_keeps_it() {
         let temp = tempfile::tempdir().unwrap();
         let dir = StateDir::prepare(temp.path()).unwrap();
         let path = temp.path().join(state::REGISTRY);
         let newer = r#"{"v":2,"resources":{}}"#;
         std::fs::write(&path, newer).unwrap();
         assert_eq!(Registry::open(&dir).err().unwrap().code, "local_state_newer");
-        assert_eq!(peek(&dir).unwrap_err().code, "local_state_newer");
+        assert_eq!(read_resources(&dir).unwrap_err().code, "local_state_newer");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), newer);
     }
 
     #[test]
-    fn a_change_that_cannot_be_written_did_not_happen() {
+    fn put_that_cannot_be_written_changes_nothing() {
         let temp = tempfile::tempdir().unwrap();
         let dir = StateDir::prepare(&temp.path().join("state")).unwrap();
         let registry = Registry::open(&dir).unwrap();

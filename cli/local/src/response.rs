@@ -1,10 +1,10 @@
-//! HTTP responses whose body is JSON.
+//! HTTP responses with a JSON body.
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
-/// Makes a response of a body that is JSON already.
+/// Returns a response whose body is already JSON.
 pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -12,7 +12,7 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes
     response
 }
 
-/// Makes a response of API Gateway's own: a sentence as JSON.
+/// Returns an API Gateway message response: `{"message":"TEXT"}`.
 pub(crate) fn message(status: StatusCode, text: &str) -> Response<Bytes> {
     json(status, format!("{{\"message\":\"{text}\"}}"))
 }

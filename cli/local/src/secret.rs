@@ -1,4 +1,4 @@
-//! Secrets of this cloud: how one is made, and how one that a caller shows is compared.
+//! Creates secrets and compares them with the ones that callers present.
 
 use std::io;
 
@@ -9,7 +9,7 @@ pub(crate) fn new() -> io::Result<String> {
     random::<32>().map(hex::encode)
 }
 
-/// Compares in a time that does not depend on where the first difference is.
+/// Compares two byte strings in a time that does not depend on the position of the first difference.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_takes_only_the_same_bytes() {
+    fn equal_accepts_only_same_bytes() {
         assert!(equal(b"", b""));
         assert!(equal(b"s3cret", b"s3cret"));
         for other in ["", "s3cre", "s3creT", "S3cret", "s3cret2"] {

@@ -1,4 +1,5 @@
-//! The HTTP server of this crate: it accepts connections within their limits, and serves each until it is stopped.
+//! The HTTP server of this crate. It accepts connections within their limits and serves each of them until it
+//! is stopped.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,57 +16,59 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::connections::{Connections, Place};
+use crate::connections::{ConnectionSlot, Connections};
 
-/// A listener and how it is served.
-pub(crate) struct Server {
+/// A listener and the options for serving it.
+pub(crate) struct HttpServer {
     pub(crate) listener: TcpListener,
     /// The limits on connections.
     pub(crate) connections: Arc<Connections>,
     pub(crate) http: http1::Builder,
-    /// Once it is cancelled, no more connections are accepted.
+    /// Once this is cancelled, the server accepts no more connections.
     pub(crate) stop: CancellationToken,
-    /// Once it is cancelled, the request that a connection is being answered is its last.
+    /// Once this is cancelled, a connection closes after the request that it is serving.
     pub(crate) close: CancellationToken,
 }
 
-impl Server {
-    /// Serves `listener` until `stop`, with the usual limits on connections. A client may take `head_limit` to send the head of a
-    /// request, and a connection may be idle for as long between two.
-    pub(crate) fn new(listener: TcpListener, head_limit: Duration, stop: CancellationToken) -> Self {
+impl HttpServer {
+    /// Creates a server for `listener` that runs until `stop` is cancelled, with the default limits on
+    /// connections. A client may take `head_timeout` to send the head of a request, and a connection may be
+    /// idle for as long between two requests.
+    pub(crate) fn new(listener: TcpListener, head_timeout: Duration, stop: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(head_limit);
+        http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
         Self { listener, connections: Connections::new(), http, close: stop.clone(), stop }
     }
 
-    /// Serves until it is stopped and every connection has ended. Dropping this cuts off what is left.
+    /// Serves until the server is stopped and every connection has ended. Dropping the future closes the
+    /// remaining connections.
     pub(crate) async fn serve<H, A, B>(self, handle: H)
     where
-        H: Fn(Request<Incoming>, Arc<Place>) -> A + Clone + Send + Sync + 'static,
+        H: Fn(Request<Incoming>, Arc<ConnectionSlot>) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Response<B>> + Send,
         B: Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let Self { listener, connections, http, stop, close } = self;
-        let mut open = JoinSet::new();
-        while let Some((stream, place)) = connections.accept(&listener, &stop).await {
-            while open.try_join_next().is_some() {}
-            // Without it a small answer may wait for 40 ms. It cannot fail on a live socket.
+        let mut connections_open = JoinSet::new();
+        while let Some((stream, slot)) = connections.accept(&listener, &stop).await {
+            while connections_open.try_join_next().is_some() {}
+            // Otherwise a small response may be delayed by 40 ms. The call cannot fail on a live socket.
             drop(stream.set_nodelay(true));
             let (http, handle, close) = (http.clone(), handle.clone(), close.clone());
-            open.spawn(async move {
-                let (place, has_asked) = (Arc::new(place), CancellationToken::new());
+            connections_open.spawn(async move {
+                let (slot, head_received) = (Arc::new(slot), CancellationToken::new());
                 let service = service_fn(|request| {
-                    has_asked.cancel();
-                    place.heard();
-                    handle(request, Arc::clone(&place)).map(Ok::<_, Infallible>)
+                    head_received.cancel();
+                    slot.record_head();
+                    handle(request, Arc::clone(&slot)).map(Ok::<_, Infallible>)
                 });
                 let connection = http.serve_connection(TokioIo::new(stream), service);
-                place.serve(connection, &has_asked, &close).await;
+                slot.serve(connection, &head_received, &close).await;
             });
         }
         drop(listener);
-        while open.join_next().await.is_some() {}
+        while connections_open.join_next().await.is_some() {}
     }
 }

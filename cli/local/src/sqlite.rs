@@ -1,7 +1,7 @@
-//! The `SQLite` files of queues and events: how they are opened, checked and brought to the disk.
+//! Opens, checks and syncs the `SQLite` files of queues and events.
 //!
-//! **Durability**, as of the tables: WAL with `synchronous = NORMAL`. A commit is in the kernel's page cache before anybody hears
-//! of it, so a SIGKILL of this process loses nothing; only the machine losing power can take back the last moments.
+//! **Durability**, the same as that of the tables: WAL with `synchronous = NORMAL`. A commit is in the kernel's page cache before
+//! it is acknowledged, so a SIGKILL of this process loses nothing. Only a power failure can lose the latest writes.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -13,12 +13,12 @@ use rusqlite::{Connection, ErrorCode};
 use crate::codes;
 use crate::state;
 
-/// Pages of 4 KB that a database keeps in memory: 8 MB, given in KB and negative, as `SQLite` has it.
+/// The page cache of a database: 8 MB. `SQLite` reads a negative value as a size in KB.
 const CACHE_KB: i64 = -8_192;
 
-/// Opens a file of `what`, or makes it, for this user only. The hint says what to do about a damaged one.
-pub(crate) fn open(path: &Path, what: &str, schema: &str, hint: &str) -> Result<Connection, Fault> {
-    state::make_private(path).map_err(|error| state::fault("open", path, &error))?;
+/// Opens or creates a file, readable by this user only. Errors call it "the `content`"; `hint` is for a damaged file.
+pub(crate) fn open(path: &Path, content: &str, schema: &str, hint: &str) -> Result<Connection, Fault> {
+    state::create_private_file(path).map_err(|error| state::io_fault("open", path, &error))?;
     let open = || {
         let db = Connection::open(path)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
@@ -29,41 +29,41 @@ pub(crate) fn open(path: &Path, what: &str, schema: &str, hint: &str) -> Result<
         Ok(db)
     };
     open().map_err(|error: rusqlite::Error| {
-        if is_unwritten(&error) {
-            return state::fault("open", path, &ErrorKind::StorageFull.into()).caused_by(error);
+        if is_write_failure(&error) {
+            return state::io_fault("open", path, &ErrorKind::StorageFull.into()).caused_by(error);
         }
-        Fault::fatal(codes::STATE_CORRUPT, format!("could not open the {what} in {}", path.display()))
+        Fault::fatal(codes::STATE_CORRUPT, format!("could not open the {content} in {}", path.display()))
             .caused_by(error)
             .hinted(hint)
     })
 }
 
-/// Whether a file could not be written: `SQLite` calls a disk without room full, and other failures of writing I/O errors.
-pub(crate) fn is_unwritten(error: &rusqlite::Error) -> bool {
+/// Returns whether a write failed: `SQLite` reports a full disk as such, and other failures as I/O errors.
+pub(crate) fn is_write_failure(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }
 
-/// Waits until what was committed to a file is on the disk, so that the registry never names a table or queue that a power cut
-/// takes back. `SQLite` holds no lock on its log that opening it could break.
+/// Waits until all commits to a database are on the disk, so that the registry never names a table or queue that a power failure
+/// removes. `SQLite` holds no lock on its write-ahead log that opening the log could break.
 pub(crate) fn sync(database: &Path) -> Result<(), Fault> {
     let mut wal = database.as_os_str().to_owned();
     wal.push("-wal");
     match File::open(wal).and_then(|wal| wal.sync_all()) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(state::fault("write", database, &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(state::io_fault("write", database, &error)),
         _ => Ok(()),
     }
 }
 
-/// Refuses a database with triggers, views or virtual tables: hitctl makes none, and they would act whenever it reads or writes.
-/// Virtual tables would also bring in code of `SQLite`, such as full-text search, that is open to crafted files (`deny.toml`).
-pub(crate) fn inert(path: &Path) -> Result<(), String> {
-    let words = |error: rusqlite::Error| error.to_string();
-    let db = Connection::open(path).map_err(words)?;
-    // As SQLite writes them itself. A crafted file can have any text in either column, and SQLite parses the text.
+/// Rejects a database with triggers, views or virtual tables. hitctl creates none, and they would run on its reads and writes.
+/// Virtual tables would also use code of `SQLite`, such as full-text search, that crafted files can exploit (`deny.toml`).
+pub(crate) fn reject_active_schema(path: &Path) -> Result<(), String> {
+    let error_text = |error: rusqlite::Error| error.to_string();
+    let db = Connection::open(path).map_err(error_text)?;
+    // The patterns are as SQLite writes them. A crafted file can have any text in either column, and SQLite parses the text.
     let query = "SELECT count(*) FROM sqlite_schema WHERE coalesce(type, '') NOT IN ('table', 'index') OR NOT \
                  (sql IS NULL OR sql GLOB 'CREATE TABLE *' OR sql GLOB 'CREATE INDEX *' OR sql GLOB 'CREATE UNIQUE INDEX *')";
-    match db.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(words)? {
-        0 => db.close().map_err(|(_, error)| words(error)),
+    match db.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(error_text)? {
+        0 => db.close().map_err(|(_, error)| error_text(error)),
         _ => Err("it holds triggers, views or virtual tables, which hitctl does not make".to_owned()),
     }
 }

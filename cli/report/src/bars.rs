@@ -1,7 +1,7 @@
-//! Progress on a terminal: what is going on moves at the bottom, what is done stays above it as text.
+//! Progress on a terminal: running steps are redrawn at the bottom, finished ones stay above as text.
 //!
-//! Nothing is drawn in the first quarter of a second, so that a quick run shows its result and nothing else. The
-//! cursor is never hidden: there is nothing to restore when the program is stopped in the middle.
+//! Nothing is drawn in the first quarter of a second, so that a quick run shows only its result. The cursor
+//! is never hidden, so nothing has to be restored when the program is killed.
 
 use std::time::Duration;
 
@@ -9,68 +9,68 @@ use hitctl_engine::{Action, Address, Event, Phase};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::phases;
-use super::progress::{Consumer, TICK};
-use super::progress_text::{self, Line};
-use super::style::{Style, Tone};
+use super::progress::{ProgressDisplay, TICK};
+use super::progress_text::{self, ProgressLine};
+use super::style::{TextStyle, Tone};
 use super::text;
 
-/// Nothing is drawn before.
-const QUIET: Duration = Duration::from_millis(250);
-/// More moving lines than this would hide what is done.
-const MOST_ROWS: usize = 12;
+/// The time from the start of the run before which nothing is drawn.
+const DRAW_DELAY: Duration = Duration::from_millis(250);
+/// The maximum number of redrawn lines. More would hide the finished steps.
+const MAX_LINES: usize = 12;
 
-/// What a moving line is about.
+/// The subject of a redrawn line.
 #[derive(Clone, PartialEq)]
-enum Subject {
+enum RowSubject {
     Phase(Phase),
     Resource(Address),
 }
 
-/// One moving line.
-struct Row {
-    subject: Subject,
+/// One redrawn line.
+struct ActiveRow {
+    subject: RowSubject,
     verb: &'static str,
-    what: String,
+    subject_text: String,
     name: String,
     note: String,
     since: Duration,
 }
 
 /// Draws progress on a terminal.
-pub(crate) struct Bars<T> {
+pub(crate) struct TerminalProgress<T> {
     term: T,
-    style: Style,
-    rows: Vec<Row>,
-    /// Lines to leave behind once drawing begins; `None` when it has begun.
-    held: Option<Vec<String>>,
-    /// Indicatif's hold on the bottom lines, while there are any.
+    style: TextStyle,
+    rows: Vec<ActiveRow>,
+    /// Lines to print once drawing begins. `None` after it has begun.
+    pending_lines: Option<Vec<String>>,
+    /// The indicatif bar that redraws the bottom lines. `None` while there are none.
     bar: Option<ProgressBar>,
 }
 
-impl<T: TermLike + Clone + Send + 'static> Bars<T> {
-    pub(crate) fn new(term: T, style: Style) -> Self {
-        let style = Style { width: Some(term.width()), ..style };
-        Self { term, style, rows: Vec::new(), held: Some(Vec::new()), bar: None }
+impl<T: TermLike + Clone + Send + 'static> TerminalProgress<T> {
+    pub(crate) fn new(term: T, style: TextStyle) -> Self {
+        let style = TextStyle { width: Some(term.width()), ..style };
+        Self { term, style, rows: Vec::new(), pending_lines: Some(Vec::new()), bar: None }
     }
 
     /// Begins to draw.
-    fn reveal(&mut self) {
-        for line in self.held.take().into_iter().flatten() {
+    fn start_drawing(&mut self) {
+        for line in self.pending_lines.take().into_iter().flatten() {
             self.print(&line);
         }
     }
 
-    /// Leaves lines behind as text, above what moves.
-    fn leave(&mut self, lines: Vec<String>) {
-        match &mut self.held {
-            Some(held) => held.extend(lines),
+    /// Prints lines as text above the redrawn lines.
+    fn print_above(&mut self, lines: Vec<String>) {
+        match &mut self.pending_lines {
+            Some(pending_lines) => pending_lines.extend(lines),
             None => lines.iter().for_each(|line| self.print(line)),
         }
     }
 
     fn print(&self, line: &str) {
         let print = || {
-            // A terminal that went away is no reason to stop the work.
+            // A closed terminal must not stop the run.
             drop(self.term.write_line(line).and_then(|()| self.term.flush()));
         };
         match &self.bar {
@@ -80,17 +80,17 @@ impl<T: TermLike + Clone + Send + 'static> Bars<T> {
     }
 
     fn draw(&mut self, at: Duration) {
-        if self.held.is_some() {
+        if self.pending_lines.is_some() {
             return;
         }
         if self.rows.is_empty() {
             self.clear();
             return;
         }
-        let mut lines: Vec<String> = self.rows.iter().flat_map(|row| self.row(row, at)).collect();
-        if lines.len() > MOST_ROWS {
-            let more = lines.len() - MOST_ROWS + 1;
-            lines.truncate(MOST_ROWS - 1);
+        let mut lines: Vec<String> = self.rows.iter().flat_map(|row| self.render_row(row, at)).collect();
+        if lines.len() > MAX_LINES {
+            let more = lines.len() - MAX_LINES + 1;
+            lines.truncate(MAX_LINES - 1);
             lines.push(format!("  and {more} more"));
         }
         let term = &self.term;
@@ -111,20 +111,20 @@ impl<T: TermLike + Clone + Send + 'static> Bars<T> {
         }
     }
 
-    fn row(&self, row: &Row, at: Duration) -> Vec<String> {
+    fn render_row(&self, row: &ActiveRow, at: Duration) -> Vec<String> {
         let frames: &[char] = if self.style.unicode {
             &['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
         } else {
             &['|', '/', '-', '\\']
         };
-        // The frame follows from the time, so that it moves steadily however many events come.
-        let turn = usize::try_from(at.as_millis() / TICK.as_millis()).unwrap_or(0);
-        let mark = format!("{} ", frames[turn % frames.len()]);
+        // The frame depends on the time alone, so the speed of the animation does not depend on the events.
+        let frame_index = usize::try_from(at.as_millis() / TICK.as_millis()).unwrap_or(0);
+        let mark = format!("{} ", frames[frame_index % frames.len()]);
         let took = at.saturating_sub(row.since).as_millis();
-        Line {
+        ProgressLine {
             verb: row.verb,
             tone: Some(Tone::Link),
-            subject: &row.what,
+            subject: &row.subject_text,
             name: &row.name,
             note: &row.note,
             took_ms: u64::try_from(took).ok().filter(|ms| *ms >= 100),
@@ -132,103 +132,117 @@ impl<T: TermLike + Clone + Send + 'static> Bars<T> {
         .render(&mark, self.style)
     }
 
-    fn begin(&mut self, subject: Subject, verb: &'static str, what: String, name: &str, at: Duration) {
+    fn add_row(
+        &mut self,
+        subject: RowSubject,
+        verb: &'static str,
+        subject_text: String,
+        name: &str,
+        at: Duration,
+    ) {
         self.rows.retain(|row| row.subject != subject);
         let name = text::clean(name).into_owned();
-        self.rows.push(Row { subject, verb, what, name, note: String::new(), since: at });
+        self.rows.push(ActiveRow { subject, verb, subject_text, name, note: String::new(), since: at });
     }
 
-    fn note(&mut self, subject: &Subject, note: String) {
+    fn set_note(&mut self, subject: &RowSubject, note: String) {
         if let Some(row) = self.rows.iter_mut().find(|row| row.subject == *subject) {
             row.note = note;
         }
     }
 
-    /// Ends a moving line, and leaves one behind.
-    fn end(&mut self, subject: &Subject, verb: &str, tone: Tone, note: &str, took_ms: Option<u64>) {
+    /// Removes a redrawn line and prints its final state.
+    fn finish_row(&mut self, subject: &RowSubject, verb: &str, tone: Tone, note: &str, took_ms: Option<u64>) {
         let row = self.rows.iter().position(|row| row.subject == *subject).map(|at| self.rows.remove(at));
-        let (what, name) = match (&row, subject) {
-            (Some(row), _) => (row.what.clone(), row.name.clone()),
-            (None, Subject::Phase(phase)) => (progress_text::phase_subject(phase, ""), String::new()),
-            (None, Subject::Resource(address)) => (address.to_string(), String::new()),
+        let (subject_text, name) = match (&row, subject) {
+            (Some(row), _) => (row.subject_text.clone(), row.name.clone()),
+            (None, RowSubject::Phase(phase)) => (progress_text::phase_subject(phase, ""), String::new()),
+            (None, RowSubject::Resource(address)) => (address.to_string(), String::new()),
         };
-        let line = Line { verb, tone: Some(tone), subject: &what, name: &name, note, took_ms };
-        self.leave(line.render("  ", self.style));
+        let line =
+            ProgressLine { verb, tone: Some(tone), subject: &subject_text, name: &name, note, took_ms };
+        self.print_above(line.render("  ", self.style));
     }
 
-    fn end_phase(&mut self, phase: &Phase, ok: bool, took_ms: u64) {
-        let subject = Subject::Phase(phase.clone());
-        let [_, done, _] = phases::words(phase);
+    fn finish_phase(&mut self, phase: &Phase, ok: bool, took_ms: u64) {
+        let subject = RowSubject::Phase(phase.clone());
+        let [_, done, _] = phases::phase_texts(phase);
         if *phase == phases::APPLY {
-            // Its resources have said all there is.
+            // The lines of its resources have reported everything.
             self.rows.retain(|row| row.subject != subject);
         } else if ok {
-            self.end(&subject, done, Tone::Good, "", Some(took_ms));
+            self.finish_row(&subject, done, Tone::Good, "", Some(took_ms));
         } else {
-            self.end(&subject, progress_text::not_done(phase), Tone::Bad, "", Some(took_ms));
+            self.finish_row(&subject, progress_text::failed_verb(phase), Tone::Bad, "", Some(took_ms));
         }
     }
 }
 
-impl<T: TermLike + Clone + Send + 'static> Consumer for Bars<T> {
+impl<T: TermLike + Clone + Send + 'static> ProgressDisplay for TerminalProgress<T> {
     fn event(&mut self, event: &Event, at: Duration) {
-        let resource = |address: &Address| Subject::Resource(address.clone());
+        let resource = |address: &Address| RowSubject::Resource(address.clone());
         match event {
-            // The resources of an apply have lines of their own; what is kept needs none.
+            // Resources have lines of their own. Unchanged resources need none.
             Event::PhaseStarted { phase, .. } if *phase == phases::APPLY => {}
             Event::Started { action: Action::Keep, .. } | Event::Finished { action: Action::Keep, .. } => {}
             Event::PhaseStarted { phase, detail } => {
-                let [doing, ..] = phases::words(phase);
-                self.begin(
-                    Subject::Phase(phase.clone()),
-                    doing,
+                let [verb, ..] = phases::phase_texts(phase);
+                self.add_row(
+                    RowSubject::Phase(phase.clone()),
+                    verb,
                     progress_text::phase_subject(phase, detail),
                     "",
                     at,
                 );
             }
             Event::PhaseNote { phase, note } => {
-                self.note(&Subject::Phase(phase.clone()), text::clean(note).into_owned());
+                self.set_note(&RowSubject::Phase(phase.clone()), text::clean(note).into_owned());
             }
-            Event::PhaseEnded { phase, ok, took_ms } => self.end_phase(phase, *ok, *took_ms),
+            Event::PhaseEnded { phase, ok, took_ms } => self.finish_phase(phase, *ok, *took_ms),
             Event::Started { address, name, action } => {
-                self.begin(resource(address), action.doing(), address.to_string(), name, at);
+                self.add_row(resource(address), action.present_participle(), address.to_string(), name, at);
             }
             Event::Waiting { address, attempt, why } => {
-                self.note(&resource(address), progress_text::waiting(*attempt, why));
+                self.set_note(&resource(address), progress_text::retry_note(*attempt, why));
             }
             Event::Finished { address, action, took_ms } => {
-                self.end(&resource(address), action.done(), progress_text::tone(*action), "", Some(*took_ms));
+                self.finish_row(
+                    &resource(address),
+                    action.past_participle(),
+                    progress_text::action_tone(*action),
+                    "",
+                    Some(*took_ms),
+                );
             }
             Event::Failed { address, fault, .. } => {
-                self.end(&resource(address), "failed", Tone::Bad, &text::clean(&fault.message), None);
+                self.finish_row(&resource(address), "failed", Tone::Bad, &text::clean(&fault.message), None);
             }
             Event::Skipped { address, because, .. } => {
-                let why = progress_text::skipped_because(because.as_ref());
-                self.end(&resource(address), "skipped", Tone::Warn, &why, None);
+                let why = progress_text::skip_reason(because.as_ref());
+                self.finish_row(&resource(address), "skipped", Tone::Warn, &why, None);
             }
             Event::Interrupted { in_flight } => {
-                // Whoever pressed Ctrl-C wants to know at once that it was heard.
-                self.reveal();
-                let said = text::wrap(&progress_text::interrupted(in_flight), 2, self.style);
-                self.leave(said.lines().map(|line| self.style.paint(Tone::Warn, line)).collect());
+                // The reaction to Ctrl-C must be visible at once.
+                self.start_drawing();
+                let message = text::wrap(&progress_text::interrupt_message(in_flight), 2, self.style);
+                self.print_above(message.lines().map(|line| self.style.paint(Tone::Warn, line)).collect());
             }
         }
         self.tick(at);
     }
 
     fn tick(&mut self, at: Duration) {
-        if at >= QUIET {
-            self.reveal();
+        if at >= DRAW_DELAY {
+            self.start_drawing();
         }
         self.draw(at);
     }
 
-    fn ticks(&self) -> bool {
+    fn wants_ticks(&self) -> bool {
         true
     }
 
-    fn say(&mut self, text: &str) {
+    fn show_text(&mut self, text: &str) {
         for line in text.lines() {
             self.print(line);
         }
@@ -247,10 +261,10 @@ mod tests {
     use super::super::progress::replay::{DEPLOY, QUICK, replay};
     use super::*;
 
-    /// What the terminal shows when the recorded run has come to `until_ms`, or to its end.
+    /// Returns the content of the terminal when the recorded run has reached `until_ms`, or at its end.
     fn screen(recorded: &str, columns: u16, until_ms: Option<u64>) -> String {
         let term = InMemoryTerm::new(40, columns);
-        let mut bars = Bars::new(term.clone(), Style::PLAIN);
+        let mut bars = TerminalProgress::new(term.clone(), TextStyle::PLAIN);
         replay(recorded, &mut bars, until_ms.map(Duration::from_millis));
         if until_ms.is_none() {
             bars.finish(Duration::ZERO);
@@ -259,16 +273,16 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_run_draws_nothing() {
+    fn quick_run_draws_nothing() {
         let term = InMemoryTerm::new(40, 80);
-        let mut bars = Bars::new(term.clone(), Style::PLAIN);
+        let mut bars = TerminalProgress::new(term.clone(), TextStyle::PLAIN);
         replay(QUICK, &mut bars, None);
         bars.finish(Duration::from_millis(45));
         assert_eq!(term.moves_since_last_check(), "");
     }
 
     #[test]
-    fn nothing_is_drawn_before_a_quarter_of_a_second() {
+    fn drawing_begins_after_quarter_of_a_second() {
         assert_eq!(screen(DEPLOY, 80, Some(250)), "");
         insta::assert_snapshot!(screen(DEPLOY, 80, Some(350)), @"
           started   the local cloud                                    (84ms)
@@ -277,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_build_says_what_is_compiled() {
+    fn build_row_shows_compiled_crate() {
         insta::assert_snapshot!(screen(DEPLOY, 90, Some(14_050)), @"
           started   the local cloud                                    (84ms)
         ⠋ building  the function for this machine (x86_64)  compiling hit-counter v0.1.0  (13.9s)
@@ -290,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_says_why() {
+    fn waiting_row_shows_reason() {
         insta::assert_snapshot!(screen(DEPLOY, 100, Some(66_040)), @"
           started   the local cloud                                    (84ms)
           built     the function for this machine (x86_64)             (1m 04s)
@@ -303,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_stays_as_text() {
+    fn finished_steps_stay_as_text() {
         insta::assert_snapshot!(screen(DEPLOY, 80, None), @"
           started   the local cloud                                    (84ms)
           built     the function for this machine (x86_64)             (1m 04s)
@@ -335,19 +349,19 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupt_is_answered_at_once() {
+    fn interrupt_is_shown_at_once() {
         let term = InMemoryTerm::new(10, 120);
-        let mut bars = Bars::new(term.clone(), Style::PLAIN);
+        let mut bars = TerminalProgress::new(term.clone(), TextStyle::PLAIN);
         bars.event(&Event::Interrupted { in_flight: vec![] }, Duration::from_millis(5));
         insta::assert_snapshot!(term.contents(), @"interrupted: no further change starts; finishing the calls in progress");
     }
 
     #[test]
-    fn a_warning_goes_above_what_moves() {
+    fn warning_is_printed_above_active_rows() {
         let term = InMemoryTerm::new(10, 80);
-        let mut bars = Bars::new(term.clone(), Style::PLAIN);
+        let mut bars = TerminalProgress::new(term.clone(), TextStyle::PLAIN);
         replay(DEPLOY, &mut bars, Some(Duration::from_millis(350)));
-        bars.say("warning: something\n");
+        bars.show_text("warning: something\n");
         insta::assert_snapshot!(term.contents(), @"
           started   the local cloud                                    (84ms)
         warning: something
@@ -356,16 +370,16 @@ mod tests {
     }
 
     #[test]
-    fn many_resources_do_not_fill_the_screen() {
+    fn active_rows_are_limited() {
         let term = InMemoryTerm::new(30, 80);
-        let mut bars = Bars::new(term.clone(), Style { unicode: false, ..Style::PLAIN });
+        let mut bars = TerminalProgress::new(term.clone(), TextStyle { unicode: false, ..TextStyle::PLAIN });
         for n in 0..40 {
             let address = Address::new("table", &format!("t{n}"));
             let event = Event::Started { address, name: "n".to_owned(), action: Action::Create };
             bars.event(&event, Duration::from_millis(300));
         }
         let shown = term.contents();
-        assert_eq!(shown.lines().count(), MOST_ROWS);
+        assert_eq!(shown.lines().count(), MAX_LINES);
         assert!(shown.starts_with("\\ creating  table.t0") && shown.ends_with("and 29 more"), "{shown}");
     }
 }

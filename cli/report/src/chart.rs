@@ -1,20 +1,26 @@
-//! Charts of text: columns for a row of days, a bar for a share. Pure; numbers in, lines out.
+//! Text charts: column charts and horizontal bars. The functions are pure.
 
-use super::style::Style;
+use super::style::TextStyle;
 
-/// A column in eighths of a line.
+/// Columns in eighths of a line.
 const EIGHTHS: [char; 9] =
     [' ', '\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}', '\u{2588}'];
-/// A bar in eighths of a column.
+/// Bars in eighths of a column.
 const LEFT_EIGHTHS: [char; 9] =
     [' ', '\u{258f}', '\u{258e}', '\u{258d}', '\u{258c}', '\u{258b}', '\u{258a}', '\u{2589}', '\u{2588}'];
 
-/// Columns of `values`, `lines` high and each `wide` wide with a space behind it if it is wider than one, the highest
-/// line first. What is not zero can be seen, and the largest fills the height.
-pub(crate) fn columns(values: &[u64], lines: usize, wide: usize, style: Style) -> Vec<String> {
-    let most = values.iter().copied().max().unwrap_or(0);
+/// Returns a column chart of `values` with `lines` lines, the top line first. Each column is `wide`
+/// characters wide; if `wide` is more than 1, the last of them is a space. A value above 0 is always visible,
+/// and the largest value fills the height.
+pub(crate) fn column_chart(
+    values: &[u64],
+    lines: usize,
+    column_width: usize,
+    style: TextStyle,
+) -> Vec<String> {
+    let max = values.iter().copied().max().unwrap_or(0);
     let steps = if style.unicode { 8 } else { 1 };
-    let heights: Vec<usize> = values.iter().map(|value| scaled(*value, most, lines * steps)).collect();
+    let heights: Vec<usize> = values.iter().map(|value| scaled(*value, max, lines * steps)).collect();
     (0..lines)
         .rev()
         .map(|line| {
@@ -26,8 +32,8 @@ pub(crate) fn columns(values: &[u64], lines: usize, wide: usize, style: Style) -
                     (false, 0) => ' ',
                     (false, _) => '#',
                 };
-                text.extend(std::iter::repeat_n(column, wide.saturating_sub(1).max(1)));
-                if wide > 1 {
+                text.extend(std::iter::repeat_n(column, column_width.saturating_sub(1).max(1)));
+                if column_width > 1 {
                     text.push(' ');
                 }
             }
@@ -36,12 +42,12 @@ pub(crate) fn columns(values: &[u64], lines: usize, wide: usize, style: Style) -
         .collect()
 }
 
-/// A bar of `value` where `most` would be `columns` wide. What is not zero can be seen.
-pub(crate) fn bar(value: u64, most: u64, columns: usize, style: Style) -> String {
+/// Returns the bar of `value`, where `most` has `columns` columns. A value above 0 is always visible.
+pub(crate) fn bar(value: u64, max: u64, columns: usize, style: TextStyle) -> String {
     if !style.unicode {
-        return "#".repeat(scaled(value, most, columns));
+        return "#".repeat(scaled(value, max, columns));
     }
-    let eighths = scaled(value, most, columns * 8);
+    let eighths = scaled(value, max, columns * 8);
     let mut text = LEFT_EIGHTHS[8].to_string().repeat(eighths / 8);
     if !eighths.is_multiple_of(8) {
         text.push(LEFT_EIGHTHS[eighths % 8]);
@@ -49,13 +55,13 @@ pub(crate) fn bar(value: u64, most: u64, columns: usize, style: Style) -> String
     text
 }
 
-/// `value` of `most` as so many of `steps`, rounded, at least one if it is not zero.
-fn scaled(value: u64, most: u64, steps: usize) -> usize {
-    if value == 0 || most == 0 {
+/// Scales `value` from 0 to `most` to 0 to `steps`, rounded. A value above 0 becomes at least 1.
+fn scaled(value: u64, max: u64, steps: usize) -> usize {
+    if value == 0 || max == 0 {
         return 0;
     }
     let steps = steps as u128;
-    let scaled = (u128::from(value) * steps + u128::from(most) / 2) / u128::from(most);
+    let scaled = (u128::from(value) * steps + u128::from(max) / 2) / u128::from(max);
     usize::try_from(scaled.clamp(1, steps)).unwrap_or(usize::MAX)
 }
 
@@ -66,27 +72,27 @@ mod tests {
     use super::*;
     use crate::test_styles::WIDE;
 
-    const ASCII: Style = Style { unicode: false, ..WIDE };
+    const ASCII: TextStyle = TextStyle { unicode: false, ..WIDE };
 
     #[test]
-    fn days_as_columns() {
+    fn column_chart_of_days() {
         let values = [0, 1, 4, 8, 2, 100, 50];
-        insta::assert_snapshot!(columns(&values, 3, 3, WIDE).join("\n"), @"
+        insta::assert_snapshot!(column_chart(&values, 3, 3, WIDE).join("\n"), @"
                     ██
                     ██ ▄▄
         ▁▁ ▁▁ ▂▂ ▁▁ ██ ██
         ");
-        insta::assert_snapshot!(columns(&values, 3, 1, ASCII).join("\n"), @"
+        insta::assert_snapshot!(column_chart(&values, 3, 1, ASCII).join("\n"), @"
             #
             ##
         ######
         ");
-        assert_eq!(columns(&[], 2, 2, WIDE), ["", ""]);
-        assert_eq!(columns(&[0, 0], 1, 2, WIDE), [""]);
+        assert_eq!(column_chart(&[], 2, 2, WIDE), ["", ""]);
+        assert_eq!(column_chart(&[0, 0], 1, 2, WIDE), [""]);
     }
 
     #[test]
-    fn shares_as_bars() {
+    fn bar_of_shares() {
         insta::assert_snapshot!(bar(10, 16, 4, WIDE), @"██▌");
         assert_eq!(bar(10, 16, 8, ASCII), "#####");
         assert_eq!((bar(0, 9, 8, ASCII), bar(1, u64::MAX, 8, ASCII)), (String::new(), "#".to_owned()));
@@ -95,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn more_is_never_drawn_shorter(a in any::<u64>(), b in any::<u64>(), columns in 1_usize..80) {
+        fn larger_value_is_never_drawn_shorter(a in any::<u64>(), b in any::<u64>(), columns in 1_usize..80) {
             let (less, more) = (a.min(b), a.max(b));
             let width = |value| super::super::text::width(&bar(value, more, columns, WIDE));
             prop_assert!(width(less) <= width(more) && width(more) <= columns);

@@ -1,7 +1,7 @@
-//! The one place that writes to stdout and stderr and reads answers.
+//! Writes to stdout and stderr and reads answers; nothing else in the program does.
 //!
-//! Results go to stdout, talk to stderr. A reader of stdout that went away (`| head`) is no error; a full disk is, and
-//! is remembered until [`Console::end`].
+//! Results go to stdout, messages to stderr. A closed stdout (`| head`) is no error. Any other failed write
+//! to stdout is remembered until [`Console::finish`].
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,122 +13,123 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::bars::Bars;
+use super::bars::TerminalProgress;
 use super::failure::{self, Exit, Failure};
-use super::input::Input;
-use super::json_lines::JsonLines;
+use super::input::StdinReader;
+use super::json_lines::NdjsonProgress;
 use super::notifier::Notifier;
-use super::plain::Plain;
+use super::plain::PlainProgress;
 use super::progress::Progress;
-use super::render::Report;
-use super::style::{self, ColorChoice, Style, Tone};
-use super::term::{Shared, StreamTerm};
+use super::render::Renderable;
+use super::style::{self, ColorChoice, TextStyle, Tone};
+use super::term::{SharedStream, StreamTerm};
 use super::text;
 use super::view::LogLine;
 
-/// The streams of a run, and what the user said about them.
+/// The streams of a run, and the options for output.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line or a fact about a stream"
 )]
 pub struct ConsoleOptions<'a> {
-    /// Where results go.
+    /// The stream for results.
     pub stdout: Box<dyn Write + Send>,
-    /// Where talk goes.
+    /// The stream for messages and progress.
     pub stderr: Box<dyn Write + Send>,
-    /// Where answers come from.
+    /// The stream for answers.
     pub stdin: Box<dyn BufRead + Send>,
-    /// Whether somebody looks at stdout.
+    /// Whether stdout is a terminal.
     pub stdout_tty: bool,
-    /// Whether somebody looks at stderr.
+    /// Whether stderr is a terminal.
     pub stderr_tty: bool,
-    /// Whether somebody can answer.
+    /// Whether stdin is a terminal.
     pub stdin_tty: bool,
     /// The width of the terminal in columns.
     pub width: Option<u16>,
-    /// `--color`.
+    /// The value of `--color`.
     pub color: ColorChoice,
-    /// The environment: `NO_COLOR`, `CI`, `TERM` and the like are read from it.
+    /// The environment, which contains `NO_COLOR`, `CI`, `TERM` and others.
     pub env: &'a BTreeMap<String, String>,
     /// `--json`: stdout carries exactly one JSON object.
     pub json: bool,
-    /// `--quiet`: only results and errors.
+    /// `--quiet`: shows only results and errors.
     pub quiet: bool,
     /// How many times `-v` was given.
     pub verbose: u8,
-    /// `--no-input`: never ask.
+    /// `--no-input`: never asks.
     pub no_input: bool,
-    /// How long a host may take to answer before it is said that it is waited for.
-    pub patience: Duration,
+    /// How long a host may take to respond before a message reports it.
+    pub slow_threshold: Duration,
 }
 
-/// What became of a question.
+/// The result of a yes/no question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    /// Agreed.
+enum ConfirmResult {
+    /// Confirmed.
     Yes,
-    /// Not agreed, or no answer before the end of the input.
+    /// Declined, or the input ended without an answer.
     No,
-    /// Nobody is there to ask.
-    CannotAsk,
-    /// Ctrl-C in place of an answer.
+    /// The session is not interactive.
+    NotInteractive,
+    /// Ctrl-C was pressed.
     Interrupted,
 }
 
-/// Where everything is shown and asked.
+/// The terminal interface of the program.
 pub struct Console {
-    stdout: Shared,
-    /// Stderr, and how it is used.
+    stdout: SharedStream,
+    /// Stderr and its options.
     notifier: Notifier,
-    stdin: Input,
+    stdin: StdinReader,
     stop: CancellationToken,
-    out: Style,
-    /// Bars may be drawn on stderr.
-    animate: bool,
-    can_ask: bool,
-    /// The one JSON object is written.
-    answered: AtomicBool,
-    /// Nobody reads stdout any more.
-    gone: AtomicBool,
-    /// Stdout could not be written.
-    broken: AtomicBool,
+    stdout_style: TextStyle,
+    /// Whether bars may be drawn on stderr.
+    use_bars: bool,
+    is_interactive: bool,
+    /// Whether the JSON object was written.
+    json_written: AtomicBool,
+    /// Whether the reader of stdout has closed it.
+    stdout_closed: AtomicBool,
+    /// Whether a write to stdout failed.
+    stdout_failed: AtomicBool,
 }
 
-/// The error where a question cannot be asked: stdin or stderr is no terminal, `CI` is set, or `--no-input` was given.
+/// The error message for a confirmation in a session that is not interactive: stdin or stderr is no terminal,
+/// `CI` is set, or `--no-input` was given.
 const NOT_INTERACTIVE: &str = "confirmation required, but this is not an interactive terminal";
-/// Where nobody said how wide the terminal is.
-const USUAL_WIDTH: u16 = 80;
+/// The assumed width of a terminal whose width is unknown, in columns.
+const DEFAULT_WIDTH: u16 = 80;
 
 impl Console {
-    /// Decides, once, how each stream is used.
+    /// Decides how each stream is used.
     pub fn new(options: ConsoleOptions<'_>) -> Self {
         let ConsoleOptions { env, color, width, .. } = options;
-        let machine = style::is_ci(env);
-        let err = Style::decide(color, env, options.stderr_tty, width);
-        let notifier = Notifier::new(Shared::new(options.stderr), err, options.patience);
+        let is_ci = style::is_ci(env);
+        let stderr_style = TextStyle::decide(color, env, options.stderr_tty, width);
+        let notifier = Notifier::new(SharedStream::new(options.stderr), stderr_style, options.slow_threshold);
         let (json, quiet, verbose) = (options.json, options.quiet, options.verbose);
         Self {
-            out: Style::decide(color, env, options.stdout_tty, width),
-            animate: options.stderr_tty && !machine && !style::is_dumb(env),
-            can_ask: options.stdin_tty && options.stderr_tty && !machine && !options.no_input,
-            stdout: Shared::new(options.stdout),
+            stdout_style: TextStyle::decide(color, env, options.stdout_tty, width),
+            use_bars: options.stderr_tty && !is_ci && !style::is_dumb(env),
+            is_interactive: options.stdin_tty && options.stderr_tty && !is_ci && !options.no_input,
+            stdout: SharedStream::new(options.stdout),
             notifier: Notifier { json, quiet, verbose, ..notifier },
-            stdin: Input::new(options.stdin),
+            stdin: StdinReader::new(options.stdin),
             stop: CancellationToken::new(),
-            answered: AtomicBool::new(false),
-            gone: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
+            json_written: AtomicBool::new(false),
+            stdout_closed: AtomicBool::new(false),
+            stdout_failed: AtomicBool::new(false),
         }
     }
 
-    /// Questions end, unanswered, when `stop` is cancelled.
+    /// Sets the token that cancels questions.
     #[must_use]
-    pub fn stopped_by(mut self, stop: CancellationToken) -> Self {
+    pub fn with_stop(mut self, stop: CancellationToken) -> Self {
         self.stop = stop;
         self
     }
 
-    /// Writes messages to stderr from elsewhere, such as during an AWS call.
+    /// Returns a writer of messages to stderr for other parts of the program, such as AWS calls.
     pub fn notifier(&self) -> &Notifier {
         &self.notifier
     }
@@ -138,226 +139,238 @@ impl Console {
         self.notifier.json
     }
 
-    /// Starts to show what happens: bars on a terminal, plain lines elsewhere, NDJSON with `--json -v`.
+    /// Starts the progress display: bars on a terminal, plain lines elsewhere, NDJSON with `--json -v`.
     pub fn progress(&self) -> Progress {
-        let Notifier { stderr, slot, style, .. } = self.notifier.clone();
+        let Notifier { stderr, display, style, .. } = self.notifier.clone();
         match (self.notifier.json, self.notifier.verbose) {
             (true, 0) => Progress::none(),
-            (true, _) => Progress::start(JsonLines::new(stderr), &slot),
+            (true, _) => Progress::start(NdjsonProgress::new(stderr), &display),
             _ if self.notifier.quiet => Progress::none(),
-            _ if self.animate => {
-                let term = StreamTerm::new(stderr, style.width.unwrap_or(USUAL_WIDTH));
-                Progress::start(Bars::new(term, style), &slot)
+            _ if self.use_bars => {
+                let term = StreamTerm::new(stderr, style.width.unwrap_or(DEFAULT_WIDTH));
+                Progress::start(TerminalProgress::new(term, style), &display)
             }
-            (false, verbose) => Progress::start(Plain::new(stderr, verbose > 0), &slot),
+            (false, verbose) => Progress::start(PlainProgress::new(stderr, verbose > 0), &display),
         }
     }
 
-    /// Shows what a command has found out. Ends a running progress first.
-    pub fn result(&self, report: &dyn Report) {
-        if self.notifier.json { self.answer(report.json()) } else { self.print(&report.human(self.out)) }
+    /// Shows the result of a command. Ends a running progress display first.
+    pub fn result(&self, report: &dyn Renderable) {
+        if self.notifier.json {
+            self.print_json(report.to_json());
+        } else {
+            self.print(&report.to_text(self.stdout_style));
+        }
     }
 
-    /// Writes the one JSON object.
-    fn answer(&self, json: impl Display) {
-        self.answered.store(true, Ordering::Relaxed);
+    /// Writes the JSON object.
+    fn print_json(&self, json: impl Display) {
+        self.json_written.store(true, Ordering::Relaxed);
         self.print(&format!("{json}\n"));
     }
 
-    /// Writes a text to stdout as it is: scripts, manuals, exports; with `--json` as the `text` of the one object. A
-    /// terminal is spared what it would obey.
+    /// Writes a text such as a script, a manual or an export to stdout. With `--json` it is the `text` of the
+    /// JSON object. On a terminal, control characters are escaped.
     pub fn text(&self, text: &str) {
         if self.notifier.json {
-            self.answer(json!({ "v": 1, "text": text }));
-        } else if self.out.tty {
+            self.print_json(json!({ "v": 1, "text": text }));
+        } else if self.stdout_style.tty {
             self.print(&text::clean_lines(text));
         } else {
             self.print(text);
         }
     }
 
-    /// Says that the result is in a file, and with `--json` in which.
-    pub fn wrote(&self, file: &Path, talk: &str) {
-        self.talk(talk);
+    /// Reports that the result was written to a file. With `--json` the object contains the file.
+    pub fn file_written(&self, file: &Path, message: &str) {
+        self.message(message);
         if self.notifier.json {
-            self.answer(json!({ "v": 1, "file": file }));
+            self.print_json(json!({ "v": 1, "file": file }));
         }
     }
 
-    /// Shows a log line as it comes: one object a line with `--json`. `false` when nobody reads any more.
-    pub fn stream(&self, line: &LogLine) -> bool {
-        self.print(&if self.notifier.json { line.json() + "\n" } else { line.human(self.out) });
-        !self.gone.load(Ordering::Relaxed) && !self.broken.load(Ordering::Relaxed)
+    /// Shows a log line at once; with `--json` as one object per line. Returns `false` if stdout cannot be
+    /// written any more.
+    pub fn stream_line(&self, line: &LogLine) -> bool {
+        self.print(&if self.notifier.json { line.to_json() + "\n" } else { line.to_text(self.stdout_style) });
+        !self.stdout_closed.load(Ordering::Relaxed) && !self.stdout_failed.load(Ordering::Relaxed)
     }
 
-    /// Shows on stderr what is about to be asked about.
-    pub fn preview(&self, report: &dyn Report) {
+    /// Shows on stderr the report that a question will be about.
+    pub fn preview(&self, report: &dyn Renderable) {
         if !self.notifier.quiet && !self.notifier.json {
-            self.notifier.write(&report.human(self.notifier.style));
+            self.notifier.write(&report.to_text(self.notifier.style));
         }
     }
 
-    /// Says something that is not the result.
-    pub fn talk(&self, text: &str) {
-        self.notifier.talk(text);
+    /// Shows a message on stderr.
+    pub fn message(&self, text: &str) {
+        self.notifier.message(text);
     }
 
-    /// Warns.
+    /// Shows a warning.
     pub fn warn(&self, text: &str) {
         self.notifier.warn(text);
     }
 
-    /// Writes a text of ours to stderr as it is, even with `--quiet`.
-    pub fn complain(&self, text: &str) {
+    /// Writes an unwrapped text of this program to stderr, even with `--quiet`.
+    pub fn write_stderr(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         self.notifier.write(&format!("{text}{end}"));
     }
 
-    /// Shows what went wrong, and says how the program ends: on stderr for people, as the one object on stdout with
-    /// `--json`.
-    pub fn failure(&self, failure: &Failure) -> Exit {
-        self.notifier.slot.end();
-        if self.notifier.json && !self.answered.swap(true, Ordering::Relaxed) {
-            self.print(&(failure::json(failure) + "\n"));
+    /// Shows a failure: as text on stderr, or with `--json` as the JSON object on stdout. Returns the exit
+    /// status.
+    pub fn show_failure(&self, failure: &Failure) -> Exit {
+        self.notifier.display.end();
+        if self.notifier.json && !self.json_written.swap(true, Ordering::Relaxed) {
+            self.print(&(failure::to_json(failure) + "\n"));
         } else if self.notifier.json && self.notifier.verbose > 0 {
-            self.notifier.write(&(failure::json(failure) + "\n"));
+            self.notifier.write(&(failure::to_json(failure) + "\n"));
         } else {
-            self.notifier.write(&failure::human(failure, self.notifier.style));
+            self.notifier.write(&failure::to_text(failure, self.notifier.style));
         }
         failure.exit
     }
 
-    /// How the program ends when it would end with `exit`: an unwritten result is an error.
-    pub fn end(&self, exit: Exit) -> Exit {
-        self.notifier.slot.end();
-        if exit == Exit::Done && self.broken.load(Ordering::Relaxed) { Exit::Error } else { exit }
+    /// Ends the display and returns the exit status. `Done` becomes `Error` if the result could not be
+    /// written.
+    pub fn finish(&self, exit: Exit) -> Exit {
+        self.notifier.display.end();
+        if exit == Exit::Done && self.stdout_failed.load(Ordering::Relaxed) { Exit::Error } else { exit }
     }
 
-    /// Asks a question that is answered by y or N.
-    async fn confirm(&self, question: &str) -> Answer {
+    /// Asks a yes/no question. The default is no.
+    async fn prompt_yes_no(&self, question: &str) -> ConfirmResult {
         let is_yes = |answer: &str| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes");
-        self.ask(&format!("{} [y/N] ", text::clean_lines(question)), is_yes).await
+        self.prompt_with(&format!("{} [y/N] ", text::clean_lines(question)), is_yes).await
     }
 
-    /// Asks, unless `yes` (`-y`) answers already. Ends the program with 3 when nobody agrees.
-    pub async fn agree(&self, question: &str, yes: bool) -> Result<(), Failure> {
+    /// Asks for confirmation, unless `yes` (`-y`) is set. The failure exits with 3 if the answer is no or
+    /// nobody can be asked.
+    pub async fn confirm(&self, question: &str, yes: bool) -> Result<(), Failure> {
         if yes {
             return Ok(());
         }
         let hint = "run the same command with `--yes` to agree beforehand";
-        decided(self.confirm(question).await, question, hint)
+        confirmation_result(self.prompt_yes_no(question).await, question, hint)
     }
 
-    /// Has a loss of data confirmed by its name: `given` (`--confirm NAME`) or typed. `-y` does not cover it. Ends the
-    /// program with 3 when it is not confirmed.
+    /// Confirms a loss of data by its name, given as `confirmed_name` (`--confirm NAME`) or typed. `-y` does not
+    /// confirm it. The failure exits with 3.
     pub async fn confirm_loss(
         &self,
         warning: &str,
         expected: &str,
-        given: Option<&str>,
+        confirmed_name: Option<&str>,
     ) -> Result<(), Failure> {
-        match given {
+        match confirmed_name {
             Some(name) if name == expected => return Ok(()),
             Some(name) => return Err(Failure::wrong_confirmation(expected, name)),
             None => {}
         }
-        if self.can_ask {
+        if self.is_interactive {
             let text = text::wrap(&text::clean_lines(warning), 0, self.notifier.style);
-            self.complain(&self.notifier.style.paint(Tone::Warn, text));
+            self.write_stderr(&self.notifier.style.paint(Tone::Warn, text));
         }
         let name = self.notifier.style.paint(Tone::Strong, text::clean(expected));
-        let answer = self.ask(&format!("Type {name} to go on: "), |answer| answer == expected).await;
-        decided(answer, warning, &format!("run the same command with `--confirm {expected}`"))
+        let answer = self.prompt_with(&format!("Type {name} to go on: "), |answer| answer == expected).await;
+        confirmation_result(answer, warning, &format!("run the same command with `--confirm {expected}`"))
     }
 
-    /// Reads all of stdin, but no more than one byte over `max`, so that the caller can tell that it is too long. Fails
-    /// with [`io::ErrorKind::Interrupted`] on Ctrl-C.
+    /// Reads all of stdin, but at most one byte more than `max`, so that the caller can detect input that is
+    /// too long. Fails with [`io::ErrorKind::Interrupted`] on Ctrl-C.
     pub fn read_input(&self, max: u64, into: &mut Vec<u8>) -> io::Result<()> {
         self.stdin.read(max, &self.stop).map(|input| into.extend(input))
     }
 
-    /// Asks for a line of text. `None` where nobody can answer, or the answer is empty.
-    pub async fn question(&self, question: &str) -> Result<Option<String>, Failure> {
-        match self.line(question).await {
-            Line::Text(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
-            Line::End | Line::CannotAsk => Ok(None),
-            Line::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
+    /// Asks for a line of text. `None` if the session is not interactive, or the answer is empty.
+    pub async fn prompt_line(&self, question: &str) -> Result<Option<String>, Failure> {
+        match self.read_line(question).await {
+            ReadLineResult::Text(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
+            ReadLineResult::End | ReadLineResult::NotInteractive => Ok(None),
+            ReadLineResult::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
         }
     }
 
-    async fn ask(&self, question: &str, is_yes: impl Fn(&str) -> bool) -> Answer {
-        match self.line(question).await {
-            Line::Text(answer) if is_yes(&answer) => Answer::Yes,
-            Line::Text(_) | Line::End => Answer::No,
-            Line::Interrupted => Answer::Interrupted,
-            Line::CannotAsk => Answer::CannotAsk,
+    async fn prompt_with(&self, question: &str, is_yes: impl Fn(&str) -> bool) -> ConfirmResult {
+        match self.read_line(question).await {
+            ReadLineResult::Text(answer) if is_yes(&answer) => ConfirmResult::Yes,
+            ReadLineResult::Text(_) | ReadLineResult::End => ConfirmResult::No,
+            ReadLineResult::Interrupted => ConfirmResult::Interrupted,
+            ReadLineResult::NotInteractive => ConfirmResult::NotInteractive,
         }
     }
 
-    async fn line(&self, question: &str) -> Line {
-        if !self.can_ask {
-            return Line::CannotAsk;
+    async fn read_line(&self, question: &str) -> ReadLineResult {
+        if !self.is_interactive {
+            return ReadLineResult::NotInteractive;
         }
-        self.notifier.slot.end();
+        self.notifier.display.end();
         self.notifier.write(question);
-        let Ok(receive) = self.stdin.ask() else { return Line::CannotAsk };
+        let Ok(receive) = self.stdin.read_line() else { return ReadLineResult::NotInteractive };
         let answer = tokio::select! {
             biased;
             () = self.stop.cancelled() => {
                 self.notifier.write("\n");
-                return Line::Interrupted;
+                return ReadLineResult::Interrupted;
             }
             answer = receive => answer.ok().flatten(),
         };
         match answer {
-            Some(answer) if answer.ends_with('\n') => Line::Text(answer.trim().to_owned()),
-            // The end of the input leaves the cursor after the question.
+            Some(answer) if answer.ends_with('\n') => ReadLineResult::Text(answer.trim().to_owned()),
+            // At the end of the input, the cursor is still after the question.
             _ => {
                 self.notifier.write("\n");
-                Line::End
+                ReadLineResult::End
             }
         }
     }
 
     fn print(&self, text: &str) {
-        self.notifier.slot.end();
-        if self.gone.load(Ordering::Relaxed) || self.broken.load(Ordering::Relaxed) {
+        self.notifier.display.end();
+        if self.stdout_closed.load(Ordering::Relaxed) || self.stdout_failed.load(Ordering::Relaxed) {
             return;
         }
         match self.stdout.write(text.as_bytes()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.gone.store(true, Ordering::Relaxed);
+                self.stdout_closed.store(true, Ordering::Relaxed);
             }
             Err(error) => {
-                self.broken.store(true, Ordering::Relaxed);
+                self.stdout_failed.store(true, Ordering::Relaxed);
                 let failure =
                     Failure::new("not_written", "failed to write the result to stdout").caused_by(error);
-                self.notifier.write(&failure::human(&failure, self.notifier.style));
+                self.notifier.write(&failure::to_text(&failure, self.notifier.style));
             }
         }
     }
 }
 
-/// The result of waiting for a line.
-enum Line {
-    /// The line, without blanks at its ends.
+/// The result of reading one line.
+enum ReadLineResult {
+    /// The line, trimmed.
     Text(String),
     /// The input ended.
     End,
     Interrupted,
-    CannotAsk,
+    NotInteractive,
 }
 
-/// Returns the failure of a question that was not agreed to. `hint` says how to agree without a question.
-fn decided(answer: Answer, asked: &str, hint: &str) -> Result<(), Failure> {
+/// Returns the failure for a question that was not confirmed. `hint` names the flag that confirms without a
+/// question.
+fn confirmation_result(answer: ConfirmResult, question: &str, hint: &str) -> Result<(), Failure> {
     Err(match answer {
-        Answer::Yes => return Ok(()),
-        Answer::No => Failure::new("declined", "not confirmed; nothing was changed").exits(Exit::Confirm),
-        Answer::Interrupted => Failure::interrupted("interrupted; nothing was changed"),
-        Answer::CannotAsk => Failure::new("confirmation_needed", format!("{NOT_INTERACTIVE}: {asked}"))
-            .hinted(hint)
-            .exits(Exit::Confirm),
+        ConfirmResult::Yes => return Ok(()),
+        ConfirmResult::No => {
+            Failure::new("declined", "not confirmed; nothing was changed").with_exit(Exit::Confirm)
+        }
+        ConfirmResult::Interrupted => Failure::interrupted("interrupted; nothing was changed"),
+        ConfirmResult::NotInteractive => {
+            Failure::new("confirmation_needed", format!("{NOT_INTERACTIVE}: {question}"))
+                .hinted(hint)
+                .with_exit(Exit::Confirm)
+        }
     })
 }
 

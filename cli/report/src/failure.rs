@@ -1,44 +1,44 @@
-//! What went wrong, for people and for scripts, and the exit codes that say it.
+//! Errors at the edge of the program: their text, their JSON, and the exit statuses.
 //!
-//! One place renders every error of the program; nothing here decides whether something is an error.
+//! This module renders all errors. It does not decide what is an error.
 
 use std::error::Error;
 use std::ops::{Deref, DerefMut};
 
-use hitctl_engine::{Cause, Code, Fault, FaultKind, Finding, Outcome, SurveyError};
+use hitctl_engine::{ApplyOutcome, Fault, FaultCause, FaultCode, FaultKind, Finding, SurveyError};
 use serde::{Serialize, Serializer};
 
-use super::style::{Style, Tone};
+use super::style::{TextStyle, Tone};
 use super::text;
 
-/// How the program ends. Scripts rely on these numbers: see [`EXIT_CODES`].
+/// The exit status. Scripts rely on these numbers: see [`EXIT_CODES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, or nothing to do.
+    /// Success, also if nothing had to be done.
     Done = 0,
-    /// An error.
+    /// Any other error.
     #[default]
     Error = 1,
-    /// There are changes, or drift; only with `--detailed-exitcode`.
+    /// There are changes or drift. Used only with `--detailed-exitcode`.
     Changes = 2,
     /// A confirmation is needed, or was declined.
     Confirm = 3,
-    /// No credentials that work.
+    /// No valid credentials.
     Credentials = 4,
-    /// Some changes are made and some are not: run again.
+    /// Only a part of the changes was made; a second run continues.
     Partial = 5,
-    /// All changes are made, but the live URL does not answer as it should.
+    /// All changes are made, but the smoke test of the live URL failed.
     Smoke = 6,
     /// Another deploy holds the lease.
     Locked = 7,
-    /// The command line or the configuration is wrong.
+    /// The command line or the configuration is invalid.
     Usage = 64,
     /// Interrupted by the user.
     Interrupted = 130,
 }
 
 impl Exit {
-    /// The number.
+    /// Returns the number.
     pub fn code(self) -> u8 {
         self as u8
     }
@@ -70,14 +70,14 @@ With --json an error is one object on stdout:
   {\"v\":1,\"error\":{\"code\":..,\"message\":..,\"cause\":..,\"hint\":..,\"request_id\":..}}
 ";
 
-/// An error at the edge of the program: a [`Fault`], ready to be shown, and how the program ends with it.
+/// A [`Fault`] that ends the program, with its exit status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What went wrong. Boxed, since every command returns it.
+    /// The fault. It is boxed because every command returns a failure.
     fault: Box<Fault>,
-    /// How the program ends.
+    /// The exit status.
     pub exit: Exit,
-    /// Further failures: several things can fail at once, and all are shown.
+    /// Further failures. Several operations can fail at once, and all failures are shown.
     pub more: Vec<Failure>,
 }
 
@@ -96,75 +96,75 @@ impl DerefMut for Failure {
 }
 
 impl Failure {
-    /// A failure that ends the program with 1.
-    pub fn new(code: impl Into<Code>, message: impl Into<String>) -> Self {
+    /// Returns a failure that exits with 1.
+    pub fn new(code: impl Into<FaultCode>, message: impl Into<String>) -> Self {
         Fault::fatal(code, message).into()
     }
 
-    /// A mistake on the command line.
+    /// Returns a failure for an invalid command line.
     pub fn usage(message: impl Into<String>) -> Self {
         Fault::usage(message).into()
     }
 
-    /// Mistakes in the configuration, one a line.
+    /// Returns a failure for an invalid configuration. The message has one error per line.
     pub fn config(message: impl Into<String>) -> Self {
         Fault::config(message).into()
     }
 
-    /// `--confirm` names something else than what is about to be lost.
+    /// Returns a failure for a `--confirm` that does not name the data to be lost.
     pub fn wrong_confirmation(expected: &str, found: &str) -> Self {
         Self::new("confirmation_needed", format!("expected --confirm {expected}, found {found:?}"))
             .hinted("check which one is meant; nothing was changed")
-            .exits(Exit::Confirm)
+            .with_exit(Exit::Confirm)
     }
 
-    /// The program was told to stop.
+    /// Returns a failure for a run that the user interrupted.
     pub fn interrupted(message: impl Into<String>) -> Self {
-        Self::new("interrupted", message).exits(Exit::Interrupted)
+        Self::new("interrupted", message).with_exit(Exit::Interrupted)
     }
 
-    /// Several failures as one; it ends the program as the first does. `None` when there are none.
-    pub fn several(failures: impl IntoIterator<Item = Self>) -> Option<Self> {
+    /// Combines several failures into one with the exit status of the first. `None` if there are none.
+    pub fn combine(failures: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut failures = failures.into_iter();
         let mut first = failures.next()?;
         first.more.extend(failures);
         Some(first)
     }
 
-    /// What forbids a plan.
-    pub fn findings(findings: &[Finding]) -> Self {
+    /// Returns a failure for the findings that forbid a plan.
+    pub fn from_findings(findings: &[Finding]) -> Self {
         let one = |finding: &Finding| {
             let mut failure =
                 Self::new(finding.code.clone(), format!("{}: {}", finding.address, finding.message));
             failure.hint.clone_from(&finding.hint);
             failure
         };
-        Self::several(findings.iter().map(one))
+        Self::combine(findings.iter().map(one))
             .unwrap_or_else(|| Self::new("plan", "the plan must not be applied"))
     }
 
-    /// The resources that could not be read.
-    pub fn unread(error: &SurveyError) -> Self {
-        let failure = Self::several(error.faults.values().map(Self::from));
+    /// Returns a failure for the resources that could not be read.
+    pub fn from_survey(error: &SurveyError) -> Self {
+        let failure = Self::combine(error.faults.values().map(Self::from));
         match (failure, error.interrupted) {
-            (Some(failure), true) => failure.exits(Exit::Interrupted),
+            (Some(failure), true) => failure.with_exit(Exit::Interrupted),
             (Some(failure), false) => failure,
             (None, true) => Self::interrupted("interrupted; nothing was changed"),
             (None, false) => Self::new("not_read", "failed to read what is deployed"),
         }
     }
 
-    /// What failed while a plan was carried out, with `hint` for those that have none of their own; `None` when the
-    /// whole plan was. It ends the program with 5 when something was done, and with 130 when it was interrupted.
-    pub fn outcome(outcome: &Outcome, hint: &str) -> Option<Self> {
+    /// Returns a failure for the outcome of a plan. `None` if everything was done. Failures without a hint
+    /// get `hint`. The exit status is 130 if the run was interrupted, and 5 if a part was done.
+    pub fn from_outcome(outcome: &ApplyOutcome, hint: &str) -> Option<Self> {
         if outcome.is_ok() {
             return None;
         }
-        let one = |failed: &hitctl_engine::Failure| {
+        let one = |failed: &hitctl_engine::FailedChange| {
             let failure = Self::from(&failed.fault);
             if failure.hint.is_some() { failure } else { failure.hinted(hint) }
         };
-        let failure = Self::several(outcome.failed.iter().map(one)).unwrap_or_else(|| {
+        let failure = Self::combine(outcome.failed.iter().map(one)).unwrap_or_else(|| {
             let left = super::format::plural(outcome.skipped.len() as u64, "change");
             Self::interrupted(format!("interrupted, with {left} not made")).hinted(hint)
         });
@@ -173,31 +173,31 @@ impl Failure {
             _ if !outcome.done.is_empty() => Exit::Partial,
             exit => exit,
         };
-        Some(failure.exits(exit))
+        Some(failure.with_exit(exit))
     }
 
-    /// Adds what the service or the system said.
+    /// Adds the error of the service or the system as the cause.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.cause = Some(Cause::new(cause));
+        self.cause = Some(FaultCause::new(cause));
         self
     }
 
-    /// Adds what to do next.
+    /// Sets the hint.
     #[must_use]
     pub fn hinted(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Ends the program another way.
+    /// Sets the exit status.
     #[must_use]
-    pub fn exits(mut self, exit: Exit) -> Self {
+    pub fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 
-    /// Ends the program as partly applied in place of with an error, if something was done.
+    /// Changes the exit status from `Error` to `Partial` if something was done.
     #[must_use]
     pub fn partial_if(mut self, has_done: bool) -> Self {
         if has_done && self.exit == Exit::Error {
@@ -206,15 +206,15 @@ impl Failure {
         self
     }
 
-    /// This one and all that failed besides.
+    /// Iterates over this failure and all further ones.
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(
             self.more.iter().flat_map(|failure| Box::new(failure.all()) as Box<dyn Iterator<Item = _>>),
         )
     }
 
-    /// What can be said under several errors at once, in two parts: the cause, and the hint.
-    fn shared(&self) -> (&str, Option<&str>, Option<&str>) {
+    /// Returns the code, cause and hint. Failures that share all three are rendered as a group.
+    fn group_key(&self) -> (&str, Option<&str>, Option<&str>) {
         (&self.code, self.cause.as_deref(), self.hint.as_deref())
     }
 }
@@ -253,8 +253,8 @@ impl Serialize for Failure {
     }
 }
 
-/// The JSON of a failure: the first is `error`; all of them are `errors` when there are several.
-pub(crate) fn json(failure: &Failure) -> String {
+/// Returns the JSON of a failure. The first failure is `error`; several failures are also listed in `errors`.
+pub(crate) fn to_json(failure: &Failure) -> String {
     #[derive(Serialize)]
     struct Object<'a> {
         v: u8,
@@ -263,15 +263,15 @@ pub(crate) fn json(failure: &Failure) -> String {
         errors: Vec<&'a Failure>,
     }
     let errors = if failure.more.is_empty() { Vec::new() } else { failure.all().collect() };
-    // Strings only: this cannot fail.
+    // All fields are strings, so this cannot fail.
     serde_json::to_string(&Object { v: 1, error: failure, errors }).unwrap_or_default()
 }
 
-/// A failure as text. Those with one cause and one hint stand together, and say them once.
-pub(crate) fn human(failure: &Failure, style: Style) -> String {
+/// Returns the text of a failure. Failures with the same cause and hint form a group that shows both once.
+pub(crate) fn to_text(failure: &Failure, style: TextStyle) -> String {
     let mut groups: Vec<Vec<&Failure>> = Vec::new();
     for failure in failure.all() {
-        match groups.iter_mut().find(|group| group[0].shared() == failure.shared()) {
+        match groups.iter_mut().find(|group| group[0].group_key() == failure.group_key()) {
             Some(group) => group.push(failure),
             None => groups.push(vec![failure]),
         }
@@ -279,18 +279,18 @@ pub(crate) fn human(failure: &Failure, style: Style) -> String {
     groups.iter().map(|group| render_group(group, style)).collect::<Vec<_>>().join("\n")
 }
 
-fn render_group(group: &[&Failure], style: Style) -> String {
+fn render_group(group: &[&Failure], style: TextStyle) -> String {
     let mut out = String::new();
     let mut line = |head: &str, tone: Tone, indent: usize, body: &str| {
         let head = format!("{:indent$}{}", "", style.paint(tone, head));
-        out.push_str(&text::headed(&head, &text::clean_lines(body), indent + 2, style));
+        out.push_str(&text::wrap_after_head(&head, &text::clean_lines(body), indent + 2, style));
         out.push('\n');
     };
     for failure in group {
         line("error:", Tone::Bad, 0, &failure.message);
     }
     let cause = group[0].cause.as_deref();
-    // A cause that names the request already needs no help.
+    // A request ID that the cause names is not shown again.
     let is_named = |id: &str| cause.is_some_and(|cause| cause.contains(id));
     let ids = group.iter().filter_map(|failure| failure.request_id.as_deref());
     let ids: Vec<&str> = ids.filter(|id| !is_named(id)).collect();
@@ -308,7 +308,7 @@ fn render_group(group: &[&Failure], style: Style) -> String {
     if let Some(hint) = &group[0].hint {
         out.push('\n');
         let head = style.paint(Tone::Link, "hint:");
-        out.push_str(&text::headed(&head, &text::clean_lines(hint), 6, style));
+        out.push_str(&text::wrap_after_head(&head, &text::clean_lines(hint), 6, style));
         out.push('\n');
     }
     out

@@ -1,4 +1,4 @@
-//! How failures read, as text and as JSON.
+//! Tests of the text and JSON of failures.
 
 use super::*;
 
@@ -17,14 +17,14 @@ fn denied(what: &str, id: &str) -> Failure {
 }
 
 #[test]
-fn one_failure_reads_as_designed() {
-    insta::assert_snapshot!(human(&role(), Style::PLAIN), @r"
+fn single_failure_text() {
+    insta::assert_snapshot!(to_text(&role(), TextStyle::PLAIN), @r"
     error: failed to create function hits-test: the role cannot be assumed by Lambda
       caused by: InvalidParameterValueException (lambda:CreateFunction, request 7f3c)
 
     hint: IAM needs a few seconds after a role is created. Run `hitctl deploy --env test` again; it continues where it stopped.
     ");
-    insta::assert_snapshot!(human(&role(), Style { width: Some(40), ..Style::PLAIN }), @r"
+    insta::assert_snapshot!(to_text(&role(), TextStyle { width: Some(40), ..TextStyle::PLAIN }), @r"
     error: failed to create function
       hits-test: the role cannot be assumed
       by Lambda
@@ -38,15 +38,15 @@ fn one_failure_reads_as_designed() {
           `hitctl deploy --env test` again;
           it continues where it stopped.
     ");
-    let colour = human(&role(), Style { color: true, ..Style::PLAIN });
+    let colour = to_text(&role(), TextStyle { color: true, ..TextStyle::PLAIN });
     assert!(colour.starts_with("\u{1b}[31merror:\u{1b}[0m failed"), "{colour:?}");
 }
 
 #[test]
-fn failures_with_one_cause_stand_together() {
+fn failures_with_same_cause_are_grouped() {
     let failures = [denied("table hits-test", "a1"), role(), denied("role hits-test", "b2")];
-    let failure = Failure::several(failures).unwrap();
-    insta::assert_snapshot!(human(&failure, Style::PLAIN), @r"
+    let failure = Failure::combine(failures).unwrap();
+    insta::assert_snapshot!(to_text(&failure, TextStyle::PLAIN), @r"
     error: failed to read table hits-test
     error: failed to read role hits-test
       caused by: AccessDeniedException: not authorized (requests a1, b2)
@@ -61,9 +61,9 @@ fn failures_with_one_cause_stand_together() {
 }
 
 #[test]
-fn what_a_server_says_cannot_move_the_cursor() {
+fn control_characters_of_server_are_escaped() {
     let failure = Failure::new("x", "failed to \u{1b}[2Jread\nline two").caused_by("a\rb");
-    insta::assert_snapshot!(human(&failure, Style::PLAIN), @r"
+    insta::assert_snapshot!(to_text(&failure, TextStyle::PLAIN), @r"
     error: failed to \u{1b}[2Jread
       line two
       caused by: a\rb
@@ -71,21 +71,21 @@ fn what_a_server_says_cannot_move_the_cursor() {
 }
 
 #[test]
-fn json_has_every_key() {
+fn failure_json_has_all_keys() {
     let one = Failure::new("config", "hitctl.toml:3:1: unknown key");
     assert_eq!(
-        json(&one),
+        to_json(&one),
         r#"{"v":1,"error":{"code":"config","message":"hitctl.toml:3:1: unknown key","cause":null,"hint":null,"request_id":null}}"#
     );
     let two: serde_json::Value =
-        serde_json::from_str(&json(&Failure::several([denied("a", "1"), denied("b", "2")]).unwrap()))
+        serde_json::from_str(&to_json(&Failure::combine([denied("a", "1"), denied("b", "2")]).unwrap()))
             .unwrap();
     assert_eq!(two["error"]["request_id"], "1");
     assert_eq!(two["errors"].as_array().unwrap().len(), 2);
 }
 
 #[test]
-fn a_fault_keeps_what_it_says() {
+fn failure_keeps_hint_and_exit_of_fault() {
     let fault =
         Fault { kind: FaultKind::Credentials, ..Fault::fatal("ExpiredToken", "the session has expired") };
     let failure = Failure::from(fault.hinted("Run `aws sso login`."));
@@ -95,7 +95,7 @@ fn a_fault_keeps_what_it_says() {
 }
 
 #[test]
-fn help_names_every_code() {
+fn help_lists_every_exit_code() {
     use Exit as E;
     for code in [
         E::Done,

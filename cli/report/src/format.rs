@@ -1,29 +1,29 @@
-//! Numbers, times and values as people write them.
+//! Formats numbers, durations and values for people.
 
 use serde_json::Value as Json;
 
-use super::style::Style;
+use super::style::TextStyle;
 use super::text;
 
-/// A time: `12ms`, `0.3s`, `59.9s`, `1m 04s`, `2h 05m`.
+/// Formats a duration: `12ms`, `0.3s`, `59.9s`, `1m 04s`, `2h 05m`.
 pub(crate) fn took(ms: u64) -> String {
     let seconds = ms / 1000;
     match ms {
         0..100 => format!("{ms}ms"),
-        // One decimal, rounded down: a time never looks longer than it was.
+        // Rounded down to one decimal, so that a duration never looks longer than it was.
         100..60_000 => format!("{seconds}.{}s", ms % 1000 / 100),
         60_000..3_600_000 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
     }
 }
 
-/// A size: `512 B`, `1.4 KiB`, `512 KiB`, `1.5 MiB`.
+/// Formats a size: `512 B`, `1.4 KiB`, `512 KiB`, `1.5 MiB`.
 pub(crate) fn bytes(n: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if n < 1024 {
         return format!("{n} B");
     }
-    // In tenths, so that no float rounds a size past a limit.
+    // Integer tenths avoid floats, which could round a size up to the next unit.
     let mut tenths = u128::from(n) * 10 / 1024;
     let mut unit = UNITS[0];
     for next in &UNITS[1..] {
@@ -40,8 +40,8 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
-/// A whole number, with commas between thousands where a person reads it.
-pub(crate) fn number(n: u64, style: Style) -> String {
+/// Formats an integer, on a terminal with commas between thousands.
+pub(crate) fn number(n: u64, style: TextStyle) -> String {
     let digits = n.to_string();
     if !style.tty {
         return digits;
@@ -56,18 +56,19 @@ pub(crate) fn number(n: u64, style: Style) -> String {
     out
 }
 
-/// `1 table`, `2 tables`.
+/// Formats a count with a noun: `1 table`, `2 tables`.
 pub fn plural(n: u64, noun: &str) -> String {
     if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
 }
 
-/// As [`plural`], with the number as [`number`] writes it.
-pub(crate) fn count(n: u64, noun: &str, style: Style) -> String {
+/// Formats a count like [`plural`], with the number formatted by [`number`].
+pub(crate) fn count(n: u64, noun: &str, style: TextStyle) -> String {
     format!("{} {noun}{}", number(n, style), if n == 1 { "" } else { "s" })
 }
 
-/// A value of a spec on one line: strings quoted, lists inline, nothing spelled `(none)`, cut to `columns`.
-pub(crate) fn value(value: &Json, columns: usize, style: Style) -> String {
+/// Formats a value of a spec on one line: strings quoted, lists inline, null as `(none)`. Truncates it to
+/// `columns`.
+pub(crate) fn value(value: &Json, columns: usize, style: TextStyle) -> String {
     let line = match value {
         Json::Null => "(none)".to_owned(),
         other => other.to_string(),
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times() {
+    fn took_formats_durations() {
         let shown: Vec<_> =
             [0, 12, 99, 100, 349, 1200, 59_999, 60_000, 64_000, 3_599_999, 7_500_000].map(took).to_vec();
         assert_eq!(
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes() {
+    fn bytes_formats_sizes() {
         let shown: Vec<_> =
             [0, 1023, 1024, 1500, 524_288, 1_048_575, 1_048_576, 1_572_864, u64::MAX].map(bytes).to_vec();
         assert_eq!(
@@ -100,11 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_separators_only_for_people() {
-        let tty = Style { tty: true, ..Style::PLAIN };
+    fn number_has_separators_only_on_terminal() {
+        let tty = TextStyle { tty: true, ..TextStyle::PLAIN };
         let shown: Vec<_> = [0, 999, 1000, 1_234_567].iter().map(|n| number(*n, tty)).collect();
         assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(number(1_234_567, Style::PLAIN), "1234567");
+        assert_eq!(number(1_234_567, TextStyle::PLAIN), "1234567");
         assert_eq!(
             (plural(1, "change"), plural(2, "change")),
             ("1 change".to_owned(), "2 changes".to_owned())
@@ -112,10 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn values_are_short_and_safe() {
-        assert_eq!(value(&serde_json::json!("a\u{1b}b"), 80, Style::PLAIN), r#""a\u001bb""#);
-        assert_eq!(value(&serde_json::json!(["GET", 1, null]), 80, Style::PLAIN), r#"["GET",1,null]"#);
-        assert_eq!(value(&Json::Null, 80, Style::PLAIN), "(none)");
-        assert_eq!(value(&serde_json::json!("x".repeat(100)), 10, Style::PLAIN), "\"xxxxxxxx…");
+    fn value_is_truncated_and_escaped() {
+        assert_eq!(value(&serde_json::json!("a\u{1b}b"), 80, TextStyle::PLAIN), r#""a\u001bb""#);
+        assert_eq!(value(&serde_json::json!(["GET", 1, null]), 80, TextStyle::PLAIN), r#"["GET",1,null]"#);
+        assert_eq!(value(&Json::Null, 80, TextStyle::PLAIN), "(none)");
+        assert_eq!(value(&serde_json::json!("x".repeat(100)), 10, TextStyle::PLAIN), "\"xxxxxxxx…");
     }
 }

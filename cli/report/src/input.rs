@@ -1,4 +1,5 @@
-//! Reads stdin on threads of its own: nothing can end a read of a terminal, and Ctrl-C has to be heard meanwhile.
+//! Reads stdin on separate threads. A blocking read of a terminal cannot be cancelled, and Ctrl-C must work
+//! meanwhile.
 
 use std::io::{self, BufRead, Read as _};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -8,21 +9,21 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// An answer longer than this is none.
-const LONGEST_ANSWER: u64 = 1024;
-/// How often a read of everything looks whether it was interrupted.
-const LISTEN: Duration = Duration::from_millis(20);
+/// The maximum length of an answer in bytes.
+const MAX_ANSWER_BYTES: u64 = 1024;
+/// The interval at which a read of all input checks for an interrupt.
+const INTERRUPT_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Stdin.
-pub(super) struct Input(Arc<Mutex<Box<dyn BufRead + Send>>>);
+/// The stdin of the program.
+pub(super) struct StdinReader(Arc<Mutex<Box<dyn BufRead + Send>>>);
 
-impl Input {
+impl StdinReader {
     pub(super) fn new(stdin: Box<dyn BufRead + Send>) -> Self {
         Self(Arc::new(Mutex::new(stdin)))
     }
 
-    /// Reads everything, but no more than one byte over `max`. Fails with [`io::ErrorKind::Interrupted`] when `stop` is
-    /// cancelled.
+    /// Reads all input, but at most one byte more than `max`. Fails with [`io::ErrorKind::Interrupted`] when
+    /// `stop` is cancelled.
     pub(super) fn read(&self, max: u64, stop: &CancellationToken) -> io::Result<Vec<u8>> {
         let (send, receive) = mpsc::channel();
         let stdin = Arc::clone(&self.0);
@@ -30,11 +31,11 @@ impl Input {
             let mut stdin = stdin.lock().unwrap_or_else(PoisonError::into_inner);
             let mut input = Vec::new();
             let read = (&mut *stdin).take(max.saturating_add(1)).read_to_end(&mut input);
-            // Whoever wanted it may have given up.
+            // The receiver may have given up.
             drop(send.send(read.map(|_| input)));
         })?;
         loop {
-            match receive.recv_timeout(LISTEN) {
+            match receive.recv_timeout(INTERRUPT_CHECK_INTERVAL) {
                 Ok(input) => return input,
                 Err(RecvTimeoutError::Timeout) if !stop.is_cancelled() => {}
                 Err(RecvTimeoutError::Timeout) => return Err(io::ErrorKind::Interrupted.into()),
@@ -43,20 +44,20 @@ impl Input {
         }
     }
 
-    /// Begins to read one line; it comes with its end, unless the input ends before.
-    pub(super) fn ask(&self) -> io::Result<oneshot::Receiver<Option<String>>> {
+    /// Starts to read one line. The line includes its line end, unless the input ends before.
+    pub(super) fn read_line(&self) -> io::Result<oneshot::Receiver<Option<String>>> {
         let (send, receive) = oneshot::channel();
         let stdin = Arc::clone(&self.0);
         std::thread::Builder::new().name("answer".to_owned()).spawn(move || {
-            // Whoever asked may have given up.
-            drop(send.send(line(&mut **stdin.lock().unwrap_or_else(PoisonError::into_inner))));
+            // The receiver may have given up.
+            drop(send.send(read_answer(&mut **stdin.lock().unwrap_or_else(PoisonError::into_inner))));
         })?;
         Ok(receive)
     }
 }
 
-fn line(stdin: &mut (dyn BufRead + Send)) -> Option<String> {
+fn read_answer(stdin: &mut (dyn BufRead + Send)) -> Option<String> {
     let mut answer = Vec::new();
-    stdin.take(LONGEST_ANSWER).read_until(b'\n', &mut answer).ok()?;
+    stdin.take(MAX_ANSWER_BYTES).read_until(b'\n', &mut answer).ok()?;
     String::from_utf8(answer).ok()
 }

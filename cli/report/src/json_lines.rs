@@ -1,41 +1,41 @@
-//! Events for programs: one JSON object a line, `{"v":1,"at_ms":n,"event":..}`.
+//! Progress for programs: one JSON object per line, `{"v":1,"at_ms":n,"event":..}`.
 
 use std::time::Duration;
 
 use hitctl_engine::Event;
 use serde::Serialize;
 
-use super::progress::Consumer;
-use super::term::Shared;
+use super::progress::ProgressDisplay;
+use super::term::SharedStream;
 
 /// Writes events as NDJSON.
-pub(crate) struct JsonLines {
-    out: Shared,
+pub(crate) struct NdjsonProgress {
+    out: SharedStream,
 }
 
-impl JsonLines {
-    pub(crate) fn new(out: Shared) -> Self {
+impl NdjsonProgress {
+    pub(crate) fn new(out: SharedStream) -> Self {
         Self { out }
     }
 }
 
-impl Consumer for JsonLines {
+impl ProgressDisplay for NdjsonProgress {
     fn event(&mut self, event: &Event, at: Duration) {
         #[derive(Serialize)]
-        struct Line<'a> {
+        struct EventLine<'a> {
             v: u8,
             at_ms: u128,
             #[serde(flatten)]
             event: &'a Event,
         }
-        if let Ok(mut line) = serde_json::to_string(&Line { v: 1, at_ms: at.as_millis(), event }) {
+        if let Ok(mut line) = serde_json::to_string(&EventLine { v: 1, at_ms: at.as_millis(), event }) {
             line.push('\n');
-            // A reader of events that went away is no reason to stop the work.
+            // A closed stream must not stop the run.
             drop(self.out.write(line.as_bytes()));
         }
     }
 
-    fn say(&mut self, text: &str) {
+    fn show_text(&mut self, text: &str) {
         drop(self.out.write(text.as_bytes()));
     }
 }
@@ -43,13 +43,13 @@ impl Consumer for JsonLines {
 #[cfg(test)]
 mod tests {
     use super::super::progress::replay::{DEPLOY, QUICK, replay};
-    use super::super::term::tests::Captured;
+    use super::super::term::tests::CapturedStream;
     use super::*;
 
     #[test]
-    fn a_recorded_run_comes_out_as_it_went_in() {
-        let out = Captured::default();
-        replay(QUICK, &mut JsonLines::new(out.shared()), None);
+    fn recorded_run_is_written_as_ndjson() {
+        let out = CapturedStream::default();
+        replay(QUICK, &mut NdjsonProgress::new(out.shared()), None);
         insta::assert_snapshot!(out.text(), @r#"
         {"v":1,"at_ms":0,"event":"phase_started","phase":"survey","detail":"reading what is deployed"}
         {"v":1,"at_ms":31,"event":"phase_ended","phase":"survey","ok":true,"took_ms":31}
@@ -59,9 +59,9 @@ mod tests {
     }
 
     #[test]
-    fn of_a_recorded_deploy_nothing_is_left_out_and_nothing_added() {
-        let out = Captured::default();
-        replay(DEPLOY, &mut JsonLines::new(out.shared()), None);
+    fn recorded_deploy_roundtrips_all_events() {
+        let out = CapturedStream::default();
+        replay(DEPLOY, &mut NdjsonProgress::new(out.shared()), None);
         let text = out.text();
         let mut written = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         for line in DEPLOY.lines() {

@@ -1,9 +1,9 @@
-//! What the user sees: the only place that draws and prints.
+//! The user interface: results, messages, progress and questions. No other crate writes to the terminal.
 //!
-//! Results go to stdout, talk goes to stderr. Progress is a consumer of the engine's events, never a parameter of the
-//! work: `bars` for a terminal, `plain` for CI and files, `json_lines` for programs. What a command has found out
-//! comes here as a view: plain data that serialises to the contract's JSON and renders itself for people. Nothing here
-//! decides what is done, talks to a cloud, or knows a command.
+//! Results go to stdout, messages to stderr. Progress displays consume the engine's events: `bars` on a
+//! terminal, `plain` in CI and files, `json_lines` for programs. Commands return their results as views:
+//! plain data that serialises to the documented JSON and renders itself as text. This crate makes no
+//! decisions, calls no cloud, and knows no command.
 
 mod bars;
 mod chart;
@@ -31,6 +31,6 @@ pub use failure::{EXIT_CODES, Exit, Failure};
 pub use format::plural;
 pub use notifier::Notifier;
 pub use progress::Progress;
-pub use render::{Report, View};
-pub use style::{ColorChoice, Style, Tone};
+pub use render::{CommandView, Renderable};
+pub use style::{ColorChoice, TextStyle, Tone};
 pub use view::*;

@@ -1,6 +1,7 @@
-//! Short messages on stderr, from anywhere in the program: above a running display, and as events with `--json -v`.
+//! Short messages on stderr from any part of the program. They appear above a running progress display, and
+//! as events with `--json -v`.
 //!
-//! A notifier is a cheap clone of the console's stderr. It shows no results and asks nothing.
+//! A notifier is a cheap clone of the console's stderr. It shows no results and asks no questions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,103 +10,108 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::progress::Slot;
-use super::style::{Style, Tone};
-use super::term::Shared;
+use super::progress::DisplaySlot;
+use super::style::{TextStyle, Tone};
+use super::term::SharedStream;
 use super::text;
 
-/// How often it is repeated that a host has not answered yet.
-const REPEAT: Duration = Duration::from_secs(30);
+/// The time between two reports of the same slow host.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Writes messages to stderr. Clones write to the same stream.
 #[derive(Clone)]
 pub struct Notifier {
-    pub(super) stderr: Shared,
-    pub(super) slot: Slot,
-    pub(super) style: Style,
+    pub(super) stderr: SharedStream,
+    pub(super) display: DisplaySlot,
+    pub(super) style: TextStyle,
     pub(super) json: bool,
     pub(super) quiet: bool,
     pub(super) verbose: u8,
-    pub(super) patience: Duration,
-    /// When it was last said of a host that it has not answered.
-    pub(super) waited: Arc<Mutex<BTreeMap<String, Instant>>>,
+    pub(super) slow_threshold: Duration,
+    /// The last report of each slow host.
+    pub(super) last_reports: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
 
 impl Notifier {
-    pub(super) fn new(stderr: Shared, style: Style, patience: Duration) -> Self {
+    pub(super) fn new(stderr: SharedStream, style: TextStyle, slow_threshold: Duration) -> Self {
         Self {
             stderr,
-            slot: Slot::default(),
+            display: DisplaySlot::default(),
             style,
             json: false,
             quiet: false,
             verbose: 0,
-            patience,
-            waited: Arc::default(),
+            slow_threshold,
+            last_reports: Arc::default(),
         }
     }
 
-    /// How long a host may take to answer before that is reported.
-    pub fn patience(&self) -> Duration {
-        self.patience
+    /// Returns how long a host may take to respond before it is reported.
+    pub fn slow_threshold(&self) -> Duration {
+        self.slow_threshold
     }
 
-    /// Reports that a host has not answered yet: once for each host, and again at most every 30 seconds.
-    pub fn waiting(&self, host: &str) {
+    /// Reports that a host has not responded yet: once for each host, and again at most every 30 seconds.
+    pub fn report_slow_host(&self, host: &str) {
         let now = Instant::now();
         {
-            let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
-            if waited.get(host).is_some_and(|said| now.duration_since(*said) < REPEAT) {
+            let mut last_reports = self.last_reports.lock().unwrap_or_else(PoisonError::into_inner);
+            if last_reports.get(host).is_some_and(|last| now.duration_since(*last) < REPEAT_INTERVAL) {
                 return;
             }
-            waited.insert(host.to_owned(), now);
+            last_reports.insert(host.to_owned(), now);
         }
-        self.event("waiting", &format!("waiting for {host} to answer"));
+        self.emit_wrapped("waiting", &format!("waiting for {host} to answer"));
     }
 
-    /// Says that the first Ctrl-C was heard, even with `--quiet`: the user has to know that there is a second one.
-    pub fn interrupting(&self) {
+    /// Reports the first Ctrl-C, even with `--quiet`: the user must know that a second one stops the run at
+    /// once.
+    pub fn report_interrupt(&self) {
         let text = "finishing this call; press Ctrl-C again to stop now";
-        self.say("interrupting", text, text);
+        self.emit("interrupting", text, text);
     }
 
-    /// Writes a log line, also with `--quiet`: it was asked for.
-    pub fn diagnostic(&self, line: &str) {
-        self.say("log", line, &text::clean_lines(line));
+    /// Writes a log line, even with `--quiet`, because the user requested logs.
+    pub fn log_line(&self, line: &str) {
+        self.emit("log", line, &text::clean_lines(line));
     }
 
-    /// Says something that is not the result.
-    pub(super) fn talk(&self, text: &str) {
-        self.event("talk", text);
+    /// Shows a message.
+    pub(super) fn message(&self, text: &str) {
+        self.emit_wrapped("talk", text);
     }
 
-    /// Warns.
+    /// Shows a warning.
     pub(super) fn warn(&self, text: &str) {
         if !self.quiet {
             let head = self.style.paint(Tone::Warn, "warning:");
-            self.say("warning", text, &text::headed(&head, &text::clean_lines(text), 2, self.style));
+            self.emit(
+                "warning",
+                text,
+                &text::wrap_after_head(&head, &text::clean_lines(text), 2, self.style),
+            );
         }
     }
 
-    fn event(&self, event: &str, text: &str) {
+    fn emit_wrapped(&self, event: &str, text: &str) {
         if !self.quiet {
-            self.say(event, text, &text::wrap(&text::clean_lines(text), 0, self.style));
+            self.emit(event, text, &text::wrap(&text::clean_lines(text), 0, self.style));
         }
     }
 
-    fn say(&self, event: &str, text: &str, human: &str) {
+    fn emit(&self, event: &str, text: &str, rendered: &str) {
         if self.json && self.verbose > 0 {
-            // The stream of events stays one object a line.
+            // Every line on stderr must be a JSON object here.
             self.write(&format!("{}\n", json!({ "v": 1, "event": event, "message": text })));
         } else {
-            self.write(&format!("{human}\n"));
+            self.write(&format!("{rendered}\n"));
         }
     }
 
-    /// Writes a finished text.
+    /// Writes a rendered text.
     pub(super) fn write(&self, text: &str) {
-        if !self.slot.say(text) {
-            // There is nobody left to tell.
+        if !self.display.show_text(text) {
+            // If stderr is closed, the error cannot be reported.
             drop(self.stderr.write(text.as_bytes()));
         }
     }
@@ -113,44 +119,44 @@ impl Notifier {
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notifier").field("patience", &self.patience).finish_non_exhaustive()
+        f.debug_struct("Notifier").field("slow_threshold", &self.slow_threshold).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::term::tests::Captured;
+    use super::super::term::tests::CapturedStream;
     use super::*;
 
-    fn notifier(out: &Captured) -> Notifier {
-        Notifier::new(out.shared(), Style::PLAIN, Duration::ZERO)
+    fn notifier(out: &CapturedStream) -> Notifier {
+        Notifier::new(out.shared(), TextStyle::PLAIN, Duration::ZERO)
     }
 
     #[test]
-    fn waiting_is_reported_once_per_host() {
-        let out = Captured::default();
+    fn slow_host_is_reported_once() {
+        let out = CapturedStream::default();
         let notifier = notifier(&out);
-        notifier.waiting("a");
-        notifier.clone().waiting("a");
-        notifier.waiting("b\u{1b}");
+        notifier.report_slow_host("a");
+        notifier.clone().report_slow_host("a");
+        notifier.report_slow_host("b\u{1b}");
         assert_eq!(out.text(), "waiting for a to answer\nwaiting for b\\u{1b} to answer\n");
     }
 
     #[test]
-    fn quiet_notifier_says_nothing_of_late_answers() {
-        let out = Captured::default();
+    fn quiet_notifier_hides_slow_hosts() {
+        let out = CapturedStream::default();
         let quiet = Notifier { quiet: true, ..notifier(&out) };
-        quiet.waiting("a");
+        quiet.report_slow_host("a");
         assert_eq!(out.text(), "");
-        quiet.interrupting();
+        quiet.report_interrupt();
         assert_eq!(out.text(), "finishing this call; press Ctrl-C again to stop now\n");
     }
 
     #[test]
-    fn late_answer_with_json_and_verbose_is_an_event() {
-        let out = Captured::default();
+    fn slow_host_with_json_and_verbose_is_an_event() {
+        let out = CapturedStream::default();
         let events = Notifier { json: true, verbose: 1, ..notifier(&out) };
-        events.waiting("a");
+        events.report_slow_host("a");
         assert_eq!(out.text(), "{\"event\":\"waiting\",\"message\":\"waiting for a to answer\",\"v\":1}\n");
     }
 }

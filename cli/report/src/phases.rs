@@ -1,9 +1,9 @@
-//! The long parts of a run, and the words for them.
+//! The phases of a run, and their progress texts.
 
 use hitctl_engine::Phase;
 
-// The crates that start the local cloud, build and wait for the lease have constants of their own with these names, since they are
-// below this one. A test in `hitctl` compares them.
+// The crates that start the local cloud, build, and wait for the lease define equal constants, because they
+// cannot depend on this crate. A test in `hitctl` compares them.
 
 /// Starting the local cloud.
 pub const START: Phase = Phase::new("start");
@@ -19,15 +19,15 @@ pub const SMOKE: Phase = Phase::new("smoke");
 pub const LEASE: Phase = Phase::new("lease");
 /// Writing counts from a file.
 pub const IMPORT: Phase = Phase::new("import");
-/// Making the pages of a site known.
+/// Comparing the counted paths with the pages of a site.
 pub const PATHS: Phase = Phase::new("paths");
 /// Measuring the function.
 pub const MEASURE: Phase = Phase::new("measure");
 /// Sending hits or events.
 pub const SEND: Phase = Phase::new("send");
 
-/// The words for each part: in progress, done, and its subject if the event has none.
-static WORDS: [(Phase, [&str; 3]); 10] = [
+/// The texts of each phase: in progress, done, and the subject for events without one.
+static PHASE_TEXTS: [(Phase, [&str; 3]); 10] = [
     (START, ["starting", "started", "the local cloud"]),
     (BUILD, ["building", "built", "the function"]),
     (SURVEY, ["reading", "read", "what is deployed"]),
@@ -40,8 +40,8 @@ static WORDS: [(Phase, [&str; 3]); 10] = [
     (SEND, ["sending", "sent", "the hits"]),
 ];
 
-/// Returns the words for a part: in progress, done, and its subject.
-pub(crate) fn words(of: &Phase) -> [&'static str; 3] {
-    let known = WORDS.iter().find(|(phase, _)| phase == of);
-    known.map_or(["working", "done", "on the next part"], |(_, words)| *words)
+/// Returns the texts of a phase: in progress, done, and the subject.
+pub(crate) fn phase_texts(phase: &Phase) -> [&'static str; 3] {
+    let found = PHASE_TEXTS.iter().find(|(known, _)| known == phase);
+    found.map_or(["working", "done", "on the next part"], |(_, texts)| *texts)
 }

@@ -1,4 +1,4 @@
-//! Progress in CI and files: one line for each event that is worth one, in order, without colour and without moving.
+//! Progress in CI and files: one line for each important event, without colour and cursor movement.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,44 +6,52 @@ use std::time::Duration;
 use hitctl_engine::{Action, Address, Event, Phase};
 
 use super::phases;
-use super::progress::Consumer;
-use super::progress_text::{self, Line};
-use super::style::Style;
-use super::term::Shared;
+use super::progress::ProgressDisplay;
+use super::progress_text::{self, ProgressLine};
+use super::style::TextStyle;
+use super::term::SharedStream;
 use super::text;
 
-/// Something that goes on and on gets a line this often, so that nobody takes the program for dead.
+/// The interval of lines for a long step, which show that the program still works.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Writes progress as plain lines.
-pub(crate) struct Plain {
-    out: Shared,
-    /// Every note and every attempt gets a line.
+pub(crate) struct PlainProgress {
+    out: SharedStream,
+    /// Whether every note and every attempt gets a line.
     verbose: bool,
     phases: Vec<(Phase, String)>,
     names: BTreeMap<Address, String>,
-    /// What was last said of each wait, and when.
-    waits: BTreeMap<Address, (String, Duration)>,
-    noted: Duration,
+    /// The last printed reason of each wait, and when it was printed.
+    last_waits: BTreeMap<Address, (String, Duration)>,
+    last_note: Duration,
 }
 
-impl Plain {
-    pub(crate) fn new(out: Shared, verbose: bool) -> Self {
+impl PlainProgress {
+    pub(crate) fn new(out: SharedStream, verbose: bool) -> Self {
         Self {
             out,
             verbose,
             phases: Vec::new(),
             names: BTreeMap::new(),
-            waits: BTreeMap::new(),
-            noted: Duration::ZERO,
+            last_waits: BTreeMap::new(),
+            last_note: Duration::ZERO,
         }
     }
 
-    fn line(&self, at: Duration, verb: &str, subject: &str, name: &str, note: &str, took_ms: Option<u64>) {
-        let line = Line { verb, tone: None, subject, name, note, took_ms };
-        let mark = text::pad(&since(at), 9);
-        for line in line.render(&mark, Style::PLAIN) {
-            // A reader that went away is no reason to stop the work.
+    fn print_line(
+        &self,
+        at: Duration,
+        verb: &str,
+        subject: &str,
+        name: &str,
+        note: &str,
+        took_ms: Option<u64>,
+    ) {
+        let line = ProgressLine { verb, tone: None, subject, name, note, took_ms };
+        let mark = text::pad(&format_elapsed(at), 9);
+        for line in line.render(&mark, TextStyle::PLAIN) {
+            // A closed stream must not stop the run.
             drop(self.out.write(format!("{line}\n").as_bytes()));
         }
     }
@@ -57,84 +65,103 @@ impl Plain {
         self.names.get(address).map_or("", String::as_str)
     }
 
-    fn phase(&mut self, phase: &Phase, event: &Event, at: Duration) {
-        let [doing, done, _] = phases::words(phase);
+    fn handle_phase(&mut self, phase: &Phase, event: &Event, at: Duration) {
+        let [verb, done, _] = phases::phase_texts(phase);
         let subject = self.subject(phase);
         match event {
-            // The build is the one part that takes long before anything else is said.
+            // Only the build takes long before the next event.
             Event::PhaseStarted { .. }
                 if *phase == phases::BUILD || (self.verbose && *phase != phases::APPLY) =>
             {
-                self.noted = at;
-                self.line(at, doing, &subject, "", "", None);
+                self.last_note = at;
+                self.print_line(at, verb, &subject, "", "", None);
             }
-            Event::PhaseNote { note, .. } if self.verbose || at.saturating_sub(self.noted) >= HEARTBEAT => {
-                self.noted = at;
-                self.line(at, doing, &text::clean(note), "", "", None);
+            Event::PhaseNote { note, .. }
+                if self.verbose || at.saturating_sub(self.last_note) >= HEARTBEAT =>
+            {
+                self.last_note = at;
+                self.print_line(at, verb, &text::clean(note), "", "", None);
             }
-            // The resources of an apply say all there is, and reading is nothing to speak of unless it fails.
+            // The resources of an apply have lines of their own, and reading is worth a line only if it
+            // fails.
             Event::PhaseEnded { ok, took_ms, .. }
                 if *phase != phases::APPLY && (*phase != phases::SURVEY || !ok || self.verbose) =>
             {
-                let word = if *ok { done } else { progress_text::not_done(phase) };
-                self.line(at, word, &subject, "", "", Some(*took_ms));
+                let verb = if *ok { done } else { progress_text::failed_verb(phase) };
+                self.print_line(at, verb, &subject, "", "", Some(*took_ms));
             }
             _ => {}
         }
     }
 
-    fn waiting(&mut self, address: &Address, attempt: u32, why: &str, at: Duration) {
-        let news = match self.waits.get(address) {
-            Some((said, when)) => said != why || at.saturating_sub(*when) >= HEARTBEAT,
+    fn handle_waiting(&mut self, address: &Address, attempt: u32, why: &str, at: Duration) {
+        let is_new = match self.last_waits.get(address) {
+            Some((last_reason, when)) => last_reason != why || at.saturating_sub(*when) >= HEARTBEAT,
             None => true,
         };
-        if news || self.verbose {
-            self.waits.insert(address.clone(), (why.to_owned(), at));
+        if is_new || self.verbose {
+            self.last_waits.insert(address.clone(), (why.to_owned(), at));
             let note = format!("{}, attempt {attempt}", text::clean(why));
-            self.line(at, "waiting", address.as_str(), "", &note, None);
+            self.print_line(at, "waiting", address.as_str(), "", &note, None);
         }
     }
 }
 
-impl Consumer for Plain {
+impl ProgressDisplay for PlainProgress {
     fn event(&mut self, event: &Event, at: Duration) {
         match event {
             Event::PhaseStarted { phase, detail } => {
                 self.phases.push((phase.clone(), progress_text::phase_subject(phase, detail)));
-                self.phase(phase, event, at);
+                self.handle_phase(phase, event, at);
             }
-            Event::PhaseNote { phase, .. } | Event::PhaseEnded { phase, .. } => self.phase(phase, event, at),
+            Event::PhaseNote { phase, .. } | Event::PhaseEnded { phase, .. } => {
+                self.handle_phase(phase, event, at);
+            }
             Event::Started { address, name, action } => {
                 self.names.insert(address.clone(), text::clean(name).into_owned());
                 if self.verbose && *action != Action::Keep {
-                    self.line(at, action.doing(), address.as_str(), self.name(address), "", None);
+                    self.print_line(
+                        at,
+                        action.present_participle(),
+                        address.as_str(),
+                        self.name(address),
+                        "",
+                        None,
+                    );
                 }
             }
-            Event::Waiting { address, attempt, why } => self.waiting(address, *attempt, why, at),
+            Event::Waiting { address, attempt, why } => self.handle_waiting(address, *attempt, why, at),
             Event::Finished { action: Action::Keep, .. } => {}
             Event::Finished { address, action, took_ms } => {
-                self.line(at, action.done(), address.as_str(), self.name(address), "", Some(*took_ms));
+                self.print_line(
+                    at,
+                    action.past_participle(),
+                    address.as_str(),
+                    self.name(address),
+                    "",
+                    Some(*took_ms),
+                );
             }
             Event::Failed { address, fault, .. } => {
-                self.line(at, "failed", address.as_str(), "", &text::clean(&fault.message), None);
+                self.print_line(at, "failed", address.as_str(), "", &text::clean(&fault.message), None);
             }
             Event::Skipped { address, because, .. } => {
-                let why = progress_text::skipped_because(because.as_ref());
-                self.line(at, "skipped", address.as_str(), "", &why, None);
+                let why = progress_text::skip_reason(because.as_ref());
+                self.print_line(at, "skipped", address.as_str(), "", &why, None);
             }
             Event::Interrupted { in_flight } => {
-                self.say(&format!("{}\n", progress_text::interrupted(in_flight)));
+                self.show_text(&format!("{}\n", progress_text::interrupt_message(in_flight)));
             }
         }
     }
 
-    fn say(&mut self, text: &str) {
+    fn show_text(&mut self, text: &str) {
         drop(self.out.write(text.as_bytes()));
     }
 }
 
-/// The time since the run began, always in seconds: `+0.1s`, `+1m 04s`.
-fn since(at: Duration) -> String {
+/// Formats the time since the run began in seconds: `+0.1s`, `+1m 04s`.
+fn format_elapsed(at: Duration) -> String {
     if at < Duration::from_mins(1) {
         format!("+{}.{}s", at.as_secs(), at.subsec_millis() / 100)
     } else {
@@ -145,17 +172,17 @@ fn since(at: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::progress::replay::{DEPLOY, QUICK, replay};
-    use super::super::term::tests::Captured;
+    use super::super::term::tests::CapturedStream;
     use super::*;
 
     fn lines(recorded: &str, verbose: bool) -> String {
-        let out = Captured::default();
-        replay(recorded, &mut Plain::new(out.shared(), verbose), None);
+        let out = CapturedStream::default();
+        replay(recorded, &mut PlainProgress::new(out.shared(), verbose), None);
         out.text()
     }
 
     #[test]
-    fn one_line_for_each_event_worth_one() {
+    fn important_events_get_one_line_each() {
         insta::assert_snapshot!(lines(DEPLOY, false), @"
         +0.0s    started   the local cloud                                    (84ms)
         +0.0s    building  the function for this machine (x86_64)
@@ -177,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn with_v_every_event_gets_one() {
+    fn verbose_mode_prints_every_event() {
         let lines = lines(DEPLOY, true);
         for wanted in [
             "compiling hyper",

@@ -1,4 +1,4 @@
-//! Events on their way to whoever shows them: one thread per run owns the display, so that no sender ever blocks on a
+//! Passes events to the progress display. One thread per run owns the display, so that no sender blocks on a
 //! terminal and no two texts mix.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -6,100 +6,102 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hitctl_engine::{Event, Sink};
+use hitctl_engine::{Event, EventSink};
 
-/// Shows what happens. `at` is the time since the progress began.
-pub(crate) trait Consumer: Send {
-    /// Something happened.
+/// Displays progress. `at` is the time since the progress began.
+pub(crate) trait ProgressDisplay: Send {
+    /// Shows an event.
     fn event(&mut self, event: &Event, at: Duration);
-    /// Some time has passed; called only while [`Consumer::ticks`].
+    /// Updates the display after some time. Called only if [`ProgressDisplay::wants_ticks`] is true.
     fn tick(&mut self, _at: Duration) {}
-    /// Whether it wants to be told of time passing.
-    fn ticks(&self) -> bool {
+    /// Whether [`ProgressDisplay::tick`] is to be called.
+    fn wants_ticks(&self) -> bool {
         false
     }
-    /// Shows a finished text (lines with their ends) that is no event, such as a warning.
-    fn say(&mut self, text: &str);
-    /// Nothing more will happen: leave the terminal tidy.
+    /// Shows a rendered text that is no event, such as a warning. It consists of whole lines.
+    fn show_text(&mut self, text: &str);
+    /// Ends the display and clears what was drawn temporarily.
     fn finish(&mut self, _at: Duration) {}
 }
 
-/// How often moving things move.
+/// The interval of redraws.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
-enum Message {
+enum DisplayMessage {
     Event(Event, Instant),
-    Say(String),
+    Text(String),
     End,
 }
 
-struct Running {
-    sender: Sender<Message>,
+struct RunningDisplay {
+    sender: Sender<DisplayMessage>,
     thread: JoinHandle<()>,
 }
 
-/// Where the running display of a console is kept, if there is one.
+/// The running display of a console, if there is one.
 #[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<Mutex<Option<Running>>>);
+pub(crate) struct DisplaySlot(Arc<Mutex<Option<RunningDisplay>>>);
 
-impl Slot {
-    fn with<T>(&self, f: impl FnOnce(&mut Option<Running>) -> T) -> T {
+impl DisplaySlot {
+    fn with_slot<T>(&self, f: impl FnOnce(&mut Option<RunningDisplay>) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Shows a text through the running display; `false` when there is none.
-    pub(crate) fn say(&self, text: &str) -> bool {
-        self.with(|slot| {
-            slot.as_ref().is_some_and(|run| run.sender.send(Message::Say(text.to_owned())).is_ok())
+    /// Shows a text through the running display. Returns `false` if there is none.
+    pub(crate) fn show_text(&self, text: &str) -> bool {
+        self.with_slot(|slot| {
+            slot.as_ref().is_some_and(|run| run.sender.send(DisplayMessage::Text(text.to_owned())).is_ok())
         })
     }
 
     /// Ends the running display, if any, and waits until it has shown everything.
     pub(crate) fn end(&self) {
-        // Taken out first, so that nobody else sends to it after its end.
-        if let Some(run) = self.with(Option::take) {
-            // Both fail only when the thread has panicked, and then there is nothing left to tidy.
-            drop(run.sender.send(Message::End));
+        // Removed first, so that nobody sends to it after its end.
+        if let Some(run) = self.with_slot(Option::take) {
+            // Both calls fail only if the thread has panicked.
+            drop(run.sender.send(DisplayMessage::End));
             drop(run.thread.join());
         }
     }
 }
 
-/// The display of one run. It ends when it is finished, dropped, or when the console shows a result.
+/// The progress display of one run. It ends when it is finished or dropped, or when the console shows a
+/// result.
 #[must_use = "progress that is dropped at once shows nothing"]
 pub struct Progress {
-    sink: Sink,
-    slot: Slot,
+    sink: EventSink,
+    slot: DisplaySlot,
 }
 
 impl Progress {
-    /// A display that shows nothing.
+    /// Returns a display that shows nothing.
     pub(crate) fn none() -> Self {
-        Self { sink: Sink::none(), slot: Slot::default() }
+        Self { sink: EventSink::none(), slot: DisplaySlot::default() }
     }
 
-    /// Starts a display. When the system has no thread to spare, nothing is shown.
-    pub(crate) fn start(consumer: impl Consumer + 'static, slot: &Slot) -> Self {
+    /// Starts a display. Shows nothing if no thread can be started.
+    pub(crate) fn start(display: impl ProgressDisplay + 'static, slot: &DisplaySlot) -> Self {
         slot.end();
         let (sender, receiver) = mpsc::channel();
         let started = Instant::now();
         let spawned = std::thread::Builder::new()
             .name("report".to_owned())
-            .spawn(move || show(Box::new(consumer), &receiver, started));
+            .spawn(move || run_display(Box::new(display), &receiver, started));
         let Ok(thread) = spawned else { return Self::none() };
         let events = sender.clone();
-        // Once the display has ended, nobody listens: events are for showing only.
-        let sink = Sink::new(move |event| drop(events.send(Message::Event(event, Instant::now()))));
-        slot.with(|slot| *slot = Some(Running { sender, thread }));
+        // Events that are sent after the end of the display are dropped.
+        let sink =
+            EventSink::new(move |event| drop(events.send(DisplayMessage::Event(event, Instant::now()))));
+        slot.with_slot(|slot| *slot = Some(RunningDisplay { sender, thread }));
         Self { sink, slot: slot.clone() }
     }
 
-    /// Where the engine sends its events.
-    pub fn sink(&self) -> Sink {
+    /// Returns the receiver of the engine's events.
+    pub fn sink(&self) -> EventSink {
         self.sink.clone()
     }
 
-    /// Ends the display: what moves is cleared, what is done stays as text.
+    /// Ends the display. Temporary lines are cleared, printed lines stay.
     pub fn finish(self) {
         drop(self);
     }
@@ -111,12 +113,12 @@ impl Drop for Progress {
     }
 }
 
-fn show(mut consumer: Box<dyn Consumer>, receiver: &Receiver<Message>, started: Instant) {
+fn run_display(mut display: Box<dyn ProgressDisplay>, receiver: &Receiver<DisplayMessage>, started: Instant) {
     loop {
-        let message = if consumer.ticks() {
+        let message = if display.wants_ticks() {
             match receiver.recv_timeout(TICK) {
                 Err(RecvTimeoutError::Timeout) => {
-                    consumer.tick(started.elapsed());
+                    display.tick(started.elapsed());
                     continue;
                 }
                 other => other.ok(),
@@ -125,22 +127,24 @@ fn show(mut consumer: Box<dyn Consumer>, receiver: &Receiver<Message>, started: 
             receiver.recv().ok()
         };
         match message {
-            Some(Message::Event(event, at)) => consumer.event(&event, at.saturating_duration_since(started)),
-            Some(Message::Say(text)) => consumer.say(&text),
-            Some(Message::End) | None => break,
+            Some(DisplayMessage::Event(event, at)) => {
+                display.event(&event, at.saturating_duration_since(started));
+            }
+            Some(DisplayMessage::Text(text)) => display.show_text(&text),
+            Some(DisplayMessage::End) | None => break,
         }
     }
-    consumer.finish(started.elapsed());
+    display.finish(started.elapsed());
 }
 
 #[cfg(test)]
 pub(crate) mod replay {
-    //! The recorded run that every display is tested with.
+    //! The recorded run that the tests of all displays use.
 
     use super::*;
 
     #[derive(serde::Deserialize)]
-    struct Recorded {
+    struct RecordedEvent {
         at_ms: u64,
         event: Event,
     }
@@ -150,21 +154,22 @@ pub(crate) mod replay {
     /// A run with nothing to do.
     pub(crate) const QUICK: &str = include_str!("../tests/data/quick.events.ndjson");
 
-    /// Sends recorded events at their times, and ticks in between, without waiting. Stops before `until`.
-    pub(crate) fn replay(recorded: &str, consumer: &mut dyn Consumer, until: Option<Duration>) {
+    /// Sends recorded events and the ticks between them at their recorded times, without waiting. Stops
+    /// before `until`.
+    pub(crate) fn replay(recorded: &str, display: &mut dyn ProgressDisplay, until: Option<Duration>) {
         let until = until.unwrap_or(Duration::MAX);
-        let mut ticked = Duration::ZERO;
+        let mut last_tick = Duration::ZERO;
         for line in recorded.lines() {
-            let Recorded { at_ms, event } = serde_json::from_str(line).unwrap();
+            let RecordedEvent { at_ms, event } = serde_json::from_str(line).unwrap();
             let at = Duration::from_millis(at_ms);
-            while consumer.ticks() && ticked + TICK <= at.min(until) {
-                ticked += TICK;
-                consumer.tick(ticked);
+            while display.wants_ticks() && last_tick + TICK <= at.min(until) {
+                last_tick += TICK;
+                display.tick(last_tick);
             }
             if at >= until {
                 return;
             }
-            consumer.event(&event, at);
+            display.event(&event, at);
         }
     }
 }
@@ -174,13 +179,13 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Notes(Arc<Mutex<Vec<String>>>);
+    struct RecordingDisplay(Arc<Mutex<Vec<String>>>);
 
-    impl Consumer for Notes {
+    impl ProgressDisplay for RecordingDisplay {
         fn event(&mut self, event: &Event, _: Duration) {
             self.0.lock().unwrap().push(format!("{event:?}"));
         }
-        fn say(&mut self, text: &str) {
+        fn show_text(&mut self, text: &str) {
             self.0.lock().unwrap().push(text.to_owned());
         }
         fn finish(&mut self, _: Duration) {
@@ -189,25 +194,26 @@ mod tests {
     }
 
     #[test]
-    fn everything_sent_before_the_end_is_shown_and_nothing_after() {
-        let (notes, slot) = (Notes::default(), Slot::default());
-        let progress = Progress::start(notes.clone(), &slot);
+    fn events_before_end_are_shown_and_later_ones_dropped() {
+        let (display, slot) = (RecordingDisplay::default(), DisplaySlot::default());
+        let progress = Progress::start(display.clone(), &slot);
         let sink = progress.sink();
         sink.send(Event::Interrupted { in_flight: vec![] });
-        assert!(slot.say("hello"));
+        assert!(slot.show_text("hello"));
         progress.finish();
-        assert!(!slot.say("too late"));
+        assert!(!slot.show_text("too late"));
         sink.send(Event::Interrupted { in_flight: vec![] });
-        assert_eq!(*notes.0.lock().unwrap(), ["Interrupted { in_flight: [] }", "hello", "end"]);
+        assert_eq!(*display.0.lock().unwrap(), ["Interrupted { in_flight: [] }", "hello", "end"]);
     }
 
     #[test]
-    fn a_second_display_ends_the_first() {
-        let (first, second, slot) = (Notes::default(), Notes::default(), Slot::default());
-        let one = Progress::start(first.clone(), &slot);
-        let two = Progress::start(second.clone(), &slot);
-        one.sink().send(Event::Interrupted { in_flight: vec![] });
-        two.finish();
+    fn second_display_ends_first() {
+        let (first, second, slot) =
+            (RecordingDisplay::default(), RecordingDisplay::default(), DisplaySlot::default());
+        let first_progress = Progress::start(first.clone(), &slot);
+        let second_progress = Progress::start(second.clone(), &slot);
+        first_progress.sink().send(Event::Interrupted { in_flight: vec![] });
+        second_progress.finish();
         assert_eq!((first.0.lock().unwrap().len(), second.0.lock().unwrap().len()), (1, 1));
     }
 }

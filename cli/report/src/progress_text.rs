@@ -1,14 +1,14 @@
-//! The words and lines for what happens, the same in every way of reporting: verbs stand in a column.
+//! Texts and lines of progress that all displays share. Verbs are aligned in a column.
 
 use hitctl_engine::{Action, Address, Phase};
 
 use super::format;
 use super::phases;
-use super::style::{Style, Tone};
+use super::style::{TextStyle, Tone};
 use super::text;
 
-/// What an action means for a resource.
-pub(crate) fn tone(action: Action) -> Tone {
+/// Returns the tone of an action.
+pub(crate) fn action_tone(action: Action) -> Tone {
     match action {
         Action::Keep => Tone::Dim,
         Action::Create => Tone::Good,
@@ -18,20 +18,20 @@ pub(crate) fn tone(action: Action) -> Tone {
     }
 }
 
-/// One character for an action.
-pub(crate) fn sign(action: Action, style: Style) -> char {
-    if action == Action::Replace && !style.unicode { '*' } else { action.sign() }
+/// Returns the symbol of an action.
+pub(crate) fn symbol(action: Action, style: TextStyle) -> char {
+    if action == Action::Replace && !style.unicode { '*' } else { action.symbol() }
 }
 
-/// The word for a phase that did not come to its end. What was sent on the way is sent.
-pub(crate) fn not_done(phase: &Phase) -> &'static str {
+/// Returns the verb of a phase that failed. Messages that were sent before stay sent.
+pub(crate) fn failed_verb(phase: &Phase) -> &'static str {
     if *phase == phases::SEND { "stopped" } else { "failed" }
 }
 
-/// What a part of the run works on: its own words, without the "reading" or "asking" they may begin with, since a verb
-/// stands before them anyway.
-pub(crate) fn phase_subject(of: &Phase, detail: &str) -> String {
-    let [.., default] = phases::words(of);
+/// Returns the subject of a phase from its detail. A leading verb such as "reading" is removed, because the
+/// line begins with a verb.
+pub(crate) fn phase_subject(phase: &Phase, detail: &str) -> String {
+    let [.., default] = phases::phase_texts(phase);
     let detail = match detail.trim().split_once(' ') {
         Some((verb, rest)) if verb.ends_with("ing") => rest,
         _ => detail.trim(),
@@ -39,28 +39,28 @@ pub(crate) fn phase_subject(of: &Phase, detail: &str) -> String {
     text::clean(if detail.is_empty() { default } else { detail }).into_owned()
 }
 
-/// Why a change was not tried.
-pub(crate) fn skipped_because(because: Option<&Address>) -> String {
+/// Returns the reason why a change was skipped.
+pub(crate) fn skip_reason(because: Option<&Address>) -> String {
     match because {
         Some(address) => format!("since {address} failed"),
         None => "since the run was interrupted".to_owned(),
     }
 }
 
-/// Why a call is tried again.
-pub(crate) fn waiting(attempt: u32, why: &str) -> String {
+/// Returns the note for a repeated attempt.
+pub(crate) fn retry_note(attempt: u32, why: &str) -> String {
     format!("waiting: {}, attempt {attempt}", text::clean(why))
 }
 
-/// What the user reads after the first Ctrl-C.
-pub(crate) fn interrupted(in_flight: &[Address]) -> String {
+/// Returns the message after the first Ctrl-C.
+pub(crate) fn interrupt_message(in_flight: &[Address]) -> String {
     let names: Vec<&str> = in_flight.iter().map(Address::as_str).collect();
-    let what = if names.is_empty() { "the calls in progress".to_owned() } else { list(&names) };
+    let what = if names.is_empty() { "the calls in progress".to_owned() } else { join_names(&names) };
     format!("interrupted: no further change starts; finishing {what}")
 }
 
-/// `a`, `a and b`, `a, b and c`.
-pub(crate) fn list(names: &[&str]) -> String {
+/// Joins names: `a`, `a and b`, `a, b and c`.
+pub(crate) fn join_names(names: &[&str]) -> String {
     match names {
         [] => String::new(),
         [one] => (*one).to_owned(),
@@ -69,51 +69,52 @@ pub(crate) fn list(names: &[&str]) -> String {
 }
 
 /// One line of progress: `created   table.hits              hits-local            (1.2s)`.
-pub(crate) struct Line<'a> {
+pub(crate) struct ProgressLine<'a> {
     pub(crate) verb: &'a str,
     pub(crate) tone: Option<Tone>,
     pub(crate) subject: &'a str,
-    /// The name in the cloud: left out where there is little room.
+    /// The physical name. Left out on narrow terminals.
     pub(crate) name: &'a str,
-    /// Why: takes the place of the name, and a line of its own where there is little room.
+    /// The reason. Replaces the name; on narrow terminals it is on a line of its own.
     pub(crate) note: &'a str,
     pub(crate) took_ms: Option<u64>,
 }
 
-const VERB: usize = 9;
-/// As long as `event_source_mapping.hits`; of all addresses only `event_invoke_config.counter` is longer.
-const SUBJECT: usize = 25;
-const NAME: usize = 22;
+const VERB_WIDTH: usize = 9;
+/// The length of `event_source_mapping.hits`. Only the address `event_invoke_config.counter` is longer.
+const SUBJECT_WIDTH: usize = 25;
+const NAME_WIDTH: usize = 22;
 
-impl Line<'_> {
-    /// The line, or two where there is little room, each beginning with `mark` or as many blanks.
-    pub(crate) fn render(&self, mark: &str, style: Style) -> Vec<String> {
+impl ProgressLine<'_> {
+    /// Renders the line, or two lines on narrow terminals. The first begins with `mark`, the second with as
+    /// many spaces.
+    pub(crate) fn render(&self, mark: &str, style: TextStyle) -> Vec<String> {
         let time = self.took_ms.map(|ms| format!("({})", format::took(ms))).unwrap_or_default();
-        let verb = text::pad(self.verb, VERB);
+        let verb = text::pad(self.verb, VERB_WIDTH);
         let verb = self.tone.map_or_else(|| verb.clone(), |tone| style.paint(tone, &verb));
-        let start = text::width(mark) + VERB + 1;
-        let room = style.columns().saturating_sub(start);
-        let time_room = if time.is_empty() { 0 } else { time.len() + 2 };
+        let indent = text::width(mark) + VERB_WIDTH + 1;
+        let available = style.columns().saturating_sub(indent);
+        let time_width = if time.is_empty() { 0 } else { time.len() + 2 };
         let dim_time = style.paint(Tone::Dim, &time);
         let line = |body: String| format!("{mark}{verb} {body}  {dim_time}").trim_end().to_owned();
 
-        if style.columns() < start + SUBJECT + NAME + 12 {
-            let subject = text::truncate(self.subject, room.saturating_sub(time_room), style);
+        if style.columns() < indent + SUBJECT_WIDTH + NAME_WIDTH + 12 {
+            let subject = text::truncate(self.subject, available.saturating_sub(time_width), style);
             let mut lines = vec![line(subject.into_owned())];
             if !self.note.is_empty() {
-                let note = text::truncate(self.note, room, style);
-                lines.push(format!("{:start$}{}", "", style.paint(Tone::Dim, &note)));
+                let note = text::truncate(self.note, available, style);
+                lines.push(format!("{:indent$}{}", "", style.paint(Tone::Dim, &note)));
             }
             return lines;
         }
-        let more = if self.note.is_empty() { self.name } else { self.note };
-        if more.is_empty() {
-            let subject = text::truncate(self.subject, room.saturating_sub(time_room), style);
-            return vec![line(text::pad(&subject, SUBJECT + 2 + NAME))];
+        let detail = if self.note.is_empty() { self.name } else { self.note };
+        if detail.is_empty() {
+            let subject = text::truncate(self.subject, available.saturating_sub(time_width), style);
+            return vec![line(text::pad(&subject, SUBJECT_WIDTH + 2 + NAME_WIDTH))];
         }
-        let subject = text::pad(self.subject, SUBJECT);
-        let taken = text::width(&subject) + 2 + time_room;
-        let more = text::pad(&text::truncate(more, room.saturating_sub(taken), style), NAME);
-        vec![line(format!("{subject}  {}", style.paint(Tone::Dim, &more)))]
+        let subject = text::pad(self.subject, SUBJECT_WIDTH);
+        let used = text::width(&subject) + 2 + time_width;
+        let detail = text::pad(&text::truncate(detail, available.saturating_sub(used), style), NAME_WIDTH);
+        vec![line(format!("{subject}  {}", style.paint(Tone::Dim, &detail)))]
     }
 }

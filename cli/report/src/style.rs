@@ -1,53 +1,53 @@
-//! How text may look on one stream: colour, width, and which characters it can show.
+//! The style of text on one stream: colour, width and character set.
 //!
-//! The decision is made here, once per stream, from what the caller passes in; it reads no environment and asks no
+//! It is decided once per stream from the arguments. This module does not read the environment or query a
 //! terminal.
 
 use std::collections::BTreeMap;
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-/// What the user said about colour (`--color`).
+/// The value of `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColorChoice {
-    /// Where it makes sense.
+    /// Colour on terminals.
     #[default]
     Auto,
-    /// Even in a file.
+    /// Colour even in files.
     Always,
-    /// Never.
+    /// No colour.
     Never,
 }
 
-/// What one stream can show.
+/// The capabilities of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// Whether to send colours.
+pub struct TextStyle {
+    /// Whether to use colour.
     pub color: bool,
-    /// Whether a person reads it: numbers get separators, prose is wrapped.
+    /// Whether it is a terminal: numbers get separators, and prose is wrapped.
     pub tty: bool,
-    /// Columns; `None` means that lines may have any length.
+    /// The width in columns. `None` means unlimited.
     pub width: Option<u16>,
-    /// Whether more than ASCII can be shown.
+    /// Whether characters outside ASCII can be shown.
     pub unicode: bool,
 }
 
-/// What a piece of text means. Each is also said in words or by a symbol: colour never carries meaning alone.
+/// The meaning of a text. A word or a symbol expresses it too: colour is never the only sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// It went well; it is added.
+    /// Success or addition.
     Good,
-    /// It is changed; it deserves a look.
+    /// A change or a warning.
     Warn,
-    /// It failed; it is removed.
+    /// An error or a removal.
     Bad,
-    /// It is replaced.
+    /// A replacement.
     Special,
-    /// It matters less.
+    /// Less important.
     Dim,
-    /// It matters more.
+    /// Important.
     Strong,
-    /// It can be opened or typed.
+    /// A URL or a command.
     Link,
 }
 
@@ -66,12 +66,12 @@ impl Tone {
     }
 }
 
-impl Style {
-    /// Plain text of any width, for files, pipes and tests.
+impl TextStyle {
+    /// Plain text of unlimited width, for files, pipes and tests.
     pub const PLAIN: Self = Self { color: false, tty: false, width: None, unicode: true };
 
-    /// Decides for one stream: `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE` and `FORCE_COLOR`, then whether it is
-    /// a terminal that is no `dumb` one. A width is used only where it is a terminal.
+    /// Decides the style of one stream. `--color` comes first, then `NO_COLOR`, then `CLICOLOR_FORCE` and
+    /// `FORCE_COLOR`, then whether it is a terminal other than `dumb`. The width applies only to a terminal.
     pub fn decide(
         choice: ColorChoice,
         env: &BTreeMap<String, String>,
@@ -87,12 +87,12 @@ impl Style {
             ColorChoice::Auto if forced("CLICOLOR_FORCE") || forced("FORCE_COLOR") => true,
             ColorChoice::Auto => tty && !is_ci(env) && !is_dumb(env),
         };
-        // A terminal that says 0 columns does not know.
+        // A width of 0 means that the terminal does not know it.
         let width = width.filter(|w| tty && *w > 0);
-        Self { color, tty, width, unicode: speaks_unicode(env) }
+        Self { color, tty, width, unicode: supports_unicode(env) }
     }
 
-    /// `text` in a tone.
+    /// Applies a tone to `text`.
     pub fn paint(self, tone: Tone, text: impl AsRef<str>) -> String {
         let text = text.as_ref();
         if !self.color || text.is_empty() {
@@ -102,34 +102,34 @@ impl Style {
         format!("{ansi}{text}{ansi:#}")
     }
 
-    /// The columns that a line may fill.
+    /// Returns the maximum length of a line in columns.
     pub fn columns(self) -> usize {
         self.width.map_or(usize::MAX, |w| usize::from(w).max(20))
     }
 
-    /// Whether there is too little room for what is only nice to have.
+    /// Whether optional details do not fit.
     pub fn narrow(self) -> bool {
         self.columns() < 60
     }
 
-    /// What stands for text that was cut off.
+    /// Returns the mark for truncated text.
     pub fn ellipsis(self) -> &'static str {
         if self.unicode { "…" } else { "..." }
     }
 }
 
-/// Whether a machine watches (`CI`): no bars, no questions, no colour unless forced.
+/// Whether the program runs in CI (`CI`): no bars, no questions, no colour unless forced.
 pub(crate) fn is_ci(env: &BTreeMap<String, String>) -> bool {
     env.get("CI").is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 
-/// Whether the terminal can only print lines (`TERM=dumb`).
+/// Whether the terminal only supports lines (`TERM=dumb`).
 pub(crate) fn is_dumb(env: &BTreeMap<String, String>) -> bool {
     env.get("TERM").is_some_and(|value| value == "dumb")
 }
 
-/// Whether the locale can show more than ASCII. One that is not set says nothing against it.
-fn speaks_unicode(env: &BTreeMap<String, String>) -> bool {
+/// Whether the locale supports UTF-8. An unset locale counts as UTF-8.
+fn supports_unicode(env: &BTreeMap<String, String>) -> bool {
     let locale =
         ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|key| env.get(*key).filter(|v| !v.is_empty()));
     locale.is_none_or(|value| {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_follows_flag_then_environment_then_terminal() {
+    fn colour_follows_flag_environment_and_terminal_in_order() {
         let cases = [
             (ColorChoice::Auto, env(&[]), true, true),
             (ColorChoice::Auto, env(&[]), false, false),
@@ -164,20 +164,24 @@ mod tests {
             (ColorChoice::Never, env(&[("FORCE_COLOR", "1")]), true, false),
         ];
         for (choice, env, tty, want) in cases {
-            assert_eq!(Style::decide(choice, &env, tty, None).color, want, "{choice:?} {env:?} tty={tty}");
+            assert_eq!(
+                TextStyle::decide(choice, &env, tty, None).color,
+                want,
+                "{choice:?} {env:?} tty={tty}"
+            );
         }
     }
 
     #[test]
-    fn width_counts_only_on_a_terminal_that_knows_it() {
+    fn width_applies_only_to_terminal_with_known_width() {
         let none = env(&[]);
-        assert_eq!(Style::decide(ColorChoice::Auto, &none, true, Some(80)).width, Some(80));
-        assert_eq!(Style::decide(ColorChoice::Auto, &none, false, Some(80)).width, None);
-        assert_eq!(Style::decide(ColorChoice::Auto, &none, true, Some(0)).width, None);
+        assert_eq!(TextStyle::decide(ColorChoice::Auto, &none, true, Some(80)).width, Some(80));
+        assert_eq!(TextStyle::decide(ColorChoice::Auto, &none, false, Some(80)).width, None);
+        assert_eq!(TextStyle::decide(ColorChoice::Auto, &none, true, Some(0)).width, None);
     }
 
     #[test]
-    fn only_a_locale_that_says_otherwise_is_ascii() {
+    fn unset_or_utf8_locale_supports_unicode() {
         for (pairs, want) in [
             (vec![], true),
             (vec![("LANG", "de_DE.UTF-8")], true),
@@ -186,7 +190,11 @@ mod tests {
             (vec![("LC_ALL", "POSIX"), ("LANG", "en_GB.UTF-8")], false),
             (vec![("LC_ALL", ""), ("LANG", "en_GB.UTF-8")], true),
         ] {
-            assert_eq!(Style::decide(ColorChoice::Auto, &env(&pairs), true, None).unicode, want, "{pairs:?}");
+            assert_eq!(
+                TextStyle::decide(ColorChoice::Auto, &env(&pairs), true, None).unicode,
+                want,
+                "{pairs:?}"
+            );
         }
     }
 }

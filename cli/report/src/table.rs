@@ -1,49 +1,49 @@
-//! Aligned columns that fit the terminal: the last optional columns go first, then the flexible one is cut.
+//! Tables with aligned columns that fit the terminal. On narrow terminals the last optional columns are left
+//! out first, then the flexible column is truncated.
 
-use super::style::{Style, Tone};
+use super::style::{TextStyle, Tone};
 use super::text::{pad, pad_left, truncate, width};
 
-/// One column.
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     title: &'static str,
-    right: bool,
-    /// Its cells may be cut to make room.
+    align_right: bool,
+    /// Whether cells may be truncated to fit the width.
     flexible: bool,
-    /// It may be left out to make room.
+    /// Whether the column may be left out to fit the width.
     optional: bool,
 }
 
 impl Column {
-    /// A column of text, on the left.
+    /// Returns a left-aligned column.
     pub(crate) fn text(title: &'static str) -> Self {
-        Self { title, right: false, flexible: false, optional: false }
+        Self { title, align_right: false, flexible: false, optional: false }
     }
 
-    /// A column of numbers, on the right.
+    /// Returns a right-aligned column.
     pub(crate) fn number(title: &'static str) -> Self {
-        Self { right: true, ..Self::text(title) }
+        Self { align_right: true, ..Self::text(title) }
     }
 
-    /// The column whose cells are cut when there is too little room.
+    /// Allows that cells of the column are truncated to fit the width.
     #[must_use]
     pub(crate) fn flexible(self) -> Self {
         Self { flexible: true, ..self }
     }
 
-    /// A column that is left out when there is too little room.
+    /// Allows that the column is left out to fit the width.
     #[must_use]
     pub(crate) fn optional(self) -> Self {
         Self { optional: true, ..self }
     }
 }
 
-/// A cell: its text, already clean, and its tone.
+/// A cell: its escaped text and its tone.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell(String, Option<Tone>);
 
 impl Cell {
-    /// A cell in a tone.
+    /// Returns a cell with a tone.
     pub(crate) fn toned(text: impl Into<String>, tone: Tone) -> Self {
         Self(text.into(), Some(tone))
     }
@@ -55,47 +55,47 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// Rows under columns.
+/// Rows of cells under column titles.
 #[derive(Clone, Debug)]
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
 }
 
-const GAP: usize = 2;
-/// A flexible column is never cut below this.
-const LEAST: usize = 8;
+const COLUMN_GAP: usize = 2;
+/// The minimum width of a flexible column.
+const MIN_FLEXIBLE_WIDTH: usize = 8;
 
-impl Table {
-    /// An empty table.
+impl TextTable {
+    /// Returns a table without rows.
     pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
         Self { columns: columns.into(), rows: Vec::new() }
     }
 
-    /// Adds a row: one cell a column.
-    pub(crate) fn row(&mut self, cells: impl Into<Vec<Cell>>) {
+    /// Adds a row with one cell per column.
+    pub(crate) fn add_row(&mut self, cells: impl Into<Vec<Cell>>) {
         let mut cells = cells.into();
         cells.resize(self.columns.len(), Cell::from(""));
         self.rows.push(cells);
     }
 
-    /// The table as text, each line indented by `indent`, without spaces at line ends. A table whose columns have no
-    /// titles has no head.
-    pub(crate) fn render(&self, indent: usize, style: Style) -> String {
-        let (shown, widths) = self.fit(indent, style);
+    /// Renders the table, with each line indented by `indent` spaces and without trailing spaces. A table
+    /// without titles has no header line.
+    pub(crate) fn render(&self, indent: usize, style: TextStyle) -> String {
+        let (shown, widths) = self.layout(indent, style);
         let mut out = String::new();
         if self.columns.iter().any(|c| !c.title.is_empty()) {
             let head: Vec<Cell> = self.columns.iter().map(|c| Cell::toned(c.title, Tone::Dim)).collect();
-            self.line(&mut out, &head, &shown, &widths, indent, style);
+            self.render_row(&mut out, &head, &shown, &widths, indent, style);
         }
         for row in &self.rows {
-            self.line(&mut out, row, &shown, &widths, indent, style);
+            self.render_row(&mut out, row, &shown, &widths, indent, style);
         }
         out
     }
 
-    /// Which columns are shown, and how wide each is.
-    fn fit(&self, indent: usize, style: Style) -> (Vec<usize>, Vec<usize>) {
+    /// Returns the indexes of the columns that are shown, and the width of every column.
+    fn layout(&self, indent: usize, style: TextStyle) -> (Vec<usize>, Vec<usize>) {
         let mut widths: Vec<usize> = (0..self.columns.len())
             .map(|i| {
                 self.rows
@@ -106,36 +106,36 @@ impl Table {
                     .max(width(self.columns[i].title))
             })
             .collect();
-        let room = style.columns().saturating_sub(indent);
-        // Columns with nothing to say are left out too.
+        let available = style.columns().saturating_sub(indent);
+        // Optional columns without content are left out.
         let mut shown: Vec<usize> = (0..self.columns.len())
             .filter(|i| !self.columns[*i].optional || self.rows.iter().any(|row| !row[*i].0.is_empty()))
             .collect();
         let total = |shown: &[usize], widths: &[usize]| {
-            shown.iter().map(|i| widths[*i]).sum::<usize>() + GAP * shown.len().saturating_sub(1)
+            shown.iter().map(|i| widths[*i]).sum::<usize>() + COLUMN_GAP * shown.len().saturating_sub(1)
         };
         let flexible = self.columns.iter().position(|c| c.flexible);
-        // What the flexible column could give before another column has to go.
+        // The flexible column gives this much before an optional column is left out.
         let slack = |widths: &[usize]| flexible.map_or(0, |i| widths[i].saturating_sub(widths[i].min(24)));
-        while total(&shown, &widths).saturating_sub(slack(&widths)) > room {
+        while total(&shown, &widths).saturating_sub(slack(&widths)) > available {
             let Some(at) = shown.iter().rposition(|i| self.columns[*i].optional) else { break };
             shown.remove(at);
         }
         if let Some(i) = flexible {
-            let over = total(&shown, &widths).saturating_sub(room);
-            widths[i] = widths[i].saturating_sub(over).max(LEAST.min(widths[i]));
+            let overflow = total(&shown, &widths).saturating_sub(available);
+            widths[i] = widths[i].saturating_sub(overflow).max(MIN_FLEXIBLE_WIDTH.min(widths[i]));
         }
         (shown, widths)
     }
 
-    fn line(
+    fn render_row(
         &self,
         out: &mut String,
         row: &[Cell],
         shown: &[usize],
         widths: &[usize],
         indent: usize,
-        style: Style,
+        style: TextStyle,
     ) {
         let start = out.len();
         out.push_str(&" ".repeat(indent));
@@ -146,14 +146,14 @@ impl Table {
                 Some(tone) => style.paint(*tone, &text),
                 None => text.into_owned(),
             };
-            let last = n + 1 == shown.len();
-            out.push_str(&match (self.columns[i].right, last) {
+            let is_last = n + 1 == shown.len();
+            out.push_str(&match (self.columns[i].align_right, is_last) {
                 (true, _) => pad_left(&painted, widths[i]),
                 (false, true) => painted,
-                (false, false) => pad(&painted, widths[i] + GAP),
+                (false, false) => pad(&painted, widths[i] + COLUMN_GAP),
             });
-            if self.columns[i].right && !last {
-                out.push_str(&" ".repeat(GAP));
+            if self.columns[i].align_right && !is_last {
+                out.push_str(&" ".repeat(COLUMN_GAP));
             }
         }
         out.truncate(start + out[start..].trim_end_matches(' ').len());
@@ -165,26 +165,26 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn table() -> Table {
-        let mut table = Table::new([
+    fn table() -> TextTable {
+        let mut table = TextTable::new([
             Column::text("PATH").flexible(),
             Column::number("HITS"),
             Column::text("FIRST").optional(),
             Column::text("LAST").optional(),
         ]);
-        table.row([
+        table.add_row([
             "/a/rather/long/path/to/a/page".into(),
             "1,234".into(),
             "2026-09-20".into(),
             "2026-09-21".into(),
         ]);
-        table.row(["/".into(), "7".into(), "2026-09-20".into(), Cell::toned("today", Tone::Good)]);
+        table.add_row(["/".into(), "7".into(), "2026-09-20".into(), Cell::toned("today", Tone::Good)]);
         table
     }
 
     #[test]
-    fn wide_narrow_and_tiny() {
-        let at = |columns| table().render(2, Style { width: columns, ..Style::PLAIN });
+    fn table_fits_any_terminal_width() {
+        let at = |columns| table().render(2, TextStyle { width: columns, ..TextStyle::PLAIN });
         insta::assert_snapshot!(at(None), @r"
           PATH                            HITS  FIRST       LAST
           /a/rather/long/path/to/a/page  1,234  2026-09-20  2026-09-21
@@ -207,9 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn colour_takes_no_room() {
-        let plain = table().render(0, Style::PLAIN);
-        let colour = table().render(0, Style { color: true, ..Style::PLAIN });
+    fn colour_does_not_change_table_width() {
+        let plain = table().render(0, TextStyle::PLAIN);
+        let colour = table().render(0, TextStyle { color: true, ..TextStyle::PLAIN });
         assert!(colour.contains("\u{1b}[32mtoday\u{1b}[0m"));
         let widths = |text: &str| text.lines().map(width).collect::<Vec<_>>();
         assert_eq!(widths(&plain), widths(&colour));

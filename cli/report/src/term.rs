@@ -1,4 +1,5 @@
-//! The terminal behind the bars: turns what indicatif wants to do into bytes on the console's stderr, one write a frame.
+//! The terminal behind the bars. It turns indicatif's operations into bytes on the console's stderr, with one
+//! write per frame.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -7,18 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::TermLike;
 
-/// A stream that several threads write to, whole texts at a time.
+/// A stream that several threads share. Each write is one complete text.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<Box<dyn Write + Send>>>);
+pub(crate) struct SharedStream(Arc<Mutex<Box<dyn Write + Send>>>);
 
-impl Shared {
+impl SharedStream {
     pub(crate) fn new(stream: Box<dyn Write + Send>) -> Self {
         Self(Arc::new(Mutex::new(stream)))
     }
 
     /// Writes all of `text` and flushes.
     pub(crate) fn write(&self, text: &[u8]) -> io::Result<()> {
-        // A thread that panicked while it wrote leaves at worst half a line.
+        // A thread that panicked during a write leaves at worst an incomplete line.
         let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         stream.write_all(text)?;
         stream.flush()
@@ -28,13 +29,13 @@ impl Shared {
 /// A terminal on a shared stream.
 #[derive(Clone)]
 pub(crate) struct StreamTerm {
-    stream: Shared,
+    stream: SharedStream,
     width: u16,
     frame: Arc<Mutex<String>>,
 }
 
 impl StreamTerm {
-    pub(crate) fn new(stream: Shared, width: u16) -> Self {
+    pub(crate) fn new(stream: SharedStream, width: u16) -> Self {
         Self { stream, width, frame: Arc::default() }
     }
 
@@ -97,13 +98,13 @@ impl TermLike for StreamTerm {
 pub(crate) mod tests {
     use super::*;
 
-    /// A stream that keeps what is written.
+    /// A stream that stores what is written.
     #[derive(Clone, Default)]
-    pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct CapturedStream(Arc<Mutex<Vec<u8>>>);
 
-    impl Captured {
-        pub(crate) fn shared(&self) -> Shared {
-            Shared::new(Box::new(self.clone()))
+    impl CapturedStream {
+        pub(crate) fn shared(&self) -> SharedStream {
+            SharedStream::new(Box::new(self.clone()))
         }
 
         pub(crate) fn text(&self) -> String {
@@ -111,7 +112,7 @@ pub(crate) mod tests {
         }
     }
 
-    impl Write for Captured {
+    impl Write for CapturedStream {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -123,8 +124,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_frame_is_one_write() {
-        let out = Captured::default();
+    fn frame_is_one_write() {
+        let out = CapturedStream::default();
         let term = StreamTerm::new(out.shared(), 80);
         term.move_cursor_up(0).unwrap();
         term.move_cursor_up(2).unwrap();

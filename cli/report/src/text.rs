@@ -1,19 +1,19 @@
-//! Text from outside made safe for a terminal, and made to fit it.
+//! Makes text from outside safe for a terminal, and wraps or truncates it.
 //!
-//! Names, log lines and server messages pass through [`clean`] or [`clean_lines`] before they are shown, so that no
-//! log can move the cursor, rename the window or hide what follows. Nothing here knows what the text is about.
+//! Names, log lines and server messages pass through [`clean`] or [`clean_lines`] before they are shown. No
+//! log can then move the cursor, rename the window, or hide the following text.
 
 use std::borrow::Cow;
 
 use hitctl_config::is_unsafe_to_show as is_unsafe;
 
-use super::style::Style;
+use super::style::TextStyle;
 
-/// How many columns `text` takes; colour codes take none.
+/// Returns the width of a text in columns. Colour codes have no width.
 pub(crate) use console::measure_text_width as width;
 
-/// One line without anything that a terminal would obey: control characters become `\n`, `\u{1b}` and so on, and so do
-/// invisible characters and those that change the direction of writing.
+/// Escapes characters that a terminal would interpret, in one line. Control characters become `\n`, `\u{1b}`
+/// and so on. Invisible characters and those that change the direction of writing are escaped too.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     escaped(text, |c| !is_unsafe(c))
 }
@@ -33,15 +33,15 @@ fn escaped(text: &str, keeps: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Like [`clean`], but line ends stay and tabs become spaces.
+/// Escapes like [`clean`], but keeps line ends and replaces tabs by spaces.
 pub(crate) fn clean_lines(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\t', "    ");
     text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
 }
 
-/// A finished text for a terminal, its line ends, tabs and colours kept, and anything else that [`clean`] escapes escaped:
-/// for a view that has forgotten to.
-pub(crate) fn guard(text: &str) -> Cow<'_, str> {
+/// Escapes a rendered text like [`clean`], but keeps line ends, tabs and colours. It is a second line of
+/// defence for views that forgot to escape.
+pub(crate) fn clean_rendered(text: &str) -> Cow<'_, str> {
     let keeps = |c: char| matches!(c, '\n' | '\t') || !is_unsafe(c);
     if text.chars().all(keeps) {
         return Cow::Borrowed(text);
@@ -49,80 +49,81 @@ pub(crate) fn guard(text: &str) -> Cow<'_, str> {
     let mut parts = text.split('\u{1b}');
     let mut out = escaped(parts.next().unwrap_or_default(), keeps).into_owned();
     for part in parts {
-        out.push_str(if begins_colour(part) { "\u{1b}" } else { "\\u{1b}" });
+        out.push_str(if starts_with_colour(part) { "\u{1b}" } else { "\\u{1b}" });
         out.push_str(&escaped(part, keeps));
     }
     Cow::Owned(out)
 }
 
-/// Whether an escape before `text` sets a colour: `ESC [ .. m`.
-fn begins_colour(text: &str) -> bool {
+/// Whether `text` after an escape character sets a colour: `ESC [ .. m`.
+fn starts_with_colour(text: &str) -> bool {
     let end =
         text.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
     end.is_some_and(|end| end.starts_with('m'))
 }
 
-/// `text` in at most `columns` columns, its end cut off when it does not fit. For text without colour codes.
-pub(crate) fn truncate(text: &str, columns: usize, style: Style) -> Cow<'_, str> {
-    let mark = Some(style.ellipsis()).filter(|mark| width(mark) <= columns);
-    console::truncate_str(text, columns, mark.unwrap_or_default())
+/// Truncates a text without colour codes to at most `columns` columns.
+pub(crate) fn truncate(text: &str, columns: usize, style: TextStyle) -> Cow<'_, str> {
+    let ellipsis = Some(style.ellipsis()).filter(|ellipsis| width(ellipsis) <= columns);
+    console::truncate_str(text, columns, ellipsis.unwrap_or_default())
 }
 
-/// `text` with spaces after it up to `columns`.
+/// Pads a text with trailing spaces to `columns`.
 pub(crate) fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// `text` with spaces before it up to `columns`.
+/// Pads a text with leading spaces to `columns`.
 pub(crate) fn pad_left(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// A head such as `hint:`, and prose after it that is wrapped at words to the width of the terminal, with later lines
-/// indented by `indent` spaces. The prose is not [cleaned](clean_lines) here: it may have colours.
+/// Renders a head such as `hint:` followed by prose. The prose is wrapped to the width of the terminal, and
+/// later lines are indented by `indent` spaces. It is not [cleaned](clean_lines) here, because it may contain
+/// colours.
 ///
-/// What stands between backquotes is for copying and is never broken.
-pub(crate) fn headed(head: &str, body: &str, indent: usize, style: Style) -> String {
-    let body = flow(body, width(head) + 1, indent, style);
+/// Text between backquotes is for copying and is never broken.
+pub(crate) fn wrap_after_head(head: &str, body: &str, indent: usize, style: TextStyle) -> String {
+    let body = wrap_from(body, width(head) + 1, indent, style);
     let gap = if body.starts_with('\n') { "" } else { " " };
     format!("{head}{gap}{body}")
 }
 
-/// Prose without a head, wrapped like that of [`headed`].
-pub(crate) fn wrap(text: &str, indent: usize, style: Style) -> String {
-    flow(text, 0, indent, style)
+/// Wraps prose without a head, like [`wrap_after_head`].
+pub(crate) fn wrap(text: &str, indent: usize, style: TextStyle) -> String {
+    wrap_from(text, 0, indent, style)
 }
 
-/// Wraps text whose first line begins after `used` columns.
-fn flow(text: &str, used: usize, indent: usize, style: Style) -> String {
+/// Wraps a text whose first line begins after `used` columns.
+fn wrap_from(text: &str, used: usize, indent: usize, style: TextStyle) -> String {
     let columns = style.columns();
     let new_line = format!("\n{:indent$}", "");
     let mut out = String::new();
-    let mut at = used;
+    let mut column = used;
     for (n, line) in text.split('\n').enumerate() {
         if n > 0 && line.is_empty() {
-            // Nothing to indent.
+            // An empty line needs no indent.
             out.push('\n');
-            at = indent;
+            column = indent;
             continue;
         }
         if n > 0 {
             out.push_str(&new_line);
-            at = indent;
+            column = indent;
         }
         let mut gap = 0;
-        for word in words(line) {
-            let w = width(word);
-            // A word that fits nowhere still gets a line of its own.
-            if at + gap + w > columns && at > indent {
+        for word in split_words(line) {
+            let word_width = width(word);
+            // A word that is too long for any line gets a line of its own.
+            if column + gap + word_width > columns && column > indent {
                 out.push_str(&new_line);
-                at = indent;
+                column = indent;
             } else if gap > 0 {
                 out.push(' ');
-                at += 1;
+                column += 1;
             }
             out.push_str(word);
-            at += w;
+            column += word_width;
             gap = 1;
         }
     }
@@ -130,7 +131,7 @@ fn flow(text: &str, used: usize, indent: usize, style: Style) -> String {
 }
 
 /// Splits at single spaces, but not between backquotes.
-fn words(line: &str) -> impl Iterator<Item = &str> {
+fn split_words(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     line.split(move |c: char| {
         if c == '`' {
@@ -144,10 +145,10 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
 
-    const ASCII: Style = Style { unicode: false, ..Style::PLAIN };
+    const ASCII: TextStyle = TextStyle { unicode: false, ..TextStyle::PLAIN };
 
     #[test]
-    fn nothing_that_a_terminal_obeys_passes() {
+    fn clean_escapes_control_and_invisible_characters() {
         assert_eq!(clean("plain é 数"), "plain é 数");
         assert_eq!(clean("\u{1b}]0;owned\u{7}\u{1b}[2J"), "\\u{1b}]0;owned\\u{7}\\u{1b}[2J");
         assert_eq!(clean("a\r\nb\0\u{9b}"), "a\\r\\nb\\u{0}\\u{9b}");
@@ -162,15 +163,15 @@ mod tests {
     }
 
     #[test]
-    fn finished_text_keeps_colours_and_lines_and_nothing_else_that_is_obeyed() {
+    fn clean_rendered_keeps_only_colours_and_line_ends() {
         let fine = "\u{1b}[1;32mcreated\u{1b}[0m\ta\n";
-        assert!(matches!(guard("plain\ta\n"), Cow::Borrowed(_)));
-        assert_eq!(guard(fine), fine);
-        assert_eq!(guard("\u{1b}[2Ja\u{202e}\r\u{1b}"), "\\u{1b}[2Ja\\u{202e}\\r\\u{1b}");
+        assert!(matches!(clean_rendered("plain\ta\n"), Cow::Borrowed(_)));
+        assert_eq!(clean_rendered(fine), fine);
+        assert_eq!(clean_rendered("\u{1b}[2Ja\u{202e}\r\u{1b}"), "\\u{1b}[2Ja\\u{202e}\\r\\u{1b}");
     }
 
     #[test]
-    fn widths_are_columns() {
+    fn width_counts_terminal_columns() {
         assert_eq!(width("abc"), 3);
         assert_eq!(width("数え"), 4);
         assert_eq!(width("\u{1b}[32mabc\u{1b}[0m"), 3);
@@ -179,18 +180,18 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_to_fit() {
-        assert_eq!(truncate("abcdef", 6, Style::PLAIN), "abcdef");
-        assert_eq!(truncate("abcdef", 5, Style::PLAIN), "abcd…");
+    fn truncate_cuts_text_to_columns() {
+        assert_eq!(truncate("abcdef", 6, TextStyle::PLAIN), "abcdef");
+        assert_eq!(truncate("abcdef", 5, TextStyle::PLAIN), "abcd…");
         assert_eq!(truncate("abcdef", 5, ASCII), "ab...");
-        assert_eq!(truncate("数数数", 5, Style::PLAIN), "数数…");
-        assert_eq!(truncate("数数数", 4, Style::PLAIN), "数…");
-        assert_eq!(truncate("abc", 0, Style::PLAIN), "");
+        assert_eq!(truncate("数数数", 5, TextStyle::PLAIN), "数数…");
+        assert_eq!(truncate("数数数", 4, TextStyle::PLAIN), "数…");
+        assert_eq!(truncate("abc", 0, TextStyle::PLAIN), "");
     }
 
     #[test]
-    fn prose_wraps_at_words_and_never_in_a_command() {
-        let narrow = Style { width: Some(40), ..Style::PLAIN };
+    fn wrap_breaks_at_words_but_not_within_backquotes() {
+        let narrow = TextStyle { width: Some(40), ..TextStyle::PLAIN };
         insta::assert_snapshot!(
             wrap("hint: the table is kept. Run `hitctl destroy --env local --delete-data` to remove it too.", 6, narrow),
             @r"
@@ -199,6 +200,6 @@ mod tests {
               to remove it too.
         "
         );
-        assert_eq!(wrap("one\ntwo", 2, Style::PLAIN), "one\n  two");
+        assert_eq!(wrap("one\ntwo", 2, TextStyle::PLAIN), "one\n  two");
     }
 }

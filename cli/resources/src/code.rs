@@ -1,11 +1,11 @@
-//! The code of a function that is deployed.
+//! The code package of a function.
 
 use std::path::PathBuf;
 
-/// A zip with the code of a function.
+/// A zip file with the code of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodePackage {
-    /// Its SHA-256, in hex.
+    /// The SHA-256 of the zip, in hex.
     pub sha256: String,
     /// The path of the zip.
     pub zip: PathBuf,

@@ -1,10 +1,10 @@
-//! Cross-origin settings, as the HTTP API and the function URL have them.
+//! Cross-origin settings of the HTTP API and of the function URL.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// Cross-origin settings. The service answers preflights itself and overrides what the function says.
+/// Cross-origin settings. The service answers preflight requests itself and overrides the function's headers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cors {
     /// Origins, or `*`.
@@ -13,8 +13,8 @@ pub struct Cors {
     pub allow_methods: BTreeSet<String>,
     /// Request headers, in lower case.
     pub allow_headers: BTreeSet<String>,
-    /// Answer headers that scripts may read, in lower case.
+    /// Response headers that scripts may read, in lower case.
     pub expose_headers: BTreeSet<String>,
-    /// How long a browser may remember the preflight, in seconds.
+    /// How long a browser may cache the preflight response, in seconds.
     pub max_age_s: u32,
 }

@@ -1,4 +1,5 @@
-//! What becomes of events that Lambda took and the function could not handle: without it, they are gone after two retries.
+//! The settings of asynchronous invocations. Without them, an event that the function fails on is lost after
+//! two retries.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -6,16 +7,16 @@ pub(crate) mod operations;
 pub(crate) mod spec;
 
 use crate::irreversible::no_effect;
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::EventInvokeConfigSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: no_effect,
     prices: &[],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::EventInvokeConfigs>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::EventInvokeConfigDriver>::KIND,
 };

@@ -1,4 +1,4 @@
-//! A rule of EventBridge with its one target: which events come to the function, or to the queue in front of it.
+//! An EventBridge rule with its one target: the function, or the queue in front of it.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -9,16 +9,16 @@ pub(crate) mod operations;
 pub(crate) mod spec;
 
 use crate::irreversible::no_effect;
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::EventRuleSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: no_effect,
     prices: &[cost::EVENTS],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::Rules>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::EventRuleDriver>::KIND,
 };

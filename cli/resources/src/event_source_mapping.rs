@@ -1,4 +1,4 @@
-//! The event source mapping: Lambda's pollers that take messages off a queue and give them to the function.
+//! The event source mapping: Lambda's pollers, which pass messages of a queue to the function.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -7,16 +7,16 @@ pub(crate) mod operations;
 pub(crate) mod spec;
 
 use crate::irreversible::no_effect;
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::EventSourceMappingSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: no_effect,
     prices: &[],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::Mappings>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::MappingDriver>::KIND,
 };

@@ -1,5 +1,5 @@
-//! Access that others added to our resources: policies of the role, statements of the function's resource policy. It is
-//! reported and never removed, since somebody may need it.
+//! Finds access that others added to our resources: policies of the role and statements of the function's
+//! resource policy. It is reported and never removed, since somebody may need it.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::types::AttachedPolicy;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, try_join};
-use hitctl_engine::{Address, Cx, Fault, Finding, Graph, Owner, Severity, Sink, Snapshot};
+use hitctl_engine::{Address, DriverContext, EventSink, Fault, Finding, Graph, Owner, Severity, Snapshot};
 
 use crate::alias::spec::AliasSpec;
 use crate::aws::account::Aws;
-use crate::aws::call::Call;
-use crate::aws::fault::Doing;
-use crate::aws::lambda::Qualified;
-use crate::aws::lambda::policy::{Policy, Statement};
+use crate::aws::call::ApiCall;
+use crate::aws::fault::ApiOperation;
+use crate::aws::lambda::QualifiedFunction;
+use crate::aws::lambda::policy::{FunctionPolicy, PolicyStatement};
 use crate::function::spec::FunctionSpec;
 use crate::function_url::aws::STATEMENTS;
 use crate::permission::spec::PermissionSpec;
@@ -22,8 +22,14 @@ use crate::role::aws::POLICY;
 use crate::role::spec::RoleSpec;
 use crate::spec::Spec as _;
 
-/// Finds what others added to the resources of a graph that are live. What may not be read is a finding too.
-pub async fn foreign_access(aws: &Aws, cx: &Cx, graph: &Graph, live: &Snapshot) -> Vec<Finding> {
+/// Returns what others added to the live resources of a graph. A policy that could not be read is a finding
+/// too.
+pub async fn foreign_access(
+    aws: &Aws,
+    cx: &DriverContext,
+    graph: &Graph,
+    observed: &Snapshot,
+) -> Vec<Finding> {
     let statements: BTreeSet<&str> = graph
         .nodes()
         .iter()
@@ -32,63 +38,67 @@ pub async fn foreign_access(aws: &Aws, cx: &Cx, graph: &Graph, live: &Snapshot) 
         .chain(STATEMENTS)
         .collect();
     let (roles, functions) = (Client::new(&aws.config), aws_sdk_lambda::Client::new(&aws.without_retries()));
-    let reader = Reader { roles: &roles, functions: &functions, statements: &statements };
-    let is_ours = |address: &Address| live.live(address).is_some_and(|live| live.owner == Owner::Ours);
+    let reader = PolicyReader { roles: &roles, functions: &functions, statements: &statements };
+    let is_ours =
+        |address: &Address| observed.observed(address).is_some_and(|observed| observed.owner == Owner::Ours);
     let reads = graph.nodes().iter().filter(|node| is_ours(&node.address)).filter_map(|node| {
-        let cx = Cx::new(node.address.clone(), Sink::none(), cx.stop().clone());
+        let cx = DriverContext::new(node.address.clone(), EventSink::none(), cx.stop().clone());
         let name = node.name.as_str();
-        let read: BoxFuture<'_, Result<Vec<String>, Fault>> = match node.address.kind() {
-            RoleSpec::KIND => reader.of_role(cx, name).boxed(),
-            FunctionSpec::KIND => reader.of_policy(cx, Qualified { function: name, qualifier: None }).boxed(),
+        let reading: BoxFuture<'_, Result<Vec<String>, Fault>> = match node.address.kind() {
+            RoleSpec::KIND => reader.role_policies(cx, name).boxed(),
+            FunctionSpec::KIND => {
+                reader.function_policy(cx, QualifiedFunction { function: name, qualifier: None }).boxed()
+            }
             AliasSpec::KIND => {
                 let (function, alias) = name.rsplit_once(':').unwrap_or((name, AliasSpec::NAME));
-                reader.of_policy(cx, Qualified { function, qualifier: Some(alias) }).boxed()
+                reader.function_policy(cx, QualifiedFunction { function, qualifier: Some(alias) }).boxed()
             }
             _ => return None,
         };
         let address = &node.address;
-        Some(read.map(move |read| (address, read)))
+        Some(reading.map(move |reading| (address, reading)))
     });
-    let found = futures::future::join_all(reads).await;
-    let finding = |address: &Address, code: &'static str, message: String| Finding {
+    let readings = futures::future::join_all(reads).await;
+    let new_finding = |address: &Address, code: &'static str, message: String| Finding {
         severity: Severity::Warning,
         code: code.into(),
         address: address.clone(),
         message,
         hint: None,
     };
-    found
+    readings
         .into_iter()
-        .flat_map(|(address, read)| match read {
+        .flat_map(|(address, reading)| match reading {
             Ok(messages) => {
-                messages.into_iter().map(|message| finding(address, "foreign_access", message)).collect()
+                messages.into_iter().map(|message| new_finding(address, "foreign_access", message)).collect()
             }
             Err(fault) => {
                 let message = format!("whether others added to it is not known: {}", fault.message);
-                vec![finding(address, "not_checked", message)]
+                vec![new_finding(address, "not_checked", message)]
             }
         })
         .collect()
 }
 
-/// Reads policies, and leaves out what is ours.
-struct Reader<'a> {
+/// Reads policies and leaves out our own.
+struct PolicyReader<'a> {
     roles: &'a Client,
     functions: &'a aws_sdk_lambda::Client,
     /// The ids of our statements.
     statements: &'a BTreeSet<&'a str>,
 }
 
-impl Reader<'_> {
-    async fn of_role(&self, cx: Cx, name: &str) -> Result<Vec<String>, Fault> {
-        let doing = |operation| Doing::new("list the policies of", format!("role {name}"), operation);
+impl PolicyReader<'_> {
+    async fn role_policies(&self, cx: DriverContext, name: &str) -> Result<Vec<String>, Fault> {
+        let operation =
+            |operation| ApiOperation::new("list the policies of", format!("role {name}"), operation);
         let (inline, attached) = (
             self.roles.list_role_policies().role_name(name),
             self.roles.list_attached_role_policies().role_name(name),
         );
-        let inline = Call::new(&cx, doing("iam:ListRolePolicies"))
+        let inline = ApiCall::new(&cx, operation("iam:ListRolePolicies"))
             .find(|| inline.clone().into_paginator().items().send().try_collect());
-        let attached = Call::new(&cx, doing("iam:ListAttachedRolePolicies"))
+        let attached = ApiCall::new(&cx, operation("iam:ListAttachedRolePolicies"))
             .find(|| attached.clone().into_paginator().items().send().try_collect());
         let (inline, attached): (Option<Vec<String>>, Option<Vec<AttachedPolicy>>) =
             try_join(inline, attached).await?;
@@ -108,34 +118,38 @@ impl Reader<'_> {
         Ok(inline.chain(attached).collect())
     }
 
-    async fn of_policy(&self, cx: Cx, of: Qualified<'_>) -> Result<Vec<String>, Fault> {
-        let statements = Policy { client: self.functions, of }.read(&cx).await?;
-        // A statement that was exchanged without a gap has the other one of its ids (`policy::ids`).
+    async fn function_policy(
+        &self,
+        cx: DriverContext,
+        target: QualifiedFunction<'_>,
+    ) -> Result<Vec<String>, Fault> {
+        let statements = FunctionPolicy { client: self.functions, target }.read(&cx).await?;
+        // A replaced statement has the other one of its ids (see `policy::statement_ids`).
         let is_ours = |sid: &str| {
             self.statements.contains(sid)
                 || sid.strip_suffix("-2").is_some_and(|sid| self.statements.contains(sid))
         };
         let others = statements.iter().filter(|statement| !is_ours(&statement.grant.sid));
-        Ok(others.map(|statement| describe(statement, of)).collect())
+        Ok(others.map(|statement| describe(statement, target)).collect())
     }
 }
 
 /// Describes a statement that is not ours.
-fn describe(statement: &Statement, of: Qualified<'_>) -> String {
+fn describe(statement: &PolicyStatement, target: QualifiedFunction<'_>) -> String {
     let grant = &statement.grant;
-    let who = match grant.principal.as_str() {
+    let principal = match grant.principal.as_str() {
         "*" if grant.source_arn.is_none() && grant.source_account.is_none() && !grant.via_url => {
             "anybody".to_owned()
         }
         "*" => "anybody, with conditions,".to_owned(),
-        who => who.to_owned(),
+        principal => principal.to_owned(),
     };
-    let function = of.function;
-    let option = of.qualifier.map(|qualifier| format!(" --qualifier {qualifier}")).unwrap_or_default();
+    let function = target.function;
+    let option = target.qualifier.map(|qualifier| format!(" --qualifier {qualifier}")).unwrap_or_default();
     format!(
-        "the policy of {of} lets {who} call {} by the statement {}, which is not hitctl's and stays; to remove it: `aws lambda \
+        "the policy of {target} lets {principal} call {} by the statement {}, which is not hitctl's and stays; to remove it: `aws lambda \
          remove-permission --function-name {function}{option} --statement-id {}`",
-        statement.marked(&grant.action),
+        statement.with_unexpected(&grant.action),
         grant.sid,
         grant.sid
     )
@@ -145,12 +159,12 @@ fn describe(statement: &Statement, of: Qualified<'_>) -> String {
 mod tests {
     use super::*;
 
-    fn statements(json: &str) -> Vec<Statement> {
-        Statement::all(json).unwrap()
+    fn statements(json: &str) -> Vec<PolicyStatement> {
+        PolicyStatement::parse_all(json).unwrap()
     }
 
     #[test]
-    fn statements_say_who_may_call() {
+    fn describe_names_principal() {
         let policy = r#"{"Statement": [
             {"Sid": "all", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction", "Resource": "arn:f"},
             {"Sid": "some", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "lambda:InvokeFunction", "Resource": "arn:f",
@@ -160,12 +174,16 @@ mod tests {
         let described: Vec<String> = statements(policy)
             .iter()
             .map(|statement| {
-                super::describe(statement, Qualified { function: "hits-test", qualifier: Some("live") })
+                super::describe(
+                    statement,
+                    QualifiedFunction { function: "hits-test", qualifier: Some("live") },
+                )
             })
             .map(|text| text.split(" by the statement").next().unwrap().to_owned())
             .collect();
-        let called =
-            |who: &str| format!("the policy of hits-test:live lets {who} call lambda:InvokeFunction");
-        assert_eq!(described, ["anybody", "anybody, with conditions,", "sns.amazonaws.com"].map(called));
+        let sentence = |principal: &str| {
+            format!("the policy of hits-test:live lets {principal} call lambda:InvokeFunction")
+        };
+        assert_eq!(described, ["anybody", "anybody, with conditions,", "sns.amazonaws.com"].map(sentence));
     }
 }

@@ -9,16 +9,16 @@ pub(crate) mod operations;
 pub(crate) mod spec;
 
 use crate::irreversible::no_effect;
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::FunctionSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: no_effect,
     prices: &[cost::REQUESTS, cost::GB_SECONDS_ARM64, cost::GB_SECONDS_X86_64],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::Function>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::FunctionDriver>::KIND,
 };

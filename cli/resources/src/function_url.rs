@@ -1,21 +1,21 @@
-//! The function URL: the function on an address of its own, without an API in front of it.
+//! The function URL: the function's own URL, without an API in front of it.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-use crate::irreversible::lost_url;
-use crate::kind::{HomeRegion, Kind};
+use crate::irreversible::url_loss;
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::FunctionUrlSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
-    irreversible: lost_url,
+    irreversible: url_loss,
     prices: &[],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::FunctionUrls>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::FunctionUrlDriver>::KIND,
 };

@@ -1,4 +1,4 @@
-//! The HTTP API in front of the function: api, integration, routes and stage as one resource.
+//! The HTTP API in front of the function: API, integrations, routes and stage as one resource.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -6,17 +6,17 @@ pub mod cost;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-use crate::irreversible::lost_url;
-use crate::kind::{HomeRegion, Kind};
+use crate::irreversible::url_loss;
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::HttpApiSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
-    irreversible: lost_url,
+    irreversible: url_loss,
     prices: &[cost::REQUESTS],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::HttpApis>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::HttpApiDriver>::KIND,
 };

@@ -1,23 +1,23 @@
-//! Effects of a change that cannot be undone, besides the loss of the data that a deleted resource holds.
+//! Irreversible effects of a change, besides the loss of the data in a deleted resource.
 
-use hitctl_config::Target;
+use hitctl_config::DeployTarget;
 use hitctl_engine::{Action, Change};
 
 /// The confirmation that an effect needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequiredConfirmation {
-    /// A yes.
+    /// A yes to a prompt.
     Yes,
-    /// The name of the environment: for the loss of data.
+    /// The name of the environment, which confirms a loss of data.
     EnvironmentName,
 }
 
-/// An effect that cannot be undone.
+/// An irreversible effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IrreversibleEffect {
-    /// The effect: a lower-case fragment.
+    /// The effect, as a lower-case fragment.
     pub description: String,
-    /// The confirmation that it needs.
+    /// The confirmation that the effect needs.
     pub confirmation: RequiredConfirmation,
 }
 
@@ -25,32 +25,33 @@ pub struct IrreversibleEffect {
 #[derive(Clone, Copy, Debug)]
 pub struct EffectContext {
     /// The kind of cloud.
-    pub target: Target,
+    pub target: DeployTarget,
     /// The time in milliseconds since 1970.
     pub now_ms: u64,
 }
 
-/// Returns the irreversible effect of a change of one kind, if it has one.
-pub type EffectOf = fn(&Change, EffectContext) -> Option<IrreversibleEffect>;
+/// A function that returns the irreversible effect of a change of one kind, if it has one.
+pub type EffectFn = fn(&Change, EffectContext) -> Option<IrreversibleEffect>;
 
-/// Whether a change deletes the resource that exists.
+/// Whether a change deletes an existing resource.
 pub(crate) fn is_removal(change: &Change) -> bool {
-    change.have.is_some() && matches!(change.action, Action::Delete | Action::Replace)
+    change.observed.is_some() && matches!(change.action, Action::Delete | Action::Replace)
 }
 
-/// Returns the loss of a URL whose host AWS chose. The local cloud computes its URLs from names, so that they come back.
-pub(crate) fn lost_url(change: &Change, context: EffectContext) -> Option<IrreversibleEffect> {
-    if !is_removal(change) || context.target != Target::Aws {
+/// Returns the loss of a URL whose host AWS chose. The local cloud derives its URLs from names, so they come
+/// back.
+pub(crate) fn url_loss(change: &Change, context: EffectContext) -> Option<IrreversibleEffect> {
+    if !is_removal(change) || context.target != DeployTarget::Aws {
         return None;
     }
-    let url = change.have.as_ref()?.outputs.get("url")?;
+    let url = change.observed.as_ref()?.outputs.get("url")?;
     Some(IrreversibleEffect {
         description: format!("{url} will stop working; the next deploy creates a different URL"),
         confirmation: RequiredConfirmation::Yes,
     })
 }
 
-/// Returns no effect: every change of the kind can be undone.
+/// Returns no effect, for kinds whose changes can all be undone.
 pub(crate) fn no_effect(_: &Change, _: EffectContext) -> Option<IrreversibleEffect> {
     None
 }

@@ -1,35 +1,35 @@
-//! The description of one kind of resource, which the registry consists of.
+//! The description of one kind of resource. The registry is a list of them.
 
 #[cfg(feature = "aws")]
-use crate::aws::typed::AwsKind;
-use crate::irreversible::EffectOf;
+use crate::aws::driver::AwsKind;
+use crate::irreversible::EffectFn;
 use crate::operation::Operation;
 use crate::price::Price;
 
-/// The region that the resources of a kind are in.
+/// The region of the resources of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HomeRegion {
     /// The region of the environment.
     #[default]
     OfEnvironment,
-    /// One region for every environment, as `us-east-1` for `CloudFront` and its certificates.
+    /// One region for every environment, such as `us-east-1` for `CloudFront` and its certificates.
     Fixed(&'static str),
 }
 
-/// One kind of resource. Everything that depends on the kind is derived from here.
+/// One kind of resource. All code that depends on the kind derives from this entry.
 #[derive(Clone, Copy, Debug)]
-pub struct Kind {
-    /// The name, as in addresses: `table`.
+pub struct ResourceKind {
+    /// The name in addresses: `table`.
     pub name: &'static str,
-    /// The region of its resources.
+    /// The region of the resources.
     pub region: HomeRegion,
-    /// The calls that its driver makes, by name.
+    /// The calls that the driver makes, sorted by name.
     pub operations: &'static [Operation],
-    /// The irreversible effect of a change.
-    pub irreversible: EffectOf,
-    /// The prices of its parts.
+    /// Returns the irreversible effect of a change.
+    pub irreversible: EffectFn,
+    /// The prices of the kind's billed units.
     pub prices: &'static [Price],
-    /// The kind in AWS.
+    /// The kind's driver and error rules for AWS.
     #[cfg(feature = "aws")]
     pub aws: AwsKind,
 }

@@ -1,11 +1,13 @@
-//! The kinds of resources that a hit counter consists of: one folder per kind, and one line per kind in the registry.
+//! The kinds of resources of a hit counter. Each kind has a folder and an entry in the registry.
 //!
-//! A kind's spec is plain data, in AWS's own terms. What a driver reads back is the same type, normalised, so that drift is
-//! a difference of data. Two sides read the specs: the deployer, which wants them, and the local cloud, which runs them.
+//! A kind's spec is plain data in AWS's terms. A driver reads a live resource back as the same type,
+//! normalised, so drift is a difference of data. The deployer sets the wanted specs, and the local cloud runs
+//! them.
 
 mod alias;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod cloud_location;
 mod code;
 mod cors;
 #[cfg(feature = "aws")]
@@ -23,7 +25,6 @@ mod kind;
 mod log_group;
 mod operation;
 mod permission;
-mod place;
 mod price;
 mod queue;
 mod registry;
@@ -33,6 +34,7 @@ mod table;
 mod tags;
 
 pub use alias::spec::AliasSpec;
+pub use cloud_location::CloudLocation;
 pub use code::CodePackage;
 pub use cors::Cors;
 pub use event_invoke_config::spec::EventInvokeConfigSpec;
@@ -41,24 +43,23 @@ pub use event_source_mapping::spec::EventSourceMappingSpec;
 pub use function::spec::FunctionSpec;
 pub use function_url::spec::FunctionUrlSpec;
 pub use hitctl_config::Arch;
-pub use http_api::spec::{HttpApiSpec, Ingest, Reader, Throttle};
-pub use irreversible::{EffectContext, EffectOf, IrreversibleEffect, RequiredConfirmation};
-pub use kind::{HomeRegion, Kind};
+pub use http_api::spec::{HttpApiSpec, IngestRoute, ReaderRoutes, Throttle};
+pub use irreversible::{EffectContext, EffectFn, IrreversibleEffect, RequiredConfirmation};
+pub use kind::{HomeRegion, ResourceKind};
 pub use log_group::spec::{LogGroupSpec, OLDEST_MS};
-pub use operation::{Naming, Need, Operation, Scope};
+pub use operation::{Naming, Operation, PolicyScope, RequiredAction};
 pub use permission::spec::PermissionSpec;
-pub use place::Place;
-pub use price::{Beyond, Price, Usage};
-pub use queue::spec::{QueueSpec, Redrive, Sender};
-pub use registry::{KINDS, OperationNeeds, REGISTRY, Registry};
-pub use role::spec::{RoleSpec, Statement};
+pub use price::{Price, SecondTier, Usage};
+pub use queue::spec::{AllowedSender, QueueSpec, RedrivePolicy};
+pub use registry::{KINDS, KindRegistry, OperationNeeds, REGISTRY};
+pub use role::spec::{RolePermission, RoleSpec};
 pub use spec::Spec;
 pub use table::spec::TableSpec;
 pub use tags::Tags;
 #[cfg(feature = "aws")]
 pub use {alias::versions, discovery::Deployment, discovery::deployments, foreign::foreign_access};
 
-/// The scopes of the kinds, for calls that are not made by a driver.
+/// The scopes of the kinds, for calls that no driver makes.
 pub mod scopes {
     pub use crate::event_rule::operations::RULES;
     pub use crate::function::operations::FUNCTION;

@@ -7,16 +7,16 @@ mod irreversible;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::LogGroupSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: irreversible::effect,
     prices: &[cost::INGESTED],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::LogGroup>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::LogGroupDriver>::KIND,
 };

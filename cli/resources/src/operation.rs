@@ -1,35 +1,35 @@
-//! Calls of AWS's services, the IAM actions that they need, and the ARNs that these are allowed on.
+//! Calls of AWS services, the IAM actions that they need, and the ARNs that a policy allows them on.
 
 use std::cmp::Ordering;
 
 use hitctl_config::Location;
 use serde_json::Value as Json;
 
-/// The names that ARNs are computed from.
+/// The names that ARNs are derived from.
 #[derive(Clone, Copy, Debug)]
 pub struct Naming<'a> {
-    /// The app.
+    /// The name of the app.
     pub app: &'a str,
-    /// The environment.
+    /// The name of the environment.
     pub env: &'a str,
-    /// The partition, region and account. Parts that are not known are `*`.
+    /// The partition, region and account. Unknown parts are `*`.
     pub location: Location<'a>,
-    /// The id of the `CloudFront` distribution, where one is configured.
+    /// The id of the `CloudFront` distribution, if one is configured.
     pub distribution: Option<&'a str>,
 }
 
 /// The resources that actions are allowed on: one statement of a policy.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope {
+pub struct PolicyScope {
     /// The id of the statement.
     pub sid: &'static str,
-    /// Returns the ARNs. Without any, the statement is left out.
+    /// Returns the ARNs. If there are none, the policy has no such statement.
     pub arns: fn(&Naming<'_>) -> Vec<String>,
     /// Returns the condition of the statement.
     pub condition: Option<fn(&Naming<'_>) -> Json>,
 }
 
-impl Scope {
+impl PolicyScope {
     /// Creates a scope without a condition.
     pub const fn new(sid: &'static str, arns: fn(&Naming<'_>) -> Vec<String>) -> Self {
         Self { sid, arns, condition: None }
@@ -42,45 +42,46 @@ impl Scope {
     }
 }
 
-impl PartialEq for Scope {
+impl PartialEq for PolicyScope {
     fn eq(&self, other: &Self) -> bool {
         self.sid == other.sid
     }
 }
 
-impl Eq for Scope {}
+impl Eq for PolicyScope {}
 
-impl PartialOrd for Scope {
+impl PartialOrd for PolicyScope {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Scope {
+impl Ord for PolicyScope {
     fn cmp(&self, other: &Self) -> Ordering {
         self.sid.cmp(other.sid)
     }
 }
 
-/// An action, as IAM names it, and the resources that it is needed on.
-pub type Need = (&'static str, Scope);
+/// An IAM action, and the resources that it is needed on.
+pub type RequiredAction = (&'static str, PolicyScope);
 
-/// A call, named as in AWS's service models, and the IAM actions that it needs: those of tags that are given on creation too.
-/// The actions are those of AWS's service authorization reference, where API Gateway's are HTTP methods.
+/// A call and the IAM actions that it needs, including those for tags in a creation. The call's name is that
+/// of AWS's service models. The actions are those of AWS's service authorization reference; API Gateway's are
+/// HTTP methods.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
-    /// The service as it is signed for, and the operation: `lambda:CreateFunction`.
+    /// The service's signing name and the operation: `lambda:CreateFunction`.
     pub name: &'static str,
-    /// The actions and the resources.
-    pub needs: &'static [Need],
+    /// The IAM actions and their resources.
+    pub needs: &'static [RequiredAction],
 }
 
 impl Operation {
     /// Creates an operation.
-    pub const fn new(name: &'static str, needs: &'static [Need]) -> Self {
+    pub const fn new(name: &'static str, needs: &'static [RequiredAction]) -> Self {
         Self { name, needs }
     }
 }
 
-/// The scope of calls that no ARN narrows: account settings and lists.
-pub const ACCOUNT: Scope = Scope::new("Account", |_| vec!["*".to_owned()]);
+/// The scope of calls that no ARN restricts: account settings and lists.
+pub const ACCOUNT: PolicyScope = PolicyScope::new("Account", |_| vec!["*".to_owned()]);

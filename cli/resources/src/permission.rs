@@ -1,4 +1,4 @@
-//! A statement in the function's own policy that lets the HTTP API, or a rule, call it.
+//! A permission: a statement in the function's policy that lets the HTTP API or a rule invoke it.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -6,16 +6,16 @@ pub(crate) mod operations;
 pub(crate) mod spec;
 
 use crate::irreversible::no_effect;
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::PermissionSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: no_effect,
     prices: &[],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::Permissions>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::PermissionDriver>::KIND,
 };

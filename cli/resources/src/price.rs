@@ -1,42 +1,42 @@
-//! Prices of AWS, and the sum of what an app uses.
+//! Prices of AWS, and the cost of an app's usage.
 
-/// The price of one part of a kind: of a unit that AWS bills, in US dollars, in us-east-1 and without free tiers.
+/// The price of one billed unit in US dollars, in us-east-1 and without free tiers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Price {
-    /// The unit that is billed: `million write request units`.
+    /// The billed unit: `million write request units`.
     pub unit: &'static str,
     /// The price of one unit.
     pub usd: f64,
-    /// The price of one unit beyond a quantity in the month, where that is another one.
-    pub beyond: Option<Beyond>,
-    /// The page of AWS that the price is from.
+    /// The second tier, if the price changes beyond a monthly quantity.
+    pub second_tier: Option<SecondTier>,
+    /// The AWS page with the price.
     pub source: &'static str,
 }
 
 /// The second tier of a price.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Beyond {
-    /// The units of the first tier.
+pub struct SecondTier {
+    /// The quantity that the first tier covers.
     pub quantity: f64,
     /// The price of each further unit.
     pub usd: f64,
 }
 
 impl Price {
-    /// Creates a price of one tier.
+    /// Creates a price with one tier.
     pub const fn new(unit: &'static str, usd: f64, source: &'static str) -> Self {
-        Self { unit, usd, beyond: None, source }
+        Self { unit, usd, second_tier: None, source }
     }
 
     /// Adds a second tier.
     #[must_use]
-    pub const fn beyond(self, quantity: f64, usd: f64) -> Self {
-        Self { beyond: Some(Beyond { quantity, usd }), ..self }
+    pub const fn with_second_tier(self, quantity: f64, usd: f64) -> Self {
+        Self { second_tier: Some(SecondTier { quantity, usd }), ..self }
     }
 
-    /// Returns the price of so many units in a month.
-    pub fn of(&self, quantity: f64) -> f64 {
-        match self.beyond {
+    /// Returns the cost of a monthly quantity, in US dollars.
+    pub fn cost_of(&self, quantity: f64) -> f64 {
+        match self.second_tier {
             Some(beyond) => {
                 quantity.min(beyond.quantity) * self.usd + (quantity - beyond.quantity).max(0.0) * beyond.usd
             }
@@ -45,7 +45,7 @@ impl Price {
     }
 }
 
-/// The quantities that an app uses in a month, each with its price.
+/// The monthly quantities that an app uses, each with its price.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage(Vec<(Price, f64)>);
 
@@ -66,12 +66,12 @@ impl Usage {
         other.0.iter().fold(self, |sum, (price, quantity)| sum.and(*price, *quantity))
     }
 
-    /// Returns the price of all of it, in US dollars.
+    /// Returns the total cost in US dollars.
     pub fn usd(&self) -> f64 {
-        self.0.iter().map(|(price, quantity)| price.of(*quantity)).sum()
+        self.0.iter().map(|(price, quantity)| price.cost_of(*quantity)).sum()
     }
 
-    /// The prices that it is billed at.
+    /// Returns the prices of the usage.
     pub fn prices(&self) -> impl Iterator<Item = &Price> {
         self.0.iter().map(|(price, _)| price)
     }
@@ -82,15 +82,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn second_tier_begins_beyond_the_first() {
-        let price = Price::new("unit", 1.0, "").beyond(300.0, 0.9);
-        assert!((price.of(300.0) - 300.0).abs() < 1e-9);
-        assert!((price.of(400.0) - 390.0).abs() < 1e-9);
+    fn cost_of_uses_second_tier_beyond_first() {
+        let price = Price::new("unit", 1.0, "").with_second_tier(300.0, 0.9);
+        assert!((price.cost_of(300.0) - 300.0).abs() < 1e-9);
+        assert!((price.cost_of(400.0) - 390.0).abs() < 1e-9);
     }
 
     #[test]
-    fn quantities_of_one_price_are_added_before_the_tiers() {
-        let price = Price::new("unit", 1.0, "").beyond(10.0, 0.5);
+    fn quantities_of_one_price_are_added_before_tiers() {
+        let price = Price::new("unit", 1.0, "").with_second_tier(10.0, 0.5);
         let usage = Usage::default().and(price, 8.0).plus(&Usage::default().and(price, 4.0));
         assert!((usage.usd() - 11.0).abs() < 1e-9);
         assert_eq!(usage.prices().count(), 1);

@@ -1,4 +1,4 @@
-//! A queue of SQS: of hits that wait to be counted, or of dead letters.
+//! An SQS queue: of hits that wait to be counted, or of dead letters.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -9,16 +9,16 @@ pub(crate) mod operations;
 pub(crate) mod spec;
 
 use crate::irreversible::no_effect;
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::QueueSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: no_effect,
     prices: &[cost::REQUESTS],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::Queues>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::QueueDriver>::KIND,
 };

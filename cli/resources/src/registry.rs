@@ -1,12 +1,12 @@
-//! The table of all kinds, and what is derived from it.
+//! The registry of all kinds, and the tables that are derived from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hitctl_engine::Change;
 
 use crate::irreversible::{EffectContext, IrreversibleEffect};
-use crate::kind::Kind;
-use crate::operation::{Need, Operation};
+use crate::kind::ResourceKind;
+use crate::operation::{Operation, RequiredAction};
 use crate::{
     alias, event_invoke_config, event_rule, event_source_mapping, function, function_url, http_api,
     log_group, permission, queue, role, table,
@@ -19,8 +19,8 @@ use {
     std::sync::Arc,
 };
 
-/// Every kind, in the order in which people think of them.
-pub const REGISTRY: Registry<'static> = Registry(&[
+/// All kinds, in an order that is familiar to users.
+pub const REGISTRY: KindRegistry<'static> = KindRegistry(&[
     table::KIND,
     role::KIND,
     log_group::KIND,
@@ -40,47 +40,48 @@ pub const KINDS: &[&str] = &names::<{ REGISTRY.0.len() }>();
 
 const fn names<const N: usize>() -> [&'static str; N] {
     let mut names = [""; N];
-    let mut at = 0;
-    while at < N {
-        names[at] = REGISTRY.0[at].name;
-        at += 1;
+    let mut index = 0;
+    while index < N {
+        names[index] = REGISTRY.0[index].name;
+        index += 1;
     }
     names
 }
 
-/// An operation and the actions that it needs, on behalf of all kinds that make it.
+/// An operation and the IAM actions that it needs, merged over all kinds that make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationNeeds {
-    /// The service as it is signed for, and the operation: `lambda:CreateFunction`.
+    /// The service's signing name and the operation: `lambda:CreateFunction`.
     pub operation: &'static str,
-    /// The actions and the resources, in order and each once.
-    pub needs: Vec<Need>,
+    /// The actions and the resources, sorted and without duplicates.
+    pub needs: Vec<RequiredAction>,
 }
 
-/// Kinds of resources.
+/// A list of kinds of resources.
 #[derive(Clone, Copy, Debug)]
-pub struct Registry<'a>(pub &'a [Kind]);
+pub struct KindRegistry<'a>(pub &'a [ResourceKind]);
 
-impl Registry<'_> {
+impl KindRegistry<'_> {
     /// Returns the kind of that name.
-    pub fn kind(&self, name: &str) -> Option<&Kind> {
+    pub fn kind(&self, name: &str) -> Option<&ResourceKind> {
         self.0.iter().find(|kind| kind.name == name)
     }
 
-    /// Returns the calls of all kinds and further ones, by name; those of one name are one.
-    pub fn calls(&self, further: &[Operation]) -> Vec<OperationNeeds> {
-        let mut by_name: BTreeMap<&'static str, BTreeSet<Need>> = BTreeMap::new();
+    /// Returns the operations of all kinds and the further ones, sorted by name. Operations of the same name
+    /// are merged.
+    pub fn operations(&self, further: &[Operation]) -> Vec<OperationNeeds> {
+        let mut by_name: BTreeMap<&'static str, BTreeSet<RequiredAction>> = BTreeMap::new();
         for operation in self.0.iter().flat_map(|kind| kind.operations).chain(further) {
             by_name.entry(operation.name).or_default().extend(operation.needs);
         }
-        let call = |(operation, needs): (_, BTreeSet<_>)| OperationNeeds {
+        let operation_needs = |(operation, needs): (_, BTreeSet<_>)| OperationNeeds {
             operation,
             needs: needs.into_iter().collect(),
         };
-        by_name.into_iter().map(call).collect()
+        by_name.into_iter().map(operation_needs).collect()
     }
 
-    /// Returns the irreversible effect of a change, besides the loss of the data that a deleted resource holds.
+    /// Returns the irreversible effect of a change, besides the loss of the data in a deleted resource.
     pub fn irreversible(&self, change: &Change, context: EffectContext) -> Option<IrreversibleEffect> {
         (self.kind(change.kind())?.irreversible)(change, context)
     }
@@ -109,14 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_have_names_of_their_own() {
+    fn kind_names_are_unique() {
         let unique: BTreeSet<_> = KINDS.iter().collect();
         assert_eq!(unique.len(), KINDS.len());
         assert!(KINDS.iter().all(|name| REGISTRY.kind(name).is_some_and(|kind| kind.name == *name)));
     }
 
     #[test]
-    fn calls_of_a_kind_are_in_order_and_needed() {
+    fn operations_of_kind_are_sorted_and_need_actions() {
         for kind in REGISTRY.0 {
             assert!(kind.operations.is_sorted_by(|a, b| a.name < b.name), "{}", kind.name);
             assert!(kind.operations.iter().all(|operation| !operation.needs.is_empty()), "{}", kind.name);
@@ -124,9 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_several_kinds_make_are_merged() {
-        let calls = REGISTRY.calls(&[]);
-        let tagging: Vec<_> = calls.iter().filter(|call| call.operation == "lambda:TagResource").collect();
+    fn operations_of_several_kinds_are_merged() {
+        let operations = REGISTRY.operations(&[]);
+        let tagging: Vec<_> =
+            operations.iter().filter(|operation| operation.operation == "lambda:TagResource").collect();
         let sids: Vec<_> = tagging[0].needs.iter().map(|(_, scope)| scope.sid).collect();
         assert_eq!((tagging.len(), sids), (1, vec!["Function", "MappingArns"]));
     }

@@ -10,16 +10,16 @@ pub(crate) mod policy;
 pub(crate) mod spec;
 
 use crate::irreversible::no_effect;
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::RoleSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: no_effect,
     prices: &[],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::Role>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::RoleDriver>::KIND,
 };

@@ -1,34 +1,34 @@
 //! The trait of the settings of a kind.
 
-use hitctl_engine::{Address, Keep, Node};
+use hitctl_engine::{Address, DeletionPolicy, Node};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The settings of one kind of resource.
 pub trait Spec: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
-    /// The kind, as in addresses: `table`.
+    /// The kind's name in addresses: `table`.
     const KIND: &'static str;
     /// The fields whose change needs a new resource.
-    const REPLACE_ON: &'static [&'static str] = &[];
+    const IMMUTABLE_FIELDS: &'static [&'static str] = &[];
     /// The fields whose values are never shown.
-    const SECRET: &'static [&'static str] = &[];
-    /// The loss that a deletion causes.
-    const KEEP: Keep = Keep::Never;
+    const SECRET_FIELDS: &'static [&'static str] = &[];
+    /// The protection of the resource's data on deletion.
+    const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Delete;
 
-    /// The address of the resource of this kind with that role in the app.
+    /// Returns the address of the resource of this kind with that role in the app.
     fn address(role: &str) -> Address {
         Address::new(Self::KIND, role)
     }
 
-    /// The node of a wanted resource.
+    /// Returns the node of a wanted resource.
     ///
     /// # Panics
     ///
-    /// When the spec has no JSON form, which no plain data lacks.
+    /// If the spec cannot be serialized to JSON, which does not happen with plain data.
     fn node(&self, role: &str, name: &str) -> Node {
         let spec = serde_json::to_value(self).expect("specs are plain data");
         Node::present(Self::address(role), name, spec)
-            .replaced_on(Self::REPLACE_ON)
-            .hiding(Self::SECRET)
-            .keeping(Self::KEEP)
+            .with_immutable_fields(Self::IMMUTABLE_FIELDS)
+            .with_secret_fields(Self::SECRET_FIELDS)
+            .with_deletion_policy(Self::DELETION_POLICY)
     }
 }

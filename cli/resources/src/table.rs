@@ -1,4 +1,4 @@
-//! A DynamoDB table: of the counts, or of who was seen.
+//! A DynamoDB table: of the counts, or of recent visitors.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -9,16 +9,16 @@ mod irreversible;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-use crate::kind::{HomeRegion, Kind};
+use crate::kind::{HomeRegion, ResourceKind};
 use crate::spec::Spec as _;
 
-/// The kind in the registry.
-pub(crate) const KIND: Kind = Kind {
+/// The registry entry of the kind.
+pub(crate) const KIND: ResourceKind = ResourceKind {
     name: spec::TableSpec::KIND,
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: irreversible::effect,
     prices: &[cost::WRITES, cost::READS],
     #[cfg(feature = "aws")]
-    aws: crate::aws::Typed::<aws::Table>::KIND,
+    aws: crate::aws::ResourceDriver::<aws::TableDriver>::KIND,
 };

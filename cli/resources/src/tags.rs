@@ -2,5 +2,5 @@
 
 use std::collections::BTreeMap;
 
-/// Tags of a resource, as AWS has them.
+/// The tags of a resource, by key.
 pub type Tags = BTreeMap<String, String>;

@@ -15,7 +15,7 @@ pub struct Args {
     pub function: FunctionArgs,
 }
 
-/// Builds.
+/// Builds the function and shows the zip.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     let artifact = with_progress(session, &loaded, async |run| build(run, args.function).await).await?;

@@ -12,7 +12,7 @@ pub struct Args {
     pub shell: Shell,
 }
 
-/// Prints the script.
+/// Prints the completion script.
 pub fn run(session: &mut Session, args: &Args, mut cli: clap::Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut cli, "hitctl", &mut script);

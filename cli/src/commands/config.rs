@@ -19,7 +19,7 @@ pub struct Show {
     pub origin: bool,
 }
 
-/// Shows the configuration.
+/// Shows the configuration in force.
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let Command::Show(args) = command;
     let loaded = session.load()?;

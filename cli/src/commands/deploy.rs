@@ -1,13 +1,13 @@
-//! `hitctl deploy`: build, plan, apply, and a look at the live URL.
+//! `hitctl deploy`: build, plan, apply, and check the live URL.
 
 use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
-use hitctl_cloud::{Access, Cloud, DriverOptions};
-use hitctl_config::Paths;
-use hitctl_engine::{Action, Done, Drivers};
+use hitctl_cloud::{AccessMode, Cloud, DriverOptions};
+use hitctl_config::PathPolicy;
+use hitctl_engine::{Action, CompletedChange, Drivers};
 use hitctl_report::{DeployView, Exit, Failure};
-use hitctl_stack::{Code, address};
+use hitctl_stack::{FunctionArtifact, address};
 
 use crate::deployment::build::{FunctionArgs, build, package};
 use crate::deployment::context::{DeployContext, RunContext, with_progress};
@@ -44,7 +44,7 @@ pub struct Args {
     pub lock: LockArgs,
 }
 
-/// Deploys.
+/// Deploys the environment.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
     let mut loaded = session.load_for_writing("deploy to").await?;
@@ -52,7 +52,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     loaded.app.function.publish &= !args.no_publish;
     let prepared = with_progress(session, &loaded, async |run| Box::pin(prepare(run, &args)).await).await?;
     if !prepared.planned.losses.is_empty() {
-        let view = plan_view("deploy", &loaded, prepared.cloud.place(), &prepared.planned, started);
+        let view = plan_view("deploy", &loaded, prepared.cloud.location(), &prepared.planned, started);
         session.console.preview(&view.brief());
         irreversible::confirm(session, &loaded, &prepared.planned.losses, args.confirm.as_deref()).await?;
     }
@@ -65,20 +65,21 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 /// A deploy that has written nothing yet.
 struct Prepared {
     cloud: Box<dyn Cloud>,
-    code: Code,
+    code: FunctionArtifact,
     drivers: Drivers,
     planned: PlanRun,
 }
 
 /// Opens the cloud, builds the function, and plans.
 async fn prepare(run: RunContext<'_>, args: &Args) -> Result<Prepared, Failure> {
-    // Neither needs the other, and each may take a while the first time.
-    let (cloud, artifact) = tokio::try_join!(run.open(Access::Write), build(run, args.function.clone()),)?;
-    let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
+    // The two are independent, and each may take a while the first time.
+    let (cloud, artifact) =
+        tokio::try_join!(run.open(AccessMode::Write), build(run, args.function.clone()),)?;
+    let code = FunctionArtifact { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let drivers = cloud.drivers(DriverOptions {
         code: Some(package(&artifact)),
         adopt: args.adopt,
-        called_at_the_end: !args.no_smoke,
+        smoke_tested: !args.no_smoke,
         tags: None,
     });
     let context = run.in_cloud(&*cloud).with_drivers(drivers.clone());
@@ -86,7 +87,7 @@ async fn prepare(run: RunContext<'_>, args: &Args) -> Result<Prepared, Failure> 
     Ok(Prepared { cloud, code, drivers, planned })
 }
 
-/// Carries out a deploy, and gives back what became of it and what failed.
+/// Applies a deploy. Returns its view, and the failure if there was one.
 async fn deploy(
     run: RunContext<'_>,
     prepared: Prepared,
@@ -98,36 +99,41 @@ async fn deploy(
     let context = run.in_cloud(&*cloud).with_drivers(drivers);
     let lock = DeployLock::take(&context, &planned.plan, "deploy", args.lock).await?;
     if lock.waited {
-        planned = match again(&context, &code, &planned).await {
+        planned = match plan_again(&context, &code, &planned).await {
             Ok(planned) => planned,
             Err(failure) => {
-                lock.end(None).await;
+                lock.release(None).await;
                 return Err(failure);
             }
         };
     }
-    let mut view = plan_view("deploy", loaded, cloud.place(), &planned, started);
+    let mut view = plan_view("deploy", loaded, cloud.location(), &planned, started);
     let guarded = context.clone().with_drivers(lock.drivers(&context.drivers));
     let outcome = apply(&guarded, &planned.plan, lock.stop()).await;
-    let mut failure = Failure::outcome(&outcome, AGAIN);
+    let mut failure = Failure::from_outcome(&outcome, RETRY_HINT);
     if failure.is_none() && !args.no_smoke {
-        failure = smoke::look(&context, url(&outcome.outputs).as_deref(), &code.build_id()).await.err();
+        failure = smoke::run(&context, url(&outcome.outputs).as_deref(), &code.build_id()).await.err();
     }
-    // Until then, lest the live URL answers with the build of another deploy.
-    failure = lock.end(Some(&outcome)).await.or(failure);
+    // The lock is held until here, so that the live URL cannot answer with the build of another deploy.
+    failure = lock.release(Some(&outcome)).await.or(failure);
     view.outputs = outputs(loaded, &outcome.outputs);
     view.took_ms = millis(started);
     let mut view = DeployView::new(view, &outcome);
-    let made = |done: &Done| done.address == address::hits_table() && done.action == Action::Create;
-    if loaded.app.counter.paths == Paths::Strict && outcome.done.iter().any(made) {
-        // Until then nothing is counted.
+    let made =
+        |done: &CompletedChange| done.address == address::hits_table() && done.action == Action::Create;
+    if loaded.app.counter.paths == PathPolicy::Strict && outcome.done.iter().any(made) {
+        // With strict paths nothing is counted before the first sync.
         view.next = format!("hitctl paths sync DIR --env {}", loaded.env);
     }
     Ok((view, failure))
 }
 
-/// Plans once more after another deploy has ended. What that one changed must not make this one lose more than was agreed to.
-async fn again(context: &DeployContext<'_>, code: &Code, planned: &PlanRun) -> Result<PlanRun, Failure> {
+/// Plans again after another deploy has ended. Fails if the new plan would lose more than the user agreed to.
+async fn plan_again(
+    context: &DeployContext<'_>,
+    code: &FunctionArtifact,
+    planned: &PlanRun,
+) -> Result<PlanRun, Failure> {
     let new = plan_deploy(context, code).await?;
     if irreversible::covers(&planned.losses, &new.losses) {
         return Ok(new);
@@ -135,5 +141,5 @@ async fn again(context: &DeployContext<'_>, code: &Code, planned: &PlanRun) -> R
     Err(irreversible::changed_meanwhile())
 }
 
-/// What to do after a deploy that did not come to its end.
-const AGAIN: &str = "Run the same command again; it continues where it stopped.";
+/// The hint after a deploy that failed partway.
+const RETRY_HINT: &str = "Run the same command again; it continues where it stopped.";

@@ -1,12 +1,12 @@
-//! `hitctl destroy`: the deploy of nothing.
+//! `hitctl destroy`: applies a plan in which every resource is absent.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hitctl_cloud::{Access, Cloud};
-use hitctl_config::Loaded;
-use hitctl_engine::{Action, Graph, Outcome, Plan, Sink};
-use hitctl_report::{Confirmation, DestroyView, Exit, Failure, Left, Loss};
+use hitctl_cloud::{AccessMode, Cloud};
+use hitctl_config::LoadedConfig;
+use hitctl_engine::{Action, ApplyOutcome, EventSink, Graph, Plan};
+use hitctl_report::{DestroyView, Exit, Failure, LossConfirmation, PlannedLoss, RetainedResource};
 use hitctl_stack::address;
 
 use crate::deployment::context::{DeployContext, RunContext, with_progress};
@@ -36,32 +36,36 @@ pub struct Args {
     pub lock: LockArgs,
 }
 
-/// Destroys.
+/// Destroys the environment.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("destroy").await?;
     destroy(session, &loaded, args).await
 }
 
 /// Destroys one app in one env.
-pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) -> Result<Exit, Failure> {
+pub(super) async fn destroy(
+    session: &mut Session,
+    loaded: &LoadedConfig,
+    args: Args,
+) -> Result<Exit, Failure> {
     let started = Instant::now();
     irreversible::check_name(loaded, args.confirm.as_deref())?;
     let planning = async |run: RunContext<'_>| {
-        // Nothing is started for what is not there, or what nobody agrees to.
-        let cloud = run.open(Access::Remove).await?;
+        // The local cloud is not started for resources that do not exist, or without the user's confirmation.
+        let cloud = run.open(AccessMode::Remove).await?;
         let graph = graph(loaded, &*cloud, args.delete_data)?;
         let planned = plan(&run.in_cloud(&*cloud), &graph).await?;
         Ok::<_, Failure>((cloud, planned))
     };
     let (cloud, planned) = with_progress(session, loaded, planning).await?;
-    let mut view = plan_view("destroy", loaded, cloud.place(), &planned, started);
+    let mut view = plan_view("destroy", loaded, cloud.location(), &planned, started);
     let PlanRun { plan, losses, .. } = planned;
-    let left = left(&plan);
+    let retained = retained(&plan);
     if plan.is_empty() {
-        session.console.result(&DestroyView::new(view, &Outcome::default(), left));
+        session.console.result(&DestroyView::new(view, &ApplyOutcome::default(), retained));
         return Ok(Exit::Done);
     }
-    let by_name = losses.iter().any(|loss| loss.confirm == Confirmation::Name);
+    let by_name = losses.iter().any(|loss| loss.confirm == LossConfirmation::Name);
     if args.confirm.is_none() && (by_name || loaded.app.confirm || !session.global.yes) {
         session.console.preview(&view.clone().brief());
     }
@@ -69,43 +73,47 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
     let cloud = if cloud.is_running() {
         cloud
     } else {
-        with_progress(session, loaded, async |run| run.cloud(Access::Write).await).await?
+        with_progress(session, loaded, async |run| run.cloud(AccessMode::Write).await).await?
     };
     let locking = async |run: RunContext<'_>| {
         DeployLock::take(&run.in_cloud(&*cloud), &plan, "destroy", args.lock).await
     };
     let lock = with_progress(session, loaded, locking).await?;
-    let quiet = RunContext { session, config: loaded, sink: &Sink::none() };
-    let carried_out = carry_out(&quiet.in_cloud(&*cloud), plan, &losses, &lock, &args).await;
-    let outcome = carried_out.as_ref().ok();
-    let lost = lock.end(outcome).await;
-    let outcome = carried_out?;
+    let quiet = RunContext { session, config: loaded, sink: &EventSink::none() };
+    let result = export_and_apply(&quiet.in_cloud(&*cloud), plan, &losses, &lock, &args).await;
+    let outcome = result.as_ref().ok();
+    let lease_failure = lock.release(outcome).await;
+    let outcome = result?;
     let next = format!("hitctl deploy --env {}", loaded.env);
     view.took_ms = millis(started);
-    let mut view = DestroyView::new(view, &outcome, left);
+    let mut view = DestroyView::new(view, &outcome, retained);
     view.next = Some(next);
     session.console.result(&view);
-    lost.or_else(|| Failure::outcome(&outcome, "Run the same command again; it continues where it stopped."))
+    lease_failure
+        .or_else(|| {
+            Failure::from_outcome(&outcome, "Run the same command again; it continues where it stopped.")
+        })
         .map_or(Ok(Exit::Done), Err)
 }
 
-/// The graph of an env that is gone.
-fn graph(loaded: &Loaded, cloud: &dyn Cloud, delete_data: bool) -> Result<Graph, Failure> {
-    let graph = design_removal(loaded, cloud.place())?;
-    Ok(if delete_data { graph.deleting_data() } else { graph })
+/// Returns the graph that removes the env.
+fn graph(loaded: &LoadedConfig, cloud: &dyn Cloud, delete_data: bool) -> Result<Graph, Failure> {
+    let graph = design_removal(loaded, cloud.location())?;
+    Ok(if delete_data { graph.allow_data_deletion() } else { graph })
 }
 
-/// Exports what will be lost, and removes what there is.
-async fn carry_out(
+/// Exports the counts if they will be deleted, and applies the plan.
+async fn export_and_apply(
     context: &DeployContext<'_>,
     mut plan: Plan,
-    agreed: &[Loss],
+    agreed: &[PlannedLoss],
     lock: &DeployLock,
     args: &Args,
-) -> Result<Outcome, Failure> {
+) -> Result<ApplyOutcome, Failure> {
     let DeployContext { session, config, cloud, .. } = context;
     if lock.waited {
-        // Whoever had the lease has changed something. What may be lost was agreed to before.
+        // The previous lease holder has changed something, so the plan is made again. It must not lose more than was
+        // agreed to.
         let graph = graph(config, *cloud, args.delete_data)?;
         let planned = crate::deployment::plan::plan(context, &graph).await?;
         if !irreversible::covers(agreed, &planned.losses) {
@@ -115,7 +123,7 @@ async fn carry_out(
     }
     if loses_counts(&plan) {
         let file = export(session, config, *cloud, args.export.clone()).await?;
-        session.console.talk(&format!("exported the counts to {}", file.display()));
+        session.console.message(&format!("exported the counts to {}", file.display()));
     }
     let applying = async |run: RunContext<'_>| {
         let guarded = run.in_cloud(*cloud).with_drivers(lock.drivers(&context.drivers));
@@ -124,16 +132,17 @@ async fn carry_out(
     Ok(with_progress(session, config, applying).await)
 }
 
-/// Whether the table of counts is deleted by it.
+/// Whether the plan deletes the table of counts.
 fn loses_counts(plan: &Plan) -> bool {
     let table = plan.change(&address::hits_table());
     table.is_some_and(|change| matches!(change.action, Action::Delete | Action::Replace))
 }
 
-/// What stays, and why.
-fn left(plan: &Plan) -> Vec<Left> {
-    let kept = plan.changes.iter().filter(|change| change.action == Action::Keep && change.have.is_some());
-    kept.map(|change| Left {
+/// Lists the existing resources that the plan keeps, with the reason.
+fn retained(plan: &Plan) -> Vec<RetainedResource> {
+    let kept =
+        plan.changes.iter().filter(|change| change.action == Action::Keep && change.observed.is_some());
+    kept.map(|change| RetainedResource {
         address: change.address().to_string(),
         name: change.name().to_owned(),
         why: change.why.to_string(),
@@ -141,30 +150,31 @@ fn left(plan: &Plan) -> Vec<Left> {
     .collect()
 }
 
-/// Asks what has to be asked: the env's name before data is lost or where the config wants it, else yes or no.
+/// Asks for confirmation: by the env's name before data is lost or where the configuration wants it, otherwise by yes
+/// or no.
 async fn confirm(
     session: &mut Session,
-    loaded: &Loaded,
+    loaded: &LoadedConfig,
     plan: &Plan,
-    losses: &[Loss],
-    given: Option<&str>,
+    losses: &[PlannedLoss],
+    confirm_arg: Option<&str>,
 ) -> Result<(), Failure> {
     let env = &loaded.env;
-    if losses.iter().any(|loss| loss.confirm == Confirmation::Name) {
-        return irreversible::confirm(session, loaded, losses, given).await;
+    if losses.iter().any(|loss| loss.confirm == LossConfirmation::Name) {
+        return irreversible::confirm(session, loaded, losses, confirm_arg).await;
     }
     if loaded.app.confirm {
-        return session.console.confirm_loss(&format!("This removes {env}."), env, given).await;
+        return session.console.confirm_loss(&format!("This removes {env}."), env, confirm_arg).await;
     }
     let count = plan.summary().delete;
     let question = format!("Remove {count} resources of {} in {env}?", loaded.app.app);
-    session.console.agree(&question, session.global.yes || given == Some(env)).await
+    session.console.confirm(&question, session.global.yes || confirm_arg == Some(env)).await
 }
 
-/// Writes the counts to a file that is not there yet.
+/// Writes the counts to a new file.
 async fn export(
     session: &Session,
-    loaded: &Loaded,
+    loaded: &LoadedConfig,
     cloud: &dyn Cloud,
     file: Option<PathBuf>,
 ) -> Result<PathBuf, Failure> {
@@ -172,6 +182,6 @@ async fn export(
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = format!("{}-{}-counts-{time}.ndjson", loaded.app.app, loaded.env);
     let path = session.cwd.join(file.unwrap_or_else(|| PathBuf::from(name)));
-    write_new(&path, &hitctl_counts::ndjson(&numbers))?;
+    write_new(&path, &hitctl_counts::to_ndjson(&numbers))?;
     Ok(path)
 }

@@ -1,18 +1,18 @@
-//! `hitctl dlq`: what could not be counted.
+//! `hitctl dlq`: lists, redrives and purges dead letters.
 
-mod letter;
+mod dead_letter;
 mod redrive;
 
 use std::collections::BTreeMap;
 
-use hitctl_cloud::{Access, Cloud, Message, Queue};
-use hitctl_config::{Loaded, names};
-use hitctl_engine::Sink;
+use hitctl_cloud::{AccessMode, Cloud, ReceivedMessage, SqsQueue};
+use hitctl_config::{LoadedConfig, names};
+use hitctl_engine::EventSink;
 use hitctl_report::{DeadLetterRow, DeadLettersView, Exit, Failure, PurgeView};
 use hitctl_stack::address;
 use jiff::{SignedDuration, Timestamp};
 
-use self::letter::{Form, Letter};
+use self::dead_letter::{DeadLetter, DeadLetterKind};
 use crate::deployment::context::RunContext;
 use crate::deployment::ingest;
 use crate::session::Session;
@@ -50,26 +50,26 @@ pub struct Purge {
     pub confirm: Option<String>,
 }
 
-/// For how long letters that are looked at are hidden from others, in seconds: as long as it takes to go through that many,
-/// fifty a second. Whoever looks shows them again before that; after one who was killed they show up by themselves.
-fn hidden_s(letters: u64) -> i32 {
-    i32::try_from(30 + letters / 50).unwrap_or(i32::MAX).min(MOST_HIDDEN_S)
+/// Returns the visibility timeout, in seconds, for reading this many dead letters: 30 s, and one more for each fifty.
+/// The command makes them visible again before that. After a killed command they become visible by themselves.
+fn hidden_s(dead_letters: u64) -> i32 {
+    i32::try_from(30 + dead_letters / 50).unwrap_or(i32::MAX).min(MAX_HIDDEN_S)
 }
 
-/// SQS hides nothing for longer than twelve hours.
-const MOST_HIDDEN_S: i32 = 43_200;
+/// The maximum visibility timeout of SQS: twelve hours.
+const MAX_HIDDEN_S: i32 = 43_200;
 
-/// How far back the log is searched for the reasons.
-const REASONS: SignedDuration = SignedDuration::from_hours(3 * 24);
+/// The period of the log that is searched for reasons.
+const REASONS_PERIOD: SignedDuration = SignedDuration::from_hours(3 * 24);
 
-/// Does it.
+/// Runs a subcommand of `dlq`.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
     let loaded = match command {
         Command::List(_) => session.load()?,
         Command::Redrive(_) => session.load_for_writing("redrive dead letters of").await?,
         Command::Purge(_) => session.load_for_writing("delete the dead letters of").await?,
     };
-    if !loaded.app.has_dead_letters() {
+    if !loaded.app.has_dead_letter_queue() {
         let lacks = "has no dead letters: it has no queue and no events";
         return Err(ingest::disabled("no_queue", &loaded, lacks, "queue.enabled"));
     }
@@ -80,44 +80,44 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     }
 }
 
-/// The queue of dead letters, which is there.
-async fn dead_letters(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Queue, Failure> {
+/// Returns the dead-letter queue. Fails if it does not exist.
+async fn open_queue(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<SqsQueue, Failure> {
     let queue = cloud.queue(&names::dead_letter_queue(&loaded.app.app, &loaded.env))?;
     queue.url().await?;
     Ok(queue)
 }
 
-async fn list(session: &Session, loaded: &Loaded, args: &List) -> Result<Exit, Failure> {
-    let run = RunContext { session, config: loaded, sink: &Sink::none() };
-    let cloud = run.cloud(Access::Read).await?;
-    let queue = dead_letters(loaded, &*cloud).await?;
+async fn list(session: &Session, loaded: &LoadedConfig, args: &List) -> Result<Exit, Failure> {
+    let run = RunContext { session, config: loaded, sink: &EventSink::none() };
+    let cloud = run.cloud(AccessMode::Read).await?;
+    let queue = open_queue(loaded, &*cloud).await?;
     let limit = args.limit as usize;
-    let mut seen: BTreeMap<String, Message> = BTreeMap::new();
-    let looked = look(session, &queue, limit, &mut seen).await;
-    let seen: Vec<Message> = seen.into_values().collect();
-    // Whatever happened: nobody has to wait for what was only looked at.
+    let mut seen: BTreeMap<String, ReceivedMessage> = BTreeMap::new();
+    let result = receive_messages(session, &queue, limit, &mut seen).await;
+    let seen: Vec<ReceivedMessage> = seen.into_values().collect();
+    // The messages become visible again, whatever happened: nobody should have to wait for them.
     let released = queue.release(&seen).await;
-    looked?;
+    result?;
     released?;
     if session.stop.is_cancelled() {
         return Err(Failure::interrupted("interrupted; nothing was taken away"));
     }
-    let about = queue.depth().await?.all().max(seen.len() as u64);
-    let read = |message: Message| {
-        let letter = Letter::read(&message);
-        (message, letter)
+    let about = queue.depth().await?.total().max(seen.len() as u64);
+    let read = |message: ReceivedMessage| {
+        let dead_letter = DeadLetter::read(&message);
+        (message, dead_letter)
     };
-    let mut letters: Vec<(Message, Letter)> = seen.into_iter().map(read).collect();
-    letters.sort_by_key(|(message, _)| message.sent_ms);
-    letters.truncate(limit);
-    let reasons = reasons(session, loaded, &*cloud, &letters).await;
-    let rows = letters.into_iter().map(|(message, letter)| {
-        let why = letter.why.or_else(|| reasons.get(&message.id).cloned());
+    let mut dead_letters: Vec<(ReceivedMessage, DeadLetter)> = seen.into_iter().map(read).collect();
+    dead_letters.sort_by_key(|(message, _)| message.sent_ms);
+    dead_letters.truncate(limit);
+    let reasons = reasons(session, loaded, &*cloud, &dead_letters).await;
+    let rows = dead_letters.into_iter().map(|(message, dead_letter)| {
+        let why = dead_letter.reason.or_else(|| reasons.get(&message.id).cloned());
         DeadLetterRow {
-            why: why.unwrap_or_else(|| format!("received {}", letter::times(message.received))),
-            kind: letter.form.word().to_owned(),
-            body: letter.body,
-            received: message.received,
+            why: why.unwrap_or_else(|| format!("received {}", dead_letter::times(message.receive_count))),
+            kind: dead_letter.kind.name().to_owned(),
+            body: dead_letter.body,
+            received: message.receive_count,
             sent: message
                 .sent_ms
                 .and_then(|ms| Timestamp::from_millisecond(ms).ok())
@@ -135,17 +135,17 @@ async fn list(session: &Session, loaded: &Loaded, args: &List) -> Result<Exit, F
     Ok(Exit::Done)
 }
 
-/// Receives until there are enough, nothing comes any more, or only what was seen already does.
-async fn look(
+/// Receives messages until there are `limit`, or a call returns none or only known ones.
+async fn receive_messages(
     session: &Session,
-    queue: &Queue,
+    queue: &SqsQueue,
     limit: usize,
-    seen: &mut BTreeMap<String, Message>,
+    seen: &mut BTreeMap<String, ReceivedMessage>,
 ) -> Result<(), Failure> {
     while seen.len() < limit && !session.stop.is_cancelled() {
         let before = seen.len();
-        let came = queue.receive(hidden_s(limit as u64)).await?;
-        seen.extend(came.into_iter().map(|message| (message.id.clone(), message)));
+        let received = queue.receive(hidden_s(limit as u64)).await?;
+        seen.extend(received.into_iter().map(|message| (message.id.clone(), message)));
         if seen.len() == before {
             break;
         }
@@ -153,20 +153,21 @@ async fn look(
     Ok(())
 }
 
-/// What the function said about these messages, as far as its log has it.
+/// Returns the function's reasons for these messages, as far as its log contains them.
 async fn reasons(
     session: &Session,
-    loaded: &Loaded,
+    loaded: &LoadedConfig,
     cloud: &dyn Cloud,
-    letters: &[(Message, Letter)],
+    dead_letters: &[(ReceivedMessage, DeadLetter)],
 ) -> BTreeMap<String, String> {
-    if !letters.iter().any(|(_, letter)| letter.form == Form::Message) {
+    if !dead_letters.iter().any(|(_, dead_letter)| dead_letter.kind == DeadLetterKind::Message) {
         return BTreeMap::new();
     }
-    let since = Timestamp::now().saturating_sub(REASONS).unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
+    let since =
+        Timestamp::now().saturating_sub(REASONS_PERIOD).unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
     let group = names::log_group(&loaded.app.app, &loaded.env);
-    match cloud.lines(&group, since, letter::NAMED).await {
-        Ok(lines) => letter::refusals(&lines).into_iter().collect(),
+    match cloud.search_logs(&group, since, dead_letter::MESSAGE_ID_FIELD).await {
+        Ok(lines) => dead_letter::refusal_reasons(&lines).into_iter().collect(),
         Err(fault) => {
             session.console.warn(&format!("the log does not say why: {}", fault.message));
             BTreeMap::new()
@@ -174,11 +175,11 @@ async fn reasons(
     }
 }
 
-async fn purge(session: &Session, loaded: &Loaded, args: &Purge) -> Result<Exit, Failure> {
-    let run = RunContext { session, config: loaded, sink: &Sink::none() };
+async fn purge(session: &Session, loaded: &LoadedConfig, args: &Purge) -> Result<Exit, Failure> {
+    let run = RunContext { session, config: loaded, sink: &EventSink::none() };
     let cloud = ingest::open(run, &address::dead_letter_queue()).await?;
-    let queue = dead_letters(loaded, &*cloud).await?;
-    let purged = queue.depth().await?.all();
+    let queue = open_queue(loaded, &*cloud).await?;
+    let purged = queue.depth().await?.total();
     if purged > 0 {
         let (name, env) = (queue.name(), &loaded.env);
         let warning = match purged {

@@ -1,4 +1,4 @@
-//! `hitctl doctor`: what has to be there, and what to do where it is not.
+//! `hitctl doctor`: checks the requirements, with a hint for each one that is not met.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use hitctl_artifact as artifact;
 use hitctl_artifact::{Arch, Tool, toolchain_facts};
-use hitctl_cloud::{Access, Cloud};
-use hitctl_config::{Loaded, Target};
-use hitctl_engine::{Fault, Sink};
-use hitctl_local::Client;
-use hitctl_report::{Check, CheckStatus, DoctorView, Exit, Failure};
-use hitctl_resources::Place;
+use hitctl_cloud::{AccessMode, Cloud};
+use hitctl_config::{DeployTarget, LoadedConfig};
+use hitctl_engine::{EventSink, Fault};
+use hitctl_local::LocalClient;
+use hitctl_report::{CheckStatus, DoctorCheck, DoctorView, Exit, Failure};
+use hitctl_resources::CloudLocation;
 
 use crate::deployment::build::source;
 use crate::deployment::distribution::{self, Problem};
 use crate::deployment::quota;
 use crate::session::Session;
 
-/// How long AWS may take to answer.
+/// The timeout of each check that asks AWS.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Check this machine: toolchain, targets, ports, directories and configuration; and, for an environment on AWS, credentials,
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Checks.
+/// Runs the checks.
 pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
     let mut checks = Vec::new();
     let loaded = match session.load_any_env() {
@@ -47,8 +47,8 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
     checks.push(ports());
     if let Some(loaded) = &loaded {
         match loaded.target {
-            Target::Local => checks.extend(local_cloud(session, loaded).await),
-            Target::Aws => checks.extend(account(session, loaded).await),
+            DeployTarget::Local => checks.extend(local_cloud(session, loaded).await),
+            DeployTarget::Aws => checks.extend(account(session, loaded).await),
         }
     }
     checks.push(match session.cache_dir() {
@@ -65,13 +65,13 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// What builds the function, for this machine and for Lambda.
-async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
+/// Checks the toolchain that builds the function, for this machine and for Lambda.
+async fn toolchain(session: &Session, loaded: Option<&LoadedConfig>) -> Vec<DoctorCheck> {
     let source = match source(session, false) {
         Ok(source) => source,
         Err(failure) => return vec![failed("sources", &failure)],
     };
-    let facts = toolchain_facts(&session.env, &source.neutral_dir(), &session.stop).await;
+    let facts = toolchain_facts(&session.env, &source.tool_dir(), &session.stop).await;
     let tool = |name: &str, tool: Option<&Tool>, hint: &str| match tool {
         Some(tool) => ok(name, tool.version.clone()),
         None => fail(name, "not found".to_owned(), Some(hint.to_owned())),
@@ -82,16 +82,19 @@ async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
         tool("C compiler", facts.cc.as_ref(), "Install gcc or clang: Rust links with it."),
     ];
     let arch = loaded.map_or(Arch::default(), |loaded| loaded.app.function.arch);
-    let mut builds = vec![("build for this machine", artifact::Target::Host, true)];
-    // Who counts on this machine only has nothing to install for Lambda.
+    let mut builds = vec![("build for this machine", artifact::BuildTarget::Host, true)];
+    // Without an env on AWS, nothing has to be installed for Lambda.
     if loaded.is_some_and(|loaded| {
-        loaded.envs.iter().any(|env| env.target == Target::Aws && (env.declared || env.name == loaded.env))
+        loaded
+            .envs
+            .iter()
+            .any(|env| env.target == DeployTarget::Aws && (env.declared || env.name == loaded.env))
     }) {
-        let needed = loaded.is_some_and(|loaded| loaded.target == Target::Aws);
-        builds.push(("build for Lambda", artifact::Target::Lambda(arch), needed));
+        let needed = loaded.is_some_and(|loaded| loaded.target == DeployTarget::Aws);
+        builds.push(("build for Lambda", artifact::BuildTarget::Lambda(arch), needed));
     }
     for (name, target, needed) in builds {
-        checks.push(match artifact::how(&facts, target, &source) {
+        checks.push(match artifact::describe_build(&facts, target, &source) {
             Ok(how) => ok(name, how),
             Err(fault) if needed => failed(name, &fault),
             Err(fault) => warn(name, fault.message, fault.hint),
@@ -100,8 +103,8 @@ async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
     checks
 }
 
-/// Whether a port of this machine's own can be listened on.
-fn ports() -> Check {
+/// Checks that a loopback port can be opened.
+fn ports() -> DoctorCheck {
     match TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)) {
         Ok(_) => ok("ports", "127.0.0.1 takes listeners".to_owned()),
         Err(error) => fail(
@@ -112,16 +115,16 @@ fn ports() -> Check {
     }
 }
 
-/// Whether AWS knows who is asking, and has what a deploy needs. Only asks, and not for ever.
-async fn account(session: &Session, loaded: &Loaded) -> Vec<Check> {
-    let sink = Sink::none();
-    let opened = tokio::time::timeout(PATIENCE, session.cloud(loaded, Access::Read, &sink)).await;
+/// Checks the credentials, and whether the account has what a deploy needs. Only reads, with a timeout.
+async fn account(session: &Session, loaded: &LoadedConfig) -> Vec<DoctorCheck> {
+    let sink = EventSink::none();
+    let opened = tokio::time::timeout(PATIENCE, session.cloud(loaded, AccessMode::Read, &sink)).await;
     let cloud = match opened {
         Ok(Ok(cloud)) => cloud,
         Ok(Err(failure)) => {
             let cause = failure.cause.as_ref().map(|cause| format!("\n{cause}")).unwrap_or_default();
             let detail = format!("{}{cause}", failure.message);
-            return vec![Check { detail, ..failed("AWS credentials", &failure) }];
+            return vec![DoctorCheck { detail, ..failed("AWS credentials", &failure) }];
         }
         Err(_) => {
             let hint = "Check the network and the proxy, and any `credential_process` of the profile.";
@@ -129,7 +132,7 @@ async fn account(session: &Session, loaded: &Loaded) -> Vec<Check> {
             return vec![fail("AWS credentials", late, Some(hint.to_owned()))];
         }
     };
-    let Place { account, region, endpoint, .. } = cloud.place();
+    let CloudLocation { account, region, endpoint, .. } = cloud.location();
     let at = endpoint.as_ref().map(|at| format!(", at {at}")).unwrap_or_default();
     let mut checks = vec![
         ok("AWS credentials", cloud.identity().unwrap_or("they work").to_owned()),
@@ -140,8 +143,8 @@ async fn account(session: &Session, loaded: &Loaded) -> Vec<Check> {
     checks
 }
 
-/// Whether the configured distribution exists, is enabled and serves pages that may count.
-async fn cloudfront(loaded: &Loaded, cloud: &dyn Cloud) -> Vec<Check> {
+/// Checks that the configured distribution exists, is enabled, and serves pages that may count.
+async fn cloudfront(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Vec<DoctorCheck> {
     let name = "CloudFront distribution";
     match tokio::time::timeout(PATIENCE, distribution::check(loaded, cloud)).await {
         Ok(Ok(None)) => Vec::new(),
@@ -156,34 +159,38 @@ async fn cloudfront(loaded: &Loaded, cloud: &dyn Cloud) -> Vec<Check> {
     }
 }
 
-/// Whether what the configuration wants to reserve can be reserved.
-async fn concurrency(loaded: &Loaded, cloud: &dyn Cloud) -> Check {
+/// Checks that the configured concurrency can be reserved.
+async fn concurrency(loaded: &LoadedConfig, cloud: &dyn Cloud) -> DoctorCheck {
     let name = "reserved concurrency";
     let Some(want) = loaded.app.function.reserved_concurrency else {
         return ok(name, "none is wanted".to_owned());
     };
-    match tokio::time::timeout(PATIENCE, cloud.concurrency()).await.ok().flatten() {
+    match tokio::time::timeout(PATIENCE, cloud.concurrency_quota()).await.ok().flatten() {
         None => ok(name, "not known: Lambda does not say what the account has".to_owned()),
-        // What the function has already counts as unreserved for itself.
+        // What the function has reserved already counts as unreserved for itself.
         Some(quota) if quota.can_reserve(want, None) || quota.unreserved < quota.limit => {
             ok(name, format!("{want} of {}, {} of them unreserved", quota.limit, quota.unreserved))
         }
         Some(quota) => {
             let check = if loaded.app.strict { fail } else { warn };
-            let ask = quota::request(&cloud.place().region);
+            let command = quota::increase_command(&cloud.location().region);
             let then = if loaded.app.strict { "deploys fail" } else { "deploys go without" };
-            check(name, format!("{}; {then}", quota::short(quota, want)), Some(format!("Run `{ask}`.")))
+            check(
+                name,
+                format!("{}; {then}", quota::shortage(quota, want)),
+                Some(format!("Run `{command}`.")),
+            )
         }
     }
 }
 
-/// Whether the local cloud runs, or could.
-async fn local_cloud(session: &Session, loaded: &Loaded) -> Vec<Check> {
-    let dir = match session.local_places(loaded) {
-        Ok(places) => places.state_dir(),
+/// Checks the local cloud and its state directory.
+async fn local_cloud(session: &Session, loaded: &LoadedConfig) -> Vec<DoctorCheck> {
+    let dir = match session.local_state_paths(loaded) {
+        Ok(paths) => paths.state_dir(),
         Err(failure) => return vec![failed("state directory", &failure)],
     };
-    let running = match Client::connect(&dir).await {
+    let running = match LocalClient::connect(&dir).await {
         Ok(Some(client)) => client.status().await.map(Some),
         Ok(None) => Ok(None),
         Err(fault) => Err(fault),
@@ -206,29 +213,31 @@ async fn local_cloud(session: &Session, loaded: &Loaded) -> Vec<Check> {
     ]
 }
 
-/// Whether a directory can be written, or made. Makes nothing that stays.
-fn writable(name: &str, dir: &Path, hint: &str) -> Check {
-    let there = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(dir);
-    match tempfile::tempfile_in(there) {
+/// Checks that a directory can be written or created. Leaves nothing behind.
+fn writable(name: &str, dir: &Path, hint: &str) -> DoctorCheck {
+    let existing_dir = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(dir);
+    match tempfile::tempfile_in(existing_dir) {
         Ok(_) => ok(name, dir.display().to_string()),
-        Err(error) => {
-            fail(name, format!("{} cannot be written: {error}", there.display()), Some(hint.to_owned()))
-        }
+        Err(error) => fail(
+            name,
+            format!("{} cannot be written: {error}", existing_dir.display()),
+            Some(hint.to_owned()),
+        ),
     }
 }
 
-fn ok(name: &str, detail: String) -> Check {
-    Check { name: name.to_owned(), status: CheckStatus::Ok, detail, hint: None }
+fn ok(name: &str, detail: String) -> DoctorCheck {
+    DoctorCheck { name: name.to_owned(), status: CheckStatus::Ok, detail, hint: None }
 }
 
-fn warn(name: &str, detail: String, hint: Option<String>) -> Check {
-    Check { status: CheckStatus::Warn, hint, ..ok(name, detail) }
+fn warn(name: &str, detail: String, hint: Option<String>) -> DoctorCheck {
+    DoctorCheck { status: CheckStatus::Warn, hint, ..ok(name, detail) }
 }
 
-fn failed(name: &str, fault: &Fault) -> Check {
+fn failed(name: &str, fault: &Fault) -> DoctorCheck {
     fail(name, fault.message.clone(), fault.hint.clone())
 }
 
-fn fail(name: &str, detail: String, hint: Option<String>) -> Check {
-    Check { status: CheckStatus::Fail, hint, ..ok(name, detail) }
+fn fail(name: &str, detail: String, hint: Option<String>) -> DoctorCheck {
+    DoctorCheck { status: CheckStatus::Fail, hint, ..ok(name, detail) }
 }

@@ -1,4 +1,4 @@
-//! `hitctl emit`: events, onto the bus.
+//! `hitctl emit`: puts events on the event bus.
 
 mod entries;
 
@@ -39,8 +39,8 @@ pub struct Args {
     pub detail_type: Option<String>,
 }
 
-/// The largest file, in bytes.
-const LARGEST: u64 = 64 * 1024 * 1024;
+/// The maximum size of a file in bytes.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Puts events on the bus.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
@@ -51,22 +51,21 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let bus = &loaded.app.events.bus;
     let events = match (&args.detail, &args.source, &args.detail_type, &args.file) {
         (Some(detail), Some(source), Some(detail_type), _) => {
-            vec![entries::one(source, detail_type, detail, bus).map_err(Failure::usage)?]
+            vec![entries::from_args(source, detail_type, detail, bus).map_err(Failure::usage)?]
         }
-        (.., Some(file)) => {
-            entries::parse(&ingest::content(session, file, LARGEST)?, bus).map_err(|wrong| {
+        (.., Some(file)) => entries::parse(&ingest::read_content(session, file, MAX_FILE_BYTES)?, bus)
+            .map_err(|wrong| {
                 Failure::usage(format!("{} cannot be sent:\n{}", file.display(), wrong.join("\n")))
                     .hinted("nothing was sent; see `hitctl help emit`")
-            })?
-        }
+            })?,
         _ => return Err(Failure::usage("--file or --detail is needed")),
     };
     if events.is_empty() {
         return Err(Failure::usage("there is no event in the file"));
     }
-    let strays = entries::strays(&events, &Json::Object(loaded.app.events.pattern.clone()));
-    if let Some(first) = strays.first() {
-        let which = match strays.len() {
+    let unmatched = entries::unmatched(&events, &Json::Object(loaded.app.events.pattern.clone()));
+    if let Some(first) = unmatched.first() {
+        let which = match unmatched.len() {
             1 => format!("event {first} does"),
             n => format!("{n} events, of which the first is event {first}, do"),
         };
@@ -99,9 +98,9 @@ async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failu
         if session.stop.is_cancelled() {
             break;
         }
-        let became = bus.put(batch, &session.stop).await;
-        let all_failed = became.iter().all(Result::is_err);
-        for one in became {
+        let results = bus.put_events(batch, &session.stop).await;
+        let all_failed = results.iter().all(Result::is_err);
+        for one in results {
             match one {
                 Ok(id) => {
                     view.events += 1;
@@ -129,7 +128,9 @@ async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failu
     }
     match fault {
         Some(fault) if view.events == 0 => Err(Failure::from(fault)),
-        Some(fault) if index < events.len() => Err(Failure::from(fault).hinted(rest).exits(Exit::Partial)),
+        Some(fault) if index < events.len() => {
+            Err(Failure::from(fault).hinted(rest).with_exit(Exit::Partial))
+        }
         _ => Ok(view),
     }
 }

@@ -1,6 +1,6 @@
 //! `hitctl env list`.
 
-use hitctl_config::Choice;
+use hitctl_config::EnvChoice;
 use hitctl_report::{EnvListView, EnvRow, Exit, Failure};
 
 use crate::session::Session;
@@ -12,7 +12,7 @@ pub enum Command {
     List,
 }
 
-/// Lists the environments.
+/// Lists the environments of the configuration.
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let Command::List = command;
     let loaded = session.load_any_env()?;
@@ -22,7 +22,7 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
         .map(|env| EnvRow {
             name: env.name.clone(),
             target: env.target.to_string(),
-            current: env.name == loaded.env && loaded.choice != Choice::Open,
+            current: env.name == loaded.env && loaded.choice != EnvChoice::Ambiguous,
         })
         .collect();
     session.console.result(&EnvListView { envs });

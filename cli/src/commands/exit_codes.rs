@@ -4,10 +4,10 @@ use hitctl_report::{Exit, Failure};
 
 use crate::session::Session;
 
-/// What each exit code means.
+/// The meaning of each exit code.
 pub const TEXT: &str = hitctl_report::EXIT_CODES;
 
-/// Prints them.
+/// Prints the exit codes.
 pub fn run(session: &mut Session) -> Result<Exit, Failure> {
     session.console.text(TEXT);
     Ok(Exit::Done)

@@ -1,9 +1,9 @@
-//! `hitctl explain`: the function's own rules, run here.
+//! `hitctl explain`: applies the function's counting rules to a view on this machine.
 
 use hit_counter::http::{FetchSite, Origins};
-use hit_counter::rules::{Judgement, Rules, View};
+use hit_counter::rules::{CountingRules, PageView, ViewDecision};
 use hit_counter::{bots, share};
-use hitctl_config::{App, Bots, Gpc, Paths, Visitors};
+use hitctl_config::{AppConfig, BotPolicy, GpcPolicy, PathPolicy, VisitorMode};
 use hitctl_report::{Exit, ExplainView, Failure};
 
 use crate::session::Session;
@@ -44,14 +44,14 @@ pub struct Args {
     pub gpc: bool,
 }
 
-/// What a browser calls itself.
+/// The default user agent: that of a browser.
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-/// Explains.
+/// Shows whether a view would be counted, and why.
 pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     let app = session.load()?.app;
     let agent = args.ua.as_deref().unwrap_or(BROWSER);
-    let view = View {
+    let view = PageView {
         path: &args.path,
         agent: Some(agent).filter(|agent| !agent.is_empty()),
         origin: args.origin.as_deref(),
@@ -63,8 +63,8 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     };
     let words = |code: &str, why: &dyn ToString| (Some(code.to_owned()), Some(why.to_string()));
     let mut explained = ExplainView { path: args.path.clone(), ..ExplainView::default() };
-    match rules(&app).judge(&view) {
-        Ok(Judgement { key, followed, ignored }) => {
+    match rules(&app).evaluate(&view) {
+        Ok(ViewDecision { key, track_visitor: followed, ignored }) => {
             explained.key = Some(key.into_string());
             if let Some(why) = ignored {
                 (explained.why, explained.message) = words(why.code(), &why);
@@ -79,24 +79,24 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The rules that a deploy of this configuration gives the function.
-fn rules(app: &App) -> Rules {
-    Rules {
+/// Returns the counting rules that a deploy of this configuration gives the function.
+fn rules(app: &AppConfig) -> CountingRules {
+    CountingRules {
         keep_query: app.counter.keep_query.clone(),
-        ignore_bots: app.counter.bots == Bots::Ignore,
-        ignore_opted_out: app.counter.gpc == Gpc::Ignore,
+        ignore_bots: app.counter.bots == BotPolicy::Ignore,
+        ignore_opted_out: app.counter.gpc == GpcPolicy::Ignore,
         origins: Origins::parse(Some(&app.http.allow_origins.join(","))),
     }
 }
 
-/// What is decided behind the rules, where the table or the process's memory is asked.
-fn notes(app: &App, followed: bool, agent: Option<&str>) -> Vec<String> {
+/// Returns the conditions that the rules do not decide, since they depend on the table or on the memory of the process.
+fn notes(app: &AppConfig, followed: bool, agent: Option<&str>) -> Vec<String> {
     let counter = &app.counter;
     let mut notes = Vec::new();
     match counter.paths {
-        Paths::Open => {}
-        Paths::Strict => notes.push("if `hitctl paths sync` has added the path".to_owned()),
-        Paths::Budget => notes.push(format!(
+        PathPolicy::Open => {}
+        PathPolicy::Strict => notes.push("if `hitctl paths sync` has added the path".to_owned()),
+        PathPolicy::Budget => notes.push(format!(
             "if the path is known, or among the first {} new ones of the day ({} of this visitor) and {} in all",
             counter.new_paths_per_day,
             share::limits(counter.new_paths_per_day.into()).0,
@@ -109,7 +109,7 @@ fn notes(app: &App, followed: bool, agent: Option<&str>) -> Vec<String> {
             counter.repeat_window_s
         ));
     }
-    if counter.visitors != Visitors::None && !followed {
+    if counter.visitors != VisitorMode::None && !followed {
         notes.push("as a view alone: nothing is made of who asks not to be followed".to_owned());
     }
     notes

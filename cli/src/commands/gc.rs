@@ -1,9 +1,9 @@
-//! `hitctl gc`: what a renamed app or a lost env left behind, and its end.
+//! `hitctl gc`: lists and removes what a renamed app or a deleted env left behind.
 
 use std::path::PathBuf;
 
-use hitctl_cloud::{Access, DriverOptions};
-use hitctl_config::{Loaded, names};
+use hitctl_cloud::{AccessMode, DriverOptions};
+use hitctl_config::{LoadedConfig, names};
 use hitctl_report::{DeploymentRow, DeploymentsView, Exit, Failure};
 use hitctl_stack::address;
 
@@ -35,14 +35,14 @@ pub struct Args {
     pub lock: LockArgs,
 }
 
-/// Lists or removes.
+/// Lists the leftovers, or removes one deployment.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     let Some(deployment) = args.deployment else {
-        let rows = found(session, &loaded).await?;
-        let deployments = rows.into_iter().filter(|row| !row.declared).collect();
+        let rows = deployments(session, &loaded).await?;
+        let leftovers = rows.into_iter().filter(|row| !row.declared).collect();
         let target = loaded.target.to_string();
-        session.console.result(&DeploymentsView { target, deployments, only_left_behind: true });
+        session.console.result(&DeploymentsView { target, deployments: leftovers, only_left_behind: true });
         return Ok(Exit::Done);
     };
     let left_behind = as_deployed(&loaded, &deployment)?;
@@ -55,16 +55,16 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     destroy::destroy(session, &left_behind, destroy).await
 }
 
-/// The configuration as it would be for another app and env: what is removed is known by its names alone. It is confirmed by
-/// the env's name, since nobody can look it up in the configuration.
-fn as_deployed(loaded: &Loaded, deployment: &str) -> Result<Loaded, Failure> {
+/// Returns the configuration for another app and env, since leftovers are found by their names. It is confirmed by the
+/// env's name, since the user cannot look it up in the configuration.
+fn as_deployed(loaded: &LoadedConfig, deployment: &str) -> Result<LoadedConfig, Failure> {
     let Some((app, env)) = deployment.split_once('/').filter(|(app, env)| !app.is_empty() && !env.is_empty())
     else {
         return Err(Failure::usage(format!(
             "{deployment:?} is not of the form APP/ENV, as `hitctl gc` lists them"
         )));
     };
-    if loaded.has(app, env) {
+    if loaded.has_env(app, env) {
         let message = format!("{deployment} is in the configuration, and so is nothing left behind");
         return Err(Failure::usage(message).hinted(format!("run `hitctl destroy --env {env}`")));
     }
@@ -75,29 +75,33 @@ fn as_deployed(loaded: &Loaded, deployment: &str) -> Result<Loaded, Failure> {
     Ok(other)
 }
 
-/// Every app and env of which something is there: found by tags, and then looked at, since tags outlive what bore them.
-pub(super) async fn found(session: &Session, loaded: &Loaded) -> Result<Vec<DeploymentRow>, Failure> {
-    with_progress(session, loaded, look).await
+/// Returns every app and env with an existing resource. They are found by tags and then read, since tags outlive their
+/// resources.
+pub(super) async fn deployments(
+    session: &Session,
+    loaded: &LoadedConfig,
+) -> Result<Vec<DeploymentRow>, Failure> {
+    with_progress(session, loaded, find_deployments).await
 }
 
-async fn look(run: RunContext<'_>) -> Result<Vec<DeploymentRow>, Failure> {
+async fn find_deployments(run: RunContext<'_>) -> Result<Vec<DeploymentRow>, Failure> {
     let RunContext { session, config: loaded, sink } = run;
-    let cloud = run.cloud(Access::Read).await?;
+    let cloud = run.cloud(AccessMode::Read).await?;
     let mut rows = Vec::new();
     for (app, env) in cloud.deployments(sink, &session.stop).await? {
         let mut other = loaded.clone();
         (other.app.app, other.env) = (app, env);
-        let graph = design_removal(&other, cloud.place())?;
+        let graph = design_removal(&other, cloud.location())?;
         let tags = names::tags(&other.app.app, &other.env);
         let drivers = cloud.drivers(DriverOptions { tags: Some(tags), ..DriverOptions::default() });
         let context = RunContext { config: &other, ..run }.in_cloud(&*cloud).with_drivers(drivers);
         let live = survey(&context, &graph).await?;
-        let ours = |live: &&hitctl_engine::Live| live.owner == hitctl_engine::Owner::Ours;
+        let ours = |live: &&hitctl_engine::ObservedState| live.owner == hitctl_engine::Owner::Ours;
         let resources = live.iter().filter_map(|(_, live)| live).filter(ours).count();
         if resources > 0 {
             rows.push(DeploymentRow {
-                declared: loaded.has(&other.app.app, &other.env),
-                has_counts: live.live(&address::hits_table()).is_some_and(|live| ours(&live)),
+                declared: loaded.has_env(&other.app.app, &other.env),
+                has_counts: live.observed(&address::hits_table()).is_some_and(|live| ours(&live)),
                 app: other.app.app,
                 env: other.env,
                 resources,

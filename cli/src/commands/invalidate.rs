@@ -1,8 +1,8 @@
-//! `hitctl invalidate`: does by hand what the function does after hits.
+//! `hitctl invalidate`: requests the invalidation that the function makes after hits.
 
 use std::time::{Duration, Instant};
 
-use hitctl_cloud::{Access, Distribution, MAX_INVALIDATION_PATHS, unique};
+use hitctl_cloud::{AccessMode, Distribution, MAX_INVALIDATION_PATHS, unique_id};
 use hitctl_config::{check_invalidation_path, names};
 use hitctl_report::{Exit, Failure, InvalidateView, phases, plural};
 
@@ -40,14 +40,14 @@ fn path(text: &str) -> Result<String, String> {
     check_invalidation_path(text).map(|()| text.to_owned())
 }
 
-/// Invalidates.
+/// Requests an invalidation.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("invalidate the distribution of").await?;
     let Some(id) = loaded.app.cloudfront.distribution_id.clone() else {
         let env = &loaded.env;
         return Err(Failure::new("no_distribution_id", format!("env {env} has no CloudFront distribution"))
             .hinted("set `distribution_id` under [cloudfront] in hitctl.toml")
-            .exits(Exit::Usage));
+            .with_exit(Exit::Usage));
     };
     let paths =
         if args.paths.is_empty() { loaded.app.cloudfront.invalidate.clone() } else { args.paths.clone() };
@@ -68,26 +68,26 @@ async fn invalidate(
 ) -> Result<InvalidateView, Failure> {
     let started = Instant::now();
     let loaded = run.config;
-    let cloud = run.open(Access::Write).await?;
+    let cloud = run.open(AccessMode::Write).await?;
     let distribution = cloud.distribution(id)?;
-    let cx = run.cx(Distribution::address());
-    // The function's reference is that of a window, in which CloudFront would take a second invalidation for the first. A user
-    // who asks again means a new one; only the repetitions of one call share their reference.
-    let reference = format!("hitctl-{}-{}", names::function(&loaded.app.app, &loaded.env), unique());
+    let driver_context = run.driver_context(Distribution::address());
+    // The caller reference of the function is that of a time window, so that CloudFront ignores a second invalidation
+    // in it. A user who repeats the command wants a new one. Only the retries of one call share their reference.
+    let reference = format!("hitctl-{}-{}", names::function(&loaded.app.app, &loaded.env), unique_id());
     let detail = format!("invalidating {}", plural(paths.len() as u64, "path"));
-    let asked = async {
-        let made = distribution.invalidate(&paths, &reference, &cx).await?;
+    let request = async {
+        let created = distribution.invalidate(&paths, &reference, &driver_context).await?;
         match wait {
-            Some(within) => distribution.completed(made, within, &cx).await,
-            None => Ok(made),
+            Some(within) => distribution.wait_until_completed(created, within, &driver_context).await,
+            None => Ok(created),
         }
     };
-    let made = run.sink.phase(phases::SEND, detail, asked).await?;
+    let created = run.sink.phase(phases::SEND, detail, request).await?;
     Ok(InvalidateView {
         env: loaded.env.clone(),
         distribution: id.to_owned(),
-        id: made.id,
-        status: made.status,
+        id: created.id,
+        status: created.status,
         paths,
         caller_reference: reference,
         took_ms: millis(started),

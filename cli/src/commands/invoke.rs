@@ -1,10 +1,10 @@
-//! `hitctl invoke`: the deployed function itself, without the API in front of it.
+//! `hitctl invoke`: calls the deployed function directly, without the API in front of it.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use hitctl_cloud::{Access, unique};
-use hitctl_config::{App, Loaded, Location, Target, names};
+use hitctl_cloud::{AccessMode, unique_id};
+use hitctl_config::{AppConfig, DeployTarget, LoadedConfig, Location, names};
 use hitctl_report::{EventView, Exit, Failure, InvokeView};
 use hitctl_stack::address;
 use jiff::Timestamp;
@@ -12,12 +12,12 @@ use serde_json::Value as Json;
 
 use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::ingest;
-use crate::events::{self, Making};
+use crate::events::{self, EventGenerator};
 use crate::session::Session;
 
-/// The largest event that Lambda takes in a synchronous call.
+/// The maximum size of an event in a synchronous call of Lambda, in bytes.
 const MAX_EVENT_BYTES: u64 = 6 * 1024 * 1024;
-/// What stands for an account or a region in an event that is only shown, where nobody knows better: AWS's own examples.
+/// The account and the region in a printed event if the configuration has none: those of AWS's examples.
 const SOME_ACCOUNT: &str = "123456789012";
 const SOME_REGION: &str = "us-east-1";
 
@@ -36,7 +36,7 @@ pub struct Args {
     pub read_only: bool,
     /// Call it as this service does
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "payload")]
-    pub event: Option<Kind>,
+    pub event: Option<EventKind>,
     /// With `--event sqs`: so many messages in the batch
     #[arg(long, value_name = "N", requires = "event", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub count: Option<u32>,
@@ -53,7 +53,7 @@ pub struct Args {
 
 /// Who calls the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
+pub enum EventKind {
     /// The HTTP API
     Http,
     /// The queue: a batch of messages
@@ -66,81 +66,82 @@ pub enum Kind {
     S3,
 }
 
-/// Invokes.
+/// Invokes the function, or prints the event.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded =
         if args.print { session.load()? } else { session.load_for_writing("invoke the function of").await? };
     if args.reader {
         check_reader(&loaded, &args)?;
     }
-    if args.count.is_some() && args.event != Some(Kind::Sqs) {
+    if args.count.is_some() && args.event != Some(EventKind::Sqs) {
         return Err(Failure::usage("--count is for `--event sqs`: other events come one by one"));
     }
     if args.print {
-        let App { account, region, .. } = &loaded.app;
+        let AppConfig { account, region, .. } = &loaded.app;
         let (account, region) = match loaded.target {
-            Target::Local => (hitctl_local::ACCOUNT, hitctl_local::REGION),
-            Target::Aws => {
+            DeployTarget::Local => (hitctl_local::ACCOUNT, hitctl_local::REGION),
+            DeployTarget::Aws => {
                 (account.as_deref().unwrap_or(SOME_ACCOUNT), region.as_deref().unwrap_or(SOME_REGION))
             }
         };
-        let location = Location { partition: names::partition(region), region, account };
-        let event = generated(session, &loaded, &args, location)?;
+        let location = Location { partition: names::partition_name(region), region, account };
+        let event = generate(session, &loaded, &args, location)?;
         session.console.result(&EventView { event });
         return Ok(Exit::Done);
     }
-    // What is wrong with it is said before anything is opened.
-    let given = args.payload.as_deref().map(|file| payload(session, file)).transpose()?;
-    if given.is_none() && args.event == Some(Kind::S3) {
+    // Errors in the event are reported before anything is opened.
+    let user_event = args.payload.as_deref().map(|file| payload(session, file)).transpose()?;
+    if user_event.is_none() && args.event == Some(EventKind::S3) {
         site_bucket(&loaded)?;
     }
     let invoking = async |run: RunContext<'_>| {
-        // Nothing is started for a function that is not there.
-        let mut cloud = run.cloud(Access::Read).await?;
+        // The local cloud is not started for a function that is not deployed.
+        let mut cloud = run.cloud(AccessMode::Read).await?;
         if !cloud.is_running() {
-            ingest::deployed(&run.in_cloud(&*cloud), &address::counter()).await?;
-            cloud = run.cloud(Access::Write).await?;
+            ingest::check_deployed(&run.in_cloud(&*cloud), &address::counter()).await?;
+            cloud = run.cloud(AccessMode::Write).await?;
         }
         let (app, env) = (&loaded.app.app, &loaded.env);
         let function = if args.reader { names::reader(app, env) } else { names::function(app, env) };
-        let event = match given {
+        let event = match user_event {
             Some(event) => event,
-            None => generated(run.session, &loaded, &args, cloud.place().location())?,
+            None => generate(run.session, &loaded, &args, cloud.location().as_location())?,
         };
         Ok::<_, Failure>(cloud.invoke(&function, &event).await?)
     };
-    let answer = with_progress(session, &loaded, invoking).await?;
-    let view = InvokeView::new(&answer.payload, answer.function_error, answer.duration_ms, answer.log_tail);
+    let response = with_progress(session, &loaded, invoking).await?;
+    let view =
+        InvokeView::new(&response.payload, response.function_error, response.duration_ms, response.log_tail);
     let failed = view.is_failure();
     session.console.result(&view);
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 
-/// The event that was asked for; warns of one that no rule would bring.
-fn generated(
+/// Generates the event that the flags describe. Warns about one that no rule would deliver.
+fn generate(
     session: &Session,
-    loaded: &Loaded,
+    loaded: &LoadedConfig,
     args: &Args,
     location: Location<'_>,
 ) -> Result<Json, Failure> {
     let path = args.path.as_deref().unwrap_or("/");
-    let making = Making {
+    let generator = EventGenerator {
         app: &loaded.app,
         env: &loaded.env,
         location,
         path,
         now: Timestamp::now(),
-        unique: unique(),
+        unique: unique_id(),
     };
     Ok(match args.event {
-        None | Some(Kind::Http) if args.reader => events::http_for_reader(path),
-        None | Some(Kind::Http) => events::http(path, args.read_only),
-        Some(Kind::Sqs) => making.sqs(args.count.unwrap_or(1)),
-        Some(Kind::Cloudfront) => making.cloudfront(),
-        Some(Kind::S3) => making.s3(site_bucket(loaded)?),
-        Some(Kind::Eventbridge) => {
-            let event = making.eventbridge();
-            if !making.is_taken(&event) {
+        None | Some(EventKind::Http) if args.reader => events::http_for_reader(path),
+        None | Some(EventKind::Http) => events::http(path, args.read_only),
+        Some(EventKind::Sqs) => generator.sqs(args.count.unwrap_or(1)),
+        Some(EventKind::Cloudfront) => generator.cloudfront(),
+        Some(EventKind::S3) => generator.s3(site_bucket(loaded)?),
+        Some(EventKind::Eventbridge) => {
+            let event = generator.eventbridge();
+            if !generator.matches_pattern(&event) {
                 session.console.warn(
                     "the generated event does not match `events.pattern`, so that no rule would bring it; write one that does \
                      and give it to --payload",
@@ -151,8 +152,8 @@ fn generated(
     })
 }
 
-/// Refuses what the reader is not there for.
-fn check_reader(loaded: &Loaded, args: &Args) -> Result<(), Failure> {
+/// Refuses events that the reader does not handle.
+fn check_reader(loaded: &LoadedConfig, args: &Args) -> Result<(), Failure> {
     if !loaded.app.has_reader() {
         return Err(Failure::usage(format!(
             "env {} has no reader: its one function answers everything",
@@ -160,20 +161,20 @@ fn check_reader(loaded: &Loaded, args: &Args) -> Result<(), Failure> {
         ))
         .hinted("leave out --reader"));
     }
-    if args.event.is_some_and(|event| event != Kind::Http) {
+    if args.event.is_some_and(|event| event != EventKind::Http) {
         return Err(Failure::usage("--reader takes HTTP events only: everything else goes to the counter"));
     }
     Ok(())
 }
 
-fn site_bucket(loaded: &Loaded) -> Result<&str, Failure> {
+fn site_bucket(loaded: &LoadedConfig) -> Result<&str, Failure> {
     loaded.app.cloudfront.site_bucket.as_deref().ok_or_else(|| {
         Failure::usage(format!("env {} names no bucket whose objects matter", loaded.env))
             .hinted("set `cloudfront.site_bucket = \"my-site\"` in hitctl.toml")
     })
 }
 
-/// Reads the event that the user gave.
+/// Reads the event from the user's file or stdin.
 fn payload(session: &mut Session, file: &Path) -> Result<Json, Failure> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {

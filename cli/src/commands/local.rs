@@ -1,11 +1,11 @@
-//! `hitctl local`: the cloud on this machine.
+//! `hitctl local`: starts, stops, inspects and resets the cloud on this machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hitctl_local::client::{Started, Stopped};
-use hitctl_local::protocol::{Invalidation, Status};
-use hitctl_local::{Client, ServeOptions, client, daemon};
+use hitctl_local::client::{StartOutcome, StopOutcome};
+use hitctl_local::protocol::{DaemonStatus, InvalidationRecord};
+use hitctl_local::{LocalClient, ServeOptions, client, daemon};
 use hitctl_report::{Exit, Failure, InvalidationRow, InvalidationsView, LocalStatusView};
 
 use crate::session::Session;
@@ -42,60 +42,60 @@ pub struct Serve {
     pub state_dir: PathBuf,
 }
 
-/// How long what runs may take to come to its end before it is killed.
+/// How long running work may take to end before the daemon is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-/// Does it.
+/// Runs a subcommand of `local`.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
     let loaded = session.load_any_env()?;
-    let places = session.local_places(&loaded)?;
-    let dir = places.state_dir();
+    let paths = session.local_state_paths(&loaded)?;
+    let dir = paths.state_dir();
     match command {
         Command::Start => {
-            if let Some(note) = client::claim(&places).await? {
-                session.console.talk(&note);
+            if let Some(note) = client::prepare_state_dir(&paths).await? {
+                session.console.message(&note);
             }
-            let (_, started) = Client::ensure(&dir, &session.exe, &session.build_id()).await?;
-            session.console.talk(match started {
-                Started::New => "started the local cloud",
-                Started::Already => "the local cloud runs already",
-                Started::Replaced => "started this version of the local cloud in place of another",
+            let (_, started) = LocalClient::ensure_running(&dir, &session.exe, &session.build_id()).await?;
+            session.console.message(match started {
+                StartOutcome::Started => "started the local cloud",
+                StartOutcome::AlreadyRunning => "the local cloud runs already",
+                StartOutcome::Replaced => "started this version of the local cloud in place of another",
             });
         }
         Command::Stop => {
-            client::stop_former(&places, STOP_WITHIN).await?;
-            let stopped = Client::stop(&dir, STOP_WITHIN).await?;
-            session.console.talk(match stopped {
-                Stopped::NotRunning => "the local cloud does not run",
-                Stopped::Gracefully => {
+            client::stop_former_daemon(&paths, STOP_WITHIN).await?;
+            let stopped = LocalClient::stop(&dir, STOP_WITHIN).await?;
+            session.console.message(match stopped {
+                StopOutcome::NotRunning => "the local cloud does not run",
+                StopOutcome::Gracefully => {
                     "stopped the local cloud; `hitctl local start` brings it back with its counts"
                 }
-                Stopped::Killed => {
+                StopOutcome::Killed => {
                     "the local cloud did not answer and was killed; what it had counted is safe"
                 }
             });
         }
         Command::Reset(args) => {
-            if let Some(note) = client::follow(&places).await? {
-                session.console.talk(&note);
+            if let Some(note) = client::follow_moved_project(&paths).await? {
+                session.console.message(&note);
             }
             let warning = format!("This removes everything in {}, counts too.", dir.display());
             session.console.confirm_loss(&warning, "local", args.confirm.as_deref()).await?;
-            Client::reset(&dir, STOP_WITHIN).await?;
-            session.console.talk("the local cloud is as new");
-            // What an earlier version left was not named in the question, and is not removed.
-            if let Some(note) = client::pending(&places)? {
+            LocalClient::reset(&dir, STOP_WITHIN).await?;
+            session.console.message("the local cloud is as new");
+            // State of an earlier version was not named in the question, so it is not removed.
+            if let Some(note) = client::pending_move_notice(&paths)? {
                 session.console.warn(&note);
             }
         }
         Command::Status | Command::Serve(_) => {
-            if let Some(note) = client::pending(&places)? {
+            if let Some(note) = client::pending_move_notice(&paths)? {
                 session.console.warn(&note);
             }
         }
     }
-    let status = match Client::connect(&dir).await? {
-        // A daemon of another version may not know of them.
+    let status = match LocalClient::connect(&dir).await? {
+        // A daemon of another version may not know this call.
         Some(client) => Some((client.status().await?, client.invalidations().await.unwrap_or_default())),
         None => None,
     };
@@ -103,13 +103,14 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// Runs it in the foreground until it is told to stop. On a runtime of its own, small enough to idle for days.
+/// Runs the local cloud in the foreground until it is told to stop. It has its own runtime, small enough to idle for
+/// days.
 pub fn serve(session: &Session, args: Serve) -> Result<Exit, Failure> {
     daemon::run(ServeOptions { state_dir: args.state_dir, build_id: session.build_id() })?;
     Ok(Exit::Done)
 }
 
-fn view(state_dir: PathBuf, status: Option<(Status, Vec<Invalidation>)>) -> LocalStatusView {
+fn view(state_dir: PathBuf, status: Option<(DaemonStatus, Vec<InvalidationRecord>)>) -> LocalStatusView {
     match status {
         Some((status, invalidations)) => LocalStatusView {
             running: true,
@@ -118,19 +119,19 @@ fn view(state_dir: PathBuf, status: Option<(Status, Vec<Invalidation>)>) -> Loca
             table: Some(status.table),
             state_dir,
             resources: status.resources as u64,
-            invalidations: asked(invalidations),
+            invalidations: invalidations_view(invalidations),
             notices: status.notices,
         },
         None => LocalStatusView { state_dir, ..LocalStatusView::default() },
     }
 }
 
-/// What `CloudFront` was asked for: how often, and the last time.
-fn asked(invalidations: Vec<Invalidation>) -> Option<InvalidationsView> {
-    let asked = invalidations.len() as u64;
-    let Invalidation { id, distribution, paths, created_ms, status, .. } =
+/// Returns the number of invalidations that the local `CloudFront` has recorded, and the last one.
+fn invalidations_view(invalidations: Vec<InvalidationRecord>) -> Option<InvalidationsView> {
+    let count = invalidations.len() as u64;
+    let InvalidationRecord { id, distribution, paths, created_ms, status, .. } =
         invalidations.into_iter().next_back()?;
     let at = i64::try_from(created_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let at = at.map(|at| at.to_string()).unwrap_or_default();
-    Some(InvalidationsView { asked, last: InvalidationRow { id, distribution, paths, at, status } })
+    Some(InvalidationsView { asked: count, last: InvalidationRow { id, distribution, paths, at, status } })
 }

@@ -1,15 +1,15 @@
-//! `hitctl logs`.
+//! `hitctl logs`: shows the log lines of the function.
 
 use std::time::Duration;
 
-use hitctl_cloud::{Access, Cloud};
+use hitctl_cloud::{AccessMode, Cloud};
 use hitctl_config::names;
 use hitctl_report::{Exit, Failure, LogLine, LogsView};
 
 use crate::flags::duration;
 use crate::session::Session;
 
-/// Said where there is nothing to show, so that nobody waits for it.
+/// The message if there is no line, so that nobody waits for one.
 const NOTHING: &str =
     "nothing was logged in that time; `--since 1h` looks further back, `--follow` waits for more";
 
@@ -28,10 +28,10 @@ pub struct Args {
     pub filter: Option<String>,
 }
 
-/// Shows the log.
+/// Shows the log lines.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let cloud = session.cloud(&loaded, Access::Read, &hitctl_engine::Sink::none()).await?;
+    let cloud = session.cloud(&loaded, AccessMode::Read, &hitctl_engine::EventSink::none()).await?;
     let group = names::log_group(&loaded.app.app, &loaded.env);
     let since =
         jiff::Timestamp::now().as_millisecond() - i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
@@ -41,19 +41,19 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         let more = pull(&*cloud, &group, since, &mut after, args.filter.as_deref()).await?;
         if args.follow {
             for line in &more {
-                if !session.console.stream(line) {
-                    // Nobody reads any more.
-                    return Ok(session.console.end(Exit::Done));
+                if !session.console.stream_line(line) {
+                    // The reader has closed stdout.
+                    return Ok(session.console.finish(Exit::Done));
                 }
             }
-            let pause = wait(cloud.logs_every());
+            let pause = wait(cloud.log_poll_interval());
             tokio::select! {
                 () = pause => {}
                 () = session.stop.cancelled() => return Ok(Exit::Interrupted),
             }
         } else if more.is_empty() {
             if lines.is_empty() {
-                session.console.talk(NOTHING);
+                session.console.message(NOTHING);
             }
             session.console.result(&LogsView { lines });
             return Ok(Exit::Done);
@@ -63,7 +63,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     }
 }
 
-/// The events since the cursor, which moves on.
+/// Returns the lines after the cursor, which it advances.
 async fn pull(
     cloud: &dyn Cloud,
     group: &str,
@@ -73,10 +73,10 @@ async fn pull(
 ) -> Result<Vec<LogLine>, Failure> {
     let mut lines = Vec::new();
     loop {
-        let page = cloud.logs(group, since_ms, after.clone()).await?;
+        let page = cloud.log_page(group, since_ms, after.clone()).await?;
         let done = page.events.is_empty();
-        if page.next.is_some() {
-            *after = page.next;
+        if page.next_cursor.is_some() {
+            *after = page.next_cursor;
         }
         let wanted =
             page.events.into_iter().filter(|(_, text)| filter.is_none_or(|filter| text.contains(filter)));

@@ -1,4 +1,4 @@
-//! `hitctl man`.
+//! `hitctl man`: prints or writes the manual pages.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct Args {
     pub out: Option<PathBuf>,
 }
 
-/// Writes a page for each command. A page that is there is replaced as a whole, and a link is not followed.
+/// Writes a page for each command. An existing page is replaced as a whole, and links are not followed.
 fn write(dir: &Path, cli: &clap::Command) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let draft = tempfile::tempdir_in(dir)?;
@@ -35,7 +35,7 @@ pub fn run(session: &mut Session, args: &Args, cli: &clap::Command) -> Result<Ex
             Failure::new("not_written", format!("failed to write the manual to {}", dir.display()))
                 .caused_by(error)
         })?;
-        session.console.wrote(&dir, &format!("wrote the manual to {}", dir.display()));
+        session.console.file_written(&dir, &format!("wrote the manual to {}", dir.display()));
         return Ok(Exit::Done);
     }
     let mut page = Vec::new();

@@ -1,5 +1,5 @@
-//! One file a command: its arguments and one `run` that returns how it ended. Nothing is printed here; what there is to
-//! show goes to the console as a view.
+//! The commands, one file each: the arguments, and a `run` that returns the exit code. Commands print nothing
+//! themselves: they pass views to the console.
 
 pub mod build;
 pub mod completions;
@@ -109,8 +109,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether a command changes anything besides the file or the text that it was asked for: in a cloud, or in the local
-    /// one. What only reads ends at the first Ctrl-C; what writes finishes its call first.
+    /// Whether a command changes a cloud, including the local one. Files and text that the user asked for do not count.
+    /// A command that only reads ends at the first Ctrl-C; a command that writes finishes its call first.
     pub fn writes(&self) -> bool {
         match self {
             Self::Init(_)
@@ -141,7 +141,7 @@ impl Command {
             | Self::Send(_)
             | Self::Emit(_)
             | Self::Invalidate(_)
-            // Listing hides the messages from others for a while, and shows them again at its end.
+            // Listing hides the messages from other receivers for a while.
             | Self::Dlq(_)
             | Self::Local(_)
             | Self::Tune(_) => true,
@@ -149,8 +149,7 @@ impl Command {
     }
 }
 
-/// Runs a command.
-/// `cli` builds the command line, for commands that describe it.
+/// Runs a command. `cli` builds the command line, for commands that describe it.
 pub async fn run(
     session: &mut Session,
     command: Command,

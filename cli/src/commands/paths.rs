@@ -1,23 +1,23 @@
-//! `hitctl paths`: which paths are counted. With `paths = "strict"` only those that are there: the pages of the site are made
-//! known by `sync`.
+//! `hitctl paths`: lists the counted paths, and adds the pages of a site with `sync`. With `paths = "strict"` only
+//! known paths are counted.
 
 mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use hitctl_cloud::{Access, CountEdit, Counts};
-use hitctl_counts::pages::Pages;
-use hitctl_engine::{Fault, Sink};
-use hitctl_report::{Exit, Failure, PathListView, PathsView, Stray, phases, plural};
+use hitctl_cloud::{AccessMode, CountEdit, CountsTable};
+use hitctl_counts::pages::SitePages;
+use hitctl_engine::{EventSink, Fault};
+use hitctl_report::{Exit, Failure, PathListView, PathsView, StrayPath, phases, plural};
 
 use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::counts;
 use crate::session::Session;
 
-/// How many paths are written at the same time: enough to hide the way to AWS, few enough for hits to go on.
-const AT_ONCE: usize = 16;
-/// After so many paths it is said how far it is.
+/// The number of concurrent writes: enough to hide the latency of AWS, few enough not to disturb hits.
+const CONCURRENT_WRITES: usize = 16;
+/// The number of paths between two progress notes.
 const NOTE_EVERY: u64 = 100;
 
 /// What to do with the paths.
@@ -52,17 +52,17 @@ pub struct Sync {
     pub clean_urls: bool,
 }
 
-/// Does it.
+/// Runs a subcommand of `paths`.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
     let loaded = match &command {
         Command::Sync(args) if !args.dry_run => session.load_for_writing("change the paths of").await?,
         _ => session.load()?,
     };
     let session = &*session;
-    let run = RunContext { session, config: &loaded, sink: &Sink::none() };
+    let run = RunContext { session, config: &loaded, sink: &EventSink::none() };
     let Command::Sync(args) = command else {
-        let cloud = run.cloud(Access::Read).await?;
-        let counts = counts::of(&*cloud, &loaded, &session.stop)?;
+        let cloud = run.cloud(AccessMode::Read).await?;
+        let counts = counts::open(&*cloud, &loaded, &session.stop)?;
         let paths = counts.all().await?.into_iter().map(|row| row.path).collect();
         session.console.result(&PathListView { paths });
         return Ok(Exit::Done);
@@ -72,8 +72,9 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         return Err(Failure::usage(format!("there is no page in {}", args.source))
             .hinted("name the directory of the built site, where its HTML files are, or its sitemap"));
     }
-    let cloud = if args.dry_run { run.cloud(Access::Read).await? } else { run.open(Access::Read).await? };
-    let counts = counts::of(&*cloud, &loaded, &session.stop)?;
+    let cloud =
+        if args.dry_run { run.cloud(AccessMode::Read).await? } else { run.open(AccessMode::Read).await? };
+    let counts = counts::open(&*cloud, &loaded, &session.stop)?;
     let detail = format!("comparing {}", plural(pages.keys.len() as u64, "page"));
     let syncing = async |run: RunContext<'_>| {
         run.sink.phase(phases::PATHS, detail, sync(run, &counts, pages, &args)).await
@@ -82,20 +83,25 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-async fn sync(run: RunContext<'_>, counts: &Counts, pages: Pages, args: &Sync) -> Result<PathsView, Failure> {
-    let there: BTreeMap<String, u64> =
+async fn sync(
+    run: RunContext<'_>,
+    counts: &CountsTable,
+    pages: SitePages,
+    args: &Sync,
+) -> Result<PathsView, Failure> {
+    let existing: BTreeMap<String, u64> =
         counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
-    let new: Vec<&String> = pages.keys.iter().filter(|key| !there.contains_key(*key)).collect();
+    let new: Vec<&String> = pages.keys.iter().filter(|key| !existing.contains_key(*key)).collect();
     let mut view = PathsView {
         dry_run: args.dry_run,
         kept: (pages.keys.len() - new.len()) as u64,
-        refused: pages.refused,
+        refused: pages.rejected,
         ..PathsView::default()
     };
-    let (idle, strays): (Vec<_>, Vec<_>) = there
+    let (idle, strays): (Vec<_>, Vec<_>) = existing
         .into_iter()
         .filter(|(path, _)| !pages.keys.contains(path))
-        .map(|(path, hits)| Stray { path, hits })
+        .map(|(path, hits)| StrayPath { path, hits })
         .partition(|stray| args.prune && stray.hits == 0);
     view.strays = strays;
     if args.dry_run {
@@ -105,25 +111,25 @@ async fn sync(run: RunContext<'_>, counts: &Counts, pages: Pages, args: &Sync) -
     }
     let making = new
         .iter()
-        .map(|path| async move { counts.make(path).await.map(|made| made.then(|| (*path).clone())) });
+        .map(|path| async move { counts.create_path(path).await.map(|made| made.then(|| (*path).clone())) });
     view.added = each(run, making, new.len(), "new").await?;
-    // A page that was hit meanwhile, where any path is taken, is there already.
+    // With open paths, a page that was hit in the meantime exists already.
     view.kept += (new.len() - view.added.len()) as u64;
     let removing = idle.iter().map(|stray| async move {
-        // One that was hit meanwhile stays.
+        // A path that was hit in the meantime is kept.
         let change =
             counts.change(&stray.path, |hits| Ok(hits.filter(|hits| *hits == 0).map(|_| CountEdit::Delete)));
         change.await.map(|change| change.new.is_none().then(|| stray.path.clone()))
     });
     view.removed = each(run, removing, idle.len(), "removed").await?;
     if !view.removed.is_empty() {
-        counts.give_back().await?;
+        counts.release_unused_budget().await?;
     }
     Ok(view)
 }
 
-/// Does all of it, some at the same time, and gives back those that it was done to, in order. Begins nothing after the user
-/// asked to stop, or after one failed.
+/// Runs the work with limited concurrency and returns the changed paths in order. Starts nothing new after the user
+/// asked to stop, or after a failure.
 async fn each(
     run: RunContext<'_>,
     work: impl Iterator<Item = impl Future<Output = Result<Option<String>, Fault>>>,
@@ -135,7 +141,7 @@ async fn each(
     let mut changed = BTreeSet::new();
     let mut running = futures::stream::iter(work)
         .take_while(|_| std::future::ready(!stop.is_cancelled()))
-        .buffer_unordered(AT_ONCE);
+        .buffer_unordered(CONCURRENT_WRITES);
     let left = |failure: Failure, done: u64| {
         failure.hinted("run the command again; it continues where it stopped").partial_if(done > 0)
     };

@@ -1,10 +1,10 @@
-//! `hitctl plan`: a deploy that stops before it changes anything.
+//! `hitctl plan`: shows what a deploy would change, and changes nothing.
 
 use std::time::Instant;
 
-use hitctl_cloud::{Access, DriverOptions};
+use hitctl_cloud::{AccessMode, DriverOptions};
 use hitctl_report::{Exit, Failure};
-use hitctl_stack::Code;
+use hitctl_stack::FunctionArtifact;
 
 use crate::deployment::build::{FunctionArgs, build, package};
 use crate::deployment::context::{RunContext, with_progress};
@@ -26,13 +26,13 @@ pub struct Args {
     pub detailed_exitcode: bool,
 }
 
-/// Plans.
+/// Shows the plan.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
     let loaded = session.load()?;
     let planning = async |run: RunContext<'_>| {
-        let (cloud, artifact) = tokio::try_join!(run.cloud(Access::Read), build(run, args.function))?;
-        let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
+        let (cloud, artifact) = tokio::try_join!(run.cloud(AccessMode::Read), build(run, args.function))?;
+        let code = FunctionArtifact { sha256: artifact.sha256.clone(), arch: artifact.arch };
         let drivers = cloud.drivers(DriverOptions {
             code: Some(package(&artifact)),
             adopt: args.adopt,
@@ -43,7 +43,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     };
     let (cloud, planned) = Box::pin(with_progress(session, &loaded, planning)).await?;
     let changes = !planned.plan.is_empty();
-    let mut view = plan_view("plan", &loaded, cloud.place(), &planned, started);
+    let mut view = plan_view("plan", &loaded, cloud.location(), &planned, started);
     view.outputs = outputs(&loaded, &planned.plan.outputs());
     session.console.result(&view);
     Ok(if changes && args.detailed_exitcode { Exit::Changes } else { Exit::Done })

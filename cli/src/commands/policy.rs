@@ -1,8 +1,8 @@
-//! `hitctl policy`: what has to be allowed, as IAM policies.
+//! `hitctl policy`: prints IAM policies for the deployer and the function.
 
-use hitctl_config::{Loaded, names};
+use hitctl_config::{LoadedConfig, names};
 use hitctl_report::{Exit, Failure, PolicyView};
-use hitctl_resources::{Place, RoleSpec};
+use hitctl_resources::{CloudLocation, RoleSpec};
 use hitctl_stack::{address, policy};
 use serde_json::Value as Json;
 
@@ -29,7 +29,7 @@ pub enum Command {
 pub struct DeployerArgs {
     /// The env and its account.
     #[command(flatten)]
-    pub place: Args,
+    pub target: Args,
     /// Print only this document, where the policy comes as several
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub part: Option<u64>,
@@ -46,27 +46,27 @@ pub struct Args {
     pub account: Option<String>,
 }
 
-/// Prints a policy. Asks nobody: credentials are not needed.
+/// Prints a policy. Makes no calls and needs no credentials.
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let (Command::Deployer(DeployerArgs { place: args, .. }) | Command::Function(args)) = command;
-    let place = place(&loaded, args);
+    let (Command::Deployer(DeployerArgs { target: args, .. }) | Command::Function(args)) = command;
+    let location = location(&loaded, args);
     let policy = match command {
         Command::Deployer(DeployerArgs { part, .. }) => {
-            session.console.talk(&format!(
+            session.console.message(&format!(
                 "who has this can give the role {} any right: a permissions boundary on it bounds that",
                 names::role(&loaded.app.app, &loaded.env)
             ));
             let distribution = loaded.app.cloudfront.distribution_id.as_deref();
-            let parts = policy::deployer(&loaded.app.app, &loaded.env, &place, distribution);
+            let parts = policy::deployer_policies(&loaded.app.app, &loaded.env, &location, distribution);
             deployer(session, parts, *part)?
         }
-        Command::Function(_) => policy::of_role(&role(&loaded, &place)?.statements),
+        Command::Function(_) => policy::role_policy(&role(&loaded, &location)?.statements),
     };
-    if place.account == ANY || place.region == ANY {
-        session
-            .console
-            .talk("what is not known is any: `--account` and `--region`, or both in hitctl.toml, narrow it");
+    if location.account == ANY || location.region == ANY {
+        session.console.message(
+            "what is not known is any: `--account` and `--region`, or both in hitctl.toml, narrow it",
+        );
     }
     session.console.result(&PolicyView { policy });
     Ok(Exit::Done)
@@ -77,28 +77,28 @@ fn deployer(session: &mut Session, mut parts: Vec<Json>, part: Option<u64>) -> R
     let number = parts.len();
     session
         .console
-        .talk("attach it as a managed policy: inline policies of users and groups are too small for it");
+        .message("attach it as a managed policy: inline policies of users and groups are too small for it");
     match part.map(|part| usize::try_from(part).unwrap_or(usize::MAX)) {
         Some(part) if part <= number => Ok(parts.swap_remove(part - 1)),
         Some(part) => Err(Failure::usage(format!("expected a part from 1 to {number}, found {part}"))),
         None if number == 1 => Ok(parts.swap_remove(0)),
         None => {
-            session.console.talk(&format!(
+            session.console.message(&format!(
                 "{number} documents, since one managed policy takes {} characters: print each with `--part`, and attach all",
-                policy::MAX_CHARS
+                policy::MAX_POLICY_CHARS
             ));
             Ok(Json::Array(parts))
         }
     }
 }
 
-/// Any account, any region.
+/// The wildcard for any account or any region.
 const ANY: &str = "*";
 
-fn place(loaded: &Loaded, args: &Args) -> Place {
+fn location(loaded: &LoadedConfig, args: &Args) -> CloudLocation {
     let region = loaded.app.region.clone();
-    Place {
-        partition: region.as_deref().map_or("aws", names::partition).to_owned(),
+    CloudLocation {
+        partition: region.as_deref().map_or("aws", names::partition_name).to_owned(),
         region: region.unwrap_or_else(|| ANY.to_owned()),
         account: args
             .account
@@ -110,15 +110,15 @@ fn place(loaded: &Loaded, args: &Args) -> Place {
     }
 }
 
-/// The role as it would be deployed.
-fn role(loaded: &Loaded, place: &Place) -> Result<RoleSpec, Failure> {
-    let graph = design(loaded, place, None)?;
+/// Returns the function's role as a deploy would create it.
+fn role(loaded: &LoadedConfig, location: &CloudLocation) -> Result<RoleSpec, Failure> {
+    let graph = design(loaded, location, None)?;
     let spec = graph.node(&address::function_role()).and_then(|node| node.spec()).cloned();
     let role = spec.and_then(|spec| serde_json::from_value(spec).ok());
     role.ok_or_else(|| Failure::new("design", "there is no role for the function"))
 }
 
-/// Twelve digits.
+/// Checks an AWS account: twelve digits.
 fn account(text: &str) -> Result<String, String> {
     if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         Ok(text.to_owned())

@@ -1,4 +1,4 @@
-//! `hitctl privacy`: what the counter of this configuration keeps of the people who look at its pages.
+//! `hitctl privacy`: prints what the configured counter stores about visitors.
 
 use hitctl_report::{Exit, Failure, PrivacyView};
 use hitctl_stack::privacy;
@@ -12,7 +12,7 @@ use crate::session::Session;
 )]
 pub struct Args {}
 
-/// Prints it.
+/// Prints the text.
 pub fn run(session: &mut Session, _: &Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     session.console.result(&PrivacyView {

@@ -1,11 +1,11 @@
-//! `hitctl report`: the numbers as pictures, in the terminal and as one HTML page.
+//! `hitctl report`: charts of the counts, in the terminal or as one HTML page.
 
 use std::path::PathBuf;
 
-use hitctl_cloud::{Access, Cloud, VisitorIp};
-use hitctl_config::{Loaded, Visitors, names};
-use hitctl_counts::Numbers;
-use hitctl_report::{AddressRow, Exit, Failure, ReportView, Span};
+use hitctl_cloud::{AccessMode, Cloud, VisitorIp};
+use hitctl_config::{LoadedConfig, VisitorMode, names};
+use hitctl_counts::CounterData;
+use hitctl_report::{Exit, Failure, ReportRange, ReportView, VisitorIpRow};
 
 use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::counts;
@@ -32,61 +32,66 @@ pub struct Args {
     pub html: Option<PathBuf>,
 }
 
-/// Shows them.
+/// Shows the report, or writes it to a file.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let view = with_progress(session, &loaded, async |run| look(run, &args).await).await?;
+    let view = with_progress(session, &loaded, async |run| build_report(run, &args).await).await?;
     match &args.html {
         None => session.console.result(&view),
         Some(file) => {
             let path = session.cwd.join(file);
             write_new(&path, &view.page())?;
-            session
-                .console
-                .wrote(&path, &format!("wrote the report of env {} to {}", loaded.env, file.display()));
+            session.console.file_written(
+                &path,
+                &format!("wrote the report of env {} to {}", loaded.env, file.display()),
+            );
         }
     }
     Ok(Exit::Done)
 }
 
-async fn look(run: RunContext<'_>, args: &Args) -> Result<ReportView, Failure> {
+async fn build_report(run: RunContext<'_>, args: &Args) -> Result<ReportView, Failure> {
     let RunContext { session, config: loaded, .. } = run;
-    let cloud = run.cloud(Access::Read).await?;
+    let cloud = run.cloud(AccessMode::Read).await?;
     let numbers = counts::numbers(&*cloud, loaded, &session.stop).await?;
     let addresses = match loaded.app.counter.visitors {
-        Visitors::Raw => addresses(&*cloud, loaded, args.top).await?,
-        Visitors::None | Visitors::Hash => Vec::new(),
+        VisitorMode::Raw => addresses(&*cloud, loaded, args.top).await?,
+        VisitorMode::None | VisitorMode::Hash => Vec::new(),
     };
-    let Numbers { counts, site, dropped, .. } = numbers;
+    let CounterData { counts, site, dropped, .. } = numbers;
     let span = span(jiff::Timestamp::now(), args);
-    let has_visitors = loaded.app.counter.visitors != Visitors::None;
+    let has_visitors = loaded.app.counter.visitors != VisitorMode::None;
     let report = ReportView::new(&loaded.app.app, &loaded.env, &span, has_visitors);
-    Ok(ReportView { dropped, addresses, ..report.counting(counts, &site, &span) })
+    Ok(ReportView { dropped, addresses, ..report.with_counts(counts, &site, &span) })
 }
 
-/// The days and months up to a moment, in UTC, the oldest first.
-fn span(now: jiff::Timestamp, args: &Args) -> Span {
+/// Returns the days and months up to `now` in UTC, the oldest first.
+fn span(now: jiff::Timestamp, args: &Args) -> ReportRange {
     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
     let days = (0..i64::from(args.days)).rev();
     let days = days.filter_map(|back| today.checked_sub(jiff::Span::new().days(back)).ok());
     let first = today.first_of_month();
     let months = (0..i64::from(args.months)).rev();
     let months = months.filter_map(|back| first.checked_sub(jiff::Span::new().months(back)).ok());
-    Span {
+    ReportRange {
         days: days.map(|day| day.to_string()).collect(),
         months: months.map(|month| month.to_string()[..7].to_owned()).collect(),
         top: args.top as usize,
     }
 }
 
-/// The addresses that are kept, those with most views first.
-async fn addresses(cloud: &dyn Cloud, loaded: &Loaded, most: u32) -> Result<Vec<AddressRow>, Failure> {
+/// Returns the stored IP addresses, those with the most views first.
+async fn addresses(
+    cloud: &dyn Cloud,
+    loaded: &LoadedConfig,
+    most: u32,
+) -> Result<Vec<VisitorIpRow>, Failure> {
     let table = cloud.table(&names::seen_table(&loaded.app.app, &loaded.env))?;
-    let mut rows: Vec<AddressRow> = table
-        .addresses()
+    let mut rows: Vec<VisitorIpRow> = table
+        .visitor_ips()
         .await?
         .into_iter()
-        .map(|VisitorIp { address, hits, first, last }| AddressRow { address, hits, first, last })
+        .map(|VisitorIp { address, hits, first, last }| VisitorIpRow { address, hits, first, last })
         .collect();
     rows.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.address.cmp(&b.address)));
     rows.truncate(most as usize);

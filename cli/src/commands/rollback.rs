@@ -1,14 +1,14 @@
-//! `hitctl rollback`: an earlier version answers again, in one step and without a build.
+//! `hitctl rollback`: makes an earlier version live again, in one step and without a build.
 
 use std::time::Instant;
 
-use hitctl_cloud::{Access, Cloud, Version};
+use hitctl_cloud::{AccessMode, Cloud, Version};
 use hitctl_report::{Exit, Failure, RollbackView, VersionRow, VersionsView};
 use hitctl_stack::address;
 
 use crate::deployment::context::{DeployContext, RunContext, with_progress};
 use crate::deployment::lock::{DeployLock, LockArgs};
-use crate::deployment::plan::{difference, look};
+use crate::deployment::plan::{compare, read_live};
 use crate::deployment::smoke;
 use crate::deployment::view::url;
 use crate::elapsed::millis;
@@ -34,7 +34,7 @@ pub struct Args {
     pub lock: LockArgs,
 }
 
-/// Rolls back.
+/// Rolls back, or lists the versions.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = if args.list { session.load()? } else { session.load_for_writing("roll back").await? };
     let (cloud, versions) = with_progress(session, &loaded, async |run| find(run, &args).await).await?;
@@ -45,19 +45,20 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     }
     let (from, to) = choose(&versions, args.to)?;
     if from.number != to.number {
-        let question = format!("Let {} answer in place of {} in {}?", words(to), words(from), loaded.env);
-        session.console.agree(&question, session.global.yes).await?;
+        let question =
+            format!("Let {} answer in place of {} in {}?", describe(to), describe(from), loaded.env);
+        session.console.confirm(&question, session.global.yes).await?;
     }
-    let going = async |run: RunContext<'_>| go(&run.in_cloud(&*cloud), from, to, &args).await;
-    let (view, failure) = with_progress(session, &loaded, going).await?;
+    let switching = async |run: RunContext<'_>| roll_back(&run.in_cloud(&*cloud), from, to, &args).await;
+    let (view, failure) = with_progress(session, &loaded, switching).await?;
     session.console.result(&view);
     failure.map_or(Ok(Exit::Done), Err)
 }
 
-/// Opens the cloud and lists what there is to go back to.
+/// Opens the cloud and lists the published versions.
 async fn find(run: RunContext<'_>, args: &Args) -> Result<(Box<dyn Cloud>, Vec<Version>), Failure> {
-    let cloud = run.open(Access::Read).await?;
-    let versions = cloud.versions(&run.cx(address::live())).await?;
+    let cloud = run.open(AccessMode::Read).await?;
+    let versions = cloud.versions(&run.driver_context(address::live_alias())).await?;
     if versions.is_empty() && !args.list {
         let env = &run.config.env;
         return Err(Failure::new("no_versions", format!("no version is published in {env}"))
@@ -66,8 +67,8 @@ async fn find(run: RunContext<'_>, args: &Args) -> Result<(Box<dyn Cloud>, Vec<V
     Ok((cloud, versions))
 }
 
-/// Takes the lease, switches, and asks the live URL until that version answers.
-async fn go(
+/// Takes the lease, switches the version, and checks that it answers at the live URL.
+async fn roll_back(
     context: &DeployContext<'_>,
     from: &Version,
     to: &Version,
@@ -80,7 +81,7 @@ async fn go(
         Ok(()) => switch(context, from, to, args.no_smoke).await,
         Err(failure) => Err(failure),
     };
-    let lost = lock.end(None).await;
+    let lease_failure = lock.release(None).await;
     let (url, failure) = done?;
     let view = RollbackView {
         env: env.clone(),
@@ -91,10 +92,10 @@ async fn go(
         took_ms: millis(started),
         next: format!("hitctl deploy --env {env}"),
     };
-    Ok((view, lost.or(failure)))
+    Ok((view, lease_failure.or(failure)))
 }
 
-/// Refuses to go on where another run has published or switched a version while this one waited for the lease.
+/// Fails if another run has published or switched a version while this one waited for the lease.
 async fn check_unchanged(
     context: &DeployContext<'_>,
     from: &Version,
@@ -104,7 +105,7 @@ async fn check_unchanged(
     if !waited {
         return Ok(());
     }
-    let versions = context.cloud.versions(&context.run().cx(address::live())).await?;
+    let versions = context.cloud.versions(&context.run().driver_context(address::live_alias())).await?;
     if choose(&versions, Some(to.number))?.0.number == from.number {
         return Ok(());
     }
@@ -112,37 +113,37 @@ async fn check_unchanged(
         .hinted(format!("look at `hitctl rollback --env {} --list`, then choose again", context.config.env)))
 }
 
-/// Switches, and asks the live URL until that version answers: gives back the URL, and what it failed to do.
+/// Switches the version and checks that it answers at the live URL. Returns the URL, and the failure of the check.
 async fn switch(
     context: &DeployContext<'_>,
     from: &Version,
     to: &Version,
     no_smoke: bool,
 ) -> Result<(Option<String>, Option<Failure>), Failure> {
-    let (graph, live) = look(context).await?;
-    let plan = difference(context, &graph, &live)?;
+    let (graph, live) = read_live(context).await?;
+    let plan = compare(context, &graph, &live)?;
     if from.number != to.number {
-        context.cloud.switch(&context.run().cx(address::live()), to).await?;
+        context.cloud.switch_live_version(&context.run().driver_context(address::live_alias()), to).await?;
     }
     let url = url(&plan.outputs());
     let mut failure = None;
     if let (Some(build), false) = (&to.build, no_smoke) {
-        failure = smoke::look(context, url.as_deref(), build).await.err();
+        failure = smoke::run(context, url.as_deref(), build).await.err();
     }
     Ok((url, failure))
 }
 
-/// The version that answers, and the one that shall: the named one, or the newest before it.
+/// Returns the live version and the version to switch to: the requested one, or the newest before the live one.
 fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version), Failure> {
     let from = versions.iter().find(|version| version.live).ok_or_else(|| {
         Failure::new("no_alias", "no published version answers: requests go to the function itself")
             .hinted("set `publish = true` in [function], then run `hitctl deploy`")
     })?;
-    let dead = to.and_then(|number| versions.iter().find(|version| version.number == number));
-    if let Some(dead) = dead.filter(|version| is_dead(version, from)) {
+    let of_old_role = to.and_then(|number| versions.iter().find(|version| version.number == number));
+    if let Some(of_old_role) = of_old_role.filter(|version| has_old_role(version, from)) {
         return Err(Failure::new(
             "role_recreated",
-            format!("version {} was published for a role that was deleted since", dead.number),
+            format!("version {} was published for a role that was deleted since", of_old_role.number),
         )
         .caused_by("Lambda cannot decrypt its environment variables for the role of today")
         .hinted("deploy that code again: `hitctl deploy` publishes it for the role of today"));
@@ -155,7 +156,7 @@ fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version),
         })?,
         None => versions
             .iter()
-            .filter(|version| version.number < from.number && !is_dead(version, from))
+            .filter(|version| version.number < from.number && !has_old_role(version, from))
             .max_by_key(|version| version.number)
             .ok_or_else(|| {
                 Failure::new("nothing_before", format!("there is no version before {}", from.number))
@@ -165,12 +166,13 @@ fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version),
     Ok((from, to))
 }
 
-/// Whether a version is of an earlier role of the same name than the live one, so that every invocation of it would fail.
-fn is_dead(version: &Version, live: &Version) -> bool {
+/// Whether a version belongs to an earlier role of the same name than the live one, so that every invocation of it
+/// would fail.
+fn has_old_role(version: &Version, live: &Version) -> bool {
     matches!((&version.role_id, &live.role_id), (Some(id), Some(live)) if id != live)
 }
 
-fn words(version: &Version) -> String {
+fn describe(version: &Version) -> String {
     match &version.build {
         Some(build) => format!("version {} (build {build})", version.number),
         None => format!("version {}", version.number),
@@ -183,8 +185,8 @@ fn rows(session: &Session, versions: &[Version]) -> Vec<VersionRow> {
         version: version.number,
         live: version.live,
         build: version.build.clone(),
-        published: version.published.clone(),
-        // The release is a hash of the environment as well: only its fingerprint is shown.
+        published: version.published_at.clone(),
+        // The release is a hash that covers the environment, so only its fingerprint is shown.
         release: key.fingerprint(&version.release),
     };
     versions.iter().map(row).collect()
@@ -200,7 +202,7 @@ mod tests {
             release: String::new(),
             build: None,
             role_id: None,
-            published: String::new(),
+            published_at: String::new(),
             live: Some(*number) == live,
         };
         numbers.iter().map(version).collect()
@@ -214,29 +216,29 @@ mod tests {
     }
 
     #[test]
-    fn the_version_before_the_live_one_is_meant() {
+    fn choice_without_number_is_version_before_live_one() {
         assert_eq!(chosen(&[7, 5, 4], Some(7), None), Ok((7, 5)));
-        // Twice in a row goes back twice.
+        // Repeating the command goes back one version further.
         assert_eq!(chosen(&[7, 5, 4], Some(5), None), Ok((5, 4)));
         assert_eq!(chosen(&[7, 5, 4], Some(4), Some(7)), Ok((4, 7)));
         assert_eq!(chosen(&[7, 5, 4], Some(4), Some(4)), Ok((4, 4)));
     }
 
     #[test]
-    fn a_version_of_a_deleted_role_is_passed_over() {
+    fn choice_skips_versions_of_deleted_role() {
         let mut all = versions(&[7, 6, 5], Some(7));
         for (version, id) in all.iter_mut().zip(["AROA2", "AROA1", "AROA2"]) {
             version.role_id = Some(id.to_owned());
         }
         assert_eq!(choose(&all, None).unwrap().1.number, 5);
         assert_eq!(choose(&all, Some(6)).unwrap_err().code, "role_recreated");
-        // Versions of earlier releases do not say it.
+        // Versions of earlier releases of hitctl have no role id.
         all[1].role_id = None;
         assert_eq!(choose(&all, None).unwrap().1.number, 6);
     }
 
     #[test]
-    fn what_cannot_be_gone_back_to_is_said() {
+    fn choice_without_candidate_fails() {
         assert_eq!(chosen(&[7, 5, 4], Some(4), None), Err("nothing_before".to_owned()));
         assert_eq!(chosen(&[7, 5, 4], Some(7), Some(6)), Err("no_version".to_owned()));
         assert_eq!(chosen(&[7, 5, 4], None, None), Err("no_alias".to_owned()));

@@ -1,4 +1,4 @@
-//! `hitctl send`: hits, straight onto the queue.
+//! `hitctl send`: sends hits to the queue.
 
 mod lines;
 
@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use futures::StreamExt as _;
-use hit_counter::trigger::Sources;
-use hitctl_cloud::{Entry, Queue, unique};
+use hit_counter::trigger::EventOptions;
+use hitctl_cloud::{SendMessageEntry, SqsQueue, unique_id};
 use hitctl_config::contract::MAX_COUNT;
 use hitctl_config::names;
 use hitctl_counts::fields;
 use hitctl_engine::{Event, Fault};
-use hitctl_report::{Exit, Failure, RefusedLine, SendView, phases, plural};
+use hitctl_report::{Exit, Failure, RejectedLine, SendView, phases, plural};
 use hitctl_stack::address;
 use jiff::Timestamp;
 
-use self::lines::{Hit, Making};
+use self::lines::{HitLine, HitParser};
 use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::ingest;
 use crate::elapsed::millis;
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH", required_unless_present = "file", conflicts_with = "file")]
     pub path: Option<String>,
     /// So many hits
-    #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = hits)]
+    #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = hit_count)]
     pub count: u64,
     /// When they happened, such as 2026-09-20T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME", requires = "path")]
@@ -54,51 +54,51 @@ pub struct Args {
     pub id_prefix: Option<String>,
 }
 
-/// The largest file, in bytes.
-const LARGEST: u64 = 256 * 1024 * 1024;
-/// Calls under way at the same time.
-const AT_ONCE: usize = 8;
-/// Messages between two lines of progress.
+/// The maximum size of a file in bytes.
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// The number of concurrent calls.
+const CONCURRENT_CALLS: usize = 8;
+/// The number of messages between two progress notes.
 const NOTE_EVERY: u64 = 500;
-/// So many bad lines are shown one by one to people; with `--json` all are.
-const SHOWN: usize = 20;
+/// The number of invalid lines that are shown one by one. With `--json` all are.
+const MAX_SHOWN_LINES: usize = 20;
 
-/// How many hits a message stands for.
-fn hits(text: &str) -> Result<u64, String> {
-    let hits = fields::count_argument(text).ok().filter(|hits| *hits > 0);
+/// Parses the number of hits of a message.
+fn hit_count(text: &str) -> Result<u64, String> {
+    let hits = fields::parse_count_argument(text).ok().filter(|hits| *hits > 0);
     hits.ok_or_else(|| format!("expected a whole number from 1 to {MAX_COUNT}"))
 }
 
-/// With the number of a line it has to stay an id.
+/// Parses an id prefix. With a line number added it has to be a valid id.
 fn prefix(text: &str) -> Result<String, String> {
     if text.len() > 80 { Err("it has more than 80 characters".to_owned()) } else { id_argument(text) }
 }
 
-/// Sends.
+/// Sends the hits.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("send hits to").await?;
     if !loaded.app.queue.enabled {
         return Err(ingest::disabled("no_queue", &loaded, "has no queue to send to", "queue.enabled"));
     }
-    let prefix = args.id_prefix.clone().unwrap_or_else(unique);
+    let prefix = args.id_prefix.clone().unwrap_or_else(unique_id);
     let app = &loaded.app;
     let keep_query = &app.counter.keep_query;
-    let sources = Sources {
+    let sources = EventOptions {
         event_key: app.events.key.clone(),
         event_amount: app.events.amount.clone(),
         site_bucket: app.cloudfront.site_bucket.clone(),
         log_bucket: app.cloudfront.log_bucket.clone(),
     };
-    let making = Making { prefix: &prefix, keep_query, now: Timestamp::now(), sources: &sources };
+    let parser = HitParser { prefix: &prefix, keep_query, now: Timestamp::now(), sources: &sources };
     let (hits, refused) = match (&args.path, &args.file) {
         (Some(path), _) => {
-            let hit = making.hit(1, path, args.ts.as_deref(), args.count);
+            let hit = parser.hit(1, path, args.ts.as_deref(), args.count);
             (
                 vec![hit.map_err(|why| Failure::usage(format!("{path:?} cannot be counted: {why}")))?],
                 Vec::new(),
             )
         }
-        (None, Some(file)) => making.lines(&ingest::content(session, file, LARGEST)?),
+        (None, Some(file)) => parser.parse_file(&ingest::read_content(session, file, MAX_FILE_BYTES)?),
         (None, None) => return Err(Failure::usage("--path or --file is needed")),
     };
     if hits.is_empty() && refused.is_empty() {
@@ -106,11 +106,11 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             Failure::usage("there is no hit in the file").hinted("write one hit a line, such as /about")
         );
     }
-    for line in refused.iter().take(SHOWN) {
+    for line in refused.iter().take(MAX_SHOWN_LINES) {
         session.console.warn(&format!("line {}: {}", line.line, line.why));
     }
-    if refused.len() > SHOWN {
-        session.console.warn(&format!("{} more lines are bad", refused.len() - SHOWN));
+    if refused.len() > MAX_SHOWN_LINES {
+        session.console.warn(&format!("{} more lines are bad", refused.len() - MAX_SHOWN_LINES));
     }
     let started = Instant::now();
     let mut view = SendView {
@@ -130,12 +130,13 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-async fn send(run: RunContext<'_>, hits: &[Hit], view: &mut SendView) -> Result<(), Failure> {
+async fn send(run: RunContext<'_>, hits: &[HitLine], view: &mut SendView) -> Result<(), Failure> {
     let RunContext { session, sink, .. } = run;
     let cloud = ingest::open(run, &address::queue()).await?;
     let queue = cloud.queue(&view.queue)?;
     queue.url().await?;
-    let entries: Vec<Entry> = hits.iter().map(|hit| Entry { body: hit.body(), ..Entry::default() }).collect();
+    let entries: Vec<SendMessageEntry> =
+        hits.iter().map(|hit| SendMessageEntry { body: hit.body(), ..SendMessageEntry::default() }).collect();
     let started = Instant::now();
     let detail = format!("sending {}", plural(entries.len() as u64, "message"));
     sink.send(Event::PhaseStarted { phase: phases::SEND, detail });
@@ -150,7 +151,11 @@ async fn send(run: RunContext<'_>, hits: &[Hit], view: &mut SendView) -> Result<
     );
     if let Some(fault) = fault {
         let failure = Failure::from(fault);
-        return Err(if view.messages == 0 { failure } else { failure.hinted(again).exits(Exit::Partial) });
+        return Err(if view.messages == 0 {
+            failure
+        } else {
+            failure.hinted(again).with_exit(Exit::Partial)
+        });
     }
     if session.stop.is_cancelled() && view.messages + (view.failed.len() as u64) < entries.len() as u64 {
         return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(again));
@@ -158,19 +163,19 @@ async fn send(run: RunContext<'_>, hits: &[Hit], view: &mut SendView) -> Result<
     Ok(())
 }
 
-/// Sends batches, some at the same time. Begins none after the user asked to stop, or after one failed as a whole; gives back
-/// why that was.
+/// Sends batches with limited concurrency. Starts none after the user asked to stop, or after a batch failed as a
+/// whole. Returns the fault of such a batch.
 async fn batches(
     run: RunContext<'_>,
-    queue: &Queue,
-    entries: &[Entry],
-    hits: &[Hit],
+    queue: &SqsQueue,
+    entries: &[SendMessageEntry],
+    hits: &[HitLine],
     view: &mut SendView,
 ) -> Option<Fault> {
     let stop = &run.session.stop;
     let halt = stop.child_token();
     let mut start = 0;
-    let batches = Entry::batches(entries).into_iter().map(|batch| {
+    let batches = SendMessageEntry::batches(entries).into_iter().map(|batch| {
         let at = start;
         start += batch.len();
         (at, batch)
@@ -179,29 +184,29 @@ async fn batches(
     let mut sending = futures::stream::iter(batches)
         .take_while(|_| std::future::ready(!halt.is_cancelled()))
         .map(|(at, batch)| async move { (at, queue.send(batch, stop).await) })
-        .buffer_unordered(AT_ONCE);
-    let (mut whole, mut told) = (None, 0);
-    while let Some((at, became)) = sending.next().await {
-        if let Some(Err(fault)) = became.iter().find(|one| one.is_err())
-            && became.iter().all(Result::is_err)
+        .buffer_unordered(CONCURRENT_CALLS);
+    let (mut failed_batch, mut last_note) = (None, 0);
+    while let Some((at, results)) = sending.next().await {
+        if let Some(Err(fault)) = results.iter().find(|one| one.is_err())
+            && results.iter().all(Result::is_err)
         {
             halt.cancel();
-            whole.get_or_insert(fault.clone());
+            failed_batch.get_or_insert(fault.clone());
             continue;
         }
-        for (hit, one) in hits[at..].iter().zip(became) {
+        for (hit, one) in hits[at..].iter().zip(results) {
             match one {
                 Ok(()) => {
                     view.messages += 1;
                     view.hits = view.hits.saturating_add(hit.n);
                 }
-                Err(fault) => view.failed.push(RefusedLine { line: hit.line, why: fault.message }),
+                Err(fault) => view.failed.push(RejectedLine { line: hit.line, why: fault.message }),
             }
         }
-        if view.messages / NOTE_EVERY > told {
-            told = view.messages / NOTE_EVERY;
+        if view.messages / NOTE_EVERY > last_note {
+            last_note = view.messages / NOTE_EVERY;
             run.note(phases::SEND, format!("{} of {} messages", view.messages, entries.len()));
         }
     }
-    whole
+    failed_batch
 }

@@ -1,14 +1,14 @@
-//! `hitctl snippet`: what to paste into a page or a README, with the URL of what is deployed.
+//! `hitctl snippet`: prints HTML and Markdown to paste, with the URL of the deployed counter.
 
 use hit_counter::path;
-use hitctl_cloud::{Access, is_loopback};
+use hitctl_cloud::{AccessMode, is_loopback};
 use hitctl_config::is_unsafe_to_show;
 use hitctl_report::{Exit, Failure, SnippetView};
 use hitctl_stack::address;
 
 use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::ingest::not_deployed;
-use crate::deployment::plan::look;
+use crate::deployment::plan::read_live;
 use crate::session::Session;
 
 /// Print what to paste into your page and your README, with the URL of what is deployed; only reads
@@ -41,7 +41,7 @@ pub struct Args {
     pub spa: bool,
 }
 
-/// Prints it.
+/// Prints the snippets.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     let key = path::normalise_keeping(&args.path, &loaded.app.counter.keep_query).map_err(|why| {
@@ -50,9 +50,9 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     })?;
     let url = with_progress(session, &loaded, url).await?;
     if is_loopback(&url) {
-        session.console.talk("this counter is on this machine: only pages that are opened here reach it");
+        session.console.message("this counter is on this machine: only pages that are opened here reach it");
     }
-    let encoded = |text: &str| path::percent_encoded(text, KEPT);
+    let encoded = |text: &str| path::percent_encoded(text, UNENCODED);
     let (path, label) = (encoded(key.as_str()), encoded(&args.label));
     let spa = if args.spa { " data-spa" } else { "" };
     let label = if args.label == "views" { String::new() } else { format!("&label={label}") };
@@ -63,7 +63,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let pixel = format!(
         "<noscript><img src=\"{url}/v1/badge.svg?path={path}&amp;style=none&amp;hit=1\" width=\"1\" height=\"1\" alt=\"\"></noscript>"
     );
-    let badge = format!("![{}]({url}/v1/badge.svg?path={path}{label}{hit})", in_markdown(&args.label));
+    let badge = format!("![{}]({url}/v1/badge.svg?path={path}{label}{hit})", escape_markdown(&args.label));
     let all = !(args.js || args.noscript || args.badge);
     session.console.result(&SnippetView {
         env: loaded.env.clone(),
@@ -75,20 +75,20 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Where the counter is. Nothing is started to find it out.
+/// Returns the URL of the counter, without starting the local cloud.
 async fn url(run: RunContext<'_>) -> Result<String, Failure> {
-    let cloud = run.cloud(Access::Read).await?;
-    let (_, live) = look(&run.in_cloud(&*cloud)).await?;
-    let url = |address| live.live(&address)?.outputs.get("url").cloned();
+    let cloud = run.cloud(AccessMode::Read).await?;
+    let (_, live) = read_live(&run.in_cloud(&*cloud)).await?;
+    let url = |address| live.observed(&address)?.outputs.get("url").cloned();
     let found = url(address::api()).or_else(|| url(address::function_url()));
     found.ok_or_else(|| not_deployed("counter with a URL", &run.config.env))
 }
 
-/// What stays as it is in a value of a query string. The slash does: the address is for people, too.
-const KEPT: &[u8] = b"-._~/";
+/// The characters that stay unencoded in a value of a query string. The slash is among them to keep the URL readable.
+const UNENCODED: &[u8] = b"-._~/";
 
-/// A text as the name of a picture.
-fn in_markdown(text: &str) -> String {
+/// Escapes a text for the alternative text of a Markdown image.
+fn escape_markdown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().map(|c| if is_unsafe_to_show(c) { ' ' } else { c }) {
         if matches!(c, '[' | ']' | '\\' | '`' | '<' | '*' | '_') {
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn values_are_encoded_and_names_escaped() {
-        assert_eq!(path::percent_encoded("/caf%C3%A9 x&y=\"<", KEPT), "/caf%25C3%25A9%20x%26y%3D%22%3C");
-        assert_eq!(in_markdown("my [views]\n`x`"), "my \\[views\\] \\`x\\`");
-        assert_eq!(in_markdown("a\u{202e}b\u{200b}c"), "a b c");
+        assert_eq!(path::percent_encoded("/caf%C3%A9 x&y=\"<", UNENCODED), "/caf%25C3%25A9%20x%26y%3D%22%3C");
+        assert_eq!(escape_markdown("my [views]\n`x`"), "my \\[views\\] \\`x\\`");
+        assert_eq!(escape_markdown("a\u{202e}b\u{200b}c"), "a b c");
     }
 }

@@ -1,23 +1,23 @@
-//! `hitctl status`: what is deployed, from live reads.
+//! `hitctl status`: shows the deployed resources, read live.
 
 use std::collections::BTreeMap;
 
 use hit_counter::moment::Moment;
 use hit_counter::share;
-use hitctl_cloud::{Access, Cloud, Depth};
+use hitctl_cloud::{AccessMode, Cloud, QueueDepth};
 use hitctl_config::contract::ATTR_BUDGET_PATHS;
-use hitctl_config::{Loaded, Paths, Target};
+use hitctl_config::{DeployTarget, LoadedConfig, PathPolicy};
 use hitctl_engine::{Action, Change, Snapshot};
-use hitctl_report::{DeploymentsView, Exit, Failure, LiveVersion, NewPaths, ResourceRow, StatusView};
+use hitctl_report::{DeploymentsView, Exit, Failure, LiveVersion, NewPathBudget, ResourceRow, StatusView};
 use hitctl_resources::{FunctionSpec, QueueSpec, Spec as _};
 use hitctl_stack as stack;
-use hitctl_stack::{Code, address};
+use hitctl_stack::{FunctionArtifact, address};
 use serde_json::Value as Json;
 
 use crate::commands::gc;
 use crate::deployment::context::{DeployContext, RunContext, with_progress};
 use crate::deployment::design::design;
-use crate::deployment::plan::{difference, look};
+use crate::deployment::plan::{compare, read_live};
 use crate::deployment::view::url;
 use crate::deployment::{counts, distribution, quota};
 use crate::session::Session;
@@ -36,11 +36,11 @@ pub struct Args {
     pub all: bool,
 }
 
-/// Looks.
+/// Shows the status.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     if args.all {
-        let deployments = gc::found(session, &loaded).await?;
+        let deployments = gc::deployments(session, &loaded).await?;
         let target = loaded.target.to_string();
         session.console.result(&DeploymentsView { target, deployments, only_left_behind: false });
         return Ok(Exit::Done);
@@ -53,18 +53,18 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 
 async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
     let RunContext { session, config: loaded, .. } = run;
-    let cloud = run.cloud(Access::Read).await?;
+    let cloud = run.cloud(AccessMode::Read).await?;
     let context = run.in_cloud(&*cloud);
-    let (_, live) = look(&context).await?;
-    // What depends on the build, which a look does not make, is compared with the build that is live: `plan` builds.
+    let (_, live) = read_live(&context).await?;
+    // Fields that depend on the build are compared with the live build, since `status` builds nothing. `plan` does.
     let code = live_code(&live, loaded);
-    let graph = design(loaded, cloud.place(), code.as_ref())?;
+    let graph = design(loaded, cloud.location(), code.as_ref())?;
     let (fitted, foreign) = tokio::join!(
         quota::fit(loaded, &*cloud, code.as_ref(), graph.clone(), &live),
         cloud.foreign_access(&graph, &live, &session.stop),
     );
     let (graph, _) = fitted?;
-    let plan = difference(&context, &graph, &live)?;
+    let plan = compare(&context, &graph, &live)?;
     let mut resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
     if cloud.is_running() {
         for queue in resources.iter_mut().filter(|row| row.present && row.kind == QueueSpec::KIND) {
@@ -72,7 +72,7 @@ async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
         }
     }
     let has_table = resources.iter().any(|row| row.address == address::hits_table().as_str() && row.present);
-    // What does not run cannot be asked for its counts; the view says that it does not.
+    // A local cloud that does not run has no counts to read. The view says that it does not run.
     let mut warnings = cloud.notices().await?;
     let (hits, new_paths) = match (has_table, cloud.is_running()) {
         (true, true) => {
@@ -83,7 +83,7 @@ async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
         (true, false) => (None, None),
         (false, _) => (Some(0), None),
     };
-    warnings.extend(new_paths.iter().flat_map(NewPaths::warnings));
+    warnings.extend(new_paths.iter().flat_map(NewPathBudget::warnings));
     warnings.extend(foreign.iter().map(|finding| format!("{}: {}", finding.address, finding.message)));
     let url = url(&plan.outputs());
     let version = version(&context, &live).await?;
@@ -102,20 +102,21 @@ async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
     })
 }
 
-/// The code that the live function runs. In AWS the configuration says for which instruction set; on this machine, the build.
-fn live_code(live: &Snapshot, loaded: &Loaded) -> Option<Code> {
-    let spec = &live.live(&address::counter())?.spec;
+/// Returns the code of the live function. Its architecture comes from the configuration on AWS, and from the build on
+/// this machine.
+fn live_code(live: &Snapshot, loaded: &LoadedConfig) -> Option<FunctionArtifact> {
+    let spec = &live.observed(&address::counter())?.spec;
     let sha256 = spec.get("code_sha256")?.as_str()?.to_owned();
     let arch = match loaded.target {
-        Target::Aws => loaded.app.function.arch,
-        Target::Local => serde_json::from_value(spec.get("arch")?.clone()).ok()?,
+        DeployTarget::Aws => loaded.app.function.arch,
+        DeployTarget::Local => serde_json::from_value(spec.get("arch")?.clone()).ok()?,
     };
-    Some(Code { sha256, arch })
+    Some(FunctionArtifact { sha256, arch })
 }
 
-/// A resource as it is shown.
+/// Returns the row of a resource.
 fn row(change: &Change, live: &Snapshot) -> ResourceRow {
-    let found = live.live(change.address());
+    let found = live.observed(change.address());
     let drift = match change.action {
         Action::Update | Action::Replace => change.fields.iter().map(|field| field.field.clone()).collect(),
         Action::Keep | Action::Create | Action::Delete => Vec::new(),
@@ -132,30 +133,31 @@ fn row(change: &Change, live: &Snapshot) -> ResourceRow {
     }
 }
 
-/// How much is on a queue, as it is said to scripts. How old the oldest message is, the local cloud says with its resources; SQS
-/// does not say it, and to look for it would hide messages from the function.
+/// Returns the numbers of messages on a queue for JSON output. The local cloud reports the age of the oldest message
+/// with its resources. SQS does not report it, and reading messages to find it would hide them from the function.
 async fn depth(cloud: &dyn Cloud, name: &str) -> Result<Vec<(String, String)>, Failure> {
-    let Depth { visible, in_flight, delayed } = cloud.queue(name)?.depth().await?;
-    let told = [("visible", visible), ("in_flight", in_flight), ("delayed", delayed)];
-    Ok(told.map(|(name, n)| (name.to_owned(), n.to_string())).into())
+    let QueueDepth { visible, in_flight, delayed } = cloud.queue(name)?.depth().await?;
+    let rows = [("visible", visible), ("in_flight", in_flight), ("delayed", delayed)];
+    Ok(rows.map(|(name, n)| (name.to_owned(), n.to_string())).into())
 }
 
-/// Which version answers, where versions are published. It is that of the function as it is, unless somebody rolled back or
-/// a deploy did not come to its end; only then is it asked which ones there are.
+/// Returns the live version, if versions are published. It is the version of the function itself, unless somebody
+/// rolled back or a deploy failed partway. Only then are the versions listed.
 async fn version(context: &DeployContext<'_>, live: &Snapshot) -> Result<Option<LiveVersion>, Failure> {
-    let address = address::live();
-    let Some(alias) = live.live(&address) else { return Ok(None) };
+    let address = address::live_alias();
+    let Some(alias) = live.observed(&address) else { return Ok(None) };
     let Some(number) = alias.outputs.get("version").and_then(|version| version.parse().ok()) else {
         return Ok(None);
     };
     let function = |role: &str| {
-        let found = live.live(&FunctionSpec::address(role));
+        let found = live.observed(&FunctionSpec::address(role));
         found.and_then(|function| serde_json::from_value::<FunctionSpec>(function.spec.clone()).ok())
     };
-    let release = function("counter").map(|counter| stack::release(&counter, function("reader").as_ref()));
+    let release =
+        function("counter").map(|counter| stack::release_hash(&counter, function("reader").as_ref()));
     let newest = match release {
         Some(release) if alias.spec.get("release").and_then(Json::as_str) != Some(&release) => {
-            let versions = context.cloud.versions(&context.run().cx(address)).await?;
+            let versions = context.cloud.versions(&context.run().driver_context(address)).await?;
             versions.iter().find(|version| version.release == release).map(|version| version.number)
         }
         _ => None,
@@ -163,10 +165,10 @@ async fn version(context: &DeployContext<'_>, live: &Snapshot) -> Result<Option<
     Ok(Some(LiveVersion { live: number, newest: newest.filter(|newest| *newest > number) }))
 }
 
-/// How much of the budget of new paths is spent, where there is one.
-fn new_paths(budget: &BTreeMap<String, u64>, loaded: &Loaded) -> Option<NewPaths> {
+/// Returns the use of the budget of new paths, if there is one.
+fn new_paths(budget: &BTreeMap<String, u64>, loaded: &LoadedConfig) -> Option<NewPathBudget> {
     let counter = &loaded.app.counter;
-    if counter.paths != Paths::Budget {
+    if counter.paths != PathPolicy::Budget {
         return None;
     }
     let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
@@ -176,7 +178,7 @@ fn new_paths(budget: &BTreeMap<String, u64>, loaded: &Loaded) -> Option<NewPaths
     let is_spent = |(name, n): (&String, &u64)| {
         share::day_and_limit(name, per_day).is_some_and(|(day, limit)| day == today && *n >= limit)
     };
-    Some(NewPaths {
+    Some(NewPathBudget {
         today: number(&today.attribute()),
         per_day,
         in_all: number(ATTR_BUDGET_PATHS),

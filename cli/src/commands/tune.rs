@@ -1,17 +1,17 @@
-//! `hitctl tune`: what each memory size brings and costs. On this machine under the CPU share of each, in an account by real
-//! invocations of a copy that is deleted again.
+//! `hitctl tune`: measures the speed and the cost of each memory size. On this machine it limits the CPU of local
+//! processes; in an account it invokes a copy of the function, which is deleted again.
 
 mod account;
-mod here;
+mod local;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use hitctl_config::{Loaded, Target};
+use hitctl_config::{DeployTarget, LoadedConfig};
 use hitctl_report::{Exit, Failure, TuneView};
 use hitctl_stack::cost::PRICES_AS_OF;
-use hitctl_stack::memory::{Advice, Figures};
-use hitctl_tune::Asks;
+use hitctl_stack::memory::{MemoryAdvice, MemoryFigures};
+use hitctl_tune::MeasuringRequest;
 
 use crate::deployment::build::FunctionArgs;
 use crate::deployment::lock::LockArgs;
@@ -50,30 +50,30 @@ pub struct Args {
     pub lock: LockArgs,
 }
 
-/// What was measured.
+/// The results of a measurement.
 struct Measured {
-    asks: Asks,
-    rows: Vec<Figures>,
+    request_kind: MeasuringRequest,
+    rows: Vec<MemoryFigures>,
     notes: Vec<String>,
 }
 
-/// Measures, and recommends.
+/// Measures the memory sizes and recommends one.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
     let loaded = session.load_for_writing("measure").await?;
     let sizes: Vec<u32> = args.memory.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let (hits, within_ms) = (args.hits, args.within);
-    let Measured { asks, rows, notes } = match loaded.target {
-        Target::Local => Box::pin(here::measure(session, &loaded, args, &sizes)).await?,
-        Target::Aws => Box::pin(account::measure(session, &loaded, args, &sizes)).await?,
+    let Measured { request_kind, rows, notes } = match loaded.target {
+        DeployTarget::Local => Box::pin(local::measure(session, &loaded, args, &sizes)).await?,
+        DeployTarget::Aws => Box::pin(account::measure(session, &loaded, args, &sizes)).await?,
     };
-    let recommendation = Advice::of(&rows, within_ms);
+    let recommendation = MemoryAdvice::recommend(&rows, within_ms);
     session.console.result(&TuneView {
         command: "tune",
         next: next(&loaded, &recommendation),
         env: loaded.env.clone(),
         target: loaded.target.to_string(),
-        request: asks.words(),
+        request: request_kind.description(),
         hits,
         within_ms,
         prices_as_of: PRICES_AS_OF,
@@ -86,8 +86,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What to do about it.
-fn next(loaded: &Loaded, advice: &Advice) -> Option<String> {
+/// Returns the next step for a recommendation.
+fn next(loaded: &LoadedConfig, advice: &MemoryAdvice) -> Option<String> {
     let memory = advice.memory_mb?;
     Some(if memory == loaded.app.function.memory_mb {
         format!("nothing: `memory_mb` is {memory} already")

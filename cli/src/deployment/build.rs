@@ -1,11 +1,11 @@
-//! The code of the function: where it comes from, and its build.
+//! Builds the function's code, or takes a prebuilt file.
 
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use hitctl_artifact as artifact;
-use hitctl_artifact::{Artifact, BuildRequest, Source};
-use hitctl_config::Target;
+use hitctl_artifact::{Artifact, BuildRequest, FunctionSource};
+use hitctl_config::DeployTarget;
 use hitctl_report::Failure;
 use hitctl_resources::CodePackage;
 
@@ -30,24 +30,24 @@ pub struct FunctionArgs {
 }
 
 /// Chooses the sources that the function is compiled from.
-pub(crate) fn source(session: &Session, from_source: bool) -> Result<Source, Failure> {
-    Ok(Source::choose(&session.cwd, &session.cache_dir()?, from_source, &session.env)?)
+pub(crate) fn source(session: &Session, from_source: bool) -> Result<FunctionSource, Failure> {
+    Ok(FunctionSource::choose(&session.cwd, &session.cache_dir()?, from_source, &session.env)?)
 }
 
 /// Builds the function for the environment's target, or checks and packs the file that the user gave.
 pub(crate) async fn build(run: RunContext<'_>, args: FunctionArgs) -> Result<Artifact, Failure> {
     let RunContext { session, config: loaded, sink } = run;
     let target = match loaded.target {
-        Target::Local => artifact::Target::Host,
-        Target::Aws => artifact::Target::Lambda(loaded.app.function.arch),
+        DeployTarget::Local => artifact::BuildTarget::Host,
+        DeployTarget::Aws => artifact::BuildTarget::Lambda(loaded.app.function.arch),
     };
     let source = source(session, args.from_source)?;
     let given = args.artifact.map(|path| session.cwd.join(path));
-    let request = BuildRequest { given, ..BuildRequest::new(target, source, session.env.clone()) };
+    let request = BuildRequest { prebuilt: given, ..BuildRequest::new(target, source, session.env.clone()) };
     Ok(artifact::build(&request, sink, &session.stop).await?)
 }
 
-/// The zip that drivers deploy.
+/// Returns the code package that drivers deploy.
 pub(crate) fn package(artifact: &Artifact) -> CodePackage {
     CodePackage { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() }
 }

@@ -1,28 +1,28 @@
-//! The contexts that the steps of a command need: before a cloud is open, and with it.
+//! The contexts for the steps of a command: before a cloud is open, and with it.
 
-use hitctl_cloud::{Access, Cloud, DriverOptions};
-use hitctl_config::{Loaded, Target};
-use hitctl_engine::{Address, Cx, Drivers, Event, Phase, Sink};
+use hitctl_cloud::{AccessMode, Cloud, DriverOptions};
+use hitctl_config::{DeployTarget, LoadedConfig};
+use hitctl_engine::{Address, DriverContext, Drivers, Event, EventSink, Phase};
 use hitctl_report::Failure;
-use hitctl_resources::Place;
+use hitctl_resources::CloudLocation;
 
 use crate::session::Session;
 
-/// An environment, for one command.
+/// The run of a command on an environment.
 #[derive(Clone, Copy)]
 pub(crate) struct RunContext<'a> {
     /// The run of the program.
     pub(crate) session: &'a Session,
     /// The configuration in force.
-    pub(crate) config: &'a Loaded,
+    pub(crate) config: &'a LoadedConfig,
     /// The consumer of progress events.
-    pub(crate) sink: &'a Sink,
+    pub(crate) sink: &'a EventSink,
 }
 
 /// Runs a part of a command and shows its progress.
 pub(crate) async fn with_progress<T>(
     session: &Session,
-    config: &Loaded,
+    config: &LoadedConfig,
     work: impl AsyncFnOnce(RunContext<'_>) -> T,
 ) -> T {
     let progress = session.console.progress();
@@ -34,21 +34,21 @@ pub(crate) async fn with_progress<T>(
 
 impl<'a> RunContext<'a> {
     /// Opens the cloud of the env.
-    pub(crate) async fn cloud(self, access: Access) -> Result<Box<dyn Cloud>, Failure> {
+    pub(crate) async fn cloud(self, access: AccessMode) -> Result<Box<dyn Cloud>, Failure> {
         self.session.cloud(self.config, access, self.sink).await
     }
 
     /// Opens the cloud of the env, and shows its account or machine before the first write.
-    pub(crate) async fn open(self, access: Access) -> Result<Box<dyn Cloud>, Failure> {
+    pub(crate) async fn open(self, access: AccessMode) -> Result<Box<dyn Cloud>, Failure> {
         let (app, env) = (&self.config.app.app, &self.config.env);
-        let say = |place: &str| self.session.console.talk(&format!("app {app}, env {env}, {place}"));
-        if self.config.target == Target::Local {
-            // Said first: it may have to be started.
+        let say = |location: &str| self.session.console.message(&format!("app {app}, env {env}, {location}"));
+        if self.config.target == DeployTarget::Local {
+            // Shown first, since the cloud may have to be started.
             say("on this machine");
             return self.cloud(access).await;
         }
         let cloud = self.cloud(access).await?;
-        let Place { account, region, endpoint, .. } = cloud.place();
+        let CloudLocation { account, region, endpoint, .. } = cloud.location();
         let at = endpoint.as_ref().map(|endpoint| format!(", endpoint {endpoint}")).unwrap_or_default();
         say(&format!("AWS account {account}, region {region}{at}"));
         Ok(cloud)
@@ -60,9 +60,9 @@ impl<'a> RunContext<'a> {
         DeployContext { session, config, cloud, drivers: cloud.drivers(DriverOptions::default()), sink }
     }
 
-    /// The context of calls on one resource.
-    pub(crate) fn cx(self, address: Address) -> Cx {
-        Cx::new(address, self.sink.clone(), self.session.stop.clone())
+    /// Returns the context for calls on one resource.
+    pub(crate) fn driver_context(self, address: Address) -> DriverContext {
+        DriverContext::new(address, self.sink.clone(), self.session.stop.clone())
     }
 
     /// Reports the progress of a part of the run.
@@ -71,28 +71,28 @@ impl<'a> RunContext<'a> {
     }
 }
 
-/// An environment in its cloud, for one command.
+/// The run of a command on an environment in its cloud.
 #[derive(Clone)]
 pub(crate) struct DeployContext<'a> {
     /// The run of the program.
     pub(crate) session: &'a Session,
     /// The configuration in force.
-    pub(crate) config: &'a Loaded,
+    pub(crate) config: &'a LoadedConfig,
     /// The cloud that the environment is in.
     pub(crate) cloud: &'a dyn Cloud,
     /// The drivers of that cloud.
     pub(crate) drivers: Drivers,
     /// The consumer of progress events.
-    pub(crate) sink: &'a Sink,
+    pub(crate) sink: &'a EventSink,
 }
 
 impl<'a> DeployContext<'a> {
-    /// The same without its cloud.
+    /// Returns the context without its cloud.
     pub(crate) fn run(&self) -> RunContext<'a> {
         RunContext { session: self.session, config: self.config, sink: self.sink }
     }
 
-    /// The same with other drivers.
+    /// Replaces the drivers.
     #[must_use]
     pub(crate) fn with_drivers(self, drivers: Drivers) -> Self {
         Self { drivers, ..self }

@@ -1,24 +1,28 @@
 //! The graph of resources that the configuration asks for.
 
-use hitctl_config::Loaded;
+use hitctl_config::LoadedConfig;
 use hitctl_engine::{Graph, GraphError};
 use hitctl_report::Failure;
-use hitctl_resources::Place;
+use hitctl_resources::CloudLocation;
 use hitctl_stack as stack;
-use hitctl_stack::Code;
+use hitctl_stack::FunctionArtifact;
 
 /// Designs the app around the built code; `None` where the function is not deployed.
-pub(crate) fn design(loaded: &Loaded, place: &Place, code: Option<&Code>) -> Result<Graph, Failure> {
-    stack::design(&loaded.app, &loaded.env, place, code).map_err(|error| unfit(&error))
+pub(crate) fn design(
+    loaded: &LoadedConfig,
+    location: &CloudLocation,
+    code: Option<&FunctionArtifact>,
+) -> Result<Graph, Failure> {
+    stack::resource_graph(&loaded.app, &loaded.env, location, code).map_err(|error| design_failure(&error))
 }
 
 /// The graph that removes an app: all its resources absent, and what an interrupted command may have left.
-pub(crate) fn design_removal(loaded: &Loaded, place: &Place) -> Result<Graph, Failure> {
-    let graph = design(loaded, place, None)?.all_absent();
-    stack::with_leftovers(&graph, loaded).map_err(|error| unfit(&error))
+pub(crate) fn design_removal(loaded: &LoadedConfig, location: &CloudLocation) -> Result<Graph, Failure> {
+    let graph = design(loaded, location, None)?.all_absent();
+    stack::with_leftovers(&graph, loaded).map_err(|error| design_failure(&error))
 }
 
-fn unfit(error: &GraphError) -> Failure {
+fn design_failure(error: &GraphError) -> Failure {
     Failure::new("design", format!("the parts do not fit together: {error}"))
         .hinted("this is a mistake in hitctl: please report it with your hitctl.toml")
 }

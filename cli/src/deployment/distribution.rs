@@ -1,8 +1,8 @@
-//! Compares the configured CloudFront distribution with what CloudFront says of it. Only reads.
+//! Compares the configured CloudFront distribution with its state in CloudFront. It only reads.
 
 use hitctl_cloud::{Cloud, Distribution, DistributionState, NO_CLOUDFRONT, NO_DISTRIBUTION};
-use hitctl_config::{Expose, Loaded};
-use hitctl_engine::{Cause, Fault, FaultKind, Finding, Severity};
+use hitctl_config::{ExposeMode, LoadedConfig};
+use hitctl_engine::{Fault, FaultCause, FaultKind, Finding, Severity};
 use hitctl_report::{DistributionRow, Failure};
 
 /// The finding code for an `allow_origins` that leaves out the site.
@@ -10,15 +10,15 @@ const ORIGINS: &str = "allow_origins";
 /// The finding code for a distribution that could not be read.
 const UNREAD: &str = "distribution_unread";
 
-/// The configured distribution and what is wrong with it.
+/// The configured distribution and its problems.
 pub(crate) struct Checked {
     /// The row that `status` shows.
     pub(crate) row: DistributionRow,
-    /// The problems, the gravest first.
+    /// The problems, the most severe first.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// One thing that is wrong with the distribution.
+/// A problem with the distribution.
 pub(crate) struct Problem {
     code: &'static str,
     /// Whether the deploy must stop.
@@ -26,7 +26,7 @@ pub(crate) struct Problem {
     /// A lower-case fragment.
     pub(crate) message: String,
     /// The technical reason.
-    cause: Option<Cause>,
+    cause: Option<FaultCause>,
     /// An imperative sentence.
     pub(crate) hint: Option<String>,
 }
@@ -37,8 +37,8 @@ impl Problem {
     }
 }
 
-/// Reads and compares the configured distribution; `None` where none is configured.
-pub(crate) async fn check(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Option<Checked>, Failure> {
+/// Reads the configured distribution and compares it; `None` if none is configured.
+pub(crate) async fn check(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<Option<Checked>, Failure> {
     let Some(id) = &loaded.app.cloudfront.distribution_id else { return Ok(None) };
     let mut row = DistributionRow { id: id.clone(), ..DistributionRow::default() };
     if !cloud.has_distributions() {
@@ -62,7 +62,7 @@ pub(crate) async fn check(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Option<C
             if fault.code == NO_DISTRIBUTION {
                 row.present = Some(false);
             }
-            vec![unread(fault, &cloud.place().account)]
+            vec![unread(fault, &cloud.location().account)]
         }
     };
     for problem in &mut problems {
@@ -72,8 +72,9 @@ pub(crate) async fn check(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Option<C
     Ok(Some(Checked { row, problems }))
 }
 
-/// Checks before a deploy: an error where the distribution does not exist, findings for the rest.
-pub(crate) async fn findings(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Vec<Finding>, Failure> {
+/// Checks the distribution before a deploy. A distribution that does not exist is an error; other problems are
+/// findings.
+pub(crate) async fn findings(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<Vec<Finding>, Failure> {
     let Some(checked) = check(loaded, cloud).await? else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     for Problem { code, is_error, message, cause, hint } in checked.problems {
@@ -98,7 +99,8 @@ pub(crate) async fn findings(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Vec<F
     Ok(findings)
 }
 
-/// The problem with a distribution that could not be read. Only one that does not exist stops a deploy.
+/// Returns the problem for a distribution that could not be read. It stops a deploy only if the distribution does not
+/// exist.
 fn unread(fault: Fault, account: &str) -> Problem {
     let is_error = fault.code == NO_DISTRIBUTION;
     let Fault { code, message, cause, hint, .. } = fault;
@@ -111,9 +113,9 @@ fn unread(fault: Fault, account: &str) -> Problem {
 }
 
 /// Compares the state of the distribution with the configuration.
-fn compare(loaded: &Loaded, cloud: &dyn Cloud, id: &str, state: &DistributionState) -> Vec<Problem> {
+fn compare(loaded: &LoadedConfig, cloud: &dyn Cloud, id: &str, state: &DistributionState) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let granted = cloud.place().location().distribution_arn(id);
+    let granted = cloud.location().as_location().distribution_arn(id);
     if state.arn != granted {
         problems.push(Problem::warning(
             "distribution_account",
@@ -128,15 +130,15 @@ fn compare(loaded: &Loaded, cloud: &dyn Cloud, id: &str, state: &DistributionSta
             "enable it in CloudFront, or correct `distribution_id` in [cloudfront]",
         ));
     }
-    if loaded.app.http.expose != Expose::None {
+    if loaded.app.http.expose != ExposeMode::None {
         problems.extend(origins(&loaded.app.http.allow_origins, state));
     }
     problems
 }
 
-/// The problem with an `allow_origins` that leaves out names under which the distribution serves the site.
+/// Returns the problem if `allow_origins` leaves out names under which the distribution serves the site.
 ///
-/// The distribution's own domain name counts only where it has no alias: visitors do not see it otherwise.
+/// The distribution's own domain name counts only if it has no alias: otherwise visitors do not see it.
 fn origins(allowed: &[String], state: &DistributionState) -> Option<Problem> {
     if allowed.iter().any(|origin| origin == "*") {
         return None;
@@ -166,7 +168,7 @@ fn origins(allowed: &[String], state: &DistributionState) -> Option<Problem> {
     ))
 }
 
-/// The host of an origin without its scheme.
+/// Returns the host of an origin's authority, without its port.
 fn host(authority: &str) -> &str {
     let port = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     port.map_or(authority, |(host, _)| host)

@@ -1,11 +1,12 @@
-//! The lock of an environment: a command that changes something holds the lease, or takes it before it creates anything twice.
+//! The lock of an environment. A command that changes something holds the lease, or takes it right after it has created
+//! the table that stores the lease.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hitctl_cloud::{Gate, Holder, LEASE_LASTS, Lease, LeaseRequest};
+use hitctl_cloud::{LEASE_DURATION, Lease, LeaseGuardedDrivers, LeaseHolder, LeaseRequest};
 use hitctl_config::names;
-use hitctl_engine::{Action, Drivers, Outcome, Plan};
+use hitctl_engine::{Action, ApplyOutcome, Drivers, Plan};
 use hitctl_report::{Exit, Failure};
 use hitctl_stack::address;
 use tokio_util::sync::CancellationToken;
@@ -28,17 +29,18 @@ pub struct LockArgs {
     pub lock_timeout: Duration,
 }
 
-/// The lock of a command that changes something.
+/// The lock that a command holds while it changes an environment.
 pub(crate) struct DeployLock {
     lease: Option<Lease>,
-    gate: Option<Arc<Gate>>,
+    guarded: Option<Arc<LeaseGuardedDrivers>>,
     run: CancellationToken,
-    /// Another run held the lease until now: what was planned before is outdated.
+    /// Whether another run held the lease until now, which makes an earlier plan outdated.
     pub(crate) waited: bool,
 }
 
 impl DeployLock {
-    /// Takes the lease for a plan, if there is something to do and a table to hold it in. `command` is the name of the command.
+    /// Takes the lease for a plan, if there are changes and a table to store the lease. `command` is the name of the
+    /// command.
     pub(crate) async fn take(
         context: &DeployContext<'_>,
         plan: &Plan,
@@ -46,63 +48,65 @@ impl DeployLock {
         args: LockArgs,
     ) -> Result<Self, Failure> {
         let run = context.session.stop.child_token();
-        let mut lock = Self { lease: None, gate: None, run: run.clone(), waited: false };
+        let mut lock = Self { lease: None, guarded: None, run: run.clone(), waited: false };
         if plan.is_empty() {
             return Ok(lock);
         }
-        let taking = taking(context, command, args, run)?;
+        let lease_request = lease_request(context, command, args, run)?;
         match plan.change(&address::hits_table()) {
-            Some(change) if change.have.is_some() => {
-                let (lease, waited) = Lease::take(&taking).await?;
+            Some(change) if change.observed.is_some() => {
+                let (lease, waited) = Lease::take(&lease_request).await?;
                 (lock.lease, lock.waited) = (Some(lease), waited);
             }
-            Some(change) if change.action == Action::Create => lock.gate = Some(Gate::new(taking)),
-            // Without a table of counts there is nothing left but what has a name of its own.
+            Some(change) if change.action == Action::Create => {
+                lock.guarded = Some(LeaseGuardedDrivers::new(lease_request));
+            }
+            // Without a table of counts, only resources with unique names are left.
             _ => {}
         }
         Ok(lock)
     }
 
-    /// Takes the lease for a change that is in no plan, of what is deployed already.
+    /// Takes the lease for a change of an existing deployment without a plan.
     pub(crate) async fn hold(
         context: &DeployContext<'_>,
         command: &str,
         args: LockArgs,
     ) -> Result<Self, Failure> {
         let run = context.session.stop.child_token();
-        let (lease, waited) = Lease::take(&taking(context, command, args, run.clone())?).await?;
-        Ok(Self { lease: Some(lease), gate: None, run, waited })
+        let (lease, waited) = Lease::take(&lease_request(context, command, args, run.clone())?).await?;
+        Ok(Self { lease: Some(lease), guarded: None, run, waited })
     }
 
-    /// The drivers to apply the plan with.
+    /// Returns the drivers to apply the plan with.
     pub(crate) fn drivers(&self, drivers: &Drivers) -> Drivers {
-        self.gate.as_ref().map_or_else(|| drivers.clone(), |gate| gate.guard(drivers))
+        self.guarded.as_ref().map_or_else(|| drivers.clone(), |guarded| guarded.wrap(drivers))
     }
 
-    /// Cancelled when the user asks to stop, and when the lease is lost.
+    /// Returns the token that is cancelled when the user asks to stop or when the lease is lost.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.run
     }
 
-    /// Ends it. A run that lost its lease has failed, whatever it did.
-    pub(crate) async fn end(self, outcome: Option<&Outcome>) -> Option<Failure> {
-        let lease = self.lease.or_else(|| self.gate.and_then(|gate| gate.take_lease()))?;
-        let lost = lease.lost();
+    /// Releases the lock. Returns a failure if the lease was lost, whatever the run did.
+    pub(crate) async fn release(self, outcome: Option<&ApplyOutcome>) -> Option<Failure> {
+        let lease = self.lease.or_else(|| self.guarded.and_then(|guarded| guarded.take_lease()))?;
+        let lease_failure = lease.loss();
         let table = address::hits_table();
-        let gone = outcome.is_some_and(|outcome| {
+        let table_deleted = outcome.is_some_and(|outcome| {
             outcome.done.iter().any(|done| done.address == table && done.action == Action::Delete)
         });
-        if gone {
-            lease.forget().await;
+        if table_deleted {
+            lease.abandon().await;
         } else {
             lease.release().await;
         }
-        lost.map(|fault| Failure::from(fault).exits(Exit::Partial))
+        lease_failure.map(|fault| Failure::from(fault).with_exit(Exit::Partial))
     }
 }
 
-/// How the lease of an environment is taken.
-fn taking(
+/// Returns the request for the lease of an environment.
+fn lease_request(
     DeployContext { session, config, cloud, sink, .. }: &DeployContext<'_>,
     command: &str,
     args: LockArgs,
@@ -110,9 +114,9 @@ fn taking(
 ) -> Result<LeaseRequest, Failure> {
     Ok(LeaseRequest {
         table: cloud.table(&names::table(&config.app.app, &config.env))?,
-        holder: Holder::of(&session.env, command),
-        lasts: LEASE_LASTS,
-        patience: args.lock_timeout,
+        holder: LeaseHolder::new(&session.env, command),
+        duration: LEASE_DURATION,
+        max_wait: args.lock_timeout,
         sink: (*sink).clone(),
         stop: session.stop.clone(),
         run,
@@ -120,7 +124,7 @@ fn taking(
     })
 }
 
-/// The time of day in seconds since 1970.
+/// Returns the time in seconds since 1970.
 fn now() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
 }

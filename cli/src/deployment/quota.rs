@@ -1,65 +1,66 @@
-//! Whether the account has the concurrency that the function should reserve. New accounts have so little that Lambda lets
-//! nobody reserve any; then the function goes without, and is distinguished from one that has drifted.
+//! Fits the plan to the quotas of the account. The quota of a new account allows no reserved concurrency. The function
+//! then gets none, which is not drift.
 
 use hitctl_cloud::Cloud;
-use hitctl_config::Loaded;
+use hitctl_config::LoadedConfig;
 use hitctl_engine::{Finding, Graph, Severity, Snapshot};
 use hitctl_report::Failure;
-use hitctl_resources::aws::{DEFAULT_TABLE_WRITES, Quota};
-use hitctl_stack::{Code, address};
+use hitctl_resources::aws::{ConcurrencyQuota, DEFAULT_TABLE_WRITES};
+use hitctl_stack::{FunctionArtifact, address};
 
 use super::design::design;
 
-/// The code of what is said about it.
+/// The code of the finding or failure.
 const CODE: &str = "concurrency_quota";
 
-/// Fits the design to the account. It is asked only where a reservation would be made or changed, so that a deploy without
-/// changes costs no call.
+/// Fits the graph to the concurrency quota. The quota is read only if a reservation would change, so that a deploy
+/// without changes costs no call.
 pub(crate) async fn fit(
-    loaded: &Loaded,
+    loaded: &LoadedConfig,
     cloud: &dyn Cloud,
-    code: Option<&Code>,
+    code: Option<&FunctionArtifact>,
     graph: Graph,
     live: &Snapshot,
 ) -> Result<(Graph, Option<Finding>), Failure> {
     let Some(want) = loaded.app.function.reserved_concurrency else { return Ok((graph, None)) };
     let have = live
-        .live(&address::counter())
+        .observed(&address::counter())
         .and_then(|live| live.spec.get("reserved_concurrency")?.as_u64())
         .and_then(|have| u32::try_from(have).ok());
     if have == Some(want) {
         return Ok((graph, None));
     }
-    let Some(quota) = cloud.concurrency().await.filter(|quota| !quota.can_reserve(want, have)) else {
+    let Some(quota) = cloud.concurrency_quota().await.filter(|quota| !quota.can_reserve(want, have)) else {
         return Ok((graph, None));
     };
-    let message = short(quota, want);
-    let ask = request(&cloud.place().region);
+    let message = shortage(quota, want);
+    let command = increase_command(&cloud.location().region);
     if loaded.app.strict {
         return Err(Failure::new(CODE, message)
             .caused_by("`strict = true` in hitctl.toml makes this an error; nothing was changed")
-            .hinted(format!("run `{ask}`, or set `reserved_concurrency = \"none\"` in [function]")));
+            .hinted(format!("run `{command}`, or set `reserved_concurrency = \"none\"` in [function]")));
     }
     let mut without = loaded.clone();
-    // What is reserved already, by whatever way, stays.
+    // An existing reservation is kept, whoever made it.
     without.app.function.reserved_concurrency = have;
     let finding = Finding {
         severity: Severity::Warning,
         code: CODE.into(),
         address: address::counter(),
-        message: format!("{message}; it goes without. To get more, run `{ask}`, then deploy again"),
+        message: format!("{message}; it goes without. To get more, run `{command}`, then deploy again"),
         hint: None,
     };
-    Ok((design(&without, cloud.place(), code)?, Some(finding)))
+    Ok((design(&without, cloud.location(), code)?, Some(finding)))
 }
 
-/// Refuses a `max_write_units` that the account's tables cannot have. The account is asked only beyond AWS's default.
-pub(crate) async fn check_table(loaded: &Loaded, cloud: &dyn Cloud) -> Result<(), Failure> {
+/// Fails if `max_write_units` exceeds the quota of the account's tables. The quota is read only for values above AWS's
+/// default.
+pub(crate) async fn check_table(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<(), Failure> {
     let want = loaded.app.table.max_write_units;
     if want <= DEFAULT_TABLE_WRITES {
         return Ok(());
     }
-    let (most, unknown) = match cloud.table_writes().await {
+    let (most, unknown) = match cloud.table_writes_quota().await {
         None => return Ok(()),
         Some(Ok(most)) => (most, None),
         Some(Err(fault)) => (DEFAULT_TABLE_WRITES, Some(fault)),
@@ -76,22 +77,22 @@ pub(crate) async fn check_table(loaded: &Loaded, cloud: &dyn Cloud) -> Result<()
     Err(failure.hinted(format!(
         "set `max_write_units` in [table] to {most} or less, or ask AWS for more: in the console under Service Quotas, DynamoDB, \
          \"Table-level write throughput limit\", in {}",
-        cloud.place().region
+        cloud.location().region
     )))
 }
 
-/// What is the matter.
-pub(crate) fn short(quota: Quota, want: u32) -> String {
-    let Quota { limit, unreserved } = quota;
-    let floor = quota.floor();
+/// Returns the message for concurrency that cannot be reserved.
+pub(crate) fn shortage(quota: ConcurrencyQuota, want: u32) -> String {
+    let ConcurrencyQuota { limit, unreserved } = quota;
+    let floor = quota.min_unreserved();
     format!(
         "{want} cannot be reserved: the account may run {limit} invocations at once, {unreserved} of them are unreserved, and \
          {floor} have to stay so"
     )
 }
 
-/// The command that asks AWS for its default of 1,000.
-pub(crate) fn request(region: &str) -> String {
+/// Returns the command that requests a concurrency quota of 1,000, which is AWS's default.
+pub(crate) fn increase_command(region: &str) -> String {
     format!(
         "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value \
          1000 --region {region}"

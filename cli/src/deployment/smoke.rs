@@ -1,55 +1,57 @@
-//! The check that ends a deploy: the live URL answers with the new build, and the function reads its table. What fails is asked
-//! once more by a direct call of the function, whose error says more than the HTTP API's.
+//! The smoke test of a deploy: the live URL answers with the new build, and the function reads its table. After a
+//! server error the function is also called directly, since its error says more than the HTTP API's.
 
 mod diagnosis;
 
 use std::time::Duration;
 
-use hitctl_cloud::{Cloud, Web, is_loopback};
+use hitctl_cloud::{Cloud, WebClient, is_loopback};
 use hitctl_config::contract::HEADER_BUILD;
 use hitctl_config::names;
 use hitctl_report::{Exit, Failure, phases};
-use hitctl_resources::Place;
+use hitctl_resources::CloudLocation;
 
 use self::diagnosis::Unexpected;
 use super::context::DeployContext;
 use crate::events::read_event;
 use crate::session::Session;
 
-/// How long one request may take: on AWS the first one starts the function.
+/// The timeout of one request. On AWS the first one starts the function.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// More than any answer here.
+/// The maximum size of a response in bytes, above every expected one.
 const MAX_BODY: usize = 64 * 1024;
-/// Requests that read the table and count nothing, of the counter and of the reader where there is one: a wrong endpoint or a
-/// missing permission shows here.
+/// Requests that read the table and count nothing, of the counter and of the reader if there is one. They reveal a
+/// wrong endpoint or a missing permission.
 const READS: &[&str] = &["/counter?path=/&ro=1", "/v1/count?path=/"];
 
-/// For how long the live URL is asked again where it does not answer, and how often.
-fn patience(place: &Place) -> (Duration, Duration) {
-    match &place.endpoint {
-        // A new API's name has to spread, and each question is throttled and paid for.
-        None if place.has_versions => (Duration::from_mins(1), Duration::from_millis(300)),
+/// Returns how long the live URL is retried, and the pause between retries.
+fn retry_timing(location: &CloudLocation) -> (Duration, Duration) {
+    match &location.endpoint {
+        // The DNS name of a new API has to propagate, and each request is throttled and billed.
+        None if location.has_versions => (Duration::from_mins(1), Duration::from_millis(300)),
         None => (Duration::from_secs(10), Duration::from_millis(50)),
-        // An emulator may be busy with others.
+        // An emulator may be busy with other requests.
         Some(_) => (Duration::from_secs(30), Duration::from_millis(50)),
     }
 }
 
-/// Checks that the build answers and reads its table; says why where it cannot be asked.
-pub(crate) async fn look(
+/// Checks that the build answers and reads its table. Prints a message if the URL cannot be reached from here.
+pub(crate) async fn run(
     DeployContext { session, config, cloud, sink, .. }: &DeployContext<'_>,
     url: Option<&str>,
     build: &str,
 ) -> Result<(), Failure> {
     let function = names::function(&config.app.app, &config.env);
-    let place = cloud.place();
-    let detail = match (url, place.endpoint.as_deref()) {
+    let location = cloud.location();
+    let detail = match (url, location.endpoint.as_deref()) {
         (Some(url), Some(endpoint)) if is_elsewhere(url, endpoint) => {
-            session.console.talk(&format!("not asking {url}: the emulator at {endpoint} does not serve it"));
+            session
+                .console
+                .message(&format!("not asking {url}: the emulator at {endpoint} does not serve it"));
             return Ok(());
         }
         (Some(url), _) => format!("asking {url}/healthz"),
-        // Not every emulator runs functions.
+        // Some emulators do not run functions.
         (None, Some(_)) => return Ok(()),
         (None, None) => format!("calling function {function}"),
     };
@@ -70,21 +72,24 @@ struct Target<'a> {
     build: &'a str,
 }
 
-/// Whether a URL leads to AWS itself although what was deployed is in an emulator.
+/// Whether the URL is on AWS although the deployment is in an emulator.
 fn is_elsewhere(url: &str, endpoint: &str) -> bool {
     is_loopback(endpoint) && !is_loopback(url)
 }
 
-/// Checks until the build answers and reads its table; the failure says what answered instead, and the probable cause.
+/// Retries until the build answers and reads its table. The failure contains the unexpected response and its probable
+/// cause.
 async fn check(session: &Session, target: Target<'_>) -> Result<(), Failure> {
     let Some(url) = target.url else { return call(target).await };
-    let web = Web::new(&session.env)?;
-    let (budget, pause) = patience(target.cloud.place());
+    let web = WebClient::new(&session.env)?;
+    let (budget, pause) = retry_timing(target.cloud.location());
     let deadline = tokio::time::Instant::now() + budget;
-    // A request that was answered well is not sent again: the HTTP API may let only one through each second.
+    // A successful request is not repeated: the HTTP API may allow only one per second.
     let mut passed = 0;
     loop {
-        let Err(unexpected) = ask(&web, url, target.build, &mut passed).await else { return Ok(()) };
+        let Err(unexpected) = send_requests(&web, url, target.build, &mut passed).await else {
+            return Ok(());
+        };
         let stopped = session.stop.is_cancelled();
         if tokio::time::Instant::now() >= deadline || stopped {
             return Err(failure(target, &unexpected, stopped).await);
@@ -96,8 +101,13 @@ async fn check(session: &Session, target: Target<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Sends each request that has not passed yet, in order, up to the first that fails.
-async fn ask(web: &Web, url: &str, build: &str, passed: &mut usize) -> Result<(), Unexpected> {
+/// Sends the requests that have not succeeded yet, in order, until one fails.
+async fn send_requests(
+    web: &WebClient,
+    url: &str,
+    build: &str,
+    passed: &mut usize,
+) -> Result<(), Unexpected> {
     let is_build = |answered: Option<&str>| match answered {
         Some(answered) if answered == build => None,
         Some(answered) => Some(format!("build {answered} answered instead of {build}")),
@@ -113,21 +123,21 @@ async fn ask(web: &Web, url: &str, build: &str, passed: &mut usize) -> Result<()
     Ok(())
 }
 
-/// Sends one request; `wrong` says what is wrong with the build that a 200 names.
+/// Sends one request. `wrong` checks the build in a response with status 200, and returns what is wrong with it.
 async fn get(
-    web: &Web,
+    web: &WebClient,
     url: String,
     wrong: impl Fn(Option<&str>) -> Option<String>,
 ) -> Result<(), Unexpected> {
-    let asked = tokio::time::timeout(ATTEMPT, web.ask(&url, HEADER_BUILD, MAX_BODY)).await;
-    let (what, status, body) = match asked {
-        Ok(Ok((answer, body))) => {
-            let what = match answer.status {
-                200 => wrong(answer.header.as_deref()),
+    let result = tokio::time::timeout(ATTEMPT, web.get(&url, HEADER_BUILD, MAX_BODY)).await;
+    let (what, status, body) = match result {
+        Ok(Ok((response, body))) => {
+            let what = match response.status {
+                200 => wrong(response.header.as_deref()),
                 status => Some(format!("the answer was HTTP {status}")),
             };
             let Some(what) = what else { return Ok(()) };
-            (what, Some(answer.status), String::from_utf8_lossy(&body).into_owned())
+            (what, Some(response.status), String::from_utf8_lossy(&body).into_owned())
         }
         Ok(Err(why)) => (why, None, String::new()),
         Err(_) => (format!("no answer within {} s", ATTEMPT.as_secs()), None, String::new()),
@@ -135,11 +145,11 @@ async fn get(
     Err(Unexpected { url, what, status, body })
 }
 
-/// Checks a function without a URL: calls it directly.
+/// Checks a function without a URL by a direct call.
 async fn call(target: Target<'_>) -> Result<(), Failure> {
     let invoked = target.cloud.invoke(target.function, &read_event()).await;
     match &invoked {
-        Ok(answer) if answer.function_error.is_none() && answer.payload["statusCode"] == 200 => Ok(()),
+        Ok(response) if response.function_error.is_none() && response.payload["statusCode"] == 200 => Ok(()),
         _ => {
             let diagnosis = diagnosis::of_call(target.function, &invoked);
             Err(failed(format!("function {} does not answer as it should", target.function), diagnosis))
@@ -147,7 +157,8 @@ async fn call(target: Target<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Explains an unexpected response. Errors of a server are the HTTP API's or the function's: the function is asked itself.
+/// Explains an unexpected response. After a server error, of the HTTP API or the function, it calls the function
+/// directly.
 async fn failure(target: Target<'_>, unexpected: &Unexpected, stopped: bool) -> Failure {
     let is_of_server = unexpected.status.is_some_and(|status| status >= 500 || status == 429);
     let diagnosis = if is_of_server && !stopped {
@@ -163,13 +174,10 @@ fn failed(message: String, diagnosis: diagnosis::Diagnosis) -> Failure {
     let hint = diagnosis.hint.unwrap_or_else(|| {
         "`hitctl logs` shows what the function says, `hitctl status` what is deployed".to_owned()
     });
-    Failure::new("smoke", message).caused_by(diagnosis.cause).hinted(hint).exits(Exit::Smoke)
+    Failure::new("smoke", message).caused_by(diagnosis.cause).hinted(hint).with_exit(Exit::Smoke)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "asking again is not a driver's wait: nothing is being changed"
-)]
+#[expect(clippy::disallowed_methods, reason = "this retries a read-only check, which is no driver's wait")]
 async fn wait(pause: Duration) {
     tokio::time::sleep(pause).await;
 }

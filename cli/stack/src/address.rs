@@ -1,4 +1,4 @@
-//! The addresses of the app's resources in its graph.
+//! The addresses of an app's resources in the resource graph.
 
 use hitctl_engine::Address;
 use hitctl_resources::{
@@ -6,67 +6,67 @@ use hitctl_resources::{
     Spec as _, TableSpec,
 };
 
-/// The table of counts.
+/// Returns the address of the table of counts.
 pub fn hits_table() -> Address {
     TableSpec::address("hits")
 }
 
-/// The function that counts.
+/// Returns the address of the counter, the function that counts.
 pub fn counter() -> Address {
     FunctionSpec::address("counter")
 }
 
-/// The function that only reads.
+/// Returns the address of the reader, the function that only reads.
 pub fn reader() -> Address {
     FunctionSpec::address("reader")
 }
 
-/// The alias of the counter that requests go to.
-pub fn live() -> Address {
+/// Returns the address of the counter's alias that receives all requests.
+pub fn live_alias() -> Address {
     AliasSpec::address("live")
 }
 
-/// The HTTP API.
+/// Returns the address of the HTTP API.
 pub fn api() -> Address {
     HttpApiSpec::address("api")
 }
 
-/// The URL of the counter.
+/// Returns the address of the counter's function URL.
 pub fn function_url() -> Address {
     FunctionUrlSpec::address("counter")
 }
 
-/// The role of the counter.
+/// Returns the address of the counter's role.
 pub fn function_role() -> Address {
     RoleSpec::address("function")
 }
 
-/// The queue of hits.
+/// Returns the address of the queue of hits.
 pub fn queue() -> Address {
     QueueSpec::address("hits")
 }
 
-/// The queue of dead letters.
+/// Returns the address of the dead-letter queue.
 pub fn dead_letter_queue() -> Address {
     QueueSpec::address("dlq")
 }
 
-/// The table of visitors.
+/// Returns the address of the table of visitors.
 pub fn seen_table() -> Address {
     TableSpec::address("seen")
 }
 
-/// The log group of both functions.
+/// Returns the address of the log group of both functions.
 pub fn log_group() -> Address {
     LogGroupSpec::address("function")
 }
 
-/// The rule of the user's own events.
+/// Returns the address of the rule for the user's own events.
 pub fn event_rule() -> Address {
     EventRuleSpec::address("events")
 }
 
-/// The role as which the HTTP API puts hits on the queue.
+/// Returns the address of the role with which the HTTP API sends hits to the queue.
 pub fn ingest_role() -> Address {
     RoleSpec::address("ingest")
 }

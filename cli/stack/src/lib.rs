@@ -1,17 +1,17 @@
-//! The resources of the app and what follows from them: their graph, its cost, the IAM policies, the privacy text. Pure functions of
+//! The resources of an app and what is derived from them: their graph, costs, IAM policies and the privacy text. Pure functions of
 //! the configuration.
 
 pub mod address;
-mod code;
 pub mod cost;
-mod design;
+mod function_artifact;
+mod graph;
 mod leftovers;
 pub mod memory;
 pub mod policy;
 pub mod privacy;
 #[cfg(test)]
-mod test_place;
+mod test_location;
 
-pub use code::Code;
-pub use design::{design, needs_address, needs_agent, release};
+pub use function_artifact::FunctionArtifact;
+pub use graph::{needs_user_agent, needs_visitor_ip, release_hash, resource_graph};
 pub use leftovers::{tuned_function, with_leftovers};

@@ -1,7 +1,7 @@
-//! The function measured under several memory sizes: the figures of each, and which to take.
+//! Measurements of the function with several memory sizes: the figures of each size and the recommended one.
 
 mod advice;
 mod figures;
 
-pub use advice::Advice;
-pub use figures::{Call, Figures, Start, percentile};
+pub use advice::MemoryAdvice;
+pub use figures::{InvocationTiming, MemoryFigures, ProcessTimings, percentile};

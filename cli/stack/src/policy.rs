@@ -1,29 +1,31 @@
-//! The policies of the deployer and of the roles. Pure: they are printed without credentials.
+//! Generates the IAM policies of the deployer and of the roles. Pure: printing them needs no credentials.
 //!
-//! Each kind of resource declares its calls. This file adds the calls of commands that belong to no kind.
+//! Each kind of resource declares its API operations. This module adds the operations of commands that belong to no kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use hitctl_config::names;
 use hitctl_resources::scopes::{ACCOUNT, FUNCTION, LOG_GROUP, QUEUES};
-use hitctl_resources::{Naming, Operation, Place, REGISTRY, Scope, Statement};
+use hitctl_resources::{CloudLocation, Naming, Operation, PolicyScope, REGISTRY, RolePermission};
 use serde_json::{Value as Json, json};
 
 pub use hitctl_resources::OperationNeeds;
 
-/// The buses that `emit` puts events on: any, since it is the user's choice.
-const BUSES: Scope = Scope::new("Buses", |n| vec![n.location.arn("events", "event-bus/*")]);
+/// The event buses to which `emit` sends events: any bus, because the user chooses it.
+const BUSES: PolicyScope = PolicyScope::new("Buses", |n| vec![n.location.arn("events", "event-bus/*")]);
 
-/// The items of the table of counts. Those of the table of visitors are the function's alone.
-const TABLE: Scope = Scope::new("Table", |n| vec![n.location.table_arn(&names::table(n.app, n.env))]);
+/// The items of the table of counts. Only the function accesses the items of the table of visitors.
+const TABLE: PolicyScope =
+    PolicyScope::new("Table", |n| vec![n.location.table_arn(&names::table(n.app, n.env))]);
 
-/// The `CloudFront` distribution, where one is configured.
-const DISTRIBUTION: Scope =
-    Scope::new("Distribution", |n| n.distribution.iter().map(|id| n.location.distribution_arn(id)).collect());
+/// The `CloudFront` distribution, if one is configured.
+const DISTRIBUTION: PolicyScope = PolicyScope::new("Distribution", |n| {
+    n.distribution.iter().map(|id| n.location.distribution_arn(id)).collect()
+});
 
-/// The calls of commands that belong to no kind of resource, by name.
-const COMMANDS: &[Operation] = &[
+/// The API operations of commands that belong to no kind of resource, sorted by name.
+const COMMAND_OPERATIONS: &[Operation] = &[
     Operation::new("cloudfront:CreateInvalidation", &[("cloudfront:CreateInvalidation", DISTRIBUTION)]),
     Operation::new("cloudfront:GetDistribution", &[("cloudfront:GetDistribution", DISTRIBUTION)]),
     Operation::new("cloudfront:GetInvalidation", &[("cloudfront:GetInvalidation", DISTRIBUTION)]),
@@ -33,7 +35,7 @@ const COMMANDS: &[Operation] = &[
     Operation::new("dynamodb:GetItem", &[("dynamodb:GetItem", TABLE)]),
     Operation::new("dynamodb:PutItem", &[("dynamodb:PutItem", TABLE)]),
     Operation::new("dynamodb:Scan", &[("dynamodb:Scan", TABLE)]),
-    // Authorised by what is in the transaction.
+    // The permissions for the single writes of a transaction authorise it.
     Operation::new(
         "dynamodb:TransactWriteItems",
         &[("dynamodb:DeleteItem", TABLE), ("dynamodb:PutItem", TABLE), ("dynamodb:UpdateItem", TABLE)],
@@ -49,17 +51,18 @@ const COMMANDS: &[Operation] = &[
     Operation::new("sqs:PurgeQueue", &[("sqs:PurgeQueue", QUEUES)]),
     Operation::new("sqs:ReceiveMessage", &[("sqs:ReceiveMessage", QUEUES)]),
     Operation::new("sqs:SendMessageBatch", &[("sqs:SendMessage", QUEUES)]),
-    // Needs no permission: it works even under an explicit deny.
+    // This operation needs no permission and works even with an explicit deny.
     Operation::new("sts:GetCallerIdentity", &[]),
     Operation::new("tagging:GetResources", &[("tag:GetResources", ACCOUNT)]),
 ];
 
-/// Every call that any command makes, by name.
-pub static CALLS: LazyLock<Vec<OperationNeeds>> = LazyLock::new(|| REGISTRY.calls(COMMANDS));
+/// All API operations of all commands, sorted by name.
+pub static OPERATIONS: LazyLock<Vec<OperationNeeds>> =
+    LazyLock::new(|| REGISTRY.operations(COMMAND_OPERATIONS));
 
-/// The order of the statements in a printed policy, by their ids. It stays the same between releases, so that a policy that
-/// was pasted somewhere is easy to compare. Statements that are not in it follow, by id.
-const ORDER: &[&str] = &[
+/// The order of the statements in a printed policy, by their ids. It does not change between releases, so that a policy that was
+/// pasted elsewhere is easy to compare. Statements that are not in this list follow, sorted by id.
+const STATEMENT_ORDER: &[&str] = &[
     "Apis",
     "ApiTags",
     "Function",
@@ -79,22 +82,29 @@ const ORDER: &[&str] = &[
     "Account",
 ];
 
-/// IAM's limit on a managed policy, in characters without white space (IAM's guide, "IAM and AWS STS quotas").
-pub const MAX_CHARS: usize = 6_144;
+/// The maximum size of a managed policy, in characters without white space (IAM's guide, "IAM and AWS STS quotas").
+pub const MAX_POLICY_CHARS: usize = 6_144;
 
-/// The policies of whoever runs any command on that app and env and on that CloudFront distribution, each small enough to be a managed policy: one, or with long
-/// names several, which are to be attached together. Parts of a place that are not known are `*`.
-pub fn deployer(app: &str, env: &str, place: &Place, distribution: Option<&str>) -> Vec<Json> {
-    let statements = statements(app, env, place, distribution);
+/// Returns the policies that allow all commands on an app, an env and a `CloudFront` distribution.
+///
+/// Each is small enough for a managed policy. Usually there is one; long names may require several, which must be attached together.
+/// Unknown parts of the location are `*`.
+pub fn deployer_policies(
+    app: &str,
+    env: &str,
+    location: &CloudLocation,
+    distribution: Option<&str>,
+) -> Vec<Json> {
+    let statements = statements(app, env, location, distribution);
     let whole = document(&statements);
-    if whole.to_string().len() <= MAX_CHARS {
+    if whole.to_string().len() <= MAX_POLICY_CHARS {
         return vec![whole];
     }
     let mut parts: Vec<Vec<Json>> = Vec::new();
     for statement in statements {
         let fits = |part: &Vec<Json>| {
             let more: Vec<Json> = part.iter().chain([&statement]).cloned().collect();
-            document(&more).to_string().len() <= MAX_CHARS
+            document(&more).to_string().len() <= MAX_POLICY_CHARS
         };
         match parts.iter_mut().find(|part| fits(part)) {
             Some(part) => part.push(statement),
@@ -104,20 +114,21 @@ pub fn deployer(app: &str, env: &str, place: &Place, distribution: Option<&str>)
     parts.iter().map(|statements| document(statements)).collect()
 }
 
-/// The permissions of the deployer, one statement for each scope.
-fn statements(app: &str, env: &str, place: &Place, distribution: Option<&str>) -> Vec<Json> {
-    let naming = Naming { app, env, location: place.location(), distribution };
-    statements_for(&CALLS, &naming)
+/// Returns the permissions of the deployer, with one statement per scope.
+fn statements(app: &str, env: &str, location: &CloudLocation, distribution: Option<&str>) -> Vec<Json> {
+    let naming = Naming { app, env, location: location.as_location(), distribution };
+    statements_for(&OPERATIONS, &naming)
 }
 
-/// The statements that allow calls, one for each scope.
+/// Returns the statements that allow the operations, with one statement per scope.
 pub fn statements_for(calls: &[OperationNeeds], naming: &Naming<'_>) -> Vec<Json> {
-    let mut actions: BTreeMap<Scope, BTreeSet<&str>> = BTreeMap::new();
+    let mut actions: BTreeMap<PolicyScope, BTreeSet<&str>> = BTreeMap::new();
     for (action, scope) in calls.iter().flat_map(|call| &call.needs) {
         actions.entry(*scope).or_default().insert(action);
     }
     let mut scopes: Vec<_> = actions.into_iter().collect();
-    let position = |sid| ORDER.iter().position(|listed| *listed == sid).unwrap_or(ORDER.len());
+    let position =
+        |sid| STATEMENT_ORDER.iter().position(|listed| *listed == sid).unwrap_or(STATEMENT_ORDER.len());
     scopes.sort_by_key(|(scope, _)| position(scope.sid));
     let statements = scopes.into_iter().filter_map(|(scope, actions)| {
         let arns = (scope.arns)(naming);
@@ -134,9 +145,9 @@ pub fn statements_for(calls: &[OperationNeeds], naming: &Naming<'_>) -> Vec<Json
     statements.collect()
 }
 
-/// The policy of a role with these statements.
-pub fn of_role(statements: &[Statement]) -> Json {
-    let statement = |statement: &Statement| {
+/// Returns the policy of a role with the given statements.
+pub fn role_policy(statements: &[RolePermission]) -> Json {
+    let statement = |statement: &RolePermission| {
         json!({
             "Sid": statement.sid, "Effect": "Allow", "Action": statement.actions, "Resource": statement.resources,
         })
@@ -151,25 +162,25 @@ fn document(statements: &[Json]) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_place::place;
+    use crate::test_location::test_location;
 
     #[test]
-    fn the_table_is_in_order_and_says_nothing_twice() {
-        assert!(CALLS.is_sorted_by(|a, b| a.operation < b.operation));
-        for call in CALLS.iter() {
+    fn operations_are_sorted_without_duplicates() {
+        assert!(OPERATIONS.is_sorted_by(|a, b| a.operation < b.operation));
+        for call in OPERATIONS.iter() {
             assert!(call.needs.is_sorted_by(|a, b| a < b), "{}", call.operation);
         }
     }
 
-    /// What an operation is called and what has to be allowed for it are the same, but for few.
+    /// The name of an operation is also its IAM action, with few exceptions.
     #[test]
-    fn actions_are_named_as_their_operations_but_for_known_exceptions() {
-        for call in CALLS.iter().filter(|call| !call.operation.starts_with("apigateway:")) {
+    fn actions_equal_operation_names_except_known_ones() {
+        for call in OPERATIONS.iter().filter(|call| !call.operation.starts_with("apigateway:")) {
             let own = call.needs.iter().any(|(action, _)| *action == call.operation);
             let other = matches!(
                 call.operation,
                 "dynamodb:TransactWriteItems"
-                    // A batch takes the action of the call for one.
+                    // A batch operation needs the action of the single operation.
                     | "sqs:ChangeMessageVisibilityBatch"
                     | "sqs:DeleteMessageBatch"
                     | "sqs:SendMessageBatch"
@@ -182,9 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_no_name_is_allowed_on_everything() {
-        for statement in &statements("hits", "test", &place(), Some("E123ABC")) {
-            // What has an id of AWS's choice is narrowed by a condition.
+    fn only_account_statement_allows_all_resources() {
+        for statement in &statements("hits", "test", &test_location(), Some("E123ABC")) {
+            // Resources with an id that AWS generates are restricted by a condition.
             let everything = statement["Resource"] == json!(["*"]) && statement["Condition"].is_null();
             assert_eq!(everything, statement["Sid"] == "Account", "{statement}");
             for action in statement["Action"].as_array().unwrap() {
@@ -193,7 +204,7 @@ mod tests {
         }
     }
 
-    /// The longest names of regions in their partitions.
+    /// The longest region names of each partition.
     const REGIONS: &[(&str, &str)] = &[
         ("aws", "ap-southeast-7"),
         ("aws-cn", "cn-northwest-1"),
@@ -206,21 +217,25 @@ mod tests {
     ];
 
     #[test]
-    fn longest_names_fit_into_managed_policies_in_every_partition() {
+    fn deployer_policies_of_longest_names_fit_in_every_partition() {
         for (partition, region) in REGIONS {
-            let place = Place { partition: (*partition).to_owned(), region: (*region).to_owned(), ..place() };
-            // Together with a dash the longest that names may be; and the longest that `tune` has a copy for.
+            let location = CloudLocation {
+                partition: (*partition).to_owned(),
+                region: (*region).to_owned(),
+                ..test_location()
+            };
+            // The longest app and env names that are allowed, and the longest for which `tune` can create a copy.
             for (app, env) in [("a".repeat(31), "e".repeat(32)), ("a".repeat(26), "e".repeat(32))] {
-                let parts = deployer(&app, &env, &place, Some("E1234567890ABC"));
+                let parts = deployer_policies(&app, &env, &location, Some("E1234567890ABC"));
                 assert!(parts.len() <= 2, "{partition}: {} documents", parts.len());
                 for part in &parts {
                     let chars = part.to_string().len();
-                    assert!(chars <= MAX_CHARS, "{partition}: {chars} characters");
+                    assert!(chars <= MAX_POLICY_CHARS, "{partition}: {chars} characters");
                 }
                 let all = |part: &Json| part["Statement"].as_array().unwrap().clone();
                 let mut together: Vec<String> =
                     parts.iter().flat_map(all).map(|statement| statement.to_string()).collect();
-                let mut whole: Vec<String> = statements(&app, &env, &place, Some("E1234567890ABC"))
+                let mut whole: Vec<String> = statements(&app, &env, &location, Some("E1234567890ABC"))
                     .iter()
                     .map(ToString::to_string)
                     .collect();
@@ -232,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn the_condition_on_the_function_is_on_no_action_of_a_mappings_arn() {
-        for statement in statements("hits", "test", &place(), None) {
+    fn function_condition_is_absent_from_mapping_arn_actions() {
+        for statement in statements("hits", "test", &test_location(), None) {
             let actions = statement["Action"].to_string();
             if !statement["Condition"]["ArnLike"].is_null() {
                 assert!(!actions.contains("Get") && !actions.contains("Tag"), "{statement}");

@@ -1,32 +1,35 @@
-//! What the counter of a configuration keeps of the people who look at its pages: paragraphs of facts. Pure. What a law
-//! makes of them is not decided here.
+//! Generates the privacy text of a configuration: facts about the data that the counter keeps about visitors. Pure. Does not give
+//! a legal assessment.
 
-use hitctl_config::{App, Bots, Gpc, Ingest, Loaded, Paths, Target, Visitors, contract, names};
+use hitctl_config::{
+    AppConfig, BotPolicy, DeployTarget, GpcPolicy, LoadedConfig, PathPolicy, QueueIngest, VisitorMode,
+    contract, names,
+};
 
-use crate::design::{needs_address, needs_agent};
+use crate::graph::{needs_user_agent, needs_visitor_ip};
 
-/// The facts, one paragraph each, in the order to read.
-pub fn paragraphs(loaded: &Loaded) -> Vec<String> {
+/// Returns the paragraphs of the text in order.
+pub fn paragraphs(loaded: &LoadedConfig) -> Vec<String> {
     let app = &loaded.app;
-    let all = [
-        Some(counts(app)),
+    let paragraphs = [
+        Some(page_counts(app)),
         Some(visitors(app)),
-        opted_out(app),
+        opt_outs(app),
         repeats(app),
-        shares(app),
-        Some(robots(app)),
-        waiting(loaded),
+        budget_groups(app),
+        Some(bots(app)),
+        queue_retention(loaded),
         access_logs(app),
-        Some(BROWSER.to_owned()),
-        Some(place(loaded)),
+        Some(BROWSER_TEXT.to_owned()),
+        Some(storage(loaded)),
     ];
-    all.into_iter().flatten().collect()
+    paragraphs.into_iter().flatten().collect()
 }
 
-const BROWSER: &str = "In the browser, nothing is stored and nothing is read: no cookie, no local storage, no fingerprint. The \
+const BROWSER_TEXT: &str = "In the browser, nothing is stored and nothing is read: no cookie, no local storage, no fingerprint. The \
 script sends the path of the page, and whether a program drives the browser. It makes no other connection than that to the counter.";
 
-fn counts(app: &App) -> String {
+fn page_counts(app: &AppConfig) -> String {
     let top = if app.counter.public_stats {
         " The list of the pages and these numbers are public."
     } else {
@@ -38,7 +41,7 @@ fn counts(app: &App) -> String {
     )
 }
 
-fn visitors(app: &App) -> String {
+fn visitors(app: &AppConfig) -> String {
     let hash = "To count a visitor once a day, the address (of IPv6, the first 64 bits) and the name that the browser sends of \
                 itself (the user agent) are put through a keyed hash, HMAC-SHA-256, with a random key that is made anew each day \
                 (UTC). The hash, cut to 128 bits, is kept; the address and the user agent are not. The keys of past days are \
@@ -47,14 +50,14 @@ fn visitors(app: &App) -> String {
                 that nobody can tell whose it was. Who comes back on another day is a new visitor, and what is called a number \
                 of visitors is the sum over days.";
     match app.counter.visitors {
-        Visitors::None if app.counter.paths == Paths::Budget => {
+        VisitorMode::None if app.counter.paths == PathPolicy::Budget => {
             "Visitors are not told apart, and there is no number of them: no address and no user agent is kept.".to_owned()
         }
-        Visitors::None => "Visitors are not told apart, and there is no number of them: nothing is made of an address or of a \
+        VisitorMode::None => "Visitors are not told apart, and there is no number of them: nothing is made of an address or of a \
                            user agent, and nothing of either is kept."
             .to_owned(),
-        Visitors::Hash => hash.to_owned(),
-        Visitors::Raw => format!(
+        VisitorMode::Hash => hash.to_owned(),
+        VisitorMode::Raw => format!(
             "The address of each visitor is kept, with the number of views and the times of the first and the last one. It \
              expires {} days after the last view; the table deletes what has expired within some days. These are personal data. \
              Besides: {}{}",
@@ -65,18 +68,18 @@ fn visitors(app: &App) -> String {
     }
 }
 
-fn opted_out(app: &App) -> Option<String> {
-    let asks = "Who asks not to be followed (`Sec-GPC: 1` or `DNT: 1`)";
+fn opt_outs(app: &AppConfig) -> Option<String> {
+    let subject = "Who asks not to be followed (`Sec-GPC: 1` or `DNT: 1`)";
     match (app.counter.gpc, app.counter.visitors) {
-        (Gpc::Ignore, _) => Some(format!("{asks} is not counted at all.")),
-        (Gpc::Count, Visitors::None) => None,
-        (Gpc::Count, _) => {
-            Some(format!("{asks} counts as a view; nothing is made of the address or the user agent."))
+        (GpcPolicy::Ignore, _) => Some(format!("{subject} is not counted at all.")),
+        (GpcPolicy::Count, VisitorMode::None) => None,
+        (GpcPolicy::Count, _) => {
+            Some(format!("{subject} counts as a view; nothing is made of the address or the user agent."))
         }
     }
 }
 
-fn repeats(app: &App) -> Option<String> {
+fn repeats(app: &AppConfig) -> Option<String> {
     let seconds = app.counter.repeat_window_s;
     (seconds > 0).then(|| {
         format!(
@@ -87,9 +90,9 @@ fn repeats(app: &App) -> Option<String> {
     })
 }
 
-/// The data that keeps one client from using up the budget of new paths.
-fn shares(app: &App) -> Option<String> {
-    (app.counter.paths == Paths::Budget).then(|| {
+/// Describes the data that keeps one client from using up the budget of new paths.
+fn budget_groups(app: &AppConfig) -> Option<String> {
+    (app.counter.paths == PathPolicy::Budget).then(|| {
         "So that one client cannot use up the day's budget of new pages, the counter keeps until the next day how many new pages came \
          from each of 32 groups of visitors and 32 groups of networks. The number of a group, from 0 to 31, is made of the address, the \
          user agent and the day, changes every day, and is common to thousands; it tells nobody from anybody. None is made of who \
@@ -98,22 +101,22 @@ fn shares(app: &App) -> Option<String> {
     })
 }
 
-fn robots(app: &App) -> String {
+fn bots(app: &AppConfig) -> String {
     let dropped =
         "How many views were not counted is kept by month and reason, without anything of who asked.";
     match app.counter.bots {
-        Bots::Ignore => format!(
+        BotPolicy::Ignore => format!(
             "Robots are recognised by their user agent, which is looked at and forgotten, and are not counted. {dropped}"
         ),
-        Bots::Count => format!("Robots are counted like people. {dropped}"),
+        BotPolicy::Count => format!("Robots are counted like people. {dropped}"),
     }
 }
 
-/// What waits on the queue until it is counted.
-fn waiting(loaded: &Loaded) -> Option<String> {
+/// Describes the data that waits on the queue until it is counted.
+fn queue_retention(loaded: &LoadedConfig) -> Option<String> {
     let app = &loaded.app;
-    let on_queue = app.queue.enabled && app.queue.ingest == Ingest::Http;
-    let with = match (needs_address(app), needs_agent(app)) {
+    let on_queue = app.queue.enabled && app.queue.ingest == QueueIngest::Http;
+    let with = match (needs_visitor_ip(app), needs_user_agent(app)) {
         (true, true) => "with the address and the user agent it came from, and the site of the page",
         (true, false) => "with the address it came from, and the site of the page",
         (false, true) => "with its user agent and the site of the page, and without an address",
@@ -127,13 +130,13 @@ fn waiting(loaded: &Loaded) -> Option<String> {
             app.queue.window_s,
             days(contract::QUEUE_RETENTION_S),
             days(contract::DEAD_LETTER_RETENTION_S),
-            if loaded.target == Target::Local { " in an account of Amazon Web Services; on this machine it is a file of one user" } else { "" },
+            if loaded.target == DeployTarget::Local { " in an account of Amazon Web Services; on this machine it is a file of one user" } else { "" },
         )
     })
 }
 
-/// What is read that somebody else wrote.
-fn access_logs(app: &App) -> Option<String> {
+/// Describes the data in access logs, which `CloudFront` writes and the counter reads.
+fn access_logs(app: &AppConfig) -> Option<String> {
     app.cloudfront.log_bucket.as_ref().map(|bucket| {
         format!(
             "Views are also counted from the access logs of the site's distribution, in the bucket `{bucket}`. They have the address and the user \
@@ -142,15 +145,15 @@ fn access_logs(app: &App) -> Option<String> {
     })
 }
 
-fn place(loaded: &Loaded) -> String {
+fn storage(loaded: &LoadedConfig) -> String {
     let app = &loaded.app;
     let log = "No address and no user agent is written to the log";
     match loaded.target {
-        Target::Local => format!("All of this is on one machine, in files of one user. {log}."),
-        Target::Aws => {
+        DeployTarget::Local => format!("All of this is on one machine, in files of one user. {log}."),
+        DeployTarget::Aws => {
             let region = app.region.as_deref().unwrap_or("the region that was chosen at the deploy");
             let tables = match app.counter.visitors {
-                Visitors::None => format!("table `{}`", names::table(&app.app, &loaded.env)),
+                VisitorMode::None => format!("table `{}`", names::table(&app.app, &loaded.env)),
                 _ => format!(
                     "tables `{}` and `{}`",
                     names::table(&app.app, &loaded.env),
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults() {
+    fn paragraphs_of_defaults() {
         insta::assert_snapshot!(text("region = \"eu-central-1\"\n[env.prod]", "prod"), @"
         For each page, the counter keeps how often it was viewed: in all, on each of the last 31 days and in each of the last 36 months at most, with the day of the first and the time of the last view. The number of a page is public for whoever names the page; there is no public list.
 
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn as_little_as_there_can_be() {
+    fn paragraphs_of_minimal_settings() {
         let toml =
             "[counter]\nvisitors = \"none\"\nrepeat_window_s = 0\nbots = \"count\"\npaths = \"open\"\n";
         insta::assert_snapshot!(text(toml, "local"), @"
@@ -227,16 +230,16 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_on_a_queue_and_what_logs_have_is_said() {
+    fn paragraphs_with_queue_and_access_logs_describe_them() {
         let queued = "region = \"eu-central-1\"\n[queue]\nenabled = true\ningest = \"http\"\n[cloudfront]\nlog_bucket = \"my-logs\"\n[env.prod]\n";
         let all = text(queued, "prod");
-        let said: Vec<&str> = all
+        let selected: Vec<&str> = all
             .split("\n\n")
             .filter(|part| {
                 ["waits in a queue", "access logs", "own account"].iter().any(|word| part.contains(word))
             })
             .collect();
-        insta::assert_snapshot!(said.join("\n\n"), @"
+        insta::assert_snapshot!(selected.join("\n\n"), @"
         A view waits in a queue until it is counted, with the address and the user agent it came from, and the site of the page: for about 60 seconds, and for 4 days at most. What cannot be counted is set aside for 14 days at most, and then goes. Whether its visitor asks not to be followed is in the view itself. The queue is encrypted.
 
         Views are also counted from the access logs of the site's distribution, in the bucket `my-logs`. They have the address and the user agent of each request; the counter reads them and changes nothing there, and how long they are kept is up to the bucket.
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_said_to_be_kept_where_they_are() {
+    fn paragraphs_with_raw_visitors_mention_kept_addresses() {
         let toml = "[counter]\nvisitors = \"raw\"\ni_know_this_is_personal_data = true\nttl_days = 7\ngpc = \"ignore\"\npublic_stats = true\n[table]\npoint_in_time_recovery = false\n[env.prod]\n";
         let text = text(toml, "prod");
         assert!(text.contains("The address of each visitor is kept"), "{text}");
@@ -258,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_to_be_hashed_where_nothing_is() {
+    fn paragraphs_without_visitors_do_not_mention_hashes() {
         let text = text("[counter]\nvisitors = \"none\"\nrepeat_window_s = 0\n[env.prod]\n", "prod");
         assert!(!text.contains("hash") && !text.contains("-seen"), "{text}");
         assert!(

@@ -1,4 +1,4 @@
-//! The function as users build it: with the real toolchain, in the checkout and from the sources that the program carries.
+//! Builds of the function with the real toolchain, in the checkout and from the sources embedded in the program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,16 +6,16 @@ use std::io::{Cursor, Read as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use hitctl_artifact::{Artifact, BuildRequest, Source, Target, build};
-use hitctl_engine::{Event, Fault, Sink};
+use hitctl_artifact::{Artifact, BuildRequest, BuildTarget, FunctionSource, build};
+use hitctl_engine::{Event, EventSink, Fault};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::checkout;
 
-/// The function for this machine, built by the normal path once for all tests. Later runs of the tests find it unchanged.
+/// Builds the function for this machine, once for all tests. Later test runs reuse the build.
 pub(crate) fn built_function() -> &'static Artifact {
     static BUILT: OnceLock<Artifact> = OnceLock::new();
-    BUILT.get_or_init(|| run(&here()).0.unwrap_or_else(|fault| panic!("{fault:#?}")))
+    BUILT.get_or_init(|| run(&host_request()).0.unwrap_or_else(|fault| panic!("{fault:#?}")))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a real build needs the real environment")]
@@ -23,19 +23,19 @@ fn env() -> BTreeMap<String, String> {
     std::env::vars().collect()
 }
 
-/// The sources that are built by default in a directory.
-fn source(cwd: &Path, cache: &Path) -> Source {
-    Source::choose(cwd, cache, false, &BTreeMap::new()).unwrap()
+/// Returns the sources that are built by default in a directory.
+fn source(cwd: &Path, cache: &Path) -> FunctionSource {
+    FunctionSource::choose(cwd, cache, false, &BTreeMap::new()).unwrap()
 }
 
-fn here() -> BuildRequest {
-    BuildRequest::new(Target::Host, source(&checkout(), Path::new("/nonexistent")), env())
+fn host_request() -> BuildRequest {
+    BuildRequest::new(BuildTarget::Host, source(&checkout(), Path::new("/nonexistent")), env())
 }
 
-/// Builds, and keeps what it told on the way. On a thread of its own: the caller may be in a runtime already.
+/// Runs a build and collects its events. It has its own thread, since the caller may be in a runtime already.
 fn run(request: &BuildRequest) -> (Result<Artifact, Fault>, Vec<Event>) {
     let events = Arc::new(Mutex::new(Vec::new()));
-    let sink = Sink::new({
+    let sink = EventSink::new({
         let events = Arc::clone(&events);
         move |event| events.lock().expect("no reader panicked").push(event)
     });
@@ -61,7 +61,7 @@ fn bootstrap(artifact: &Artifact) -> Vec<u8> {
 }
 
 #[test]
-fn the_function_is_small_and_says_nothing_of_this_machine() {
+fn function_binary_is_small_and_contains_no_local_paths() {
     let artifact = built_function();
     assert!(artifact.bytes <= 1_500_000, "the zip has {} bytes", artifact.bytes);
     let binary = bootstrap(artifact);
@@ -74,38 +74,39 @@ fn the_function_is_small_and_says_nothing_of_this_machine() {
 }
 
 #[test]
-fn building_again_does_nothing() {
+fn repeated_build_reuses_artifact() {
     let first = built_function();
-    let (again, events) = run(&here());
+    let (again, events) = run(&host_request());
     assert_eq!(again.unwrap(), Artifact { built: false, ..first.clone() });
     assert!(!events.iter().any(|event| matches!(event, Event::PhaseNote { .. })), "{events:?}");
 }
 
 #[test]
-fn the_built_zip_can_be_given_back() {
+fn built_zip_is_accepted_as_prebuilt() {
     let first = built_function();
     let out = tempfile::tempdir().unwrap();
-    let request = BuildRequest { given: Some(first.zip.clone()), out_dir: out.path().to_owned(), ..here() };
+    let request =
+        BuildRequest { prebuilt: Some(first.zip.clone()), out_dir: out.path().to_owned(), ..host_request() };
     assert_eq!(run(&request).0.unwrap(), Artifact { built: false, ..first.clone() });
-    // The executable by itself makes the very same zip.
+    // The executable alone gives the same zip.
     let file = out.path().join("bootstrap");
     fs::write(&file, bootstrap(first)).unwrap();
-    let request = BuildRequest { given: Some(file), out_dir: out.path().join("out"), ..here() };
+    let request = BuildRequest { prebuilt: Some(file), out_dir: out.path().join("out"), ..host_request() };
     let packed = run(&request).0.unwrap();
     assert_eq!(packed.sha256, first.sha256);
 }
 
-/// Without optimisation, which is what takes the time; else as a user without a checkout has it.
+/// Builds without optimization, which takes most of the time. Otherwise it builds like a user without a checkout.
 #[test]
-fn the_carried_sources_build_by_themselves() {
+fn embedded_sources_build_outside_checkout() {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("carried");
     let mut env = env();
     for (name, value) in [("LTO", "off"), ("OPT_LEVEL", "0"), ("CODEGEN_UNITS", "16")] {
         env.insert(format!("CARGO_PROFILE_LAMBDA_{name}"), value.to_owned());
     }
     let elsewhere = tempfile::tempdir().unwrap();
-    let request = BuildRequest::new(Target::Host, source(elsewhere.path(), &cache), env);
-    assert_eq!(request.source, Source::Carried { cache: cache.clone() });
+    let request = BuildRequest::new(BuildTarget::Host, source(elsewhere.path(), &cache), env);
+    assert_eq!(request.source, FunctionSource::Embedded { cache: cache.clone() });
     let artifact = run(&request).0.unwrap_or_else(|fault| panic!("{fault:#?}"));
     assert!(artifact.zip.starts_with(&cache));
     assert!(bootstrap(&artifact).starts_with(b"\x7fELF") || cfg!(target_os = "macos"));

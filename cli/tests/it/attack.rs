@@ -1,7 +1,7 @@
-//! A hostile repository, cloned and used by every command: nothing of it runs, nothing is sent where it says, and no link of it is
-//! followed.
+//! A hostile repository in which every command is run: nothing in it is executed, nothing is sent to its addresses, and
+//! none of its links is followed.
 //!
-//! Everything that the repository could have run leaves a mark. The marks are looked for after each command.
+//! Every script of the repository writes a marker file when it runs. The tests look for it after each command.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,16 +9,16 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hitctl_local::Places;
+use hitctl_local::StatePaths;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
 
-use crate::support::{Ran, Yard, artifact, checkout, get};
+use crate::support::{CommandOutput, TestEnv, artifact, checkout, get};
 
-/// A clone of a hostile repository, in a home of its own.
+/// A clone of a hostile repository, with its own home directory.
 struct Attack {
-    yard: Yard,
+    test_env: TestEnv,
     /// Listens at the address in the repository's state.
     listener: TcpListener,
 }
@@ -27,37 +27,37 @@ impl Attack {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        let attack = Self { yard: Yard::new(), listener };
+        let attack = Self { test_env: TestEnv::new(), listener };
         fs::write(attack.victim(), "precious").unwrap();
         attack.make_repository();
         attack
     }
 
-    /// The file that every program of the repository writes when it runs.
-    fn mark(&self) -> PathBuf {
-        self.yard.path().join("mark")
+    /// Returns the file that every script of the repository writes when it runs.
+    fn marker(&self) -> PathBuf {
+        self.test_env.path().join("mark")
     }
 
-    /// A file of the user that links lead to.
+    /// Returns a file of the user that links in the repository point to.
     fn victim(&self) -> PathBuf {
-        self.yard.path().join("victim")
+        self.test_env.path().join("victim")
     }
 
     fn repository(&self) -> PathBuf {
-        self.yard.path().join("repository")
+        self.test_env.path().join("repository")
     }
 
     fn clone(&self) -> PathBuf {
-        self.yard.path().join("clone")
+        self.test_env.path().join("clone")
     }
 
-    fn places(&self) -> Places {
-        Places::new(&self.yard.path().join("home/.local/state/hitctl"), &self.clone(), true)
+    fn local_state(&self) -> StatePaths {
+        StatePaths::new(&self.test_env.path().join("home/.local/state/hitctl"), &self.clone(), true)
     }
 
-    /// A script that leaves the mark, and says what a tool would.
+    /// Returns a script that writes the marker and prints a version, as a tool would.
     fn script(&self, name: &str) -> String {
-        format!("#!/bin/sh\necho {name} >> {}\necho '{name} 1.0'\n", self.mark().display())
+        format!("#!/bin/sh\necho {name} >> {}\necho '{name} 1.0'\n", self.marker().display())
     }
 
     fn write(&self, name: &str, content: &[u8], executable: bool) {
@@ -74,17 +74,17 @@ impl Attack {
             b"app = \"shop\"\ndefault_env = \"local\"\n[queue]\nenabled = true\nwindow_s = 1\n",
             false,
         );
-        // All that names a checkout of hitctl, with a build script.
+        // The files that identify a checkout of hitctl, with a build script.
         let top = checkout();
         for manifest in
             ["Cargo.toml", "Cargo.lock", "function/Cargo.toml", "config/Cargo.toml", "cli/Cargo.toml"]
         {
             self.write(manifest, &fs::read(top.join(manifest)).unwrap(), false);
         }
-        let build = format!("fn main() {{ std::fs::write({:?}, \"build.rs\").unwrap(); }}", self.mark());
+        let build = format!("fn main() {{ std::fs::write({:?}, \"build.rs\").unwrap(); }}", self.marker());
         self.write("function/build.rs", build.as_bytes(), false);
         self.write("function/src/main.rs", b"fn main() {}", false);
-        // A toolchain of its own, a wrapper of the compiler, and a module in place of zig.
+        // A toolchain, a compiler wrapper, and a Python module in place of zig.
         self.write("rust-toolchain.toml", b"[toolchain]\npath = \"toolchain\"\n", false);
         for tool in ["cargo", "rustc"] {
             self.write(&format!("toolchain/bin/{tool}"), self.script(tool).as_bytes(), true);
@@ -93,7 +93,7 @@ impl Attack {
         for tool in ["wrapper", "cargo", "rustc", "cc", "zig", "python3", "git", "bootstrap", "hitctl"] {
             self.write(tool, self.script(tool).as_bytes(), true);
         }
-        let python = format!("open({:?}, 'w').write('python')\n", self.mark());
+        let python = format!("open({:?}, 'w').write('python')\n", self.marker());
         for module in ["ziglang.py", "site.py", "sitecustomize.py", "runpy.py"] {
             self.write(module, python.as_bytes(), false);
         }
@@ -104,20 +104,20 @@ impl Attack {
             &self.repository(),
             &["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "a"],
         );
-        self.git(self.yard.path(), &["clone", "-q", "repository", "clone"]);
+        self.git(self.test_env.path(), &["clone", "-q", "repository", "clone"]);
     }
 
-    /// State as hitctl writes it, with a program that leaves the mark as the function and a message that waits for it.
+    /// Creates local state like hitctl's, with a function that writes the marker and messages that wait for it.
     fn make_state(&self) {
         let state = self.repository().join(".hitctl/local");
-        let maker = Yard::with("app = \"shop\"\n[queue]\nenabled = true\nwindow_s = 60\n");
+        let maker = TestEnv::with_config("app = \"shop\"\n[queue]\nenabled = true\nwindow_s = 60\n");
         maker.deploy();
-        let ran = maker.run(&["send", "--env", "local", "--path", "/", "--count", "3"]);
-        assert_eq!(ran.code, 0, "{ran:?}");
+        let output = maker.run(&["send", "--env", "local", "--path", "/", "--count", "3"]);
+        assert_eq!(output.code, 0, "{output:?}");
         assert_eq!(maker.run(&["local", "stop"]).code, 0);
-        copy(&maker.state(), &state);
+        copy_with_modes(&maker.state(), &state);
         assert!(state.join("queues.sqlite").exists());
-        // In place of the function, a script.
+        // A script in place of the function.
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         zip.start_file("bootstrap", SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
         std::io::Write::write_all(&mut zip, self.script("function").as_bytes()).unwrap();
@@ -146,7 +146,7 @@ impl Attack {
         let output = Command::new("git")
             .args(args)
             .current_dir(dir)
-            .env("HOME", self.yard.path())
+            .env("HOME", self.test_env.path())
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .output()
             .unwrap();
@@ -154,17 +154,17 @@ impl Attack {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs a command in the clone, and looks for what it must not have done.
-    fn run(&self, args: &[&str]) -> Ran {
-        let ran = self.yard.run_as(args, |world| world.cwd = self.clone());
-        self.unharmed(&format!("{args:?}: {ran:?}"));
-        ran
+    /// Runs a command in the clone and asserts that it did no harm.
+    fn run(&self, args: &[&str]) -> CommandOutput {
+        let output = self.test_env.run_with(args, |process| process.cwd = self.clone());
+        self.assert_unharmed(&format!("{args:?}: {output:?}"));
+        output
     }
 
     #[track_caller]
-    fn unharmed(&self, after: &str) {
-        let mark = fs::read_to_string(self.mark());
-        assert!(mark.is_err(), "{mark:?} ran: {after}");
+    fn assert_unharmed(&self, after: &str) {
+        let marker = fs::read_to_string(self.marker());
+        assert!(marker.is_err(), "{marker:?} ran: {after}");
         assert!(self.listener.accept().is_err(), "the repository's address was asked: {after}");
         assert_eq!(fs::read_to_string(self.victim()).unwrap(), "precious", "a link was followed: {after}");
     }
@@ -172,17 +172,17 @@ impl Attack {
 
 impl Drop for Attack {
     fn drop(&mut self) {
-        drop(self.yard.run_as(&["local", "stop"], |world| world.cwd = self.clone()));
+        drop(self.test_env.run_with(&["local", "stop"], |process| process.cwd = self.clone()));
     }
 }
 
-/// Copies a directory with the modes of everything in it, as an archive would.
-fn copy(from: &Path, to: &Path) {
+/// Copies a directory with all file modes, as an archive would.
+fn copy_with_modes(from: &Path, to: &Path) {
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
 }
 
-/// Every command, as somebody would try it in a clone. Where one compiles, the tools of the test are asked.
+/// Every command, as a user would run it in a clone. Commands that compile use the stub tools of the test.
 const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["status", "--all"],
@@ -226,19 +226,21 @@ const COMMANDS: &[&[&str]] = &[
 #[test]
 fn cloned_repository_runs_nothing_and_is_sent_nothing_by_any_command() {
     let attack = Attack::new();
-    // What compiles asks these, and they say from where.
-    let calls = attack.yard.path().join("calls");
+    // Stub build tools, which record their working directory.
+    let calls = attack.test_env.path().join("calls");
     let host = "x86_64-unknown-linux-gnu";
     let rustc = format!(
         "pwd >> {}; case $1 in -vV) printf 'rustc 1.95.0\\nhost: {host}\\n';; *) echo /sysroot;; esac",
         calls.display()
     );
-    attack.yard.tool("rustc", &rustc);
-    attack.yard.tool(
+    attack.test_env.stub_tool("rustc", &rustc);
+    attack.test_env.stub_tool(
         "cargo",
         &format!("pwd >> {0}; echo \"$@\" >> {0}; [ \"$1\" = -V ] && echo cargo 1.95.0", calls.display()),
     );
-    attack.yard.tool("cargo-zigbuild", &format!("pwd >> {}; echo cargo-zigbuild 0.20.0", calls.display()));
+    attack
+        .test_env
+        .stub_tool("cargo-zigbuild", &format!("pwd >> {}; echo cargo-zigbuild 0.20.0", calls.display()));
     for args in COMMANDS {
         attack.run(args);
     }
@@ -252,11 +254,11 @@ fn cloned_repository_runs_nothing_and_is_sent_nothing_by_any_command() {
 
 /// rustup takes its toolchain from the nearest `rust-toolchain.toml`.
 #[test]
-fn doctor_asks_the_tools_of_this_machine_in_a_neutral_directory() {
+fn doctor_runs_tools_in_neutral_directory() {
     let attack = Attack::new();
-    attack.yard.tool("cargo-zigbuild", "echo cargo-zigbuild 0.20.0");
-    let ran = attack.run(&["doctor", "--json"]);
-    let checks = ran.json()["checks"].clone();
+    attack.test_env.stub_tool("cargo-zigbuild", "echo cargo-zigbuild 0.20.0");
+    let output = attack.run(&["doctor", "--json"]);
+    let checks = output.json()["checks"].clone();
     let check = |name: &str| {
         let found = checks.as_array().unwrap().iter().find(|check| check["name"] == name).cloned();
         found.unwrap_or_else(|| panic!("no {name} in {checks}"))
@@ -265,15 +267,15 @@ fn doctor_asks_the_tools_of_this_machine_in_a_neutral_directory() {
 }
 
 #[test]
-fn deploy_in_a_cloned_repository_runs_the_users_function_and_leaves_no_state_in_the_tree() {
+fn deploy_in_cloned_repository_runs_the_users_function_and_leaves_no_state_in_the_tree() {
     let attack = Attack::new();
-    let ran = attack.run(&["deploy", "--json", "--artifact", &artifact()]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stderr.contains("not using the local state in"), "{ran:?}");
-    let url = ran.json()["outputs"]["url"].as_str().unwrap().to_owned();
+    let output = attack.run(&["deploy", "--json", "--artifact", &artifact()]);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stderr.contains("not using the local state in"), "{output:?}");
+    let url = output.json()["outputs"]["url"].as_str().unwrap().to_owned();
     assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], 0, "no message of the repository was counted");
-    attack.unharmed("hits");
-    assert!(attack.places().state_dir().join("registry.json").exists());
+    attack.assert_unharmed("hits");
+    assert!(attack.local_state().state_dir().join("registry.json").exists());
     assert_eq!(
         attack.git(&attack.clone(), &["status", "--porcelain", "--ignored"]),
         "",
@@ -281,56 +283,56 @@ fn deploy_in_a_cloned_repository_runs_the_users_function_and_leaves_no_state_in_
     );
 }
 
-/// An archive keeps modes, which a clone does not: what comes so looks like state of this user.
+/// An archive keeps file modes, which a clone does not, so its state looks like this user's.
 #[test]
 fn unpacked_archive_gives_data_and_no_code() {
     let attack = Attack::new();
     fs::remove_dir_all(attack.clone().join(".hitctl")).unwrap();
-    copy(&attack.repository().join(".hitctl/local"), &attack.clone().join(".hitctl/local"));
-    let ran = attack.run(&["local", "start"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stderr.contains("Code is not moved"), "{ran:?}");
-    let state = attack.places().state_dir();
+    copy_with_modes(&attack.repository().join(".hitctl/local"), &attack.clone().join(".hitctl/local"));
+    let output = attack.run(&["local", "start"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stderr.contains("Code is not moved"), "{output:?}");
+    let state = attack.local_state().state_dir();
     let names = |dir: PathBuf| fs::read_dir(dir).map_or(0, Iterator::count);
     assert_eq!((names(state.join("code")), names(state.join("zips"))), (0, 0));
-    attack.unharmed("a start with the messages of the archive");
-    let ran = attack.run(&["deploy", "--json", "--artifact", &artifact()]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    attack.unharmed("a deploy with the messages of the archive");
+    attack.assert_unharmed("a start with the messages of the archive");
+    let output = attack.run(&["deploy", "--json", "--artifact", &artifact()]);
+    assert_eq!(output.code, 0, "{output:?}");
+    attack.assert_unharmed("a deploy with the messages of the archive");
 }
 
 #[test]
-fn links_of_a_repository_are_not_followed() {
+fn links_of_repository_are_not_followed() {
     for name in ["daemon.log", "tables.db", "registry.json", "code", "logs", "daemon.lock"] {
         let attack = Attack::new();
         let state = attack.clone().join(".hitctl/local");
         fs::remove_dir_all(attack.clone().join(".hitctl")).unwrap();
-        copy(&attack.repository().join(".hitctl/local"), &state);
+        copy_with_modes(&attack.repository().join(".hitctl/local"), &state);
         let path = state.join(name);
         drop(fs::remove_file(&path));
         drop(fs::remove_dir_all(&path));
         symlink(attack.victim(), &path).unwrap();
-        let ran = attack.run(&["local", "start"]);
-        assert!(ran.stderr.contains("is a link"), "{name}: {ran:?}");
+        let output = attack.run(&["local", "start"]);
+        assert!(output.stderr.contains("is a link"), "{name}: {output:?}");
         assert_eq!(attack.run(&["local", "stop"]).code, 0);
     }
 }
 
-/// Git carries links, also in place of a directory.
+/// Git stores links, also in place of a directory.
 #[test]
-fn link_in_place_of_the_state_directory_leads_to_no_other_project() {
+fn linked_state_directory_does_not_touch_another_project() {
     let attack = Attack::new();
-    let other = attack.yard.path().join("other/.hitctl");
-    copy(&attack.repository().join(".hitctl/local"), &other.join("local"));
+    let other = attack.test_env.path().join("other/.hitctl");
+    copy_with_modes(&attack.repository().join(".hitctl/local"), &other.join("local"));
     let before = fs::read_dir(other.join("local")).unwrap().count();
     fs::remove_dir_all(attack.clone().join(".hitctl")).unwrap();
     symlink("../other/.hitctl", attack.clone().join(".hitctl")).unwrap();
     for args in
         [&["local", "start"] as &[&str], &["local", "stop"], &["local", "reset", "--confirm", "local"]]
     {
-        let ran = attack.run(args);
-        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-        assert_eq!(fs::read_dir(other.join("local")).unwrap().count(), before, "{args:?}: {ran:?}");
+        let output = attack.run(args);
+        assert_eq!(output.code, 0, "{args:?}: {output:?}");
+        assert_eq!(fs::read_dir(other.join("local")).unwrap().count(), before, "{args:?}: {output:?}");
     }
 }
 
@@ -350,25 +352,25 @@ fn configuration_that_sets_what_a_program_loads_is_refused() {
     for variable in ["LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "DYLD_INSERT_LIBRARIES", "GCONV_PATH"] {
         let text = format!("default_env = \"local\"\n[function.environment]\n{variable} = \"./evil\"\n");
         fs::write(attack.clone().join("hitctl.toml"), text).unwrap();
-        let ran = attack.run(&["deploy", "--artifact", &artifact()]);
-        assert_eq!(ran.code, 64, "{variable}: {ran:?}");
-        assert!(ran.stderr.contains(variable) && ran.stderr.contains("hitctl.toml:3:"), "{ran:?}");
+        let output = attack.run(&["deploy", "--artifact", &artifact()]);
+        assert_eq!(output.code, 64, "{variable}: {output:?}");
+        assert!(output.stderr.contains(variable) && output.stderr.contains("hitctl.toml:3:"), "{output:?}");
     }
 }
 
 #[test]
 fn configuration_above_the_repository_is_not_used() {
     let attack = Attack::new();
-    fs::write(attack.yard.path().join("hitctl.toml"), "app = \"other\"\n").unwrap();
+    fs::write(attack.test_env.path().join("hitctl.toml"), "app = \"other\"\n").unwrap();
     fs::remove_file(attack.clone().join("hitctl.toml")).unwrap();
     let shown = attack.run(&["config", "show"]);
     assert!(shown.stdout.contains("app = \"hits\""), "{shown:?}");
-    // A link to a secret would be shown by the error about it.
+    // An error about a link to a secret would show the secret.
     fs::write(attack.victim(), "aws_secret_access_key = wJalrXUtnFEMI").unwrap();
     symlink(attack.victim(), attack.clone().join("hitctl.toml")).unwrap();
-    let ran = attack.yard.run_as(&["plan"], |world| world.cwd = attack.clone());
-    assert_eq!(ran.code, 64, "{ran:?}");
-    assert!(ran.stderr.contains("is a link to") && !ran.stderr.contains("wJalrXUtnFEMI"), "{ran:?}");
+    let output = attack.test_env.run_with(&["plan"], |process| process.cwd = attack.clone());
+    assert_eq!(output.code, 64, "{output:?}");
+    assert!(output.stderr.contains("is a link to") && !output.stderr.contains("wJalrXUtnFEMI"), "{output:?}");
     fs::write(attack.victim(), "precious").unwrap();
 }
 
@@ -376,12 +378,12 @@ fn configuration_above_the_repository_is_not_used() {
 fn missing_home_is_an_error_and_not_the_working_directory() {
     let attack = Attack::new();
     for args in [&["deploy"] as &[&str], &["build"], &["local", "start"], &["status"]] {
-        let ran = attack.yard.run_as(args, |world| {
-            world.cwd = attack.clone();
-            world.env.remove("HOME");
+        let output = attack.test_env.run_with(args, |process| {
+            process.cwd = attack.clone();
+            process.env.remove("HOME");
         });
-        assert_eq!(ran.code, 1, "{args:?}: {ran:?}");
-        assert!(ran.stderr.contains("HOME is not set"), "{args:?}: {ran:?}");
+        assert_eq!(output.code, 1, "{args:?}: {output:?}");
+        assert!(output.stderr.contains("HOME is not set"), "{args:?}: {output:?}");
     }
-    attack.unharmed("no home");
+    attack.assert_unharmed("no home");
 }

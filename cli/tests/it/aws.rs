@@ -1,31 +1,31 @@
-//! The command line against two AWS emulators that nobody here wrote.
+//! Tests of the command line against two third-party AWS emulators, MiniStack and Moto.
 
 mod access_logs;
 mod adopt;
-mod at_once;
 mod calls;
+mod concurrent_deploys;
 mod consent;
 mod crash;
 mod distribution;
 mod drift;
+mod event_commands;
+mod exactly_once;
 mod examples;
 mod faults;
-mod feed;
 mod gc;
 mod guard;
-mod life;
+mod lifecycle;
 mod login;
-mod nothing_lost;
+mod pending_function;
 mod permission;
 mod policy;
 mod quota;
-mod ready;
+mod recorded_env;
 mod role;
 mod rollback;
 mod rules;
-mod scene;
 mod stage;
+mod test_env;
 mod tune;
-mod yard;
 
-pub(crate) use yard::AwsYard;
+pub(crate) use test_env::AwsTestEnv;

@@ -8,40 +8,40 @@ use std::time::{Duration, Instant};
 use hitctl_emulators::Emulator;
 use serde_json::json;
 
-use crate::aws::AwsYard;
-use crate::browser::stand::{Reply, Stand};
+use crate::aws::AwsTestEnv;
+use crate::browser::stub_server::{StubResponse, StubServer};
 use crate::browser::webdriver::Browser;
-use crate::support::{Http, SetOnDrop, Yard};
+use crate::support::{SetOnDrop, TestConnection, TestEnv};
 
 /// The page loads, one per second.
 const LOADS: usize = 30;
-/// The counting badges, and how many are asked for at once.
+/// The number of counting badges, and how many are requested at once.
 const BADGES: usize = 1_000;
 const AT_ONCE: usize = 32;
-/// How long the counter may take for what was accepted.
+/// Maximum time until accepted hits are counted.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A browser under a driver says that it is one; here it is a visitor, and each load is a view.
+/// Counts bots, since a browser under `WebDriver` identifies itself as one. Each load is a view.
 const VISITOR: &str = "[counter]\nbots = \"count\"\nrepeat_window_s = 0\n";
-/// Settings under which all badges pass at once: the functions are measured, not the throttle.
+/// Settings that throttle no badge: the functions are measured, not the throttle.
 const UNTHROTTLED: &str = "[http]\nrate_per_second = 10000\nburst = 5000\n[counter]\nrepeat_window_s = 0\n";
 
-/// A site whose every page has the widget and four badges. The pictures and the script of each load have addresses of their
-/// own, so that a browser fetches all of them, as a new visitor's would.
-fn site(api: &str) -> Stand {
+/// Serves pages with the widget and four badges. The URLs of the images and the script differ for each load, so that
+/// the browser fetches all of them like a new visitor's.
+fn site(api: &str) -> StubServer {
     let api = api.to_owned();
-    Stand::open(move |asked, _| {
-        let load = asked.target.split_once("load=").map_or("none", |(_, load)| load);
+    StubServer::start(move |request, _| {
+        let load = request.target.split_once("load=").map_or("none", |(_, load)| load);
         let badges = ["path=/page", "path=/page&show=today", "path=/page&abbr=1", "path=/other"]
             .map(|query| format!("<img src='{api}/v1/badge.svg?{query}&label={load}'>"))
             .concat();
         let script = format!("<script defer src='{api}/v1/widget.js?load={load}'></script>");
-        Reply::new(200, format!("<!doctype html><meta charset=utf-8><title>x</title>{badges}{script}"))
+        StubResponse::new(200, format!("<!doctype html><meta charset=utf-8><title>x</title>{badges}{script}"))
     })
 }
 
-/// Loads a page once a second, and checks each picture and, in the end, the number of views.
-fn loads_break_no_picture_and_all_count(browser: &Browser, url: &str, hits: &dyn Fn() -> u64) {
+/// Loads a page once per second and checks each image. Finally checks the number of views.
+fn check_page_loads(browser: &Browser, url: &str, hits: &dyn Fn() -> u64) {
     let site = site(url);
     let begun = Instant::now();
     for load in 0..LOADS {
@@ -55,10 +55,7 @@ fn loads_break_no_picture_and_all_count(browser: &Browser, url: &str, hits: &dyn
     wait_for(hits, LOADS as u64);
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the pace of visitors, and of a look at what another process does"
-)]
+#[expect(clippy::disallowed_methods, reason = "the pace of visitors, and polling of another process")]
 fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
@@ -71,8 +68,8 @@ fn wait_for(hits: &dyn Fn() -> u64, expected: u64) {
     assert_eq!(hits(), expected);
 }
 
-/// Asks for counting badges from many visitors at once; every one is drawn.
-fn ask_for_badges(url: &str) {
+/// Requests counting badges for many visitors at once and asserts that each one is drawn.
+fn request_badges(url: &str) {
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
     let (next, refused) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -87,10 +84,10 @@ fn ask_for_badges(url: &str) {
                     let agent =
                         format!("user-agent: Mozilla/5.0 (X11; rv:{n}.0) Gecko/20100101 Firefox/{n}.0\r\n");
                     let target = format!("{base}/v1/badge.svg?path=/page&hit=1");
-                    let answer =
-                        Http::connect(server).and_then(|mut http| http.ask("GET", &target, &agent, b""));
-                    match answer {
-                        Ok(answer) if answer.status == 200 && !answer.body.contains("n/a") => {}
+                    let response = TestConnection::connect(server)
+                        .and_then(|mut http| http.send("GET", &target, &agent, b""));
+                    match response {
+                        Ok(response) if response.status == 200 && !response.body.contains("n/a") => {}
                         other => refused.lock().unwrap().push(format!("{other:?}")),
                     }
                 }
@@ -101,76 +98,82 @@ fn ask_for_badges(url: &str) {
     assert!(refused.is_empty(), "{} of {BADGES} refused, such as {}", refused.len(), refused[0]);
 }
 
-fn hits_on_this_machine(yard: &Yard) -> u64 {
-    let listed = yard.counts(&["get", "/page", "--json"]).json();
+fn hits_on_this_machine(test_env: &TestEnv) -> u64 {
+    let listed = test_env.counts(&["get", "/page", "--json"]).json();
     listed["counts"][0]["hits"].as_u64().unwrap_or_default()
 }
 
-fn hits_on_emulator(yard: &AwsYard) -> u64 {
-    let listed = yard.run(&["counts", "get", "/page", "--json"]).json();
+fn hits_on_emulator(aws_env: &AwsTestEnv) -> u64 {
+    let listed = aws_env.run(&["counts", "get", "/page", "--json"]).json();
     listed["counts"][0]["hits"].as_u64().unwrap_or_default()
 }
 
 #[test]
-fn page_with_widget_and_badges_is_whole_and_counted_on_this_machine() {
-    let yard = Yard::with(VISITOR);
-    let Some(browser) = Browser::open(yard.path()) else { return };
-    let url = yard.deploy();
-    loads_break_no_picture_and_all_count(&browser, &url, &|| hits_on_this_machine(&yard));
+fn page_with_widget_and_badges_is_complete_and_counted_on_this_machine() {
+    let test_env = TestEnv::with_config(VISITOR);
+    let Some(browser) = Browser::open(test_env.path()) else { return };
+    let url = test_env.deploy();
+    check_page_loads(&browser, &url, &|| hits_on_this_machine(&test_env));
 }
 
 #[test]
-fn page_with_widget_and_badges_is_whole_and_counted_on_an_emulator() {
-    let yard = AwsYard::new(Emulator::ministack().endpoint(), "wholepage", VISITOR);
-    let Some(browser) = Browser::open(yard.yard.path()) else { return };
-    let deployed = yard.deploy(&["--json"]);
+fn page_with_widget_and_badges_is_complete_and_counted_on_emulator() {
+    let aws_env = AwsTestEnv::new(Emulator::ministack().endpoint(), "wholepage", VISITOR);
+    let Some(browser) = Browser::open(aws_env.base.path()) else { return };
+    let deployed = aws_env.deploy(&["--json"]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
     let url = deployed.json()["outputs"]["url"].as_str().unwrap().to_owned();
-    loads_break_no_picture_and_all_count(&browser, &url, &|| hits_on_emulator(&yard));
+    check_page_loads(&browser, &url, &|| hits_on_emulator(&aws_env));
 }
 
 #[test]
 fn counting_badges_of_many_visitors_are_all_counted_on_this_machine() {
-    let yard = Yard::with(UNTHROTTLED);
-    let url = yard.deploy();
-    ask_for_badges(&url);
-    wait_for(&|| hits_on_this_machine(&yard), BADGES as u64);
+    let test_env = TestEnv::with_config(UNTHROTTLED);
+    let url = test_env.deploy();
+    request_badges(&url);
+    wait_for(&|| hits_on_this_machine(&test_env), BADGES as u64);
 }
 
 #[test]
-fn counting_badges_of_many_visitors_are_all_counted_on_an_emulator() {
-    let yard = AwsYard::new(Emulator::ministack().endpoint(), "manybadges", UNTHROTTLED);
-    let deployed = yard.deploy(&["--json"]);
+fn counting_badges_of_many_visitors_are_all_counted_on_emulator() {
+    let aws_env = AwsTestEnv::new(Emulator::ministack().endpoint(), "manybadges", UNTHROTTLED);
+    let deployed = aws_env.deploy(&["--json"]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
-    ask_for_badges(deployed.json()["outputs"]["url"].as_str().unwrap());
-    wait_for(&|| hits_on_emulator(&yard), BADGES as u64);
+    request_badges(deployed.json()["outputs"]["url"].as_str().unwrap());
+    wait_for(&|| hits_on_emulator(&aws_env), BADGES as u64);
 }
 
-/// Reads a count again and again while something is changed; every answer is 200.
-fn reads_go_on_while(url: &str, change: impl FnOnce()) {
+/// Reads a count repeatedly during a change and asserts that every response has status 200.
+fn assert_reads_succeed_during(url: &str, change: impl FnOnce()) {
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
     let stop = AtomicBool::new(false);
-    let answers = std::thread::scope(|scope| {
+    let responses = std::thread::scope(|scope| {
         let reading = scope.spawn(|| {
-            let mut answers = Vec::new();
+            let mut responses = Vec::new();
             while !stop.load(Ordering::SeqCst) {
-                let answer =
-                    Http::connect(server).unwrap().ask("GET", &format!("{base}/v1/count?path=/a"), "", b"");
-                answers.push(
-                    answer.map_err(|error| error.to_string()).map(|answer| (answer.status, answer.body)),
+                let response = TestConnection::connect(server).unwrap().send(
+                    "GET",
+                    &format!("{base}/v1/count?path=/a"),
+                    "",
+                    b"",
+                );
+                responses.push(
+                    response
+                        .map_err(|error| error.to_string())
+                        .map(|response| (response.status, response.body)),
                 );
             }
-            answers
+            responses
         });
         let stopped = SetOnDrop(&stop);
         change();
         drop(stopped);
         reading.join().unwrap()
     });
-    assert!(!answers.is_empty());
-    let refused: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok((200, _)))).collect();
-    assert!(refused.is_empty(), "{} of {}: {:?}", refused.len(), answers.len(), refused[0]);
+    assert!(!responses.is_empty());
+    let refused: Vec<_> = responses.iter().filter(|response| !matches!(response, Ok((200, _)))).collect();
+    assert!(refused.is_empty(), "{} of {}: {:?}", refused.len(), responses.len(), refused[0]);
 }
 
 const ONE_FUNCTION: &str =
@@ -178,13 +181,13 @@ const ONE_FUNCTION: &str =
 const WITH_READER: &str = "[http]\nrate_per_second = 10000\nburst = 5000\n";
 
 #[test]
-fn reader_comes_and_goes_without_a_refused_request_on_this_machine() {
-    let yard = Yard::with(ONE_FUNCTION);
-    let url = yard.deploy();
-    let has_reader = || yard.run(&["status", "--json"]).stdout.contains("hits-local-reader");
+fn adding_and_removing_reader_refuses_no_request_on_this_machine() {
+    let test_env = TestEnv::with_config(ONE_FUNCTION);
+    let url = test_env.deploy();
+    let has_reader = || test_env.run(&["status", "--json"]).stdout.contains("hits-local-reader");
     for (config, expected) in [(WITH_READER, true), (ONE_FUNCTION, false), (WITH_READER, true)] {
-        yard.write("hitctl.toml", config);
-        reads_go_on_while(&url, || assert_eq!(yard.deploy(), url));
+        test_env.write("hitctl.toml", config);
+        assert_reads_succeed_during(&url, || assert_eq!(test_env.deploy(), url));
         assert_eq!(has_reader(), expected);
     }
 }
@@ -192,22 +195,22 @@ fn reader_comes_and_goes_without_a_refused_request_on_this_machine() {
 const DRAINING: &str = "waiting for in-flight requests to a removed integration";
 
 #[test]
-fn reader_comes_and_goes_without_a_refused_request_on_an_emulator() {
-    let yard = AwsYard::new(Emulator::ministack().endpoint(), "readergoes", ONE_FUNCTION);
-    let deployed = yard.deploy(&["--json"]);
+fn adding_and_removing_reader_refuses_no_request_on_emulator() {
+    let aws_env = AwsTestEnv::new(Emulator::ministack().endpoint(), "readergoes", ONE_FUNCTION);
+    let deployed = aws_env.deploy(&["--json"]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
     let url = deployed.json()["outputs"]["url"].as_str().unwrap().to_owned();
     for config in [WITH_READER, ONE_FUNCTION] {
-        yard.configure(config);
-        reads_go_on_while(&url, || {
-            let again = yard.deploy(&[]);
+        aws_env.configure(config);
+        assert_reads_succeed_during(&url, || {
+            let again = aws_env.deploy(&[]);
             assert_eq!(again.code, 0, "{again:?}");
             assert!(again.stdout.contains(&url), "{again:?}");
             // The deploy waits for the requests in flight before it deletes the reader.
             assert_eq!(again.stderr.contains(DRAINING), config == ONE_FUNCTION, "{again:?}");
         });
     }
-    // What was published with the reader is switched together with it.
-    yard.configure(WITH_READER);
-    assert_eq!(yard.deploy(&[]).code, 0);
+    // A release that was published with the reader is switched together with it.
+    aws_env.configure(WITH_READER);
+    assert_eq!(aws_env.deploy(&[]).code, 0);
 }

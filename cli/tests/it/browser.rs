@@ -1,31 +1,31 @@
-//! The example page and the widget in a real browser: the number is there, a reload raises it by one, and a counter that
-//! fails leaves the page as its author wrote it.
+//! The example page and the widget in a real browser: a reload increases the number by one, and a failing counter
+//! leaves the page unchanged.
 
 mod numbers;
+mod page_lifecycle;
 mod queued;
-mod seen;
-pub(crate) mod stand;
+pub(crate) mod stub_server;
 pub(crate) mod webdriver;
 mod widget;
 
 use std::path::PathBuf;
 
-use crate::support::{Yard, checkout, env_var, get};
-use stand::{Reply, Stand};
+use crate::support::{TestEnv, checkout, env_var, get};
+use stub_server::{StubResponse, StubServer};
 use webdriver::{Browser, VIEW};
 
-/// The number, once it is there.
+/// A JavaScript expression for the number, once it is shown.
 const NUMBER: &str = r#"document.querySelector("[data-hitctl]").textContent.match(/^[0-9,.]+$/)?.[0]"#;
 
-/// Whoever comes, comes often and at once: robots, as a browser that a test drives says it is one, and no ceiling on the rate.
+/// Counts bots and repeats, without a rate limit. A browser under `WebDriver` identifies itself as a bot.
 const CONFIG: &str =
     "[http]\nrate_per_second = 1000\nburst = 1000\n[counter]\nbots = \"count\"\nrepeat_window_s = 0\n";
 
 #[test]
-fn the_page_shows_the_count_and_a_reload_raises_it_by_one() {
-    let yard = Yard::with(CONFIG);
-    let Some(browser) = Browser::open(yard.path()) else { return };
-    let url = yard.deploy();
+fn example_page_shows_count_and_reload_increases_it() {
+    let test_env = TestEnv::with_config(CONFIG);
+    let Some(browser) = Browser::open(test_env.path()) else { return };
+    let url = test_env.deploy();
     for _ in 0..40 {
         assert_eq!(get(&url, "/counter?path=/").status, 200);
     }
@@ -44,8 +44,8 @@ fn the_page_shows_the_count_and_a_reload_raises_it_by_one() {
         42,
         "what the table says is what the reader saw"
     );
-    keep(&browser.screenshot());
-    // What it tells to copy is what the README has.
+    save_screenshot(&browser.screenshot());
+    // The code to copy is the same as in the README.
     let code = browser.eval("document.getElementById('code').textContent");
     let readme = std::fs::read_to_string(page_dir().join("README.md")).unwrap();
     for line in code.as_str().unwrap().lines().filter(|line| !line.is_empty()) {
@@ -58,29 +58,29 @@ fn the_page_shows_the_count_and_a_reload_raises_it_by_one() {
     assert_eq!(get(&url, "/v1/count?path=/about").json()["hits"], 1);
     assert_eq!(browser.console(), Vec::<String>::new());
 
-    // As its README has it: the page as it is, with the counter in the address.
+    // As in its README: the unchanged page, with the counter in the query string.
     let plain = std::fs::read_to_string(page()).unwrap();
-    let plain = Stand::open(move |_, _| Reply::new(200, plain.clone()));
+    let plain = StubServer::start(move |_, _| StubResponse::new(200, plain.clone()));
     browser.goto(&format!("{}/?api={url}", plain.url));
     assert_eq!(browser.wait_for(NUMBER), "43");
 }
 
-/// What `hitctl snippet` prints, pasted: the widget on the page, the pixel for those without scripts and the badge all come to
-/// one number.
+/// Pastes the output of `hitctl snippet`: the widget, the pixel for readers without scripts, and the badge count to one
+/// number.
 #[test]
-fn what_the_snippet_says_to_paste_counts() {
-    let yard = Yard::with(CONFIG);
-    let missing = yard.run(&["snippet"]);
+fn snippet_output_counts_when_pasted() {
+    let test_env = TestEnv::with_config(CONFIG);
+    let missing = test_env.run(&["snippet"]);
     assert_eq!(missing.code, 1, "{missing:?}");
     insta::assert_snapshot!(missing.stderr, @"
     error: there is no counter with a URL in env local
 
     hint: run `hitctl deploy --env local` first
     ");
-    let Some(browser) = Browser::open(yard.path()) else { return };
-    let url = yard.deploy();
-    let ran = yard.run(&["snippet"]);
-    insta::assert_snapshot!(ran.stdout.replace(&url, "URL"), @r#"
+    let Some(browser) = Browser::open(test_env.path()) else { return };
+    let url = test_env.deploy();
+    let output = test_env.run(&["snippet"]);
+    insta::assert_snapshot!(output.stdout.replace(&url, "URL"), @r#"
     In your page, where the number belongs and once at its end:
 
     <span data-hitctl="hits">many</span>
@@ -95,22 +95,22 @@ fn what_the_snippet_says_to_paste_counts() {
     ![views](URL/v1/badge.svg?path=/)
     "#);
     let badge =
-        yard.run(&["snippet", "--badge", "--path", "/a/index.html", "--label", "page views", "--count"]);
+        test_env.run(&["snippet", "--badge", "--path", "/a/index.html", "--label", "page views", "--count"]);
     insta::assert_snapshot!(badge.stdout.replace(&url, "URL"), @"![page views](URL/v1/badge.svg?path=/a&label=page%20views&hit=1)");
-    let said = yard.run(&["snippet", "--json", "--spa"]).json();
-    let part = |name: &str| said[name].as_str().unwrap().to_owned();
+    let snippet = test_env.run(&["snippet", "--json", "--spa"]).json();
+    let part = |name: &str| snippet[name].as_str().unwrap().to_owned();
     assert_eq!(part("url"), url);
 
     let page = format!("<!doctype html><title>x</title>{}{}", part("html"), part("noscript"));
-    let site = Stand::open(move |_, _| Reply::new(200, page.clone()));
+    let site = StubServer::start(move |_, _| StubResponse::new(200, page.clone()));
     browser.goto(&site.url);
     assert_eq!(browser.wait_for(NUMBER), "1");
     let pixel = part("noscript").replace("&amp;", "&");
     let pixel = pixel.split('"').find(|part| part.starts_with(&url)).unwrap().to_owned();
-    // Not through the browser, which has scripts: as one without them would.
-    let answer = get(&url, &pixel[url.len()..]);
-    assert_eq!((answer.status, answer.body.contains("width=\"1\"")), (200, true), "{answer:?}");
-    // The reader has forwarded it, and the counter counts it in its turn.
+    // Requested directly, as a browser without scripts would.
+    let response = get(&url, &pixel[url.len()..]);
+    assert_eq!((response.status, response.body.contains("width=\"1\"")), (200, true), "{response:?}");
+    // The reader forwards the hit to the counter, which counts it asynchronously.
     let hits = || get(&url, "/v1/count?path=/").json()["hits"].as_u64();
     let since = std::time::Instant::now();
     while hits() != Some(2) && since.elapsed().as_secs() < 30 {
@@ -132,16 +132,17 @@ fn page() -> PathBuf {
     page_dir().join("index.html")
 }
 
-/// A site of the example page, edited as its author would: with the URL of the counter.
-fn example(api: &str) -> Stand {
+/// Serves the example page with the URL of the counter filled in.
+fn example(api: &str) -> StubServer {
     let page = std::fs::read_to_string(page()).unwrap();
     let edited = page.replacen("https://YOUR-URL", api, 1);
     assert_ne!(page, edited, "the page has no place for the URL");
-    Stand::open(move |_, _| Reply::new(200, edited.clone()))
+    StubServer::start(move |_, _| StubResponse::new(200, edited.clone()))
 }
 
-/// Keeps the picture: in the build directory, or, when `HITCTL_UPDATE_SCREENSHOT` is set, where the README shows it.
-fn keep(picture: &[u8]) {
+/// Saves the screenshot in the build directory or, if `HITCTL_UPDATE_SCREENSHOT` is set, next to the README that shows
+/// it.
+fn save_screenshot(picture: &[u8]) {
     let number = |at: usize| u32::from_be_bytes(picture[at..at + 4].try_into().unwrap());
     assert_eq!(&picture[1..4], b"PNG");
     assert_eq!((number(16), number(20)), VIEW);

@@ -1,9 +1,9 @@
-//! What each command says and which calls it makes, word for word, in the life of a deployment on the local cloud.
+//! Snapshots of the output and the calls of each command in the lifecycle of a deployment on the local cloud.
 
-use crate::support::{DEFAULTS, Ran, Yard, artifact};
-use crate::wire::Wire;
+use crate::proxy::CloudProxy;
+use crate::support::{CommandOutput, DEFAULTS, TestEnv, artifact};
 
-/// What it takes to know everything that is deployed, and that nothing else is.
+/// The calls that read all resources, deployed or not.
 const SURVEY: [&str; 23] = [
     "GET alias hits-local-reader:live",
     "GET alias hits-local:live",
@@ -33,16 +33,16 @@ const SURVEY: [&str; 23] = [
 /// The word in every address and name of the reader's resources.
 const READER: &str = "reader";
 
-/// Runs, and gives back everything that can be seen of it: exit code, both streams, and the calls.
-fn seen(yard: &Yard, wire: &Wire, args: &[&str]) -> String {
-    wire.calls();
-    let ran = yard.run(args);
-    let calls = wire.calls();
+/// Runs a command. Returns its exit code, its output and its calls as text.
+fn transcript(test_env: &TestEnv, proxy: &CloudProxy, args: &[&str]) -> String {
+    proxy.take_calls();
+    let output = test_env.run(args);
+    let calls = proxy.take_calls();
     let list = |text: &str| {
         text.lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect::<String>()
     };
-    let Ran { code, stdout, stderr } = &ran;
-    let (stdout, stderr) = (scrub(yard, stdout), scrub(yard, &in_any_order(stderr)));
+    let CommandOutput { code, stdout, stderr } = &output;
+    let (stdout, stderr) = (scrub(test_env, stdout), scrub(test_env, &sort_lines(stderr)));
     format!(
         "exit {code}\nstdout\n{}stderr\n{}calls\n{}",
         list(&stdout),
@@ -51,26 +51,27 @@ fn seen(yard: &Yard, wire: &Wire, args: &[&str]) -> String {
     )
 }
 
-/// Sorts changes that follow each other: requests whether the code is uploaded first, since both functions send one, and those
-/// of the reader last. The reader is created and deleted at the same time as the counter.
+/// Sorts consecutive changes: checks whether the code is uploaded come first, since both functions make one, and the
+/// reader's changes come last. The reader is created and deleted at the same time as the counter.
 fn reader_last(mut calls: Vec<String>) -> Vec<String> {
-    let changes = |call: &str| !call.starts_with("GET ");
-    for run in calls.chunk_by_mut(|a, b| changes(a) && changes(b)) {
+    let is_change = |call: &str| !call.starts_with("GET ");
+    for run in calls.chunk_by_mut(|a, b| is_change(a) && is_change(b)) {
         run.sort_by_key(|call| (call != "HEAD code", call.contains(READER)));
     }
     calls
 }
 
-/// Sorts the lines of resources that are changed at the same time by the alphabet, those of the reader last.
-fn in_any_order(stderr: &str) -> String {
+/// Sorts the lines of resources that change at the same time alphabetically, those of the reader last.
+fn sort_lines(stderr: &str) -> String {
     let mut lines: Vec<&str> = stderr.lines().collect();
-    let independent = |line: &str| ["table.", "role.", "log_group."].iter().any(|kind| line.contains(kind));
-    let changed =
-        |line: &str| independent(line) || line.contains("function.") || line.contains("permission.");
-    for run in lines.chunk_by_mut(|a, b| changed(a) && changed(b)) {
+    let is_independent =
+        |line: &str| ["table.", "role.", "log_group."].iter().any(|kind| line.contains(kind));
+    let is_change =
+        |line: &str| is_independent(line) || line.contains("function.") || line.contains("permission.");
+    for run in lines.chunk_by_mut(|a, b| is_change(a) && is_change(b)) {
         run.sort_by_key(|line| line.contains(READER));
-        for alike in run.chunk_by_mut(|a, b| independent(a) && independent(b)) {
-            alike.sort_by_key(|line| {
+        for independent_lines in run.chunk_by_mut(|a, b| is_independent(a) && is_independent(b)) {
+            independent_lines.sort_by_key(|line| {
                 (line.contains(READER), line.split_whitespace().nth(2).map(str::to_owned))
             });
         }
@@ -78,9 +79,10 @@ fn in_any_order(stderr: &str) -> String {
     lines.join("\n")
 }
 
-/// Puts a word where a time, a port, a hash or a directory of this run stands.
-fn scrub(yard: &Yard, text: &str) -> String {
-    let text = text.replace(&yard.path().display().to_string(), "DIR").replace(&artifact(), "FUNCTION.zip");
+/// Replaces times, ports, hashes and directories of this run by fixed words.
+fn scrub(test_env: &TestEnv, text: &str) -> String {
+    let text =
+        text.replace(&test_env.path().display().to_string(), "DIR").replace(&artifact(), "FUNCTION.zip");
     let mut out = String::new();
     for line in text.lines() {
         let mut line = line.to_owned();
@@ -91,24 +93,24 @@ fn scrub(yard: &Yard, text: &str) -> String {
             line = format!("{}(TIME)", &line[..open]);
         }
         for (before, word) in [(" in ", "TIME"), ("http://127.0.0.1:", "PORT")] {
-            line = masked(&line, before, word);
+            line = mask_value(&line, before, word);
         }
         for (field, word) in [("code_sha256", "SHA256"), ("arch", "ARCH")] {
             if let Some((before, _)) = line.split_once('"')
                 && before.trim() == field
             {
-                line = masked(&line, &format!("{before}\""), word);
+                line = mask_value(&line, &format!("{before}\""), word);
             }
         }
-        line = fingerprints_hidden(&line);
+        line = mask_fingerprints(&line);
         out.push_str(&line);
         out.push('\n');
     }
     out
 }
 
-/// Replaces fingerprints of secrets, which are other ones on each machine.
-fn fingerprints_hidden(line: &str) -> String {
+/// Replaces fingerprints of secrets, which differ on each machine.
+fn mask_fingerprints(line: &str) -> String {
     let mut parts = line.split("\"#");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -120,8 +122,8 @@ fn fingerprints_hidden(line: &str) -> String {
     out
 }
 
-/// Replaces what follows `before`: a number with its unit, or what stands in quotes.
-fn masked(line: &str, before: &str, word: &str) -> String {
+/// Replaces the value after `before`: a number with its unit, or a quoted text.
+fn mask_value(line: &str, before: &str, word: &str) -> String {
     let Some(at) = line.find(before).map(|at| at + before.len()) else { return line.to_owned() };
     let quoted = before.contains('"');
     if !quoted && !line[at..].starts_with(|c: char| c.is_ascii_digit()) {
@@ -129,19 +131,19 @@ fn masked(line: &str, before: &str, word: &str) -> String {
     }
     let ends = |c: char| if quoted { c == '"' } else { !c.is_ascii_alphanumeric() && c != '.' };
     let end = line[at..].find(ends).map_or(line.len(), |end| at + end);
-    // A full stop at the end is the sentence's.
+    // A trailing full stop belongs to the sentence.
     let end = if line[..end].ends_with('.') { end - 1 } else { end };
     format!("{}{word}{}", &line[..at], &line[end..])
 }
 
 #[test]
-fn the_life_of_a_deployment() {
-    let yard = Yard::with(DEFAULTS);
-    assert_eq!(yard.run(&["local", "start"]).code, 0);
-    let wire = Wire::tap(&yard);
+fn deployment_lifecycle_prints_and_calls_as_expected() {
+    let test_env = TestEnv::with_config(DEFAULTS);
+    assert_eq!(test_env.run(&["local", "start"]).code, 0);
+    let proxy = CloudProxy::attach(&test_env);
     let zip = artifact();
 
-    insta::assert_snapshot!(seen(&yard, &wire, &["plan", "--artifact", &zip]), @r##"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["plan", "--artifact", &zip]), @r##"
     exit 0
     stdout
         + create  log_group.function   /aws/lambda/hits-local  (not there yet)
@@ -226,7 +228,7 @@ fn the_life_of_a_deployment() {
     calls
       the survey
     "##);
-    insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["deploy", "--artifact", &zip]), @"
     exit 0
     stdout
       Deployed env local (this machine): 10 created in TIME.
@@ -268,7 +270,7 @@ fn the_life_of_a_deployment() {
       PUT function hits-local-reader
       PUT permission hits-local:hitctl-http-api-reader
     ");
-    insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["deploy", "--artifact", &zip]), @"
     exit 0
     stdout
       Nothing to change.
@@ -285,7 +287,7 @@ fn the_life_of_a_deployment() {
     calls
       the survey
     ");
-    insta::assert_snapshot!(seen(&yard, &wire, &["status"]), @"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["status"]), @"
     exit 0
     stdout
         RESOURCE             STATE  NAME
@@ -330,7 +332,7 @@ fn the_life_of_a_deployment() {
       GET table hits-local-seen
       dynamodb:Scan
     ");
-    insta::assert_snapshot!(seen(&yard, &wire, &["destroy"]), @"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["destroy"]), @"
     exit 3
     stdout
     stderr
@@ -353,7 +355,7 @@ fn the_life_of_a_deployment() {
     calls
       the survey
     ");
-    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["destroy", "--yes"]), @"
     exit 0
     stdout
       Destroyed env local (this machine): 8 deleted in TIME.
@@ -386,7 +388,7 @@ fn the_life_of_a_deployment() {
       DELETE function hits-local-reader
       DELETE role hits-local-reader
     ");
-    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["destroy", "--yes"]), @"
     exit 0
     stdout
       Nothing to remove in env local (this machine).
@@ -399,7 +401,7 @@ fn the_life_of_a_deployment() {
     calls
       the survey
     ");
-    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @"
     exit 0
     stdout
       Destroyed env local (this machine): 2 deleted in TIME.

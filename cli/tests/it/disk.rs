@@ -1,26 +1,27 @@
-//! Disks that are full or cannot be written: a clear error, no hit that was answered is lost, nothing is half-written, and
-//! when there is room again everything goes on.
+//! Full and read-only disks: a clear error, no lost acknowledged hit, no half-written file, and everything works again
+//! once there is space.
 //!
-//! A disk is full here when the process may not make files any larger: the kernel fails the same writes, for root too.
+//! The tests simulate a full disk by a limit on the file size of the process: the kernel fails the same writes, for
+//! root too.
 
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
-use crate::support::{Http, Yard, artifact, get};
+use crate::support::{TestConnection, TestEnv, artifact, get};
 
 const OPEN: &str =
     "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 10000\nburst = 5000\n";
 
-/// A local cloud that answers a full disk with an error, as the kernel gives it, and not by dying of a signal.
-fn serve(yard: &Yard) -> (Child, Pid) {
+/// Starts a local cloud that gets an error for a full disk, as from the kernel, instead of a signal.
+fn serve(test_env: &TestEnv) -> (Child, Pid) {
     let mut child = std::process::Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" local serve --state-dir \"$1\""])
         .arg(crate::support::EXE)
-        .arg(yard.state())
-        .current_dir(yard.path())
+        .arg(test_env.state())
+        .current_dir(test_env.path())
         .env_clear()
-        .envs(yard.env())
+        .envs(test_env.env())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -28,7 +29,7 @@ fn serve(yard: &Yard) -> (Child, Pid) {
         .unwrap();
     let pid = Pid::from_child(&child);
     for _ in 0..1_000 {
-        let status = yard.run(&["local", "status", "--json"]).json();
+        let status = test_env.run(&["local", "status", "--json"]).json();
         if status["pid"].as_u64() == Some(u64::from(child.id())) {
             return (child, pid);
         }
@@ -38,34 +39,34 @@ fn serve(yard: &Yard) -> (Child, Pid) {
     panic!("the local cloud did not start: {:?}", child.wait());
 }
 
-/// From now on no file of that process grows over so many bytes.
-fn room(pid: Pid, bytes: Option<u64>) {
+/// Limits the size of the files of a process, in bytes. `None` removes the limit.
+fn limit_file_size(pid: Pid, bytes: Option<u64>) {
     let maximum = getrlimit(Resource::Fsize).maximum;
     prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
 }
 
 #[test]
-fn a_disk_that_fills_up_loses_no_answered_hit_and_a_deploy_says_so() {
-    let yard = Yard::with(OPEN);
-    let url = yard.deploy();
-    assert_eq!(yard.run(&["local", "stop"]).code, 0);
-    let (mut child, pid) = serve(&yard);
+fn full_disk_loses_no_acknowledged_hit_and_is_reported() {
+    let test_env = TestEnv::with_config(OPEN);
+    let url = test_env.deploy();
+    assert_eq!(test_env.run(&["local", "stop"]).code, 0);
+    let (mut child, pid) = serve(&test_env);
     assert_eq!(get(&url, "/counter?path=/0").json()["hits"], 1);
 
-    // Room for some more hits, then for none.
-    room(pid, Some(256 * 1024));
-    let mut http = Http::connect(&url).unwrap();
+    // Space for some more hits, then for none.
+    limit_file_size(pid, Some(256 * 1024));
+    let mut http = TestConnection::connect(&url).unwrap();
     let (mut counted, mut refused) = (vec![0], Vec::new());
     for n in 1..4_000 {
         let path = format!("/{n}-{}", "x".repeat(400));
-        let answer = http.ask("GET", &format!("/counter?path={path}"), "", b"").unwrap();
-        match answer.status {
+        let response = http.send("GET", &format!("/counter?path={path}"), "", b"").unwrap();
+        match response.status {
             200 => counted.push(n),
             500..=599 => {
-                assert!(!answer.body.is_empty(), "{answer:?}");
+                assert!(!response.body.is_empty(), "{response:?}");
                 refused.push(n);
             }
-            _ => panic!("{answer:?}"),
+            _ => panic!("{response:?}"),
         }
         if refused.len() == 5 {
             break;
@@ -73,53 +74,53 @@ fn a_disk_that_fills_up_loses_no_answered_hit_and_a_deploy_says_so() {
     }
     assert!(counted.len() > 1 && refused.len() == 5, "{} counted, {} refused", counted.len(), refused.len());
 
-    // The status says so, to people and to programs.
-    let status = yard.run(&["status"]);
+    // `status` reports it as text and as JSON.
+    let status = test_env.run(&["status"]);
     assert!(status.stdout.contains("warn") && status.stdout.contains("tables.db"), "{status:?}");
-    let warnings = yard.run(&["status", "--json"]).json()["warnings"].to_string();
+    let warnings = test_env.run(&["status", "--json"]).json()["warnings"].to_string();
     assert!(warnings.contains("failed to write") && warnings.contains("free some space"), "{warnings}");
-    let notices = yard.run(&["local", "status", "--json"]).json()["notices"].to_string();
+    let notices = test_env.run(&["local", "status", "--json"]).json()["notices"].to_string();
     assert!(notices.contains("tables.db"), "{notices}");
 
-    // A deploy cannot be written either, and changes nothing.
-    room(pid, Some(0));
-    yard.write("hitctl.toml", &OPEN.replace("[http]", "memory_mb = 256\n[http]"));
-    let registry = std::fs::read(yard.state().join("registry.json")).unwrap();
-    let full = yard.run(&["deploy", "--artifact", &artifact()]);
+    // A deploy cannot write either, and changes nothing.
+    limit_file_size(pid, Some(0));
+    test_env.write("hitctl.toml", &OPEN.replace("[http]", "memory_mb = 256\n[http]"));
+    let registry = std::fs::read(test_env.state().join("registry.json")).unwrap();
+    let full = test_env.run(&["deploy", "--artifact", &artifact()]);
     assert_eq!(full.code, 1, "{full:?}");
     assert!(full.stderr.contains("hits-local") && full.stderr.contains("free some space"), "{}", full.stderr);
-    assert_eq!(std::fs::read(yard.state().join("registry.json")).unwrap(), registry);
-    let litter: Vec<_> =
-        std::fs::read_dir(yard.state()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(litter.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{litter:?}");
+    assert_eq!(std::fs::read(test_env.state().join("registry.json")).unwrap(), registry);
+    let files: Vec<_> =
+        std::fs::read_dir(test_env.state()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(files.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{files:?}");
 
-    // Room again, and nobody has to start anything anew.
-    room(pid, None);
-    assert_eq!(yard.run(&["deploy", "--artifact", &artifact()]).code, 0);
+    // With space again, nothing has to be restarted.
+    limit_file_size(pid, None);
+    assert_eq!(test_env.run(&["deploy", "--artifact", &artifact()]).code, 0);
     assert_eq!(get(&url, "/counter?path=/0").json()["hits"], 2);
-    let status = yard.run(&["status", "--json"]).json();
+    let status = test_env.run(&["status", "--json"]).json();
     assert_eq!(status.get("warnings"), None, "a write that succeeds ends it: {status}");
-    let rows = yard.run(&["counts", "list", "--json"]).json();
+    let rows = test_env.run(&["counts", "list", "--json"]).json();
     let rows = rows["counts"].as_array().unwrap();
     assert_eq!(rows.len(), counted.len(), "as many paths as were answered with 200");
     assert_eq!(rows.iter().map(|row| row["hits"].as_u64().unwrap()).sum::<u64>(), counted.len() as u64 + 1);
-    assert_eq!(yard.run(&["local", "stop"]).code, 0);
+    assert_eq!(test_env.run(&["local", "stop"]).code, 0);
     child.wait().unwrap();
 }
 
 #[test]
-fn a_program_that_cannot_write_its_file_leaves_none() {
-    let yard = Yard::with("");
-    let url = yard.deploy();
+fn failed_write_leaves_no_file() {
+    let test_env = TestEnv::with_config("");
+    let url = test_env.deploy();
     assert_eq!(get(&url, "/counter?path=/").status, 200);
     let limited = |args: &[&str]| {
         let output = std::process::Command::new("sh")
             .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
             .arg(crate::support::EXE)
             .args(args)
-            .current_dir(yard.path())
+            .current_dir(test_env.path())
             .env_clear()
-            .envs(yard.env())
+            .envs(test_env.env())
             .output()
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -130,7 +131,7 @@ fn a_program_that_cannot_write_its_file_leaves_none() {
     limited(&["init", "--config", "new.toml"]);
     limited(&["counts", "export", "--out", "all.csv"]);
     limited(&["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]);
-    let mut left: Vec<_> = std::fs::read_dir(yard.path())
+    let mut left: Vec<_> = std::fs::read_dir(test_env.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "home")
@@ -141,79 +142,79 @@ fn a_program_that_cannot_write_its_file_leaves_none() {
 }
 
 #[test]
-fn what_stdout_could_not_take_is_an_error() {
-    let yard = Yard::with("");
+fn full_stdout_is_an_error() {
+    let test_env = TestEnv::with_config("");
     for args in
         [&["config", "show"] as &[&str], &["--help"], &["completions", "bash"], &["env", "list", "--json"]]
     {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let output = yard.command(args).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let output = test_env.command(args).stdout(full).stderr(Stdio::piped()).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
         assert!(stderr.contains("failed to write the result to stdout"), "{args:?}: {stderr}");
     }
 }
 
-/// Nobody makes directories in `/sys`, not even root.
+/// Nobody can create directories in `/sys`, not even root.
 #[test]
-fn a_place_that_cannot_be_written_is_named_with_what_to_do() {
-    let yard = Yard::new();
-    let elsewhere = |args: &[&str], parts: &[&str]| {
-        let ran = yard.run_as(args, |world| {
+fn unwritable_directory_is_named_with_hint() {
+    let test_env = TestEnv::new();
+    let fails = |args: &[&str], parts: &[&str]| {
+        let output = test_env.run_with(args, |process| {
             for variable in ["XDG_STATE_HOME", "XDG_CACHE_HOME"] {
-                world.env.insert(variable.to_owned(), "/sys/nowhere".to_owned());
+                process.env.insert(variable.to_owned(), "/sys/nowhere".to_owned());
             }
         });
-        assert_eq!(ran.code, 1, "{args:?}: {ran:?}");
+        assert_eq!(output.code, 1, "{args:?}: {output:?}");
         for part in parts {
             assert!(
-                ran.stderr.contains(part) || ran.stdout.contains(part),
-                "{args:?}: {part:?} is not in {ran:?}"
+                output.stderr.contains(part) || output.stdout.contains(part),
+                "{args:?}: {part:?} is not in {output:?}"
             );
         }
     };
-    elsewhere(&["local", "start"], &["/sys/nowhere/hitctl/projects/", "hint: ", "writable"]);
-    elsewhere(&["deploy", "--artifact", &artifact()], &["/sys/nowhere", "hint: "]);
-    elsewhere(&["build"], &["/sys/nowhere", "hint: "]);
-    elsewhere(&["doctor"], &["/sys", "cannot be written"]);
-    elsewhere(&["init", "--config", "/sys/hitctl.toml"], &["failed to write /sys/hitctl.toml"]);
+    fails(&["local", "start"], &["/sys/nowhere/hitctl/projects/", "hint: ", "writable"]);
+    fails(&["deploy", "--artifact", &artifact()], &["/sys/nowhere", "hint: "]);
+    fails(&["build"], &["/sys/nowhere", "hint: "]);
+    fails(&["doctor"], &["/sys", "cannot be written"]);
+    fails(&["init", "--config", "/sys/hitctl.toml"], &["failed to write /sys/hitctl.toml"]);
 }
 
 #[test]
-fn a_damaged_registry_is_told_and_left_as_it_is() {
-    let yard = Yard::with("");
-    yard.deploy();
-    assert_eq!(yard.run(&["local", "stop"]).code, 0);
-    let registry = yard.state().join("registry.json");
-    let whole = std::fs::read(&registry).unwrap();
-    std::fs::write(&registry, &whole[..whole.len() / 2]).unwrap();
+fn damaged_registry_is_reported_and_left_unchanged() {
+    let test_env = TestEnv::with_config("");
+    test_env.deploy();
+    assert_eq!(test_env.run(&["local", "stop"]).code, 0);
+    let registry = test_env.state().join("registry.json");
+    let intact = std::fs::read(&registry).unwrap();
+    std::fs::write(&registry, &intact[..intact.len() / 2]).unwrap();
     for args in [&["status"] as &[&str], &["deploy", "--artifact", &artifact()], &["local", "start"]] {
-        let ran = yard.run(args);
-        assert_eq!(ran.code, 1, "{args:?}: {ran:?}");
-        assert!(ran.stderr.contains("registry.json is damaged"), "{args:?}: {ran:?}");
-        assert_eq!(std::fs::read(&registry).unwrap(), &whole[..whole.len() / 2], "{args:?}");
+        let output = test_env.run(args);
+        assert_eq!(output.code, 1, "{args:?}: {output:?}");
+        assert!(output.stderr.contains("registry.json is damaged"), "{args:?}: {output:?}");
+        assert_eq!(std::fs::read(&registry).unwrap(), &intact[..intact.len() / 2], "{args:?}");
     }
-    std::fs::write(&registry, &whole).unwrap();
-    assert_eq!(yard.run(&["local", "start"]).code, 0);
+    std::fs::write(&registry, &intact).unwrap();
+    assert_eq!(test_env.run(&["local", "start"]).code, 0);
 }
 
-/// `local reset` works whatever is wrong with the state, since errors name it as the way out.
+/// `local reset` works with any damaged state, since errors suggest it.
 #[test]
-fn reset_is_a_way_out_of_every_damage() {
+fn reset_works_with_any_damaged_state() {
     let damages: [(&str, &str); 3] =
         [("hitctl-local.json", ""), ("hitctl-local.json", "{\"v\":9}"), ("registry.json", "{")];
     for (file, content) in damages {
-        let yard = Yard::with("");
-        yard.deploy();
-        assert_eq!(yard.run(&["local", "stop"]).code, 0);
-        std::fs::write(yard.state().join(file), content).unwrap();
+        let test_env = TestEnv::with_config("");
+        test_env.deploy();
+        assert_eq!(test_env.run(&["local", "stop"]).code, 0);
+        std::fs::write(test_env.state().join(file), content).unwrap();
         // A copy that the user made there does not make the directory unusable afterwards.
-        std::fs::write(yard.state().join("tables.db.bak"), "mine").unwrap();
-        let refused = yard.run(&["local", "start"]);
+        std::fs::write(test_env.state().join("tables.db.bak"), "mine").unwrap();
+        let refused = test_env.run(&["local", "start"]);
         assert!(refused.code == 1 && refused.stderr.contains("`hitctl local reset`"), "{file}: {refused:?}");
-        let reset = yard.run(&["local", "reset", "--confirm", "local"]);
+        let reset = test_env.run(&["local", "reset", "--confirm", "local"]);
         assert_eq!(reset.code, 0, "{file}: {reset:?}");
-        yard.deploy();
-        assert!(yard.state().join("tables.db.bak").exists());
+        test_env.deploy();
+        assert!(test_env.state().join("tables.db.bak").exists());
     }
 }

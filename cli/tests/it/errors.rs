@@ -1,69 +1,81 @@
-//! Bad input, from end to end: a clear error with the right exit code, before anything is sent, and nothing half-written.
+//! Bad input end to end: a clear error with the right exit code, before anything is sent, and nothing half-written.
 
-use crate::support::{Ran, Yard, artifact};
+use crate::support::{CommandOutput, TestEnv, artifact};
 
-/// Runs and expects an error with that exit code whose text has all these parts.
+/// Runs a command. Asserts that it fails with this exit code and that the error contains all parts.
 #[track_caller]
-fn fails(yard: &Yard, args: &[&str], code: u8, parts: &[&str]) -> Ran {
-    let ran = yard.run(args);
-    assert_eq!(ran.code, code, "{ran:?}");
-    assert_eq!(ran.stdout, "", "an error is no result");
+fn fails(test_env: &TestEnv, args: &[&str], code: u8, parts: &[&str]) -> CommandOutput {
+    let output = test_env.run(args);
+    assert_eq!(output.code, code, "{output:?}");
+    assert_eq!(output.stdout, "", "an error is no result");
     for part in parts {
-        assert!(ran.stderr.contains(part), "{part:?} is not in\n{}", ran.stderr);
+        assert!(output.stderr.contains(part), "{part:?} is not in\n{}", output.stderr);
     }
-    ran
+    output
 }
 
 #[test]
-fn a_wrong_command_line_is_64() {
-    let yard = Yard::new();
-    fails(&yard, &["deplyo"], 64, &["deplyo", "deploy"]);
-    fails(&yard, &["deploy", "--memory"], 64, &["--memory"]);
-    fails(&yard, &["invoke"], 64, &["--path"]);
-    fails(&yard, &["logs", "--since", "yesterday"], 64, &["30s, 10m, 2h or 7d"]);
-    let json = yard.run(&["invoke", "--json"]);
+fn wrong_command_line_exits_with_64() {
+    let test_env = TestEnv::new();
+    fails(&test_env, &["deplyo"], 64, &["deplyo", "deploy"]);
+    fails(&test_env, &["deploy", "--memory"], 64, &["--memory"]);
+    fails(&test_env, &["invoke"], 64, &["--path"]);
+    fails(&test_env, &["logs", "--since", "yesterday"], 64, &["30s, 10m, 2h or 7d"]);
+    let json = test_env.run(&["invoke", "--json"]);
     assert_eq!((json.code, json.json()["error"]["code"].as_str().is_some()), (64, true), "{json:?}");
 }
 
 #[test]
-fn every_mistake_of_the_configuration_is_named_at_once_with_its_place() {
-    let yard = Yard::with("app = 7\n\n[function]\nmemory = 128\nmemory_mb = 64\n\n[http]\nburst = 0\n");
-    let ran = fails(
-        &yard,
+fn all_configuration_errors_are_reported_with_position() {
+    let test_env =
+        TestEnv::with_config("app = 7\n\n[function]\nmemory = 128\nmemory_mb = 64\n\n[http]\nburst = 0\n");
+    let output = fails(
+        &test_env,
         &["deploy"],
         64,
         &["hitctl.toml:1:7", "hitctl.toml:4:1", "memory_mb", "hitctl.toml:5:13", "128", "hitctl.toml:8:9"],
     );
-    assert!(!yard.path().join(".hitctl").exists(), "nothing is started for a config that is wrong: {ran:?}");
-    fails(&yard, &["status", "--config", "no.toml"], 64, &["no.toml"]);
-    yard.write("hitctl.toml", "[env.tset]\ntarget = \"local\"\n");
-    fails(&yard, &["deploy", "--env", "tets"], 64, &["tets", "tset", "`[env.tets]`"]);
+    assert!(
+        !test_env.path().join(".hitctl").exists(),
+        "nothing is started for a config that is wrong: {output:?}"
+    );
+    fails(&test_env, &["status", "--config", "no.toml"], 64, &["no.toml"]);
+    test_env.write("hitctl.toml", "[env.tset]\ntarget = \"local\"\n");
+    fails(&test_env, &["deploy", "--env", "tets"], 64, &["tets", "tset", "`[env.tets]`"]);
 }
 
 #[test]
-fn without_credentials_or_a_region_nothing_is_sent_and_the_ways_are_named() {
-    let yard = Yard::with("[env.test]\n");
-    fails(&yard, &["status", "-e", "test"], 64, &["no AWS region", "--region", "AWS_REGION", "hitctl.toml"]);
+fn missing_credentials_or_region_sends_nothing_and_names_options() {
+    let test_env = TestEnv::with_config("[env.test]\n");
+    fails(
+        &test_env,
+        &["status", "-e", "test"],
+        64,
+        &["no AWS region", "--region", "AWS_REGION", "hitctl.toml"],
+    );
     let test = ["status", "-e", "test", "--region", "eu-central-1"];
-    let alone = |args: &[&str]| {
-        yard.run_as(args, |world| {
-            world.env.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
+    let run_without_metadata = |args: &[&str]| {
+        test_env.run_with(args, |process| {
+            process.env.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
         })
     };
-    let ran = alone(&test);
-    assert_eq!((ran.code, ran.stdout.as_str()), (4, ""), "{ran:?}");
-    assert!(ran.stderr.contains("no AWS credentials") && ran.stderr.contains("aws configure sso"), "{ran:?}");
-    let ran = alone(&[&test[..], &["--profile", "work"]].concat());
-    assert!(ran.code == 4 && ran.stderr.contains("no AWS profile \"work\""), "{ran:?}");
+    let output = run_without_metadata(&test);
+    assert_eq!((output.code, output.stdout.as_str()), (4, ""), "{output:?}");
+    assert!(
+        output.stderr.contains("no AWS credentials") && output.stderr.contains("aws configure sso"),
+        "{output:?}"
+    );
+    let output = run_without_metadata(&[&test[..], &["--profile", "work"]].concat());
+    assert!(output.code == 4 && output.stderr.contains("no AWS profile \"work\""), "{output:?}");
 }
 
 #[test]
-fn a_bad_artifact_is_refused_before_anything_is_deployed() {
-    let yard = Yard::with("");
-    yard.write("text.zip", "not a zip");
-    yard.write("empty.zip", "");
-    let whole = std::fs::read(artifact()).unwrap();
-    std::fs::write(yard.path().join("cut.zip"), &whole[..whole.len() / 2]).unwrap();
+fn bad_artifact_is_refused_before_anything_is_deployed() {
+    let test_env = TestEnv::with_config("");
+    test_env.write("text.zip", "not a zip");
+    test_env.write("empty.zip", "");
+    let intact = std::fs::read(artifact()).unwrap();
+    std::fs::write(test_env.path().join("cut.zip"), &intact[..intact.len() / 2]).unwrap();
     for (file, part) in [
         ("no.zip", "no.zip"),
         ("text.zip", "text.zip"),
@@ -71,68 +83,69 @@ fn a_bad_artifact_is_refused_before_anything_is_deployed() {
         ("cut.zip", "cut.zip"),
         (".", "directory"),
     ] {
-        fails(&yard, &["deploy", "--artifact", file], 1, &[part]);
+        fails(&test_env, &["deploy", "--artifact", file], 1, &[part]);
     }
     // A program of another machine: this one's header with another architecture in it.
     let mut elf = std::fs::read(crate::support::EXE).unwrap();
     elf[18..20].copy_from_slice(&0xF3_u16.to_le_bytes());
-    std::fs::write(yard.path().join("riscv"), &elf).unwrap();
-    fails(&yard, &["deploy", "--artifact", "riscv"], 1, &["riscv"]);
-    assert_eq!(yard.run(&["status", "--json", "--detailed-exitcode"]).code, 2, "nothing was deployed");
+    std::fs::write(test_env.path().join("riscv"), &elf).unwrap();
+    fails(&test_env, &["deploy", "--artifact", "riscv"], 1, &["riscv"]);
+    assert_eq!(test_env.run(&["status", "--json", "--detailed-exitcode"]).code, 2, "nothing was deployed");
 }
 
 #[test]
-fn a_missing_toolchain_says_what_to_install() {
-    let yard = Yard::with("");
-    let ran = yard.run_as(&["build"], |world| {
-        let path = yard.path().display().to_string();
-        world.env = [("PATH".to_owned(), path.clone()), ("HOME".to_owned(), path)].into();
+fn missing_toolchain_error_names_installer() {
+    let test_env = TestEnv::with_config("");
+    let output = test_env.run_with(&["build"], |process| {
+        let path = test_env.path().display().to_string();
+        process.env = [("PATH".to_owned(), path.clone()), ("HOME".to_owned(), path)].into();
     });
-    assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.stderr.contains("rustup.rs"), "{}", ran.stderr);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains("rustup.rs"), "{}", output.stderr);
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_used_is_named() {
-    let yard = Yard::with("");
-    std::fs::create_dir_all(yard.path().join("home/.local/state")).unwrap();
-    yard.write("home/.local/state/hitctl", "a file where a directory should be");
-    fails(&yard, &["local", "start"], 1, &["home/.local/state/hitctl"]);
+fn unusable_state_directory_is_named() {
+    let test_env = TestEnv::with_config("");
+    std::fs::create_dir_all(test_env.path().join("home/.local/state")).unwrap();
+    test_env.write("home/.local/state/hitctl", "a file where a directory should be");
+    fails(&test_env, &["local", "start"], 1, &["home/.local/state/hitctl"]);
 }
 
 #[test]
-fn a_foreign_state_directory_is_not_reset() {
-    let yard = Yard::with("");
-    std::fs::create_dir_all(yard.state()).unwrap();
-    std::fs::write(yard.state().join("precious"), "mine").unwrap();
-    fails(&yard, &["local", "reset", "--confirm", "local"], 1, &["not a state directory of hitctl"]);
-    assert!(yard.state().join("precious").exists());
-    std::fs::remove_dir_all(yard.state()).unwrap();
+fn foreign_state_directory_is_not_reset() {
+    let test_env = TestEnv::with_config("");
+    std::fs::create_dir_all(test_env.state()).unwrap();
+    std::fs::write(test_env.state().join("precious"), "mine").unwrap();
+    fails(&test_env, &["local", "reset", "--confirm", "local"], 1, &["not a state directory of hitctl"]);
+    assert!(test_env.state().join("precious").exists());
+    std::fs::remove_dir_all(test_env.state()).unwrap();
 }
 
 #[test]
-fn a_closed_stdout_is_no_error() {
-    let yard = Yard::with("");
-    let mut child = yard.command(&["config", "show"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+fn closed_stdout_is_no_error() {
+    let test_env = TestEnv::with_config("");
+    let mut child =
+        test_env.command(&["config", "show"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn keys_that_no_request_can_carry_are_refused_by_the_name_of_their_variable() {
-    let yard = Yard::with("[env.test]\n");
+fn credentials_with_invalid_characters_are_refused_by_variable_name() {
+    let test_env = TestEnv::with_config("[env.test]\n");
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "te\nst"),
         ("AWS_SESSION_TOKEN", "to\u{1}ken"),
         ("AWS_SECRET_ACCESS_KEY", "s\u{e9}"),
     ] {
-        let ran = yard.run_as(&["status", "-e", "test", "--region", "eu-central-1"], |world| {
+        let output = test_env.run_with(&["status", "-e", "test", "--region", "eu-central-1"], |process| {
             for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-                world.env.insert(name.to_owned(), "test".to_owned());
+                process.env.insert(name.to_owned(), "test".to_owned());
             }
-            world.env.insert(name.to_owned(), value.to_owned());
+            process.env.insert(name.to_owned(), value.to_owned());
         });
-        assert_eq!(ran.code, 4, "{name}: {ran:?}");
-        assert!(ran.stderr.contains(&format!("characters in {name}")), "{name}: {ran:?}");
+        assert_eq!(output.code, 4, "{name}: {output:?}");
+        assert!(output.stderr.contains(&format!("characters in {name}")), "{name}: {output:?}");
     }
 }

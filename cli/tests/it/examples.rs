@@ -1,27 +1,28 @@
-//! The examples, by the very commands that their READMEs name: on this machine here, and on an emulator in `aws/examples.rs`.
+//! The examples, run by the commands of their READMEs: here on the local cloud, and in `aws/examples.rs` on an
+//! emulator.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::support::{Ran, Yard, artifact, checkout};
+use crate::support::{CommandOutput, TestEnv, artifact, checkout};
 
-/// Every example there is; a test holds it against the folder.
+/// All examples. A test compares the list with the folder.
 pub(crate) const ALL: &[&str] = &["counter", "event-bus", "function-url", "queue-invalidation", "visitors"];
 
-/// How long a batch or an event may be on its way. Generous: it is for what never comes.
-const ON_THE_WAY: Duration = Duration::from_mins(1);
+/// Maximum delivery time of a batch or an event. It is generous, since it only ends tests that would wait forever.
+const DELIVERY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The folder of an example.
+/// Returns the folder of an example.
 pub(crate) fn folder(name: &str) -> PathBuf {
     checkout().join("examples").join(name)
 }
 
-/// Copies an example into a yard; its configuration as `change` makes it.
-pub(crate) fn copy(name: &str, yard: &Yard, change: impl FnOnce(String) -> String) {
+/// Copies an example into a test environment. `change` edits its configuration.
+pub(crate) fn copy_example(name: &str, test_env: &TestEnv, change: impl FnOnce(String) -> String) {
     let mut change = Some(change);
     for entry in std::fs::read_dir(folder(name)).unwrap() {
         let from = entry.unwrap().path();
-        let to = yard.path().join(from.file_name().unwrap());
+        let to = test_env.path().join(from.file_name().unwrap());
         if to.ends_with("hitctl.toml") {
             let text = std::fs::read_to_string(&from).unwrap();
             std::fs::write(to, change.take().expect("there is one")(text)).unwrap();
@@ -32,17 +33,17 @@ pub(crate) fn copy(name: &str, yard: &Yard, change: impl FnOnce(String) -> Strin
     assert!(change.is_none(), "{name} has no hitctl.toml");
 }
 
-/// A line of a README that calls hitctl.
+/// A hitctl command in a README.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct ReadmeCommand {
     /// Its arguments.
     pub(crate) args: Vec<String>,
-    /// The number that it promises, at the beginning of its comment.
-    pub(crate) promise: Option<u64>,
+    /// The number of hits that its comment begins with.
+    pub(crate) expected_hits: Option<u64>,
 }
 
-/// The calls of hitctl in the first block below a heading.
-pub(crate) fn lines(name: &str, heading: &str) -> Vec<Line> {
+/// Returns the hitctl commands in the first code block below a heading.
+pub(crate) fn readme_commands(name: &str, heading: &str) -> Vec<ReadmeCommand> {
     let readme = std::fs::read_to_string(folder(name).join("README.md")).unwrap();
     let (_, below) = readme.split_once(&format!("\n## {heading}\n")).expect("there is such a heading");
     let block = below.split("```").nth(1).expect("there is a block");
@@ -50,65 +51,67 @@ pub(crate) fn lines(name: &str, heading: &str) -> Vec<Line> {
         let (call, comment) = text.split_once('#').unwrap_or((text, ""));
         let digits: String = comment.trim().chars().take_while(char::is_ascii_digit).collect();
         let mut words = call.split_whitespace().map(str::to_owned);
-        (words.next()? == "hitctl").then(|| Line { args: words.collect(), promise: digits.parse().ok() })
+        (words.next()? == "hitctl")
+            .then(|| ReadmeCommand { args: words.collect(), expected_hits: digits.parse().ok() })
     };
     block.lines().filter_map(line).collect()
 }
 
-/// Does what the lines of a README say; `run` runs hitctl.
-pub(crate) fn follow(lines: &[Line], run: &dyn Fn(&[&str]) -> Ran) {
-    for line in lines {
-        let mut args: Vec<&str> = line.args.iter().map(String::as_str).collect();
+/// Runs the commands of a README with `run`, and waits for the hits that they promise.
+pub(crate) fn run_commands(commands: &[ReadmeCommand], run: &dyn Fn(&[&str]) -> CommandOutput) {
+    for command in commands {
+        let mut args: Vec<&str> = command.args.iter().map(String::as_str).collect();
         let artifact = artifact();
         if args[0] == "deploy" {
             args.extend(["--artifact", &artifact, "--yes"]);
         }
-        if let Some(hits) = line.promise {
-            comes_to(run, &args, hits);
+        if let Some(hits) = command.expected_hits {
+            wait_for_count(run, &args, hits);
         } else {
-            let ran = run(&args);
-            assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
+            let output = run(&args);
+            assert_eq!(output.code, 0, "{args:?}: {output:?}");
         }
     }
 }
 
-/// Between two looks at what is on its way: each is a run of the program, which takes time from what is waited for.
+/// Pauses between two polls. Each poll runs the program, which slows down what it waits for.
 #[expect(clippy::disallowed_methods, reason = "polling another process; every caller is bounded")]
-fn a_moment() {
+fn poll_pause() {
     std::thread::sleep(Duration::from_millis(100));
 }
 
-/// Whether something becomes true while a hit may be on its way.
-pub(crate) fn eventually(look: impl Fn() -> bool) -> bool {
+/// Whether a condition becomes true within the delivery time.
+pub(crate) fn becomes_true(condition: impl Fn() -> bool) -> bool {
     let since = Instant::now();
-    while !look() {
-        if since.elapsed() > ON_THE_WAY {
+    while !condition() {
+        if since.elapsed() > DELIVERY_TIMEOUT {
             return false;
         }
-        a_moment();
+        poll_pause();
     }
     true
 }
 
-/// Waits until `counts get` answers that number.
-pub(crate) fn comes_to(run: &dyn Fn(&[&str]) -> Ran, args: &[&str], hits: u64) {
+/// Waits until `counts get` returns this number.
+pub(crate) fn wait_for_count(run: &dyn Fn(&[&str]) -> CommandOutput, args: &[&str], hits: u64) {
     let args = [args, &["--json"]].concat();
     let since = Instant::now();
     loop {
-        let ran = run(&args);
-        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-        let now = ran.json()["counts"][0]["hits"].as_u64();
+        let output = run(&args);
+        assert_eq!(output.code, 0, "{args:?}: {output:?}");
+        let now = output.json()["counts"][0]["hits"].as_u64();
         if now == Some(hits) {
             return;
         }
-        assert!(now.unwrap_or(0) < hits, "{args:?} came to more than {hits}: {ran:?}");
-        assert!(since.elapsed() < ON_THE_WAY, "{args:?} did not come to {hits}: {ran:?}");
-        a_moment();
+        assert!(now.unwrap_or(0) < hits, "{args:?} came to more than {hits}: {output:?}");
+        assert!(since.elapsed() < DELIVERY_TIMEOUT, "{args:?} did not come to {hits}: {output:?}");
+        poll_pause();
     }
 }
 
-/// Shows it, all as wanted but for `gaps` of the place, and takes it away again, numbers and all.
-pub(crate) fn end(env: &str, gaps: &[&str], run: &dyn Fn(&[&str]) -> Ran) {
+/// Asserts that nothing has drifted but `gaps`, the fields that the target does not store. Then destroys everything,
+/// counts included.
+pub(crate) fn destroy_and_check(env: &str, gaps: &[&str], run: &dyn Fn(&[&str]) -> CommandOutput) {
     let status = run(&["status", "--env", env, "--json"]);
     assert_eq!(status.code, 0, "{status:?}");
     let rows = status.json()["resources"].as_array().unwrap().clone();
@@ -122,16 +125,16 @@ pub(crate) fn end(env: &str, gaps: &[&str], run: &dyn Fn(&[&str]) -> Ran) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// An example on this machine, deployed, used and destroyed as its README says.
-fn whole(name: &str) {
-    let yard = Yard::new();
-    copy(name, &yard, |config| config);
-    follow(&lines(name, "Try it"), &|args| yard.run(args));
-    end("local", &[], &|args| yard.run(args));
+/// Deploys, uses and destroys an example on this machine as its README says.
+fn run_example(name: &str) {
+    let test_env = TestEnv::new();
+    copy_example(name, &test_env, |config| config);
+    run_commands(&readme_commands(name, "Try it"), &|args| test_env.run(args));
+    destroy_and_check("local", &[], &|args| test_env.run(args));
 }
 
 #[test]
-fn no_example_is_forgotten() {
+fn list_of_examples_is_complete() {
     let mut found: Vec<String> = std::fs::read_dir(folder(""))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -139,45 +142,50 @@ fn no_example_is_forgotten() {
     found.sort();
     assert_eq!(found, ALL);
     for name in ALL {
-        assert!(lines(name, "Try it").iter().any(|line| line.args[0] == "deploy"), "{name}");
+        assert!(readme_commands(name, "Try it").iter().any(|line| line.args[0] == "deploy"), "{name}");
     }
 }
 
 #[test]
-fn the_counter_counts_here() {
-    whole("counter");
+fn counter_example_works_on_this_machine() {
+    run_example("counter");
 }
 
 #[test]
-fn the_function_at_its_own_url_counts_here() {
-    whole("function-url");
+fn function_url_example_works_on_this_machine() {
+    run_example("function-url");
 }
 
 #[test]
-fn the_queue_counts_here_and_the_cache_is_told() {
-    whole("queue-invalidation");
+fn queue_invalidation_example_works_on_this_machine() {
+    run_example("queue-invalidation");
 }
 
 #[test]
-fn the_visitors_of_a_site_are_counted_here() {
-    whole("visitors");
+fn visitors_example_works_on_this_machine() {
+    run_example("visitors");
 }
 
 #[test]
-fn the_bus_adds_here_and_what_died_counts_once_after_the_fix() {
+fn event_bus_example_works_on_this_machine() {
     let name = "event-bus";
-    let yard = Yard::new();
-    copy(name, &yard, |config| config);
-    let run = |args: &[&str]| yard.run(args);
-    follow(&lines(name, "Try it"), &run);
-    died_and_counted_once(name, &yard, "local", &run);
-    end("local", &[], &run);
+    let test_env = TestEnv::new();
+    copy_example(name, &test_env, |config| config);
+    let run = |args: &[&str]| test_env.run(args);
+    run_commands(&readme_commands(name, "Try it"), &run);
+    check_dead_letter_counts_once(name, &test_env, "local", &run);
+    destroy_and_check("local", &[], &run);
 }
 
-/// What the second half of the example's README says.
-pub(crate) fn died_and_counted_once(name: &str, yard: &Yard, env: &str, run: &dyn Fn(&[&str]) -> Ran) {
-    let [emit, list] = &lines(name, "When it goes wrong")[..] else { panic!("it has two lines") };
-    follow(std::slice::from_ref(emit), run);
+/// Runs the second part of the example's README: a dead letter counts once after the fix.
+pub(crate) fn check_dead_letter_counts_once(
+    name: &str,
+    test_env: &TestEnv,
+    env: &str,
+    run: &dyn Fn(&[&str]) -> CommandOutput,
+) {
+    let [emit, list] = &readme_commands(name, "When it goes wrong")[..] else { panic!("it has two lines") };
+    run_commands(std::slice::from_ref(emit), run);
     let list: Vec<&str> = list.args.iter().map(String::as_str).chain(["--json"]).collect();
     let since = Instant::now();
     let dead = loop {
@@ -185,21 +193,21 @@ pub(crate) fn died_and_counted_once(name: &str, yard: &Yard, env: &str, run: &dy
         if dead.as_array().is_some_and(|dead| !dead.is_empty()) {
             break dead;
         }
-        assert!(since.elapsed() < ON_THE_WAY, "nothing died");
-        a_moment();
+        assert!(since.elapsed() < DELIVERY_TIMEOUT, "nothing died");
+        poll_pause();
     };
     assert_eq!(dead.as_array().unwrap().len(), 1, "{dead}");
     assert!(dead[0]["body"].to_string().contains("far"), "{dead}");
     assert!(!dead[0]["why"].as_str().unwrap_or_default().is_empty(), "{dead}");
-    let path = yard.path().join("hitctl.toml");
+    let path = test_env.path().join("hitctl.toml");
     let config = std::fs::read_to_string(&path).unwrap();
-    let mended: Vec<_> = config.lines().filter(|line| !line.starts_with("amount")).collect();
-    let mended = mended.join("\n");
-    std::fs::write(&path, mended).unwrap();
-    let ran = run(&["deploy", "--env", env, "--artifact", &artifact(), "--yes"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    let ran = run(&["dlq", "redrive", "--env", env]);
-    assert_eq!(ran.code, 0, "{ran:?}\n{}", run(&["logs", "--env", env]).stdout);
-    comes_to(run, &["counts", "get", "Distance", "--env", env], 13);
+    let fixed: Vec<_> = config.lines().filter(|line| !line.starts_with("amount")).collect();
+    let fixed = fixed.join("\n");
+    std::fs::write(&path, fixed).unwrap();
+    let output = run(&["deploy", "--env", env, "--artifact", &artifact(), "--yes"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    let output = run(&["dlq", "redrive", "--env", env]);
+    assert_eq!(output.code, 0, "{output:?}\n{}", run(&["logs", "--env", env]).stdout);
+    wait_for_count(run, &["counts", "get", "Distance", "--env", env], 13);
     assert_eq!(run(&list).json()["messages"], serde_json::json!([]));
 }

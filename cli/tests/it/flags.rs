@@ -1,20 +1,21 @@
-//! The flags of every command: each has a variable, a flag wins over it, and `--json` means one object wherever it stands.
+//! Flags of every command: each has an environment variable, which the flag overrides, and `--json` prints one object
+//! wherever it is placed.
 
-use crate::support::{Yard, artifact};
+use crate::support::{TestEnv, artifact};
 
 const CONFIG: &str = "default_env = \"local\"\nregion = \"eu-north-1\"\n[env.local]\n[env.test]\n";
 
-/// Runs the program as a process, with variables on top, and gives back its exit code and streams.
+/// Runs the program as a process with more environment variables. Returns its exit code, stdout and stderr.
 #[track_caller]
-fn run(yard: &Yard, variables: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String, String) {
-    let output = yard.command(args).envs(variables.iter().copied()).output().unwrap();
+fn run(test_env: &TestEnv, variables: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String, String) {
+    let output = test_env.command(args).envs(variables.iter().copied()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
 fn every_global_flag_has_a_variable_and_help_names_it() {
-    let help = Yard::new().run(&["--help"]).stdout;
+    let help = TestEnv::new().run(&["--help"]).stdout;
     for flag in [
         "ENV",
         "CONFIG",
@@ -34,11 +35,11 @@ fn every_global_flag_has_a_variable_and_help_names_it() {
 }
 
 #[test]
-fn a_variable_counts_when_its_flag_is_not_given_and_nothing_is_not_set() {
-    let yard = Yard::with(CONFIG);
-    yard.write("other.toml", "app = \"other\"\n");
+fn variable_applies_without_its_flag_and_empty_variable_is_unset() {
+    let test_env = TestEnv::with_config(CONFIG);
+    test_env.write("other.toml", "app = \"other\"\n");
     let shows = |variables: &[(&str, &str)], args: &[&str], part: &str| {
-        let (code, stdout, stderr) = run(&yard, variables, args);
+        let (code, stdout, stderr) = run(&test_env, variables, args);
         assert!(
             code == Some(0) && stdout.contains(part),
             "{variables:?} {args:?}: {code:?} {stdout} {stderr}"
@@ -68,36 +69,37 @@ fn a_variable_counts_when_its_flag_is_not_given_and_nothing_is_not_set() {
     }
     shows(&[("HITCTL_COLOR", "always")], list, "\u{1b}[");
     shows(&[("HITCTL_COLOR", "")], list, "*  local");
-    let (code, stdout, _) = run(&yard, &[("HITCTL_COLOR", "always")], &["env", "list", "--color", "never"]);
+    let (code, stdout, _) =
+        run(&test_env, &[("HITCTL_COLOR", "always")], &["env", "list", "--color", "never"]);
     assert!(code == Some(0) && !stdout.contains('\u{1b}'), "{stdout}");
-    let (code, stdout, _) = run(&yard, &[("HITCTL_JSON", "1")], &["deplyo"]);
+    let (code, stdout, _) = run(&test_env, &[("HITCTL_JSON", "1")], &["deplyo"]);
     assert!(code == Some(64) && stdout.starts_with("{\"v\":1,\"error\":"), "{stdout}");
 }
 
 #[test]
-fn the_variables_of_what_is_asked_and_said_work_too() {
-    let yard = Yard::with("");
-    yard.deploy();
-    let asked = |variables: &[(&str, &str)]| run(&yard, variables, &["destroy"]);
-    assert_eq!(asked(&[("HITCTL_NO_INPUT", "1")]).0, Some(3));
+fn variables_of_prompt_and_output_flags_work() {
+    let test_env = TestEnv::with_config("");
+    test_env.deploy();
+    let destroy = |variables: &[(&str, &str)]| run(&test_env, variables, &["destroy"]);
+    assert_eq!(destroy(&[("HITCTL_NO_INPUT", "1")]).0, Some(3));
     let zip = artifact();
     let deploy = &["deploy", "--artifact", &zip] as &[&str];
-    assert_eq!(run(&yard, &[("HITCTL_QUIET", "1")], deploy).2, "", "quiet");
-    let said = run(&yard, &[("HITCTL_VERBOSE", "1")], deploy).2;
-    assert!(said.contains("reading") && !run(&yard, &[], deploy).2.contains("reading"), "{said}");
-    assert_eq!(run(&yard, &[("HITCTL_ARTIFACT", zip.as_str())], &["deploy"]).0, Some(0));
-    assert_eq!(asked(&[("HITCTL_YES", "1")]).0, Some(0));
+    assert_eq!(run(&test_env, &[("HITCTL_QUIET", "1")], deploy).2, "", "quiet");
+    let stderr = run(&test_env, &[("HITCTL_VERBOSE", "1")], deploy).2;
+    assert!(stderr.contains("reading") && !run(&test_env, &[], deploy).2.contains("reading"), "{stderr}");
+    assert_eq!(run(&test_env, &[("HITCTL_ARTIFACT", zip.as_str())], &["deploy"]).0, Some(0));
+    assert_eq!(destroy(&[("HITCTL_YES", "1")]).0, Some(0));
 }
 
 #[test]
-fn with_json_stdout_is_one_object_and_with_v_stderr_is_one_an_event() {
-    let yard = Yard::with("");
+fn json_prints_one_object_and_verbose_streams_events() {
+    let test_env = TestEnv::with_config("");
     let zip = artifact();
     let one = |args: &[&str]| {
-        let ran = yard.run(args);
-        assert!(ran.stdout.ends_with('\n') && ran.stdout.lines().count() == 1, "{args:?}: {ran:?}");
-        assert_eq!(ran.json()["v"], 1, "{args:?}: {ran:?}");
-        ran
+        let output = test_env.run(args);
+        assert!(output.stdout.ends_with('\n') && output.stdout.lines().count() == 1, "{args:?}: {output:?}");
+        assert_eq!(output.json()["v"], 1, "{args:?}: {output:?}");
+        output
     };
     for args in [
         &["plan", "--json", "-v", "--artifact", &zip] as &[&str],
@@ -105,14 +107,14 @@ fn with_json_stdout_is_one_object_and_with_v_stderr_is_one_an_event() {
         &["deploy", "-v", "--artifact", &zip, "--json"],
         &["--json", "-v", "destroy", "--yes"],
     ] {
-        let ran = one(args);
-        assert_eq!(ran.code, 0, "{ran:?}");
-        for line in ran.stderr.lines() {
+        let output = one(args);
+        assert_eq!(output.code, 0, "{output:?}");
+        for line in output.stderr.lines() {
             let event: serde_json::Value =
                 serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
             assert!(event["v"] == 1 && event["event"].is_string(), "{line}");
         }
-        assert!(ran.stderr.contains(r#""event":"phase_started","phase":"survey""#), "{}", ran.stderr);
+        assert!(output.stderr.contains(r#""event":"phase_started","phase":"survey""#), "{}", output.stderr);
     }
     for args in [
         &["status", "--json"] as &[&str],
@@ -141,18 +143,18 @@ fn with_json_stdout_is_one_object_and_with_v_stderr_is_one_an_event() {
     }
 }
 
-/// From typing to the first character, with a build that takes its time: the best of five, since the other tests share
-/// this machine.
+/// Measures the time from the start to the first output byte, with a slow build. The best of five counts, since other
+/// tests share the machine.
 #[test]
-fn something_is_said_within_a_tenth_of_a_second() {
+fn first_output_comes_within_100_ms() {
     use std::io::Read as _;
-    let yard = Yard::with("");
-    yard.tool("cargo", "case \"$1\" in -*) echo 'cargo 1.95.0' ;; *) exec sleep 60 ;; esac");
+    let test_env = TestEnv::with_config("");
+    test_env.stub_tool("cargo", "case \"$1\" in -*) echo 'cargo 1.95.0' ;; *) exec sleep 60 ;; esac");
     for args in [&["deploy"] as &[&str], &["build"], &["plan"], &["--help"], &["destroy"]] {
         let took: Vec<_> = (0..5)
             .map(|_| {
                 let began = std::time::Instant::now();
-                let mut child = yard
+                let mut child = test_env
                     .command(args)
                     .stdout(std::process::Stdio::piped())
                     .stderr(std::process::Stdio::piped())

@@ -1,66 +1,67 @@
-//! What a renamed app left behind: found by its tags, and removed by name.
+//! Leftovers of a renamed app: found by their tags, and removed by name.
 
-use crate::support::{Yard, artifact};
+use crate::support::{TestEnv, artifact};
 
 #[test]
-fn a_renamed_app_is_found_and_removed_and_its_counts_are_asked_about() {
-    let yard = Yard::with("app = \"old\"\n");
-    yard.deploy();
-    yard.write("hitctl.toml", "app = \"new\"\n");
-    yard.deploy();
+fn leftover_app_is_listed_and_removed_with_confirmation_for_counts() {
+    let test_env = TestEnv::with_config("app = \"old\"\n");
+    test_env.deploy();
+    test_env.write("hitctl.toml", "app = \"new\"\n");
+    test_env.deploy();
 
-    let ran = yard.run(&["status", "--all", "--json"]);
-    let json = ran.json();
+    let output = test_env.run(&["status", "--all", "--json"]);
+    let json = output.json();
     let rows = json["deployments"].as_array().unwrap();
-    let seen: Vec<_> =
+    let listed: Vec<_> =
         rows.iter().map(|row| (row["app"].as_str().unwrap(), row["declared"].clone())).collect();
-    assert_eq!(seen, [("new", true.into()), ("old", false.into())]);
+    assert_eq!(listed, [("new", true.into()), ("old", false.into())]);
 
-    insta::assert_snapshot!(yard.run(&["gc"]).stdout, @"
+    insta::assert_snapshot!(test_env.run(&["gc"]).stdout, @"
     APP  ENV    RESOURCES  COUNTS  CONFIGURATION
     old  local          9  kept    does not have it
 
     Another project may own what this configuration does not have.
     next  hitctl gc old/local
     ");
-    // What the configuration has is no garbage, and what is not there neither.
-    assert_eq!(yard.run(&["gc", "new/local", "--yes"]).code, 64);
-    assert_eq!(yard.run(&["gc", "old", "--yes"]).code, 64);
-    let nothing = yard.run(&["gc", "older/local", "--confirm", "local"]);
+    // A configured app is not a leftover, and neither is an unknown one.
+    assert_eq!(test_env.run(&["gc", "new/local", "--yes"]).code, 64);
+    assert_eq!(test_env.run(&["gc", "old", "--yes"]).code, 64);
+    let nothing = test_env.run(&["gc", "older/local", "--confirm", "local"]);
     assert_eq!(nothing.code, 0, "{nothing:?}");
 
-    // Nobody can look up in the configuration what is removed: yes is not enough.
-    assert_eq!(yard.run(&["gc", "old/local", "--yes"]).code, 3);
-    let ran = yard.run(&["gc", "old/local", "--confirm", "local"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    // The removed app is not in the configuration, so `--yes` is not enough.
+    assert_eq!(test_env.run(&["gc", "old/local", "--yes"]).code, 3);
+    let output = test_env.run(&["gc", "old/local", "--confirm", "local"]);
+    assert_eq!(output.code, 0, "{output:?}");
     assert_eq!(
-        yard.run(&["gc", "--json"]).json()["deployments"][0]["resources"],
+        test_env.run(&["gc", "--json"]).json()["deployments"][0]["resources"],
         2,
         "the counts and the log are kept"
     );
-    let ran = yard.run(&["gc", "old/local", "--delete-data", "--confirm", "local", "--export", "old.ndjson"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(yard.run(&["gc", "--json"]).json()["deployments"].as_array().unwrap().len(), 0);
-    assert_eq!(yard.run(&["status", "--detailed-exitcode"]).code, 0, "what is in force is untouched");
+    let output =
+        test_env.run(&["gc", "old/local", "--delete-data", "--confirm", "local", "--export", "old.ndjson"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert_eq!(test_env.run(&["gc", "--json"]).json()["deployments"].as_array().unwrap().len(), 0);
+    assert_eq!(test_env.run(&["status", "--detailed-exitcode"]).code, 0, "what is in force is untouched");
 }
 
 #[test]
-fn what_is_somebody_elses_is_taken_over_when_asked() {
-    // Two apps that come to the same names.
-    let yard = Yard::with("app = \"a\"\n[env.b-local]\ntarget = \"local\"\n");
+fn resources_of_another_app_are_adopted_with_flag() {
+    // Two apps with the same resource names.
+    let test_env = TestEnv::with_config("app = \"a\"\n[env.b-local]\ntarget = \"local\"\n");
     let zip = artifact();
-    let ran = yard.run(&["deploy", "-e", "b-local", "--artifact", &zip]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    yard.write("hitctl.toml", "app = \"a-b\"\n");
-    let ran = yard.run(&["deploy", "-e", "local", "--artifact", &zip]);
-    assert_eq!(ran.code, 1, "{ran:?}");
+    let output = test_env.run(&["deploy", "-e", "b-local", "--artifact", &zip]);
+    assert_eq!(output.code, 0, "{output:?}");
+    test_env.write("hitctl.toml", "app = \"a-b\"\n");
+    let output = test_env.run(&["deploy", "-e", "local", "--artifact", &zip]);
+    assert_eq!(output.code, 1, "{output:?}");
     let hint =
         "give `app` in hitctl.toml another name, or take table a-b-local over with `hitctl deploy --adopt`";
-    assert!(ran.stderr.contains(hint), "{ran:?}");
-    let ran = yard.run(&["plan", "-e", "local", "--artifact", &zip, "--adopt", "--json"]);
-    assert_eq!(ran.json()["summary"]["create"], 0, "{ran:?}");
-    let ran = yard.run(&["deploy", "-e", "local", "--artifact", &zip, "--adopt"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    let ran = yard.run(&["deploy", "-e", "local", "--artifact", &zip, "--json"]);
-    assert_eq!(ran.json()["summary"]["update"], 0, "it is ours now: {ran:?}");
+    assert!(output.stderr.contains(hint), "{output:?}");
+    let output = test_env.run(&["plan", "-e", "local", "--artifact", &zip, "--adopt", "--json"]);
+    assert_eq!(output.json()["summary"]["create"], 0, "{output:?}");
+    let output = test_env.run(&["deploy", "-e", "local", "--artifact", &zip, "--adopt"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    let output = test_env.run(&["deploy", "-e", "local", "--artifact", &zip, "--json"]);
+    assert_eq!(output.json()["summary"]["update"], 0, "it is ours now: {output:?}");
 }

@@ -1,4 +1,4 @@
-//! Numbers that move: from one table to another without a loss, from other counters, and a number to begin with.
+//! Exports and imports: between tables without loss, from other counters, and with a start value.
 
 use std::io::{Cursor, Write as _};
 
@@ -6,35 +6,35 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 
-use crate::support::{Ran, Yard, get};
+use crate::support::{CommandOutput, TestEnv, get};
 
-fn yard(counter: &str) -> Yard {
-    let yard = Yard::with(&format!("[counter]\n{counter}\n"));
-    yard.deploy();
-    yard
+fn deployed_env(counter: &str) -> TestEnv {
+    let test_env = TestEnv::with_config(&format!("[counter]\n{counter}\n"));
+    test_env.deploy();
+    test_env
 }
 
-fn imported(yard: &Yard, content: &[u8], args: &[&str]) -> Ran {
+fn run_import(test_env: &TestEnv, content: &[u8], args: &[&str]) -> CommandOutput {
     let content = content.to_vec();
     let args = [&["counts", "import", "-", "--json"], args].concat();
-    yard.run_as(&args, |world| world.stdin = Box::new(Cursor::new(content)))
+    test_env.run_with(&args, |process| process.stdin = Box::new(Cursor::new(content)))
 }
 
 #[track_caller]
-fn import(yard: &Yard, content: &[u8], args: &[&str]) -> Json {
-    let ran = imported(yard, content, args);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    ran.json()
+fn import(test_env: &TestEnv, content: &[u8], args: &[&str]) -> Json {
+    let output = run_import(test_env, content, args);
+    assert_eq!(output.code, 0, "{output:?}");
+    output.json()
 }
 
-fn row(yard: &Yard, path: &str) -> Json {
-    yard.counts(&["get", path, "--json"]).json()["counts"][0].clone()
+fn row(test_env: &TestEnv, path: &str) -> Json {
+    test_env.counts(&["get", path, "--json"]).json()["counts"][0].clone()
 }
 
-/// Two paths, one with a shard, the site, and what was dropped, as the function leaves them.
-fn fill(yard: &Yard) {
+/// Writes items as the function does: two paths, one of them sharded, the site, and dropped views.
+fn fill(test_env: &TestEnv) {
     let n = |n: u64| json!({ "N": n.to_string() });
-    let put = |item: Json| yard.table("PutItem", &json!({ "TableName": "hits-local", "Item": item }));
+    let put = |item: Json| test_env.table("PutItem", &json!({ "TableName": "hits-local", "Item": item }));
     for (key, hits) in [("/", 70), ("!shard#1#/", 30), ("a \"b\", c", 5)] {
         put(json!({
             "path": { "S": key }, "hits": n(hits), "uniques": n(hits / 5), "dfzg": n(3), "vfzg": n(2), "dfzf": n(1),
@@ -48,7 +48,7 @@ fn fill(yard: &Yard) {
 
 #[test]
 fn ndjson_moves_everything_and_csv_the_totals() {
-    let (from, to) = (yard(""), yard(""));
+    let (from, to) = (deployed_env(""), deployed_env(""));
     fill(&from);
     let all = from.counts(&["export", "--format", "ndjson"]).stdout;
     insta::assert_snapshot!(all, @r#"
@@ -60,7 +60,7 @@ fn ndjson_moves_everything_and_csv_the_totals() {
     let view = import(&to, all.as_bytes(), &[]);
     assert_eq!((&view["paths"], &view["hits"], &view["uniques"]), (&json!(2), &json!(105), &json!(21)));
     assert_eq!(to.counts(&["export", "--format", "ndjson"]).stdout, all);
-    // Once more is the same import; under another id it is added, and that of JSON is the same file in another form.
+    // Repeating the import adds nothing. The JSON export has another id, so it is added.
     assert_eq!(import(&to, all.as_bytes(), &[])["already"], 2);
     let json = from.counts(&["export", "--json"]).stdout;
     import(&to, json.as_bytes(), &[]);
@@ -69,9 +69,9 @@ fn ndjson_moves_everything_and_csv_the_totals() {
     let confirm = ["--replace", "--confirm", "local"];
     import(&to, all.as_bytes(), &confirm);
     assert_eq!(to.counts(&["export", "--format", "ndjson"]).stdout, all);
-    let third = yard("");
+    let third = deployed_env("");
     import(&third, from.counts(&["export"]).stdout.as_bytes(), &[]);
-    let same = |yard: &Yard| yard.counts(&["list", "--json"]).json();
+    let same = |test_env: &TestEnv| test_env.counts(&["list", "--json"]).json();
     assert_eq!(same(&third), same(&from));
     assert!(row(&third, "/").get("days").is_none());
 }
@@ -85,31 +85,31 @@ click,,true,,Firefox,Linux,s2,0,,,,DE,true,2026-09-20T12:00:00Z
 ";
 
 #[test]
-fn goatcounters_export_is_counted_by_day_and_month() {
-    let yard = yard("");
+fn goatcounter_export_is_counted_by_day_and_month() {
+    let test_env = deployed_env("");
     let mut packed = GzEncoder::new(Vec::new(), Compression::default());
     packed.write_all(GOATCOUNTER.as_bytes()).unwrap();
     let packed = packed.finish().unwrap();
-    let ran = imported(&yard, &packed, &[]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stderr.contains("left out: 1 view of robots, 1 event"), "{ran:?}");
-    insta::assert_snapshot!(yard.counts(&["export", "--format", "ndjson"]).stdout, @r#"
+    let output = run_import(&test_env, &packed, &[]);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stderr.contains("left out: 1 view of robots, 1 event"), "{output:?}");
+    insta::assert_snapshot!(test_env.counts(&["export", "--format", "ndjson"]).stdout, @r#"
     {"path":"/","hits":3,"uniques":3,"first":"2026-09-19","last":"2026-09-20T11:00:00Z","days":{"2026-09-19":{"hits":1,"uniques":1},"2026-09-20":{"hits":2,"uniques":2}},"months":{"2026-09":{"hits":3,"uniques":3}}}
     {"site":{"uniques":3,"days":{"2026-09-19":1,"2026-09-20":2},"months":{"2026-09":3}}}
     "#);
-    assert_eq!(import(&yard, &packed, &[])["already"], 1);
-    // Unpacked it is the same file; what the configuration counts is another import.
-    assert_eq!(import(&yard, GOATCOUNTER.as_bytes(), &["--format", "goatcounter"])["already"], 1);
-    let robots = self::yard("bots = \"count\"");
+    assert_eq!(import(&test_env, &packed, &[])["already"], 1);
+    // The unpacked file is the same import. With bots counted it is another one.
+    assert_eq!(import(&test_env, GOATCOUNTER.as_bytes(), &["--format", "goatcounter"])["already"], 1);
+    let robots = self::deployed_env("bots = \"count\"");
     assert_eq!(import(&robots, &packed, &[])["hits"], 4);
-    let ran = imported(&yard, GOATCOUNTER.as_bytes(), &["--format", "csv"]);
+    let output = run_import(&test_env, GOATCOUNTER.as_bytes(), &["--format", "csv"]);
     assert_eq!(
-        ran.json()["error"]["message"],
+        output.json()["error"]["message"],
         "line 1: expected a header with the columns path and hits, found none named path or hits"
     );
 }
 
-/// An export of GoatCounter 2.7: its paths and hits are in files of their own.
+/// Returns an export of GoatCounter 2.7, with separate files for paths and hits.
 fn goatcounter_zip(stats: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let paths = "{\"id\":211,\"path\":\"/\",\"title\":\"Home page\"}\n{\"id\":215,\"path\":\"/api\",\"title\":\"API\"}\n\
@@ -130,35 +130,38 @@ const STATS: &str = "{\"hour\":\"2026-11-05T19:00:00Z\",\"path_id\":211,\"ref_id
 ";
 
 #[test]
-fn goatcounters_zip_of_json_is_counted() {
-    let yard = yard("");
+fn goatcounter_json_zip_is_counted() {
+    let test_env = deployed_env("");
     let zip = goatcounter_zip(STATS);
-    let dry = imported(&yard, &zip, &["--dry-run"]);
+    let dry = run_import(&test_env, &zip, &["--dry-run"]);
     assert_eq!(dry.code, 0, "{dry:?}");
-    let told = dry.json();
-    assert_eq!((&told["counted"], &told["hits"], &told["dry_run"]), (&json!(2), &json!(8), &json!(true)));
-    assert_eq!((&told["read"], &told["left_out"]["events"]), (&json!(4), &json!(9)));
-    assert!(told["not_kept"][0].as_str().unwrap().contains("referrers"), "{told}");
+    let report = dry.json();
     assert_eq!(
-        yard.counts(&["export"]).stdout,
+        (&report["counted"], &report["hits"], &report["dry_run"]),
+        (&json!(2), &json!(8), &json!(true))
+    );
+    assert_eq!((&report["read"], &report["left_out"]["events"]), (&json!(4), &json!(9)));
+    assert!(report["not_kept"][0].as_str().unwrap().contains("referrers"), "{report}");
+    assert_eq!(
+        test_env.counts(&["export"]).stdout,
         "path,hits,uniques,first,last\r\n",
         "a dry run writes nothing"
     );
-    let ran = imported(&yard, &zip, &[]);
-    insta::assert_snapshot!(ran.stderr, @"
+    let output = run_import(&test_env, &zip, &[]);
+    insta::assert_snapshot!(output.stderr, @"
     app hits, env local, on this machine
     read 4 records of GoatCounter's JSON export
     left out: 9 events
     cannot keep: hours, titles, referrers, campaigns, browsers, systems, screen sizes, locations, languages
     ");
-    insta::assert_snapshot!(yard.counts(&["export", "--format", "ndjson"]).stdout, @r#"
+    insta::assert_snapshot!(test_env.counts(&["export", "--format", "ndjson"]).stdout, @r#"
     {"path":"/","hits":5,"uniques":0,"first":"2026-11-05","last":"2026-11-07T15:00:00Z","days":{"2026-11-05":{"hits":4,"uniques":0},"2026-11-07":{"hits":1,"uniques":0}},"months":{"2026-11":{"hits":5,"uniques":0}}}
     {"path":"/api","hits":3,"uniques":0,"first":"2026-11-07","last":"2026-11-07T15:00:00Z","days":{"2026-11-07":{"hits":3,"uniques":0}},"months":{"2026-11":{"hits":3,"uniques":0}}}
     "#);
-    assert_eq!(import(&yard, &zip, &[])["already"], 2);
-    assert_eq!(import(&yard, &zip, &["--dry-run"])["already"], 2);
-    // Files that say nothing, or what is no such export, say why.
-    let refused = |content: &[u8]| imported(&yard, content, &[]).json()["error"].clone();
+    assert_eq!(import(&test_env, &zip, &[])["already"], 2);
+    assert_eq!(import(&test_env, &zip, &["--dry-run"])["already"], 2);
+    // Empty and invalid exports are refused with a reason.
+    let refused = |content: &[u8]| run_import(&test_env, content, &[]).json()["error"].clone();
     assert_eq!(refused(&goatcounter_zip(""))["code"], "no_page_views");
     let error = refused(&goatcounter_zip("{\"hour\":\"2026-11-05\",\"path_id\":\"x\",\"count\":4}\n[]\n"));
     insta::assert_snapshot!(error["message"].as_str().unwrap(), @r#"
@@ -173,8 +176,8 @@ fn goatcounters_zip_of_json_is_counted() {
 }
 
 #[test]
-fn formulas_of_visitors_are_text_in_csv_and_come_back() {
-    let (from, to) = (yard(""), yard(""));
+fn csv_export_escapes_formulas_and_import_restores_them() {
+    let (from, to) = (deployed_env(""), deployed_env(""));
     let formula = "=HYPERLINK(\"http://evil.example/\",\"Totals\")";
     for path in [formula, "+1", "-1", "@x", "/a;=1"] {
         import(&from, json!({ "path": path, "hits": 1 }).to_string().as_bytes(), &[]);
@@ -194,9 +197,9 @@ fn formulas_of_visitors_are_text_in_csv_and_come_back() {
 }
 
 #[test]
-fn numbers_have_one_range_on_every_way_in() {
+fn all_inputs_enforce_the_same_range() {
     const MOST: u64 = 9_007_199_254_740_991;
-    let yard = yard("");
+    let test_env = deployed_env("");
     let most = MOST.to_string();
     for args in [
         &["set", "/", "9007199254740992"] as &[&str],
@@ -205,36 +208,39 @@ fn numbers_have_one_range_on_every_way_in() {
         &["add", "/", "9007199254740992"],
         &["import", "--start-at", "18446744073709551615", "--path", "/"],
     ] {
-        let ran = yard.run(&[&["counts"], args].concat());
-        assert_eq!(ran.code, 64, "{args:?}: {ran:?}");
-        assert!(ran.stderr.contains("9007199254740991"), "the range is said: {ran:?}");
+        let output = test_env.run(&[&["counts"], args].concat());
+        assert_eq!(output.code, 64, "{args:?}: {output:?}");
+        assert!(output.stderr.contains("9007199254740991"), "the range is said: {output:?}");
     }
     for text in ["/,18446744073709551615\n", "{\"path\":\"/\",\"hits\":9007199254740992}\n"] {
-        let ran = imported(&yard, text.as_bytes(), &[]);
-        let message = ran.json()["error"]["message"].as_str().unwrap().to_owned();
+        let output = run_import(&test_env, text.as_bytes(), &[]);
+        let message = output.json()["error"]["message"].as_str().unwrap().to_owned();
         assert!(message.contains("from 0 to 9007199254740991"), "{message}");
     }
-    // What is there counts: nothing makes it more than the largest.
-    assert_eq!(yard.run(&["counts", "set", "/", &most]).code, 0);
-    assert_eq!(yard.run(&["counts", "set", "/b", "1"]).code, 0);
+    // The limit applies to the sum with the existing count.
+    assert_eq!(test_env.run(&["counts", "set", "/", &most]).code, 0);
+    assert_eq!(test_env.run(&["counts", "set", "/b", "1"]).code, 0);
     for args in [
         &["add", "/", "1"] as &[&str],
         &["merge", "/b", "/", "--yes"],
         &["import", "--start-at", "1", "--path", "/"],
     ] {
-        let ran = yard.run(&[&["counts"], args, &["--json"]].concat());
-        let error = ran.json()["error"].clone();
-        assert_eq!((ran.code, &error["code"]), (1, &json!("out_of_range")), "{args:?}: {error}");
+        let output = test_env.run(&[&["counts"], args, &["--json"]].concat());
+        let error = output.json()["error"].clone();
+        assert_eq!((output.code, &error["code"]), (1, &json!("out_of_range")), "{args:?}: {error}");
         assert!(error["message"].as_str().unwrap().contains(&most), "{error}");
     }
-    assert_eq!((row(&yard, "/")["hits"].clone(), row(&yard, "/b")["hits"].clone()), (json!(MOST), json!(1)));
+    assert_eq!(
+        (row(&test_env, "/")["hits"].clone(), row(&test_env, "/b")["hits"].clone()),
+        (json!(MOST), json!(1))
+    );
 }
 
 #[test]
-fn hit_on_a_number_that_is_too_large_loses_nothing() {
+fn hit_on_out_of_range_count_loses_nothing() {
     let all = "bots = \"count\"\nvisitors = \"none\"\npaths = \"open\"\nrepeat_window_s = 0";
-    let yard = yard(all);
-    let url = yard.deploy();
+    let test_env = deployed_env(all);
+    let url = test_env.deploy();
     for (path, hits, shown) in [
         ("/large", "18446744073709551615", 9_007_199_254_740_991_u64),
         ("/most", "9007199254740991", 9_007_199_254_740_991),
@@ -243,41 +249,41 @@ fn hit_on_a_number_that_is_too_large_loses_nothing() {
         ("/negative", "-3", 0),
     ] {
         let item = json!({ "path": { "S": path }, "hits": { "N": hits } });
-        yard.table("PutItem", &json!({ "TableName": "hits-local", "Item": item }));
-        let answer = get(&url, &format!("/counter?path={path}")).json();
-        assert_eq!((&answer["hits"], &answer["counted"]), (&json!(shown), &json!(true)), "{path}");
-        assert_eq!(row(&yard, path)["hits"], shown, "{path}");
-        let listed = yard.counts(&["list", "--json"]).json();
+        test_env.table("PutItem", &json!({ "TableName": "hits-local", "Item": item }));
+        let response = get(&url, &format!("/counter?path={path}")).json();
+        assert_eq!((&response["hits"], &response["counted"]), (&json!(shown), &json!(true)), "{path}");
+        assert_eq!(row(&test_env, path)["hits"], shown, "{path}");
+        let listed = test_env.counts(&["list", "--json"]).json();
         let listed = listed["counts"].as_array().unwrap().iter().find(|row| row["path"] == path).cloned();
         assert_eq!(listed.unwrap_or_else(|| panic!("{path} is lost"))["hits"], shown);
     }
-    // A number that is too large is set right by hand.
-    assert_eq!(yard.run(&["counts", "set", "/large", "7", "--confirm", "local"]).code, 0);
-    assert_eq!(row(&yard, "/large")["hits"], 7);
+    // A count above the maximum can be corrected with `counts set`.
+    assert_eq!(test_env.run(&["counts", "set", "/large", "7", "--confirm", "local"]).code, 0);
+    assert_eq!(row(&test_env, "/large")["hits"], 7);
 }
 
 #[test]
-fn a_number_to_begin_with_counts_once() {
-    let yard = yard("");
-    yard.counts(&["add", "/", "3"]);
+fn start_value_counts_once() {
+    let test_env = deployed_env("");
+    test_env.counts(&["add", "/", "3"]);
     let start = ["import", "--start-at", "12000", "--path", "/index.html"];
-    assert_eq!(yard.counts(&start).stdout, "Imported 1 path with 12000 hits.\n");
-    assert_eq!(row(&yard, "/")["hits"], 12_003);
-    // What comes later is not set back by the same command.
-    yard.counts(&["add", "/", "4"]);
-    assert!(yard.counts(&start).stdout.starts_with("All of it was imported before (1 path"));
-    assert_eq!(row(&yard, "/")["hits"], 12_007);
-    let ran = yard.run(&["counts", "import", "--start-at", "13000", "--path", "/", "--json"]);
-    let error = ran.json()["error"].clone();
-    assert_eq!((ran.code, &error["code"]), (1, &json!("already_begun")));
+    assert_eq!(test_env.counts(&start).stdout, "Imported 1 path with 12000 hits.\n");
+    assert_eq!(row(&test_env, "/")["hits"], 12_003);
+    // Repeating the command keeps the hits since then.
+    test_env.counts(&["add", "/", "4"]);
+    assert!(test_env.counts(&start).stdout.starts_with("All of it was imported before (1 path"));
+    assert_eq!(row(&test_env, "/")["hits"], 12_007);
+    let output = test_env.run(&["counts", "import", "--start-at", "13000", "--path", "/", "--json"]);
+    let error = output.json()["error"].clone();
+    assert_eq!((output.code, &error["code"]), (1, &json!("already_begun")));
     assert_eq!(error["message"], "\"/\" has begun with another number already");
-    yard.counts(&["import", "--start-at", "1", "--path", "/other"]);
+    test_env.counts(&["import", "--start-at", "1", "--path", "/other"]);
     for args in [
         vec!["--start-at", "1"],
         vec!["--path", "/"],
         vec!["x.csv", "--start-at", "1", "--path", "/"],
         vec![],
     ] {
-        assert_eq!(yard.run(&[vec!["counts", "import"], args.clone()].concat()).code, 64, "{args:?}");
+        assert_eq!(test_env.run(&[vec!["counts", "import"], args.clone()].concat()).code, 64, "{args:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! Ctrl-C: no signal ends the process by itself, what only reads stops at the first, what writes at the second.
+//! Ctrl-C: no signal kills the process directly. Commands that only read stop at the first one, commands that write at
+//! the second.
 
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -6,38 +7,38 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use hitctl::{Interrupts, World};
+use hitctl::{Interrupts, ProcessContext};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::support::{Buffer, Ran, Yard, artifact};
+use crate::support::{Buffer, CommandOutput, TestEnv, artifact};
 
 /// A configuration with an env on AWS.
 const CONFIG: &str = "region = \"eu-central-1\"\nfunction.arch = \"x86_64\"\n[env.local]\n[env.test]\n";
 
-/// How long the tests wait for what should come at once: a busy machine is slow.
+/// How long the tests wait for immediate effects, since busy machines are slow.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Waits for something, looking again and again.
+/// Polls until `poll` returns a value.
 #[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
-        if let Some(seen) = look() {
-            return seen;
+        if let Some(stderr_buffer) = poll() {
+            return stderr_buffer;
         }
         assert!(since.elapsed() < LONG, "{what} did not come");
         std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 
-fn user_of_an_emulator(world: &mut World) {
+fn user_of_an_emulator(process: &mut ProcessContext) {
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ] {
-        world.env.insert(name.to_owned(), value.to_owned());
+        process.env.insert(name.to_owned(), value.to_owned());
     }
 }
 
@@ -54,32 +55,32 @@ impl Mute {
     }
 }
 
-/// Runs a command and, beside it, whatever presses Ctrl-C by what is seen on stderr.
+/// Runs a command and, in parallel, `press`, which sends interrupts depending on stderr.
 fn run(
-    yard: &Yard,
+    test_env: &TestEnv,
     args: &[&str],
-    change: impl FnOnce(&mut World),
+    change: impl FnOnce(&mut ProcessContext),
     press: impl FnOnce(UnboundedSender<()>, &Buffer) + Send,
-) -> Ran {
+) -> CommandOutput {
     let (sender, receiver) = unbounded_channel();
     let stderr = Buffer::default();
     std::thread::scope(|scope| {
-        let seen = stderr.clone();
-        scope.spawn(move || press(sender, &seen));
-        let mut ran = yard.run_as(args, |world| {
-            user_of_an_emulator(world);
-            world.interrupts = Interrupts::Channel(receiver);
-            world.stderr = Box::new(stderr.clone());
-            change(world);
+        let stderr_buffer = stderr.clone();
+        scope.spawn(move || press(sender, &stderr_buffer));
+        let mut output = test_env.run_with(args, |process| {
+            user_of_an_emulator(process);
+            process.interrupts = Interrupts::Channel(receiver);
+            process.stderr = Box::new(stderr.clone());
+            change(process);
         });
-        ran.stderr = stderr.text();
-        ran
+        output.stderr = stderr.text();
+        output
     })
 }
 
 #[test]
 fn reading_command_on_a_mute_endpoint_stops_at_the_first_interrupt() {
-    let (yard, mute) = (Yard::with(CONFIG), Mute::new());
+    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
     for command in ["status", "doctor", "plan"] {
         let url = mute.url();
         let zip = artifact();
@@ -87,75 +88,78 @@ fn reading_command_on_a_mute_endpoint_stops_at_the_first_interrupt() {
         if command == "plan" {
             args.extend(["--artifact", &zip]);
         }
-        let impatient = |world: &mut World| world.patience = Duration::from_millis(100);
+        let impatient = |process: &mut ProcessContext| process.slow_threshold = Duration::from_millis(100);
         let since = Instant::now();
-        let ran = run(&yard, &args, impatient, |press, stderr| {
+        let output = run(&test_env, &args, impatient, |press, stderr| {
             until("the wait", || stderr.text().contains("waiting for").then_some(()));
             press.send(()).unwrap();
-            // No second one: a sender that is gone sends nothing.
+            // The sender is dropped, so there is no second interrupt.
         });
-        assert_eq!(ran.code, 130, "{ran:?}");
+        assert_eq!(output.code, 130, "{output:?}");
         assert!(since.elapsed() < LONG, "{command}");
         let host = url.trim_start_matches("http://");
-        assert!(ran.stderr.contains(&format!("waiting for {host} to answer\n")), "{ran:?}");
-        assert!(ran.stderr.ends_with("error: interrupted\n"), "{ran:?}");
-        assert!(!ran.stderr.contains("again"), "{ran:?}");
+        assert!(output.stderr.contains(&format!("waiting for {host} to answer\n")), "{output:?}");
+        assert!(output.stderr.ends_with("error: interrupted\n"), "{output:?}");
+        assert!(!output.stderr.contains("again"), "{output:?}");
     }
 }
 
 #[test]
 fn writing_command_on_a_mute_endpoint_stops_at_the_second_interrupt() {
-    let (yard, mute) = (Yard::with(CONFIG), Mute::new());
+    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
     let (zip, url) = (artifact(), mute.url());
     let args = ["deploy", "--env", "test", "--endpoint-url", &url, "--artifact", &zip];
-    let impatient = |world: &mut World| world.patience = Duration::from_millis(100);
-    let ran = run(&yard, &args, impatient, |press, stderr| {
+    let impatient = |process: &mut ProcessContext| process.slow_threshold = Duration::from_millis(100);
+    let output = run(&test_env, &args, impatient, |press, stderr| {
         until("the wait", || stderr.text().contains("waiting for").then_some(()));
         press.send(()).unwrap();
-        let said = "finishing this call; press Ctrl-C again to stop now\n";
-        until("the word", || stderr.text().contains(said).then_some(()));
+        let expected = "finishing this call; press Ctrl-C again to stop now\n";
+        until("the word", || stderr.text().contains(expected).then_some(()));
         press.send(()).unwrap();
     });
-    assert_eq!(ran.code, 130, "{ran:?}");
+    assert_eq!(output.code, 130, "{output:?}");
     assert!(
-        ran.stderr.ends_with("error: interrupted; the call in progress may or may not have taken effect\n"),
-        "{ran:?}"
+        output
+            .stderr
+            .ends_with("error: interrupted; the call in progress may or may not have taken effect\n"),
+        "{output:?}"
     );
 }
 
 #[test]
-fn interrupt_under_a_progress_bar_is_answered_above_it() {
-    let (yard, mute) = (Yard::with(CONFIG), Mute::new());
+fn interrupt_message_is_printed_above_progress_bar() {
+    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
     let (zip, url) = (artifact(), mute.url());
     let args = ["deploy", "--env", "test", "--endpoint-url", &url, "--artifact", &zip];
-    let terminal = |world: &mut World| {
-        world.patience = Duration::from_millis(100);
-        (world.stderr_tty, world.width) = (true, Some(100));
+    let terminal = |process: &mut ProcessContext| {
+        process.slow_threshold = Duration::from_millis(100);
+        (process.stderr_tty, process.width) = (true, Some(100));
     };
-    let ran = run(&yard, &args, terminal, |press, stderr| {
+    let output = run(&test_env, &args, terminal, |press, stderr| {
         until("the wait", || stderr.text().contains("waiting for").then_some(()));
         press.send(()).unwrap();
         until("the word", || stderr.text().contains("press Ctrl-C again to stop now\n").then_some(()));
         press.send(()).unwrap();
     });
-    assert_eq!(ran.code, 130, "{ran:?}");
+    assert_eq!(output.code, 130, "{output:?}");
 }
 
 #[test]
 fn interrupt_before_the_command_began_changes_nothing() {
-    let yard = Yard::with("");
+    let test_env = TestEnv::with_config("");
     let (sender, receiver) = unbounded_channel();
     sender.send(()).unwrap();
-    let ran = yard.run_as(&["local", "start"], |world| world.interrupts = Interrupts::Channel(receiver));
-    assert_eq!((ran.code, ran.stderr.as_str()), (130, "error: interrupted; nothing was changed\n"));
-    assert!(!yard.state().exists(), "nothing was started");
+    let output =
+        test_env.run_with(&["local", "start"], |process| process.interrupts = Interrupts::Channel(receiver));
+    assert_eq!((output.code, output.stderr.as_str()), (130, "error: interrupted; nothing was changed\n"));
+    assert!(!test_env.state().exists(), "nothing was started");
 }
 
 #[test]
 fn build_that_does_not_end_is_killed_at_the_first_interrupt() {
-    let yard = Yard::with("");
-    let file = yard.path().join("cargo.pid");
-    yard.tool(
+    let test_env = TestEnv::with_config("");
+    let file = test_env.path().join("cargo.pid");
+    test_env.stub_tool(
         "cargo",
         &format!(
             "case \"$1\" in -*) echo 'cargo 1.95.0' ;; *) trap '' TERM; echo $$ > {}; while :; do sleep 1; done ;; esac",
@@ -164,8 +168,8 @@ fn build_that_does_not_end_is_killed_at_the_first_interrupt() {
     );
     let pid = || std::fs::read_to_string(&file).ok().filter(|pid| pid.ends_with('\n'));
     let since = Instant::now();
-    let ran = run(
-        &yard,
+    let output = run(
+        &test_env,
         &["build"],
         |_| {},
         |press, _| {
@@ -173,8 +177,8 @@ fn build_that_does_not_end_is_killed_at_the_first_interrupt() {
             press.send(()).unwrap();
         },
     );
-    assert_eq!(ran.code, 130, "{ran:?}");
-    assert!(since.elapsed() < LONG, "{ran:?}");
+    assert_eq!(output.code, 130, "{output:?}");
+    assert!(since.elapsed() < LONG, "{output:?}");
     let pid = Pid::from_raw(pid().unwrap().trim().parse().unwrap()).unwrap();
     // An orphan is reaped by init in its own time; until then it is a zombie.
     until("the end of the build", || {
@@ -185,13 +189,13 @@ fn build_that_does_not_end_is_killed_at_the_first_interrupt() {
 }
 
 #[test]
-fn input_that_does_not_come_is_not_waited_for_after_an_interrupt() {
-    let yard = Yard::with("[queue]\nenabled = true\n");
+fn interrupt_stops_waiting_for_stdin() {
+    let test_env = TestEnv::with_config("[queue]\nenabled = true\n");
     let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
-    let blocked = |world: &mut World| world.stdin = Box::new(std::io::BufReader::new(reader));
-    let ran = run(&yard, &["send", "--file", "-"], blocked, |press, _| press.send(()).unwrap());
+    let blocked = |process: &mut ProcessContext| process.stdin = Box::new(std::io::BufReader::new(reader));
+    let output = run(&test_env, &["send", "--file", "-"], blocked, |press, _| press.send(()).unwrap());
     drop(writer);
-    assert_eq!(ran.code, 130, "{ran:?}");
+    assert_eq!(output.code, 130, "{output:?}");
 }
 
 /// Whether a process catches a signal.
@@ -209,9 +213,9 @@ fn signal(child: &Child, signal: Signal) {
 
 #[test]
 fn no_output_comes_before_signals_are_caught() {
-    let yard = Yard::new();
+    let test_env = TestEnv::new();
     for round in 0..10 {
-        let mut command = yard.command(&["completions", "bash"]);
+        let mut command = test_env.command(&["completions", "bash"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
         // More than a pipe holds: the process is still in its first write when the first byte is read.
@@ -226,8 +230,8 @@ fn no_output_comes_before_signals_are_caught() {
 }
 
 #[test]
-fn early_signal_never_kills_the_process_by_itself() {
-    let (yard, mute) = (Yard::with(CONFIG), Mute::new());
+fn early_signal_never_kills_the_process_directly() {
+    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
     let url = mute.url();
     let hanging = ["status", "--env", "test", "--endpoint-url", &url];
     let quick = ["env", "list"];
@@ -235,17 +239,17 @@ fn early_signal_never_kills_the_process_by_itself() {
     for round in 0..40_u32 {
         let args: &[&str] = if round % 4 == 3 { &quick } else { &hanging };
         let sent = if round % 2 == 0 { Signal::INT } else { Signal::TERM };
-        let mut command = yard.command(args);
+        let mut command = test_env.command(args);
         command.envs([
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // What comes before `main` cannot be caught.
+        // Signals before `main` cannot be caught.
         until("the handler", || {
-            let over = child.try_wait().unwrap().is_some();
-            (over || catches(child.id(), sent) == Some(true)).then_some(())
+            let has_ended = child.try_wait().unwrap().is_some();
+            (has_ended || catches(child.id(), sent) == Some(true)).then_some(())
         });
         let delay = Instant::now();
         while delay.elapsed() < Duration::from_micros(u64::from(round) * 100) {
@@ -265,31 +269,31 @@ fn early_signal_never_kills_the_process_by_itself() {
 }
 
 #[test]
-fn daemon_ends_in_order_on_both_signals() {
+fn daemon_shuts_down_cleanly_on_both_signals() {
     for sent in [Signal::TERM, Signal::INT] {
-        let yard = Yard::with("");
-        let state = yard.state().display().to_string();
-        let mut child = yard
+        let test_env = TestEnv::with_config("");
+        let state = test_env.state().display().to_string();
+        let mut child = test_env
             .command(&["local", "serve", "--state-dir", &state])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        until("the daemon", || yard.state().join("daemon.json").exists().then_some(()));
+        until("the daemon", || test_env.state().join("daemon.json").exists().then_some(()));
         signal(&child, sent);
         let status = child.wait().unwrap();
         assert_eq!((status.code(), status.signal()), (Some(0), None), "{sent:?}");
-        assert!(!yard.state().join("daemon.json").exists(), "it says that it is gone");
+        assert!(!test_env.state().join("daemon.json").exists(), "it says that it is gone");
     }
 }
 
 #[test]
 fn mute_endpoint_is_named_on_stderr_while_the_process_waits() {
-    let (yard, mute) = (Yard::with(CONFIG), Mute::new());
+    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
     let (zip, url) = (artifact(), mute.url());
-    let place = ["--env", "test", "--endpoint-url", url.as_str()];
+    let target = ["--env", "test", "--endpoint-url", url.as_str()];
     for args in [&["status"][..], &["deploy", "--artifact", &zip], &["status", "--json", "-v"]] {
-        let mut command = yard.command(&[args, &place].concat());
+        let mut command = test_env.command(&[args, &target].concat());
         command.envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
         let since = Instant::now();
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -306,7 +310,7 @@ fn mute_endpoint_is_named_on_stderr_while_the_process_waits() {
             format!("waiting for {host} to answer")
         };
         assert_eq!(waiting, expected);
-        // Two seconds, and what a busy machine adds.
+        // The threshold is 1.5 seconds. A busy machine adds to it.
         assert!(took > Duration::from_millis(1_400) && took < Duration::from_secs(8), "{args:?}: {took:?}");
     }
 }

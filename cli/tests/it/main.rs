@@ -1,4 +1,5 @@
-//! One test binary for the whole program. Each module is one subject; the architecture tests check that none is missing here.
+//! The integration tests of hitctl, as one binary with a module per subject. An architecture test checks that every
+//! file is listed here.
 
 #[cfg(test)]
 mod artifact;
@@ -23,13 +24,17 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
 mod endpoints;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
-mod examples;
+mod event_commands;
 #[cfg(test)]
-mod feed;
+mod exactly_once;
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod flags;
 #[cfg(test)]
@@ -45,26 +50,26 @@ mod invalidate;
 #[cfg(test)]
 mod lease;
 #[cfg(test)]
-mod nothing_lost;
-#[cfg(test)]
 mod paths;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
-mod reading;
+mod proxy;
+#[cfg(test)]
+mod read_only;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod rie;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
-mod smoke;
+mod sharded_paths;
 #[cfg(test)]
-mod spread;
+mod smoke;
 #[cfg(test)]
 mod sqs;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tune;
-#[cfg(test)]
-mod wire;

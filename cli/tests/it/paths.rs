@@ -1,55 +1,55 @@
-//! The pages of a site made known: from its directory, from sitemaps, and with hits that arrive meanwhile.
+//! `paths sync`: from a directory, from sitemaps, and while hits arrive.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Ran, Yard};
-use crate::wire::{Cut, Wire};
+use crate::proxy::{CloudProxy, Cut};
+use crate::support::{CommandOutput, TestEnv};
 
-fn yard() -> Yard {
-    let yard = Yard::with("[counter]\nvisitors = \"none\"\npaths = \"open\"\n");
-    yard.deploy();
-    yard
+fn deployed_env() -> TestEnv {
+    let test_env = TestEnv::with_config("[counter]\nvisitors = \"none\"\npaths = \"open\"\n");
+    test_env.deploy();
+    test_env
 }
 
-fn file(yard: &Yard, name: &str, content: &str) {
-    let path = yard.path().join(name);
+fn write_file(test_env: &TestEnv, name: &str, content: &str) {
+    let path = test_env.path().join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();
 }
 
 #[track_caller]
-fn ok(yard: &Yard, args: &[&str]) -> Ran {
-    let ran = yard.run(args);
-    assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-    ran
+fn ok(test_env: &TestEnv, args: &[&str]) -> CommandOutput {
+    let output = test_env.run(args);
+    assert_eq!(output.code, 0, "{args:?}: {output:?}");
+    output
 }
 
 #[track_caller]
-fn sync(yard: &Yard, args: &[&str]) -> Json {
-    ok(yard, &[&["paths", "sync", "--json"], args].concat()).json()
+fn sync(test_env: &TestEnv, args: &[&str]) -> Json {
+    ok(test_env, &[&["paths", "sync", "--json"], args].concat()).json()
 }
 
-fn listed(yard: &Yard) -> Json {
-    ok(yard, &["paths", "list", "--json"]).json()["paths"].clone()
+fn listed(test_env: &TestEnv) -> Json {
+    ok(test_env, &["paths", "list", "--json"]).json()["paths"].clone()
 }
 
 #[test]
-fn a_directory_is_synced_once_and_then_only_what_is_new() {
-    let yard = yard();
+fn repeated_directory_sync_adds_only_new_pages() {
+    let test_env = deployed_env();
     for name in ["index.html", "about.html", "blog/index.html", "blog/first/index.html", "style.css"] {
-        file(&yard, &format!("public/{name}"), "x");
+        write_file(&test_env, &format!("public/{name}"), "x");
     }
-    ok(&yard, &["counts", "set", "/blog", "7"]);
-    ok(&yard, &["counts", "set", "/gone", "1200"]);
-    ok(&yard, &["counts", "set", "/typo", "0"]);
-    let would = sync(&yard, &["public", "--dry-run", "--prune"]);
+    ok(&test_env, &["counts", "set", "/blog", "7"]);
+    ok(&test_env, &["counts", "set", "/gone", "1200"]);
+    ok(&test_env, &["counts", "set", "/typo", "0"]);
+    let would = sync(&test_env, &["public", "--dry-run", "--prune"]);
     assert_eq!(would["added"], json!(["/", "/about.html", "/blog/first"]));
     assert_eq!((&would["removed"], &would["dry_run"]), (&json!(["/typo"]), &json!(true)));
-    assert_eq!(listed(&yard), json!(["/blog", "/gone", "/typo"]), "nothing was done");
-    insta::assert_snapshot!(ok(&yard, &["paths", "sync", "public"]).stdout, @"
+    assert_eq!(listed(&test_env), json!(["/blog", "/gone", "/typo"]), "nothing was done");
+    insta::assert_snapshot!(ok(&test_env, &["paths", "sync", "public"]).stdout, @"
     + /
     + /about.html
     + /blog/first
@@ -58,26 +58,26 @@ fn a_directory_is_synced_once_and_then_only_what_is_new() {
 
     3 paths added, 1 there already.
     ");
-    assert_eq!(ok(&yard, &["counts", "get", "/blog", "--json"]).json()["counts"][0]["hits"], 7);
+    assert_eq!(ok(&test_env, &["counts", "get", "/blog", "--json"]).json()["counts"][0]["hits"], 7);
     assert_eq!(
-        ok(&yard, &["counts", "get", "/about.html", "--json"]).json()["counts"][0],
+        ok(&test_env, &["counts", "get", "/about.html", "--json"]).json()["counts"][0],
         json!({ "path": "/about.html", "hits": 0, "uniques": 0, "first": null, "last": null })
     );
-    insta::assert_snapshot!(ok(&yard, &["paths", "sync", "public", "--prune"]).stdout, @"
+    insta::assert_snapshot!(ok(&test_env, &["paths", "sync", "public", "--prune"]).stdout, @"
     - /typo
     ? /gone  1200 hits, but no page
 
     0 paths added, 1 path removed, 4 there already.
     ");
-    assert_eq!(ok(&yard, &["paths", "list"]).stdout, "/\n/about.html\n/blog\n/blog/first\n/gone\n");
-    // The same again writes nothing.
-    let wire = Wire::tap(&yard);
-    let again = sync(&yard, &["public", "--prune"]);
+    assert_eq!(ok(&test_env, &["paths", "list"]).stdout, "/\n/about.html\n/blog\n/blog/first\n/gone\n");
+    // Repeating the sync writes nothing.
+    let proxy = CloudProxy::attach(&test_env);
+    let again = sync(&test_env, &["public", "--prune"]);
     assert_eq!((&again["added"], &again["kept"]), (&json!([]), &json!(4)));
     assert!(
-        wire.calls().iter().all(|call| !call.contains("PutItem") && !call.contains("Transact")),
+        proxy.take_calls().iter().all(|call| !call.contains("PutItem") && !call.contains("Transact")),
         "{:?}",
-        wire.calls()
+        proxy.take_calls()
     );
 }
 
@@ -86,29 +86,29 @@ const INDEX: &str =
     "<sitemapindex><sitemap><loc>https://me.example/maps/pages.xml</loc></sitemap></sitemapindex>";
 
 #[test]
-fn sitemaps_are_read_from_files_and_an_index_names_its_neighbours() {
-    let yard = yard();
-    file(&yard, "public/sitemap.xml", INDEX);
-    let ran = yard.run(&["paths", "sync", "public/sitemap.xml", "--json"]);
-    assert_eq!(ran.code, 64, "{ran:?}");
+fn sitemap_index_is_read_from_neighbouring_files() {
+    let test_env = deployed_env();
+    write_file(&test_env, "public/sitemap.xml", INDEX);
+    let output = test_env.run(&["paths", "sync", "public/sitemap.xml", "--json"]);
+    assert_eq!(output.code, 64, "{output:?}");
     assert!(
-        ran.json()["error"]["message"].as_str().unwrap().contains("maps/pages.xml, which is not in"),
-        "{ran:?}"
+        output.json()["error"]["message"].as_str().unwrap().contains("maps/pages.xml, which is not in"),
+        "{output:?}"
     );
-    file(&yard, "public/maps/pages.xml", URLS);
-    assert_eq!(sync(&yard, &["public/sitemap.xml"])["added"], json!(["/", "/b"]));
-    file(&yard, "public/sitemap.xml", "<html></html>");
-    let ran = yard.run(&["paths", "sync", "public/sitemap.xml", "--json"]);
-    assert_eq!((ran.code, ran.json()["error"]["code"].as_str()), (1, Some("bad_sitemap")));
+    write_file(&test_env, "public/maps/pages.xml", URLS);
+    assert_eq!(sync(&test_env, &["public/sitemap.xml"])["added"], json!(["/", "/b"]));
+    write_file(&test_env, "public/sitemap.xml", "<html></html>");
+    let output = test_env.run(&["paths", "sync", "public/sitemap.xml", "--json"]);
+    assert_eq!((output.code, output.json()["error"]["code"].as_str()), (1, Some("bad_sitemap")));
     for nowhere in ["public/maps", "none"] {
-        file(&yard, "public/maps/pages.xml", "<urlset/>");
-        let ran = yard.run(&["paths", "sync", nowhere, "--json"]);
-        assert_eq!(ran.code, 64, "{nowhere}: {ran:?}");
+        write_file(&test_env, "public/maps/pages.xml", "<urlset/>");
+        let output = test_env.run(&["paths", "sync", nowhere, "--json"]);
+        assert_eq!(output.code, 64, "{nowhere}: {output:?}");
     }
-    assert_eq!(listed(&yard), json!(["/", "/b"]));
+    assert_eq!(listed(&test_env), json!(["/", "/b"]));
 }
 
-/// Answers requests, each on a connection of its own, by their paths; until the test is over.
+/// Serves pages by their paths until the test ends, one request per connection. Returns the URL.
 fn serve(pages: Vec<(&'static str, String)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -116,10 +116,10 @@ fn serve(pages: Vec<(&'static str, String)>) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
-            let mut asked = [0; 2048];
-            let n = stream.read(&mut asked).unwrap_or(0);
-            let asked = String::from_utf8_lossy(&asked[..n]).into_owned();
-            let path = asked.split(' ').nth(1).unwrap_or_default();
+            let mut request = [0; 2048];
+            let n = stream.read(&mut request).unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..n]).into_owned();
+            let path = request.split(' ').nth(1).unwrap_or_default();
             let page =
                 pages.iter().find(|(name, _)| *name == path).map(|(_, page)| page.replace("URL", &own));
             let (status, page) = page.map_or(("404 Not Found", String::new()), |page| ("200 OK", page));
@@ -132,50 +132,50 @@ fn serve(pages: Vec<(&'static str, String)>) -> String {
 }
 
 #[test]
-fn a_sitemap_is_fetched_with_what_it_names() {
-    let yard = yard();
+fn sitemap_index_is_fetched_with_its_sitemaps() {
+    let test_env = deployed_env();
     let index = INDEX.replace("https://me.example", "URL");
     let url = serve(vec![("/sitemap.xml", index), ("/maps/pages.xml", URLS.to_owned())]);
     let source = format!("{url}/sitemap.xml");
-    assert_eq!(sync(&yard, &[&source])["added"], json!(["/", "/b"]));
-    let ran = yard.run(&["paths", "sync", &format!("{url}/none.xml"), "--json"]);
-    let error = ran.json()["error"].clone();
+    assert_eq!(sync(&test_env, &[&source])["added"], json!(["/", "/b"]));
+    let output = test_env.run(&["paths", "sync", &format!("{url}/none.xml"), "--json"]);
+    let error = output.json()["error"].clone();
     assert_eq!(
-        (ran.code, &error["code"], &error["cause"]),
+        (output.code, &error["code"], &error["cause"]),
         (1, &json!("not_fetched"), &json!("the answer was HTTP 404"))
     );
 }
 
-/// Every call is cut in every way; the next run brings it to its end, and no count is touched.
+/// Cuts every call in every way. The next run completes the sync, and no count changes.
 #[test]
-fn a_sync_can_be_cut_anywhere() {
-    let yard = yard();
+fn sync_cut_at_any_call_is_completed_by_next_run() {
+    let test_env = deployed_env();
     let pages = 3;
-    for cut in [Cut::Unsent, Cut::Unanswered, Cut::ProgramBefore, Cut::ProgramAfter] {
+    for cut in [Cut::RequestLost, Cut::ResponseLost, Cut::ProgramKilledBefore, Cut::ProgramKilledAfter] {
         for n in 1.. {
             let dir = format!("site-{cut:?}-{n}");
             for page in 0..pages {
-                file(&yard, &format!("{dir}/{dir}-{page}.html"), "x");
+                write_file(&test_env, &format!("{dir}/{dir}-{page}.html"), "x");
             }
-            ok(&yard, &["counts", "set", &format!("/{dir}-0.html"), "5"]);
+            ok(&test_env, &["counts", "set", &format!("/{dir}-0.html"), "5"]);
             let args = ["paths", "sync", &dir];
-            let wire = Wire::tap(&yard);
-            wire.cut(n, cut);
-            if cut.kills_the_program() {
-                let mut program = yard.command(&args);
+            let proxy = CloudProxy::attach(&test_env);
+            proxy.cut(n, cut);
+            if cut.kills_program() {
+                let mut program = test_env.command(&args);
                 let program = program.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
                 let mut program = program.spawn().unwrap();
-                wire.holds(&program);
+                proxy.set_program(&program);
                 program.wait().unwrap();
             } else {
-                yard.run(&args);
+                test_env.run(&args);
             }
-            let reached = wire.calls().len() >= n;
-            drop(wire);
-            sync(&yard, &[&dir]);
-            let again = sync(&yard, &[&dir]);
+            let reached = proxy.take_calls().len() >= n;
+            drop(proxy);
+            sync(&test_env, &[&dir]);
+            let again = sync(&test_env, &[&dir]);
             assert_eq!((&again["added"], &again["kept"]), (&json!([]), &json!(pages)), "{dir}");
-            let first = ok(&yard, &["counts", "get", &format!("/{dir}-0.html"), "--json"]).json();
+            let first = ok(&test_env, &["counts", "get", &format!("/{dir}-0.html"), "--json"]).json();
             assert_eq!(first["counts"][0]["hits"], 5, "{dir}");
             if !reached {
                 break;

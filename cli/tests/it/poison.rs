@@ -1,15 +1,15 @@
-//! What cannot be counted: it keeps nothing from being counted, is looked at, and counts once after the fix, whoever is killed
-//! on the way.
+//! Messages that cannot be counted: they block no others, can be inspected, and count once after the fix, even if runs
+//! are killed.
 
 use std::process::Stdio;
 
 use serde_json::{Value as Json, json};
 
-use crate::feed::{dead, drained, hits, put, until};
-use crate::support::{DEFAULTS, Yard};
-use crate::wire::{Cut, Wire};
+use crate::event_commands::{dead_letter_count, send_message, until, wait_for_hits, wait_until_drained};
+use crate::proxy::{CloudProxy, Cut};
+use crate::support::{DEFAULTS, TestEnv};
 
-/// A queue whose function takes a batch at once; `visibility_s` is in the test's hands.
+/// Returns a configuration with one batch per invocation. The test adds `visibility_s`.
 fn config(more: &str) -> String {
     format!(
         "[function]\ntimeout_s = 1\n[counter]\nexact = true\n[events]\nenabled = true\n\
@@ -17,75 +17,81 @@ fn config(more: &str) -> String {
     )
 }
 
-/// An output of the queue of hits.
-fn queue<'a>(status: &'a Json, output: &str) -> &'a str {
+/// Returns an output of the queue of hits.
+fn queue_output<'a>(status: &'a Json, output: &str) -> &'a str {
     let rows = status["resources"].as_array().unwrap();
     let row = rows.iter().find(|row| row["address"] == "queue.hits").unwrap();
     row["outputs"][output].as_str().unwrap()
 }
 
-fn letters(yard: &Yard) -> Vec<Json> {
-    let ran = yard.run(&["dlq", "list", "--json"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    ran.json()["messages"].as_array().unwrap().clone()
+fn list_dead_letters(test_env: &TestEnv) -> Vec<Json> {
+    let output = test_env.run(&["dlq", "list", "--json"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    output.json()["messages"].as_array().unwrap().clone()
 }
 
 #[test]
-fn one_that_cannot_be_counted_holds_no_other_up_and_counts_once_after_the_fix() {
-    let yard = Yard::with(&config("visibility_s = 43200\n"));
-    yard.deploy();
+fn uncountable_message_blocks_no_other_and_counts_once_after_fix() {
+    let test_env = TestEnv::with_config(&config("visibility_s = 43200\n"));
+    test_env.deploy();
     let lines: Vec<String> = (0..25).map(|n| format!("/good-{n}")).collect();
-    yard.write("good", &lines.join("\n"));
+    test_env.write("good", &lines.join("\n"));
     let emit = |x: &str| {
         let detail = json!({ "coordinate": { "x": x } }).to_string();
-        let ran = yard.run(&["emit", "--source", "cli", "--detail-type", "move", "--detail", &detail]);
-        assert_eq!(ran.code, 0, "{ran:?}");
+        let output = test_env.run(&["emit", "--source", "cli", "--detail-type", "move", "--detail", &detail]);
+        assert_eq!(output.code, 0, "{output:?}");
     };
-    let send = || assert_eq!(yard.run(&["send", "--file", "good"]).code, 0);
+    let send = || assert_eq!(test_env.run(&["send", "--file", "good"]).code, 0);
     let good = |status: &Json, n: u64| status["hits"] == 25 * n;
 
-    // It is hidden for half a day after its first time, and the good ones do not wait for it.
+    // It is hidden for 12 hours after its first delivery, and the others do not wait for it.
     emit("first");
     send();
-    let status = until(&yard, &["status"], |status| good(status, 1) && queue(status, "in_flight") == "1");
-    assert_eq!((queue(&status, "visible"), dead(&status)), ("0", Some("0")), "{status}");
+    let status =
+        until(&test_env, &["status"], |status| good(status, 1) && queue_output(status, "in_flight") == "1");
+    assert_eq!((queue_output(&status, "visible"), dead_letter_count(&status)), ("0", Some("0")), "{status}");
 
-    // With another one it goes round as often as the configuration says, and not once more.
-    yard.write("hitctl.toml", &config("visibility_s = 3\n"));
-    yard.deploy();
+    // A second one is delivered exactly `max_receive_count` times.
+    test_env.write("hitctl.toml", &config("visibility_s = 3\n"));
+    test_env.deploy();
     emit("second");
     send();
-    until(&yard, &["status"], |status| dead(status) == Some("1"));
-    assert!(good(&yard.run(&["status", "--json"]).json(), 2));
-    let dead_letters = letters(&yard);
-    let letter = &dead_letters[0];
-    assert!(letter["body"].as_str().unwrap().contains("second"), "{letter}");
-    assert!(letter["why"].as_str().unwrap().contains("path"), "the function's own words: {letter}");
-    let log = yard.run(&["logs", "--filter", "message refused"]).stdout;
-    assert_eq!(log.matches(letter["id"].as_str().unwrap()).count(), 3, "{log}");
+    until(&test_env, &["status"], |status| dead_letter_count(status) == Some("1"));
+    assert!(good(&test_env.run(&["status", "--json"]).json(), 2));
+    let dead_letters = list_dead_letters(&test_env);
+    let dead_letter = &dead_letters[0];
+    assert!(dead_letter["body"].as_str().unwrap().contains("second"), "{dead_letter}");
+    assert!(dead_letter["why"].as_str().unwrap().contains("path"), "the function's own words: {dead_letter}");
+    let log = test_env.run(&["logs", "--filter", "message refused"]).stdout;
+    assert_eq!(log.matches(dead_letter["id"].as_str().unwrap()).count(), 3, "{log}");
 
-    // What was wrong is the configuration.
+    // The configuration was wrong.
     let fixed = config("visibility_s = 3\n").replace("[queue]", "key = \"/detail/coordinate/x\"\n[queue]");
-    yard.write("hitctl.toml", &fixed);
-    yard.deploy();
-    let ran = yard.run(&["dlq", "redrive", "--json"]);
-    assert_eq!((ran.code, &ran.json()["to_queue"]), (0, &json!(1)), "{ran:?}");
-    hits(&yard, "second", 1);
-    // The same letter once more, as a run leaves it behind that was killed before it could delete it.
-    put(&yard, "hits-local-dlq", letter["body"].as_str().unwrap());
-    assert_eq!(yard.run(&["dlq", "redrive", "--json"]).json()["to_queue"], 1);
-    until(&yard, &["status"], |status| queue(status, "visible") == "0" && queue(status, "in_flight") == "1");
-    hits(&yard, "second", 1);
-    assert_eq!((letters(&yard).len(), dead(&yard.run(&["status", "--json"]).json())), (0, Some("0")));
+    test_env.write("hitctl.toml", &fixed);
+    test_env.deploy();
+    let output = test_env.run(&["dlq", "redrive", "--json"]);
+    assert_eq!((output.code, &output.json()["to_queue"]), (0, &json!(1)), "{output:?}");
+    wait_for_hits(&test_env, "second", 1);
+    // The same dead letter again, as a run leaves it that is killed before the deletion.
+    send_message(&test_env, "hits-local-dlq", dead_letter["body"].as_str().unwrap());
+    assert_eq!(test_env.run(&["dlq", "redrive", "--json"]).json()["to_queue"], 1);
+    until(&test_env, &["status"], |status| {
+        queue_output(status, "visible") == "0" && queue_output(status, "in_flight") == "1"
+    });
+    wait_for_hits(&test_env, "second", 1);
+    assert_eq!(
+        (list_dead_letters(&test_env).len(), dead_letter_count(&test_env.run(&["status", "--json"]).json())),
+        (0, Some("0"))
+    );
 }
 
 #[test]
-fn whatever_is_on_the_queue_dies_alone_with_its_reason() {
-    let yard = Yard::with(
+fn each_malformed_message_becomes_dead_letter_with_reason() {
+    let test_env = TestEnv::with_config(
         "[function]\ntimeout_s = 1\n[counter]\nexact = true\n\
          [queue]\nenabled = true\nwindow_s = 1\nbatch_size = 50\nmax_receive_count = 1\nvisibility_s = 3\n",
     );
-    yard.deploy();
+    test_env.deploy();
     let bodies = [
         r#"{"v":1}"#.to_owned(),
         r#"{"path":"#.to_owned(),
@@ -98,69 +104,70 @@ fn whatever_is_on_the_queue_dies_alone_with_its_reason() {
         "x".repeat(1_000_000),
         format!("/{}", "x".repeat(1_000_000)),
     ];
-    put(&yard, "hits-local-hits", "/before");
+    send_message(&test_env, "hits-local-hits", "/before");
     for body in &bodies {
-        put(&yard, "hits-local-hits", body);
+        send_message(&test_env, "hits-local-hits", body);
     }
-    put(&yard, "hits-local-hits", "/after");
-    until(&yard, &["status"], |status| dead(status) == Some("10"));
-    let log = yard.run(&["logs", "--filter", "message refused"]).stdout;
-    for letter in letters(&yard) {
-        let (id, why) = (letter["id"].as_str().unwrap(), letter["why"].as_str().unwrap());
+    send_message(&test_env, "hits-local-hits", "/after");
+    until(&test_env, &["status"], |status| dead_letter_count(status) == Some("10"));
+    let log = test_env.run(&["logs", "--filter", "message refused"]).stdout;
+    for dead_letter in list_dead_letters(&test_env) {
+        let (id, why) = (dead_letter["id"].as_str().unwrap(), dead_letter["why"].as_str().unwrap());
         assert!(
-            bodies.iter().any(|body| letter["body"] == **body),
-            "{letter}: {}",
-            yard.run(&["logs"]).stdout
+            bodies.iter().any(|body| dead_letter["body"] == **body),
+            "{dead_letter}: {}",
+            test_env.run(&["logs"]).stdout
         );
         assert!(!why.starts_with("received") && why.len() < 200, "{why}");
         assert_eq!(log.matches(id).count(), 1, "{id}: {why}");
     }
     assert!(!log.contains("192.0.2"), "{log}");
-    let rows = yard.run(&["counts", "get", "/before", "/after", "--json"]).json();
+    let rows = test_env.run(&["counts", "get", "/before", "/after", "--json"]).json();
     assert_eq!((&rows["counts"][0]["hits"], &rows["counts"][1]["hits"]), (&json!(1), &json!(1)), "{rows}");
 }
 
-/// Kills redrives at every call that they make to the queues, on this side of it or on the other.
-fn killed(cut: Cut) {
-    let yard = Yard::with(&format!(
+/// Kills redrives at each of their calls, before or after it. Asserts that a second run completes them and that the hit
+/// counts once.
+fn redrive_killed_at_every_call(cut: Cut) {
+    let test_env = TestEnv::with_config(&format!(
         "{DEFAULTS}[counter]\nexact = true\n[queue]\nenabled = true\nwindow_s = 0\nbatch_size = 10\n"
     ));
-    yard.deploy();
+    test_env.deploy();
     let mut calls = Vec::new();
     for n in 1.. {
-        put(&yard, "hits-local-dlq", r#"{"v":1,"path":"/dead"}"#);
-        let wire = Wire::tap(&yard);
-        wire.cut(n, cut);
-        let mut program = yard.command(&["dlq", "redrive", "--hide", "1s"]);
+        send_message(&test_env, "hits-local-dlq", r#"{"v":1,"path":"/dead"}"#);
+        let proxy = CloudProxy::attach(&test_env);
+        proxy.cut(n, cut);
+        let mut program = test_env.command(&["dlq", "redrive", "--hide", "1s"]);
         let program = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        wire.holds(&program);
+        proxy.set_program(&program);
         let ended = program.wait_with_output().unwrap();
-        calls = wire.calls();
-        drop(wire);
+        calls = proxy.take_calls();
+        drop(proxy);
         let reached = calls.len() >= n;
         assert_eq!(ended.status.code(), if reached { None } else { Some(0) }, "call {n}: {ended:?}");
-        // A second run finishes what the first has left, if it has left anything.
-        until(&yard, &["dlq", "redrive", "--hide", "1s"], |_| {
-            dead(&yard.run(&["status", "--json"]).json()) == Some("0")
+        // A second run completes the first one, if it left anything.
+        until(&test_env, &["dlq", "redrive", "--hide", "1s"], |_| {
+            dead_letter_count(&test_env.run(&["status", "--json"]).json()) == Some("0")
         });
-        hits(&yard, "/dead", n as u64);
-        drained(&yard);
-        hits(&yard, "/dead", n as u64);
+        wait_for_hits(&test_env, "/dead", n as u64);
+        wait_until_drained(&test_env);
+        wait_for_hits(&test_env, "/dead", n as u64);
         if !reached {
             break;
         }
     }
     for call in ["sqs:ReceiveMessage", "sqs:SendMessageBatch", "sqs:DeleteMessageBatch"] {
-        assert!(calls.iter().any(|made| made == call), "{call} was not cut: {calls:?}");
+        assert!(calls.iter().any(|name| name == call), "{call} was not cut: {calls:?}");
     }
 }
 
 #[test]
-fn a_redrive_that_is_killed_before_any_call_is_finished_by_a_second_and_counts_once() {
-    killed(Cut::ProgramBefore);
+fn redrive_killed_before_any_call_counts_once_after_second_run() {
+    redrive_killed_at_every_call(Cut::ProgramKilledBefore);
 }
 
 #[test]
-fn a_redrive_that_is_killed_after_any_call_is_finished_by_a_second_and_counts_once() {
-    killed(Cut::ProgramAfter);
+fn redrive_killed_after_any_call_counts_once_after_second_run() {
+    redrive_killed_at_every_call(Cut::ProgramKilledAfter);
 }

@@ -1,24 +1,23 @@
-//! The function as it is deployed, under AWS's own Runtime Interface Emulator: what it makes of the Runtime API is AWS's
-//! program's word, not ours.
+//! The deployed function under AWS's Runtime Interface Emulator, which checks its use of the Runtime API independently.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use hitctl_emulators::Rie;
+use hitctl_emulators::RuntimeInterfaceEmulator;
 use serde_json::{Value as Json, json};
 
-use crate::support::{Http, Yard, artifact};
+use crate::support::{TestConnection, TestEnv, artifact};
 
 const HITS: u64 = 25;
 
 #[test]
 fn events_under_the_runtime_interface_emulator_are_counted_exactly() {
-    let yard = Yard::with("");
-    yard.deploy();
-    let table = yard.run(&["local", "status", "--json"]).json()["table"].as_str().unwrap().to_owned();
-    let bootstrap = yard.path().join("bootstrap");
+    let test_env = TestEnv::with_config("");
+    test_env.deploy();
+    let table = test_env.run(&["local", "status", "--json"]).json()["table"].as_str().unwrap().to_owned();
+    let bootstrap = test_env.path().join("bootstrap");
     unpack(Path::new(&artifact()), &bootstrap);
-    let rie = Rie::start(
+    let rie = RuntimeInterfaceEmulator::start(
         &bootstrap,
         &[
             ("AWS_LAMBDA_FUNCTION_NAME", "hits-local"),
@@ -31,22 +30,29 @@ fn events_under_the_runtime_interface_emulator_are_counted_exactly() {
             ("DYNAMODB_ENDPOINT", &table),
         ],
     );
-    let mut http = Http::connect(rie.endpoint()).unwrap();
-    let mut invoke =
-        |event: &Json| http.ask("POST", Rie::INVOCATIONS, "", event.to_string().as_bytes()).unwrap().json();
+    let mut http = TestConnection::connect(rie.endpoint()).unwrap();
+    let mut invoke = |event: &Json| {
+        http.send("POST", RuntimeInterfaceEmulator::INVOCATIONS, "", event.to_string().as_bytes())
+            .unwrap()
+            .json()
+    };
     for hits in 1..=HITS {
-        let answer = invoke(&event("path=%2Frie"));
-        assert_eq!((&answer["statusCode"], &body(&answer)["hits"]), (&200.into(), &hits.into()), "{answer}");
+        let response = invoke(&event("path=%2Frie"));
+        assert_eq!(
+            (&response["statusCode"], &body(&response)["hits"]),
+            (&200.into(), &hits.into()),
+            "{response}"
+        );
     }
-    // One that is not understood fails alone, and the same process goes on.
+    // An unsupported event fails alone, and the same process continues.
     assert_eq!(invoke(&json!({"what": "else"}))["errorType"], "Hitctl.UnsupportedEvent");
     assert_eq!(invoke(&event("path=%00"))["statusCode"], 400);
     assert_eq!(body(&invoke(&event("path=%2Frie&ro=1")))["hits"], HITS);
-    let counts = yard.run(&["counts", "get", "/rie", "--json"]).json();
+    let counts = test_env.run(&["counts", "get", "/rie", "--json"]).json();
     assert_eq!(counts["counts"][0]["hits"], HITS, "{counts}");
 }
 
-/// A request of an HTTP API.
+/// Returns the event of an HTTP API request.
 fn event(query: &str) -> Json {
     json!({
         "version": "2.0",
@@ -62,8 +68,8 @@ fn event(query: &str) -> Json {
     })
 }
 
-fn body(answer: &Json) -> Json {
-    serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+fn body(response: &Json) -> Json {
+    serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
 }
 
 fn unpack(zip: &Path, bootstrap: &Path) {

@@ -1,41 +1,42 @@
-//! What counts and what does not, as it is deployed: every way of counting that a configuration can ask for, on the local
-//! cloud here and on an emulator in `aws`.
+//! The counting rules of a deployed function with every counter setting: here on the local cloud, and in `aws` on an
+//! emulator.
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Answer, DEFAULTS, Http, Ran, Yard, artifact};
+use crate::support::{CommandOutput, DEFAULTS, TestConnection, TestEnv, TestResponse, artifact};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const CHROME: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 const CURL: &str = "curl/8.5.0";
 
-/// Room for visits, and a window that no slow machine outlasts; all else is as it is by default.
-const ROOM: &str = "http.rate_per_second = 10000\nhttp.burst = 5000\ncounter.repeat_window_s = 3600\n";
+/// High rate limits, and a repeat window longer than any slow test. All other settings are defaults.
+const BASE_SETTINGS: &str =
+    "http.rate_per_second = 10000\nhttp.burst = 5000\ncounter.repeat_window_s = 3600\n";
 
-/// One deployment, wherever it is.
-pub(crate) struct Site<'a> {
-    pub(crate) run: &'a dyn Fn(&[&str]) -> Ran,
+/// A deployment on any target.
+pub(crate) struct TestedDeployment<'a> {
+    pub(crate) run: &'a dyn Fn(&[&str]) -> CommandOutput,
     pub(crate) configure: &'a dyn Fn(&str),
 }
 
-impl Site<'_> {
-    /// Runs what must succeed.
+impl TestedDeployment<'_> {
+    /// Runs a command, asserts that it succeeds, and parses its JSON output.
     #[track_caller]
     fn ok(&self, args: &[&str]) -> Json {
-        let ran = (self.run)(args);
-        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-        ran.json()
+        let output = (self.run)(args);
+        assert_eq!(output.code, 0, "{args:?}: {output:?}");
+        output.json()
     }
 
-    /// Deploys with these settings of the counter; nobody is there to be asked. Gives back the URL and what was changed.
+    /// Deploys with these counter settings and without confirmations. Returns the URL and the changes.
     #[track_caller]
     fn deploy(&self, more: &str) -> (String, Vec<String>) {
-        (self.configure)(&format!("{ROOM}{more}"));
+        (self.configure)(&format!("{BASE_SETTINGS}{more}"));
         let done = self.ok(&["deploy", "--json", "--artifact", &artifact()]);
         let rows = done["changes"].as_array().unwrap().iter().filter(|row| row["action"] != "keep");
-        let word = |row: &Json, field: &str| row[field].as_str().unwrap().to_owned();
-        let changed = rows.map(|row| format!("{} {}", word(row, "action"), word(row, "address"))).collect();
+        let text = |row: &Json, field: &str| row[field].as_str().unwrap().to_owned();
+        let changed = rows.map(|row| format!("{} {}", text(row, "action"), text(row, "address"))).collect();
         (done["outputs"]["url"].as_str().unwrap().to_owned(), changed)
     }
 
@@ -45,78 +46,80 @@ impl Site<'_> {
     }
 }
 
-/// Asks as that browser does, until the function has room.
-fn ask(url: &str, target: &str, agent: &str) -> Answer {
+/// Sends GET requests with this user agent until one is not throttled.
+fn get(url: &str, target: &str, agent: &str) -> TestResponse {
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
     for _ in 0..10_000 {
         let headers = format!("user-agent: {agent}\r\n");
-        let answer =
-            Http::connect(server).unwrap().ask("GET", &format!("{base}{target}"), &headers, b"").unwrap();
-        if !matches!(answer.status, 429 | 503) {
-            return answer;
+        let response = TestConnection::connect(server)
+            .unwrap()
+            .send("GET", &format!("{base}{target}"), &headers, b"")
+            .unwrap();
+        if !matches!(response.status, 429 | 503) {
+            return response;
         }
     }
     panic!("{url}{target} has no room in 10,000 questions");
 }
 
-/// A view that counts: the numbers after it.
+/// Sends a view and asserts that it counts. Returns the hits and the visitors after it.
 #[track_caller]
-fn counts(url: &str, path: &str, agent: &str) -> (u64, Option<u64>) {
-    let answer = ask(url, &format!("/counter?path={path}"), agent);
-    let json = answer.json();
-    assert_eq!((answer.status, &json["counted"]), (200, &json!(true)), "{answer:?}");
+fn count_view(url: &str, path: &str, agent: &str) -> (u64, Option<u64>) {
+    let response = get(url, &format!("/counter?path={path}"), agent);
+    let json = response.json();
+    assert_eq!((response.status, &json["counted"]), (200, &json!(true)), "{response:?}");
     (json["hits"].as_u64().unwrap(), json["uniques"].as_u64())
 }
 
-/// A view that does not: why.
+/// Sends a view and asserts that it does not count. Returns the reason.
 #[track_caller]
-fn ignored(url: &str, path: &str, agent: &str) -> String {
-    let answer = ask(url, &format!("/counter?path={path}"), agent);
-    let json = answer.json();
-    assert_eq!((answer.status, &json["counted"]), (200, &json!(false)), "{answer:?}");
-    assert_eq!(answer.headers["hitctl-ignored"], json["why"].as_str().unwrap(), "{answer:?}");
+fn ignored_reason(url: &str, path: &str, agent: &str) -> String {
+    let response = get(url, &format!("/counter?path={path}"), agent);
+    let json = response.json();
+    assert_eq!((response.status, &json["counted"]), (200, &json!(false)), "{response:?}");
+    assert_eq!(response.headers["hitctl-ignored"], json["why"].as_str().unwrap(), "{response:?}");
     json["why"].as_str().unwrap().to_owned()
 }
 
-/// The whole of it.
-pub(crate) fn every_way_of_counting(site: &Site<'_>) {
+/// Deploys each counter setting in turn and checks what counts.
+pub(crate) fn check_counting_rules(site: &TestedDeployment<'_>) {
     let (url, made) = site.deploy("");
     assert!(made.contains(&"create table.seen".to_owned()), "{made:?}");
-    assert_eq!(counts(&url, "/", FIREFOX), (1, Some(1)));
-    assert_eq!(ignored(&url, "/", FIREFOX), "dup");
-    assert_eq!(ignored(&url, "/", CURL), "bot");
-    assert_eq!(counts(&url, "/", CHROME), (2, Some(2)));
-    assert_eq!(counts(&url, "/b", CHROME), (1, Some(1)));
-    let total = ask(&url, "/v1/count", CURL).json();
+    assert_eq!(count_view(&url, "/", FIREFOX), (1, Some(1)));
+    assert_eq!(ignored_reason(&url, "/", FIREFOX), "dup");
+    assert_eq!(ignored_reason(&url, "/", CURL), "bot");
+    assert_eq!(count_view(&url, "/", CHROME), (2, Some(2)));
+    assert_eq!(count_view(&url, "/b", CHROME), (1, Some(1)));
+    let total = get(&url, "/v1/count", CURL).json();
     assert_eq!((&total["hits"], &total["uniques"]), (&json!(3), &json!(2)), "{total}");
     assert_eq!(site.count("/"), (2, 2));
-    assert_eq!(ask(&url, "/v1/top", CURL).status, 404, "lists are not for everybody");
+    assert_eq!(get(&url, "/v1/top", CURL).status, 404, "lists are not for everybody");
 
-    // Without visitors their table goes, unasked, and their number stays.
+    // Without visitors, their table is deleted without confirmation, and their number is kept.
     let (_, changed) = site.deploy("counter.visitors = \"none\"\n");
     assert!(changed.contains(&"delete table.seen".to_owned()), "{changed:?}");
-    assert_eq!(counts(&url, "/", FIREFOX), (3, None));
+    assert_eq!(count_view(&url, "/", FIREFOX), (3, None));
     assert_eq!(site.count("/"), (3, 2));
     let (again, changed) = site.deploy("");
     assert!(again == url && changed.contains(&"create table.seen".to_owned()), "{changed:?}");
-    assert_eq!(counts(&url, "/", CHROME), (4, Some(3)), "who was here before is forgotten");
+    assert_eq!(count_view(&url, "/", CHROME), (4, Some(3)), "who was here before is forgotten");
 
-    // Only paths that were added.
+    // Only added paths count.
     site.deploy("counter.paths = \"strict\"\n");
-    assert_eq!(ignored(&url, "/new", FIREFOX), "path");
+    assert_eq!(ignored_reason(&url, "/new", FIREFOX), "path");
     site.ok(&["counts", "add", "/new", "5", "--json"]);
-    assert_eq!(counts(&url, "/new", FIREFOX).0, 6);
+    assert_eq!(count_view(&url, "/new", FIREFOX).0, 6);
 
-    // No more new ones than were seen today.
+    // The daily budget of new paths is used up.
     site.deploy("counter.new_paths_per_day = 1\n");
-    assert_eq!(ignored(&url, "/c", FIREFOX), "full");
-    assert_eq!(counts(&url, "/b", FIREFOX).0, 2);
+    assert_eq!(ignored_reason(&url, "/c", FIREFOX), "full");
+    assert_eq!(count_view(&url, "/b", FIREFOX).0, 2);
     site.deploy("counter.paths = \"open\"\ncounter.public_stats = true\n");
-    assert_eq!(counts(&url, "/c", FIREFOX).0, 1);
-    assert_eq!(ask(&url, "/v1/top", CURL).status, 200);
+    assert_eq!(count_view(&url, "/c", FIREFOX).0, 1);
+    assert_eq!(get(&url, "/v1/top", CURL).status, 200);
 
-    // A generated event counts as a person's visit; robots do where they are wanted.
+    // A generated event counts as a person's visit. Bots count if configured.
     let invoked = site.ok(&["invoke", "--path", "/c", "--json"]);
     assert_eq!(
         (&invoked["body"]["counted"], &invoked["body"]["hits"]),
@@ -124,70 +127,70 @@ pub(crate) fn every_way_of_counting(site: &Site<'_>) {
         "{invoked}"
     );
     site.deploy("counter.bots = \"count\"\n");
-    assert_eq!(counts(&url, "/c", CURL).0, 3);
+    assert_eq!(count_view(&url, "/c", CURL).0, 3);
 
-    // All goes but the counts and the log, and they are found again.
-    let gone = site.ok(&["destroy", "--yes", "--json"]);
+    // A destroy keeps the counts and the log, and the next deploy uses them again.
+    let destroyed = site.ok(&["destroy", "--yes", "--json"]);
     let kept: Vec<_> =
-        gone["changes"].as_array().unwrap().iter().filter(|change| change["action"] == "keep").collect();
+        destroyed["changes"].as_array().unwrap().iter().filter(|change| change["action"] == "keep").collect();
     assert!(kept.len() == 2 && kept[1]["address"] == "table.hits", "{kept:?}");
     let (url, _) = site.deploy("");
-    assert_eq!(counts(&url, "/c", FIREFOX).0, 4);
+    assert_eq!(count_view(&url, "/c", FIREFOX).0, 4);
 }
 
 #[test]
-fn every_way_of_counting_works_on_this_machine() {
-    let yard = Yard::with("");
-    every_way_of_counting(&Site {
-        run: &|args| yard.run(args),
-        configure: &|settings| yard.write("hitctl.toml", settings),
+fn counting_rules_apply_on_this_machine() {
+    let test_env = TestEnv::with_config("");
+    check_counting_rules(&TestedDeployment {
+        run: &|args| test_env.run(args),
+        configure: &|settings| test_env.write("hitctl.toml", settings),
     });
 }
 
-/// All that the local table of visitors holds.
-fn seen(yard: &Yard) -> String {
-    let table = yard.run(&["local", "status", "--json"]).json()["table"].as_str().unwrap().to_owned();
+/// Returns all items of the local visitor table.
+fn visitor_items(test_env: &TestEnv) -> String {
+    let table = test_env.run(&["local", "status", "--json"]).json()["table"].as_str().unwrap().to_owned();
     let headers = "content-type: application/x-amz-json-1.0\r\nx-amz-target: DynamoDB_20120810.Scan\r\n\
                    x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, \
                    SignedHeaders=host, Signature=0\r\n";
     let body = json!({ "TableName": "hits-local-seen" }).to_string();
-    Http::connect(&table).unwrap().ask("POST", "/", headers, body.as_bytes()).unwrap().body
+    TestConnection::connect(&table).unwrap().send("POST", "/", headers, body.as_bytes()).unwrap().body
 }
 
 #[test]
-fn addresses_are_kept_only_where_that_is_asked_for() {
-    let yard = Yard::with(DEFAULTS);
-    let url = yard.deploy();
-    assert_eq!(counts(&url, "/", FIREFOX), (1, Some(1)));
-    let hashes = seen(&yard);
+fn ip_addresses_are_stored_only_with_raw_visitors() {
+    let test_env = TestEnv::with_config(DEFAULTS);
+    let url = test_env.deploy();
+    assert_eq!(count_view(&url, "/", FIREFOX), (1, Some(1)));
+    let hashes = visitor_items(&test_env);
     assert!(hashes.contains("\"Count\":3"), "a salt, a visitor of the page, one of the site: {hashes}");
     assert!(!hashes.contains("127.0.0.1") && !hashes.contains("Firefox"), "{hashes}");
 
     let raw = "counter.visitors = \"raw\"\ncounter.i_know_this_is_personal_data = true\n";
-    yard.write("hitctl.toml", raw);
-    let url = yard.deploy();
-    assert_eq!(counts(&url, "/", CHROME), (2, Some(2)));
-    let addresses = seen(&yard);
+    test_env.write("hitctl.toml", raw);
+    let url = test_env.deploy();
+    assert_eq!(count_view(&url, "/", CHROME), (2, Some(2)));
+    let addresses = visitor_items(&test_env);
     assert!(addresses.contains("ip#127.0.0.1") && !addresses.contains("Chrome"), "{addresses}");
-    for shown in [yard.run(&["logs"]).stdout, yard.run(&["counts", "export"]).stdout] {
+    for shown in [test_env.run(&["logs"]).stdout, test_env.run(&["counts", "export"]).stdout] {
         assert!(!shown.contains("127.0.0.1") && !shown.contains("Firefox"), "{shown}");
     }
 }
 
 #[test]
-fn what_has_no_configuration_counts_visits_of_browsers() {
-    let yard = Yard::new();
-    let url = yard.deploy();
-    assert_eq!(counts(&url, "/", FIREFOX), (1, Some(1)));
-    assert_eq!(ignored(&url, "/", CURL), "bot");
-    assert_eq!(yard.run(&["plan", "--detailed-exitcode", "--artifact", &artifact()]).code, 0);
+fn default_configuration_counts_only_browsers() {
+    let test_env = TestEnv::new();
+    let url = test_env.deploy();
+    assert_eq!(count_view(&url, "/", FIREFOX), (1, Some(1)));
+    assert_eq!(ignored_reason(&url, "/", CURL), "bot");
+    assert_eq!(test_env.run(&["plan", "--detailed-exitcode", "--artifact", &artifact()]).code, 0);
 }
 
 #[test]
-fn where_only_known_paths_count_a_deploy_says_how_they_become_known() {
-    let yard = Yard::with("counter.paths = \"strict\"\n");
-    let first = yard.run(&["deploy", "--artifact", &artifact()]);
+fn deploy_with_strict_paths_suggests_paths_sync() {
+    let test_env = TestEnv::with_config("counter.paths = \"strict\"\n");
+    let first = test_env.run(&["deploy", "--artifact", &artifact()]);
     assert!(first.stdout.contains("next      hitctl paths sync DIR --env local\n"), "{first:?}");
-    let second = yard.run(&["deploy", "--artifact", &artifact()]);
+    let second = test_env.run(&["deploy", "--artifact", &artifact()]);
     assert!(second.stdout.contains("hitctl snippet --env local\n"), "{second:?}");
 }

@@ -1,4 +1,4 @@
-//! The local cloud's queues, as AWS's own SDK speaks to them.
+//! The queues of the local cloud, used through the AWS SDK.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::{
 };
 use serde_json::json;
 
-use crate::support::Yard;
+use crate::support::TestEnv;
 
 fn sdk(endpoint: &str) -> Client {
     let config = aws_sdk_sqs::Config::builder()
@@ -32,12 +32,12 @@ fn attribute(kind: &str) -> MessageAttributeValue {
 }
 
 #[test]
-fn the_sdk_sends_receives_deletes_and_understands_errors() {
-    let yard = Yard::with("");
-    assert_eq!(yard.run(&["local", "start"]).code, 0);
+fn sdk_sends_receives_deletes_and_parses_errors() {
+    let test_env = TestEnv::with_config("");
+    assert_eq!(test_env.run(&["local", "start"]).code, 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let cloud = hitctl_local::Client::connect(&yard.state()).await.unwrap().unwrap();
+        let cloud = hitctl_local::LocalClient::connect(&test_env.state()).await.unwrap().unwrap();
         let spec = json!({
             "visibility_timeout_s": 30, "retention_s": 3600, "managed_encryption": true,
             "redrive": { "dead_letter_arn": "arn:aws:sqs:local:000000000000:dlq", "max_receive_count": 5 },
@@ -56,17 +56,17 @@ fn the_sdk_sends_receives_deletes_and_understands_errors() {
         let batch = batch.send().await.unwrap();
         assert_eq!((batch.successful().len(), batch.failed().len()), (2, 0));
 
-        let got = sqs
+        let received = sqs
             .receive_message()
             .queue_url(&url)
             .max_number_of_messages(10)
             .wait_time_seconds(20)
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All);
-        let got = got.send().await.unwrap();
-        let bodies: Vec<_> = got.messages().iter().map(|message| message.body().unwrap()).collect();
+        let received = received.send().await.unwrap();
+        let bodies: Vec<_> = received.messages().iter().map(|message| message.body().unwrap()).collect();
         assert_eq!(bodies, ["one", "two", "three"]);
-        let first = &got.messages()[0];
+        let first = &received.messages()[0];
         assert_eq!(first.message_id(), sent.message_id());
         assert_eq!(first.md5_of_message_attributes(), sent.md5_of_message_attributes());
         let attributes = first.message_attributes().unwrap();
@@ -78,17 +78,17 @@ fn the_sdk_sends_receives_deletes_and_understands_errors() {
         let change = sqs.change_message_visibility().queue_url(&url).visibility_timeout(100);
         change.receipt_handle(first.receipt_handle().unwrap()).send().await.unwrap();
         let mut deletion = sqs.delete_message_batch().queue_url(&url);
-        for (index, message) in got.messages().iter().enumerate() {
+        for (index, message) in received.messages().iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
             deletion = deletion.entries(entry.receipt_handle(message.receipt_handle().unwrap()).build().unwrap());
         }
         assert_eq!(deletion.send().await.unwrap().successful().len(), 3);
-        let told = sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
-        let told = told.send().await.unwrap();
-        let told = told.attributes().unwrap();
-        assert_eq!(told[&QueueAttributeName::ApproximateNumberOfMessagesNotVisible], "0");
-        assert!(told[&QueueAttributeName::Policy].contains("rule/r"));
-        assert!(told[&QueueAttributeName::RedrivePolicy].contains("\"maxReceiveCount\":5"));
+        let queue_attributes = sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
+        let queue_attributes = queue_attributes.send().await.unwrap();
+        let queue_attributes = queue_attributes.attributes().unwrap();
+        assert_eq!(queue_attributes[&QueueAttributeName::ApproximateNumberOfMessagesNotVisible], "0");
+        assert!(queue_attributes[&QueueAttributeName::Policy].contains("rule/r"));
+        assert!(queue_attributes[&QueueAttributeName::RedrivePolicy].contains("\"maxReceiveCount\":5"));
         sqs.purge_queue().queue_url(&url).send().await.unwrap();
 
         let error = sqs.send_message().queue_url(format!("{url}x")).message_body("x").send().await.unwrap_err();

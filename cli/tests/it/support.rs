@@ -1,4 +1,4 @@
-//! What the tests share: a directory to run in, the program in process or as a process, and plain HTTP.
+//! Shared test helpers: a test environment, the program run in process or as a process, and plain HTTP.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _, Write};
@@ -9,83 +9,85 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hitctl::{Interrupts, World};
-use hitctl_local::Places;
+use hitctl::{Interrupts, ProcessContext};
+use hitctl_local::StatePaths;
 use serde_json::Value as Json;
 
-/// The program as cargo built it for these tests.
+/// The path of the `hitctl` binary that cargo built for these tests.
 pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_hitctl");
 
-/// Every hit counts as it comes, and nobody is told apart: what tests want that are about something else. Their clients are
-/// quick, and no browsers.
+/// Settings that count every hit: any path, bots, repeats, and without telling visitors apart. They are for tests about
+/// something else, whose clients are fast and are not browsers.
 const COUNT_ALL: &str =
     "\n[counter]\npaths = \"open\"\nvisitors = \"none\"\nbots = \"count\"\nrepeat_window_s = 0\n";
 
-/// A configuration that counts as users' do.
+/// A configuration with the default counter settings. It mentions the counter, so [`TestEnv::write`] adds nothing to
+/// it.
 pub(crate) const DEFAULTS: &str = "# The counter is as it is by default.\n";
 
-/// A variable of the environment, for the few things that CI decides.
-#[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
+/// Returns an environment variable, for the few settings that CI controls.
+#[expect(clippy::disallowed_methods, reason = "the only function of the tests that reads CI's settings")]
 pub(crate) fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// A directory of its own for one test: its config, its local cloud, its user's home. The cloud ends with it.
-pub(crate) struct Yard {
+/// A temporary directory for one test, with its configuration, its local cloud and its user's home. Dropping it stops
+/// the local cloud.
+pub(crate) struct TestEnv {
     dir: tempfile::TempDir,
 }
 
-/// How a run ended.
+/// The exit code and the output of a finished command.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub(crate) code: u8,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Yard {
-    /// An empty directory.
+impl TestEnv {
+    /// Creates an empty directory.
     pub(crate) fn new() -> Self {
         Self { dir: tempfile::Builder::new().prefix("hitctl-it").tempdir().unwrap() }
     }
 
-    /// A directory with a configuration.
-    pub(crate) fn with(config: &str) -> Self {
-        let yard = Self::new();
-        yard.write("hitctl.toml", config);
-        yard
+    /// Creates a directory with this hitctl.toml.
+    pub(crate) fn with_config(config: &str) -> Self {
+        let test_env = Self::new();
+        test_env.write("hitctl.toml", config);
+        test_env
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The state directory of this directory's project.
+    /// Returns the state directory of the project in this directory.
     pub(crate) fn state(&self) -> PathBuf {
-        Places::new(&self.path().join("home/.local/state/hitctl"), self.path(), true).state_dir()
+        StatePaths::new(&self.path().join("home/.local/state/hitctl"), self.path(), true).state_dir()
     }
 
-    /// Writes a file. A configuration that does not speak of the counter counts every hit.
+    /// Writes a file. A hitctl.toml that does not mention the counter gets settings that count every hit.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let more = if name == "hitctl.toml" && !text.contains("counter") { COUNT_ALL } else { "" };
         std::fs::write(self.path().join(name), format!("{text}{more}")).unwrap();
     }
 
-    /// The environment of a user who has nothing but a home and the tools.
+    /// Returns the environment variables of a user with a home directory and the build tools.
     pub(crate) fn env(&self) -> BTreeMap<String, String> {
         let home = self.path().join("home").display().to_string();
         let mut env = BTreeMap::from([("HOME".to_owned(), home)]);
         let tools = self.path().join("tools").display().to_string();
         env.extend(env_var("PATH").map(|path| ("PATH".to_owned(), format!("{tools}:{path}"))));
-        // Where rustup and cargo are is the machine's business, not the home's.
+        // rustup and cargo are installed on the machine, not in the test's home.
         for name in ["CARGO_HOME", "RUSTUP_HOME", "CARGO_TARGET_DIR"] {
             env.extend(env_var(name).map(|value| (name.to_owned(), value)));
         }
         env
     }
 
-    /// Puts a shell script in front of the tools of that name.
-    pub(crate) fn tool(&self, name: &str, script: &str) {
+    /// Installs a shell script that takes the place of the tool of that name.
+    pub(crate) fn stub_tool(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = self.path().join("tools");
         std::fs::create_dir_all(&dir).unwrap();
@@ -93,15 +95,15 @@ impl Yard {
         std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Runs the program in process, with the built function at hand.
-    pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        self.run_as(args, |_| {})
+    /// Runs the program in process.
+    pub(crate) fn run(&self, args: &[&str]) -> CommandOutput {
+        self.run_with(args, |_| {})
     }
 
-    /// Runs the program in process, in a world that `change` changed.
-    pub(crate) fn run_as(&self, args: &[&str], change: impl FnOnce(&mut World)) -> Ran {
+    /// Runs the program in process, in a context that `change` modifies first.
+    pub(crate) fn run_with(&self, args: &[&str], change: impl FnOnce(&mut ProcessContext)) -> CommandOutput {
         let (stdout, stderr) = (Buffer::default(), Buffer::default());
-        let mut world = World {
+        let mut process = ProcessContext {
             args: std::iter::once("hitctl").chain(args.iter().copied()).map(Into::into).collect(),
             env: self.env(),
             cwd: self.path().to_path_buf(),
@@ -114,50 +116,50 @@ impl Yard {
             stdin_tty: false,
             width: None,
             interrupts: Interrupts::None,
-            // A busy machine is slow; only the tests of this are impatient.
-            patience: Duration::from_mins(10),
+            // Busy machines are slow. Only the tests of the waiting message set a short threshold.
+            slow_threshold: Duration::from_mins(10),
         };
-        change(&mut world);
-        let code = hitctl::exit(world);
-        Ran { code, stdout: stdout.text(), stderr: stderr.text() }
+        change(&mut process);
+        let code = hitctl::exit(process);
+        CommandOutput { code, stdout: stdout.text(), stderr: stderr.text() }
     }
 
-    /// Runs a command of `counts` that has to succeed.
+    /// Runs a subcommand of `counts` and asserts that it succeeds.
     #[track_caller]
-    pub(crate) fn counts(&self, args: &[&str]) -> Ran {
-        let ran = self.run(&[&["counts"], args].concat());
-        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-        ran
+    pub(crate) fn counts(&self, args: &[&str]) -> CommandOutput {
+        let output = self.run(&[&["counts"], args].concat());
+        assert_eq!(output.code, 0, "{args:?}: {output:?}");
+        output
     }
 
-    /// Deploys the built function to the local cloud of this yard, and gives back the URL.
+    /// Deploys the built function to the local cloud. Returns its URL.
     pub(crate) fn deploy(&self) -> String {
-        let ran = self.run(&["deploy", "--env", "local", "--json", "--artifact", &artifact()]);
-        assert_eq!(ran.code, 0, "{ran:?}");
-        ran.json()["outputs"]["url"].as_str().unwrap_or_else(|| panic!("no url in {ran:?}")).to_owned()
+        let output = self.run(&["deploy", "--env", "local", "--json", "--artifact", &artifact()]);
+        assert_eq!(output.code, 0, "{output:?}");
+        output.json()["outputs"]["url"].as_str().unwrap_or_else(|| panic!("no url in {output:?}")).to_owned()
     }
 
-    /// Asks the table of the local cloud what it must not refuse.
+    /// Sends a request to the DynamoDB of the local cloud and asserts that it succeeds.
     pub(crate) fn table(&self, operation: &str, request: &Json) -> Json {
-        let answer = self.ask_table(operation, request);
-        assert_eq!(answer.status, 200, "{operation}: {answer:?}");
-        answer.json()
+        let response = self.send_to_table(operation, request);
+        assert_eq!(response.status, 200, "{operation}: {response:?}");
+        response.json()
     }
 
-    /// Asks the table of the local cloud as any program would.
-    pub(crate) fn ask_table(&self, operation: &str, request: &Json) -> Answer {
-        let said = std::fs::read(self.state().join("daemon.json")).unwrap();
-        let said: Json = serde_json::from_slice(&said).unwrap();
+    /// Sends a request to the DynamoDB of the local cloud over HTTP, as any client would.
+    pub(crate) fn send_to_table(&self, operation: &str, request: &Json) -> TestResponse {
+        let endpoint = std::fs::read(self.state().join("daemon.json")).unwrap();
+        let endpoint: Json = serde_json::from_slice(&endpoint).unwrap();
         let headers = format!(
             "content-type: application/x-amz-json-1.0\r\nx-amz-target: DynamoDB_20120810.{operation}\r\n\
              x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
              Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0\r\n"
         );
-        let mut http = Http::connect(said["table"].as_str().unwrap()).unwrap();
-        http.ask("POST", "/", &headers, request.to_string().as_bytes()).unwrap()
+        let mut http = TestConnection::connect(endpoint["table"].as_str().unwrap()).unwrap();
+        http.send("POST", "/", &headers, request.to_string().as_bytes()).unwrap()
     }
 
-    /// The program as a process of its own.
+    /// Returns a command that runs the program as a separate process.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(EXE);
         command.args(args).current_dir(self.path()).env_clear().envs(self.env());
@@ -165,7 +167,7 @@ impl Yard {
     }
 }
 
-impl Drop for Yard {
+impl Drop for TestEnv {
     fn drop(&mut self) {
         if self.state().exists() {
             self.run(&["local", "stop", "--env", "local", "--config", "hitctl.toml"]);
@@ -173,20 +175,20 @@ impl Drop for Yard {
     }
 }
 
-impl Ran {
-    /// The one JSON object on stdout.
+impl CommandOutput {
+    /// Parses stdout as one JSON object.
     pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
-/// The zip of the function, built once for all tests.
+/// Returns the path of the function's zip, which is built once for all tests.
 pub(crate) fn artifact() -> String {
     crate::artifact::built_function().zip.display().to_string()
 }
 
-/// The root of this checkout. Cargo runs tests in the folder of their package; the path at compile time can be that of another
-/// checkout with the same target directory.
+/// Returns the root of this checkout. Cargo runs tests in the folder of their package. The path at compile time can be
+/// that of another checkout with the same target directory.
 pub(crate) fn checkout() -> PathBuf {
     Path::new("..").canonicalize().expect("cli has a parent")
 }
@@ -200,7 +202,7 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// Bytes that a test reads back.
+/// A writer whose content a test can read while the program runs.
 #[derive(Clone, Default)]
 pub(crate) struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -221,27 +223,27 @@ impl Write for Buffer {
     }
 }
 
-/// What a server answered.
+/// An HTTP response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
-/// A connection that is kept open from one question to the next.
-pub(crate) struct Http {
+/// A persistent HTTP/1.1 connection.
+pub(crate) struct TestConnection {
     stream: TcpStream,
     host: String,
 }
 
-impl Http {
+impl TestConnection {
     /// Connects to `http://127.0.0.1:PORT`.
     pub(crate) fn connect(url: &str) -> std::io::Result<Self> {
         let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
@@ -251,14 +253,14 @@ impl Http {
         Ok(Self { stream, host })
     }
 
-    /// Asks, and reads the whole answer.
-    pub(crate) fn ask(
+    /// Sends a request and reads the whole response.
+    pub(crate) fn send(
         &mut self,
         method: &str,
         target: &str,
         headers: &str,
         body: &[u8],
-    ) -> std::io::Result<Answer> {
+    ) -> std::io::Result<TestResponse> {
         let length =
             if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
         let mut request =
@@ -269,19 +271,19 @@ impl Http {
         self.read(method == "HEAD")
     }
 
-    fn read(&mut self, head_only: bool) -> std::io::Result<Answer> {
+    fn read(&mut self, head_only: bool) -> std::io::Result<TestResponse> {
         let closed = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-        let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
+        let (mut received, mut chunk) = (Vec::new(), [0; 4096]);
         let end = loop {
-            if let Some(end) = seen.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end;
             }
             match self.stream.read(&mut chunk)? {
                 0 => return Err(closed()),
-                n => seen.extend_from_slice(&chunk[..n]),
+                n => received.extend_from_slice(&chunk[..n]),
             }
         };
-        let head = String::from_utf8_lossy(&seen[..end]).into_owned();
+        let head = String::from_utf8_lossy(&received[..end]).into_owned();
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
         let headers: BTreeMap<_, _> = lines
@@ -289,14 +291,14 @@ impl Http {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut body = seen.split_off(end + 4);
+        let mut body = received.split_off(end + 4);
         while !head_only && body.len() < length {
             match self.stream.read(&mut chunk)? {
                 0 => return Err(closed()),
                 n => body.extend_from_slice(&chunk[..n]),
             }
         }
-        Ok(Answer {
+        Ok(TestResponse {
             status: status.ok_or_else(closed)?,
             headers,
             body: String::from_utf8_lossy(&body).into_owned(),
@@ -304,7 +306,7 @@ impl Http {
     }
 }
 
-/// One question on a connection of its own.
-pub(crate) fn get(url: &str, target: &str) -> Answer {
-    Http::connect(url).unwrap().ask("GET", target, "", b"").unwrap()
+/// Sends one GET request on a new connection.
+pub(crate) fn get(url: &str, target: &str) -> TestResponse {
+    TestConnection::connect(url).unwrap().send("GET", target, "", b"").unwrap()
 }

@@ -1,4 +1,4 @@
-//! The memory table on this machine: real processes of the function, and nothing left of them, however it ends.
+//! `tune` on this machine: it runs real processes of the function and always removes them.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -8,15 +8,15 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
 
-use crate::support::{Yard, artifact};
+use crate::support::{TestEnv, artifact};
 
-/// Where it works while it measures.
-fn scratch(yard: &Yard) -> PathBuf {
-    yard.path().join("home/.cache/hitctl/tune")
+/// Returns the working directory of `tune`.
+fn scratch(test_env: &TestEnv) -> PathBuf {
+    test_env.path().join("home/.cache/hitctl/tune")
 }
 
-/// Every group that bears the name of that process, or of one that it left.
-fn groups(pid: u32) -> Vec<PathBuf> {
+/// Lists the cgroups that `tune` created in the process with this id.
+fn cgroups(pid: u32) -> Vec<PathBuf> {
     fn walk(dir: &Path, prefix: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -32,34 +32,34 @@ fn groups(pid: u32) -> Vec<PathBuf> {
     found
 }
 
-/// The living processes that were started from a place below the yard.
-fn processes(yard: &Yard) -> Vec<PathBuf> {
+/// Lists the programs of running processes below the environment's directory.
+fn processes(test_env: &TestEnv) -> Vec<PathBuf> {
     let running = fs::read_dir("/proc").unwrap().flatten();
     let programs = running.filter_map(|entry| fs::read_link(entry.path().join("exe")).ok());
-    programs.filter(|program| program.starts_with(yard.path())).collect()
+    programs.filter(|program| program.starts_with(test_env.path())).collect()
 }
 
-fn nothing_is_left(yard: &Yard, pid: u32) {
-    assert!(!scratch(yard).exists(), "{:?}", fs::read_dir(scratch(yard)).map(Iterator::count));
-    assert_eq!(groups(pid), Vec::<PathBuf>::new());
-    assert_eq!(processes(yard), Vec::<PathBuf>::new());
-    assert!(!yard.state().exists(), "no cloud was started, and so no count of anybody's was touched");
+fn assert_clean(test_env: &TestEnv, pid: u32) {
+    assert!(!scratch(test_env).exists(), "{:?}", fs::read_dir(scratch(test_env)).map(Iterator::count));
+    assert_eq!(cgroups(pid), Vec::<PathBuf>::new());
+    assert_eq!(processes(test_env), Vec::<PathBuf>::new());
+    assert!(!test_env.state().exists(), "no cloud was started, and so no count of anybody's was touched");
 }
 
-/// Starts a long run, and waits until it measures.
-fn begun(yard: &Yard) -> Child {
+/// Starts a long run and waits until it measures.
+fn start_measuring(test_env: &TestEnv) -> Child {
     let zip = artifact();
     let args = ["tune", "-v", "--env", "local", "--memory", "512", "--starts", "20", "--artifact", &zip];
-    let mut child = yard.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let said = BufReader::new(child.stderr.take().unwrap());
-    let mut lines = said.lines().map_while(Result::ok);
+    let mut child = test_env.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut lines = stderr.lines().map_while(Result::ok);
     let mut seen = Vec::new();
     let measuring = lines.by_ref().find(|line| {
         seen.push(line.clone());
         line.contains("start 2 of 20")
     });
     assert!(measuring.is_some(), "{seen:?}");
-    // Somebody has to read what it says further on.
+    // The rest of stderr has to be read, or the process blocks.
     std::thread::spawn(move || lines.for_each(drop));
     child
 }
@@ -69,8 +69,8 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 #[test]
-fn a_size_is_measured_and_nothing_is_left() {
-    let yard = Yard::with("");
+fn measurement_reports_figures_and_leaves_nothing() {
+    let test_env = TestEnv::with_config("");
     let zip = artifact();
     let args = [
         "tune",
@@ -86,7 +86,7 @@ fn a_size_is_measured_and_nothing_is_left() {
         "--artifact",
         &zip,
     ];
-    let child = yard.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = test_env.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -104,52 +104,61 @@ fn a_size_is_measured_and_nothing_is_left() {
         assert!(number("compute_month_usd") > 0.0, "{json}");
         assert!(json["next"].as_str().unwrap().contains("`memory_mb = 512`"), "{json}");
     } else {
-        // Without the right to set a share, nothing is told of any size.
+        // Without permission to limit the CPU, no memory size is reported.
         assert_eq!((&size["memory_mb"], &json["recommendation"]["memory_mb"]), (&Json::Null, &Json::Null));
         assert_eq!((&size["month_usd"], &json["next"]), (&Json::Null, &Json::Null));
         assert!(notes.contains("no CPU share can be set here"), "{json}");
     }
     assert!(!notes.contains("did not count"), "each request is a hit: {json}");
-    nothing_is_left(&yard, pid);
+    assert_clean(&test_env, pid);
 }
 
 #[test]
-fn ctrl_c_ends_it_and_leaves_nothing() {
-    let yard = Yard::with("");
-    let mut child = begun(&yard);
+fn ctrl_c_stops_measurement_and_leaves_nothing() {
+    let test_env = TestEnv::with_config("");
+    let mut child = start_measuring(&test_env);
     signal(&child, Signal::INT);
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    nothing_is_left(&yard, child.id());
+    assert_clean(&test_env, child.id());
 }
 
 #[test]
-fn what_a_killed_run_left_is_removed_by_the_next() {
-    let yard = Yard::with("");
-    let mut child = begun(&yard);
+fn leftovers_of_killed_run_are_removed_by_next() {
+    let test_env = TestEnv::with_config("");
+    let mut child = start_measuring(&test_env);
     signal(&child, Signal::KILL);
     child.wait().unwrap();
-    assert!(scratch(&yard).exists(), "a killed run cannot clean up");
-    let ran =
-        yard.run(&["tune", "--env", "local", "--memory", "512", "--starts", "1", "--artifact", &artifact()]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stdout.contains("FIRST ANSWER") && ran.stdout.contains("Recommended:"), "{ran:?}");
-    nothing_is_left(&yard, child.id());
+    assert!(scratch(&test_env).exists(), "a killed run cannot clean up");
+    let output = test_env.run(&[
+        "tune",
+        "--env",
+        "local",
+        "--memory",
+        "512",
+        "--starts",
+        "1",
+        "--artifact",
+        &artifact(),
+    ]);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("FIRST ANSWER") && output.stdout.contains("Recommended:"), "{output:?}");
+    assert_clean(&test_env, child.id());
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused_before_anything_starts() {
-    let yard = Yard::with("");
-    for (args, word) in [
+fn invalid_sizes_and_artifacts_are_refused_before_measuring() {
+    let test_env = TestEnv::with_config("");
+    for (args, expected) in [
         (["tune", "--memory", "64"], "64"),
         (["tune", "--memory", "128,x"], "x"),
         (["tune", "--starts", "0"], "0"),
     ] {
-        let ran = yard.run(&args);
-        assert_eq!(ran.code, 64, "{args:?}: {ran:?}");
-        assert!(ran.stderr.contains(word), "{args:?}: {ran:?}");
+        let output = test_env.run(&args);
+        assert_eq!(output.code, 64, "{args:?}: {output:?}");
+        assert!(output.stderr.contains(expected), "{args:?}: {output:?}");
     }
-    // What is not there cannot either.
-    let ran = yard.run(&[
+    // A missing artifact is refused too.
+    let output = test_env.run(&[
         "tune",
         "--env",
         "local",
@@ -161,7 +170,7 @@ fn what_cannot_be_measured_is_refused_before_anything_starts() {
         "--artifact",
         "missing.zip",
     ]);
-    assert_ne!(ran.code, 0, "{ran:?}");
-    assert!(ran.json()["error"]["message"].as_str().unwrap().contains("missing.zip"), "{ran:?}");
-    assert!(!scratch(&yard).exists());
+    assert_ne!(output.code, 0, "{output:?}");
+    assert!(output.json()["error"]["message"].as_str().unwrap().contains("missing.zip"), "{output:?}");
+    assert!(!scratch(&test_env).exists());
 }

@@ -1,6 +1,6 @@
-//! The CPU that Lambda gives to a memory size, set by a cgroup: 1,769 MB have one vCPU, less has less in proportion (Lambda's
-//! documentation, "Configure Lambda function memory"). That takes root, or a group that was delegated to the user; where neither
-//! is there it is said, and nothing is measured as if.
+//! Limits the CPU of a process with a cgroup as Lambda does for a memory size: 1,769 MB have one vCPU, other sizes in proportion
+//! (Lambda's documentation, "Configure Lambda function memory"). This needs root, or a cgroup that is delegated to the user.
+//! Otherwise an error is returned and nothing is measured.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,138 +9,139 @@ use std::{fs, io};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::process_tag::{self, Mark};
+use super::process_tag::{self, ProcessTag};
 
-/// The memory that has one vCPU, in MB.
-pub(super) const MB_A_VCPU: f64 = 1_769.0;
-/// How often the CPU time of a group is given out anew, in microseconds.
+/// The memory size with one vCPU, in MB.
+pub(super) const MB_PER_VCPU: f64 = 1_769.0;
+/// The period of the CPU quota, in microseconds.
 const PERIOD_US: u32 = 20_000;
-/// The kernel gives no group less than that in a period.
-const LEAST_US: u32 = 1_000;
-/// How long a group that is not empty yet is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The kernel's minimum quota in a period, in microseconds.
+const MIN_QUOTA_US: u32 = 1_000;
+/// How long the removal of a group waits for its processes to end.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many vCPUs a memory size has.
+/// Returns the number of vCPUs of a memory size.
 pub fn vcpus(memory_mb: u32) -> f64 {
-    f64::from(memory_mb) / MB_A_VCPU
+    f64::from(memory_mb) / MB_PER_VCPU
 }
 
-/// The CPU time in each period, in microseconds.
+/// Returns the CPU quota of a memory size in each period, in microseconds.
 fn quota_us(memory_mb: u32) -> u32 {
-    let us = (f64::from(PERIOD_US) * vcpus(memory_mb)).round();
+    let quota_us = (f64::from(PERIOD_US) * vcpus(memory_mb)).round();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 6 periods")]
-    let us = us as u32;
-    us.max(LEAST_US)
+    let quota_us = quota_us as u32;
+    quota_us.max(MIN_QUOTA_US)
 }
 
-/// How the kernel takes limits.
+/// The version of the kernel's cgroup interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
-    /// One hierarchy a controller: `cpu.cfs_quota_us`.
+enum CgroupVersion {
+    /// One hierarchy per controller; the quota is in `cpu.cfs_quota_us`.
     V1,
-    /// One hierarchy: `cpu.max`.
+    /// One hierarchy for all controllers; the quota is in `cpu.max`.
     V2,
 }
 
-/// Where groups can be made.
+/// A cgroup in which this process can create groups with a CPU quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shares {
+pub struct CpuGroups {
     parent: PathBuf,
-    version: Version,
+    version: CgroupVersion,
 }
 
-impl Shares {
-    /// Finds where this process may make groups with a share of the CPU; else why it may not. Removes what killed runs left
-    /// there.
+impl CpuGroups {
+    /// Finds a cgroup in which this process may create groups with a CPU quota, and removes the groups of killed runs there. The
+    /// error is the reason why there is none.
     pub fn find() -> Result<Self, String> {
         let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-        let mut why = "this system has no cgroup for the CPU".to_owned();
-        for shares in candidates(&read("/proc/mounts"), &read("/proc/self/cgroup")) {
-            shares.sweep();
-            match shares.probe() {
-                Ok(()) => return Ok(shares),
-                Err(error) => why = format!("{}: {error}", shares.parent.display()),
+        let mut error_message = "this system has no cgroup for the CPU".to_owned();
+        for groups in candidates(&read("/proc/mounts"), &read("/proc/self/cgroup")) {
+            groups.remove_stale();
+            match groups.probe() {
+                Ok(()) => return Ok(groups),
+                Err(error) => error_message = format!("{}: {error}", groups.parent.display()),
             }
         }
-        Err(why)
+        Err(error_message)
     }
 
-    /// The group of a memory size. Nothing runs in it yet.
-    pub fn of(&self, memory_mb: u32) -> io::Result<Share> {
-        /// Tells the groups of this process apart.
+    /// Creates an empty group with the CPU quota of a memory size.
+    pub fn create(&self, memory_mb: u32) -> io::Result<CpuGroup> {
+        /// The number of the next group, which makes its name unique in this process.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = self.parent.join(format!("{}-{number}", Mark::own().name()));
+        let dir = self.parent.join(format!("{}-{number}", ProcessTag::current().name()));
         fs::create_dir(&dir)?;
-        let share = Share { dir };
+        let group = CpuGroup { dir };
         let quota = quota_us(memory_mb).to_string();
         let period = PERIOD_US.to_string();
         match self.version {
-            Version::V1 => {
-                share.write("cpu.cfs_period_us", &period)?;
-                share.write("cpu.cfs_quota_us", &quota)?;
+            CgroupVersion::V1 => {
+                group.write("cpu.cfs_period_us", &period)?;
+                group.write("cpu.cfs_quota_us", &quota)?;
             }
-            Version::V2 => share.write("cpu.max", &format!("{quota} {period}"))?,
+            CgroupVersion::V2 => group.write("cpu.max", &format!("{quota} {period}"))?,
         }
-        Ok(share)
+        Ok(group)
     }
 
-    /// Tries it out, with a process that waits for nothing.
+    /// Checks that a group can be created and a process moved into it.
     fn probe(&self) -> io::Result<()> {
-        let share = self.of(128)?;
+        let group = self.create(128)?;
         let mut child = std::process::Command::new("/bin/sh")
             .args(["-c", "read -r _"])
             .stdin(std::process::Stdio::piped())
             .spawn()?;
-        let added = share.add(child.id());
+        let added = group.add(child.id());
         drop(child.stdin.take());
         child.wait()?;
         added
     }
 
-    /// Removes the groups of processes that are no more, with what still runs in them.
-    fn sweep(&self) {
-        for dir in process_tag::left_in(&self.parent) {
-            drop(Share { dir });
+    /// Removes the groups of ended processes, and kills the processes in them.
+    fn remove_stale(&self) {
+        for dir in process_tag::stale_entries(&self.parent) {
+            drop(CpuGroup { dir });
         }
     }
 }
 
-/// A group with a share of the CPU. It goes, with what runs in it, when this is dropped.
+/// A cgroup with a CPU quota. It is removed, and its processes are killed, when this value is dropped.
 #[derive(Debug)]
-pub struct Share {
+pub struct CpuGroup {
     dir: PathBuf,
 }
 
-impl Share {
-    /// Moves a process into it.
+impl CpuGroup {
+    /// Moves a process into the group.
     pub fn add(&self, pid: u32) -> io::Result<()> {
         self.write("cgroup.procs", &pid.to_string())
     }
 
-    /// Writes to a file that the kernel has made.
-    fn write(&self, file: &str, text: &str) -> io::Result<()> {
+    /// Writes to a control file, which the kernel has created.
+    fn write(&self, file: &str, value: &str) -> io::Result<()> {
         use std::io::Write as _;
-        fs::OpenOptions::new().write(true).open(self.dir.join(file))?.write_all(text.as_bytes())
+        fs::OpenOptions::new().write(true).open(self.dir.join(file))?.write_all(value.as_bytes())
     }
 
     fn kill(&self) {
         let pids = fs::read_to_string(self.dir.join("cgroup.procs")).unwrap_or_default();
         for pid in pids.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
-            // It may have gone by itself in between.
+            // An error means that it has already ended.
             let _ = kill_process(pid, Signal::KILL);
         }
     }
 }
 
-impl Drop for Share {
-    /// Usually it is empty. What was killed here takes a moment to go, and sends no word: it is nobody's child any more.
+impl Drop for CpuGroup {
+    /// Removes the group. It is usually empty. A killed process takes a moment to end and cannot be awaited, because it is not a
+    /// child of this process, so the removal is retried.
     fn drop(&mut self) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while let Err(error) = fs::remove_dir(&self.dir) {
             let is_busy = error.kind() == io::ErrorKind::ResourceBusy;
-            if !is_busy || begun.elapsed() > PATIENCE {
-                // The next run finds it by its name.
+            if !is_busy || started.elapsed() > REMOVAL_TIMEOUT {
+                // The next run finds the group by its name.
                 return;
             }
             self.kill();
@@ -149,10 +150,11 @@ impl Drop for Share {
     }
 }
 
-/// Where groups might be made, the nearest first: the mounts and this process's own groups, as `/proc` has them.
-fn candidates(mounts: &str, own: &str) -> Vec<Shares> {
+/// Returns the cgroups in which groups might be created, the innermost first. `mounts` and `own` are the contents of `/proc/mounts`
+/// and `/proc/self/cgroup`.
+fn candidates(mounts: &str, own_groups: &str) -> Vec<CpuGroups> {
     let group = |controller: &str| {
-        own.lines().find_map(|line| {
+        own_groups.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':').skip(1);
             let names = parts.next()?;
             let path = parts.next()?;
@@ -162,28 +164,30 @@ fn candidates(mounts: &str, own: &str) -> Vec<Shares> {
     let mut found = Vec::new();
     for mount in mounts.lines() {
         let fields: Vec<&str> = mount.split(' ').collect();
-        let [_, at, kind, options, ..] = fields[..] else { continue };
-        let at = Path::new(at);
-        let below = |path: Option<&str>| at.join(path.unwrap_or("/").trim_start_matches('/'));
+        let [_, mount_point, kind, options, ..] = fields[..] else { continue };
+        let mount_point = Path::new(mount_point);
+        let group_dir = |path: Option<&str>| mount_point.join(path.unwrap_or("/").trim_start_matches('/'));
         match kind {
             "cgroup2" => {
-                let own = below(group(""));
-                let parents = own.ancestors().take_while(|dir| dir.starts_with(at));
-                // A group gives shares to those below it only where the controller is on.
-                let gives = |dir: &&Path| {
+                let own_groups = group_dir(group(""));
+                let parents = own_groups.ancestors().take_while(|dir| dir.starts_with(mount_point));
+                // The children of a group can have a quota only if the group enables the controller for them.
+                let enables_cpu = |dir: &&Path| {
                     let on = fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
                     on.split_whitespace().any(|name| name == "cpu")
                 };
                 found.extend(
-                    parents.filter(gives).map(|dir| Shares { parent: dir.to_owned(), version: Version::V2 }),
+                    parents
+                        .filter(enables_cpu)
+                        .map(|dir| CpuGroups { parent: dir.to_owned(), version: CgroupVersion::V2 }),
                 );
             }
             "cgroup" if options.split(',').any(|option| option == "cpu") => {
-                let mut parents = vec![below(group("cpu")), at.to_owned()];
+                let mut parents = vec![group_dir(group("cpu")), mount_point.to_owned()];
                 parents.dedup();
-                // In a container, the own group may be named as the machine outside sees it.
-                let there = parents.into_iter().filter(|dir| dir.is_dir());
-                found.extend(there.map(|parent| Shares { parent, version: Version::V1 }));
+                // In a container, the own group may have the path that the host sees.
+                let existing = parents.into_iter().filter(|dir| dir.is_dir());
+                found.extend(existing.map(|parent| CpuGroups { parent, version: CgroupVersion::V1 }));
             }
             _ => {}
         }
@@ -196,13 +200,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_has_its_share() {
+    fn quota_is_proportional_to_memory() {
         let seen: Vec<_> = [128, 512, 1769, 3538, 1].map(quota_us).to_vec();
         assert_eq!(seen, [1_447, 5_789, 20_000, 40_000, 1_000]);
         assert!((vcpus(1769) - 1.0).abs() < 1e-9);
     }
 
-    /// A tree that looks like the kernel's, as far as it is read.
+    /// Returns a directory that looks like a cgroup hierarchy.
     fn tree() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let user = dir.path().join("user.slice/app.slice/run.scope");
@@ -215,60 +219,61 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_group_that_gives_shares_comes_first() {
+    fn candidates_start_with_innermost_group() {
         let dir = tree();
-        let at = dir.path().display();
-        let mounts = format!("proc /proc proc rw 0 0\ncgroup2 {at} cgroup2 rw,nosuid 0 0\n");
+        let mount_point = dir.path().display();
+        let mounts = format!("proc /proc proc rw 0 0\ncgroup2 {mount_point} cgroup2 rw,nosuid 0 0\n");
         let found = candidates(&mounts, "0::/user.slice/app.slice/run.scope\n");
-        let parents: Vec<_> = found.iter().map(|shares| shares.parent.clone()).collect();
+        let parents: Vec<_> = found.iter().map(|groups| groups.parent.clone()).collect();
         assert_eq!(parents, [dir.path().join("user.slice/app.slice"), dir.path().to_path_buf()]);
-        assert!(found.iter().all(|shares| shares.version == Version::V2));
+        assert!(found.iter().all(|groups| groups.version == CgroupVersion::V2));
 
-        let mounts = format!("cgroup {at} cgroup rw,cpu,cpuacct 0 0\ncgroup /none cgroup rw,memory 0 0\n");
+        let mounts =
+            format!("cgroup {mount_point} cgroup rw,cpu,cpuacct 0 0\ncgroup /none cgroup rw,memory 0 0\n");
         let found = candidates(&mounts, "4:memory:/x\n3:cpu,cpuacct:/user.slice\n1:name=systemd:/\n");
-        let parents: Vec<_> = found.iter().map(|shares| shares.parent.clone()).collect();
+        let parents: Vec<_> = found.iter().map(|groups| groups.parent.clone()).collect();
         assert_eq!(parents, [dir.path().join("user.slice"), dir.path().to_path_buf()]);
         assert_eq!(candidates("", ""), []);
         assert_eq!(candidates("cgroup2\n", ":\n"), []);
     }
 
     #[test]
-    fn a_group_that_cannot_be_limited_is_none_and_is_gone() {
+    fn create_without_cgroup_fails_and_leaves_no_group() {
         let dir = tree();
-        // Only a kernel puts the files of a group into it.
-        for version in [Version::V1, Version::V2] {
-            let shares = Shares { parent: dir.path().join("user.slice"), version };
-            assert_eq!(shares.of(128).unwrap_err().kind(), io::ErrorKind::NotFound);
-            assert!(shares.probe().is_err());
+        // This directory is not a cgroup hierarchy, so new groups have no control files.
+        for version in [CgroupVersion::V1, CgroupVersion::V2] {
+            let groups = CpuGroups { parent: dir.path().join("user.slice"), version };
+            assert_eq!(groups.create(128).unwrap_err().kind(), io::ErrorKind::NotFound);
+            assert!(groups.probe().is_err());
         }
-        assert_eq!(process_tag::left_in(dir.path()), Vec::<PathBuf>::new());
+        assert_eq!(process_tag::stale_entries(dir.path()), Vec::<PathBuf>::new());
         let names: Vec<_> = fs::read_dir(dir.path().join("user.slice")).unwrap().flatten().collect();
         assert_eq!(names.len(), 2, "{names:?}");
     }
 
-    /// Where this machine lets us: a process is moved, and the group goes with it, also after a kill.
+    /// Checks that dropping a group kills its processes. Skipped where this machine allows no groups.
     #[test]
-    fn what_runs_in_a_group_goes_with_it() {
-        let Ok(shares) = Shares::find() else {
-            // Said by the command too, and measured without: see the tests of the command line.
-            assert!(Shares::find().unwrap_err().len() > 10);
+    fn drop_of_group_kills_its_processes() {
+        let Ok(groups) = CpuGroups::find() else {
+            // The command reports this and measures without a quota; see the tests of the command line.
+            assert!(CpuGroups::find().unwrap_err().len() > 10);
             return;
         };
-        let share = shares.of(256).unwrap();
+        let group = groups.create(256).unwrap();
         let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-        share.add(child.id()).unwrap();
-        let procs = fs::read_to_string(share.dir.join("cgroup.procs")).unwrap();
+        group.add(child.id()).unwrap();
+        let procs = fs::read_to_string(group.dir.join("cgroup.procs")).unwrap();
         assert_eq!(procs.trim(), child.id().to_string());
-        // A killed run's: nobody has ended what runs in it. Below our own, where nobody else looks.
-        let left = share.dir.join(format!("hitctl-tune-{}-1-0", u32::MAX));
-        fs::create_dir(&left).unwrap();
-        std::mem::ManuallyDrop::new(Share { dir: left.clone() }).add(child.id()).unwrap();
+        // A group of a killed run with a running process. It is inside this test's group, so that other runs do not find it.
+        let stale = group.dir.join(format!("hitctl-tune-{}-1-0", u32::MAX));
+        fs::create_dir(&stale).unwrap();
+        std::mem::ManuallyDrop::new(CpuGroup { dir: stale.clone() }).add(child.id()).unwrap();
         let reaper = std::thread::spawn(move || child.wait().unwrap());
-        Shares { parent: share.dir.clone(), ..shares }.sweep();
-        assert!(!left.exists(), "found by its name and removed");
+        CpuGroups { parent: group.dir.clone(), ..groups }.remove_stale();
+        assert!(!stale.exists(), "found by its name and removed");
         assert!(!reaper.join().unwrap().success());
-        let dir = share.dir.clone();
-        drop(share);
+        let dir = group.dir.clone();
+        drop(group);
         assert!(!dir.exists());
     }
 }

@@ -1,51 +1,54 @@
-//! The measuring in an account: a copy of the deployed function, which runs as the same role with the same code and environment, is
-//! asked only what does not count, and is deleted whatever happens. What a killed run left is found by its name and its tags.
+//! Measures the function in an AWS account with a copy of the deployed function. The copy has the same role, code and environment,
+//! gets only requests that do not count, and is always deleted. The copy of a killed run is found by its name and its tags.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use hitctl_artifact::Artifact;
-use hitctl_cloud::{Cloud, DriverOptions, Web};
-use hitctl_config::{Loaded, names};
-use hitctl_engine::{Cx, Driver, Drivers, Fault, FaultKind, Live, Node, Outputs, Owner, Sink, Value};
+use hitctl_cloud::{Cloud, DriverOptions, WebClient};
+use hitctl_config::{LoadedConfig, names};
+use hitctl_engine::{
+    Driver, DriverContext, Drivers, EventSink, Fault, FaultKind, Node, ObservedState, Outputs, Owner,
+    SpecValue,
+};
 use hitctl_resources::{FunctionSpec, Spec as _, Tags};
 use hitctl_stack::address;
-use hitctl_stack::memory::{Call, Start};
+use hitctl_stack::memory::{InvocationTiming, ProcessTimings};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::lambda_report;
-use super::request::{self, Asks};
+use super::request::{self, MeasuringRequest};
 
-/// The tag that says what it is.
-const TAG: &str = "hitctl:tune";
-/// The variable whose change makes the next invocation start a new process.
-const VARIABLE: &str = "HITCTL_TUNE_START";
-/// How much code there may be, as Lambda has it for what is uploaded directly.
-const MAX_ZIP: u64 = 50 * 1024 * 1024;
-/// The function as it is deployed; `None` where there is none, or it is somebody else's.
-pub async fn deployed(
+/// The tag that marks a copy.
+const COPY_TAG: &str = "hitctl:tune";
+/// The environment variable that is changed to make the next invocation start a new process.
+const RESTART_VARIABLE: &str = "HITCTL_TUNE_START";
+/// Lambda's limit for a zip that is uploaded directly: 50 MB.
+const MAX_ZIP_BYTES: u64 = 50 * 1024 * 1024;
+/// Reads the spec of the deployed function. Returns `None` if it does not exist or belongs to another owner.
+pub async fn read_deployed(
     cloud: &dyn Cloud,
-    loaded: &Loaded,
-    sink: &Sink,
+    loaded: &LoadedConfig,
+    sink: &EventSink,
     stop: &CancellationToken,
 ) -> Result<Option<FunctionSpec>, Fault> {
     let name = names::function(&loaded.app.app, &loaded.env);
     let node = Node::present(address::counter(), name, json!({})).absent();
-    let cx = Cx::new(node.address.clone(), sink.clone(), stop.clone());
+    let cx = DriverContext::new(node.address.clone(), sink.clone(), stop.clone());
     let drivers = cloud.drivers(DriverOptions::default());
-    let live = drivers.get(FunctionSpec::KIND)?.read(&cx, &node).await?;
-    let Some(live) = live.filter(|live| live.owner == Owner::Ours) else { return Ok(None) };
-    serde_json::from_value(live.spec).map(Some).map_err(misfit)
+    let observed = drivers.get(FunctionSpec::KIND)?.read(&cx, &node).await?;
+    let Some(observed) = observed.filter(|observed| observed.owner == Owner::Ours) else { return Ok(None) };
+    serde_json::from_value(observed.spec).map(Some).map_err(spec_error)
 }
 
-/// Fetches the code of the deployed function into a directory.
-pub async fn code(
+/// Downloads the code of the deployed function into a directory, and checks its hash.
+pub async fn download_code(
     cloud: &dyn Cloud,
     env: &BTreeMap<String, String>,
     name: &str,
-    of: &FunctionSpec,
+    function: &FunctionSpec,
     dir: &Path,
 ) -> Result<Artifact, Fault> {
     let failed = |cause: String| {
@@ -53,38 +56,39 @@ pub async fn code(
             .caused_by(cause)
             .hinted("run the command again; where a proxy leads to the web, set HTTPS_PROXY")
     };
-    let url = cloud.code(name).await?;
-    let bytes = Web::new(env)?.fetch(&url, MAX_ZIP).await.map_err(failed)?;
+    let url = cloud.code_url(name).await?;
+    let bytes = WebClient::new(env)?.fetch(&url, MAX_ZIP_BYTES).await.map_err(failed)?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
-    if sha256 != of.code_sha256 {
+    if sha256 != function.code_sha256 {
         return Err(failed("what came has another hash than what is deployed".to_owned()));
     }
     let zip = dir.join("function.zip");
     std::fs::write(&zip, &bytes).map_err(|error| failed(error.to_string()))?;
-    Ok(Artifact { zip, bytes: bytes.len() as u64, sha256, arch: of.arch, built: false })
+    Ok(Artifact { zip, bytes: bytes.len() as u64, sha256, arch: function.arch, built: false })
 }
 
-/// A copy of the deployed function, there or not.
-pub struct Copy<'a> {
+/// A copy of the deployed function, which may not exist yet.
+pub struct FunctionCopy<'a> {
     cloud: &'a dyn Cloud,
     drivers: Drivers,
     node: Node,
     tags: Tags,
-    sink: Sink,
+    sink: EventSink,
     stop: CancellationToken,
-    /// What the copy is like, once it is there.
-    live: Option<FunctionSpec>,
-    /// How many processes it was made to start.
-    starts: u32,
+    /// The spec of the copy, once it may exist.
+    spec: Option<FunctionSpec>,
+    /// The number of processes that the copy was made to start.
+    start_count: u32,
 }
 
-impl<'a> Copy<'a> {
-    /// The copy of an app's function, made with these drivers; they have its code at hand. Changes stop with `stop`, the end does not.
+impl<'a> FunctionCopy<'a> {
+    /// Prepares a copy of an app's function. The drivers must have the code of the function. `stop` interrupts changes, but not the
+    /// deletion of the copy.
     pub fn new(
         cloud: &'a dyn Cloud,
-        loaded: &Loaded,
+        loaded: &LoadedConfig,
         drivers: Drivers,
-        sink: &Sink,
+        sink: &EventSink,
         stop: &CancellationToken,
     ) -> Result<Self, Fault> {
         let (app, env) = (&loaded.app.app, &loaded.env);
@@ -96,15 +100,24 @@ impl<'a> Copy<'a> {
             )
             .hinted(format!(
                 "measure it here with `--env local`, or take a name of at most {} characters",
-                names::MAX_BASE - 5
+                names::MAX_BASE_NAME_CHARS - 5
             ))
         })?;
         let mut tags = names::tags(app, env);
-        tags.insert(TAG.to_owned(), "true".to_owned());
-        Ok(Self { cloud, drivers, node, tags, sink: sink.clone(), stop: stop.clone(), live: None, starts: 0 })
+        tags.insert(COPY_TAG.to_owned(), "true".to_owned());
+        Ok(Self {
+            cloud,
+            drivers,
+            node,
+            tags,
+            sink: sink.clone(),
+            stop: stop.clone(),
+            spec: None,
+            start_count: 0,
+        })
     }
 
-    /// What it is called.
+    /// Returns the name of the copy.
     pub fn name(&self) -> &str {
         &self.node.name
     }
@@ -113,91 +126,94 @@ impl<'a> Copy<'a> {
         self.drivers.get(FunctionSpec::KIND)
     }
 
-    fn cx(&self) -> Cx {
-        Cx::new(self.node.address.clone(), self.sink.clone(), self.stop.clone())
+    fn cx(&self) -> DriverContext {
+        DriverContext::new(self.node.address.clone(), self.sink.clone(), self.stop.clone())
     }
 
-    /// Brings it to that memory size, and sees to it that its next invocation starts a new process: a change of the
-    /// configuration ends those that run.
-    pub async fn renew(&mut self, of: &FunctionSpec, memory_mb: u32) -> Result<(), Fault> {
-        self.starts += 1;
-        let mut want = of.clone();
-        want.memory_mb = memory_mb;
-        want.reserved_concurrency = None;
-        want.environment.insert(VARIABLE.to_owned(), Value::from(self.starts.to_string()));
-        want.tags.clone_from(&self.tags);
-        let json = to_json(&want)?;
-        let node = Node { want: hitctl_engine::Want::Present(json.clone()), ..self.node.clone() };
-        match &self.live {
+    /// Creates or updates the copy with this memory size. The next invocation starts a new process, because a change of the
+    /// configuration ends the running ones.
+    pub async fn set_memory(&mut self, function: &FunctionSpec, memory_mb: u32) -> Result<(), Fault> {
+        self.start_count += 1;
+        let mut desired = function.clone();
+        desired.memory_mb = memory_mb;
+        desired.reserved_concurrency = None;
+        desired
+            .environment
+            .insert(RESTART_VARIABLE.to_owned(), SpecValue::from(self.start_count.to_string()));
+        desired.tags.clone_from(&self.tags);
+        let json = to_json(&desired)?;
+        let node = Node { desired: hitctl_engine::DesiredState::Present(json.clone()), ..self.node.clone() };
+        match &self.spec {
             None => {
-                // Whatever becomes of the call, it may be there from now on.
-                self.live = Some(want);
+                // The copy may exist from now on, even if the call fails.
+                self.spec = Some(desired);
                 self.driver()?.create(&self.cx(), &node, &json).await?;
             }
-            Some(have) => {
-                let have = Live { spec: to_json(have)?, outputs: Outputs::new(), owner: Owner::Ours };
-                self.live = Some(want);
-                self.driver()?.update(&self.cx(), &node, &have, &json, &[]).await?;
+            Some(spec) => {
+                let observed =
+                    ObservedState { spec: to_json(spec)?, outputs: Outputs::new(), owner: Owner::Ours };
+                self.spec = Some(desired);
+                self.driver()?.update(&self.cx(), &node, &observed, &json, &[]).await?;
             }
         }
         Ok(())
     }
 
-    /// Asks a process that is new, and then so often again. What Lambda does not report is missing.
-    pub async fn ask(&self, warm: u32) -> Result<Start, Fault> {
-        let mut start = Start { first: self.call(0).await?, warm: Vec::new() };
+    /// Measures a first invocation and `warm` further ones. Timings that Lambda does not report are `None`.
+    pub async fn measure(&self, warm: u32) -> Result<ProcessTimings, Fault> {
+        let mut timings = ProcessTimings { first: self.invoke(0).await?, warm: Vec::new() };
         for n in 1..=warm {
             if self.stop.is_cancelled() {
                 break;
             }
-            let call = self.call(n).await?;
-            // Lambda may start another process at any time: that is no warm call.
-            if call.init_ms.is_none() {
-                start.warm.push(call);
+            let timing = self.invoke(n).await?;
+            // Lambda may start another process at any time. Its first invocation is not a warm one.
+            if timing.init_ms.is_none() {
+                timings.warm.push(timing);
             }
         }
-        Ok(start)
+        Ok(timings)
     }
 
-    async fn call(&self, n: u32) -> Result<Call, Fault> {
-        let answer = self.cloud.invoke(self.name(), &Asks::Reading.event(n)).await?;
-        let wrong = answer.function_error.or_else(|| request::fault(&answer.payload));
-        if let Some(wrong) = wrong {
+    async fn invoke(&self, n: u32) -> Result<InvocationTiming, Fault> {
+        let result = self.cloud.invoke(self.name(), &MeasuringRequest::ReadOnly.event(n)).await?;
+        let error = result.function_error.or_else(|| request::response_error(&result.payload));
+        if let Some(error) = error {
             let name = self.name();
             return Err(Fault::fatal(
                 "tune_function",
                 format!("the function {name} cannot be measured: it did not answer as it should"),
             )
-            .caused_by(format!("{wrong}: {}", answer.payload))
+            .caused_by(format!("{error}: {}", result.payload))
             .hinted("look at `hitctl logs`: it writes to the same log as the deployed function"));
         }
-        Ok(lambda_report::call(&answer.log_tail))
+        Ok(lambda_report::parse_timing(&result.log_tail))
     }
 
-    /// Deletes it, if it is there: also after an interrupt, and what an earlier run left. Whether there was one.
-    pub async fn remove(&mut self) -> Result<bool, Fault> {
-        let cx = Cx::new(self.node.address.clone(), self.sink.clone(), CancellationToken::new());
-        let Some(live) = self.driver()?.read(&cx, &self.node).await? else {
-            self.live = None;
+    /// Deletes the copy if it exists, also one of an earlier run and after an interruption. Returns whether it existed.
+    pub async fn delete(&mut self) -> Result<bool, Fault> {
+        let cx = DriverContext::new(self.node.address.clone(), self.sink.clone(), CancellationToken::new());
+        let Some(observed) = self.driver()?.read(&cx, &self.node).await? else {
+            self.spec = None;
             return Ok(false);
         };
-        if let Owner::Other(owner) = &live.owner {
+        if let Owner::Other(owner) = &observed.owner {
             let message = format!("function {} is there already and is not this app's", self.name());
             return Err(Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }
                 .caused_by(owner.as_str())
                 .hinted("delete what bears the name, or change `app` in hitctl.toml"));
         }
-        self.driver()?.delete(&cx, &self.node, &live).await?;
-        self.live = None;
+        self.driver()?.delete(&cx, &self.node, &observed).await?;
+        self.spec = None;
         Ok(true)
     }
 }
 
 fn to_json(spec: &FunctionSpec) -> Result<Json, Fault> {
-    serde_json::to_value(spec).map_err(misfit)
+    serde_json::to_value(spec).map_err(spec_error)
 }
 
-fn misfit(error: serde_json::Error) -> Fault {
+fn spec_error(error: serde_json::Error) -> Fault {
     Fault::fatal("spec", "the settings of a function do not have its shape")
         .caused_by(error)
         .hinted("this is a mistake in hitctl: please report it")

@@ -1,5 +1,5 @@
-//! What the memory size brings: the function measured under several, what each costs, and which to take. `model`, `advice`,
-//! `lambda_report` and `request` are pure; `bench` measures on this machine, `function_copy` in an account.
+//! Measures the function with several memory sizes: `bench` on this machine, `function_copy` in an AWS account. `lambda_report` and
+//! `request` are pure functions. The costs and the advice are in `hitctl_stack::memory`.
 
 mod bench;
 mod cpu_quota;
@@ -10,7 +10,7 @@ mod request;
 mod runtime;
 
 pub use bench::{Bench, WARM_CALLS};
-pub use cpu_quota::{Shares, vcpus};
-pub use function_copy::{Copy, code, deployed};
-pub use process_tag::Scratch;
-pub use request::Asks;
+pub use cpu_quota::{CpuGroups, vcpus};
+pub use function_copy::{FunctionCopy, download_code, read_deployed};
+pub use process_tag::ScratchDir;
+pub use request::MeasuringRequest;

@@ -1,93 +1,93 @@
-//! Whose something temporary is: it bears the id of its process and the time when that started, so that what a killed run left
-//! behind is found again, and nobody else's is touched.
+//! Tags temporary files and cgroups with the id and the start time of their process. A later run can then find and remove those of
+//! killed processes, and no others.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use rustix::process::{Pid, test_kill_process};
 
-/// What every name begins with.
+/// The prefix of every tagged name.
 const PREFIX: &str = "hitctl-tune-";
 
-/// A process.
+/// The identity of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct ProcessTag {
     pid: u32,
-    /// In ticks since the machine started; 0 where the system does not say.
-    started: u64,
+    /// The start time in clock ticks since boot; 0 if the system does not report it.
+    start_time: u64,
 }
 
-impl Mark {
-    /// This process's.
-    pub(super) fn own() -> Self {
+impl ProcessTag {
+    /// Returns the tag of this process.
+    pub(super) fn current() -> Self {
         let pid = std::process::id();
-        Self { pid, started: started(pid) }
+        Self { pid, start_time: start_time(pid) }
     }
 
-    /// The name of what belongs to it.
+    /// Returns the name for a file or group of the process.
     pub(super) fn name(self) -> String {
-        format!("{PREFIX}{}-{}", self.pid, self.started)
+        format!("{PREFIX}{}-{}", self.pid, self.start_time)
     }
 
-    /// Whose a name is, with whatever follows after a dash.
-    fn of(name: &str) -> Option<Self> {
+    /// Parses the tag from a name. Anything may follow after another dash.
+    fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_prefix(PREFIX)?.split('-');
-        Some(Self { pid: parts.next()?.parse().ok()?, started: parts.next()?.parse().ok()? })
+        Some(Self { pid: parts.next()?.parse().ok()?, start_time: parts.next()?.parse().ok()? })
     }
 
-    /// Whether that process is no more.
-    fn is_dead(self) -> bool {
+    /// Whether the process has ended.
+    fn has_ended(self) -> bool {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        // One that may not be asked is alive.
-        let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        pid.is_none_or(gone) || started(self.pid) != self.started
+        // A process that may not be signalled is alive.
+        let has_ended = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        pid.is_none_or(has_ended) || start_time(self.pid) != self.start_time
     }
 }
 
-/// When a process started; 0 where that is not known.
-fn started(pid: u32) -> u64 {
+/// Returns the start time of a process in clock ticks since boot, or 0 if it is unknown.
+fn start_time(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name, in parentheses, may hold anything; what follows the last one is fields 3 and up.
+    // The process name, in parentheses, may contain any character. Fields 3 and up follow the last parenthesis.
     let fields = stat.rfind(')').and_then(|end| stat.get(end + 1..)).unwrap_or_default();
     fields.split_ascii_whitespace().nth(19).and_then(|field| field.parse().ok()).unwrap_or(0)
 }
 
-/// What processes that are no more left in a directory.
-pub(super) fn left_in(dir: &Path) -> Vec<PathBuf> {
+/// Returns the entries of a directory that belong to ended processes.
+pub(super) fn stale_entries(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let is_left = |path: &PathBuf| {
-        path.file_name().and_then(|name| Mark::of(name.to_str()?)).is_some_and(Mark::is_dead)
+    let is_stale = |path: &PathBuf| {
+        path.file_name().and_then(|name| ProcessTag::parse(name.to_str()?)).is_some_and(ProcessTag::has_ended)
     };
-    entries.flatten().map(|entry| entry.path()).filter(is_left).collect()
+    entries.flatten().map(|entry| entry.path()).filter(is_stale).collect()
 }
 
-/// A directory of this process, which goes when this is dropped.
+/// A temporary directory of this process. It is removed when this value is dropped.
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
+pub struct ScratchDir(PathBuf);
 
-impl Scratch {
-    /// A new one in `base`; those of processes that are no more are removed.
+impl ScratchDir {
+    /// Creates a directory in `base`, and removes those of ended processes.
     pub fn new(base: &Path) -> io::Result<Self> {
-        for left in left_in(base) {
-            // What cannot be removed now may be the next time.
-            drop(fs::remove_dir_all(left));
+        for stale in stale_entries(base) {
+            // If the removal fails, the next run tries again.
+            drop(fs::remove_dir_all(stale));
         }
-        let dir = base.join(Mark::own().name());
+        let dir = base.join(ProcessTag::current().name());
         fs::create_dir_all(&dir)?;
         Ok(Self(dir))
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchDir {
     fn drop(&mut self) {
-        // What cannot be removed now is found by the next run.
+        // If the removal fails, the next run finds the directory.
         drop(fs::remove_dir_all(&self.0));
-        // The folder above, where nobody else uses it.
+        // The parent folder, if it is empty.
         drop(self.0.parent().map(fs::remove_dir));
     }
 }
@@ -97,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_living_keep_what_is_theirs_and_the_dead_do_not() {
+    fn scratch_dir_removes_directories_of_ended_processes_only() {
         let base = tempfile::tempdir().unwrap();
-        let own = Scratch::new(base.path()).unwrap();
+        let current = ScratchDir::new(base.path()).unwrap();
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
         child.wait().unwrap();
@@ -109,14 +109,14 @@ mod tests {
         for dir in [&dead, &later, &strange] {
             fs::create_dir(dir).unwrap();
         }
-        let mut left = left_in(base.path());
-        left.sort();
+        let mut stale = stale_entries(base.path());
+        stale.sort();
         let mut expected = vec![dead.clone(), later.clone()];
         expected.sort();
-        assert_eq!(left, expected, "of the dead, and of one before us with our id");
-        drop(Scratch::new(base.path()).unwrap());
+        assert_eq!(stale, expected, "of the dead, and of one before us with our id");
+        drop(ScratchDir::new(base.path()).unwrap());
         assert!(!dead.exists() && !later.exists() && strange.exists());
-        drop(own);
+        drop(current);
         assert!(strange.exists(), "what is nobody's stays");
     }
 }

@@ -1,33 +1,33 @@
-//! What the function is asked while it is measured.
+//! The requests that are sent to the measured function, and the check of its responses.
 
 use serde_json::{Value as Json, json};
 
-/// Whether a request may count.
+/// The kind of a measuring request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// A hit, into a table that is nobody's.
-    Counting,
-    /// A question that changes nothing (`ro=1`): it reads an item of the table, by the same way as a hit would write it.
-    Reading,
+pub enum MeasuringRequest {
+    /// A hit, for a temporary table.
+    Hit,
+    /// A read (`ro=1`), which changes nothing. It reads an item of the table through the same code path as a hit.
+    ReadOnly,
 }
 
-impl Asks {
-    /// The request in words.
-    pub fn words(self) -> &'static str {
+impl MeasuringRequest {
+    /// Describes the request as an HTTP request line.
+    pub fn description(self) -> &'static str {
         match self {
-            Self::Counting => "GET /counter?path=/",
-            Self::Reading => "GET /counter?path=/&ro=1",
+            Self::Hit => "GET /counter?path=/",
+            Self::ReadOnly => "GET /counter?path=/&ro=1",
         }
     }
 
-    /// The event of the n-th request, as an HTTP API sends it. A browser's, and each of another visitor, so that none of them
-    /// is left out as a robot's or a repetition.
+    /// Returns the event of the n-th request, as an HTTP API sends it. The user agent is a browser's and each visitor is different,
+    /// so that no request is ignored as one of a bot or as a repeated view.
     pub fn event(self, n: u32) -> Json {
         let query = match self {
-            Self::Counting => "path=%2F",
-            Self::Reading => "path=%2F&ro=1",
+            Self::Hit => "path=%2F",
+            Self::ReadOnly => "path=%2F&ro=1",
         };
-        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+        let user_agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
         let [.., third, fourth] = n.to_be_bytes();
         // 198.18.0.0/15 is for measurements (RFC 2544).
         let address = format!("198.18.{third}.{fourth}");
@@ -36,9 +36,9 @@ impl Asks {
             "routeKey": "ANY /counter",
             "rawPath": "/counter",
             "rawQueryString": query,
-            "headers": { "user-agent": agent, "x-forwarded-for": address },
+            "headers": { "user-agent": user_agent, "x-forwarded-for": address },
             "requestContext": {
-                "http": { "method": "GET", "path": "/counter", "protocol": "HTTP/1.1", "sourceIp": address, "userAgent": agent },
+                "http": { "method": "GET", "path": "/counter", "protocol": "HTTP/1.1", "sourceIp": address, "userAgent": user_agent },
                 "requestId": format!("tune-{n}"),
                 "routeKey": "ANY /counter",
                 "stage": "$default",
@@ -48,21 +48,21 @@ impl Asks {
     }
 }
 
-/// What is wrong with an answer; `None` for one that can be measured.
-pub(super) fn fault(answer: &Json) -> Option<String> {
-    match answer.get("statusCode").and_then(Json::as_u64) {
+/// Returns the error of a response, or `None` if it can be measured.
+pub(super) fn response_error(response: &Json) -> Option<String> {
+    match response.get("statusCode").and_then(Json::as_u64) {
         Some(200) => None,
         Some(status) => {
-            let body = answer.get("body").and_then(Json::as_str).unwrap_or_default();
+            let body = response.get("body").and_then(Json::as_str).unwrap_or_default();
             Some(format!("it answered HTTP {status}: {body}"))
         }
-        None => Some(format!("its answer is none to an HTTP request: {answer}")),
+        None => Some(format!("its answer is none to an HTTP request: {response}")),
     }
 }
 
-/// Why an answer says that its request was not counted.
-pub(super) fn uncounted(answer: &Json) -> Option<String> {
-    let body: Json = serde_json::from_str(answer.get("body")?.as_str()?).ok()?;
+/// Returns the reason in a response for not counting the request.
+pub(super) fn uncounted_reason(response: &Json) -> Option<String> {
+    let body: Json = serde_json::from_str(response.get("body")?.as_str()?).ok()?;
     (body.get("counted")? == false)
         .then(|| body.get("why").and_then(Json::as_str).unwrap_or("for no reason it gives").to_owned())
 }
@@ -74,22 +74,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_must_not_count_says_so_and_visitors_differ() {
-        assert_eq!(Asks::Reading.event(1)["rawQueryString"], "path=%2F&ro=1");
-        assert_eq!(Asks::Counting.event(1)["rawQueryString"], "path=%2F");
-        let address = |n| Asks::Counting.event(n)["requestContext"]["http"]["sourceIp"].to_string();
+    fn event_has_read_only_flag_and_distinct_visitors() {
+        assert_eq!(MeasuringRequest::ReadOnly.event(1)["rawQueryString"], "path=%2F&ro=1");
+        assert_eq!(MeasuringRequest::Hit.event(1)["rawQueryString"], "path=%2F");
+        let address = |n| MeasuringRequest::Hit.event(n)["requestContext"]["http"]["sourceIp"].to_string();
         let visitors: BTreeSet<String> = (0..1000).map(address).collect();
         assert_eq!(visitors.len(), 1000);
     }
 
     #[test]
-    fn answers_are_looked_at() {
+    fn response_error_and_uncounted_reason_read_the_response() {
         let ok = json!({"statusCode": 200, "body": r#"{"counted":false,"why":"bot"}"#});
-        assert_eq!((fault(&ok), uncounted(&ok)), (None, Some("bot".to_owned())));
+        assert_eq!((response_error(&ok), uncounted_reason(&ok)), (None, Some("bot".to_owned())));
         let counted = json!({"statusCode": 200, "body": r#"{"counted":true}"#});
-        assert_eq!(uncounted(&counted), None);
+        assert_eq!(uncounted_reason(&counted), None);
         let failed = json!({"statusCode": 503, "body": "{}"});
-        assert_eq!(fault(&failed).unwrap(), "it answered HTTP 503: {}");
-        assert!(fault(&json!({"errorType": "x"})).unwrap().contains("none to an HTTP request"));
+        assert_eq!(response_error(&failed).unwrap(), "it answered HTTP 503: {}");
+        assert!(response_error(&json!({"errorType": "x"})).unwrap().contains("none to an HTTP request"));
     }
 }

@@ -1,5 +1,5 @@
-//! A Lambda Runtime API for one process that is measured: it hands out events one by one, and takes the times. Nothing of it runs
-//! under the CPU share of what it measures.
+//! A Lambda Runtime API for one measured process: it returns events one by one and records the times. It does not run under the CPU
+//! quota of the process.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,45 +20,45 @@ use tokio::task::JoinSet;
 
 use super::request;
 
-/// The pause before an event: hits come one by one, and each finds the CPU time of a new period.
-const PAUSE: Duration = Duration::from_millis(25);
-/// How long an invocation may take, as the process is told.
+/// The pause before each event, so that each hit starts with the full CPU quota of a new period.
+const EVENT_INTERVAL: Duration = Duration::from_millis(25);
+/// The timeout of an invocation that is sent to the process, in milliseconds.
 const DEADLINE_MS: u128 = 30_000;
-/// The largest answer that Lambda takes.
-const MAX_BODY: usize = 6 * 1024 * 1024;
+/// Lambda's limit for the size of a response: 6 MB.
+const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
 
-/// When what happened.
+/// The times of the invocations of one process.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Times {
-    /// The process asked for its first event.
-    pub(super) asked: Option<Instant>,
-    /// An event was handed out.
-    pub(super) given: Vec<Instant>,
-    /// Its answer was there.
-    pub(super) answered: Vec<Instant>,
-    /// Why the function says that it did not count, if it ever said so.
+pub(super) struct InvocationTimes {
+    /// When the process requested its first event.
+    pub(super) first_request: Option<Instant>,
+    /// When each event was sent.
+    pub(super) sent: Vec<Instant>,
+    /// When each response arrived.
+    pub(super) responded: Vec<Instant>,
+    /// The reason that the function gave for not counting a request, if it did not count one.
     pub(super) uncounted: Option<String>,
 }
 
 #[derive(Default)]
-struct State {
-    times: Times,
+struct ApiState {
+    times: InvocationTimes,
     failed: Option<String>,
 }
 
-/// The API of one process.
+/// The Runtime API of one process.
 pub(super) struct RuntimeApi {
     secret: RuntimeApiSecret,
     events: Vec<Json>,
-    state: Mutex<State>,
-    over: Notify,
+    state: Mutex<ApiState>,
+    finished: Notify,
 }
 
 impl RuntimeApi {
-    /// Returns one that hands out these events to the process that is given its address.
+    /// Creates an API that sends these events to the process that connects to its address.
     pub(super) fn new(events: Vec<Json>) -> io::Result<Arc<Self>> {
         let secret = RuntimeApiSecret::new()?;
-        Ok(Arc::new(Self { secret, events, state: Mutex::default(), over: Notify::new() }))
+        Ok(Arc::new(Self { secret, events, state: Mutex::default(), finished: Notify::new() }))
     }
 
     /// Returns the value of `AWS_LAMBDA_RUNTIME_API` for the process.
@@ -66,32 +66,32 @@ impl RuntimeApi {
         Ok(self.secret.address(listener.local_addr()?))
     }
 
-    /// Serves the process until it has answered every event, or has failed.
-    pub(super) async fn serve(self: &Arc<Self>, listener: &TcpListener) -> Result<Times, String> {
+    /// Serves the process until it has responded to every event, or has failed.
+    pub(super) async fn serve(self: &Arc<Self>, listener: &TcpListener) -> Result<InvocationTimes, String> {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(converse(stream, Arc::clone(self)))),
+                    Ok((stream, _)) => drop(connections.spawn(serve_connection(stream, Arc::clone(self)))),
                     Err(error) => return Err(format!("its connection was not taken: {error}")),
                 },
                 Some(_) = connections.join_next() => {}
-                () = self.over.notified() => break,
+                () = self.finished.notified() => break,
             }
         }
-        self.with(|state| match state.failed.take() {
-            Some(why) => Err(why),
+        self.with_state(|state| match state.failed.take() {
+            Some(reason) => Err(reason),
             None => Ok(std::mem::take(&mut state.times)),
         })
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+    fn with_state<T>(&self, f: impl FnOnce(&mut ApiState) -> T) -> T {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn fail(&self, why: String) {
-        self.with(|state| drop(state.failed.replace(why)));
-        self.over.notify_one();
+    fn fail(&self, reason: String) {
+        self.with_state(|state| drop(state.failed.replace(reason)));
+        self.finished.notify_one();
     }
 
     async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -99,44 +99,44 @@ impl RuntimeApi {
             Ok(path) => path.to_owned(),
             Err(denied) => return denied.response(),
         };
-        let Some(call) = path.strip_prefix("/2018-06-01/runtime/") else {
-            return answer(StatusCode::NOT_FOUND, "");
+        let Some(operation) = path.strip_prefix("/2018-06-01/runtime/") else {
+            return response(StatusCode::NOT_FOUND, "");
         };
-        if request.method() == Method::GET && call == "invocation/next" {
+        if request.method() == Method::GET && operation == "invocation/next" {
             return self.next().await;
         }
-        let is_answer = call.starts_with("invocation/") && call.ends_with("/response");
-        let body = match Limited::new(request.into_body(), MAX_BODY).collect().await {
+        let is_response = operation.starts_with("invocation/") && operation.ends_with("/response");
+        let body = match Limited::new(request.into_body(), MAX_RESPONSE_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => {
                 self.fail(format!("its answer did not arrive: {error}"));
-                return answer(StatusCode::BAD_REQUEST, "");
+                return response(StatusCode::BAD_REQUEST, "");
             }
         };
-        if is_answer {
-            self.answered(&body);
+        if is_response {
+            self.record_response(&body);
         } else {
             self.fail(format!("it failed: {}", String::from_utf8_lossy(&body)));
         }
-        answer(StatusCode::ACCEPTED, "")
+        response(StatusCode::ACCEPTED, "")
     }
 
-    /// The next event, when it is time.
+    /// Returns the next event after the pause.
     async fn next(&self) -> Response<Full<Bytes>> {
         let now = Instant::now();
-        let (number, last) = self.with(|state| {
-            state.times.asked.get_or_insert(now);
-            (state.times.given.len(), state.times.answered.last().copied())
+        let (number, last_response) = self.with_state(|state| {
+            state.times.first_request.get_or_insert(now);
+            (state.times.sent.len(), state.times.responded.last().copied())
         });
         let Some(event) = self.events.get(number) else {
-            // It has done all that is wanted of it.
+            // All events are done. The process is ended by its owner.
             return std::future::pending().await;
         };
-        if let Some(last) = last {
-            tokio::time::sleep_until((last + PAUSE).into()).await;
+        if let Some(last_response) = last_response {
+            tokio::time::sleep_until((last_response + EVENT_INTERVAL).into()).await;
         }
         let event = event.to_string();
-        self.with(|state| state.times.given.push(Instant::now()));
+        self.with_state(|state| state.times.sent.push(Instant::now()));
         let response = Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", format!("00000000-0000-4000-8000-{number:012}"))
@@ -147,21 +147,21 @@ impl RuntimeApi {
         response.unwrap_or_default()
     }
 
-    fn answered(&self, body: &Bytes) {
+    fn record_response(&self, body: &Bytes) {
         let now = Instant::now();
         let json: Json = serde_json::from_slice(body).unwrap_or(Json::Null);
-        if let Some(why) = request::fault(&json) {
-            return self.fail(why);
+        if let Some(reason) = request::response_error(&json) {
+            return self.fail(reason);
         }
-        let is_last = self.with(|state| {
-            state.times.answered.push(now);
+        let is_last = self.with_state(|state| {
+            state.times.responded.push(now);
             if state.times.uncounted.is_none() {
-                state.times.uncounted = request::uncounted(&json);
+                state.times.uncounted = request::uncounted_reason(&json);
             }
-            state.times.answered.len() == self.events.len()
+            state.times.responded.len() == self.events.len()
         });
         if is_last {
-            self.over.notify_one();
+            self.finished.notify_one();
         }
     }
 }
@@ -171,8 +171,8 @@ fn now_ms() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }
 
-async fn converse(stream: TcpStream, api: Arc<RuntimeApi>) {
-    // Answers are small and awaited; without this some would wait for 40 ms. It cannot fail on a live socket.
+async fn serve_connection(stream: TcpStream, api: Arc<RuntimeApi>) {
+    // Nagle's algorithm would delay some of the small responses by 40 ms. This cannot fail on a live socket.
     drop(stream.set_nodelay(true));
     let service = service_fn(move |request| {
         let api = Arc::clone(&api);
@@ -181,11 +181,11 @@ async fn converse(stream: TcpStream, api: Arc<RuntimeApi>) {
     let connection = hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service);
-    // A broken connection is a dead process, and that is noticed elsewhere.
+    // A broken connection means that the process ended, which `Bench` detects.
     drop(connection.await);
 }
 
-fn answer(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     response
@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    async fn ask(address: &str, method: &str, path: &str, headers: &str) -> String {
+    async fn send_request(address: &str, method: &str, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let body = r#"{"statusCode":200}"#;
         let request = format!(
@@ -205,13 +205,13 @@ mod tests {
             body.len()
         );
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        response
     }
 
     #[tokio::test]
-    async fn measured_process_is_asked_despite_calls_of_strangers() {
+    async fn serve_rejects_requests_without_secret_and_serves_the_process() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let api = RuntimeApi::new(vec![serde_json::json!({ "a": 1 })]).unwrap();
         let address = api.address(&listener).unwrap();
@@ -219,22 +219,22 @@ mod tests {
         let (host, secret) = address.split_once('/').unwrap();
         let base = "2018-06-01/runtime";
         let own = format!("host: {host}\r\n");
-        let strangers = [
+        let foreign_requests = [
             (format!("/{base}/invocation/next"), own.clone()),
             (format!("/{base}/init/error"), own.clone()),
             (format!("/{secret}/{base}/invocation/next"), "host: rebound.example\r\n".to_owned()),
             (format!("/{secret}/{base}/init/error"), format!("{own}origin: https://page.example\r\n")),
         ];
-        for (path, headers) in &strangers {
+        for (path, headers) in &foreign_requests {
             let method = if path.ends_with("next") { "GET" } else { "POST" };
-            let answer = ask(host, method, path, headers).await;
-            assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+            let response = send_request(host, method, path, headers).await;
+            assert!(response.starts_with("HTTP/1.1 403 "), "{response}");
         }
-        let next = ask(host, "GET", &format!("/{secret}/{base}/invocation/next"), &own).await;
+        let next = send_request(host, "GET", &format!("/{secret}/{base}/invocation/next"), &own).await;
         assert!(next.ends_with(r#"{"a":1}"#), "{next}");
         let id = "00000000-0000-4000-8000-000000000000";
-        ask(host, "POST", &format!("/{secret}/{base}/invocation/{id}/response"), &own).await;
+        send_request(host, "POST", &format!("/{secret}/{base}/invocation/{id}/response"), &own).await;
         let times = served.await.unwrap().unwrap();
-        assert_eq!((times.given.len(), times.answered.len()), (1, 1));
+        assert_eq!((times.sent.len(), times.responded.len()), (1, 1));
     }
 }

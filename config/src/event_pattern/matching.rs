@@ -1,47 +1,52 @@
-//! Which events match.
+//! Matches events against patterns.
 //!
-//! An event is taken apart into leaves: values by the names that lead to them, with the elements of arrays that they are in.
-//! Two leaves go together if they are in no different elements of one array; arrays inside arrays count as one field.
+//! An event is split into leaves: its scalar values, each with its dotted field name and the array elements that contain
+//! it. Two leaves are compatible unless they are in different elements of the same array. Arrays inside arrays count as one
+//! field.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::{Map, Number, Value};
 
-use super::{Bound, Combination, Not, Test, Text};
+use super::{Combination, ExcludedValues, NumberBound, StringMatcher, ValueMatcher};
 
-/// Arrays, by a number in the event, and in which of their elements a leaf is.
-type Elements = BTreeMap<usize, usize>;
+/// The array elements that contain a leaf: the index of the element, by the number of the array in the event.
+type ArrayPositions = BTreeMap<usize, usize>;
 
-/// A value of the event that is no object and no array.
+/// A scalar value of the event, neither object nor array.
 pub(super) struct Leaf<'a> {
     value: &'a Value,
-    within: Elements,
+    positions: ArrayPositions,
 }
 
-/// The leaves that the pattern asks for, by their joined names.
+/// The leaves of the fields that the pattern uses, by dotted name.
 pub(super) type Leaves<'a> = BTreeMap<String, Vec<Leaf<'a>>>;
 
-/// Takes an event apart.
-pub(super) fn leaves<'a>(event: &'a Map<String, Value>, wanted: &[Combination]) -> Leaves<'a> {
-    let mut taker = Taker {
-        leaves: wanted.iter().flat_map(|fields| fields.keys().cloned()).map(|name| (name, vec![])).collect(),
+/// Collects the leaves of an event that the combinations use.
+pub(super) fn collect_leaves<'a>(event: &'a Map<String, Value>, wanted: &[Combination]) -> Leaves<'a> {
+    let mut collector = LeafCollector {
+        leaves: wanted
+            .iter()
+            .flat_map(|combination| combination.keys().cloned())
+            .map(|name| (name, vec![]))
+            .collect(),
         name: String::new(),
-        within: Elements::new(),
+        positions: ArrayPositions::new(),
         arrays: 0,
     };
-    taker.object(event);
-    taker.leaves
+    collector.object(event);
+    collector.leaves
 }
 
-struct Taker<'a> {
+struct LeafCollector<'a> {
     leaves: Leaves<'a>,
     name: String,
-    within: Elements,
+    positions: ArrayPositions,
     arrays: usize,
 }
 
-impl<'a> Taker<'a> {
+impl<'a> LeafCollector<'a> {
     fn object(&mut self, object: &'a Map<String, Value>) {
         let length = self.name.len();
         for (name, value) in object {
@@ -49,7 +54,7 @@ impl<'a> Taker<'a> {
                 self.name.push('.');
             }
             self.name.push_str(name);
-            // What no field of the pattern begins with is not looked into.
+            // Skips a value if no field of the pattern starts with its name.
             if self
                 .leaves
                 .range(self.name.clone()..)
@@ -69,102 +74,113 @@ impl<'a> Taker<'a> {
                 let array = self.arrays;
                 self.arrays += 1;
                 for (index, element) in elements.iter().enumerate() {
-                    // Plain values are in no element: fields beside the array may match any of them.
+                    // A scalar in an array has no position: fields beside the array may match any of its scalars.
                     if element.is_object() || element.is_array() {
-                        self.within.insert(array, index);
+                        self.positions.insert(array, index);
                     }
                     self.value(element);
-                    self.within.remove(&array);
+                    self.positions.remove(&array);
                 }
             }
             leaf => {
                 if let Some(leaves) = self.leaves.get_mut(&self.name) {
-                    leaves.push(Leaf { value: leaf, within: self.within.clone() });
+                    leaves.push(Leaf { value: leaf, positions: self.positions.clone() });
                 }
             }
         }
     }
 }
 
-/// Whether all fields match, in elements of arrays that go together.
-pub(super) fn holds(fields: &Combination, leaves: &Leaves<'_>) -> bool {
+/// Whether all fields match in compatible array elements.
+pub(super) fn combination_matches(combination: &Combination, leaves: &Leaves<'_>) -> bool {
     let none = Vec::new();
-    let mut places: Vec<BTreeSet<Elements>> = Vec::with_capacity(fields.len());
-    for (name, tests) in fields {
+    let mut positions_by_field: Vec<BTreeSet<ArrayPositions>> = Vec::with_capacity(combination.len());
+    for (name, matchers) in combination {
         let leaves = leaves.get(name).unwrap_or(&none);
-        let matched = |leaf: &&Leaf<'_>| tests.iter().any(|test| test.takes(leaf.value));
-        let mut at: BTreeSet<Elements> =
-            leaves.iter().filter(matched).map(|leaf| leaf.within.clone()).collect();
-        if leaves.is_empty() && tests.iter().any(|test| matches!(test, Test::Exists(false))) {
-            at.insert(Elements::new());
+        let matched = |leaf: &&Leaf<'_>| matchers.iter().any(|matcher| matcher.matches(leaf.value));
+        let mut positions: BTreeSet<ArrayPositions> =
+            leaves.iter().filter(matched).map(|leaf| leaf.positions.clone()).collect();
+        if leaves.is_empty() && matchers.iter().any(|matcher| matches!(matcher, ValueMatcher::Exists(false)))
+        {
+            positions.insert(ArrayPositions::new());
         }
-        if at.is_empty() {
+        if positions.is_empty() {
             return false;
         }
-        places.push(at);
+        positions_by_field.push(positions);
     }
-    let mut together = BTreeSet::from([Elements::new()]);
-    for index in 0..places.len() {
-        // Only arrays that later fields are in can still make a difference.
-        let later: BTreeSet<usize> =
-            places[index + 1..].iter().flatten().flat_map(|at| at.keys().copied()).collect();
-        let joined =
-            together.iter().flat_map(|one| places[index].iter().filter_map(|other| join(one, other)));
-        together = joined
-            .map(|mut at| {
-                at.retain(|array, _| later.contains(array));
-                at
+    let mut compatible = BTreeSet::from([ArrayPositions::new()]);
+    for index in 0..positions_by_field.len() {
+        // Only arrays that contain later fields can still make a difference.
+        let later: BTreeSet<usize> = positions_by_field[index + 1..]
+            .iter()
+            .flatten()
+            .flat_map(|positions| positions.keys().copied())
+            .collect();
+        let joined = compatible
+            .iter()
+            .flat_map(|one| positions_by_field[index].iter().filter_map(|other| merge_positions(one, other)));
+        compatible = joined
+            .map(|mut positions| {
+                positions.retain(|array, _| later.contains(array));
+                positions
             })
             .collect();
-        if together.is_empty() {
+        if compatible.is_empty() {
             return false;
         }
     }
     true
 }
 
-/// Two leaves as one, if they can go together.
-fn join(one: &Elements, other: &Elements) -> Option<Elements> {
-    let mut both = one.clone();
+/// Merges the positions of two leaves; `None` if they are in different elements of one array.
+fn merge_positions(one: &ArrayPositions, other: &ArrayPositions) -> Option<ArrayPositions> {
+    let mut merged = one.clone();
     for (array, index) in other {
-        if both.insert(*array, *index).is_some_and(|known| known != *index) {
+        if merged.insert(*array, *index).is_some_and(|known| known != *index) {
             return None;
         }
     }
-    Some(both)
+    Some(merged)
 }
 
-impl Test {
-    /// Whether it takes a value that is there.
-    fn takes(&self, value: &Value) -> bool {
+impl ValueMatcher {
+    /// Whether a value that is present matches.
+    fn matches(&self, value: &Value) -> bool {
         match self {
             Self::Exactly(wanted) => wanted == value,
-            Self::Text(text) => value.as_str().is_some_and(|value| text.takes(value)),
-            Self::AnythingBut(Not::Strings(not)) => !not.iter().any(|not| value.as_str() == Some(not)),
-            Self::AnythingBut(Not::Numbers(not)) => !not.iter().any(|not| same(not, value)),
-            Self::AnythingBut(Not::Texts(not)) => {
-                !value.as_str().is_some_and(|value| not.iter().any(|not| not.takes(value)))
+            Self::String(text) => value.as_str().is_some_and(|value| text.matches(value)),
+            Self::AnythingBut(ExcludedValues::Strings(not)) => {
+                !not.iter().any(|not| value.as_str() == Some(not))
+            }
+            Self::AnythingBut(ExcludedValues::Numbers(not)) => {
+                !not.iter().any(|not| numbers_equal(not, value))
+            }
+            Self::AnythingBut(ExcludedValues::Matchers(not)) => {
+                !value.as_str().is_some_and(|value| not.iter().any(|not| not.matches(value)))
             }
             Self::Numeric { from, to } => value.as_f64().is_some_and(|value| {
-                let above = |at: &Bound| value > at.value || (at.included && at.value.eq(&value));
-                let below = |at: &Bound| value < at.value || (at.included && at.value.eq(&value));
+                let above =
+                    |bound: &NumberBound| value > bound.value || (bound.inclusive && bound.value.eq(&value));
+                let below =
+                    |bound: &NumberBound| value < bound.value || (bound.inclusive && bound.value.eq(&value));
                 from.as_ref().is_none_or(above) && to.as_ref().is_none_or(below)
             }),
             Self::Cidr { network, bits } => value
                 .as_str()
                 .and_then(|text| text.parse().ok())
-                .is_some_and(|address: IpAddr| within(address, *network, *bits)),
+                .is_some_and(|address: IpAddr| in_network(address, *network, *bits)),
             Self::Exists(exists) => *exists,
         }
     }
 }
 
-/// Whether they are the same number, however it is written.
-fn same(number: &Number, value: &Value) -> bool {
+/// Compares two numbers by value, whatever their notation.
+fn numbers_equal(number: &Number, value: &Value) -> bool {
     number.as_f64().is_some() && number.as_f64() == value.as_f64()
 }
 
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+fn in_network(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     let (left, right, width) = match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             (address.to_bits().into(), network.to_bits().into(), 32)
@@ -176,8 +192,8 @@ fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     differs.checked_shr(width - u32::from(bits)).unwrap_or_default() == 0
 }
 
-impl Text {
-    fn takes(&self, value: &str) -> bool {
+impl StringMatcher {
+    fn matches(&self, value: &str) -> bool {
         match self {
             Self::Prefix(wanted) => value.starts_with(wanted.as_str()),
             Self::Suffix(wanted) => value.ends_with(wanted.as_str()),

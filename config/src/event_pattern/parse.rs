@@ -1,4 +1,4 @@
-//! Reads patterns, and says what `EventBridge` refuses.
+//! Parses event patterns and rejects what `EventBridge` would reject.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,11 +7,14 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value};
 
 use super::wildcard;
-use super::{Bound, Combination, MAX_COMBINATIONS, Not, Refusal, Step, Test, Text};
+use super::{
+    Combination, ExcludedValues, MAX_COMBINATIONS, NumberBound, PatternError, PatternStep, StringMatcher,
+    ValueMatcher,
+};
 
-/// Numbers are compared between these only (user guide, "Numeric matching").
-const MAX_NUMBER: f64 = 5e9;
-/// Names of operators, which are no names of fields inside `$or` (`Constants` of `event-ruler`).
+/// The largest absolute value of a number that can be compared (user guide, "Numeric matching").
+const MAX_ABS_NUMBER: f64 = 5e9;
+/// Operator names, which are not allowed as field names inside `$or` (`Constants` in `event-ruler`).
 const RESERVED: &[&str] = &[
     "exactly",
     "equals-ignore-case",
@@ -41,48 +44,49 @@ const RESERVED: &[&str] = &[
 const OPERATORS: &str =
     "`prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`";
 
-/// Every way in which the pattern can match.
-pub(super) fn combinations(pattern: &Value) -> Result<Vec<Combination>, Refusal> {
+/// Returns all combinations of fields with which the pattern can match.
+pub(super) fn combinations(pattern: &Value) -> Result<Vec<Combination>, PatternError> {
     let Value::Object(fields) = pattern else {
-        return Err(Refusal::new(&[], "a pattern is an object"));
+        return Err(PatternError::new(&[], "a pattern is an object"));
     };
-    let mut reader = Reader { at: Vec::new(), name: Vec::new(), in_or: 0 };
-    reader.object(fields, vec![BTreeMap::new()])
+    let mut parser = PatternParser { path: Vec::new(), name: Vec::new(), or_depth: 0 };
+    parser.object(fields, vec![BTreeMap::new()])
 }
 
-struct Reader {
-    at: Vec<Step>,
+struct PatternParser {
+    path: Vec<PatternStep>,
     name: Vec<String>,
-    in_or: usize,
+    or_depth: usize,
 }
 
-impl Reader {
-    fn refuse<T>(&self, message: impl Into<String>) -> Result<T, Refusal> {
-        Err(Refusal::new(&self.at, message))
+impl PatternParser {
+    fn error<T>(&self, message: impl Into<String>) -> Result<T, PatternError> {
+        Err(PatternError::new(&self.path, message))
     }
 
-    fn under<T>(
+    fn descend<T>(
         &mut self,
-        step: Step,
-        read: impl FnOnce(&mut Self) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
-        self.at.push(step);
-        let read = read(self)?;
-        self.at.pop();
-        Ok(read)
+        step: PatternStep,
+        result: impl FnOnce(&mut Self) -> Result<T, PatternError>,
+    ) -> Result<T, PatternError> {
+        self.path.push(step);
+        let result = result(self)?;
+        self.path.pop();
+        Ok(result)
     }
 
-    /// Adds the fields of an object to each of the combinations so far.
+    /// Adds the fields of an object to each existing combination.
     fn object(
         &mut self,
         fields: &Map<String, Value>,
         mut so_far: Vec<Combination>,
-    ) -> Result<Vec<Combination>, Refusal> {
+    ) -> Result<Vec<Combination>, PatternError> {
         if fields.is_empty() {
-            return self.refuse("an empty object would match nothing");
+            return self.error("an empty object would match nothing");
         }
         for (name, value) in fields {
-            so_far = self.under(Step::Field(name.clone()), |this| this.field(name, value, so_far))?;
+            so_far =
+                self.descend(PatternStep::Field(name.clone()), |this| this.field(name, value, so_far))?;
         }
         Ok(so_far)
     }
@@ -92,160 +96,175 @@ impl Reader {
         name: &str,
         value: &Value,
         mut so_far: Vec<Combination>,
-    ) -> Result<Vec<Combination>, Refusal> {
+    ) -> Result<Vec<Combination>, PatternError> {
         if name == "$or" {
-            return self.either(value, &so_far);
+            return self.or_branches(value, &so_far);
         }
-        if self.in_or > 0 && RESERVED.contains(&name) {
-            return self.refuse(format!("inside `$or` no field can be called `{name}`"));
+        if self.or_depth > 0 && RESERVED.contains(&name) {
+            return self.error(format!("inside `$or` no field can be called `{name}`"));
         }
         self.name.push(name.to_owned());
         match value {
             Value::Object(inner) => so_far = self.object(inner, so_far)?,
             Value::Array(values) => {
-                let tests = self.tests(values)?;
+                let matchers = self.matchers(values)?;
                 let joined = self.name.join(".");
                 for combination in &mut so_far {
-                    combination.insert(joined.clone(), Arc::clone(&tests));
+                    combination.insert(joined.clone(), Arc::clone(&matchers));
                 }
             }
-            _ => return self.refuse("a value to match stands in a list"),
+            _ => return self.error("a value to match stands in a list"),
         }
         self.name.pop();
         Ok(so_far)
     }
 
-    fn either(&mut self, value: &Value, so_far: &[Combination]) -> Result<Vec<Combination>, Refusal> {
-        let Value::Array(branches) = value else { return self.refuse("`$or` takes a list of objects") };
+    fn or_branches(
+        &mut self,
+        value: &Value,
+        combinations: &[Combination],
+    ) -> Result<Vec<Combination>, PatternError> {
+        let Value::Array(branches) = value else { return self.error("`$or` takes a list of objects") };
         if branches.len() < 2 {
-            return self.refuse("`$or` takes two objects or more");
+            return self.error("`$or` takes two objects or more");
         }
         let mut all = Vec::new();
-        self.in_or += 1;
+        self.or_depth += 1;
         for (index, branch) in branches.iter().enumerate() {
-            let more = self.under(Step::Index(index), |this| match branch {
-                Value::Object(fields) => this.object(fields, so_far.to_vec()),
-                _ => this.refuse("`$or` takes objects only"),
+            let more = self.descend(PatternStep::Index(index), |this| match branch {
+                Value::Object(fields) => this.object(fields, combinations.to_vec()),
+                _ => this.error("`$or` takes objects only"),
             })?;
             all.extend(more);
             if all.len() > MAX_COMBINATIONS {
-                return self.refuse(format!("`$or` makes more than {MAX_COMBINATIONS} combinations"));
+                return self.error(format!("`$or` makes more than {MAX_COMBINATIONS} combinations"));
             }
         }
-        self.in_or -= 1;
+        self.or_depth -= 1;
         Ok(all)
     }
 
-    fn tests(&mut self, values: &[Value]) -> Result<Arc<[Test]>, Refusal> {
+    fn matchers(&mut self, values: &[Value]) -> Result<Arc<[ValueMatcher]>, PatternError> {
         if values.is_empty() {
-            return self.refuse("an empty list would match nothing");
+            return self.error("an empty list would match nothing");
         }
-        let read = |(index, value)| self.under(Step::Index(index), |this| this.test(value));
+        let read = |(index, value)| self.descend(PatternStep::Index(index), |this| this.matcher(value));
         values.iter().enumerate().map(read).collect()
     }
 
-    fn test(&mut self, value: &Value) -> Result<Test, Refusal> {
+    fn matcher(&mut self, value: &Value) -> Result<ValueMatcher, PatternError> {
         match value {
-            Value::Array(_) => self.refuse("a value to match is no list"),
+            Value::Array(_) => self.error("a value to match is no list"),
             Value::Object(operator) => {
-                let (name, operand) = self.only(operator)?;
-                self.under(Step::Field(name.clone()), |this| this.operator(name, operand))
+                let (name, operand) = self.single_operator(operator)?;
+                self.descend(PatternStep::Field(name.clone()), |this| this.operator(name, operand))
             }
-            value => Ok(Test::Exactly(value.clone())),
+            value => Ok(ValueMatcher::Exactly(value.clone())),
         }
     }
 
-    /// The one operator of an object.
-    fn only<'a>(&self, operator: &'a Map<String, Value>) -> Result<(&'a String, &'a Value), Refusal> {
-        let mut all = operator.iter();
-        match (all.next(), all.next()) {
-            (Some(one), None) => Ok(one),
-            (None, _) => self.refuse(format!("an empty object is no operator; it takes {OPERATORS}")),
-            _ => self.refuse("an object holds one operator only"),
+    /// Returns the only operator of an object.
+    fn single_operator<'a>(
+        &self,
+        operator: &'a Map<String, Value>,
+    ) -> Result<(&'a String, &'a Value), PatternError> {
+        let mut operators = operator.iter();
+        match (operators.next(), operators.next()) {
+            (Some(operator), None) => Ok(operator),
+            (None, _) => self.error(format!("an empty object is no operator; it takes {OPERATORS}")),
+            _ => self.error("an object holds one operator only"),
         }
     }
 
-    fn operator(&mut self, name: &str, operand: &Value) -> Result<Test, Refusal> {
+    fn operator(&mut self, name: &str, operand: &Value) -> Result<ValueMatcher, PatternError> {
         match name {
-            "exactly" => Ok(Test::Exactly(Value::String(self.string(name, operand)?))),
-            "prefix" | "suffix" => self.affix(name, operand).map(Test::Text),
-            "equals-ignore-case" | "wildcard" => self.text(name, operand).map(Test::Text),
-            "anything-but" => self.anything_but(operand).map(Test::AnythingBut),
+            "exactly" => Ok(ValueMatcher::Exactly(Value::String(self.string(name, operand)?))),
+            "prefix" | "suffix" => self.affix(name, operand).map(ValueMatcher::String),
+            "equals-ignore-case" | "wildcard" => self.string_matcher(name, operand).map(ValueMatcher::String),
+            "anything-but" => self.anything_but(operand).map(ValueMatcher::AnythingBut),
             "numeric" => self.numeric(operand),
             "cidr" => self.cidr(operand),
             "exists" => match operand {
-                Value::Bool(exists) => Ok(Test::Exists(*exists)),
-                _ => self.refuse("`exists` takes true or false"),
+                Value::Bool(exists) => Ok(ValueMatcher::Exists(*exists)),
+                _ => self.error("`exists` takes true or false"),
             },
-            name => self.refuse(format!("there is no operator `{name}`; EventBridge knows {OPERATORS}")),
+            name => self.error(format!("there is no operator `{name}`; EventBridge knows {OPERATORS}")),
         }
     }
 
-    fn string(&self, name: &str, operand: &Value) -> Result<String, Refusal> {
+    fn string(&self, name: &str, operand: &Value) -> Result<String, PatternError> {
         match operand {
             Value::String(text) => Ok(text.clone()),
-            _ => self.refuse(format!("`{name}` takes a string")),
+            _ => self.error(format!("`{name}` takes a string")),
         }
     }
 
-    /// `prefix` and `suffix`, which may ignore case.
-    fn affix(&mut self, name: &str, operand: &Value) -> Result<Text, Refusal> {
-        let Value::Object(inner) = operand else { return self.text(name, operand) };
-        let (inner_name, wanted) = self.only(inner)?;
-        self.under(Step::Field(inner_name.clone()), |this| {
+    /// Parses `prefix` and `suffix`, which may ignore case.
+    fn affix(&mut self, name: &str, operand: &Value) -> Result<StringMatcher, PatternError> {
+        let Value::Object(inner) = operand else { return self.string_matcher(name, operand) };
+        let (inner_name, wanted) = self.single_operator(inner)?;
+        self.descend(PatternStep::Field(inner_name.clone()), |this| {
             if inner_name != "equals-ignore-case" {
-                return this.refuse(format!("inside `{name}` only `equals-ignore-case` can stand"));
+                return this.error(format!("inside `{name}` only `equals-ignore-case` can stand"));
             }
             let wanted = this.string(inner_name, wanted)?.to_lowercase();
-            Ok(if name == "prefix" { Text::PrefixIgnoreCase(wanted) } else { Text::SuffixIgnoreCase(wanted) })
+            Ok(if name == "prefix" {
+                StringMatcher::PrefixIgnoreCase(wanted)
+            } else {
+                StringMatcher::SuffixIgnoreCase(wanted)
+            })
         })
     }
 
-    fn text(&self, name: &str, operand: &Value) -> Result<Text, Refusal> {
+    fn string_matcher(&self, name: &str, operand: &Value) -> Result<StringMatcher, PatternError> {
         let wanted = self.string(name, operand)?;
         Ok(match name {
-            "prefix" => Text::Prefix(wanted),
-            "suffix" => Text::Suffix(wanted),
-            "equals-ignore-case" => Text::EqualsIgnoreCase(wanted.to_lowercase()),
-            _ => return wildcard::parse(&wanted).map(Text::Wildcard).or_else(|why| self.refuse(why)),
+            "prefix" => StringMatcher::Prefix(wanted),
+            "suffix" => StringMatcher::Suffix(wanted),
+            "equals-ignore-case" => StringMatcher::EqualsIgnoreCase(wanted.to_lowercase()),
+            _ => {
+                return wildcard::parse(&wanted)
+                    .map(StringMatcher::Wildcard)
+                    .or_else(|reason| self.error(reason));
+            }
         })
     }
 
-    fn anything_but(&mut self, operand: &Value) -> Result<Not, Refusal> {
+    fn anything_but(&mut self, operand: &Value) -> Result<ExcludedValues, PatternError> {
         match operand {
-            Value::String(_) | Value::Number(_) => self.but_values(std::slice::from_ref(operand)),
-            Value::Array(values) => self.but_values(values),
+            Value::String(_) | Value::Number(_) => self.excluded_values(std::slice::from_ref(operand)),
+            Value::Array(values) => self.excluded_values(values),
             Value::Object(inner) => {
-                let (name, wanted) = self.only(inner)?;
-                self.under(Step::Field(name.clone()), |this| this.but_texts(name, wanted))
+                let (name, wanted) = self.single_operator(inner)?;
+                self.descend(PatternStep::Field(name.clone()), |this| this.excluded_matchers(name, wanted))
             }
             Value::Bool(_) | Value::Null => self
-                .refuse("`anything-but` takes a string, a number, a list of one of the two, or an operator"),
+                .error("`anything-but` takes a string, a number, a list of one of the two, or an operator"),
         }
     }
 
-    fn but_values(&self, values: &[Value]) -> Result<Not, Refusal> {
+    fn excluded_values(&self, values: &[Value]) -> Result<ExcludedValues, PatternError> {
         let strings: Vec<String> =
             values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect();
         let numbers: Vec<Number> = values.iter().filter_map(|value| value.as_number().cloned()).collect();
         if values.is_empty() {
-            return self.refuse("the list of `anything-but` is empty");
+            return self.error("the list of `anything-but` is empty");
         }
         if strings.len() == values.len() {
-            return Ok(Not::Strings(strings));
+            return Ok(ExcludedValues::Strings(strings));
         }
         if numbers.len() != values.len() {
-            return self.refuse("the list of `anything-but` holds strings only, or numbers only");
+            return self.error("the list of `anything-but` holds strings only, or numbers only");
         }
         match numbers.iter().find(|number| !in_range(number)) {
             Some(number) => self.out_of_range(number),
-            None => Ok(Not::Numbers(numbers)),
+            None => Ok(ExcludedValues::Numbers(numbers)),
         }
     }
 
-    fn but_texts(&self, name: &str, wanted: &Value) -> Result<Not, Refusal> {
+    fn excluded_matchers(&self, name: &str, wanted: &Value) -> Result<ExcludedValues, PatternError> {
         if !["prefix", "suffix", "equals-ignore-case", "wildcard"].contains(&name) {
-            return self.refuse(
+            return self.error(
                 "inside `anything-but` only `prefix`, `suffix`, `equals-ignore-case` and `wildcard` can stand",
             );
         }
@@ -255,54 +274,58 @@ impl Reader {
         };
         let empty = |value: &Value| value.as_str() == Some("") && (name == "prefix" || name == "suffix");
         if all.is_empty() || all.iter().any(empty) {
-            return self.refuse(format!("`{name}` is empty, and nothing would match"));
+            return self.error(format!("`{name}` is empty, and nothing would match"));
         }
-        all.iter().map(|one| self.text(name, one)).collect::<Result<_, _>>().map(Not::Texts)
+        all.iter()
+            .map(|one| self.string_matcher(name, one))
+            .collect::<Result<_, _>>()
+            .map(ExcludedValues::Matchers)
     }
 
-    /// `["=", 5]`, `[">", 0]`, `[">", 0, "<=", 5]`.
-    fn numeric(&self, operand: &Value) -> Result<Test, Refusal> {
-        const SHAPE: &str = "`numeric` takes a list such as [\">\", 0, \"<=\", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, \
+    /// Parses `["=", 5]`, `[">", 0]` or `[">", 0, "<=", 5]`.
+    fn numeric(&self, operand: &Value) -> Result<ValueMatcher, PatternError> {
+        const USAGE: &str = "`numeric` takes a list such as [\">\", 0, \"<=\", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, \
                              or a lower end and then an upper one";
-        let Value::Array(terms) = operand else { return self.refuse(SHAPE) };
+        let Value::Array(terms) = operand else { return self.error(USAGE) };
         let mut ends = Vec::new();
         for pair in terms.chunks(2) {
-            let [Value::String(operator), Value::Number(number)] = pair else { return self.refuse(SHAPE) };
+            let [Value::String(operator), Value::Number(number)] = pair else { return self.error(USAGE) };
             if !in_range(number) {
                 return self.out_of_range(number);
             }
             let value = number.as_f64().unwrap_or_default();
-            ends.push((operator.as_str(), Bound { value, included: operator.contains('=') }));
+            ends.push((operator.as_str(), NumberBound { value, inclusive: operator.contains('=') }));
         }
-        let range = |from, to| Ok(Test::Numeric { from, to });
+        let range = |from, to| Ok(ValueMatcher::Numeric { from, to });
         match ends.as_slice() {
-            [("=", at)] => range(Some(*at), Some(*at)),
+            [("=", bound)] => range(Some(*bound), Some(*bound)),
             [(">" | ">=", from)] => range(Some(*from), None),
             [("<" | "<=", to)] => range(None, Some(*to)),
             [(">" | ">=", from), ("<" | "<=", to)] if from.value < to.value => range(Some(*from), Some(*to)),
             [(">" | ">=", _), ("<" | "<=", _)] => {
-                self.refuse("the lower end of `numeric` is not below the upper one")
+                self.error("the lower end of `numeric` is not below the upper one")
             }
-            _ => self.refuse(SHAPE),
+            _ => self.error(USAGE),
         }
     }
 
-    fn out_of_range<T>(&self, number: &Number) -> Result<T, Refusal> {
-        self.refuse(format!("{number} is out of range: EventBridge compares numbers between -5e9 and 5e9"))
+    fn out_of_range<T>(&self, number: &Number) -> Result<T, PatternError> {
+        self.error(format!("{number} is out of range: EventBridge compares numbers between -5e9 and 5e9"))
     }
 
-    fn cidr(&self, operand: &Value) -> Result<Test, Refusal> {
+    fn cidr(&self, operand: &Value) -> Result<ValueMatcher, PatternError> {
         let text = self.string("cidr", operand)?;
-        let parts = text.split_once('/').and_then(|(address, bits)| {
+        let matcher = text.split_once('/').and_then(|(address, bits)| {
             let network: IpAddr = address.parse().ok()?;
             let bits: u8 = bits.parse().ok()?;
-            Some(Test::Cidr { network, bits }).filter(|_| bits <= if network.is_ipv4() { 32 } else { 128 })
+            Some(ValueMatcher::Cidr { network, bits })
+                .filter(|_| bits <= if network.is_ipv4() { 32 } else { 128 })
         });
-        let why = "`cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`";
-        parts.map_or_else(|| self.refuse(why), Ok)
+        let reason = "`cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`";
+        matcher.map_or_else(|| self.error(reason), Ok)
     }
 }
 
 fn in_range(number: &Number) -> bool {
-    number.as_f64().is_some_and(|value| value.abs() <= MAX_NUMBER)
+    number.as_f64().is_some_and(|value| value.abs() <= MAX_ABS_NUMBER)
 }

@@ -1,9 +1,9 @@
-//! The facts are AWS's: the operators and their behaviour as the user guide gives them. The events are ours.
+//! Checks the operators against the behaviour that the AWS user guide documents. The events are our own.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Pattern, Step};
+use super::{EventPattern, PatternStep};
 
 fn event() -> Value {
     json!({
@@ -23,10 +23,10 @@ fn event() -> Value {
 }
 
 fn matches(pattern: &Value, event: &Value) -> bool {
-    Pattern::parse(pattern).unwrap_or_else(|refusal| panic!("{pattern}: {refusal}")).matches(event)
+    EventPattern::parse(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}")).matches(event)
 }
 
-/// Whether the field of `detail` is matched by one of the values.
+/// Matches a field of `detail` against alternatives.
 fn detail(field: &str, values: Value) -> bool {
     let mut pattern = json!({ "detail": {} });
     pattern["detail"][field] = values;
@@ -60,7 +60,7 @@ fn exact_values_match_by_value_and_type() {
 }
 
 #[test]
-fn operators_on_strings() {
+fn string_operators_match_strings() {
     for (field, test, expected) in [
         ("state", json!({ "prefix": "run" }), true),
         ("state", json!({ "prefix": "un" }), false),
@@ -85,20 +85,20 @@ fn operators_on_strings() {
 }
 
 #[test]
-fn a_wildcard_takes_escapes_and_does_not_overlap() {
-    let takes = |pattern: &str, text: &str| {
+fn wildcard_supports_escapes_and_does_not_overlap() {
+    let wildcard_matches = |pattern: &str, text: &str| {
         matches(&json!({ "a": [{ "wildcard": pattern }] }), &json!({ "a": text }))
     };
-    assert!(takes(r"a\*b", "a*b"));
-    assert!(!takes(r"a\*b", "axb"));
-    assert!(takes(r"a\\*", r"a\xyz"));
-    assert!(!takes("ab*ba", "aba"), "the same b cannot stand for both");
-    assert!(takes("a*a*a", "aaa"));
-    assert!(takes("*ab*ab", "xabab"));
+    assert!(wildcard_matches(r"a\*b", "a*b"));
+    assert!(!wildcard_matches(r"a\*b", "axb"));
+    assert!(wildcard_matches(r"a\\*", r"a\xyz"));
+    assert!(!wildcard_matches("ab*ba", "aba"), "the same b cannot stand for both");
+    assert!(wildcard_matches("a*a*a", "aaa"));
+    assert!(wildcard_matches("*ab*ab", "xabab"));
 }
 
 #[test]
-fn anything_but_is_any_other_value_that_is_there() {
+fn anything_but_matches_any_other_present_value() {
     for (field, test, expected) in [
         ("state", json!("initializing"), true),
         ("state", json!("running"), false),
@@ -123,7 +123,7 @@ fn anything_but_is_any_other_value_that_is_there() {
 }
 
 #[test]
-fn numbers_are_compared_as_numbers_by_numeric_only() {
+fn numeric_compares_numbers_by_value() {
     for (field, test, expected) in [
         ("count", json!(["=", 5.0]), true),
         ("limit", json!(["=", 3.018e2]), true),
@@ -141,7 +141,7 @@ fn numbers_are_compared_as_numbers_by_numeric_only() {
 }
 
 #[test]
-fn addresses_are_matched_by_network() {
+fn cidr_matches_addresses_in_network() {
     for (field, test, expected) in [
         ("ip", "10.0.0.0/24", true),
         ("ip", "10.0.1.0/24", false),
@@ -158,7 +158,7 @@ fn addresses_are_matched_by_network() {
 }
 
 #[test]
-fn exists_looks_at_leaves_only() {
+fn exists_checks_leaves_only() {
     for (field, exists, expected) in [
         ("state", true, true),
         ("state", false, false),
@@ -176,25 +176,25 @@ fn exists_looks_at_leaves_only() {
 }
 
 #[test]
-fn arrays_match_by_any_element_and_stay_together() {
+fn arrays_match_by_any_one_element() {
     assert!(matches(&json!({ "resources": ["arn:aws:two", "arn:aws:nine"] }), &event()));
     assert!(!matches(&json!({ "resources": ["arn:aws:three"] }), &event()));
-    let people = |pattern: Value| {
+    let people_match = |pattern: Value| {
         let nested = json!({ "people": [
             [{ "first": "John", "last": "Doe" }, { "first": "Anna", "last": "Smith" }],
             [{ "first": "Peter", "last": "Jones" }],
         ], "tags": ["a", "b"], "rooms": [{ "n": 1 }, { "n": 2 }] });
         matches(&json!({ "people": pattern, "tags": ["b"], "rooms": { "n": [2] } }), &nested)
     };
-    assert!(people(json!({ "first": ["Anna"] })));
-    assert!(people(json!({ "first": ["Anna"], "last": ["Smith"] })));
-    assert!(!people(json!({ "first": ["Anna"], "last": ["Jones"] })), "two different elements");
-    assert!(!people(json!({ "first": ["Anna"], "last": ["Doe"] })));
-    assert!(people(json!({ "first": ["Anna", "Peter"], "last": ["Jones"] })));
+    assert!(people_match(json!({ "first": ["Anna"] })));
+    assert!(people_match(json!({ "first": ["Anna"], "last": ["Smith"] })));
+    assert!(!people_match(json!({ "first": ["Anna"], "last": ["Jones"] })), "two different elements");
+    assert!(!people_match(json!({ "first": ["Anna"], "last": ["Doe"] })));
+    assert!(people_match(json!({ "first": ["Anna", "Peter"], "last": ["Jones"] })));
 }
 
 #[test]
-fn names_are_joined_by_dots() {
+fn dotted_and_nested_names_are_same_field() {
     let (dotted, nested) = (json!({ "a": { "b.c": 1 } }), json!({ "a": { "b": { "c": 1 } } }));
     for pattern in [json!({ "a": { "b": { "c": [1] } } }), json!({ "a.b": { "c": [1] } })] {
         assert!(matches(&pattern, &dotted) && matches(&pattern, &nested), "{pattern}");
@@ -202,7 +202,7 @@ fn names_are_joined_by_dots() {
 }
 
 #[test]
-fn or_is_of_fields_and_nests() {
+fn or_combines_fields_and_nests() {
     let pattern = json!({
         "source": ["cli"],
         "$or": [
@@ -211,18 +211,18 @@ fn or_is_of_fields_and_nests() {
         ],
     });
     assert!(matches(&pattern, &event()));
-    let mut other = event();
-    other["detail"]["count"] = json!(6);
-    assert!(!matches(&pattern, &other));
-    other["detail"]["state"] = json!("stopped");
-    assert!(matches(&pattern, &other));
-    other["source"] = json!("web");
-    assert!(!matches(&pattern, &other), "the rest still must match");
+    let mut other_event = event();
+    other_event["detail"]["count"] = json!(6);
+    assert!(!matches(&pattern, &other_event));
+    other_event["detail"]["state"] = json!("stopped");
+    assert!(matches(&pattern, &other_event));
+    other_event["source"] = json!("web");
+    assert!(!matches(&pattern, &other_event), "the rest still must match");
 }
 
 #[test]
-fn what_is_refused_says_where_and_why() {
-    let refused = |pattern: Value| Pattern::parse(&pattern).expect_err("refused").to_string();
+fn parse_of_invalid_pattern_reports_path_and_reason() {
+    let refused = |pattern: Value| EventPattern::parse(&pattern).expect_err("refused").to_string();
     let all: Vec<String> = [
         json!([]),
         json!({}),
@@ -293,26 +293,26 @@ fn what_is_refused_says_where_and_why() {
 }
 
 #[test]
-fn limits_are_kept() {
-    let long = |letters: usize| Pattern::parse(&json!({ "a": ["x".repeat(letters)] }));
+fn parse_enforces_length_and_combination_limits() {
+    let pattern_of_length = |chars: usize| EventPattern::parse(&json!({ "a": ["x".repeat(chars)] }));
     // {"a":[".."]}
-    assert!(long(super::MAX_LENGTH - 10).is_ok());
-    let refusal = long(super::MAX_LENGTH - 9).unwrap_err();
-    assert_eq!(refusal.message, "the pattern is 4097 characters of JSON; EventBridge takes 4096");
-    let ors = |branches: usize| {
+    assert!(pattern_of_length(super::MAX_LENGTH - 10).is_ok());
+    let error = pattern_of_length(super::MAX_LENGTH - 9).unwrap_err();
+    assert_eq!(error.message, "the pattern is 4097 characters of JSON; EventBridge takes 4096");
+    let with_ors = |branches: usize| {
         let branch = |field: &str| (0..branches).map(|n| json!({ field: [n] })).collect::<Vec<_>>();
-        Pattern::parse(&json!({
+        EventPattern::parse(&json!({
             "a": { "$or": branch("a") }, "b": { "$or": branch("b") }, "c": { "$or": branch("c") },
         }))
     };
-    assert!(ors(10).is_ok());
-    let refusal = ors(11).unwrap_err();
-    assert_eq!(refusal.message, "`$or` makes more than 1000 combinations");
-    assert_eq!(refusal.at.first(), Some(&Step::Field("c".to_owned())));
+    assert!(with_ors(10).is_ok());
+    let error = with_ors(11).unwrap_err();
+    assert_eq!(error.message, "`$or` makes more than 1000 combinations");
+    assert_eq!(error.path.first(), Some(&PatternStep::Field("c".to_owned())));
 }
 
 #[test]
-fn many_arrays_side_by_side_take_no_time() {
+fn matches_with_many_parallel_arrays_is_fast() {
     let names: Vec<String> = (0..60).map(|n| format!("f{n}")).collect();
     let (mut pattern, mut event) = (json!({}), json!({}));
     for name in &names {
@@ -322,7 +322,7 @@ fn many_arrays_side_by_side_take_no_time() {
     assert!(matches(&pattern, &event), "60 arrays of 60 would be 60^60 ways");
 }
 
-/// JSON as events have it.
+/// Generates JSON as it occurs in events.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -339,26 +339,26 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The pattern that asks for one leaf of each field, from one element of each array; `None` if there is no leaf.
-fn asking_for(value: &Value) -> Option<Value> {
+/// Returns a pattern with one leaf of each field, from one element of each array; `None` if the value has no leaf.
+fn pattern_for(value: &Value) -> Option<Value> {
     match value {
         Value::Object(fields) => {
-            let asked: serde_json::Map<_, _> =
-                fields.iter().filter_map(|(name, value)| Some((name.clone(), asking_for(value)?))).collect();
-            (!asked.is_empty()).then_some(Value::Object(asked))
+            let patterns: serde_json::Map<_, _> =
+                fields.iter().filter_map(|(name, value)| Some((name.clone(), pattern_for(value)?))).collect();
+            (!patterns.is_empty()).then_some(Value::Object(patterns))
         }
-        Value::Array(elements) => elements.iter().find_map(asking_for),
+        Value::Array(elements) => elements.iter().find_map(pattern_for),
         leaf => Some(json!([leaf])),
     }
 }
 
 proptest! {
     #[test]
-    fn a_pattern_made_from_an_event_matches_it(event in any_json()) {
+    fn pattern_made_from_event_matches_event(event in any_json()) {
         prop_assume!(event.is_object());
-        if let Some(pattern) = asking_for(&event) {
+        if let Some(pattern) = pattern_for(&event) {
             prop_assert!(matches(&pattern, &event), "{pattern} on {event}");
-            // One more field than it has, and it does not.
+            // A pattern with a field that the event does not have must not match.
             let mut more = pattern;
             more["zz"] = json!(["x"]);
             prop_assert!(!matches(&more, &event));
@@ -368,14 +368,14 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(pattern in any_json(), event in any_json()) {
-        if let Ok(pattern) = Pattern::parse(&pattern) {
+    fn parse_and_matches_never_panic(pattern in any_json(), event in any_json()) {
+        if let Ok(pattern) = EventPattern::parse(&pattern) {
             pattern.matches(&event);
         }
     }
 
     #[test]
-    fn a_wildcard_is_the_text_with_stars_for_parts(parts in prop::collection::vec("[ab]{0,3}", 1..5), fill in "[ab]{0,3}") {
+    fn wildcard_with_star_between_parts_matches_filled_text(parts in prop::collection::vec("[ab]{0,3}", 1..5), fill in "[ab]{0,3}") {
         let wildcard = parts.join("*");
         prop_assume!(!wildcard.contains("**"));
         let text = parts.join(&fill);

@@ -1,23 +1,23 @@
-//! Wildcards: `*` stands for any characters; `\*` and `\\` for a star and a backslash.
+//! Wildcard patterns: `*` matches any characters; `\*` and `\\` match a literal star and backslash.
 
 use regex_lite::Regex;
 
-/// Reads a wildcard; an error is a fragment that says what is wrong.
+/// Converts a wildcard pattern to a regular expression. The error is a lower-case fragment.
 pub(super) fn parse(text: &str) -> Result<Regex, &'static str> {
     let mut pattern = String::from("(?s)^");
-    let mut letters = text.chars();
+    let mut chars = text.chars();
     let mut after_star = false;
-    while let Some(letter) = letters.next() {
-        match letter {
+    while let Some(c) = chars.next() {
+        match c {
             '*' if after_star => return Err("a wildcard cannot have two stars side by side"),
             '*' => pattern.push_str(".*"),
-            '\\' => match letters.next() {
+            '\\' => match chars.next() {
                 Some(escaped @ ('*' | '\\')) => pattern.extend(['\\', escaped]),
                 _ => return Err("in a wildcard a backslash stands before `*` or another backslash only"),
             },
-            letter => pattern.push_str(&regex_lite::escape(letter.encode_utf8(&mut [0; 4]))),
+            c => pattern.push_str(&regex_lite::escape(c.encode_utf8(&mut [0; 4]))),
         }
-        after_star = letter == '*';
+        after_star = c == '*';
     }
     pattern.push('$');
     Regex::new(&pattern).map_err(|_| "the wildcard is too large")

@@ -1,9 +1,9 @@
-//! Keys, envs and combinations that cannot be, and files that are broken: what is said of each.
+//! Error messages for invalid keys, envs and combinations, and for files with broken syntax.
 
 use crate::errors;
 
 #[test]
-fn unknown_keys_are_answered_with_the_nearest_or_where_they_belong() {
+fn unknown_keys_suggest_nearest_key_or_section() {
     insta::assert_snapshot!(errors("unknown_keys.toml"), @r#"
     13 problems in the configuration
 
@@ -65,7 +65,7 @@ fn unknown_keys_are_answered_with_the_nearest_or_where_they_belong() {
 }
 
 #[test]
-fn envs_are_checked_and_the_default_must_exist() {
+fn envs_with_bad_names_and_unknown_default_are_errors() {
     insta::assert_snapshot!(errors("envs.toml"), @r#"
     7 problems in the configuration
 
@@ -107,7 +107,7 @@ fn envs_are_checked_and_the_default_must_exist() {
 }
 
 #[test]
-fn reserved_variables_are_refused_and_no_value_is_shown() {
+fn reserved_variables_are_rejected_without_showing_values() {
     let shown = errors("environment.toml");
     assert!(!shown.contains("s3cret"));
     insta::assert_snapshot!(shown, @r#"
@@ -193,7 +193,7 @@ fn impossible_combinations_are_errors() {
 }
 
 #[test]
-fn broken_syntax_has_places_too() {
+fn broken_syntax_reports_locations() {
     let shown = errors("syntax.toml");
     assert!(!shown.contains("s3cret"));
     insta::assert_snapshot!(shown, @r#"
@@ -214,7 +214,7 @@ fn broken_syntax_has_places_too() {
 }
 
 #[test]
-fn a_key_that_stands_twice_is_an_error() {
+fn duplicate_keys_are_errors() {
     insta::assert_snapshot!(errors("duplicates.toml"), @r#"
     2 problems in the configuration
 

@@ -1,9 +1,9 @@
-//! Values of the wrong type, range or shape: what is said of each.
+//! Error messages for values of the wrong type, range or format.
 
 use crate::errors;
 
 #[test]
-fn wrong_types_say_what_was_expected_and_how_to_write_it() {
+fn wrong_types_report_expected_type_and_correction() {
     insta::assert_snapshot!(errors("wrong_types.toml"), @r#"
     14 problems in the configuration
 
@@ -76,7 +76,7 @@ fn wrong_types_say_what_was_expected_and_how_to_write_it() {
 }
 
 #[test]
-fn impossible_numbers_say_the_range() {
+fn numbers_out_of_range_report_range() {
     insta::assert_snapshot!(errors("out_of_range.toml"), @r#"
     12 problems in the configuration
 
@@ -132,7 +132,7 @@ fn impossible_numbers_say_the_range() {
 }
 
 #[test]
-fn wrong_words_and_shapes_say_what_was_meant() {
+fn wrong_words_and_formats_suggest_corrections() {
     insta::assert_snapshot!(errors("words.toml"), @r#"
     12 problems in the configuration
 
@@ -267,7 +267,7 @@ fn patterns_that_match_nothing_are_errors() {
 }
 
 #[test]
-fn patterns_that_eventbridge_refuses_are_errors() {
+fn patterns_that_eventbridge_rejects_are_errors() {
     insta::assert_snapshot!(errors("refused_patterns.toml"), @r#"
     5 problems in the configuration
 
@@ -294,7 +294,7 @@ fn patterns_that_eventbridge_refuses_are_errors() {
 }
 
 #[test]
-fn queues_events_and_buckets_that_cannot_be_are_refused() {
+fn impossible_queues_events_and_buckets_are_errors() {
     insta::assert_snapshot!(errors("sources.toml"), @r#"
     12 problems in the configuration
 
@@ -375,28 +375,28 @@ fn value_with_invisible_characters_is_shown_without_them() {
 }
 
 #[test]
-fn invalidation_paths_follow_cloudfronts_rules() {
-    let refused = |paths: &[String]| {
+fn invalidation_paths_follow_cloudfront_rules() {
+    let error_of = |paths: &[String]| {
         let text = format!("[cloudfront]\ndistribution_id = \"E123ABC\"\ninvalidate = {paths:?}\n");
         let loaded =
             hitctl_config::load(Some(("hitctl.toml".into(), text)), None, &hitctl_config::Overrides::new());
         loaded.err().map(|errors| errors.to_string())
     };
     let wildcards = |n: usize| (0..n).map(|n| format!("/{n}/*")).collect::<Vec<_>>();
-    assert_eq!(refused(&wildcards(15)), None);
-    let many = refused(&wildcards(16)).unwrap();
-    assert!(many.contains("has 16 paths that end with `*`; CloudFront accepts 15"), "{many}");
-    let none = refused(&[]).unwrap();
-    assert!(none.contains("`invalidate` is empty: hits would invalidate nothing"), "{none}");
+    assert_eq!(error_of(&wildcards(15)), None);
+    let too_many = error_of(&wildcards(16)).unwrap();
+    assert!(too_many.contains("has 16 paths that end with `*`; CloudFront accepts 15"), "{too_many}");
+    let empty = error_of(&[]).unwrap();
+    assert!(empty.contains("`invalidate` is empty: hits would invalidate nothing"), "{empty}");
     for bad in ["index.html", "/*/a", "/a b", "/é", "/100%", "/%zz"] {
-        let said = refused(&[bad.to_owned()]).unwrap();
-        assert!(said.contains("expected a path that begins with `/`"), "{said}");
+        let message = error_of(&[bad.to_owned()]).unwrap();
+        assert!(message.contains("expected a path that begins with `/`"), "{message}");
     }
-    assert_eq!(refused(&["/caf%C3%A9*".to_owned(), "/?x=1&y=2".to_owned()]), None);
+    assert_eq!(error_of(&["/caf%C3%A9*".to_owned(), "/?x=1&y=2".to_owned()]), None);
 }
 
 #[test]
-fn distribution_in_partition_without_cloudfront_is_refused() {
+fn distribution_in_partition_without_cloudfront_is_error() {
     let load = |region: &str| {
         let text =
             format!("region = \"{region}\"\n[cloudfront]\ndistribution_id = \"E123ABC\"\n[env.prod]\n");

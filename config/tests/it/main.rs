@@ -1,25 +1,25 @@
-//! Whole files, valid and not, and what the loader makes of them. The files in `configs` are data: add one, then its test.
+//! Loads complete files, valid and invalid. The files are in `configs`; each one needs a test.
 
 mod bad_keys;
 mod bad_values;
-mod choosing;
+mod env_selection;
 mod robust;
 mod valid;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hitctl_config::{Errors, FingerprintKey, Loaded, Overrides, load};
+use hitctl_config::{ConfigErrors, FingerprintKey, LoadedConfig, Overrides, load};
 
-/// The key that secrets are shown with here.
+/// The fingerprint key of these tests.
 pub(crate) static KEY: FingerprintKey = FingerprintKey::new([7; 32]);
 
 fn folder(kind: &str) -> PathBuf {
     Path::new("tests/configs").join(kind)
 }
 
-fn load_file(kind: &str, name: &str, env: Option<&str>) -> Result<Loaded, Errors> {
-    let text = hitctl_config::read(&folder(kind).join(name)).expect("the file is there");
+fn load_file(kind: &str, name: &str, env: Option<&str>) -> Result<LoadedConfig, ConfigErrors> {
+    let text = hitctl_config::read_config_file(&folder(kind).join(name)).expect("the file is there");
     load(Some((name.into(), text)), env, &Overrides::new())
 }
 
@@ -27,12 +27,12 @@ fn errors(name: &str) -> String {
     load_file("invalid", name, None).expect_err("the file is not valid").to_string()
 }
 
-fn valid(name: &str, env: Option<&str>) -> Loaded {
+fn valid(name: &str, env: Option<&str>) -> LoadedConfig {
     load_file("valid", name, env).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 #[test]
-fn no_file_is_forgotten() {
+fn every_config_file_has_test() {
     let source =
         [include_str!("bad_keys.rs"), include_str!("bad_values.rs"), include_str!("valid.rs")].concat();
     for kind in ["valid", "invalid"] {

@@ -1,11 +1,11 @@
-//! Whatever is in the file, the loader answers: it does not panic, overflow the stack, or take long.
+//! The loader returns for any input: it does not panic, overflow the stack or take long.
 
 use std::time::{Duration, Instant};
 
 use hitctl_config::{Overrides, load};
 use proptest::prelude::*;
 
-fn answers(text: String) {
+fn assert_load_returns(text: String) {
     let start = Instant::now();
     let result = load(Some(("hitctl.toml".into(), text)), None, &Overrides::new());
     let text = match result {
@@ -16,8 +16,8 @@ fn answers(text: String) {
     assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
 }
 
-/// Pieces that make a text look like a configuration more often than chance does.
-fn piece() -> impl Strategy<Value = String> {
+/// Generates fragments that make a text resemble a configuration more often than random text does.
+fn fragment() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("\n".to_owned()),
         Just(" = ".to_owned()),
@@ -44,18 +44,18 @@ fn piece() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        answers(String::from_utf8_lossy(&bytes).into_owned());
+    fn load_of_random_bytes_returns(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        assert_load_returns(String::from_utf8_lossy(&bytes).into_owned());
     }
 
     #[test]
-    fn no_pieces_are_too_strange(pieces in prop::collection::vec(piece(), 0..40)) {
-        answers(pieces.concat());
+    fn load_of_random_fragments_returns(fragments in prop::collection::vec(fragment(), 0..40)) {
+        assert_load_returns(fragments.concat());
     }
 }
 
 #[test]
-fn deep_nesting_is_answered() {
+fn load_of_deeply_nested_file_returns() {
     for text in [
         format!("events.pattern = {}{}", "[".repeat(50_000), "]".repeat(50_000)),
         format!("events.pattern = {}1{}", "{a=".repeat(50_000), "}".repeat(50_000)),
@@ -63,20 +63,20 @@ fn deep_nesting_is_answered() {
         format!("events.pattern.{}a = [1]", "a.".repeat(450_000)),
         format!("[env.prod.events.pattern.{}a]", "a.".repeat(450_000)),
     ] {
-        answers(text);
+        assert_load_returns(text);
     }
 }
 
 #[test]
-fn nothing_but_mistakes_is_answered_soon() {
+fn load_of_file_full_of_errors_is_fast() {
     let numbered = |line: fn(usize) -> String| (0..20_000).map(line).collect::<String>();
-    answers(numbered(|n| format!("memory{n} = 1\n")));
-    answers(numbered(|n| format!("[env.a{n}]\n")));
-    answers(format!("[function.environment]\n{}", numbered(|n| format!("NAME{n} = 's3cret'\n"))));
-    answers(format!("[function.environment]\n{}", numbered(|n| format!("NAME{n} = {n}\n"))));
-    answers(format!("http.allow_origins = [{}]", "'*',".repeat(50_000)));
-    answers(format!("http.allow_origins = [{}]", "1,".repeat(200_000)));
-    answers(format!("app = '{}'", "a".repeat(900_000)));
-    answers(format!("{} = 1", "a".repeat(900_000)));
-    answers("= \n".repeat(100_000));
+    assert_load_returns(numbered(|n| format!("memory{n} = 1\n")));
+    assert_load_returns(numbered(|n| format!("[env.a{n}]\n")));
+    assert_load_returns(format!("[function.environment]\n{}", numbered(|n| format!("NAME{n} = 's3cret'\n"))));
+    assert_load_returns(format!("[function.environment]\n{}", numbered(|n| format!("NAME{n} = {n}\n"))));
+    assert_load_returns(format!("http.allow_origins = [{}]", "'*',".repeat(50_000)));
+    assert_load_returns(format!("http.allow_origins = [{}]", "1,".repeat(200_000)));
+    assert_load_returns(format!("app = '{}'", "a".repeat(900_000)));
+    assert_load_returns(format!("{} = 1", "a".repeat(900_000)));
+    assert_load_returns("= \n".repeat(100_000));
 }

@@ -1,11 +1,11 @@
-//! Files that load, and what they come to.
+//! Valid files and the settings that they produce.
 
 use hitctl_config::{Overrides, load};
 
 use crate::{KEY, valid};
 
 #[test]
-fn an_empty_file_is_the_defaults() {
+fn empty_file_loads_defaults() {
     let empty = valid("empty.toml", None);
     let none = load(None, None, &Overrides::new()).unwrap();
     assert_eq!(empty.app, none.app);
@@ -86,7 +86,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 #[test]
-fn every_key_can_be_set() {
+fn full_file_sets_every_key() {
     let loaded = valid("full.toml", None);
     assert_eq!(loaded.env, "prod");
     assert!(loaded.app.confirm);
@@ -172,14 +172,14 @@ fn every_key_can_be_set() {
     confirm = true                       # full.toml:58:11 [env.prod]
     "##);
 
-    // What is shown loads again, and says the same but for the secrets.
-    let mut again = load(Some(("shown.toml".into(), shown)), None, &Overrides::new()).unwrap();
-    again.app.function.environment.clone_from(&loaded.app.function.environment);
-    assert_eq!(again.app, loaded.app);
+    // The output can be loaded again and gives the same settings, except for the secrets.
+    let mut reloaded = load(Some(("shown.toml".into(), shown)), None, &Overrides::new()).unwrap();
+    reloaded.app.function.environment.clone_from(&loaded.app.function.environment);
+    assert_eq!(reloaded.app, loaded.app);
 }
 
 #[test]
-fn an_env_overlays_the_top_key_by_key() {
+fn env_overlays_top_key_by_key() {
     let test = valid("overlays.toml", Some("test"));
     insta::assert_snapshot!(test.show(true, &KEY).lines().filter(|line| line.contains("overlays")).collect::<Vec<_>>().join("\n"), @r##"
     # env test, target aws; from overlays.toml
@@ -195,7 +195,7 @@ fn an_env_overlays_the_top_key_by_key() {
 }
 
 #[test]
-fn odd_settings_are_warnings_with_a_reason() {
+fn questionable_settings_are_warnings_with_reason() {
     let lints = valid("odd.toml", Some("local")).lints;
     insta::assert_snapshot!(lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @"
     odd.toml:7:17: `*` allows any: the other origins beside it change nothing
@@ -209,7 +209,7 @@ fn odd_settings_are_warnings_with_a_reason() {
 }
 
 #[test]
-fn settings_of_the_counter_that_change_nothing_are_warnings_with_a_reason() {
+fn counter_settings_without_effect_are_warnings_with_reason() {
     let lints = |env| {
         let lints = valid("odd_counting.toml", Some(env)).lints;
         lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -232,14 +232,14 @@ fn settings_of_the_counter_that_change_nothing_are_warnings_with_a_reason() {
 }
 
 #[test]
-fn ways_of_counting_that_are_whole_have_no_warning() {
+fn complete_counter_settings_have_no_warning() {
     for env in ["listed", "raw", "hot", "open"] {
         assert_eq!(valid("counting.toml", Some(env)).lints, [], "{env}");
     }
 }
 
 #[test]
-fn odd_queues_are_said_with_their_reasons() {
+fn questionable_queues_are_warnings_with_reason() {
     let lints = |env| {
         let lints = valid("sources.toml", env).lints;
         lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")

@@ -1,16 +1,16 @@
-//! Any bytes as an event, all the way to the answer: it is refused in words, or the answer is well-formed and the table
-//! has one hit more if and only if the answer says so.
+//! Fuzzes events up to the response: an event is rejected with a message, or the response is well-formed and
+//! the table has one more hit if and only if the response says so.
 
 #![no_main]
 
 use hit_counter::batch;
 use hit_counter::http::Origins;
-use hit_counter::json::Object;
+use hit_counter::json::JsonObject;
 use hit_counter::moment::Moment;
-use hit_counter::routes::{Counter, Outcome, Setup};
-use hit_counter::rules::{Ignored, Rules};
-use hit_counter::store::{Memory, Paths};
-use hit_counter::trigger::{Event, Message, Sources};
+use hit_counter::routes::{Counter, CounterConfig, RouteOutcome};
+use hit_counter::rules::{CountingRules, IgnoreReason};
+use hit_counter::store::{MemoryStore, PathAdmission};
+use hit_counter::trigger::{EventOptions, InboundMessage, TriggerEvent};
 use hitctl_config::contract::{ATTR_HITS, HEADER_IGNORED, KEY_DROPPED_PREFIX};
 use libfuzzer_sys::fuzz_target;
 
@@ -20,27 +20,27 @@ mod wellformed;
 const NOON: Moment = Moment::from_millis(1_789_898_400_000);
 
 fuzz_target!(|data: &[u8]| {
-    // JSON is taken as it is. Anything else is the fields of a request, one a line, so that the routes are reached
-    // without the fuzzer having to learn the shape of an event first.
+    // JSON is used unchanged. Any other input is the fields of a request, one per line, so that the fuzzer
+    // reaches the routes without learning the format of events first.
     let event = match data.trim_ascii_start().first() {
         Some(b'{' | b'[' | b'"') => data.to_vec(),
         _ => event(&String::from_utf8_lossy(data)).into_bytes(),
     };
-    let request = match Event::parse(&event, &sources(), NOON) {
-        Ok(Event::Http(request)) => request,
-        Ok(Event::Batch(messages)) => return count(&messages),
-        Ok(Event::Single(message, _)) => return count(&[message]),
+    let request = match TriggerEvent::parse(&event, &options(), NOON) {
+        Ok(TriggerEvent::Http(request)) => request,
+        Ok(TriggerEvent::Batch(messages)) => return count(&messages),
+        Ok(TriggerEvent::Single(message, _)) => return count(&[message]),
         Err(failure) => {
             assert!(!failure.message.is_empty(), "refused without a word");
             return;
         }
     };
-    for setup in setups() {
-        let mut counter = Counter::new(Memory::default(), setup);
+    for config in configs() {
+        let mut counter = Counter::new(MemoryStore::default(), config);
         for n in 1..=2 {
             let before = (hits(&mut counter), dropped(&mut counter));
-            let outcome = counter.answer(&request, NOON);
-            let expected = (u64::from(outcome.counted), u64::from(was_dropped(&outcome)));
+            let outcome = counter.handle(&request, NOON);
+            let expected = (u64::from(outcome.counted), u64::from(is_dropped(&outcome)));
             let after = (hits(&mut counter), dropped(&mut counter));
             assert_eq!((after.0 - before.0, after.1 - before.1), expected, "hits and drops of request {n}");
             wellformed::check(&request.method, &outcome);
@@ -48,44 +48,44 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn sources() -> Sources {
+fn options() -> EventOptions {
     let all = |text: &str| Some(text.to_owned());
-    Sources { event_amount: None, event_key: None, site_bucket: all("site"), log_bucket: all("logs") }
+    EventOptions { event_amount: None, event_key: None, site_bucket: all("site"), log_bucket: all("logs") }
 }
 
-/// Messages, twice, as they come and each once: the table has as many hits more as is said, none the second time where each
-/// counts once, and what is refused is refused with a word.
-fn count(messages: &[Message]) {
-    for (setup, exact) in setups().into_iter().zip([false, true]) {
-        let mut counter = Counter::new(Memory::default(), setup);
+/// Counts messages twice, with and without exact counting. The table must gain the reported number of hits,
+/// none the second time with exact counting, and every rejection must have a message.
+fn count(messages: &[InboundMessage]) {
+    for (config, exact) in configs().into_iter().zip([false, true]) {
+        let mut counter = Counter::new(MemoryStore::default(), config);
         for delivery in 0..2 {
             let before = hits(&mut counter);
-            let outcome = batch::count(&mut counter.tools(), messages, exact, NOON);
+            let outcome = batch::count(&mut counter.batch_context(), messages, exact, NOON);
             assert_eq!(hits(&mut counter) - before, outcome.hits, "delivery {delivery}");
-            let is_known = |message: &Message| !message.mark.is_empty();
+            let is_known = |message: &InboundMessage| !message.dedup_id.is_empty();
             if exact && delivery == 1 && messages.iter().all(is_known) {
                 assert_eq!(outcome.hits, 0, "counted again");
             }
-            for (place, message) in messages.iter().enumerate() {
-                let failed = outcome.failed.get(&place);
+            for (index, message) in messages.iter().enumerate() {
+                let failed = outcome.failed.get(&index);
                 assert!(message.content.is_ok() || failed.is_some(), "malformed, and not told");
-                assert!(failed.is_none_or(|failed| !failed.why().is_empty()), "refused without a word");
+                assert!(failed.is_none_or(|failed| !failed.message().is_empty()), "refused without a word");
             }
         }
     }
 }
 
-/// Nothing decided, and everything decided.
-fn setups() -> [Setup; 2] {
-    let rules = Rules {
+/// Returns the default configuration, and one with everything enabled.
+fn configs() -> [CounterConfig; 2] {
+    let rules = CountingRules {
         keep_query: vec!["id".to_owned()],
         ignore_bots: true,
         ignore_opted_out: true,
         origins: Origins::parse(Some("https://a.example")),
     };
-    let all = Setup {
+    let all = CounterConfig {
         rules,
-        paths: Paths::Budget { new_a_day: 1, most: 1 },
+        paths: PathAdmission::Budget { new_per_day: 1, max_total: 1 },
         visitors: true,
         repeat_s: 10,
         queued: true,
@@ -95,31 +95,33 @@ fn setups() -> [Setup; 2] {
         origin_secret: Some("secret".to_owned()),
         build: Some("b1".to_owned()),
     };
-    [Setup::default(), all]
+    [CounterConfig::default(), all]
 }
 
-fn hits(counter: &mut Counter<Memory>) -> u64 {
+fn hits(counter: &mut Counter<MemoryStore>) -> u64 {
     counter.store().items().map(|(_, item)| item.number(ATTR_HITS)).sum()
 }
 
-/// The views that were noted as not counted.
-fn dropped(counter: &mut Counter<Memory>) -> u64 {
+/// Returns the number of views recorded as not counted.
+fn dropped(counter: &mut Counter<MemoryStore>) -> u64 {
     let key = format!("{KEY_DROPPED_PREFIX}{}", NOON.day().month_attribute());
     let Some(item) = counter.store().raw(&key) else { return 0 };
-    Ignored::CODES.iter().map(|code| item.number(code)).sum()
+    IgnoreReason::CODES.iter().map(|code| item.number(code)).sum()
 }
 
-/// A view of another site's page is an error, and its reason stands in a header.
-fn was_dropped(outcome: &Outcome) -> bool {
-    outcome.ignored.is_some() || outcome.answer.header(HEADER_IGNORED).is_some()
+/// Returns whether a view was recorded as not counted. For a page of another site, the response is an error
+/// with the reason in a header.
+fn is_dropped(outcome: &RouteOutcome) -> bool {
+    outcome.ignored.is_some() || outcome.response.header(HEADER_IGNORED).is_some()
 }
 
-/// An event of payload 2.0 with the method, the route, the query, the headers and the body on one line each.
+/// Returns an event of payload format 2.0, with the method, the route, the query, the headers and the body on
+/// separate lines of `text`.
 fn event(text: &str) -> String {
     let mut lines = text.split('\n');
     let mut next = || lines.next().unwrap_or_default();
     let (method, route, query) = (next(), next(), next());
-    let mut headers = Object::new();
+    let mut headers = JsonObject::new();
     for name in [
         "origin",
         "user-agent",
@@ -137,10 +139,10 @@ fn event(text: &str) -> String {
             value => headers.text(name, value),
         };
     }
-    let http = Object::new().text("method", method).text("path", route).text("sourceIp", next());
-    let context = Object::new().raw("http", &http.end()).text("stage", "$default");
+    let http = JsonObject::new().text("method", method).text("path", route).text("sourceIp", next());
+    let context = JsonObject::new().raw("http", &http.end()).text("stage", "$default");
     let rest: Vec<&str> = lines.collect();
-    Object::new()
+    JsonObject::new()
         .text("version", "2.0")
         .text("routeKey", "$default")
         .text("rawPath", route)

@@ -1,8 +1,8 @@
-//! Any text as a path: it is refused, or its key is fit for the table and normalising once more changes nothing.
+//! Fuzzes path normalising: a path is rejected, or its key is valid and normalising it again changes nothing.
 
 #![no_main]
 
-use hit_counter::path::{Refusal, normalise, normalise_keeping};
+use hit_counter::path::{PathError, normalise, normalise_keeping};
 use hitctl_config::contract::{MAX_KEY_BYTES, RESERVED_PREFIX};
 use libfuzzer_sys::fuzz_target;
 
@@ -10,7 +10,7 @@ fuzz_target!(|text: &str| {
     keeping(text);
     let key = match normalise(text) {
         Ok(key) => key,
-        Err(Refusal::TooLong { bytes }) => {
+        Err(PathError::TooLong { bytes }) => {
             assert!(bytes > MAX_KEY_BYTES, "{bytes} bytes are not too many");
             return;
         }
@@ -33,7 +33,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// With parameters that belong to the path, too, a key is fit for the table and stays what it is.
+/// Checks that a key with query parameters is valid and stable too.
 fn keeping(text: &str) {
     let keep = ["id", "pé"].map(str::to_owned);
     if let Ok(key) = normalise_keeping(text, &keep) {

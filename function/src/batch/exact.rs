@@ -1,86 +1,86 @@
-//! Each piece once, however often it is delivered: its mark is written in the same transaction as all that it adds, on
-//! condition that it is not there. What DynamoDB cancels is told by its reasons: a mark that is there is a piece that
-//! was counted, and the rest is added up anew.
+//! Counts each unit exactly once, however often it is delivered. The unit's marker is written in the same
+//! transaction as its hits, on condition that the marker does not exist. DynamoDB's cancellation reasons tell
+//! which units were counted before; the others are summed and written again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::piece::{Counting, Fate, Piece};
-use crate::hit::Sum;
-use crate::path::Key;
-use crate::store::{Obstacle, Paths, Store, Transacted, Transaction};
+use super::unit::{CountingState, DedupUnit, UnitResult};
+use crate::hit::CounterDelta;
+use crate::path::PageKey;
+use crate::store::{CancellationReason, CounterStore, PathAdmission, Transaction, TransactionResult};
 
-/// The most that a transaction takes.
-const ACTIONS: usize = 100;
+/// The maximum number of actions of a `TransactWriteItems` call.
+const MAX_ACTIONS: usize = 100;
 
-/// What a transaction writes.
-struct Actions<'a> {
-    /// The pieces whose marks are written.
-    marks: Vec<usize>,
-    /// The sums, and whether their items have to be there.
-    sums: Vec<(Sum, bool)>,
-    /// The page of each sum; none is the site.
-    keys: Vec<Option<&'a Key>>,
+/// The contents of one transaction.
+struct TransactionPlan<'a> {
+    /// The indexes of the units whose markers are written.
+    marked_units: Vec<usize>,
+    /// The deltas, each with whether its item must exist.
+    deltas: Vec<(CounterDelta, bool)>,
+    /// The page of each delta; `None` stands for the site.
+    keys: Vec<Option<&'a PageKey>>,
 }
 
-/// What is known of the pieces, as it goes.
-struct Run<'r, 'a, S> {
-    counting: &'r mut Counting<'a, S>,
-    fates: Vec<Option<Fate>>,
-    /// Pages that need no item of their own yet.
-    admitted: HashSet<&'a Key>,
+/// Writes units and collects their results.
+struct ExactWriter<'r, 'a, S> {
+    counting: &'r mut CountingState<'a, S>,
+    results: Vec<Option<UnitResult>>,
+    /// Pages that were admitted, so that their items need not exist yet.
+    admitted: HashSet<&'a PageKey>,
 }
 
-/// Counts pieces. Those without a mark have none to be known by, and are counted as they are.
-pub(super) fn count<S: Store>(counting: &mut Counting<'_, S>) -> Vec<Fate> {
-    let pieces = counting.pieces;
+/// Counts units. Units without a deduplication ID cannot be recognized and are always counted.
+pub(super) fn count<S: CounterStore>(counting: &mut CountingState<'_, S>) -> Vec<UnitResult> {
+    let units = counting.units;
     let mut first: HashMap<&str, usize> = HashMap::new();
-    let mut twins: HashMap<usize, usize> = HashMap::new();
-    for (place, piece) in pieces.iter().enumerate() {
-        // The one that came first counts, and what becomes of it is true of both.
-        let twin = piece.mark.as_deref().map(|mark| *first.entry(mark).or_insert(place));
-        twins.extend(twin.filter(|twin| *twin != place).map(|twin| (place, twin)));
+    let mut duplicates: HashMap<usize, usize> = HashMap::new();
+    for (index, unit) in units.iter().enumerate() {
+        // Of several units with one ID only the first is written; its result holds for the others.
+        let original = unit.dedup_id.as_deref().map(|dedup_id| *first.entry(dedup_id).or_insert(index));
+        duplicates.extend(original.filter(|original| *original != index).map(|original| (index, original)));
     }
-    let fates = vec![None; pieces.len()];
-    let mut run = Run { counting, fates, admitted: HashSet::new() };
-    // Pieces of one page together: so most pages are written once.
-    let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for place in (0..pieces.len()).filter(|place| !twins.contains_key(place)) {
-        places.entry(page(&pieces[place])).or_default().push(place);
+    let results = vec![None; units.len()];
+    let mut writer = ExactWriter { counting, results, admitted: HashSet::new() };
+    // Units of the same page are grouped, so that most pages are written once.
+    let mut indexes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for index in (0..units.len()).filter(|index| !duplicates.contains_key(index)) {
+        indexes.entry(page(&units[index])).or_default().push(index);
     }
-    let places = places.into_values().flatten().collect();
-    for pack in packs(pieces, places) {
-        run.write(pack);
+    let indexes = indexes.into_values().flatten().collect();
+    for pack in packs(units, indexes) {
+        writer.write(pack);
     }
-    for (place, twin) in twins {
-        run.fates[place] = match &run.fates[twin] {
+    for (index, original) in duplicates {
+        writer.results[index] = match &writer.results[original] {
             Some(Err(why)) => Some(Err(why.clone())),
             _ => Some(Ok(0)),
         };
     }
     let missing = || Err("it was not written".to_owned());
-    run.fates.into_iter().map(|fate| fate.unwrap_or_else(missing)).collect()
+    writer.results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
 }
 
-fn page(piece: &Piece) -> &str {
-    piece.parts.first().map_or("", |part| part.key.as_str())
+fn page(unit: &DedupUnit) -> &str {
+    unit.page_hits.first().map_or("", |part| part.key.as_str())
 }
 
-/// The places of pieces, in packs that a transaction has room for.
-fn packs(pieces: &[Piece], places: Vec<usize>) -> Vec<Vec<usize>> {
+/// Groups unit indexes into packs that fit into one transaction.
+fn packs(units: &[DedupUnit], indexes: Vec<usize>) -> Vec<Vec<usize>> {
     let mut packs = Vec::new();
-    let (mut pack, mut keys, mut marks) = (Vec::new(), HashSet::new(), 0);
-    for place in places {
-        let of_piece = || pieces[place].parts.iter().map(|part| part.key.as_str());
-        let new = of_piece().filter(|key| !keys.contains(key)).collect::<HashSet<_>>().len();
-        // One is for the visitors of the site.
-        if !pack.is_empty() && marks + 1 + keys.len() + new + 1 > ACTIONS {
+    let (mut pack, mut keys, mut marked_units) = (Vec::new(), HashSet::new(), 0);
+    for index in indexes {
+        let page_keys = || units[index].page_hits.iter().map(|part| part.key.as_str());
+        let new = page_keys().filter(|key| !keys.contains(key)).collect::<HashSet<_>>().len();
+        // One action is reserved for the visitors of the site.
+        if !pack.is_empty() && marked_units + 1 + keys.len() + new + 1 > MAX_ACTIONS {
             packs.push(std::mem::take(&mut pack));
             keys.clear();
-            marks = 0;
+            marked_units = 0;
         }
-        keys.extend(of_piece());
-        marks += 1;
-        pack.push(place);
+        keys.extend(page_keys());
+        marked_units += 1;
+        pack.push(index);
     }
     if !pack.is_empty() {
         packs.push(pack);
@@ -88,119 +88,123 @@ fn packs(pieces: &[Piece], places: Vec<usize>) -> Vec<Vec<usize>> {
     packs
 }
 
-impl<'a, S: Store> Run<'_, 'a, S> {
-    /// Writes a pack, until each of its pieces has its fate.
+impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
+    /// Writes a pack until each of its units has a result.
     fn write(&mut self, mut pack: Vec<usize>) {
-        let pieces = self.counting.pieces;
+        let units = self.counting.units;
         let mut tries = 0;
         loop {
-            pack.retain(|place| self.fates[*place].is_none());
+            pack.retain(|index| self.results[*index].is_none());
             if pack.is_empty() {
                 return;
             }
-            if !self.counting.store.has_time() {
-                return self.fail(&pack, "there was no time left to write it");
+            if !self.counting.store.has_time_left() {
+                return self.record_failure(&pack, "there was no time left to write it");
             }
-            let Actions { marks, sums, keys } = self.actions(&pack);
-            let only_marks = pack.iter().any(|place| pieces[*place].parts.is_empty());
-            if sums.is_empty() && !only_marks {
-                // Nothing of it may be counted.
-                return self.done(&pack);
+            let TransactionPlan { marked_units, deltas, keys } = self.plan(&pack);
+            let only_markers = pack.iter().any(|index| units[*index].page_hits.is_empty());
+            if deltas.is_empty() && !only_markers {
+                // None of its pages may be counted.
+                return self.record_success(&pack);
             }
-            let names = marks.iter().filter_map(|place| pieces[*place].mark.clone()).collect();
-            let transaction = Transaction { marks: names, sums };
+            let dedup_ids = marked_units.iter().filter_map(|index| units[*index].dedup_id.clone()).collect();
+            let transaction = Transaction { dedup_ids, deltas };
             match self.counting.store.transact(&transaction, self.counting.now) {
-                Transacted::Done => return self.done(&pack),
-                Transacted::Failed(error) => return self.fail(&pack, &error.to_string()),
-                Transacted::Busy(why) => {
+                TransactionResult::Committed => return self.record_success(&pack),
+                TransactionResult::Failed(error) => return self.record_failure(&pack, &error.to_string()),
+                TransactionResult::Throttled(why) => {
                     tries += 1;
-                    if !self.counting.store.pause(tries) {
-                        return self.fail(&pack, &why);
+                    if !self.counting.store.back_off(tries) {
+                        return self.record_failure(&pack, &why);
                     }
                 }
-                Transacted::Cancelled(obstacles) => {
-                    let is_new = self.clear(&pack, &marks, &keys, &obstacles);
-                    tries += u32::from(!is_new);
-                    if !is_new && !self.counting.store.pause(tries) {
-                        return self.fail(&pack, "other writers of the same pages were always sooner");
+                TransactionResult::Cancelled(reasons) => {
+                    let has_changed = self.resolve_cancellation(&pack, &marked_units, &keys, &reasons);
+                    tries += u32::from(!has_changed);
+                    if !has_changed && !self.counting.store.back_off(tries) {
+                        return self
+                            .record_failure(&pack, "other writers of the same pages were always sooner");
                     }
                 }
             }
         }
     }
 
-    /// What is to be written for a pack.
-    fn actions(&self, pack: &[usize]) -> Actions<'a> {
-        let all = self.counting.pieces;
-        let pieces = || pack.iter().map(|place| &all[*place]);
-        let marks = pack.iter().copied().filter(|place| all[*place].mark.is_some()).collect();
-        let (mut sums, mut keys) = (Vec::new(), Vec::new());
-        for (key, sum) in self.counting.sums(pieces()) {
-            let known = self.counting.paths != Paths::Open && !self.admitted.contains(key);
-            sums.push((sum, known));
+    /// Returns the contents of the transaction for a pack.
+    fn plan(&self, pack: &[usize]) -> TransactionPlan<'a> {
+        let all = self.counting.units;
+        let units = || pack.iter().map(|index| &all[*index]);
+        let marked_units = pack.iter().copied().filter(|index| all[*index].dedup_id.is_some()).collect();
+        let (mut deltas, mut keys) = (Vec::new(), Vec::new());
+        for (key, delta) in self.counting.page_deltas(units()) {
+            let known = self.counting.paths != PathAdmission::Open && !self.admitted.contains(key);
+            deltas.push((delta, known));
             keys.push(Some(key));
         }
-        if let Some(sum) = self.counting.site(pieces()) {
-            sums.push((sum, false));
+        if let Some(delta) = self.counting.site_delta(units()) {
+            deltas.push((delta, false));
             keys.push(None);
         }
-        Actions { marks, sums, keys }
+        TransactionPlan { marked_units, deltas, keys }
     }
 
-    /// Takes what was in the way out of it. False if all of that may go by itself.
-    fn clear(
+    /// Resolves the cancellation reasons of a transaction. Returns whether anything changed; if not, the same
+    /// transaction may succeed on a retry.
+    fn resolve_cancellation(
         &mut self,
         pack: &[usize],
-        marks: &[usize],
-        keys: &[Option<&'a Key>],
-        obstacles: &[Obstacle],
+        marked_units: &[usize],
+        keys: &[Option<&'a PageKey>],
+        reasons: &[CancellationReason],
     ) -> bool {
-        let pieces = self.counting.pieces;
-        let mut is_new = false;
-        let (of_marks, of_sums) = obstacles.split_at(marks.len().min(obstacles.len()));
-        for (place, obstacle) in marks.iter().zip(of_marks) {
-            let fate = match obstacle {
-                Obstacle::Nothing | Obstacle::Again => continue,
-                Obstacle::Condition => Ok(0),
-                Obstacle::Fault(why) => Err(why.clone()),
+        let units = self.counting.units;
+        let mut has_changed = false;
+        let (marker_reasons, delta_reasons) = reasons.split_at(marked_units.len().min(reasons.len()));
+        for (index, reason) in marked_units.iter().zip(marker_reasons) {
+            let result = match reason {
+                CancellationReason::None | CancellationReason::Retryable => continue,
+                CancellationReason::ConditionFailed => Ok(0),
+                CancellationReason::Permanent(why) => Err(why.clone()),
             };
-            self.fates[*place] = Some(fate);
-            is_new = true;
+            self.results[*index] = Some(result);
+            has_changed = true;
         }
-        for (key, obstacle) in keys.iter().zip(of_sums) {
-            let asks = |place: &usize| {
-                key.is_none_or(|key| pieces[*place].parts.iter().any(|part| part.key == *key))
+        for (key, reason) in keys.iter().zip(delta_reasons) {
+            let is_affected = |index: &usize| {
+                key.is_none_or(|key| units[*index].page_hits.iter().any(|part| part.key == *key))
             };
-            let open = pack.iter().copied().filter(|place| self.fates[*place].is_none());
-            let left: Vec<usize> = open.filter(asks).collect();
-            match (obstacle, key) {
-                (Obstacle::Nothing | Obstacle::Again, _) => continue,
-                // Who asked for it was counted before.
+            let open = pack.iter().copied().filter(|index| self.results[*index].is_none());
+            let left: Vec<usize> = open.filter(is_affected).collect();
+            match (reason, key) {
+                (CancellationReason::None | CancellationReason::Retryable, _) => continue,
+                // The units that needed it were counted before.
                 _ if left.is_empty() => {}
-                (Obstacle::Condition, Some(key)) => {
-                    match self.counting.admit(left.iter().map(|place| &pieces[*place]), key.as_str()) {
+                (CancellationReason::ConditionFailed, Some(key)) => {
+                    match self.counting.admit_path(left.iter().map(|index| &units[*index]), key.as_str()) {
                         Ok(true) => drop(self.admitted.insert(key)),
                         Ok(false) => drop(self.counting.refused.insert((*key).clone())),
-                        Err(error) => self.fail(&left, &error.to_string()),
+                        Err(error) => self.record_failure(&left, &error.to_string()),
                     }
                 }
-                (Obstacle::Condition, None) => self.fail(&left, "the item of the site refused a change"),
-                (Obstacle::Fault(why), _) => self.fail(&left, why),
+                (CancellationReason::ConditionFailed, None) => {
+                    self.record_failure(&left, "the item of the site refused a change");
+                }
+                (CancellationReason::Permanent(why), _) => self.record_failure(&left, why),
             }
-            is_new = true;
+            has_changed = true;
         }
-        is_new
+        has_changed
     }
 
-    fn done(&mut self, pack: &[usize]) {
-        for place in pack {
-            self.fates[*place] = Some(Ok(self.counting.hits(&self.counting.pieces[*place])));
+    fn record_success(&mut self, pack: &[usize]) {
+        for index in pack {
+            self.results[*index] = Some(Ok(self.counting.hits(&self.counting.units[*index])));
         }
     }
 
-    fn fail(&mut self, places: &[usize], why: &str) {
-        for place in places {
-            self.fates[*place] = Some(Err(why.to_owned()));
+    fn record_failure(&mut self, indexes: &[usize], why: &str) {
+        for index in indexes {
+            self.results[*index] = Some(Err(why.to_owned()));
         }
     }
 }

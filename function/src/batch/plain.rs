@@ -1,52 +1,58 @@
-//! One write a page. A message whose writes did not all succeed is told as failed, comes again, and counts again what
-//! had been counted of it: exact is another way.
+//! Counts units with one write per page. A message is reported as failed if any of its writes failed; its
+//! redelivery counts the successful writes again. Exact counting avoids that.
 
 use std::collections::HashMap;
 
-use super::piece::{Counting, Fate, Piece};
-use crate::hit::Sum;
-use crate::path::Key;
-use crate::store::{Paths, Store, StoreError};
+use super::unit::{CountingState, DedupUnit, UnitResult};
+use crate::hit::CounterDelta;
+use crate::path::PageKey;
+use crate::store::{CounterStore, PathAdmission, StoreError};
 
-/// How often a write is tried that the store refuses because it has too much to do.
-const TRIES: u32 = 4;
+/// The maximum number of attempts of a write that the store throttles.
+const MAX_ATTEMPTS: u32 = 4;
 
-/// Counts pieces.
-pub(super) fn count<S: Store>(counting: &mut Counting<'_, S>, notes: &mut Vec<String>) -> Vec<Fate> {
-    let pieces = counting.pieces;
-    let mut failed: HashMap<&Key, String> = HashMap::new();
-    for (key, sum) in counting.sums(pieces.iter()) {
-        match add_in_time(counting, &sum) {
+/// Counts units.
+pub(super) fn count<S: CounterStore>(
+    counting: &mut CountingState<'_, S>,
+    warnings: &mut Vec<String>,
+) -> Vec<UnitResult> {
+    let units = counting.units;
+    let mut failed: HashMap<&PageKey, String> = HashMap::new();
+    for (key, delta) in counting.page_deltas(units.iter()) {
+        match add_in_time(counting, &delta) {
             Ok(true) => {}
             Ok(false) => drop(counting.refused.insert(key.clone())),
             Err(error) => drop(failed.insert(key, error.to_string())),
         }
     }
-    if let Some(sum) = counting.site(pieces.iter())
-        && let Err(error) = counting.store.sum(&sum, false, counting.now)
+    if let Some(delta) = counting.site_delta(units.iter())
+        && let Err(error) = counting.store.apply_delta(&delta, false, counting.now)
     {
-        notes.push(format!("visitors of the site were not counted: {error}"));
+        warnings.push(format!("visitors of the site were not counted: {error}"));
     }
-    let fate = |piece: &Piece| match piece.parts.iter().find_map(|part| failed.get(&part.key)) {
+    let result = |unit: &DedupUnit| match unit.page_hits.iter().find_map(|part| failed.get(&part.key)) {
         Some(why) => Err(why.clone()),
-        None => Ok(counting.hits(piece)),
+        None => Ok(counting.hits(unit)),
     };
-    pieces.iter().map(fate).collect()
+    units.iter().map(result).collect()
 }
 
-/// Adds a sum, with patience for a store that has too much to do. False if its path may not be counted.
-fn add_in_time<S: Store>(counting: &mut Counting<'_, S>, sum: &Sum) -> Result<bool, StoreError> {
-    let mut admitted = counting.paths == Paths::Open;
+/// Adds a delta, with retries while the store throttles. Returns false if the path may not be counted.
+fn add_in_time<S: CounterStore>(
+    counting: &mut CountingState<'_, S>,
+    delta: &CounterDelta,
+) -> Result<bool, StoreError> {
+    let mut admitted = counting.paths == PathAdmission::Open;
     let mut tries = 0;
     loop {
-        if !counting.store.has_time() {
+        if !counting.store.has_time_left() {
             return Err(StoreError::Unavailable("there was no time left to write it".to_owned()));
         }
-        match add(counting, sum, &mut admitted) {
-            Err(StoreError::Busy(why)) => {
+        match add(counting, delta, &mut admitted) {
+            Err(StoreError::Throttled(why)) => {
                 tries += 1;
-                if tries == TRIES || !counting.store.pause(tries) {
-                    return Err(StoreError::Busy(why));
+                if tries == MAX_ATTEMPTS || !counting.store.back_off(tries) {
+                    return Err(StoreError::Throttled(why));
                 }
             }
             other => return other,
@@ -54,15 +60,19 @@ fn add_in_time<S: Store>(counting: &mut Counting<'_, S>, sum: &Sum) -> Result<bo
     }
 }
 
-fn add<S: Store>(counting: &mut Counting<'_, S>, sum: &Sum, admitted: &mut bool) -> Result<bool, StoreError> {
+fn add<S: CounterStore>(
+    counting: &mut CountingState<'_, S>,
+    delta: &CounterDelta,
+    admitted: &mut bool,
+) -> Result<bool, StoreError> {
     if !*admitted {
-        if counting.store.sum(sum, true, counting.now)? {
+        if counting.store.apply_delta(delta, true, counting.now)? {
             return Ok(true);
         }
-        *admitted = counting.admit(counting.pieces.iter(), &sum.key)?;
+        *admitted = counting.admit_path(counting.units.iter(), &delta.key)?;
         if !*admitted {
             return Ok(false);
         }
     }
-    counting.store.sum(sum, false, counting.now)
+    counting.store.apply_delta(delta, false, counting.now)
 }

@@ -1,45 +1,45 @@
-//! The services beside the table that the function calls: `CloudFront`, to invalidate; S3, to read access logs; and, from the
-//! reader, Lambda, to forward hits. No client is made before its first call.
+//! Clients of the AWS services besides DynamoDB: CloudFront for invalidations, S3 for access logs and, in the
+//! reader, Lambda for forwarding hits. Clients are created before their first call.
 
 use std::time::{Duration, Instant};
 
 use hitctl_config::partitions::Partition;
 
-use crate::aws::Rest;
-use crate::logs::path_of;
+use crate::aws::AwsRestClient;
+use crate::log_files::object_path;
 use crate::moment::Moment;
 use crate::net::{Endpoint, Tls};
 use crate::settings::{SourceSettings, aws_endpoint, partition};
 use crate::sigv4::Signer;
 
-/// As whom, and trusting whom, services are called.
+/// Everything that calls to AWS services have in common.
 #[derive(Clone)]
-pub struct Access {
-    /// Access key, secret key, session token.
+pub struct AwsAccess {
+    /// Access key ID, secret access key and session token.
     pub credentials: (String, String, Option<String>),
-    /// The function's region.
+    /// The region of the function.
     pub region: String,
-    /// What is trusted.
+    /// The TLS configuration.
     pub tls: Tls,
-    /// The clock.
+    /// The source of the current time.
     pub clock: fn() -> Moment,
 }
 
-impl std::fmt::Debug for Access {
-    /// Never the secrets.
+impl std::fmt::Debug for AwsAccess {
+    /// Leaves out the secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Access").field("region", &self.region).finish_non_exhaustive()
+        f.debug_struct("AwsAccess").field("region", &self.region).finish_non_exhaustive()
     }
 }
 
-impl Access {
-    fn rest(&self, endpoint: Endpoint, region: &str, service: &'static str) -> Rest {
+impl AwsAccess {
+    fn rest(&self, endpoint: Endpoint, region: &str, service: &'static str) -> AwsRestClient {
         let signer = Signer::new(self.credentials.clone(), region.to_owned(), service);
-        Rest::new(endpoint, self.tls.clone(), signer, self.clock)
+        AwsRestClient::new(endpoint, self.tls.clone(), signer, self.clock)
     }
 
-    /// A client of `CloudFront`, which has one endpoint per partition; some partitions have none.
-    pub(super) fn cloudfront(&self, settings: &SourceSettings) -> Result<Rest, String> {
+    /// Creates a client of CloudFront, which has one endpoint per partition. Some partitions have none.
+    pub(super) fn cloudfront(&self, settings: &SourceSettings) -> Result<AwsRestClient, String> {
         let partition = partition(&self.region);
         if let Some(endpoint) = &settings.cloudfront {
             let known = partition.ok().and_then(|partition| partition.cloudfront);
@@ -51,8 +51,8 @@ impl Access {
         Ok(self.rest(Endpoint::parse(&format!("https://{}", service.host))?, service.region, "cloudfront"))
     }
 
-    /// A client of Lambda, in the function's own region.
-    pub(super) fn lambda(&self, settings: &SourceSettings) -> Result<Rest, String> {
+    /// Creates a client of Lambda in the function's region.
+    pub(super) fn lambda(&self, settings: &SourceSettings) -> Result<AwsRestClient, String> {
         let endpoint = match &settings.lambda {
             Some(endpoint) => endpoint.clone(),
             None => aws_endpoint("lambda", &self.region)?,
@@ -60,27 +60,29 @@ impl Access {
         Ok(self.rest(endpoint, &self.region, "lambda"))
     }
 
-    /// A client of S3 for a bucket, and the path of an object there. AWS has a host for each bucket; its certificate does not
-    /// hold for names with dots, and other endpoints have one host.
+    /// Creates a client of S3 for a bucket, and returns the path of an object. AWS has one host per bucket,
+    /// but its certificate does not cover bucket names with dots. Those, and custom endpoints, use the bucket
+    /// in the path.
     pub(super) fn s3(
         &self,
         settings: &SourceSettings,
         bucket: &str,
         key: &str,
-    ) -> Result<(Rest, String), String> {
-        let below = format!("/{bucket}{}", path_of(key));
+    ) -> Result<(AwsRestClient, String), String> {
+        let below = format!("/{bucket}{}", object_path(key));
         if let Some(endpoint) = &settings.s3 {
             return Ok((self.rest(endpoint.clone(), &self.region, "s3"), below));
         }
         let host = partition(&self.region)?.host("s3", &self.region);
         let (host, path) =
-            if bucket.contains('.') { (host, below) } else { (format!("{bucket}.{host}"), path_of(key)) };
+            if bucket.contains('.') { (host, below) } else { (format!("{bucket}.{host}"), object_path(key)) };
         let endpoint = Endpoint::parse(&format!("https://{host}"))?;
         Ok((self.rest(endpoint, &self.region, "s3"), path))
     }
 }
 
-/// Until when calls beside the table may take: a second is left for the answer.
+/// Returns the deadline of calls to other services: half of the time left, at most a second, is reserved for
+/// the response.
 pub(super) fn deadline(left: Duration) -> Instant {
     let reserve = (left / 2).min(Duration::from_secs(1));
     Instant::now() + left.saturating_sub(reserve)
@@ -90,8 +92,8 @@ pub(super) fn deadline(left: Duration) -> Instant {
 mod tests {
     use super::*;
 
-    fn access(region: &str) -> Access {
-        Access {
+    fn access(region: &str) -> AwsAccess {
+        AwsAccess {
             credentials: ("AKID".to_owned(), "secret".to_owned(), None),
             region: region.to_owned(),
             tls: Tls::default(),
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn cloudfront_is_called_where_the_partition_has_it() {
+    fn cloudfront_endpoint_depends_on_partition() {
         let of = |region: &str| match access(region).cloudfront(&SourceSettings::default()) {
             Ok(rest) => rest.authority(),
             Err(why) => why,
@@ -116,24 +118,24 @@ mod tests {
     }
 
     #[test]
-    fn lambda_is_called_in_the_domain_of_the_partition() {
+    fn lambda_endpoint_is_in_the_domain_of_the_partition() {
         let rest = access("eusc-de-east-1").lambda(&SourceSettings::default()).unwrap();
         assert_eq!(rest.authority(), "lambda.eusc-de-east-1.amazonaws.eu");
     }
 
     #[test]
-    fn buckets_are_hosts_in_the_domain_of_the_partition() {
+    fn bucket_host_is_in_the_domain_of_the_partition() {
         let of = |(region, bucket): (&str, &str)| {
             let (rest, path) = access(region).s3(&SourceSettings::default(), bucket, "a/b.gz").unwrap();
             format!("{}{path}", rest.authority())
         };
-        let asked = [
+        let buckets = [
             ("eu-west-1", "logs"),
             ("eusc-de-east-1", "logs"),
             ("eusc-de-east-1", "my.logs"),
             ("cn-north-1", "logs"),
         ];
-        insta::assert_snapshot!(asked.map(of).join("\n"), @"
+        insta::assert_snapshot!(buckets.map(of).join("\n"), @"
         logs.s3.eu-west-1.amazonaws.com/a/b.gz
         logs.s3.eusc-de-east-1.amazonaws.eu/a/b.gz
         s3.eusc-de-east-1.amazonaws.eu/my.logs/a/b.gz

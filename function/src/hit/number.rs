@@ -1,18 +1,20 @@
-//! Reads DynamoDB's numbers as counts. They have up to 38 digits, fractions and exponents, and somebody may have written any of them by
-//! hand.
+//! Parses DynamoDB's numbers as counts. They have up to 38 digits, fractions and exponents, and manual edits
+//! may produce any of them.
 
 use hitctl_config::contract::MAX_COUNT;
 
-/// DynamoDB's numbers have at most 38 digits, and exponents up to 125.
-const MOST_PLACES: i64 = 200;
+/// The maximum number of digits computed. DynamoDB's numbers have at most 38 digits, and exponents up to 125.
+const MAX_DIGITS: i64 = 200;
 
-/// Returns the count that a number of the table stands for: at most [`MAX_COUNT`], and 0 for a negative one. `None` if it is no number.
+/// Returns the count of a stored number: at most [`MAX_COUNT`], and 0 if negative. `None` if it is not a
+/// number.
 pub fn count_of(number: &str) -> Option<u64> {
     whole_part(number).map(|count| count.min(MAX_COUNT))
 }
 
-/// Returns the whole part of a number like `1.25E+3`, as large as 64 bits can hold it, and 0 for a negative one. `None` if it is no
-/// number. By hand: what the standard library reads fractions with is 20 KB of the function.
+/// Returns the whole part of a number like `1.25E+3`, limited to 64 bits, and 0 if negative. `None` if it is
+/// not a number. Implemented here, because the standard library's parser of fractions adds 20 KB to the
+/// function.
 pub fn whole_part(number: &str) -> Option<u64> {
     if let Ok(count) = number.parse() {
         return Some(count);
@@ -29,21 +31,21 @@ pub fn whole_part(number: &str) -> Option<u64> {
         return None;
     }
     let before_point = i64::try_from(whole.len()).ok()?.saturating_add(exponent_of(exponent)?);
-    let places = usize::try_from(before_point.clamp(0, MOST_PLACES)).ok()?;
-    let digits = whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat(b'0')).take(places);
+    let digit_count = usize::try_from(before_point.clamp(0, MAX_DIGITS)).ok()?;
+    let digits = whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat(b'0')).take(digit_count);
     let count =
         digits.fold(0_u64, |count, digit| count.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
     Some(sign * count)
 }
 
-/// Returns an exponent, as far as it matters.
+/// Returns an exponent, limited to the range that matters.
 fn exponent_of(text: &str) -> Option<i64> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-    is_number.then(|| sign * digits.parse::<i64>().unwrap_or(MOST_PLACES).min(MOST_PLACES))
+    is_number.then(|| sign * digits.parse::<i64>().unwrap_or(MAX_DIGITS).min(MAX_DIGITS))
 }
 
 #[cfg(test)]
@@ -51,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_counts_by_their_whole_part() {
+    fn decimals_are_truncated_to_whole_counts() {
         for (number, value) in [
             ("0", 0),
             ("12", 12),
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_number_is_none() {
+    fn text_that_is_not_a_number_is_none() {
         for text in ["", "-", "x", "E5", "1E", "1Ex", "1.2.3E9", "0x10", "--1", ".", "1 "] {
             assert_eq!(whole_part(text), None, "{text}");
         }

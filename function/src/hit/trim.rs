@@ -1,41 +1,43 @@
-//! What an item gives up so that a hit goes on costing one write unit: which attributes to remove, and when.
+//! Decides which old attributes to remove from an item, and when, so that a hit always costs one write unit.
 
 use std::collections::BTreeMap;
 
-use super::{Item, number_bytes};
+use super::{CountItem, number_bytes};
 use crate::moment::{Day, month_of_attribute, month_of_uniques_attribute};
 use crate::share;
 
-/// DynamoDB bills a write by each begun kilobyte of the item.
+/// The size of a write unit, in bytes: DynamoDB bills each started kilobyte of the item.
 pub const WRITE_UNIT_BYTES: usize = 1024;
-/// Days that an item keeps: a month's worth, today included.
+/// The number of days that an item keeps: about a month, including today.
 pub const DAYS_KEPT: u32 = 31;
-/// Days that an item may collect before it is trimmed, so that trimming costs one write in ten days, not one a day.
-pub const DAYS_MOST: usize = 40;
-/// Days that an item keeps even if it has to give up some of [`DAYS_KEPT`].
-pub const DAYS_LEAST: usize = 7;
-/// Months that an item keeps.
+/// The number of days that an item may hold before it is trimmed, so that trimming costs one write in ten
+/// days, not one per day.
+pub const MAX_DAYS: usize = 40;
+/// The number of days that an item keeps even if it has to drop some of [`DAYS_KEPT`].
+pub const MIN_DAYS: usize = 7;
+/// The number of months that an item keeps.
 pub const MONTHS_KEPT: usize = 36;
-/// Months that an item keeps for as long as there are days to give up.
-pub const MONTHS_LEAST: usize = 12;
+/// The number of months that an item keeps as long as days can be dropped instead.
+pub const MIN_MONTHS: usize = 12;
 
-/// A next day and a next month, hits and visitors, must fit, or every hit on the first of a month would find the item
-/// full.
-const FULL: usize = WRITE_UNIT_BYTES - 48;
-/// An item that was full is left with room for some days more, or it would be trimmed on each of them.
-const ROOMY: usize = FULL - 64;
+/// The size above which an item is trimmed, in bytes. Attributes for another day and another month, with hits
+/// and visitors, must still fit; otherwise every hit on the first of a month would find the item full.
+const TRIM_THRESHOLD_BYTES: usize = WRITE_UNIT_BYTES - 48;
+/// The size to which a full item is trimmed, in bytes. It leaves space for several days, so that the item is
+/// not trimmed on each of them.
+const TRIM_TARGET_BYTES: usize = TRIM_THRESHOLD_BYTES - 64;
 
-/// Attributes of one day or month.
-type Names<'a> = Vec<&'a (String, u64)>;
+/// The attributes of one day or month.
+type NumberAttributes<'a> = Vec<&'a (String, u64)>;
 
-/// What is left of an item, and what is to go.
-struct Plan {
+/// The remaining size of an item, and the attributes to remove.
+struct TrimPlan {
     size: usize,
     stale: Vec<String>,
 }
 
-impl Plan {
-    fn remove(&mut self, names: Option<Names<'_>>) {
+impl TrimPlan {
+    fn remove(&mut self, names: Option<NumberAttributes<'_>>) {
         for (name, value) in names.into_iter().flatten() {
             self.size -= name.len() + number_bytes(*value);
             self.stale.push(name.clone());
@@ -43,26 +45,29 @@ impl Plan {
     }
 }
 
-impl Item {
-    /// The attributes to remove, empty while nothing is due. Shares of the budget are due as soon as their day is over.
+impl CountItem {
+    /// Returns the attributes to remove; empty if none are due. Budget shares are due as soon as their day is
+    /// over.
     ///
-    /// Due is an item with more than [`DAYS_MOST`] days, or one that is about to outgrow a write unit. What goes, hits
-    /// and visitors of the same time together, the oldest first: days out of the window and months beyond
-    /// [`MONTHS_KEPT`]; and while the item is too large, months down to [`MONTHS_LEAST`], days down to
-    /// [`DAYS_LEAST`], and the months that are left but for the last. The totals never go.
+    /// An item is due if it has more than [`MAX_DAYS`] days, or is about to exceed a write unit. Hits and
+    /// visitors of the same time are removed together, the oldest first: days outside the window and months
+    /// beyond [`MONTHS_KEPT`]. While the item is still too large, months are removed down to [`MIN_MONTHS`],
+    /// then days down to [`MIN_DAYS`], then all months but the last. Totals are never removed.
     pub fn stale(&self, today: Day) -> Vec<String> {
         let of_hits = self.numbers.iter().filter(|(name, _)| Day::from_attribute(name).is_some()).count();
         let of_visitors = self.numbers.iter().filter(|(name, _)| Day::from_uniques_attribute(name).is_some());
         let size = self.size();
         let is_past = |name: &str| share::day_and_limit(name, 0).is_some_and(|(day, _)| day < today);
-        let past: Names<'_> = self.numbers.iter().filter(|(name, _)| is_past(name)).collect();
-        let mut plan = Plan { size, stale: Vec::new() };
+        let past: NumberAttributes<'_> = self.numbers.iter().filter(|(name, _)| is_past(name)).collect();
+        let mut plan = TrimPlan { size, stale: Vec::new() };
         plan.remove(Some(past));
-        if of_hits.max(of_visitors.count()) <= DAYS_MOST && plan.size <= FULL {
+        if of_hits.max(of_visitors.count()) <= MAX_DAYS && plan.size <= TRIM_THRESHOLD_BYTES {
             return plan.stale;
         }
-        let (mut days, mut months): (BTreeMap<Day, Names<'_>>, BTreeMap<&str, Names<'_>>) =
-            Default::default();
+        let (mut days, mut months): (
+            BTreeMap<Day, NumberAttributes<'_>>,
+            BTreeMap<&str, NumberAttributes<'_>>,
+        ) = Default::default();
         for number in &self.numbers {
             let name = &number.0;
             if let Some(day) = Day::from_attribute(name).or_else(|| Day::from_uniques_attribute(name)) {
@@ -78,13 +83,13 @@ impl Item {
             plan.remove(Some(names));
         }
         let (mut days, mut months) = (kept.into_values(), months.into_values());
-        while months.len() > MONTHS_KEPT || (months.len() > MONTHS_LEAST && plan.size > ROOMY) {
+        while months.len() > MONTHS_KEPT || (months.len() > MIN_MONTHS && plan.size > TRIM_TARGET_BYTES) {
             plan.remove(months.next());
         }
-        while days.len() > DAYS_LEAST && plan.size > ROOMY {
+        while days.len() > MIN_DAYS && plan.size > TRIM_TARGET_BYTES {
             plan.remove(days.next());
         }
-        while months.len() > 1 && plan.size > FULL {
+        while months.len() > 1 && plan.size > TRIM_THRESHOLD_BYTES {
             plan.remove(months.next());
         }
         plan.stale

@@ -1,14 +1,13 @@
-//! When and what is trimmed, a model of ten years of hits that must stay within a write unit, and items that nobody
-//! would think of.
+//! Tests of trimming: a model of ten years of hits that must stay within a write unit, and unusual items.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::hit::{Counts, Hit, text_bytes};
+use crate::hit::{CountSummary, Hit, text_bytes};
 use crate::moment::Moment;
-use crate::path::{Key, normalise};
-use crate::share::{Share, day_and_limit};
-use crate::store::{Memory, Paths, Store};
+use crate::path::{PageKey, normalise};
+use crate::share::{BudgetShare, day_and_limit};
+use crate::store::{CounterStore, MemoryStore, PathAdmission};
 use crate::visitor::Visitor;
 
 const FIRST_DAY: u32 = 20_700;
@@ -23,8 +22,8 @@ fn day(number: u32) -> Day {
 }
 
 #[test]
-fn nothing_is_trimmed_before_it_is_due() {
-    let days = |range: std::ops::Range<u32>| Item {
+fn item_within_limits_is_not_trimmed() {
+    let days = |range: std::ops::Range<u32>| CountItem {
         numbers: range.map(|number| (day(number).attribute(), 5)).collect(),
         other_bytes: 50,
     };
@@ -34,19 +33,19 @@ fn nothing_is_trimmed_before_it_is_due() {
 }
 
 #[test]
-fn visitors_go_with_the_hits_of_their_day() {
+fn visitors_are_trimmed_with_the_hits_of_their_day() {
     let pair = |number| [(day(number).attribute(), 5), (day(number).uniques_attribute(), 4)];
-    let item = Item { numbers: (20_000..20_041).flat_map(pair).collect(), other_bytes: 50 };
+    let item = CountItem { numbers: (20_000..20_041).flat_map(pair).collect(), other_bytes: 50 };
     let expected: Vec<String> = (20_000..20_010).flat_map(pair).map(|(name, _)| name).collect();
     assert_eq!(item.stale(day(20_040)), expected);
     let only_visitors = |number| (day(number).uniques_attribute(), 4);
-    let site = Item { numbers: (20_000..20_041).map(only_visitors).collect(), other_bytes: 50 };
+    let site = CountItem { numbers: (20_000..20_041).map(only_visitors).collect(), other_bytes: 50 };
     assert_eq!(site.stale(day(20_040)).len(), 10, "the site's item has no hits");
 }
 
 #[test]
 fn numbers_that_are_not_days_or_months_are_never_trimmed() {
-    let mut item = Item::default();
+    let mut item = CountItem::default();
     for name in ["hits", "uniques", "expires"] {
         item.numbers.push((name.to_owned(), 1));
     }
@@ -56,9 +55,9 @@ fn numbers_that_are_not_days_or_months_are_never_trimmed() {
     assert!(stale.iter().all(|name| Day::from_attribute(name).is_some()));
 }
 
-/// What ten years left.
+/// The state after ten years.
 struct Decade {
-    item: Item,
+    item: CountItem,
     largest_write: usize,
     trims: usize,
 }
@@ -77,15 +76,15 @@ impl Decade {
     }
 }
 
-/// Hits `key` daily for ten years, by that many visitors.
-fn ten_years(key: &Key, hits_a_day: u64, visitors_a_day: u64) -> Decade {
-    let mut table = Memory::default();
+/// Counts hits on `key` every day for ten years, by that many visitors.
+fn ten_years(key: &PageKey, hits_a_day: u64, visitors_a_day: u64) -> Decade {
+    let mut table = MemoryStore::default();
     for (before, number) in (FIRST_DAY..FIRST_DAY + TEN_YEARS).enumerate() {
         let hit =
             Hit { key: key.clone(), at: at(number), n: hits_a_day, uniques: visitors_a_day, share: None };
-        table.add(&hit, Paths::Open).unwrap();
+        table.add(&hit, PathAdmission::Open).unwrap();
         let days = before as u64 + 1;
-        let expected = Counts {
+        let expected = CountSummary {
             hits: days * hits_a_day,
             today: hits_a_day,
             uniques: days * visitors_a_day,
@@ -113,8 +112,8 @@ fn ten_years_of_hits_stay_within_a_write_unit() {
 }
 
 #[test]
-fn what_ten_years_leave_of_days_and_months() {
-    let mut shown = Vec::new();
+fn days_and_months_kept_after_ten_years_match_snapshot() {
+    let mut rows = Vec::new();
     for (bytes, hits, visitors) in [
         (1, 3, 2),
         (1, 10_000, 4_000),
@@ -130,15 +129,15 @@ fn what_ten_years_leave_of_days_and_months() {
         let key = normalise(&format!("/{}", "k".repeat(bytes - 1))).unwrap();
         let decade = ten_years(&key, hits, visitors);
         assert!(decade.largest_write <= WRITE_UNIT_BYTES, "{bytes}: {} bytes", decade.largest_write);
-        assert!(decade.days() >= DAYS_LEAST);
-        shown.push(format!(
+        assert!(decade.days() >= MIN_DAYS);
+        rows.push(format!(
             "key {bytes:>3}, {hits:>8} hits, {visitors:>8} visitors a day: {:>2} days, {:>2} months, {:>4} trims\n",
             decade.days(),
             decade.months(),
             decade.trims
         ));
     }
-    insta::assert_snapshot!(shown.concat(), @"
+    insta::assert_snapshot!(rows.concat(), @"
     key   1,        3 hits,        2 visitors a day: 33 days, 34 months,  550 trims
     key   1,    10000 hits,     4000 visitors a day: 31 days, 21 months,  687 trims
     key   1, 80000000 hits, 80000000 visitors a day: 35 days, 12 months,  723 trims
@@ -153,19 +152,19 @@ fn what_ten_years_leave_of_days_and_months() {
 }
 
 #[test]
-fn the_sites_item_and_the_budget_stay_within_a_write_unit() {
-    let mut table = Memory::default();
+fn site_item_and_budget_stay_within_a_write_unit() {
+    let mut table = MemoryStore::default();
     let page = normalise("/").unwrap();
-    let budget = Paths::Budget { new_a_day: 100, most: u64::MAX };
+    let budget = PathAdmission::Budget { new_per_day: 100, max_total: u64::MAX };
     for number in FIRST_DAY..FIRST_DAY + TEN_YEARS {
         let visitor = Visitor::new("203.0.113.7", "x").unwrap();
-        assert!(table.meet(&visitor, &page, at(number)).unwrap().site);
+        assert!(table.record_visitor(&visitor, &page, at(number)).unwrap().site);
         let paths = if number + 50 < FIRST_DAY + TEN_YEARS { 1_u32 } else { 100 };
         for n in 0..paths {
             let new = normalise(&format!("/{number}/{n}")).unwrap();
             let address = std::net::Ipv4Addr::from_bits(n.wrapping_mul(0x9e37_79b9)).to_string();
-            let share = Share::of(&Visitor::new(&address, "x").unwrap());
-            table.add(&Hit::one(new, at(number)).charged_to(Some(share)), budget).unwrap();
+            let share = BudgetShare::for_visitor(&Visitor::new(&address, "x").unwrap());
+            table.add(&Hit::one(new, at(number)).with_share(Some(share)), budget).unwrap();
         }
         let budget = table.raw("!budget").unwrap();
         assert!(budget.numbers.iter().any(|(name, _)| name.starts_with("a#")));
@@ -181,21 +180,21 @@ fn the_sites_item_and_the_budget_stay_within_a_write_unit() {
 }
 
 fn key_bytes() -> impl Strategy<Value = usize> {
-    // A shard's key is longer than a page's.
+    // The key of a shard is longer than a page's.
     prop_oneof![1..523_usize, Just(522)]
 }
 
 proptest! {
-    /// Whatever days and months an item has: what is left fits, and what is newest is left.
+    /// Whatever days and months an item has, the trimmed item fits and keeps the newest.
     #[test]
-    fn any_item_fits_after_it_was_trimmed(
+    fn any_trimmed_item_fits_a_write_unit(
         key in key_bytes(),
         days in prop::collection::btree_map(19_000..20_717_u32, (0..1_000_000_000_u64, prop::option::of(0..1_000_000_000_u64)), 0..60),
         months in prop::collection::btree_map(0..200_u32, (0..100_000_000_000_u64, prop::option::of(0..100_000_000_000_u64)), 0..60),
         total in 0..1_000_000_000_000_u64,
     ) {
         let today = 20_716;
-        let mut item = Item { numbers: Vec::new(), other_bytes: text_bytes("path", &"k".repeat(key)) + 39 };
+        let mut item = CountItem { numbers: Vec::new(), other_bytes: text_bytes("path", &"k".repeat(key)) + 39 };
         item.add("hits", total);
         item.add("uniques", total);
         for (number, (hits, visitors)) in &days {
@@ -214,11 +213,11 @@ proptest! {
         let size = item.size();
         let stale = item.stale(day(today));
         item.numbers.retain(|(name, _)| !stale.contains(name));
-        prop_assert!(item.size() <= FULL, "{} bytes of {size}", item.size());
+        prop_assert!(item.size() <= TRIM_THRESHOLD_BYTES, "{} bytes of {size}", item.size());
         prop_assert!(stale.is_empty() || item.stale(day(today)).is_empty(), "once is enough");
         prop_assert_eq!(item.number("hits"), total);
         let newest: Vec<u32> = days.keys().rev().copied().filter(|number| *number > today - DAYS_KEPT).collect();
-        for number in newest.iter().take(DAYS_LEAST) {
+        for number in newest.iter().take(MIN_DAYS) {
             prop_assert!(!stale.contains(&day(*number).attribute()));
         }
     }

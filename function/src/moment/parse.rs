@@ -1,10 +1,10 @@
-//! Reading a moment as others write it: RFC 3339.
+//! Parses RFC 3339 timestamps.
 
 use super::{DAY_MS, Moment};
 
 impl Moment {
-    /// Reads RFC 3339, such as `2026-09-20T10:00:00.5Z` or `2026-09-20T12:00:00+02:00`; `None` where it is none, or a
-    /// time before 1970. A leap second is the second after it.
+    /// Parses RFC 3339, such as `2026-09-20T10:00:00.5Z` or `2026-09-20T12:00:00+02:00`. Returns `None` for
+    /// other text and for times before 1970. A leap second reads as the following second.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let punctuated = text.is_ascii()
@@ -28,7 +28,7 @@ impl Moment {
     }
 }
 
-/// The milliseconds of a fraction of a second, and what follows it.
+/// Parses the milliseconds of a fraction of a second and returns the text after it.
 fn fraction(text: &str) -> Option<(u64, &str)> {
     let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
     let end = rest.find(|c: char| !c.is_ascii_digit())?;
@@ -37,7 +37,7 @@ fn fraction(text: &str) -> Option<(u64, &str)> {
     (!part.is_empty()).then(|| digits(&padded[..3]).map(|millis| (millis, zone)))?
 }
 
-/// The seconds that a zone is ahead of UTC.
+/// Parses a zone and returns its offset from UTC, in seconds.
 fn offset(zone: &str) -> Option<i64> {
     let (sign, rest) = match zone.as_bytes() {
         [b'Z' | b'z'] => return Some(0),
@@ -51,7 +51,7 @@ fn offset(zone: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then(|| i64::try_from(hours * 3600 + minutes * 60).ok().map(|s| sign * s))?
 }
 
-/// Days from 1970-01-01 to a date, if there is such a date.
+/// Returns the days from 1970-01-01 to a date, if the date exists.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let is_leap = (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     let length = match month {
@@ -63,7 +63,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     if year < 1970 || day == 0 || day > length {
         return None;
     }
-    // As in `Day::date`: years that begin in March, so that leap days come last.
+    // As in `Day::date`, years begin in March, so that leap days come last.
     let (year, shifted) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_year = (153 * shifted + 2) / 5 + day - 1;
     let of_era = (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + of_year;
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_write_is_read() {
+    fn valid_timestamps_are_parsed() {
         for (text, millis) in [
             ("2026-09-20T10:00:00Z", 1_789_898_400_000),
             ("2026-09-20T10:00:00.123Z", 1_789_898_400_123),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn invalid_timestamps_are_none() {
         for text in [
             "",
             "now",
@@ -124,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(millis in 0..4_102_444_800_000_u64) {
+        fn formatted_timestamp_parses_back(millis in 0..4_102_444_800_000_u64) {
             let moment = Moment::from_millis(millis);
             prop_assert_eq!(Moment::from_rfc3339(&moment.rfc3339_millis()), Some(moment));
         }

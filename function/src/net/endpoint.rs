@@ -1,4 +1,4 @@
-//! Where a peer listens. Parsing and connecting; no requests.
+//! The address of a peer: parsing and connecting, no requests.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 /// A base URL: scheme, host, port and an optional path prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Whether it speaks TLS.
+    /// Whether the endpoint uses TLS.
     pub tls: bool,
-    /// A name or an address, IPv6 without brackets.
+    /// A host name or an address; IPv6 without brackets.
     pub host: String,
-    /// The port.
+    /// The port, given or implied by the scheme.
     pub port: u16,
-    /// The path before every request's own, without a trailing slash; mostly empty.
+    /// The path that precedes every request's path, without a trailing slash; usually empty.
     pub prefix: String,
 }
 
 impl Endpoint {
-    /// Parses `http://host:port/prefix`; without a scheme it is plain HTTP, as `AWS_LAMBDA_RUNTIME_API` has it.
+    /// Parses `http://host:port/prefix`. Without a scheme it is plain HTTP, as in `AWS_LAMBDA_RUNTIME_API`.
     pub fn parse(url: &str) -> Result<Self, String> {
         let bad = |why: &str| Err(format!("`{url}` is not an endpoint: {why}"));
         let (tls, rest) = match url.split_once("://") {
@@ -53,7 +53,7 @@ impl Endpoint {
         Ok(Self { tls, host: host.to_owned(), port, prefix })
     }
 
-    /// The `Host` header: without the scheme's own port, as signatures want it.
+    /// Returns the `Host` header: without the default port, as signatures require.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let usual = if self.tls { 443 } else { 80 };
@@ -61,10 +61,10 @@ impl Endpoint {
     }
 
     /// Connects within `limit`, trying each address of the host in turn.
-    pub(super) fn dial(&self, limit: Duration) -> io::Result<TcpStream> {
+    pub(super) fn connect(&self, limit: Duration) -> io::Result<TcpStream> {
         let until = Instant::now() + limit;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        // An address literal is not looked up, so local work never loads the resolver.
+        // An address literal needs no lookup, so local use never loads the resolver.
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_lambda_and_the_sdks_write() {
+    fn endpoint_urls_of_lambda_and_sdks_are_parsed() {
         for (url, expected, authority) in [
             ("127.0.0.1:9001", endpoint(false, "127.0.0.1", 9001, ""), "127.0.0.1:9001"),
             ("localhost:80/a/b/", endpoint(false, "localhost", 80, "/a/b"), "localhost"),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_none() {
+    fn invalid_endpoint_urls_are_rejected() {
         for url in [
             "",
             "http://",

@@ -1,4 +1,4 @@
-//! TLS, set up when the first connection needs it: work against a plain endpoint never pays for it.
+//! TLS, set up for the first connection that needs it, so that plain endpoints cost nothing.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// The client's side of TLS: its roots, and the sessions that later connections resume.
+/// The TLS client configuration: its root certificates, and sessions that later connections resume.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
     config: Option<Arc<ClientConfig>>,
@@ -21,18 +21,18 @@ pub struct Tls {
 pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 impl Tls {
-    /// Trusts the given roots instead of Mozilla's.
-    pub fn trusting(roots: RootCertStore) -> Result<Self, String> {
+    /// Creates a configuration that trusts the given roots instead of Mozilla's.
+    pub fn with_roots(roots: RootCertStore) -> Result<Self, String> {
         Ok(Self { config: Some(configure(roots)?), bundle: None })
     }
 
-    /// Trusts the roots in the PEM file at `path` instead of Mozilla's, which is what `AWS_CA_BUNDLE` means to AWS's own
-    /// clients. It is read with the first connection.
-    pub fn trusting_bundle(path: String) -> Self {
+    /// Creates a configuration that trusts the roots in the PEM file at `path` instead of Mozilla's, as
+    /// `AWS_CA_BUNDLE` does for AWS's own clients. The file is read for the first connection.
+    pub fn with_ca_bundle(path: String) -> Self {
         Self { config: None, bundle: Some(path) }
     }
 
-    /// Shakes hands over `stream`, whose timeouts bound each step.
+    /// Performs the handshake over `stream`, whose timeouts limit each step.
     pub(super) fn connect(&mut self, host: &str, mut stream: TcpStream) -> io::Result<TlsStream> {
         let config = if let Some(config) = &self.config {
             Arc::clone(config)
@@ -54,7 +54,8 @@ impl Tls {
     }
 }
 
-/// The certificates of a PEM file; one that cannot be read is an error, for nobody else shall be trusted then.
+/// Reads the certificates of a PEM file. One invalid certificate is an error, because then no other roots may
+/// be trusted instead.
 fn read_bundle(path: &str) -> io::Result<RootCertStore> {
     let bad = |why: &dyn fmt::Display| io::Error::other(format!("AWS_CA_BUNDLE is {path}: {why}"));
     let pem = std::fs::read(path).map_err(|error| bad(&error))?;
@@ -66,18 +67,19 @@ fn read_bundle(path: &str) -> io::Result<RootCertStore> {
     if roots.is_empty() { Err(bad(&"there is no certificate in it")) } else { Ok(roots) }
 }
 
-/// The function has no certificate of its own; so nothing that signs with one needs to be in it.
+/// A key provider without keys. The function has no certificate of its own, so that the code for signing need
+/// not be linked.
 #[derive(Debug)]
-struct NoKeys;
+struct NoClientKeys;
 
-impl KeyProvider for NoKeys {
+impl KeyProvider for NoClientKeys {
     fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
         Err(rustls::Error::General("the function has no key of its own".to_owned()))
     }
 }
 
 fn configure(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
-    let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+    let provider = CryptoProvider { key_provider: &NoClientKeys, ..ring::default_provider() };
     let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
@@ -86,7 +88,7 @@ fn configure(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-/// Writes all of `bytes`, encrypted, and hands every byte to the kernel before it returns.
+/// Writes all of `bytes`, encrypted, and passes every byte to the kernel before it returns.
 pub(super) fn write(stream: &mut TlsStream, bytes: &[u8]) -> io::Result<()> {
     stream.conn.writer().write_all(bytes)?;
     while stream.conn.wants_write() {
@@ -95,8 +97,8 @@ pub(super) fn write(stream: &mut TlsStream, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the peer, on a socket that does not block, has sent nothing but TLS's own messages: session tickets follow
-/// a handshake by themselves.
+/// Returns whether the peer, on a non-blocking socket, has sent nothing but TLS's own messages: session
+/// tickets follow a handshake on their own.
 pub(super) fn is_quiet(stream: &mut TlsStream) -> bool {
     loop {
         match stream.conn.read_tls(&mut stream.sock) {

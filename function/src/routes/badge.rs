@@ -1,31 +1,31 @@
-//! Badges for READMEs and pages without scripts. They only read unless they are told to count, and a mistake is drawn,
-//! with status 200: a broken picture tells nobody anything.
+//! Badges for READMEs and for pages without scripts. They count only if the request says so. Errors are drawn
+//! as badges with status 200, because a broken image explains nothing.
 
 use hitctl_config::contract::HEADER_ERROR;
 
 use super::counter::Counter;
-use super::hit::{Asked, Tally};
-use super::outcome::{Outcome, Stop};
-use super::params::{bad_param, flag, once, query, the_path};
-use crate::badge::{self, Badge, Color, Style};
-use crate::http::{Answer, Cache, Request};
+use super::hit::{ViewRequest, ViewResult};
+use super::outcome::{RouteError, RouteOutcome};
+use super::params::{bad_param, flag, optional_param, query, required_path};
+use crate::badge::{self, Badge, BadgeColor, BadgeStyle};
+use crate::http::{CachePolicy, CounterRequest, CounterResponse};
 use crate::moment::Moment;
-use crate::query::Query;
-use crate::store::Store;
+use crate::query::QueryParams;
+use crate::store::CounterStore;
 
-/// What a picture may do: nothing but have a style.
+/// The content security policy of images: only inline styles.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// What a badge is asked to show.
+/// The number that a badge shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Show {
+enum BadgeMetric {
     #[default]
     Total,
     Today,
     Unique,
 }
 
-impl Show {
+impl BadgeMetric {
     fn label(self) -> &'static str {
         match self {
             Self::Total => "views",
@@ -35,34 +35,34 @@ impl Show {
     }
 }
 
-/// How a badge is asked for.
-struct Look {
-    show: Show,
+/// The query parameters of a badge.
+struct BadgeParams {
+    show: BadgeMetric,
     label: Option<String>,
-    color: Option<Color>,
-    label_color: Option<Color>,
-    style: Style,
+    color: Option<BadgeColor>,
+    label_color: Option<BadgeColor>,
+    style: BadgeStyle,
     abbreviated: bool,
     counts: bool,
 }
 
-impl Look {
-    fn read(query: &Query, request: &Request) -> Result<Self, Stop> {
-        let show = match once(query, "show")? {
-            None | Some("total") => Show::Total,
-            Some("today") => Show::Today,
-            Some("unique") => Show::Unique,
+impl BadgeParams {
+    fn read(query: &QueryParams, request: &CounterRequest) -> Result<Self, RouteError> {
+        let show = match optional_param(query, "show")? {
+            None | Some("total") => BadgeMetric::Total,
+            Some("today") => BadgeMetric::Today,
+            Some("unique") => BadgeMetric::Unique,
             Some(_) => return Err(bad_param("the parameter `show` is total, today or unique")),
         };
-        let style = match once(query, "style")? {
-            None => Style::default(),
-            Some(name) => Style::parse(name)
+        let style = match optional_param(query, "style")? {
+            None => BadgeStyle::default(),
+            Some(name) => BadgeStyle::parse(name)
                 .ok_or_else(|| bad_param("the parameter `style` is flat, flat-square or none"))?,
         };
         Ok(Self {
             show,
             style,
-            label: once(query, "label")?.map(str::to_owned),
+            label: optional_param(query, "label")?.map(str::to_owned),
             color: color(query, "color")?,
             label_color: color(query, "labelColor")?,
             abbreviated: flag(query, "abbr", "shorten the number")?,
@@ -71,24 +71,24 @@ impl Look {
     }
 }
 
-fn color(query: &Query, name: &str) -> Result<Option<Color>, Stop> {
-    let Some(text) = once(query, name)? else { return Ok(None) };
+fn color(query: &QueryParams, name: &str) -> Result<Option<BadgeColor>, RouteError> {
+    let Some(text) = optional_param(query, name)? else { return Ok(None) };
     let message =
         format!("the parameter `{name}` is the name of a color, or 3, 4, 6 or 8 hexadecimal digits");
-    Color::parse(text).map(Some).ok_or_else(|| bad_param(&message))
+    BadgeColor::parse(text).map(Some).ok_or_else(|| bad_param(&message))
 }
 
-/// How a picture, or what one is drawn from, is written.
+/// The output format of a badge.
 #[derive(Clone, Copy)]
-pub(super) enum Form {
+pub(super) enum BadgeFormat {
     Svg,
     Json,
-    /// The picture that only counts: nothing to be seen.
+    /// An invisible image that only counts.
     Pixel,
 }
 
-impl Form {
-    /// The form of a route whose mistakes are drawn.
+impl BadgeFormat {
+    /// Returns the format of a route that draws its errors.
     pub(super) fn of(route: &str) -> Option<Self> {
         match route {
             "/v1/badge.svg" => Some(Self::Svg),
@@ -98,81 +98,88 @@ impl Form {
         }
     }
 
-    fn answer(self, badge: &Badge<'_>, cache: Cache) -> Answer {
+    fn render(self, badge: &Badge<'_>, cache: CachePolicy) -> CounterResponse {
         match self {
             Self::Svg => picture(badge.svg(), cache),
-            Self::Json => Answer::json(200, cache, badge.json()),
-            Self::Pixel => picture(Badge { style: Style::None, ..Badge::new("", "") }.svg(), cache),
+            Self::Json => CounterResponse::json(200, cache, badge.json()),
+            Self::Pixel => picture(Badge { style: BadgeStyle::None, ..Badge::new("", "") }.svg(), cache),
         }
     }
 
-    /// A mistake, with status 200: a broken picture tells nobody anything.
-    pub(super) fn error(self, stop: Stop) -> Outcome {
-        let Stop { code, trouble, answer, forward } = stop;
-        let badge = Badge::error(Show::Total.label());
-        let mut drawn = self.answer(&badge, Cache::Never).with(HEADER_ERROR, code);
-        if let Some(after) = answer.header("retry-after") {
-            drawn = drawn.with("retry-after", after.to_owned());
+    /// Draws an error with status 200, because a broken image explains nothing.
+    pub(super) fn error(self, error: RouteError) -> RouteOutcome {
+        let RouteError { code, store_error, response, forward } = error;
+        let badge = Badge::error(BadgeMetric::Total.label());
+        let mut rendered = self.render(&badge, CachePolicy::NoStoreStrict).with_header(HEADER_ERROR, code);
+        if let Some(after) = response.header("retry-after") {
+            rendered = rendered.with_header("retry-after", after.to_owned());
         }
-        Outcome { trouble, forward, ..Outcome::of(drawn) }
+        RouteOutcome { store_error, forward, ..RouteOutcome::new(rendered) }
     }
 }
 
-fn picture(svg: String, cache: Cache) -> Answer {
-    Answer::new(200, "image/svg+xml; charset=utf-8", cache, svg).with("content-security-policy", POLICY)
+fn picture(svg: String, cache: CachePolicy) -> CounterResponse {
+    CounterResponse::new(200, "image/svg+xml; charset=utf-8", cache, svg)
+        .with_header("content-security-policy", POLICY)
 }
 
-impl<S: Store> Counter<S> {
-    /// `/v1/badge.svg`, a picture; `/v1/badge.json`, what shields.io draws a picture from; and `/v1/pixel.svg`, a picture that counts
-    /// and shows nothing, for pages without scripts.
-    pub(super) fn picture(&mut self, request: &Request, now: Moment) -> Outcome {
-        let form = Form::of(&request.route).unwrap_or(Form::Svg);
-        let drawn = match form {
-            Form::Pixel => self.pixel(request, now),
-            Form::Svg | Form::Json => self.badge(request, now, form),
+impl<S: CounterStore> Counter<S> {
+    /// Handles `/v1/badge.svg`, an image; `/v1/badge.json`, the input of shields.io's endpoint badge; and
+    /// `/v1/pixel.svg`, an invisible image that counts, for pages without scripts.
+    pub(super) fn picture(&mut self, request: &CounterRequest, now: Moment) -> RouteOutcome {
+        let format = BadgeFormat::of(&request.route).unwrap_or(BadgeFormat::Svg);
+        let rendered = match format {
+            BadgeFormat::Pixel => self.pixel(request, now),
+            BadgeFormat::Svg | BadgeFormat::Json => self.badge(request, now, format),
         };
-        drawn.unwrap_or_else(|stop| form.error(stop))
+        rendered.unwrap_or_else(|error| format.error(error))
     }
 
     /// Counts the page that `path` names, by the rules of a badge with `hit=1`.
-    fn pixel(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+    fn pixel(&mut self, request: &CounterRequest, now: Moment) -> Result<RouteOutcome, RouteError> {
         let query = query(request)?;
-        let path = the_path(&query)?;
-        let answer = Form::Pixel.answer(&Badge::new("", ""), Cache::Never);
+        let path = required_path(&query)?;
+        let response = BadgeFormat::Pixel.render(&Badge::new("", ""), CachePolicy::NoStoreStrict);
         if request.method == "HEAD" {
-            return Ok(Outcome::about(answer, Some(self.setup.rules.key(path)?)));
+            return Ok(RouteOutcome::for_page(response, Some(self.config.rules.key(path)?)));
         }
-        let tally = self.tally(request, Asked { path, is_picture: true, ..Asked::default() }, now)?;
-        Ok(tally.outcome(answer, true))
+        let result =
+            self.count_view(request, ViewRequest { path, is_picture: true, ..ViewRequest::default() }, now)?;
+        Ok(result.into_outcome(response, true))
     }
 
-    fn badge(&mut self, request: &Request, now: Moment, form: Form) -> Result<Outcome, Stop> {
+    fn badge(
+        &mut self,
+        request: &CounterRequest,
+        now: Moment,
+        format: BadgeFormat,
+    ) -> Result<RouteOutcome, RouteError> {
         let query = query(request)?;
-        let look = Look::read(&query, request)?;
-        if look.show == Show::Unique && !self.setup.visitors {
+        let params = BadgeParams::read(&query, request)?;
+        if params.show == BadgeMetric::Unique && !self.config.visitors {
             return Err(bad_param("visitors are not counted here, so there is no number of them"));
         }
-        let path = the_path(&query)?;
-        let tally = if look.counts {
-            self.tally(request, Asked { path, is_picture: true, ..Asked::default() }, now)?
+        let path = required_path(&query)?;
+        let result = if params.counts {
+            self.count_view(request, ViewRequest { path, is_picture: true, ..ViewRequest::default() }, now)?
         } else {
-            let key = self.setup.rules.key(path)?;
+            let key = self.config.rules.key(path)?;
             let counts = self.read_one(&key, now)?;
-            Tally::of(key, counts)
+            ViewResult::new(key, counts)
         };
-        let n = match look.show {
-            Show::Total => tally.counts.hits,
-            Show::Today => tally.counts.today,
-            Show::Unique => tally.counts.uniques,
+        let n = match params.show {
+            BadgeMetric::Total => result.counts.hits,
+            BadgeMetric::Today => result.counts.today,
+            BadgeMetric::Unique => result.counts.uniques,
         };
-        let message = badge::message(n, look.abbreviated);
+        let message = badge::message(n, params.abbreviated);
         let badge = Badge {
-            color: look.color.unwrap_or_else(Color::blue),
-            label_color: look.label_color.unwrap_or_else(Color::grey),
-            style: look.style,
-            ..Badge::new(look.label.as_deref().unwrap_or(look.show.label()), &message)
+            color: params.color.unwrap_or_else(BadgeColor::blue),
+            label_color: params.label_color.unwrap_or_else(BadgeColor::grey),
+            style: params.style,
+            ..Badge::new(params.label.as_deref().unwrap_or(params.show.label()), &message)
         };
-        let cache = if look.counts { Cache::Never } else { Cache::FiveMinutes };
-        Ok(tally.outcome(form.answer(&badge, cache), look.counts))
+        let cache = if params.counts { CachePolicy::NoStoreStrict } else { CachePolicy::FiveMinutes };
+        Ok(result.into_outcome(format.render(&badge, cache), params.counts))
     }
 }

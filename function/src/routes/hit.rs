@@ -1,245 +1,272 @@
-//! What counts: `/counter`, `/v1/hit`, and the badge's `hit=1` go through [`Counter::tally`], so that they agree on what
-//! a hit is.
+//! The routes that count. `/counter`, `/v1/hit` and badges with `hit=1` all use [`Counter::count_view`], so
+//! that they agree on what a hit is.
 
 use hitctl_config::contract::HEADER_IGNORED;
 
 use super::counter::Counter;
-use super::outcome::{Outcome, Stop};
-use super::params::{bad_param, flag, query, the_path};
-use crate::hit::{Counts, Hit};
-use crate::http::{Answer, Cache, Request};
-use crate::json::Object;
+use super::outcome::{RouteError, RouteOutcome};
+use super::params::{bad_param, flag, query, required_path};
+use crate::hit::{CountSummary, Hit};
+use crate::hit_body::HitBody;
+use crate::http::{CachePolicy, CounterRequest, CounterResponse};
+use crate::json::JsonObject;
 use crate::moment::Moment;
-use crate::path::Key;
-use crate::rules::{Ignored, Judgement, View};
-use crate::sent::Sent;
-use crate::share::Share;
-use crate::store::{Added, Met, Paths, Store, StoreError};
-use crate::trigger::Forwarded;
+use crate::path::PageKey;
+use crate::rules::{IgnoreReason, PageView, ViewDecision};
+use crate::share::BudgetShare;
+use crate::store::{AddResult, CounterStore, NewVisitor, PathAdmission, StoreError};
+use crate::trigger::ForwardedHit;
 use crate::visitor::Visitor;
 
-/// What became of a view: the page's numbers after it, and why it did not count if it did not.
-pub(super) struct Tally {
-    pub(super) key: Key,
-    pub(super) counts: Counts,
-    pub(super) ignored: Option<Ignored>,
-    /// The hit, where it is the counter that has to count it.
-    pub(super) forward: Option<Box<Forwarded>>,
+/// The result of a view: the page's counts after it, and why the view did not count if it did not.
+pub(super) struct ViewResult {
+    pub(super) key: PageKey,
+    pub(super) counts: CountSummary,
+    pub(super) ignored: Option<IgnoreReason>,
+    /// The hit to forward, if the counter function has to count it.
+    pub(super) forward: Option<Box<ForwardedHit>>,
 }
 
-impl Tally {
-    /// The numbers of a page where nothing else is to be told.
-    pub(super) fn of(key: Key, counts: Counts) -> Self {
+impl ViewResult {
+    /// The counts of a page that was only read.
+    pub(super) fn new(key: PageKey, counts: CountSummary) -> Self {
         Self { key, counts, ignored: None, forward: None }
     }
 
-    /// The result of a request that is answered so.
-    pub(super) fn outcome(self, answer: Answer, was_to_count: bool) -> Outcome {
+    /// Combines the view with a response.
+    pub(super) fn into_outcome(self, response: CounterResponse, should_count: bool) -> RouteOutcome {
         let Self { key, ignored, forward, .. } = self;
-        let counted = was_to_count && ignored.is_none() && forward.is_none();
-        Outcome { counted, ignored, forward, ..Outcome::about(answer, Some(key)) }
+        let counted = should_count && ignored.is_none() && forward.is_none();
+        RouteOutcome { counted, ignored, forward, ..RouteOutcome::for_page(response, Some(key)) }
     }
 }
 
-/// How a view was asked for.
+/// The properties of a view that depend on the route.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Asked<'a> {
+pub(super) struct ViewRequest<'a> {
     pub(super) path: &'a str,
-    /// The answer is a picture, which pages of every origin are shown.
+    /// Whether the response is an image, which is shown to pages of every origin.
     pub(super) is_picture: bool,
-    /// The browser is driven by a program.
+    /// Whether a program controls the browser.
     pub(super) automated: bool,
-    /// The visitor asks not to be followed, by the script's word.
+    /// Whether the visitor opted out of tracking, as reported by the script.
     pub(super) opted_out: bool,
 }
 
-impl<S: Store> Counter<S> {
-    /// `/counter`: adds one, unless the caller only reads.
-    pub(super) fn counter(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+impl<S: CounterStore> Counter<S> {
+    /// `/counter`: counts a view, unless the caller only reads.
+    pub(super) fn counter(
+        &mut self,
+        request: &CounterRequest,
+        now: Moment,
+    ) -> Result<RouteOutcome, RouteError> {
         let query = query(request)?;
-        let path = the_path(&query)?;
+        let path = required_path(&query)?;
         if flag(&query, "ro", "only read")? || request.method == "HEAD" {
-            self.may_read(request)?;
-            let key = self.setup.rules.key(path)?;
+            self.check_read_origin(request)?;
+            let key = self.config.rules.key(path)?;
             let counts = self.read_one(&key, now)?;
-            return Ok(self.answered(Tally::of(key, counts), false));
+            return Ok(self.view_response(ViewResult::new(key, counts), false));
         }
-        let tally = self.tally(request, Asked { path, ..Asked::default() }, now)?;
-        Ok(self.answered(tally, true))
+        let result = self.count_view(request, ViewRequest { path, ..ViewRequest::default() }, now)?;
+        Ok(self.view_response(result, true))
     }
 
-    /// `/v1/hit`: what the widget sends. A string as body is `text/plain`, which browsers send without asking first.
-    pub(super) fn hit(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+    /// `/v1/hit`: handles a hit sent by the widget. A string body is `text/plain`, which browsers send
+    /// without a preflight request.
+    pub(super) fn hit(&mut self, request: &CounterRequest, now: Moment) -> Result<RouteOutcome, RouteError> {
         let query = query(request)?;
         let quiet = flag(&query, "quiet", "be answered without a body")?;
-        let Sent { path, automated, opted_out } = Sent::read(&request.body).map_err(|why| bad_param(&why))?;
-        let asked = Asked { path: &path, automated, opted_out, ..Asked::default() };
-        let tally = self.tally(request, asked, now)?;
-        let mut outcome = self.answered(tally, true);
+        let HitBody { path, automated, opted_out } =
+            HitBody::read(&request.body).map_err(|why| bad_param(&why))?;
+        let view_request = ViewRequest { path: &path, automated, opted_out, ..ViewRequest::default() };
+        let result = self.count_view(request, view_request, now)?;
+        let mut outcome = self.view_response(result, true);
         if quiet {
-            outcome.answer = Answer::empty(204, Cache::No);
+            outcome.response = CounterResponse::empty(204, CachePolicy::NoStore);
         }
         Ok(outcome)
     }
 
-    fn answered(&self, tally: Tally, was_to_count: bool) -> Outcome {
-        let counted = was_to_count && tally.ignored.is_none();
-        let object = self.setup.page(Object::new().number("v", 1), &tally.key, tally.counts);
+    fn view_response(&self, result: ViewResult, should_count: bool) -> RouteOutcome {
+        let counted = should_count && result.ignored.is_none();
+        let object = self.config.page(JsonObject::new().number("v", 1), &result.key, result.counts);
         let object = object.raw("counted", if counted { "true" } else { "false" });
-        let object = match tally.ignored {
+        let object = match result.ignored {
             Some(why) => object.text("why", why.code()),
             None => object,
         };
-        let cache = if was_to_count { Cache::No } else { Cache::Minute };
-        tally.outcome(Answer::json(200, cache, object.end()), was_to_count)
+        let cache = if should_count { CachePolicy::NoStore } else { CachePolicy::Minute };
+        result.into_outcome(CounterResponse::json(200, cache, object.end()), should_count)
     }
 
-    /// Counts a view, if the rules let it.
-    pub(super) fn tally(&mut self, request: &Request, asked: Asked<'_>, now: Moment) -> Result<Tally, Stop> {
+    /// Counts a view if the rules allow it.
+    pub(super) fn count_view(
+        &mut self,
+        request: &CounterRequest,
+        view_request: ViewRequest<'_>,
+        now: Moment,
+    ) -> Result<ViewResult, RouteError> {
         let headers = &request.headers;
-        let view = View {
-            path: asked.path,
+        let view = PageView {
+            path: view_request.path,
             agent: headers.user_agent.get(),
             origin: headers.origin.as_deref(),
             referer: headers.referer.get(),
             fetch_site: headers.fetch_site,
-            automated: asked.automated,
+            automated: view_request.automated,
             prefetched: headers.prefetched,
-            opted_out: headers.opted_out || asked.opted_out,
+            opted_out: headers.opted_out || view_request.opted_out,
         };
-        let judgement = self.setup.rules.judge(&view)?;
-        if self.setup.forwards {
-            return self.forward(request, judgement, asked.is_picture, now);
+        let decision = self.config.rules.evaluate(&view)?;
+        if self.config.forwards {
+            return self.forward(request, decision, view_request.is_picture, now);
         }
-        let Judgement { key, followed, ignored } = judgement;
+        let ViewDecision { key, track_visitor, ignored } = decision;
         match ignored {
-            Some(Ignored::Origin) if !asked.is_picture => return Err(self.refused_origin(now)),
-            Some(why) => return self.ignored(key, why, now),
+            Some(IgnoreReason::Origin) if !view_request.is_picture => {
+                return Err(self.reject_foreign_origin(now));
+            }
+            Some(why) => return self.ignored_view(key, why, now),
             None => {}
         }
-        let client = self.visitor(request);
-        let share =
-            client.as_ref().map(|client| if followed { Share::of(client) } else { Share::unfollowed() });
-        let visitor = client.filter(|_| followed);
+        let client = self.visitor_of(request);
+        let share = client.as_ref().map(|client| {
+            if track_visitor { BudgetShare::for_visitor(client) } else { BudgetShare::for_opted_out() }
+        });
+        let visitor = client.filter(|_| track_visitor);
         if let Some(visitor) = &visitor
-            && self.recent.repeats(visitor, &key, now)
+            && self.recent.check_and_record(visitor, &key, now)
         {
-            return self.ignored(key, Ignored::Dup, now);
+            return self.ignored_view(key, IgnoreReason::Duplicate, now);
         }
-        let added = self.meet_and_add(&key, visitor.as_ref(), share, now);
-        if let (Some(visitor), false) = (&visitor, matches!(added, Ok(Added::Counted(_)))) {
-            // The page may ask again, and should not be told that it repeats itself.
+        let added = self.record_and_add(&key, visitor.as_ref(), share, now);
+        if let (Some(visitor), false) = (&visitor, matches!(added, Ok(AddResult::Counted(_)))) {
+            // The page may send the view again, and the retry must not look like a reload.
             self.recent.forget(visitor, &key);
         }
         match added? {
-            Added::Counted(counts) => Ok(Tally::of(key, counts)),
-            Added::Unknown | Added::Full => {
+            AddResult::Counted(counts) => Ok(ViewResult::new(key, counts)),
+            AddResult::UnknownPath | AddResult::BudgetExhausted => {
                 self.refused_on = Some(now.day());
-                let is_strict = self.setup.paths == Paths::Strict;
-                self.ignored(key, if is_strict { Ignored::Path } else { Ignored::Full }, now)
+                let is_strict = self.config.paths == PathAdmission::Strict;
+                self.ignored_view(
+                    key,
+                    if is_strict { IgnoreReason::UnknownPath } else { IgnoreReason::BudgetExhausted },
+                    now,
+                )
             }
         }
     }
 
-    /// Forwards a view to the counter, and answers with the number that it will make there: one more, unless it looks like a
-    /// reload or like a path that may not be counted. Views that do not count are forwarded too: the counter counts their
-    /// reasons.
+    /// Forwards a view to the counter function. Responds with the count that the view will result in: one
+    /// more, unless it looks like a reload or its path may not be counted. Ignored views are forwarded too,
+    /// because the counter function counts their reasons.
     fn forward(
         &mut self,
-        request: &Request,
-        judgement: Judgement,
+        request: &CounterRequest,
+        decision: ViewDecision,
         is_picture: bool,
         now: Moment,
-    ) -> Result<Tally, Stop> {
-        let Judgement { key, followed, ignored } = judgement;
-        let visitor = if followed && ignored.is_none() { self.visitor(request) } else { None };
-        let repeats = visitor.as_ref().is_some_and(|visitor| self.recent.repeats(visitor, &key, now));
-        let forward = Box::new(Forwarded { key: key.clone(), at: now, visitor, ignored });
-        let with_it = |stop: Stop| Stop { forward: Some(forward.clone()), ..stop };
-        if ignored == Some(Ignored::Origin) && !is_picture {
-            return Err(with_it(origin_not_allowed()));
+    ) -> Result<ViewResult, RouteError> {
+        let ViewDecision { key, track_visitor, ignored } = decision;
+        let visitor = if track_visitor && ignored.is_none() { self.visitor_of(request) } else { None };
+        let repeats =
+            visitor.as_ref().is_some_and(|visitor| self.recent.check_and_record(visitor, &key, now));
+        let forward = Box::new(ForwardedHit { key: key.clone(), at: now, visitor, ignored });
+        let with_forward = |error: RouteError| RouteError { forward: Some(forward.clone()), ..error };
+        if ignored == Some(IgnoreReason::Origin) && !is_picture {
+            return Err(with_forward(origin_not_allowed()));
         }
-        // A view is forwarded even if its number cannot be read.
-        let mut counts = self.read_one(&key, now).map_err(|error| with_it(error.into()))?;
-        let is_refused = self.setup.paths == Paths::Strict
+        // A view is forwarded even if its count cannot be read.
+        let mut counts = self.read_one(&key, now).map_err(|error| with_forward(error.into()))?;
+        let is_refused = self.config.paths == PathAdmission::Strict
             && counts.hits == 0
-            && !self.store.knows(&key).map_err(|error| with_it(error.into()))?;
+            && !self.store.has_item(&key).map_err(|error| with_forward(error.into()))?;
         if ignored.is_none() && !repeats && !is_refused {
-            counts = counts.plus(Counts { hits: 1, today: 1, ..Counts::default() });
+            counts = counts.plus(CountSummary { hits: 1, today: 1, ..CountSummary::default() });
         }
-        Ok(Tally { key, counts, ignored, forward: Some(forward) })
+        Ok(ViewResult { key, counts, ignored, forward: Some(forward) })
     }
 
-    /// Counts a hit, unless its path may not have one.
-    fn meet_and_add(
+    /// Records the visitor and counts a hit, unless its path may not be counted.
+    fn record_and_add(
         &mut self,
-        key: &Key,
+        key: &PageKey,
         visitor: Option<&Visitor>,
-        share: Option<Share>,
+        share: Option<BudgetShare>,
         now: Moment,
-    ) -> Result<Added, StoreError> {
-        let (paths, today) = (self.setup.paths, now.day());
+    ) -> Result<AddResult, StoreError> {
+        let (paths, today) = (self.config.paths, now.day());
         if self.refused_on == Some(today)
-            && !self.store.may_admit(paths, share, today)
-            && !self.store.knows(key)?
+            && !self.store.may_admit_path(paths, share, today)
+            && !self.store.has_item(key)?
         {
-            return Ok(Added::Full);
+            return Ok(AddResult::BudgetExhausted);
         }
-        let met = match visitor.filter(|_| self.setup.visitors) {
-            // Whom the store cannot meet is no visitor, and the view counts all the same; it says so in the log.
-            Some(visitor) => self.store.meet(visitor, key, now).unwrap_or_default(),
-            None => Met::default(),
+        let new_visitor = match visitor.filter(|_| self.config.visitors) {
+            // If the visitor cannot be recorded, the view counts without a visitor; the store logs the
+            // failure.
+            Some(visitor) => self.store.record_visitor(visitor, key, now).unwrap_or_default(),
+            None => NewVisitor::default(),
         };
-        let hit = Hit::one(key.clone(), now).by(met.page).charged_to(share);
+        let hit = Hit::one(key.clone(), now).with_new_visitor(new_visitor.page).with_share(share);
         let added = self.store.add(&hit, paths)?;
-        if let (Added::Counted(_), Some(pages)) = (added, self.pages.known()) {
-            let (page, site) = (u64::from(met.page), u64::from(met.site));
-            let one = Counts { hits: 1, today: 1, uniques: site, uniques_today: site };
+        if let (AddResult::Counted(_), Some(pages)) = (added, self.pages.value_mut()) {
+            let (page, site) = (u64::from(new_visitor.page), u64::from(new_visitor.site));
+            let one = CountSummary { hits: 1, today: 1, uniques: site, uniques_today: site };
             pages.site = pages.site.plus(one);
             if let Some((_, counts)) = pages.list.iter_mut().find(|(other, _)| other == key.as_str()) {
-                *counts = counts.plus(Counts { uniques: page, uniques_today: page, ..one });
+                *counts = counts.plus(CountSummary { uniques: page, uniques_today: page, ..one });
             }
         }
         Ok(added)
     }
 
-    /// Answers for a view that does not count, and counts it among those. That number is worth no error.
-    fn ignored(&mut self, key: Key, why: Ignored, now: Moment) -> Result<Tally, Stop> {
-        drop(self.store.ignore(why, 1, now));
+    /// Returns the result of a view that does not count, and counts it among the ignored views. A failure of
+    /// the latter is dropped.
+    fn ignored_view(
+        &mut self,
+        key: PageKey,
+        why: IgnoreReason,
+        now: Moment,
+    ) -> Result<ViewResult, RouteError> {
+        drop(self.store.count_ignored(why, 1, now));
         let counts = match why {
-            // These have no item.
-            Ignored::Path | Ignored::Full => Counts::default(),
+            // These pages have no item.
+            IgnoreReason::UnknownPath | IgnoreReason::BudgetExhausted => CountSummary::default(),
             _ => self.read_one(&key, now)?,
         };
-        Ok(Tally { key, counts, ignored: Some(why), forward: None })
+        Ok(ViewResult { key, counts, ignored: Some(why), forward: None })
     }
 
-    /// The answer to a page of another site whose view would be answered with numbers: they are not for it either.
-    fn refused_origin(&mut self, now: Moment) -> Stop {
-        let noted = self.store.ignore(Ignored::Origin, 1, now);
-        Stop { trouble: noted.err(), ..origin_not_allowed() }
+    /// Returns the error for a page of another site. It gets no counts, because it may not read them either.
+    fn reject_foreign_origin(&mut self, now: Moment) -> RouteError {
+        let noted = self.store.count_ignored(IgnoreReason::Origin, 1, now);
+        RouteError { store_error: noted.err(), ..origin_not_allowed() }
     }
 
-    /// Who asks: the address that the gateway saw, or, through the owner's distribution, the one that it saw. What a
-    /// client says of itself is never asked.
-    fn visitor(&self, request: &Request) -> Option<Visitor> {
+    /// Returns the visitor. The address is that seen by the gateway or, for requests through the owner's
+    /// CloudFront distribution, that seen by CloudFront. Headers that a client could forge are not trusted.
+    fn visitor_of(&self, request: &CounterRequest) -> Option<Visitor> {
         let headers = &request.headers;
-        let secrets = self.setup.origin_secret.as_deref().zip(headers.origin_secret.get());
-        let through = secrets.is_some_and(|(secret, given)| is_same(secret, given));
-        let viewer = headers.viewer_address.get().filter(|_| through).and_then(Visitor::address_of_viewer);
+        let secrets = self.config.origin_secret.as_deref().zip(headers.origin_secret.get());
+        let via_cloudfront = secrets.is_some_and(|(secret, presented)| constant_time_eq(secret, presented));
+        let viewer =
+            headers.viewer_address.get().filter(|_| via_cloudfront).and_then(Visitor::parse_viewer_address);
         let address = viewer.or_else(|| request.source_address.get())?;
         Visitor::new(address, headers.user_agent.get().unwrap_or_default())
     }
 }
 
-fn origin_not_allowed() -> Stop {
-    let why = Ignored::Origin;
-    let mut stop = Stop::foreign("pages of this origin may not count here", Some(why));
-    stop.answer = stop.answer.with(HEADER_IGNORED, why.code());
-    stop
+fn origin_not_allowed() -> RouteError {
+    let why = IgnoreReason::Origin;
+    let mut error = RouteError::foreign_origin("pages of this origin may not count here", Some(why));
+    error.response = error.response.with_header(HEADER_IGNORED, why.code());
+    error
 }
 
-/// Compares in a time that depends on the length alone.
-fn is_same(a: &str, b: &str) -> bool {
+/// Compares two strings in a time that depends only on their length.
+fn constant_time_eq(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }

@@ -1,64 +1,64 @@
-//! The result of a request: its answer, and what the log should know about it.
+//! The result of a request: the response, and details for the log.
 
-use crate::http::Answer;
-use crate::json::Object;
-use crate::path::{Key, Refusal};
-use crate::rules::Ignored;
+use crate::http::CounterResponse;
+use crate::json::JsonObject;
+use crate::path::{PageKey, PathError};
+use crate::rules::IgnoreReason;
 use crate::store::StoreError;
-use crate::trigger::Forwarded;
+use crate::trigger::ForwardedHit;
 
-/// An answer, and what the log should know about it.
+/// A response, and details for the log.
 #[derive(Debug)]
-pub struct Outcome {
-    /// The answer.
-    pub answer: Answer,
-    /// The page that was counted or read, if it was one.
-    pub key: Option<Key>,
+pub struct RouteOutcome {
+    /// The response to send.
+    pub response: CounterResponse,
+    /// The page that was counted or read, if any.
+    pub key: Option<PageKey>,
     /// Whether a hit was counted.
     pub counted: bool,
-    /// Why it was not, if it was meant to be.
-    pub ignored: Option<Ignored>,
-    /// Why the store failed, if it did.
-    pub trouble: Option<StoreError>,
-    /// The hit that has to be forwarded to the counter before this is answered.
-    pub forward: Option<Box<Forwarded>>,
+    /// Why the view was not counted, if it should have been.
+    pub ignored: Option<IgnoreReason>,
+    /// The error of the store, if it failed.
+    pub store_error: Option<StoreError>,
+    /// The hit that has to be forwarded to the counter function before the response is sent.
+    pub forward: Option<Box<ForwardedHit>>,
 }
 
-impl Outcome {
-    pub(super) fn of(answer: Answer) -> Self {
-        Self { answer, key: None, counted: false, ignored: None, trouble: None, forward: None }
+impl RouteOutcome {
+    pub(super) fn new(response: CounterResponse) -> Self {
+        Self { response, key: None, counted: false, ignored: None, store_error: None, forward: None }
     }
 
-    pub(super) fn about(answer: Answer, key: Option<Key>) -> Self {
-        Self { key, ..Self::of(answer) }
+    pub(super) fn for_page(response: CounterResponse, key: Option<PageKey>) -> Self {
+        Self { key, ..Self::new(response) }
     }
 }
 
-/// A request that ends early.
+/// An error that ends the handling of a request.
 #[derive(Debug)]
-pub(super) struct Stop {
-    pub(super) answer: Answer,
-    /// The error's code, for badges.
+pub(super) struct RouteError {
+    pub(super) response: CounterResponse,
+    /// The error code, for badges.
     pub(super) code: String,
-    pub(super) trouble: Option<StoreError>,
-    pub(super) forward: Option<Box<Forwarded>>,
+    pub(super) store_error: Option<StoreError>,
+    pub(super) forward: Option<Box<ForwardedHit>>,
 }
 
-impl Stop {
+impl RouteError {
     pub(super) fn new(status: u16, code: &str, message: &str) -> Self {
-        let answer = Answer::error(status, code, message);
-        Self { answer, code: code.to_owned(), trouble: None, forward: None }
+        let response = CounterResponse::error(status, code, message);
+        Self { response, code: code.to_owned(), store_error: None, forward: None }
     }
 
-    pub(super) fn outcome(self) -> Outcome {
-        let Self { answer, trouble, forward, .. } = self;
-        Outcome { trouble, forward, ..Outcome::of(answer) }
+    pub(super) fn into_outcome(self) -> RouteOutcome {
+        let Self { response, store_error, forward, .. } = self;
+        RouteOutcome { store_error, forward, ..RouteOutcome::new(response) }
     }
 
-    /// The store failed, and may be asked again after so many seconds.
-    pub(super) fn later(trouble: StoreError, after_s: u64) -> Self {
-        let (code, message) = match trouble {
-            StoreError::Busy(_) => ("busy", "too many hits at once; try again in a second"),
+    /// Returns a 503 for a failed store, to be retried after `after_s` seconds.
+    pub(super) fn retry_later(store_error: StoreError, after_s: u64) -> Self {
+        let (code, message) = match store_error {
+            StoreError::Throttled(_) => ("busy", "too many hits at once; try again in a second"),
             StoreError::Unavailable(_) => {
                 ("unavailable", "the counts cannot be reached; try again in a few seconds")
             }
@@ -66,35 +66,35 @@ impl Stop {
                 ("too_many_pages", "the site has too many pages to be added up; ask for single paths")
             }
         };
-        let mut stop = Self::new(503, code, message);
-        stop.answer = stop.answer.with("retry-after", after_s.to_string());
-        Self { trouble: Some(trouble), ..stop }
+        let mut error = Self::new(503, code, message);
+        error.response = error.response.with_header("retry-after", after_s.to_string());
+        Self { store_error: Some(store_error), ..error }
     }
 
-    /// The refusal of a page of another origin; with the reason where the request was to count.
-    pub(super) fn foreign(message: &str, why: Option<Ignored>) -> Self {
-        let mut stop = Self::new(403, "origin_not_allowed", message);
+    /// Returns a 403 for a page of another origin, with the reason if the request was meant to count.
+    pub(super) fn foreign_origin(message: &str, why: Option<IgnoreReason>) -> Self {
+        let mut error = Self::new(403, "origin_not_allowed", message);
         if let Some(why) = why {
-            let body = Object::new().text("error", "origin_not_allowed").text("message", message);
-            stop.answer.body = body.raw("counted", "false").text("why", why.code()).end();
+            let body = JsonObject::new().text("error", "origin_not_allowed").text("message", message);
+            error.response.body = body.raw("counted", "false").text("why", why.code()).end();
         }
-        stop
+        error
     }
 }
 
-impl From<Refusal> for Stop {
-    fn from(why: Refusal) -> Self {
+impl From<PathError> for RouteError {
+    fn from(why: PathError) -> Self {
         let status = if why.code() == "path_too_long" { 414 } else { 400 };
         Self::new(status, why.code(), &why.to_string())
     }
 }
 
-impl From<StoreError> for Stop {
-    fn from(trouble: StoreError) -> Self {
-        let after_s = match trouble {
-            StoreError::Busy(_) => 1,
+impl From<StoreError> for RouteError {
+    fn from(store_error: StoreError) -> Self {
+        let after_s = match store_error {
+            StoreError::Throttled(_) => 1,
             StoreError::Unavailable(_) | StoreError::TooLarge(_) => 5,
         };
-        Self::later(trouble, after_s)
+        Self::retry_later(store_error, after_s)
     }
 }

@@ -1,19 +1,22 @@
-//! The parameters of a request, and what a wrong one is answered.
+//! Reads query parameters, and returns an error response for invalid ones.
 
-use super::outcome::Stop;
-use crate::http::Request;
-use crate::query::Query;
+use super::outcome::RouteError;
+use crate::http::CounterRequest;
+use crate::query::QueryParams;
 
-/// The parameters of a request.
-pub(super) fn query(request: &Request) -> Result<Query, Stop> {
-    Query::parse(&request.query).map_err(|bad| {
+/// Parses the query string of a request.
+pub(super) fn query(request: &CounterRequest) -> Result<QueryParams, RouteError> {
+    QueryParams::parse(&request.query).map_err(|bad| {
         let code = if bad.name == "path" { "bad_path" } else { "bad_param" };
-        Stop::new(400, code, &bad.to_string())
+        RouteError::new(400, code, &bad.to_string())
     })
 }
 
-/// A parameter that is given at most once.
-pub(super) fn once<'a>(query: &'a Query, name: &'a str) -> Result<Option<&'a str>, Stop> {
+/// Returns a parameter that may occur at most once.
+pub(super) fn optional_param<'a>(
+    query: &'a QueryParams,
+    name: &'a str,
+) -> Result<Option<&'a str>, RouteError> {
     let mut values = query.all(name);
     let value = values.next();
     match values.next() {
@@ -22,8 +25,8 @@ pub(super) fn once<'a>(query: &'a Query, name: &'a str) -> Result<Option<&'a str
     }
 }
 
-/// A parameter that is 1 or 0.
-pub(super) fn flag(query: &Query, name: &str, meaning: &str) -> Result<bool, Stop> {
+/// Returns a parameter that is 1 or 0.
+pub(super) fn flag(query: &QueryParams, name: &str, meaning: &str) -> Result<bool, RouteError> {
     let mut on = false;
     for value in query.all(name) {
         on |= match value {
@@ -35,21 +38,26 @@ pub(super) fn flag(query: &Query, name: &str, meaning: &str) -> Result<bool, Sto
     Ok(on)
 }
 
-pub(super) fn bad_param(message: &str) -> Stop {
-    Stop::new(400, "bad_param", message)
+pub(super) fn bad_param(message: &str) -> RouteError {
+    RouteError::new(400, "bad_param", message)
 }
 
-/// A parameter that is a number from 1 to `most`.
-pub(super) fn number(query: &Query, name: &str, default: usize, most: usize) -> Result<usize, Stop> {
-    let Some(text) = once(query, name)? else { return Ok(default) };
+/// Returns a parameter that is a number from 1 to `max`.
+pub(super) fn number(
+    query: &QueryParams,
+    name: &str,
+    default: usize,
+    max: usize,
+) -> Result<usize, RouteError> {
+    let Some(text) = optional_param(query, name)? else { return Ok(default) };
     match text.parse() {
-        Ok(n) if (1..=most).contains(&n) => Ok(n),
-        _ => Err(bad_param(&format!("the parameter `{name}` is a number from 1 to {most}"))),
+        Ok(n) if (1..=max).contains(&n) => Ok(n),
+        _ => Err(bad_param(&format!("the parameter `{name}` is a number from 1 to {max}"))),
     }
 }
 
-/// The path that has to be given once.
-pub(super) fn the_path(query: &Query) -> Result<&str, Stop> {
+/// Returns the `path` parameter, which must occur exactly once.
+pub(super) fn required_path(query: &QueryParams) -> Result<&str, RouteError> {
     let mut paths = query.all("path");
     match (paths.next(), paths.next()) {
         (Some(path), None) => Ok(path),

@@ -1,70 +1,76 @@
-//! Every route and every refusal, on a store in memory.
+//! Tests of all routes and errors, on a store in memory.
 
-mod asking;
 mod badges;
+mod requests;
 mod visits;
 
 use super::*;
-use crate::hit::Item;
-use crate::http::Headers;
-use crate::store::Memory;
+use crate::hit::CountItem;
+use crate::http::RequestHeaders;
+use crate::store::MemoryStore;
 
 const NOON: Moment = Moment::from_millis(1_789_898_400_000);
 
-fn counter() -> Counter<Memory> {
+fn counter() -> Counter<MemoryStore> {
     with(|_| ())
 }
 
-/// A counter whose owner decided otherwise.
-fn with(decide: impl FnOnce(&mut Setup)) -> Counter<Memory> {
-    let mut setup = Setup { build: Some("b1".to_owned()), ..Setup::default() };
-    decide(&mut setup);
-    Counter::new(Memory::default(), setup)
+/// Creates a counter with a changed configuration.
+fn with(decide: impl FnOnce(&mut CounterConfig)) -> Counter<MemoryStore> {
+    let mut config = CounterConfig { build: Some("b1".to_owned()), ..CounterConfig::default() };
+    decide(&mut config);
+    Counter::new(MemoryStore::default(), config)
 }
 
-/// A visitor's browser, by a number that is its address.
-fn browser(n: u8) -> Headers {
-    Headers {
+/// Returns the headers of a visitor's browser; the number is also part of its address.
+fn browser(n: u8) -> RequestHeaders {
+    RequestHeaders {
         user_agent: format!("Mozilla/5.0 (X11; rv:1{n}.0) Gecko/20100101 Firefox/1{n}.0").as_str().into(),
-        ..Headers::default()
+        ..RequestHeaders::default()
     }
 }
 
-fn visit_at(counter: &mut Counter<Memory>, n: u8, path: &str, now: Moment) -> Outcome {
-    let request = Request {
+fn visit_at(counter: &mut Counter<MemoryStore>, n: u8, path: &str, now: Moment) -> RouteOutcome {
+    let request = CounterRequest {
         method: "GET".to_owned(),
         route: "/counter".to_owned(),
         query: format!("path={path}"),
         headers: browser(n),
         source_address: format!("203.0.113.{n}").as_str().into(),
-        ..Request::default()
+        ..CounterRequest::default()
     };
-    counter.answer(&request, now)
+    counter.handle(&request, now)
 }
 
-fn ask_at(counter: &mut Counter<Memory>, method: &str, route: &str, query: &str, now: Moment) -> Answer {
-    let request = Request {
+fn request_at(
+    counter: &mut Counter<MemoryStore>,
+    method: &str,
+    route: &str,
+    query: &str,
+    now: Moment,
+) -> CounterResponse {
+    let request = CounterRequest {
         method: method.to_owned(),
         route: route.to_owned(),
         query: query.to_owned(),
-        ..Request::default()
+        ..CounterRequest::default()
     };
-    counter.answer(&request, now).answer
+    counter.handle(&request, now).response
 }
 
-fn get(counter: &mut Counter<Memory>, route: &str, query: &str) -> Answer {
-    ask_at(counter, "GET", route, query, NOON)
+fn get(counter: &mut Counter<MemoryStore>, route: &str, query: &str) -> CounterResponse {
+    request_at(counter, "GET", route, query, NOON)
 }
 
-/// Status, headers and body, as a reader would see them.
-fn show(answer: &Answer) -> String {
+/// Returns status, headers and body as text.
+fn show(response: &CounterResponse) -> String {
     let headers: Vec<String> =
-        answer.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    format!("{}\n{}{}", answer.status, headers.concat(), answer.body)
+        response.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!("{}\n{}{}", response.status, headers.concat(), response.body)
 }
 
 #[test]
-fn a_hit_is_counted_and_answered() {
+fn hit_returns_the_new_count() {
     let mut counter = counter();
     get(&mut counter, "/counter", "path=/x");
     insta::assert_snapshot!(show(&get(&mut counter, "/counter", "path=/x/index.html")), @r#"
@@ -77,7 +83,7 @@ fn a_hit_is_counted_and_answered() {
 }
 
 #[test]
-fn reading_does_not_count() {
+fn read_does_not_count() {
     let mut counter = counter();
     get(&mut counter, "/counter", "path=/x");
     insta::assert_snapshot!(show(&get(&mut counter, "/counter", "path=/x&ro=1")), @r#"
@@ -88,7 +94,7 @@ fn reading_does_not_count() {
     etag: "f1419a0320ad8d14"
     {"v":1,"path":"/x","hits":1,"today":{"hits":1},"counted":false}
     "#);
-    let head = ask_at(&mut counter, "HEAD", "/counter", "path=/x", NOON);
+    let head = request_at(&mut counter, "HEAD", "/counter", "path=/x", NOON);
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     assert_eq!(head.header("content-type"), Some("application/json"));
     let body = get(&mut counter, "/v1/count", "path=/x").body;
@@ -101,25 +107,25 @@ fn reading_does_not_count() {
 fn today_ends_at_midnight_utc() {
     let mut counter = counter();
     let midnight = Moment::from_millis(NOON.millis() / 86_400_000 * 86_400_000 + 86_400_000);
-    ask_at(&mut counter, "GET", "/counter", "path=/x", Moment::from_millis(midnight.millis() - 1));
-    let next = ask_at(&mut counter, "GET", "/counter", "path=/x", midnight);
+    request_at(&mut counter, "GET", "/counter", "path=/x", Moment::from_millis(midnight.millis() - 1));
+    let next = request_at(&mut counter, "GET", "/counter", "path=/x", midnight);
     assert_eq!(next.body, r#"{"v":1,"path":"/x","hits":2,"today":{"hits":1},"counted":true}"#);
 }
 
 #[test]
-fn several_pages_are_read_in_the_order_asked_for() {
+fn several_pages_are_returned_in_requested_order() {
     let mut counter = counter();
     for path in ["path=/b", "path=/b", "path=/a"] {
         get(&mut counter, "/counter", path);
     }
-    let answer = get(&mut counter, "/v1/count", "path=/b&path=/never&path=/a/&path=/b");
-    insta::assert_snapshot!(answer.body, @r#"{"v":1,"counts":[{"path":"/b","hits":2,"today":{"hits":2}},{"path":"/never","hits":0,"today":{"hits":0}},{"path":"/a","hits":1,"today":{"hits":1}},{"path":"/b","hits":2,"today":{"hits":2}}]}"#);
+    let response = get(&mut counter, "/v1/count", "path=/b&path=/never&path=/a/&path=/b");
+    insta::assert_snapshot!(response.body, @r#"{"v":1,"counts":[{"path":"/b","hits":2,"today":{"hits":2}},{"path":"/never","hits":0,"today":{"hits":0}},{"path":"/a","hits":1,"today":{"hits":1}},{"path":"/b","hits":2,"today":{"hits":2}}]}"#);
 }
 
 #[test]
-fn the_sites_total_leaves_out_reserved_items() {
+fn site_total_excludes_reserved_items() {
     let mut counter = counter();
-    let lease = Item { numbers: vec![("hits".to_owned(), 900)], other_bytes: 0 };
+    let lease = CountItem { numbers: vec![("hits".to_owned(), 900)], other_bytes: 0 };
     counter.store().put("!lease", lease);
     for path in ["path=/b", "path=/a"] {
         get(&mut counter, "/counter", path);
@@ -128,15 +134,15 @@ fn the_sites_total_leaves_out_reserved_items() {
 }
 
 #[test]
-fn the_total_is_remembered_for_a_minute_and_follows_own_hits() {
+fn site_total_is_cached_for_a_minute_and_includes_own_hits() {
     let mut counter = counter();
     get(&mut counter, "/counter", "path=/a");
     get(&mut counter, "/v1/count", "");
-    let other = Item { numbers: vec![("hits".to_owned(), 100)], other_bytes: 0 };
+    let other = CountItem { numbers: vec![("hits".to_owned(), 100)], other_bytes: 0 };
     counter.store().put("/from-elsewhere", other);
     get(&mut counter, "/counter", "path=/a");
-    let total = |counter: &mut Counter<Memory>, after_ms: u64| {
-        ask_at(counter, "GET", "/v1/count", "", Moment::from_millis(NOON.millis() + after_ms)).body
+    let total = |counter: &mut Counter<MemoryStore>, after_ms: u64| {
+        request_at(counter, "GET", "/v1/count", "", Moment::from_millis(NOON.millis() + after_ms)).body
     };
     assert_eq!(total(&mut counter, 59_999), r#"{"v":1,"hits":2,"today":{"hits":2}}"#);
     assert_eq!(total(&mut counter, 60_000), r#"{"v":1,"hits":102,"today":{"hits":2}}"#);
@@ -144,40 +150,40 @@ fn the_total_is_remembered_for_a_minute_and_follows_own_hits() {
 }
 
 #[test]
-fn total_that_failed_is_not_read_by_every_request() {
-    let mut counter = with(|setup| setup.public_stats = true);
+fn failed_site_total_is_not_read_by_every_request() {
+    let mut counter = with(|config| config.public_stats = true);
     counter.store().fail(Some(StoreError::TooLarge("a million pages".to_owned())));
     for second in 0..1_800 {
         let now = Moment::from_millis(NOON.millis() + second * 1_000);
         for (route, query) in [("/v1/count", ""), ("/v1/top", ""), ("/api/counters", ""), ("/v1/series", "")]
         {
-            let answer = ask_at(&mut counter, "GET", route, query, now);
-            assert_eq!(answer.status, 503);
+            let response = request_at(&mut counter, "GET", route, query, now);
+            assert_eq!(response.status, 503);
             let after = (3_600 - second).to_string();
-            assert_eq!(answer.header("retry-after"), Some(after.as_str()), "{route} after {second} s");
+            assert_eq!(response.header("retry-after"), Some(after.as_str()), "{route} after {second} s");
         }
-        // A batch of messages does not make it be read again.
-        counter.tools();
+        // Counting a batch of messages does not cause another read.
+        counter.batch_context();
     }
     assert_eq!(counter.store().scans(), 2, "once for the pages, once for the days and months");
     insta::assert_snapshot!(get(&mut counter, "/v1/count", "").body, @r#"{"error":"too_many_pages","message":"the site has too many pages to be added up; ask for single paths"}"#);
-    // Single paths are read as ever.
+    // Single paths can still be read.
     counter.store().fail(None);
     assert_eq!(get(&mut counter, "/v1/count", "path=/").status, 200);
     let later = Moment::from_millis(NOON.millis() + 3_600_000);
-    assert_eq!(ask_at(&mut counter, "GET", "/v1/count", "", later).status, 200);
+    assert_eq!(request_at(&mut counter, "GET", "/v1/count", "", later).status, 200);
 }
 
 #[test]
-fn total_of_before_is_answered_while_it_cannot_be_read() {
+fn previous_site_total_is_returned_while_reads_fail() {
     let mut counter = counter();
     get(&mut counter, "/counter", "path=/");
     let total = get(&mut counter, "/v1/count", "").body;
-    counter.store().fail(Some(StoreError::Busy("hot".to_owned())));
+    counter.store().fail(Some(StoreError::Throttled("hot".to_owned())));
     let later = Moment::from_millis(NOON.millis() + 120_000);
-    let answer = ask_at(&mut counter, "GET", "/v1/count", "", later);
-    assert_eq!((answer.status, answer.body), (200, total));
-    ask_at(&mut counter, "GET", "/v1/count", "", later);
+    let response = request_at(&mut counter, "GET", "/v1/count", "", later);
+    assert_eq!((response.status, response.body), (200, total));
+    request_at(&mut counter, "GET", "/v1/count", "", later);
     assert_eq!(counter.store().scans(), 2);
 }
 
@@ -196,7 +202,7 @@ fn health_does_not_touch_the_store() {
 }
 
 #[test]
-fn refusals_have_a_status_a_code_and_a_message() {
+fn invalid_requests_return_status_code_and_message() {
     let long = format!("path=/{}", "a".repeat(512));
     let many = "path=/a&".repeat(21);
     let mut shown = Vec::new();
@@ -214,9 +220,9 @@ fn refusals_have_a_status_a_code_and_a_message() {
         ("/", ""),
         ("/counter/", "path=/a"),
     ] {
-        let answer = get(&mut counter(), route, query);
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        shown.push(format!("{} {}\n", answer.status, answer.body));
+        let response = get(&mut counter(), route, query);
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        shown.push(format!("{} {}\n", response.status, response.body));
     }
     insta::assert_snapshot!(shown.concat(), @r#"
     400 {"error":"bad_param","message":"give the parameter `path` once, such as ?path=/"}
@@ -235,32 +241,32 @@ fn refusals_have_a_status_a_code_and_a_message() {
 }
 
 #[test]
-fn wrong_methods_and_large_bodies_are_refused_and_count_nothing() {
+fn wrong_methods_and_large_bodies_are_rejected_and_count_nothing() {
     let mut counter = counter();
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "get", ""] {
-        let answer = ask_at(&mut counter, method, "/counter", "path=/a", NOON);
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
-        assert!(answer.body.contains("method_not_allowed"));
+        let response = request_at(&mut counter, method, "/counter", "path=/a", NOON);
+        assert_eq!((response.status, response.header("allow")), (405, Some("GET, HEAD")), "{method}");
+        assert!(response.body.contains("method_not_allowed"));
     }
-    let mut request = Request {
+    let mut request = CounterRequest {
         method: "GET".to_owned(),
         route: "/counter".to_owned(),
         query: "path=/a".to_owned(),
         body_bytes: 10_000_000,
-        ..Request::default()
+        ..CounterRequest::default()
     };
-    let answer = counter.answer(&request, NOON).answer;
-    assert_eq!(answer.status, 413);
-    assert!(answer.body.contains("body_too_large"));
+    let response = counter.handle(&request, NOON).response;
+    assert_eq!(response.status, 413);
+    assert!(response.body.contains("body_too_large"));
     request.body_bytes = 2048;
-    let answer = counter.answer(&request, NOON).answer;
-    assert!(answer.body.contains(r#""hits":1,"#), "{}", answer.body);
+    let response = counter.handle(&request, NOON).response;
+    assert!(response.body.contains(r#""hits":1,"#), "{}", response.body);
 }
 
 #[test]
-fn a_failing_store_is_503_with_retry_after_and_says_nothing_of_it() {
+fn failing_store_returns_503_with_retry_after_and_no_details() {
     for (fault, code, after) in [
-        (StoreError::Busy("hot key in table t".to_owned()), "busy", "1"),
+        (StoreError::Throttled("hot key in table t".to_owned()), "busy", "1"),
         (StoreError::Unavailable("secret endpoint".to_owned()), "unavailable", "5"),
     ] {
         let mut counter = counter();
@@ -271,19 +277,19 @@ fn a_failing_store_is_503_with_retry_after_and_says_nothing_of_it() {
             ("GET", "/v1/count", ""),
             ("GET", "/v1/count", "path=/a&path=/b"),
         ] {
-            let request = Request {
+            let request = CounterRequest {
                 method: method.to_owned(),
                 route: route.to_owned(),
                 query: query.to_owned(),
-                ..Request::default()
+                ..CounterRequest::default()
             };
-            let Outcome { answer, trouble, counted, .. } = counter.answer(&request, NOON);
-            // The site's total reads the whole table, and is not asked for again at once.
+            let RouteOutcome { response, store_error, counted, .. } = counter.handle(&request, NOON);
+            // The site's total reads the whole table, so that it is not read again at once.
             let after = if query.is_empty() { "60" } else { after };
-            assert_eq!((answer.status, answer.header("retry-after")), (503, Some(after)));
-            assert!(answer.body.contains(&format!(r#""error":"{code}""#)), "{}", answer.body);
-            assert!(!answer.body.contains("secret") && !answer.body.contains("table t"));
-            assert_eq!((trouble, counted), (Some(fault.clone()), false));
+            assert_eq!((response.status, response.header("retry-after")), (503, Some(after)));
+            assert!(response.body.contains(&format!(r#""error":"{code}""#)), "{}", response.body);
+            assert!(!response.body.contains("secret") && !response.body.contains("table t"));
+            assert_eq!((store_error, counted), (Some(fault.clone()), false));
         }
     }
 }

@@ -1,54 +1,58 @@
-//! What the counter is told: which views count, and for whom its numbers are.
+//! Reads the configuration of the counter: which views count, and who may read the counts.
 
 use hitctl_config::contract::{
     ENV_ALLOW_ORIGINS, ENV_BOTS, ENV_BUILD, ENV_COUNTER, ENV_GPC, ENV_INGEST, ENV_KEEP_QUERY,
     ENV_ORIGIN_SECRET, ENV_PATHS, ENV_PUBLIC_STATS, ENV_REPEAT,
 };
 
-use super::read_as;
-use crate::http::{Origins, names};
-use crate::rules::Rules;
-use crate::setup::Setup;
-use crate::store::Paths;
+use super::parse_variable;
+use crate::counter_config::CounterConfig;
+use crate::http::{Origins, comma_separated};
+use crate::rules::CountingRules;
+use crate::store::PathAdmission;
 
-/// Reads it; what is wrong is added to `faults`.
-pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Setup {
+/// Reads the configuration and adds errors to `faults`.
+pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> CounterConfig {
     let mut ignores = |name| {
-        read_as(set, faults, name, "count or ignore", false, |word| match word {
+        parse_variable(var, faults, name, "count or ignore", false, |word| match word {
             "count" => Some(false),
             "ignore" => Some(true),
             _ => None,
         })
     };
-    let rules = Rules {
-        keep_query: names(&set(ENV_KEEP_QUERY).unwrap_or_default()),
+    let rules = CountingRules {
+        keep_query: comma_separated(&var(ENV_KEEP_QUERY).unwrap_or_default()),
         ignore_bots: ignores(ENV_BOTS),
         ignore_opted_out: ignores(ENV_GPC),
-        origins: Origins::parse(set(ENV_ALLOW_ORIGINS).as_deref()),
+        origins: Origins::parse(var(ENV_ALLOW_ORIGINS).as_deref()),
     };
-    let meant = "open, strict or budget/NEW_A_DAY/MOST";
-    let paths = read_as(set, faults, ENV_PATHS, meant, Paths::Open, paths);
-    let repeat_s = read_as(set, faults, ENV_REPEAT, "a number of seconds", 0, |text| text.parse().ok());
-    Setup {
+    let expected = "open, strict or budget/NEW_A_DAY/MOST";
+    let paths = parse_variable(var, faults, ENV_PATHS, expected, PathAdmission::Open, paths);
+    let repeat_s =
+        parse_variable(var, faults, ENV_REPEAT, "a number of seconds", 0, |text| text.parse().ok());
+    CounterConfig {
         rules,
         paths,
         repeat_s,
-        public_stats: set(ENV_PUBLIC_STATS).as_deref() == Some("1"),
-        queued: set(ENV_INGEST).as_deref() == Some("1"),
-        origin_secret: set(ENV_ORIGIN_SECRET),
-        forwards: set(ENV_COUNTER).is_some(),
-        build: set(ENV_BUILD).filter(|build| build.bytes().all(|byte| byte.is_ascii_graphic())),
-        ..Setup::default()
+        public_stats: var(ENV_PUBLIC_STATS).as_deref() == Some("1"),
+        queued: var(ENV_INGEST).as_deref() == Some("1"),
+        origin_secret: var(ENV_ORIGIN_SECRET),
+        forwards: var(ENV_COUNTER).is_some(),
+        build: var(ENV_BUILD).filter(|build| build.bytes().all(|byte| byte.is_ascii_graphic())),
+        ..CounterConfig::default()
     }
 }
 
-fn paths(text: &str) -> Option<Paths> {
+fn paths(text: &str) -> Option<PathAdmission> {
     match text {
-        "open" => Some(Paths::Open),
-        "strict" => Some(Paths::Strict),
+        "open" => Some(PathAdmission::Open),
+        "strict" => Some(PathAdmission::Strict),
         _ => {
-            let (new_a_day, most) = text.strip_prefix("budget/")?.split_once('/')?;
-            Some(Paths::Budget { new_a_day: new_a_day.parse().ok()?, most: most.parse().ok()? })
+            let (new_per_day, max_total) = text.strip_prefix("budget/")?.split_once('/')?;
+            Some(PathAdmission::Budget {
+                new_per_day: new_per_day.parse().ok()?,
+                max_total: max_total.parse().ok()?,
+            })
         }
     }
 }
@@ -57,7 +61,7 @@ fn paths(text: &str) -> Option<Paths> {
 mod tests {
     use super::*;
 
-    fn settings(variables: &[(&str, &str)]) -> (Setup, Vec<String>) {
+    fn settings(variables: &[(&str, &str)]) -> (CounterConfig, Vec<String>) {
         let mut faults = Vec::new();
         let find =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
@@ -65,16 +69,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_counts_everything() {
-        let (setup, faults) = settings(&[]);
+    fn empty_environment_counts_everything() {
+        let (config, faults) = settings(&[]);
         assert!(faults.is_empty());
-        assert_eq!((setup.rules, setup.paths, setup.repeat_s), (Rules::default(), Paths::Open, 0));
-        assert!(!setup.public_stats && !setup.visitors && !setup.queued);
+        assert_eq!(
+            (config.rules, config.paths, config.repeat_s),
+            (CountingRules::default(), PathAdmission::Open, 0)
+        );
+        assert!(!config.public_stats && !config.visitors && !config.queued);
     }
 
     #[test]
-    fn every_setting_is_understood() {
-        let (setup, faults) = settings(&[
+    fn every_setting_is_parsed() {
+        let (config, faults) = settings(&[
             ("HITCTL_KEEP_QUERY", "id, lang"),
             ("HITCTL_BOTS", "ignore"),
             ("HITCTL_GPC", "ignore"),
@@ -87,18 +94,18 @@ mod tests {
             ("HITCTL_BUILD", "b1"),
         ]);
         assert!(faults.is_empty(), "{faults:?}");
-        assert_eq!(setup.rules.keep_query, ["id", "lang"]);
-        assert!(setup.rules.ignore_bots && setup.rules.ignore_opted_out);
-        assert!(setup.public_stats && setup.queued);
-        assert_eq!(setup.rules.origins, Origins::Only(vec!["https://a.example".to_owned()]));
-        assert_eq!(setup.paths, Paths::Budget { new_a_day: 1000, most: 10_000 });
-        assert_eq!((setup.repeat_s, setup.build.as_deref()), (10, Some("b1")));
-        assert_eq!(setup.origin_secret.as_deref(), Some("s3cret"));
-        assert_eq!(settings(&[("HITCTL_PATHS", "strict")]).0.paths, Paths::Strict);
+        assert_eq!(config.rules.keep_query, ["id", "lang"]);
+        assert!(config.rules.ignore_bots && config.rules.ignore_opted_out);
+        assert!(config.public_stats && config.queued);
+        assert_eq!(config.rules.origins, Origins::Only(vec!["https://a.example".to_owned()]));
+        assert_eq!(config.paths, PathAdmission::Budget { new_per_day: 1000, max_total: 10_000 });
+        assert_eq!((config.repeat_s, config.build.as_deref()), (10, Some("b1")));
+        assert_eq!(config.origin_secret.as_deref(), Some("s3cret"));
+        assert_eq!(settings(&[("HITCTL_PATHS", "strict")]).0.paths, PathAdmission::Strict);
     }
 
     #[test]
-    fn what_is_not_understood_is_a_fault_each() {
+    fn every_invalid_setting_is_a_fault() {
         let wrong = [
             ("HITCTL_PATHS", "budget/many"),
             ("HITCTL_BOTS", "yes"),

@@ -1,4 +1,4 @@
-//! What the function is told about messages and events, and about what hits set off.
+//! Settings for messages and events, and for what hits trigger.
 
 use hitctl_config::contract::{
     ENV_AWS_CLOUDFRONT_ENDPOINT, ENV_AWS_ENDPOINT, ENV_AWS_LAMBDA_ENDPOINT, ENV_AWS_S3_ENDPOINT, ENV_COUNTER,
@@ -6,41 +6,41 @@ use hitctl_config::contract::{
     ENV_SEEN_TABLE, ENV_SITE_BUCKET, ENV_TABLE,
 };
 
-use super::read_as;
+use super::parse_variable;
 use crate::net::Endpoint;
-use crate::trigger::Sources;
+use crate::trigger::EventOptions;
 
-/// The settings. Nothing is connected to before the first use.
+/// Settings for event sources and for other AWS services.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// How events are read.
-    pub sources: Sources,
-    /// Whether each message counts once.
+pub struct SourceSettings {
+    /// The options for reading events.
+    pub event_options: EventOptions,
+    /// Whether each message counts exactly once.
     pub exact: bool,
-    /// Whether there is a table that remembers messages.
-    pub remembers: bool,
-    /// What is invalidated after hits.
-    pub invalidate: Option<Invalidate>,
-    /// Where `CloudFront` is, if not at AWS.
+    /// Whether there is a table of deduplication markers.
+    pub has_dedup_table: bool,
+    /// The invalidation after hits.
+    pub invalidate: Option<InvalidationConfig>,
+    /// The endpoint of CloudFront, if it is not AWS's.
     pub cloudfront: Option<Endpoint>,
-    /// Where S3 is, if not at AWS.
+    /// The endpoint of S3, if it is not AWS's.
     pub s3: Option<Endpoint>,
-    /// The counter that hits are forwarded to.
-    pub counter: Option<Target>,
-    /// Lambda's endpoint, if it is not AWS's.
+    /// The counter function that hits are forwarded to.
+    pub counter: Option<LambdaTarget>,
+    /// The endpoint of Lambda, if it is not AWS's.
     pub lambda: Option<Endpoint>,
 }
 
-/// A function, and its alias if it has one.
+/// A Lambda function, with an optional alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The function's name.
+pub struct LambdaTarget {
+    /// The name of the function.
     pub function: String,
-    /// The alias.
+    /// The alias, if the function is invoked through one.
     pub alias: Option<String>,
 }
 
-impl Target {
+impl LambdaTarget {
     /// Reads `NAME` or `NAME:ALIAS`.
     fn parse(text: &str) -> Option<Self> {
         let (function, alias) = match text.split_once(':') {
@@ -56,71 +56,71 @@ impl Target {
     }
 }
 
-/// What is invalidated after hits.
+/// The invalidation after hits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalidate {
-    /// The distribution.
+pub struct InvalidationConfig {
+    /// The ID of the distribution.
     pub distribution: String,
-    /// The least seconds between two invalidations.
+    /// The minimum time between two invalidations, in seconds.
     pub window_s: u64,
-    /// The paths, as `CloudFront` takes them.
+    /// The paths, in CloudFront's format.
     pub paths: Vec<String>,
-    /// Who invalidates: the function's name.
+    /// The name of the function, which is part of the caller reference.
     pub name: String,
 }
 
-/// Reads them; what is wrong is added to `faults`.
-pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Settings {
-    let exact = set(ENV_EXACT).as_deref() == Some("1");
-    let remembers = set(ENV_SEEN_TABLE).is_some();
-    if exact && !remembers {
+/// Reads the settings and adds errors to `faults`.
+pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> SourceSettings {
+    let exact = var(ENV_EXACT).as_deref() == Some("1");
+    let has_dedup_table = var(ENV_SEEN_TABLE).is_some();
+    if exact && !has_dedup_table {
         faults.push(format!(
             "{ENV_SEEN_TABLE} is not set (the DynamoDB table that remembers messages, for {ENV_EXACT})"
         ));
     }
-    let meant = "a JSON pointer such as /detail/n";
-    let sources = Sources {
-        event_key: set(ENV_EVENT_KEY),
-        event_amount: read_as(set, faults, ENV_EVENT_AMOUNT, meant, None, |pointer| {
+    let expected = "a JSON pointer such as /detail/n";
+    let event_options = EventOptions {
+        event_key: var(ENV_EVENT_KEY),
+        event_amount: parse_variable(var, faults, ENV_EVENT_AMOUNT, expected, None, |pointer| {
             pointer.starts_with('/').then(|| Some(pointer.to_owned()))
         }),
-        site_bucket: set(ENV_SITE_BUCKET),
-        log_bucket: set(ENV_LOG_BUCKET),
+        site_bucket: var(ENV_SITE_BUCKET),
+        log_bucket: var(ENV_LOG_BUCKET),
     };
-    let invalidate = read_as(set, faults, ENV_INVALIDATE, "DISTRIBUTION/SECONDS", None, |text| {
+    let invalidate = parse_variable(var, faults, ENV_INVALIDATE, "DISTRIBUTION/SECONDS", None, |text| {
         let (id, window) = text.split_once('/')?;
         let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let paths = set(ENV_INVALIDATE_PATHS).unwrap_or_else(|| "/*".to_owned());
-        Some(Some(Invalidate {
+        let paths = var(ENV_INVALIDATE_PATHS).unwrap_or_else(|| "/*".to_owned());
+        Some(Some(InvalidationConfig {
             distribution: Some(id).filter(|_| is_id)?.to_owned(),
             window_s: window.parse().ok()?,
             paths: paths.split_whitespace().map(str::to_owned).collect(),
-            name: set("AWS_LAMBDA_FUNCTION_NAME").or_else(|| set(ENV_TABLE)).unwrap_or_default(),
+            name: var("AWS_LAMBDA_FUNCTION_NAME").or_else(|| var(ENV_TABLE)).unwrap_or_default(),
         }))
     });
-    let counter = set(ENV_COUNTER).and_then(|text| {
-        let target = Target::parse(&text);
+    let counter = var(ENV_COUNTER).and_then(|text| {
+        let target = LambdaTarget::parse(&text);
         if target.is_none() {
             faults.push(format!("{ENV_COUNTER}: expected FUNCTION or FUNCTION:ALIAS, found `{text}`"));
         }
         target
     });
     let mut endpoint = |name: &str| {
-        let (name, url) = [name, ENV_AWS_ENDPOINT].into_iter().find_map(|name| Some((name, set(name)?)))?;
+        let (name, url) = [name, ENV_AWS_ENDPOINT].into_iter().find_map(|name| Some((name, var(name)?)))?;
         let read = Endpoint::parse(url.trim());
         read.map_err(|why| faults.push(format!("{name}: {why}"))).ok()
     };
     let cloudfront = if invalidate.is_some() { endpoint(ENV_AWS_CLOUDFRONT_ENDPOINT) } else { None };
-    let s3 = if sources.log_bucket.is_some() { endpoint(ENV_AWS_S3_ENDPOINT) } else { None };
+    let s3 = if event_options.log_bucket.is_some() { endpoint(ENV_AWS_S3_ENDPOINT) } else { None };
     let lambda = if counter.is_some() { endpoint(ENV_AWS_LAMBDA_ENDPOINT) } else { None };
-    Settings { sources, exact, remembers, invalidate, cloudfront, s3, counter, lambda }
+    SourceSettings { event_options, exact, has_dedup_table, invalidate, cloudfront, s3, counter, lambda }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn settings(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
+    fn settings(variables: &[(&str, &str)]) -> (SourceSettings, Vec<String>) {
         let mut faults = Vec::new();
         let find =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_understood() {
+    fn every_setting_is_parsed() {
         let (settings, faults) = settings(&[
             ("HITCTL_EXACT", "1"),
             ("HITS_SEEN_TABLE_NAME", "hits-test-seen"),
@@ -143,11 +143,11 @@ mod tests {
             ("AWS_LAMBDA_FUNCTION_NAME", "hits-test"),
         ]);
         assert!(faults.is_empty(), "{faults:?}");
-        assert!(settings.exact && settings.remembers);
-        assert_eq!(settings.sources.event_key.as_deref(), Some("Distance"));
+        assert!(settings.exact && settings.has_dedup_table);
+        assert_eq!(settings.event_options.event_key.as_deref(), Some("Distance"));
         assert_eq!(settings.cloudfront.map(|endpoint| endpoint.authority()).as_deref(), Some("a:1"));
         assert_eq!(settings.s3.map(|endpoint| endpoint.authority()).as_deref(), Some("b:2"));
-        let expected = Invalidate {
+        let expected = InvalidationConfig {
             distribution: "E123ABC".to_owned(),
             window_s: 60,
             paths: vec!["/a".to_owned(), "/b*".to_owned()],
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_a_fault_each() {
+    fn every_invalid_setting_is_a_fault() {
         let wrong = [
             ("HITCTL_EXACT", "1"),
             ("HITCTL_EVENT_AMOUNT", "n"),

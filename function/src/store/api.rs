@@ -1,109 +1,130 @@
-//! A table of counts as the routes see it: its calls, and what they return.
+//! The interface of a counter store and the types that it returns.
 
 use super::error::StoreError;
-use super::transaction::{Transacted, Transaction};
-use crate::hit::{Counts, Hit, Item, Sum};
+use super::transaction::{Transaction, TransactionResult};
+use crate::hit::{CountItem, CountSummary, CounterDelta, Hit};
 use crate::moment::{Day, Moment};
-use crate::path::Key;
-use crate::rules::Ignored;
-use crate::share::Share;
+use crate::path::PageKey;
+use crate::rules::IgnoreReason;
+use crate::share::BudgetShare;
 use crate::visitor::Visitor;
 
 /// The paths that may be counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Paths {
-    /// Any.
+pub enum PathAdmission {
+    /// Any path.
     #[default]
     Open,
-    /// Those that have an item already: `hitctl paths sync` makes them.
+    /// Only paths that already have an item, which `hitctl paths sync` creates.
     Strict,
-    /// Any, but only so many new ones.
+    /// Any path, with a limited number of new ones.
     Budget {
-        /// In a day, in UTC.
-        new_a_day: u64,
-        /// In all.
-        most: u64,
+        /// The maximum number of new paths per day, in UTC.
+        new_per_day: u64,
+        /// The maximum number of paths in total.
+        max_total: u64,
     },
 }
 
 /// The result of counting a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    /// It is counted; these are the numbers after it.
-    Counted(Counts),
-    /// It is not: the path was not added by hand.
-    Unknown,
-    /// It is not: the budget of new paths is spent, or this client's share of it.
-    Full,
+pub enum AddResult {
+    /// The hit was counted; these are the counts after it.
+    Counted(CountSummary),
+    /// Not counted: the path has no item, and only known paths count.
+    UnknownPath,
+    /// Not counted: the budget of new paths is exhausted, or this client's share of it.
+    BudgetExhausted,
 }
 
 /// Whether a visitor is new today.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Met {
-    /// On this page.
+pub struct NewVisitor {
+    /// New on this page.
     pub page: bool,
-    /// On the site.
+    /// New on the site.
     pub site: bool,
 }
 
-/// All pages, in no order, each with its shards added up, and the site as a whole: its hits are the sum over the
-/// pages, its visitors are counted apart.
+/// The counts of all pages, in no particular order, and of the site. A page's shards are already summed. The
+/// site's hits are the sum over its pages; its visitors are counted separately.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pages {
-    /// Key and counts of each page.
-    pub list: Vec<(String, Counts)>,
-    /// The site.
-    pub site: Counts,
+pub struct AllCounts {
+    /// The key and the counts of each page.
+    pub list: Vec<(String, CountSummary)>,
+    /// The counts of the site.
+    pub site: CountSummary,
 }
 
-/// A table of counts.
-pub trait Store {
-    /// Counts a hit and returns the numbers after it. An error means that the hit was not counted, or, if the answer
-    /// was lost, that nobody knows: it is never counted twice.
-    fn add(&mut self, hit: &Hit, paths: Paths) -> Result<Added, StoreError>;
+/// A store of counts.
+pub trait CounterStore {
+    /// Counts a hit and returns the counts after it. An error means that the hit was not counted or, if the
+    /// response was lost, that the outcome is unknown. A hit is never counted twice.
+    fn add(&mut self, hit: &Hit, paths: PathAdmission) -> Result<AddResult, StoreError>;
 
-    /// Whether a path has an item: cheaper than an [`add`](Self::add) that is refused.
-    fn knows(&mut self, key: &Key) -> Result<bool, StoreError>;
+    /// Returns whether a path has an item. Cheaper than an [`add`](Self::add) that is refused.
+    fn has_item(&mut self, key: &PageKey) -> Result<bool, StoreError>;
 
-    /// Meets a visitor on a page: tells whether it is the first time today, and remembers it. A visitor who is new on the
-    /// site is counted there; one who is new on the page is counted by the hit that follows.
-    fn meet(&mut self, visitor: &Visitor, key: &Key, now: Moment) -> Result<Met, StoreError>;
+    /// Records a visitor of a page and returns whether the visitor is new today. Counts a new visitor of the
+    /// site at once; a new visitor of the page is counted by the hit that follows.
+    fn record_visitor(
+        &mut self,
+        visitor: &Visitor,
+        key: &PageKey,
+        now: Moment,
+    ) -> Result<NewVisitor, StoreError>;
 
-    /// As [`meet`](Self::meet), but counts nothing, at a time of today or yesterday.
-    fn recognise(&mut self, visitor: &Visitor, key: &Key, at: Moment) -> Result<Met, StoreError>;
+    /// Records a visitor like [`record_visitor`](Self::record_visitor) but counts nothing. `at` is a time of
+    /// today or yesterday.
+    fn record_visitor_uncounted(
+        &mut self,
+        visitor: &Visitor,
+        key: &PageKey,
+        at: Moment,
+    ) -> Result<NewVisitor, StoreError>;
 
-    /// Whether each view of a visitor is noted with its address, so that none may be left out.
-    fn keeps_addresses(&self) -> bool;
+    /// Returns whether every view is recorded with its address, so that no view may be skipped.
+    fn stores_addresses(&self) -> bool;
 
-    /// Counts views that do not count, under their reason.
-    fn ignore(&mut self, why: Ignored, views: u64, now: Moment) -> Result<(), StoreError>;
+    /// Adds views to the counts of ignored views, under their reason.
+    fn count_ignored(&mut self, why: IgnoreReason, views: u64, now: Moment) -> Result<(), StoreError>;
 
-    /// Adds a sum with one write, if `known` on condition that the item is there: false if it is not. As with
-    /// [`add`](Self::add), an error may mean that nobody knows.
-    fn sum(&mut self, sum: &Sum, known: bool, now: Moment) -> Result<bool, StoreError>;
+    /// Adds a delta with one write. If `must_exist`, the write requires that the item exists; returns false
+    /// if it does not. As with [`add`](Self::add), an error may mean that the outcome is unknown.
+    fn apply_delta(
+        &mut self,
+        delta: &CounterDelta,
+        must_exist: bool,
+        now: Moment,
+    ) -> Result<bool, StoreError>;
 
-    /// Takes a new path in, if `paths` and the client's share of it allow one more.
-    fn admit(&mut self, paths: Paths, share: Option<Share>, now: Moment) -> Result<bool, StoreError>;
+    /// Admits a new path if `paths` and the client's share of the budget allow one more.
+    fn admit_path(
+        &mut self,
+        paths: PathAdmission,
+        share: Option<BudgetShare>,
+        now: Moment,
+    ) -> Result<bool, StoreError>;
 
-    /// Whether a new path might be taken in, as far as that is known without a call.
-    fn may_admit(&self, paths: Paths, share: Option<Share>, today: Day) -> bool;
+    /// Returns whether a new path might be admitted, as far as is known without a call.
+    fn may_admit_path(&self, paths: PathAdmission, share: Option<BudgetShare>, today: Day) -> bool;
 
-    /// Writes all of it or nothing; see [`Transaction`].
-    fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted;
+    /// Writes a transaction, completely or not at all; see [`Transaction`].
+    fn transact(&mut self, transaction: &Transaction, now: Moment) -> TransactionResult;
 
-    /// Waits before the call that was refused is tried again, the longer the more often it was; false if there is no time
-    /// left for that.
-    fn pause(&mut self, tries: u32) -> bool;
+    /// Waits before a retry, longer after each attempt. Returns false if there is not enough time left.
+    fn back_off(&mut self, tries: u32) -> bool;
 
-    /// Whether there is time left for another call.
-    fn has_time(&self) -> bool;
+    /// Returns whether there is time left for another call.
+    fn has_time_left(&self) -> bool;
 
-    /// Reads the counts of `keys`, in their order; a key that was never hit reads as zero. The keys differ.
-    fn read(&mut self, keys: &[Key], today: Day) -> Result<Vec<Counts>, StoreError>;
+    /// Reads the counts of `keys`, in the same order; a key without hits reads as zero. The keys must be
+    /// distinct.
+    fn read(&mut self, keys: &[PageKey], today: Day) -> Result<Vec<CountSummary>, StoreError>;
 
-    /// Reads the counts of every page, and of the site.
-    fn pages(&mut self, today: Day) -> Result<Pages, StoreError>;
+    /// Reads the counts of every page and of the site.
+    fn pages(&mut self, today: Day) -> Result<AllCounts, StoreError>;
 
-    /// Reads all numbers of a page, days and months too; of the site, if no page is named.
-    fn history(&mut self, key: Option<&Key>) -> Result<Item, StoreError>;
+    /// Reads all numbers of a page, including days and months; of the site if `key` is `None`.
+    fn history(&mut self, key: Option<&PageKey>) -> Result<CountItem, StoreError>;
 }

@@ -1,5 +1,5 @@
-//! The tables in DynamoDB. A hit is one update; what else is asked or written around it, and what each costs, is in
-//! `docs/counting.md`.
+//! The store in DynamoDB. A hit is one update; `docs/counting.md` lists the other reads and writes around it
+//! and what each costs.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,402 +10,466 @@ use hitctl_config::contract::{
 };
 use serde::de::DeserializeOwned;
 
-mod answer;
 mod client;
-mod marks;
+mod invalidation_window;
 mod reads;
-mod seen;
-mod window;
-mod wire;
+mod requests;
+mod responses;
+mod transactions;
+mod visitors;
 
-pub use seen::Seen;
+pub use visitors::VisitorTable;
 
-use answer::{Attributes, Got, Updated};
-use client::{Client, Refused, Repeat, Table, if_condition_holds};
-use marks::Tidied;
-use seen::Visitors;
-use wire::Wanted;
+use client::{DynamoDbClient, DynamoDbError, ResendPolicy, TableTarget, if_condition_holds};
+use requests::Projection;
+use responses::{GetItemOutput, StoredItem, UpdateItemOutput};
+use transactions::TrimTracker;
+use visitors::VisitorRegistry;
 
-use super::api::{Added, Met, Pages, Paths, Store};
+use super::api::{AddResult, AllCounts, CounterStore, NewVisitor, PathAdmission};
 use super::error::StoreError;
-use super::transaction::{Transacted, Transaction};
-use crate::hit::{Counts, Hit, Item, Sum};
+use super::transaction::{Transaction, TransactionResult};
+use crate::hit::{CountItem, CountSummary, CounterDelta, Hit};
 use crate::moment::{Day, Moment};
 use crate::net::{Endpoint, Tls};
-use crate::path::Key;
-use crate::rules::Ignored;
-use crate::share::Share;
+use crate::path::PageKey;
+use crate::rules::IgnoreReason;
+use crate::share::BudgetShare;
 use crate::sigv4::Signer;
 use crate::visitor::Visitor;
 
-/// The tables that counts live in.
+/// The names of the tables, and the number of shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tables {
+pub struct TableNames {
     /// The table of counts.
     pub counts: String,
-    /// The table of visitors, where they are told apart.
-    pub seen: Option<Seen>,
-    /// The table that remembers messages, where there is one: the same as that of visitors.
-    pub marks: Option<String>,
-    /// Over how many items a path's hits are spread: 1, up to `MAX_SHARDS`.
+    /// The table of visitors, if visitors are distinguished.
+    pub visitor_table: Option<VisitorTable>,
+    /// The table of deduplication markers, if there is one: the same as that of visitors.
+    pub dedup_table: Option<String>,
+    /// The number of items over which a path's hits are spread, from 1 to `MAX_SHARDS`.
     pub shards: u32,
 }
 
-/// More than a day has; names of past days go when there are more.
-const MOST_SPENT_SHARES: usize = 128;
+/// The maximum number of remembered share names. It exceeds the number per day; when it is reached, names of
+/// past days are dropped.
+const MAX_EXHAUSTED_SHARES: usize = 128;
 
-/// Tables in DynamoDB.
+/// A store of counts in DynamoDB.
 #[derive(Debug)]
-pub struct DynamoDb {
-    client: Client,
-    table: Table,
+pub struct DynamoDbStore {
+    client: DynamoDbClient,
+    table: TableTarget,
     shards: u32,
-    visitors: Option<Visitors>,
-    /// The last day on which the budget of new paths was found spent: it is not asked again until the next.
-    spent: Option<Day>,
-    /// The shares of it that were found spent, by the names of their numbers, which hold the day.
-    spent_shares: HashSet<String>,
-    marks: Option<String>,
-    tidied: Tidied,
-    notes: Vec<String>,
+    visitors: Option<VisitorRegistry>,
+    /// The last day on which the budget of new paths was found exhausted. It is not tried again until the
+    /// next day.
+    budget_exhausted_on: Option<Day>,
+    /// The attribute names of the budget shares that were found exhausted. A name includes the day.
+    exhausted_shares: HashSet<String>,
+    dedup_table: Option<String>,
+    trim_tracker: TrimTracker,
+    warnings: Vec<String>,
 }
 
-impl DynamoDb {
-    /// The tables at `endpoint`. `tls` is used if the endpoint is.
-    pub fn new(endpoint: Endpoint, tls: Tls, tables: Tables, signer: Signer, clock: fn() -> Moment) -> Self {
-        let Tables { counts, seen, marks, shards } = tables;
+impl DynamoDbStore {
+    /// Creates a store on the tables at `endpoint`. `tls` is used if the endpoint requires it.
+    pub fn new(
+        endpoint: Endpoint,
+        tls: Tls,
+        tables: TableNames,
+        signer: Signer,
+        clock: fn() -> Moment,
+    ) -> Self {
+        let TableNames { counts, visitor_table, dedup_table, shards } = tables;
         Self {
-            client: Client::new(endpoint, tls, signer, clock),
-            visitors: seen.map(|seen| Visitors::new(seen, counts.clone())),
-            table: Table { name: counts, private: false },
+            client: DynamoDbClient::new(endpoint, tls, signer, clock),
+            visitors: visitor_table.map(|visitor_table| VisitorRegistry::new(visitor_table, counts.clone())),
+            table: TableTarget { name: counts, private: false },
             shards: shards.max(1),
-            spent: None,
-            spent_shares: HashSet::new(),
-            marks,
-            tidied: Tidied::default(),
-            notes: Vec::new(),
+            budget_exhausted_on: None,
+            exhausted_shares: HashSet::new(),
+            dedup_table,
+            trim_tracker: TrimTracker::default(),
+            warnings: Vec::new(),
         }
     }
 
-    /// Bounds the calls that follow: an invocation has `left`, and its answer must still get out.
-    pub fn begin(&mut self, left: Duration) {
-        self.client.begin(left);
+    /// Sets the deadline of the following calls of a request. The invocation has `left` time, part of which
+    /// is reserved for sending the response.
+    pub fn set_request_deadline(&mut self, left: Duration) {
+        self.client.set_request_deadline(left);
     }
 
-    /// As [`begin`](Self::begin), where the calls of an invocation may take nearly all of its time.
-    pub fn begin_long(&mut self, left: Duration) {
-        self.client.begin_long(left);
+    /// Sets the deadline for a batch, whose calls may take nearly all of the invocation's time.
+    pub fn set_batch_deadline(&mut self, left: Duration) {
+        self.client.set_batch_deadline(left);
     }
 
-    /// Does ahead of the first hit what need not wait for it, for init has a whole CPU: connects, where TLS makes that
-    /// costly, and takes the day's salt, where visitors are told apart. A salt that is not to be had is a note, and is
-    /// asked for again by the first hit.
-    pub fn warm(&mut self) -> Result<(), StoreError> {
-        self.client.warm(&self.table)?;
+    /// Does work ahead of the first hit, because the init phase has a whole CPU: connects if the endpoint
+    /// uses TLS, which is costly, and loads the day's salt if visitors are distinguished. A failure to load
+    /// the salt is a warning; the first hit tries again.
+    pub fn warm_up(&mut self) -> Result<(), StoreError> {
+        self.client.warm_up(&self.table)?;
         if let Some(visitors) = &mut self.visitors {
             let today = self.client.now().day();
-            if let Err(error) = visitors.take_salt(&mut self.client, today, &mut self.notes) {
-                self.notes.push(format!("the day's salt was not taken yet: {error}"));
+            if let Err(error) = visitors.load_salt(&mut self.client, today, &mut self.warnings) {
+                self.warnings.push(format!("the day's salt was not taken yet: {error}"));
             }
         }
         Ok(())
     }
 
-    /// What went wrong without harm to the answers since the last time this was asked; for the log.
-    pub fn take_notes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
+    /// Returns the warnings since the last call, for the log. They are failures that did not affect a
+    /// response.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
-    fn call(&mut self, operation: &str, body: &str, repeat: Repeat) -> Result<Vec<u8>, Refused> {
-        self.client.call(operation, &self.table, body, repeat)
+    fn call(&mut self, operation: &str, body: &str, resend: ResendPolicy) -> Result<Vec<u8>, DynamoDbError> {
+        self.client.call(operation, &self.table, body, resend)
     }
 
-    /// Sends a call, and reads its answer.
-    fn ask<T: DeserializeOwned>(
+    /// Sends a call and parses its response.
+    fn call_json<T: DeserializeOwned>(
         &mut self,
         operation: &str,
         body: &str,
-        repeat: Repeat,
-    ) -> Result<T, Refused> {
-        let answer = self.call(operation, body, repeat)?;
-        serde_json::from_slice(&answer).map_err(|error| {
+        resend: ResendPolicy,
+    ) -> Result<T, DynamoDbError> {
+        let response = self.call(operation, body, resend)?;
+        serde_json::from_slice(&response).map_err(|error| {
             let why = format!("the answer is not understood: {error}");
             self.client.unavailable(operation, &self.table, &why).into()
         })
     }
 
-    /// Sends an update that is no use twice, and trims the item if that is due. Returns the item after the update.
-    fn update(&mut self, key: &str, body: &str, today: Day) -> Result<Item, Refused> {
-        let updated: Updated = self.ask("UpdateItem", body, Repeat::Never)?;
+    /// Sends an update that must not be sent twice, and trims the item if necessary. Returns the item after
+    /// the update.
+    fn update(&mut self, key: &str, body: &str, today: Day) -> Result<CountItem, DynamoDbError> {
+        let updated: UpdateItemOutput = self.call_json("UpdateItem", body, ResendPolicy::Never)?;
         let item = updated.attributes.item;
         self.trim(key, &item, today);
         Ok(item)
     }
 
-    /// Removes attributes, if any are due. That it failed is noted and harms nothing: the next hit tries again.
-    fn trim(&mut self, key: &str, item: &Item, today: Day) {
+    /// Removes old attributes, if any. A failure is a warning: the next hit tries again.
+    fn trim(&mut self, key: &str, item: &CountItem, today: Day) {
         let stale = item.stale(today);
         if stale.is_empty() {
             return;
         }
-        let body = wire::trim(&self.table.name, key, &stale);
-        if let Err(Refused::Failed(error)) = self.call("UpdateItem", &body, Repeat::Once) {
-            self.notes.push(format!("old days of an item were not trimmed: {error}"));
+        let body = requests::trim(&self.table.name, key, &stale);
+        if let Err(DynamoDbError::Store(error)) = self.call("UpdateItem", &body, ResendPolicy::Once) {
+            self.warnings.push(format!("old days of an item were not trimmed: {error}"));
         }
     }
 
-    /// Counts a hit in the path's own item.
-    fn add_to_base(&mut self, hit: &Hit, paths: Paths) -> Result<Option<Item>, StoreError> {
+    /// Counts a hit in the path's own item. Returns `None` if the path may not be counted.
+    fn add_to_base_item(&mut self, hit: &Hit, paths: PathAdmission) -> Result<Option<CountItem>, StoreError> {
         let (key, today) = (hit.key.as_str(), hit.at.day());
-        let add = |store: &mut Self, known| {
-            let body = wire::add(&store.table.name, key, &hit.update(), known);
+        let add = |store: &mut Self, must_exist| {
+            let body = requests::add_hit(&store.table.name, key, &hit.update(), must_exist);
             store.update(key, &body, today)
         };
-        if paths == Paths::Open {
+        if paths == PathAdmission::Open {
             return Ok(Some(add(self, false)?));
         }
         if let Some(item) = if_condition_holds(add(self, true))? {
             return Ok(Some(item));
         }
-        if !self.take_from_budget(paths, hit.share, today)? {
+        if !self.reserve_path(paths, hit.share, today)? {
             return Ok(None);
         }
         Ok(Some(add(self, false)?))
     }
 
-    /// Takes one new path out of the budget, if neither that nor the client's share of it is spent. It is taken first: what ends
-    /// the program before the hit is counted costs a path of the budget, and no hit that was answered.
-    fn take_from_budget(
+    /// Reserves one new path in the budget, if neither the budget nor the client's share is exhausted. The
+    /// reservation comes before the hit: if the process ends in between, it costs a path of the budget, but
+    /// no hit that was already answered.
+    fn reserve_path(
         &mut self,
-        paths: Paths,
-        share: Option<Share>,
+        paths: PathAdmission,
+        share: Option<BudgetShare>,
         today: Day,
     ) -> Result<bool, StoreError> {
-        let Paths::Budget { new_a_day, most } = paths else { return Ok(paths == Paths::Open) };
-        if !self.may_admit(paths, share, today) {
+        let PathAdmission::Budget { new_per_day, max_total } = paths else {
+            return Ok(paths == PathAdmission::Open);
+        };
+        if !self.may_admit_path(paths, share, today) {
             return Ok(false);
         }
-        let shares = share.map(|share| share.numbers(today, new_a_day)).unwrap_or_default();
-        let body = wire::budget(&self.table.name, today, (new_a_day, most), &shares);
-        let is_taken = if_condition_holds(self.update(KEY_BUDGET, &body, today))?.is_some();
-        if !is_taken && shares.is_empty() {
-            self.spent = Some(today);
-        } else if !is_taken {
-            self.learn_spent((new_a_day, most), shares, today);
+        let shares = share.map(|share| share.attributes_with_limits(today, new_per_day)).unwrap_or_default();
+        let body = requests::reserve_path(&self.table.name, today, (new_per_day, max_total), &shares);
+        let is_reserved = if_condition_holds(self.update(KEY_BUDGET, &body, today))?.is_some();
+        if !is_reserved && shares.is_empty() {
+            self.budget_exhausted_on = Some(today);
+        } else if !is_reserved {
+            self.record_exhausted_limits((new_per_day, max_total), shares, today);
         }
-        Ok(is_taken)
+        Ok(is_reserved)
     }
 
-    /// Finds out which limit refused a new path, so that it is not asked again. If that fails, it is.
-    fn learn_spent(&mut self, (new_a_day, most): (u64, u64), shares: Vec<(String, u64)>, today: Day) {
-        match self.read_item(KEY_BUDGET, Wanted::All) {
+    /// Finds out which limit refused a new path, so that it is not tried again. If the read fails, the limit
+    /// is tried again.
+    fn record_exhausted_limits(
+        &mut self,
+        (new_per_day, max_total): (u64, u64),
+        shares: Vec<(String, u64)>,
+        today: Day,
+    ) {
+        match self.read_item(KEY_BUDGET, Projection::All) {
             Ok(budget) => {
                 let is_over = |name: &str, limit: u64| budget.number(name) >= limit;
-                if is_over(&today.attribute(), new_a_day) || is_over(ATTR_BUDGET_PATHS, most) {
-                    self.spent = Some(today);
+                if is_over(&today.attribute(), new_per_day) || is_over(ATTR_BUDGET_PATHS, max_total) {
+                    self.budget_exhausted_on = Some(today);
                 }
-                if self.spent_shares.len() > MOST_SPENT_SHARES {
-                    self.spent_shares.clear();
+                if self.exhausted_shares.len() > MAX_EXHAUSTED_SHARES {
+                    self.exhausted_shares.clear();
                 }
-                let spent = shares.into_iter().filter(|(name, limit)| is_over(name, *limit));
-                self.spent_shares.extend(spent.map(|(name, _)| name));
+                let exhausted = shares.into_iter().filter(|(name, limit)| is_over(name, *limit));
+                self.exhausted_shares.extend(exhausted.map(|(name, _)| name));
             }
-            Err(error) => self.notes.push(format!("the budget of new paths was not read: {error}")),
+            Err(error) => self.warnings.push(format!("the budget of new paths was not read: {error}")),
         }
     }
 
-    /// Counts a hit in one of a path's further items. `None` if the path has no item of its own yet: that one comes
-    /// first, and tells whether a path is known.
-    fn add_to_shard(&mut self, hit: &Hit, number: u32) -> Result<Option<Item>, StoreError> {
+    /// Counts a hit in one of a path's additional shards. Returns `None` if the path has no item of its own
+    /// yet: that item is created first and decides whether the path is known.
+    fn add_to_shard(&mut self, hit: &Hit, number: u32) -> Result<Option<CountItem>, StoreError> {
         let key = shard_key(number, hit.key.as_str());
-        for known in [true, false] {
-            let body = wire::add(&self.table.name, &key, &hit.update(), known);
+        for must_exist in [true, false] {
+            let body = requests::add_hit(&self.table.name, &key, &hit.update(), must_exist);
             let item = if_condition_holds(self.update(&key, &body, hit.at.day()))?;
-            if item.is_some() || !self.knows(&hit.key)? {
+            if item.is_some() || !self.has_item(&hit.key)? {
                 return Ok(item);
             }
         }
         Ok(None)
     }
 
-    /// The keys of all items of a page.
-    fn keys_of(&self, page: &Key) -> Vec<String> {
+    /// Returns the keys of all shards of a page.
+    fn shard_keys(&self, page: &PageKey) -> Vec<String> {
         (0..self.shards).map(|number| shard_key(number, page.as_str())).collect()
     }
 
-    /// The numbers of a path of which one item is at hand: with the other shards'. The hit is counted, so that these
-    /// cannot be read is a note.
-    fn sum(&mut self, key: &Key, number: u32, item: &Item, today: Day) -> Counts {
+    /// Returns the counts of a path over all its shards, one of which is known. A failure to read the others
+    /// is a warning, because the hit is already counted.
+    fn counts_over_shards(
+        &mut self,
+        key: &PageKey,
+        number: u32,
+        item: &CountItem,
+        today: Day,
+    ) -> CountSummary {
         let counts = item.counts(today);
         if self.shards == 1 {
             return counts;
         }
-        let mut others = self.keys_of(key);
+        let mut others = self.shard_keys(key);
         others.remove(number as usize);
-        match self.read_items(&others, Wanted::Counts(today)) {
+        match self.read_items(&others, Projection::Summary(today)) {
             Ok(found) => found.iter().fold(counts, |sum, found| sum.plus(found.item.counts(today))),
             Err(error) => {
-                self.notes.push(format!("the answer leaves out some of a page's hits: {error}"));
+                self.warnings.push(format!("the answer leaves out some of a page's hits: {error}"));
                 counts
             }
         }
     }
 }
 
-impl Store for DynamoDb {
-    fn add(&mut self, hit: &Hit, paths: Paths) -> Result<Added, StoreError> {
+impl CounterStore for DynamoDbStore {
+    fn add(&mut self, hit: &Hit, paths: PathAdmission) -> Result<AddResult, StoreError> {
         let today = hit.at.day();
-        let number = any_below(self.shards);
+        let number = random_below(self.shards);
         if number > 0
             && let Some(item) = self.add_to_shard(hit, number)?
         {
-            return Ok(Added::Counted(self.sum(&hit.key, number, &item, today)));
+            return Ok(AddResult::Counted(self.counts_over_shards(&hit.key, number, &item, today)));
         }
-        Ok(match self.add_to_base(hit, paths)? {
-            Some(item) => Added::Counted(self.sum(&hit.key, 0, &item, today)),
-            None if paths == Paths::Strict => Added::Unknown,
-            None => Added::Full,
+        Ok(match self.add_to_base_item(hit, paths)? {
+            Some(item) => AddResult::Counted(self.counts_over_shards(&hit.key, 0, &item, today)),
+            None if paths == PathAdmission::Strict => AddResult::UnknownPath,
+            None => AddResult::BudgetExhausted,
         })
     }
 
-    fn knows(&mut self, key: &Key) -> Result<bool, StoreError> {
-        let got: Got = self.ask("GetItem", &wire::exists(&self.table.name, key.as_str()), Repeat::Once)?;
+    fn has_item(&mut self, key: &PageKey) -> Result<bool, StoreError> {
+        let got: GetItemOutput = self.call_json(
+            "GetItem",
+            &requests::item_exists(&self.table.name, key.as_str()),
+            ResendPolicy::Once,
+        )?;
         Ok(got.item.is_some())
     }
 
-    fn keeps_addresses(&self) -> bool {
-        self.visitors.as_ref().is_some_and(Visitors::keeps_addresses)
+    fn stores_addresses(&self) -> bool {
+        self.visitors.as_ref().is_some_and(VisitorRegistry::stores_addresses)
     }
 
-    fn recognise(&mut self, visitor: &Visitor, key: &Key, at: Moment) -> Result<Met, StoreError> {
-        let Self { client, visitors: Some(visitors), notes, .. } = self else { return Ok(Met::default()) };
-        if client.is_half_over() {
+    fn record_visitor_uncounted(
+        &mut self,
+        visitor: &Visitor,
+        key: &PageKey,
+        at: Moment,
+    ) -> Result<NewVisitor, StoreError> {
+        let Self { client, visitors: Some(visitors), warnings, .. } = self else {
+            return Ok(NewVisitor::default());
+        };
+        if client.is_past_midpoint() {
             let why = "half of the time is spent, and the rest is for hits";
             return Err(StoreError::Unavailable(why.to_owned()));
         }
-        client.with_half(|client| visitors.meet(client, visitor, key, at, notes))
+        client.with_reduced_deadline(|client| visitors.record(client, visitor, key, at, warnings))
     }
 
-    fn sum(&mut self, sum: &Sum, known: bool, now: Moment) -> Result<bool, StoreError> {
-        let body = wire::sum(&self.table.name, sum, known);
-        Ok(if_condition_holds(self.update(&sum.key, &body, now.day()))?.is_some())
+    fn apply_delta(
+        &mut self,
+        delta: &CounterDelta,
+        must_exist: bool,
+        now: Moment,
+    ) -> Result<bool, StoreError> {
+        let body = requests::apply_delta(&self.table.name, delta, must_exist);
+        Ok(if_condition_holds(self.update(&delta.key, &body, now.day()))?.is_some())
     }
 
-    fn admit(&mut self, paths: Paths, share: Option<Share>, now: Moment) -> Result<bool, StoreError> {
-        self.take_from_budget(paths, share, now.day())
+    fn admit_path(
+        &mut self,
+        paths: PathAdmission,
+        share: Option<BudgetShare>,
+        now: Moment,
+    ) -> Result<bool, StoreError> {
+        self.reserve_path(paths, share, now.day())
     }
 
-    fn may_admit(&self, paths: Paths, share: Option<Share>, today: Day) -> bool {
-        let Paths::Budget { new_a_day, most } = paths else { return paths == Paths::Open };
-        let is_spent = |share: Share| {
-            share.numbers(today, new_a_day).iter().any(|(name, _)| self.spent_shares.contains(name))
+    fn may_admit_path(&self, paths: PathAdmission, share: Option<BudgetShare>, today: Day) -> bool {
+        let PathAdmission::Budget { new_per_day, max_total } = paths else {
+            return paths == PathAdmission::Open;
         };
-        new_a_day > 0 && most > 0 && self.spent != Some(today) && !share.is_some_and(is_spent)
+        let is_exhausted = |share: BudgetShare| {
+            share
+                .attributes_with_limits(today, new_per_day)
+                .iter()
+                .any(|(name, _)| self.exhausted_shares.contains(name))
+        };
+        new_per_day > 0
+            && max_total > 0
+            && self.budget_exhausted_on != Some(today)
+            && !share.is_some_and(is_exhausted)
     }
 
-    fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted {
-        self.transact_and_tidy(transaction, now)
+    fn transact(&mut self, transaction: &Transaction, now: Moment) -> TransactionResult {
+        self.transact_and_trim(transaction, now)
     }
 
-    fn pause(&mut self, tries: u32) -> bool {
-        self.client.pause(tries)
+    fn back_off(&mut self, tries: u32) -> bool {
+        self.client.back_off(tries)
     }
 
-    fn has_time(&self) -> bool {
-        self.client.is_time_left()
+    fn has_time_left(&self) -> bool {
+        self.client.has_time_left()
     }
 
-    fn meet(&mut self, visitor: &Visitor, key: &Key, now: Moment) -> Result<Met, StoreError> {
-        let Self { client, visitors: Some(visitors), notes, .. } = self else { return Ok(Met::default()) };
-        let met = client.with_half(|client| visitors.meet(client, visitor, key, now, notes));
-        let mut met = met.unwrap_or_else(|error| {
-            notes.push(format!("a visitor was not told apart: {error}"));
-            Met::default()
+    fn record_visitor(
+        &mut self,
+        visitor: &Visitor,
+        key: &PageKey,
+        now: Moment,
+    ) -> Result<NewVisitor, StoreError> {
+        let Self { client, visitors: Some(visitors), warnings, .. } = self else {
+            return Ok(NewVisitor::default());
+        };
+        let recorded =
+            client.with_reduced_deadline(|client| visitors.record(client, visitor, key, now, warnings));
+        let mut new_visitor = recorded.unwrap_or_else(|error| {
+            warnings.push(format!("a visitor was not told apart: {error}"));
+            NewVisitor::default()
         });
-        if met.site {
-            let body = wire::site(&self.table.name, now.day());
+        if new_visitor.site {
+            let body = requests::count_site_visitor(&self.table.name, now.day());
             if let Err(error) = self.update(KEY_SITE, &body, now.day()) {
                 let error = StoreError::from(error);
-                self.notes.push(format!("a visitor of the site was not counted: {error}"));
-                met.site = false;
+                self.warnings.push(format!("a visitor of the site was not counted: {error}"));
+                new_visitor.site = false;
             }
         }
-        Ok(met)
+        Ok(new_visitor)
     }
 
-    fn ignore(&mut self, why: Ignored, views: u64, now: Moment) -> Result<(), StoreError> {
+    fn count_ignored(&mut self, why: IgnoreReason, views: u64, now: Moment) -> Result<(), StoreError> {
         let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
-        let body = wire::bump(&self.table.name, &key, why.attribute(), views);
-        self.call("UpdateItem", &body, Repeat::Never)?;
+        let body = requests::increment(&self.table.name, &key, why.attribute(), views);
+        self.call("UpdateItem", &body, ResendPolicy::Never)?;
         Ok(())
     }
 
-    fn read(&mut self, keys: &[Key], today: Day) -> Result<Vec<Counts>, StoreError> {
-        let wanted = Wanted::Counts(today);
+    fn read(&mut self, keys: &[PageKey], today: Day) -> Result<Vec<CountSummary>, StoreError> {
+        let projection = Projection::Summary(today);
         if let ([key], 1) = (keys, self.shards) {
-            return Ok(vec![self.read_item(key.as_str(), wanted)?.counts(today)]);
+            return Ok(vec![self.read_item(key.as_str(), projection)?.counts(today)]);
         }
-        let all: Vec<String> = keys.iter().flat_map(|key| self.keys_of(key)).collect();
-        let mut sums = vec![Counts::default(); keys.len()];
-        for Attributes { path, item } in self.read_items(&all, wanted)? {
-            if let Some(place) = keys.iter().position(|key| key.as_str() == page_of(&path)) {
-                sums[place] = sums[place].plus(item.counts(today));
+        let all: Vec<String> = keys.iter().flat_map(|key| self.shard_keys(key)).collect();
+        let mut sums = vec![CountSummary::default(); keys.len()];
+        for StoredItem { path, item } in self.read_items(&all, projection)? {
+            if let Some(index) = keys.iter().position(|key| key.as_str() == page_of_key(&path)) {
+                sums[index] = sums[index].plus(item.counts(today));
             }
         }
         Ok(sums)
     }
 
-    fn pages(&mut self, today: Day) -> Result<Pages, StoreError> {
-        let mut sums: HashMap<String, Counts> = HashMap::new();
-        let (mut hits, mut site) = (Counts::default(), Counts::default());
-        self.scan(Wanted::Counts(today), &mut |Attributes { path, item }| {
+    fn pages(&mut self, today: Day) -> Result<AllCounts, StoreError> {
+        let mut sums: HashMap<String, CountSummary> = HashMap::new();
+        let (mut hits, mut site) = (CountSummary::default(), CountSummary::default());
+        self.scan(Projection::Summary(today), &mut |StoredItem { path, item }| {
             let counts = item.counts(today);
             if path == KEY_SITE {
                 site = counts;
                 return;
             }
             hits = hits.plus(counts);
-            let page = if path.starts_with(KEY_SHARD_PREFIX) { page_of(&path).to_owned() } else { path };
+            let page = if path.starts_with(KEY_SHARD_PREFIX) { page_of_key(&path).to_owned() } else { path };
             let sum = sums.entry(page).or_default();
             *sum = sum.plus(counts);
         })?;
-        Ok(Pages { list: sums.into_iter().collect(), site: hits.with_uniques_of(site) })
+        Ok(AllCounts { list: sums.into_iter().collect(), site: hits.with_uniques_of(site) })
     }
 
-    fn history(&mut self, key: Option<&Key>) -> Result<Item, StoreError> {
-        let mut sum = Item::default();
+    fn history(&mut self, key: Option<&PageKey>) -> Result<CountItem, StoreError> {
+        let mut sum = CountItem::default();
         match key {
-            Some(key) if self.shards == 1 => return self.read_item(key.as_str(), Wanted::All),
+            Some(key) if self.shards == 1 => return self.read_item(key.as_str(), Projection::All),
             Some(key) => {
-                for found in self.read_items(&self.keys_of(key), Wanted::All)? {
+                for found in self.read_items(&self.shard_keys(key), Projection::All)? {
                     sum.merge(&found.item);
                 }
             }
             None => {
-                let mut site = Item::default();
-                self.scan(Wanted::All, &mut |Attributes { path, item }| {
+                let mut site = CountItem::default();
+                self.scan(Projection::All, &mut |StoredItem { path, item }| {
                     if path == KEY_SITE { site = item } else { sum.merge(&item) }
                 })?;
-                sum.site(&site);
+                sum.replace_visitors(&site);
             }
         }
         Ok(sum)
     }
 }
 
-/// The key of a page's item of that number; 0 is its own.
+/// Returns the key of a page's shard; shard 0 is the page's own item.
 fn shard_key(number: u32, page: &str) -> String {
     if number == 0 { page.to_owned() } else { format!("{KEY_SHARD_PREFIX}{number}#{page}") }
 }
 
-/// The page of an item's key.
-fn page_of(key: &str) -> &str {
+/// Returns the page of an item's key.
+fn page_of_key(key: &str) -> &str {
     let shard = key.strip_prefix(KEY_SHARD_PREFIX).and_then(|rest| rest.split_once('#'));
     shard.map_or(key, |(_, page)| page)
 }
 
-/// A number below `n`, any as likely as any other. Not a secret: keys of hash maps are good enough.
-fn any_below(n: u32) -> u32 {
+/// Returns a random number below `n`, evenly distributed. It need not be secret, so the keys of hash maps are
+/// random enough.
+fn random_below(n: u32) -> u32 {
     if n == 1 {
         return 0;
     }

@@ -1,22 +1,22 @@
-//! The errors of a store.
+//! The error type of the stores.
 
 use std::fmt;
 
-/// An error of a store. The text is for the log: it may name the table and the endpoint.
+/// An error of a store. The text is meant for the log: it may name the table and the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// It has too much to do; the call had no effect.
-    Busy(String),
-    /// It is not reachable, refuses us, or answers what it should not.
+    /// The store is throttling; the call had no effect.
+    Throttled(String),
+    /// The store is unreachable, denies access, or returned an unexpected response.
     Unavailable(String),
-    /// It holds more pages than can be added up.
+    /// The table holds too many pages to be summed.
     TooLarge(String),
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy(why) | Self::Unavailable(why) | Self::TooLarge(why) => f.write_str(why),
+            Self::Throttled(why) | Self::Unavailable(why) | Self::TooLarge(why) => f.write_str(why),
         }
     }
 }

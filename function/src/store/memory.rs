@@ -1,4 +1,4 @@
-//! A table in memory that does what DynamoDB does with the same update, trimming included.
+//! A table in memory that behaves like DynamoDB for the same updates, including trimming.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,22 +6,22 @@ use hitctl_config::contract::{
     ATTR_BUDGET_PATHS, ATTR_PATH, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SITE, RESERVED_PREFIX,
 };
 
-use super::api::{Added, Met, Pages, Paths, Store};
+use super::api::{AddResult, AllCounts, CounterStore, NewVisitor, PathAdmission};
 use super::error::StoreError;
-use super::transaction::{Obstacle, Transacted, Transaction};
-use crate::hit::{Counts, Hit, Item, Sum, fixed_bytes, text_bytes};
+use super::transaction::{CancellationReason, Transaction, TransactionResult};
+use crate::hit::{CountItem, CountSummary, CounterDelta, Hit, non_number_bytes, text_bytes};
 use crate::moment::{Day, Moment};
-use crate::path::Key;
-use crate::rules::Ignored;
-use crate::share::Share;
+use crate::path::PageKey;
+use crate::rules::IgnoreReason;
+use crate::share::BudgetShare;
 use crate::visitor::Visitor;
 
-/// A store for tests.
+/// A store for tests, which can simulate failures.
 #[derive(Debug, Default)]
-pub struct Memory {
-    items: BTreeMap<String, Item>,
+pub struct MemoryStore {
+    items: BTreeMap<String, CountItem>,
     seen: HashSet<(Day, Vec<u8>)>,
-    marks: HashSet<String>,
+    dedup_ids: HashSet<String>,
     largest_write: usize,
     trims: usize,
     writes: usize,
@@ -29,49 +29,49 @@ pub struct Memory {
     fault: Option<StoreError>,
 }
 
-impl Memory {
-    /// The item of a key.
-    pub fn item(&self, key: &Key) -> Option<&Item> {
+impl MemoryStore {
+    /// Returns the item of a key.
+    pub fn item(&self, key: &PageKey) -> Option<&CountItem> {
         self.items.get(key.as_str())
     }
 
-    /// The item under any key, the reserved ones too.
-    pub fn raw(&self, key: &str) -> Option<&Item> {
+    /// Returns the item under any key, including reserved keys.
+    pub fn raw(&self, key: &str) -> Option<&CountItem> {
         self.items.get(key)
     }
 
-    /// Puts an item under any key, the reserved ones too.
-    pub fn put(&mut self, key: &str, item: Item) {
+    /// Stores an item under any key, including reserved keys.
+    pub fn put(&mut self, key: &str, item: CountItem) {
         self.items.insert(key.to_owned(), item);
     }
 
-    /// Every page and its item.
-    pub fn items(&self) -> impl Iterator<Item = (&str, &Item)> {
+    /// Returns every page with its item.
+    pub fn items(&self) -> impl Iterator<Item = (&str, &CountItem)> {
         let pages = self.items.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
         pages.map(|(key, item)| (key.as_str(), item))
     }
 
-    /// The largest item that a write met, in bytes.
+    /// Returns the size of the largest item written so far, in bytes.
     pub fn largest_write(&self) -> usize {
         self.largest_write
     }
 
-    /// How many writes only trimmed.
+    /// Returns the number of writes that only trimmed an item.
     pub fn trims(&self) -> usize {
         self.trims
     }
 
-    /// How many calls wrote, or tried to.
+    /// Returns the number of calls that wrote or tried to write.
     pub fn writes(&self) -> usize {
         self.writes
     }
 
-    /// How many calls read the whole table, or tried to.
+    /// Returns the number of calls that read, or tried to read, the whole table.
     pub fn scans(&self) -> usize {
         self.scans
     }
 
-    /// Makes every call fail with `fault` from now on; `None` heals it.
+    /// Makes every following call fail with `fault`; `None` restores normal operation.
     pub fn fail(&mut self, fault: Option<StoreError>) {
         self.fault = fault;
     }
@@ -86,12 +86,12 @@ impl Memory {
         Ok(())
     }
 
-    /// Changes an item, and trims it if that is due.
-    fn update(&mut self, key: &str, today: Day, change: impl FnOnce(&mut Item)) -> Counts {
+    /// Changes an item and trims it if necessary.
+    fn update(&mut self, key: &str, today: Day, change: impl FnOnce(&mut CountItem)) -> CountSummary {
         let item = self
             .items
             .entry(key.to_owned())
-            .or_insert_with(|| Item { numbers: Vec::new(), other_bytes: text_bytes(ATTR_PATH, key) });
+            .or_insert_with(|| CountItem { numbers: Vec::new(), other_bytes: text_bytes(ATTR_PATH, key) });
         change(item);
         self.largest_write = self.largest_write.max(item.size());
         let stale = item.stale(today);
@@ -103,144 +103,177 @@ impl Memory {
     }
 }
 
-impl Store for Memory {
-    fn add(&mut self, hit: &Hit, paths: Paths) -> Result<Added, StoreError> {
+impl CounterStore for MemoryStore {
+    fn add(&mut self, hit: &Hit, paths: PathAdmission) -> Result<AddResult, StoreError> {
         self.write()?;
         let today = hit.at.day();
-        if paths != Paths::Open
+        if paths != PathAdmission::Open
             && !self.items.contains_key(hit.key.as_str())
-            && !self.admit(paths, hit.share, hit.at)?
+            && !self.admit_path(paths, hit.share, hit.at)?
         {
-            return Ok(if paths == Paths::Strict { Added::Unknown } else { Added::Full });
+            return Ok(if paths == PathAdmission::Strict {
+                AddResult::UnknownPath
+            } else {
+                AddResult::BudgetExhausted
+            });
         }
         let (key, update) = (hit.key.as_str(), hit.update());
-        Ok(Added::Counted(self.update(key, today, |item| {
-            item.other_bytes = fixed_bytes(key, &update);
+        Ok(AddResult::Counted(self.update(key, today, |item| {
+            item.other_bytes = non_number_bytes(key, &update);
             item.apply(&update);
         })))
     }
 
-    fn knows(&mut self, key: &Key) -> Result<bool, StoreError> {
+    fn has_item(&mut self, key: &PageKey) -> Result<bool, StoreError> {
         self.check()?;
         Ok(self.items.contains_key(key.as_str()))
     }
 
-    fn meet(&mut self, visitor: &Visitor, key: &Key, now: Moment) -> Result<Met, StoreError> {
-        let met = self.recognise(visitor, key, now)?;
-        if met.site {
-            let mut sum = Sum::new(KEY_SITE.to_owned());
-            sum.add(now, 0, 1);
-            self.update(KEY_SITE, now.day(), |item| item.apply_sum(&sum));
+    fn record_visitor(
+        &mut self,
+        visitor: &Visitor,
+        key: &PageKey,
+        now: Moment,
+    ) -> Result<NewVisitor, StoreError> {
+        let new_visitor = self.record_visitor_uncounted(visitor, key, now)?;
+        if new_visitor.site {
+            let mut delta = CounterDelta::new(KEY_SITE.to_owned());
+            delta.add(now, 0, 1);
+            self.update(KEY_SITE, now.day(), |item| item.apply_delta(&delta));
         }
-        Ok(met)
+        Ok(new_visitor)
     }
 
-    fn recognise(&mut self, visitor: &Visitor, key: &Key, at: Moment) -> Result<Met, StoreError> {
+    fn record_visitor_uncounted(
+        &mut self,
+        visitor: &Visitor,
+        key: &PageKey,
+        at: Moment,
+    ) -> Result<NewVisitor, StoreError> {
         self.write()?;
-        let page = self.seen.insert((at.day(), visitor.bytes("", Some(key.as_str()))));
-        let site = page && self.seen.insert((at.day(), visitor.bytes("", None)));
-        Ok(Met { page, site })
+        let page = self.seen.insert((at.day(), visitor.hash_input("", Some(key.as_str()))));
+        let site = page && self.seen.insert((at.day(), visitor.hash_input("", None)));
+        Ok(NewVisitor { page, site })
     }
 
-    fn keeps_addresses(&self) -> bool {
+    fn stores_addresses(&self) -> bool {
         false
     }
 
-    fn ignore(&mut self, why: Ignored, views: u64, now: Moment) -> Result<(), StoreError> {
+    fn count_ignored(&mut self, why: IgnoreReason, views: u64, now: Moment) -> Result<(), StoreError> {
         self.write()?;
         let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
         self.update(&key, now.day(), |item| item.add(why.attribute(), views));
         Ok(())
     }
 
-    fn sum(&mut self, sum: &Sum, known: bool, now: Moment) -> Result<bool, StoreError> {
+    fn apply_delta(
+        &mut self,
+        delta: &CounterDelta,
+        must_exist: bool,
+        now: Moment,
+    ) -> Result<bool, StoreError> {
         self.write()?;
-        if known && !self.items.contains_key(&sum.key) {
+        if must_exist && !self.items.contains_key(&delta.key) {
             return Ok(false);
         }
-        self.update(&sum.key, now.day(), |item| item.apply_sum(sum));
+        self.update(&delta.key, now.day(), |item| item.apply_delta(delta));
         Ok(true)
     }
 
-    fn admit(&mut self, paths: Paths, share: Option<Share>, now: Moment) -> Result<bool, StoreError> {
-        let Paths::Budget { new_a_day, .. } = paths else { return Ok(paths == Paths::Open) };
+    fn admit_path(
+        &mut self,
+        paths: PathAdmission,
+        share: Option<BudgetShare>,
+        now: Moment,
+    ) -> Result<bool, StoreError> {
+        let PathAdmission::Budget { new_per_day, .. } = paths else {
+            return Ok(paths == PathAdmission::Open);
+        };
         self.write()?;
         let today = now.day();
-        if !self.may_admit(paths, share, today) {
+        if !self.may_admit_path(paths, share, today) {
             return Ok(false);
         }
         self.update(KEY_BUDGET, today, |budget| {
             budget.add(&today.attribute(), 1);
             budget.add(ATTR_BUDGET_PATHS, 1);
-            for (name, _) in share.map(|share| share.numbers(today, new_a_day)).unwrap_or_default() {
+            for (name, _) in
+                share.map(|share| share.attributes_with_limits(today, new_per_day)).unwrap_or_default()
+            {
                 budget.add(&name, 1);
             }
         });
         Ok(true)
     }
 
-    fn may_admit(&self, paths: Paths, share: Option<Share>, today: Day) -> bool {
-        let Paths::Budget { new_a_day, most } = paths else { return paths == Paths::Open };
+    fn may_admit_path(&self, paths: PathAdmission, share: Option<BudgetShare>, today: Day) -> bool {
+        let PathAdmission::Budget { new_per_day, max_total } = paths else {
+            return paths == PathAdmission::Open;
+        };
         let used = |name: &str| self.raw(KEY_BUDGET).map_or(0, |budget| budget.number(name));
-        let shares = share.map(|share| share.numbers(today, new_a_day)).unwrap_or_default();
-        used(&today.attribute()) < new_a_day
-            && used(ATTR_BUDGET_PATHS) < most
+        let shares = share.map(|share| share.attributes_with_limits(today, new_per_day)).unwrap_or_default();
+        used(&today.attribute()) < new_per_day
+            && used(ATTR_BUDGET_PATHS) < max_total
             && shares.iter().all(|(name, limit)| used(name) < *limit)
     }
 
-    fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted {
+    fn transact(&mut self, transaction: &Transaction, now: Moment) -> TransactionResult {
         if let Err(error) = self.write() {
-            return Transacted::Failed(error);
+            return TransactionResult::Failed(error);
         }
-        let Transaction { marks, sums } = transaction;
-        let verdict = |holds| if holds { Obstacle::Nothing } else { Obstacle::Condition };
-        let of_marks = marks.iter().map(|mark| verdict(!self.marks.contains(mark)));
-        let of_sums = sums.iter().map(|(sum, known)| verdict(!known || self.items.contains_key(&sum.key)));
-        let obstacles: Vec<Obstacle> = of_marks.chain(of_sums).collect();
-        if obstacles.iter().any(|obstacle| *obstacle != Obstacle::Nothing) {
-            return Transacted::Cancelled(obstacles);
+        let Transaction { dedup_ids, deltas } = transaction;
+        let reason_if =
+            |holds| if holds { CancellationReason::None } else { CancellationReason::ConditionFailed };
+        let marker_reasons = dedup_ids.iter().map(|dedup_id| reason_if(!self.dedup_ids.contains(dedup_id)));
+        let delta_reasons = deltas
+            .iter()
+            .map(|(delta, must_exist)| reason_if(!must_exist || self.items.contains_key(&delta.key)));
+        let reasons: Vec<CancellationReason> = marker_reasons.chain(delta_reasons).collect();
+        if reasons.iter().any(|reason| *reason != CancellationReason::None) {
+            return TransactionResult::Cancelled(reasons);
         }
-        self.marks.extend(marks.iter().cloned());
-        for (sum, _) in sums {
-            self.update(&sum.key, now.day(), |item| item.apply_sum(sum));
+        self.dedup_ids.extend(dedup_ids.iter().cloned());
+        for (delta, _) in deltas {
+            self.update(&delta.key, now.day(), |item| item.apply_delta(delta));
         }
-        Transacted::Done
+        TransactionResult::Committed
     }
 
-    fn pause(&mut self, tries: u32) -> bool {
+    fn back_off(&mut self, tries: u32) -> bool {
         tries < 8
     }
 
-    fn has_time(&self) -> bool {
+    fn has_time_left(&self) -> bool {
         true
     }
 
-    fn read(&mut self, keys: &[Key], today: Day) -> Result<Vec<Counts>, StoreError> {
+    fn read(&mut self, keys: &[PageKey], today: Day) -> Result<Vec<CountSummary>, StoreError> {
         self.check()?;
-        let read = |key: &Key| self.item(key).map_or(Counts::default(), |item| item.counts(today));
+        let read = |key: &PageKey| self.item(key).map_or(CountSummary::default(), |item| item.counts(today));
         Ok(keys.iter().map(read).collect())
     }
 
-    fn pages(&mut self, today: Day) -> Result<Pages, StoreError> {
+    fn pages(&mut self, today: Day) -> Result<AllCounts, StoreError> {
         self.scans += 1;
         self.check()?;
         let list: Vec<_> = self.items().map(|(key, item)| (key.to_owned(), item.counts(today))).collect();
-        let sum = list.iter().fold(Counts::default(), |sum, (_, counts)| sum.plus(*counts));
-        let site = self.raw(KEY_SITE).map_or(Counts::default(), |item| item.counts(today));
-        Ok(Pages { list, site: sum.with_uniques_of(site) })
+        let sum = list.iter().fold(CountSummary::default(), |sum, (_, counts)| sum.plus(*counts));
+        let site = self.raw(KEY_SITE).map_or(CountSummary::default(), |item| item.counts(today));
+        Ok(AllCounts { list, site: sum.with_uniques_of(site) })
     }
 
-    fn history(&mut self, key: Option<&Key>) -> Result<Item, StoreError> {
+    fn history(&mut self, key: Option<&PageKey>) -> Result<CountItem, StoreError> {
         self.scans += usize::from(key.is_none());
         self.check()?;
         if let Some(key) = key {
             return Ok(self.item(key).cloned().unwrap_or_default());
         }
-        let mut sum = Item::default();
+        let mut sum = CountItem::default();
         for (_, item) in self.items() {
             sum.merge(item);
         }
-        sum.site(self.raw(KEY_SITE).unwrap_or(&Item::default()));
+        sum.replace_visitors(self.raw(KEY_SITE).unwrap_or(&CountItem::default()));
         Ok(sum)
     }
 }

@@ -1,4 +1,5 @@
-//! The contract of a store on the one in memory: budgets under a flood, and visitors as a naive model counts them.
+//! Tests the store contract on the store in memory: budgets during a flood, and visitors compared with a
+//! naive model.
 
 use std::collections::BTreeSet;
 
@@ -15,19 +16,20 @@ fn on(day: u64) -> Moment {
 }
 
 #[test]
-fn a_flood_of_a_million_paths_stays_within_the_budget() {
-    let mut table = Memory::default();
-    let paths = Paths::Budget { new_a_day: 1000, most: 2500 };
+fn flood_of_a_million_paths_stays_within_the_budget() {
+    let mut table = MemoryStore::default();
+    let paths = PathAdmission::Budget { new_per_day: 1000, max_total: 2500 };
     let known = normalise("/").unwrap();
     table.add(&Hit::one(known.clone(), on(0)), paths).unwrap();
     let mut counted = 0;
     for n in 0..1_000_000_u64 {
         let key = normalise(&format!("/{n:x}")).unwrap();
-        counted += u64::from(table.add(&Hit::one(key, on(n / 250_000)), paths) != Ok(Added::Full));
+        counted +=
+            u64::from(table.add(&Hit::one(key, on(n / 250_000)), paths) != Ok(AddResult::BudgetExhausted));
     }
     assert_eq!(counted, 2499, "999 on the first day, 1000 on the second, 500 on the third");
     assert_eq!(table.items().count(), 2500);
-    let Ok(Added::Counted(counts)) = table.add(&Hit::one(known, on(3)), paths) else {
+    let Ok(AddResult::Counted(counts)) = table.add(&Hit::one(known, on(3)), paths) else {
         panic!("a known path")
     };
     assert_eq!(counts.hits, 2);
@@ -37,20 +39,20 @@ fn a_flood_of_a_million_paths_stays_within_the_budget() {
 
 proptest! {
     #[test]
-    fn visitors_are_counted_as_a_naive_model_does(
+    fn visitors_are_counted_as_in_a_naive_model(
         visits in prop::collection::vec((0..6_u8, 0..4_u8, 0..45_u64), 0..200),
     ) {
-        let mut table = Memory::default();
+        let mut table = MemoryStore::default();
         let (mut pages, mut site) = (BTreeSet::new(), BTreeSet::new());
         let mut visits = visits;
         visits.sort_by_key(|(_, _, day)| *day);
-        for (who, page, day) in &visits {
+        for (visitor_number, page, day) in &visits {
             let key = normalise(&format!("/{page}")).unwrap();
-            let visitor = Visitor::new(&format!("203.0.113.{who}"), "x").unwrap();
-            let met = table.meet(&visitor, &key, on(*day)).unwrap();
-            let expected = Met { page: pages.insert((*page, *day, *who)), site: site.insert((*day, *who)) };
-            prop_assert_eq!(met, expected);
-            table.add(&Hit::one(key, on(*day)).by(met.page), Paths::Open).unwrap();
+            let visitor = Visitor::new(&format!("203.0.113.{visitor_number}"), "x").unwrap();
+            let new_visitor = table.record_visitor(&visitor, &key, on(*day)).unwrap();
+            let expected = NewVisitor { page: pages.insert((*page, *day, *visitor_number)), site: site.insert((*day, *visitor_number)) };
+            prop_assert_eq!(new_visitor, expected);
+            table.add(&Hit::one(key, on(*day)).with_new_visitor(new_visitor.page), PathAdmission::Open).unwrap();
         }
         let last = visits.last().map_or(0, |(_, _, day)| *day);
         let read = table.pages(on(last).day()).unwrap();

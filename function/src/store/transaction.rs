@@ -1,39 +1,39 @@
-//! A transaction, and what became of it.
+//! A transaction and its result.
 
 use super::error::StoreError;
-use crate::hit::Sum;
+use crate::hit::CounterDelta;
 
-/// Sums and the marks of the messages that they come from, in one piece. All items in it differ.
+/// Deltas and the markers of the messages that they come from, written together. All items are distinct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
-    /// The marks: each on condition that it is not there.
-    pub marks: Vec<String>,
-    /// The sums, each on condition that its item is there, if it says so.
-    pub sums: Vec<(Sum, bool)>,
+    /// The deduplication IDs; each write requires that the marker does not exist.
+    pub dedup_ids: Vec<String>,
+    /// The deltas, each with whether its item must exist.
+    pub deltas: Vec<(CounterDelta, bool)>,
 }
 
 /// The result of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transacted {
-    /// All of it is written.
-    Done,
-    /// Nothing of it is, for these reasons: first of the marks, then of the sums, in their order.
-    Cancelled(Vec<Obstacle>),
-    /// Nothing of it is, for now.
-    Busy(String),
-    /// It failed, or nobody knows.
+pub enum TransactionResult {
+    /// Everything was written.
+    Committed,
+    /// Nothing was written. The reasons are in order: first of the markers, then of the deltas.
+    Cancelled(Vec<CancellationReason>),
+    /// Nothing was written because of throttling; a retry may succeed.
+    Throttled(String),
+    /// The transaction failed, or its outcome is unknown.
     Failed(StoreError),
 }
 
-/// The reason that cancelled one part of a transaction.
+/// The reason that DynamoDB gives for one action of a cancelled transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Nothing.
-    Nothing,
-    /// Its condition.
-    Condition,
-    /// Another writer, or the table's pace: another time it may go.
-    Again,
-    /// Something that stays.
-    Fault(String),
+pub enum CancellationReason {
+    /// The action did not cause the cancellation.
+    None,
+    /// The condition of the action does not hold.
+    ConditionFailed,
+    /// A conflict with another writer, or throttling; a retry may succeed.
+    Retryable,
+    /// A permanent error.
+    Permanent(String),
 }

@@ -1,28 +1,29 @@
-//! The body of a message on the queue: hits of a sender of its own, a bare path, or an event that another service put there.
+//! Parses the body of a queued message: hits in hitctl's own format, a bare path, or an event that another
+//! service put on the queue.
 
-use super::message::{Content, MOST_ID_BYTES, Read, Said, Sources, time};
+use super::message::{EventOptions, IncomingHit, MAX_ID_BYTES, ParsedContent, ParsedMessage, time};
 use super::{cloudfront, eventbridge, s3};
-use crate::fields::{self, Fields, list, number, object};
+use crate::fields::{self, RawFields, list, number, object};
 use crate::moment::Moment;
 use hitctl_config::contract::{MAX_COUNT, MAX_HITS_IN_MESSAGE};
 
-/// Reads a body that was sent at the time `sent`, at the time `now`.
-pub(super) fn read(body: &str, sent: Moment, sources: &Sources, now: Moment) -> Read {
-    read_body(body.trim(), sent, sources, now).unwrap_or_else(|why| (None, Err(why)))
+/// Parses a body that was sent at the time `sent` and received at the time `now`.
+pub(super) fn read(body: &str, sent: Moment, options: &EventOptions, now: Moment) -> ParsedMessage {
+    read_body(body.trim(), sent, options, now).unwrap_or_else(|why| (None, Err(why)))
 }
 
-fn read_body(body: &str, sent: Moment, sources: &Sources, now: Moment) -> Result<Read, String> {
+fn read_body(body: &str, sent: Moment, options: &EventOptions, now: Moment) -> Result<ParsedMessage, String> {
     if ["/", "http://", "https://"].iter().any(|start| body.starts_with(start)) {
-        let said = Said { path: body.to_owned(), at: Some(sent), n: 1, ..Said::default() };
-        return Ok((None, Ok(Content::Hits(vec![said]))));
+        let hit = IncomingHit { path: body.to_owned(), at: Some(sent), n: 1, ..IncomingHit::default() };
+        return Ok((None, Ok(ParsedContent::Hits(vec![hit]))));
     }
     if !body.starts_with('{') {
         return Err("the body is neither a path nor a JSON object".to_owned());
     }
     let fields = object(body, "the body")?;
     let is_ours = fields.has("path") || fields.has("hits");
-    if fields.has("detail-type") || !is_ours && eventbridge::is_one(&fields) {
-        return Ok(eventbridge::read(body, sources, now));
+    if fields.has("detail-type") || !is_ours && eventbridge::is_eventbridge_event(&fields) {
+        return Ok(eventbridge::read(body, options, now));
     }
     if !is_ours && fields.has("TopicArn") && fields.has("Type") {
         return Err(sns(&fields));
@@ -31,16 +32,16 @@ fn read_body(body: &str, sent: Moment, sources: &Sources, now: Moment) -> Result
         return Ok(cloudfront::read(body, sent));
     }
     if fields.has("Records") {
-        return of_records(&list(fields.get("Records"), "Records")?.unwrap_or_default(), sent);
+        return read_records(&list(fields.get("Records"), "Records")?.unwrap_or_default(), sent);
     }
     if fields.has("Event") && !is_ours {
-        return Ok((None, s3::test(&fields)));
+        return Ok((None, s3::test_event(&fields)));
     }
-    Ok((id(&fields)?, ours(&fields, sent, now)))
+    Ok((id(&fields)?, own_format(&fields, sent, now)))
 }
 
-/// Why an envelope of SNS is refused: what was published is a text within it.
-fn sns(fields: &Fields<'_>) -> String {
+/// Returns the error for an SNS envelope, which holds the published message as a string.
+fn sns(fields: &RawFields<'_>) -> String {
     let is_notification = matches!(fields.text("Type"), Ok(Some(kind)) if kind == "Notification");
     let what = if is_notification { "a notification" } else { "a message about a subscription" };
     format!(
@@ -49,45 +50,45 @@ fn sns(fields: &Fields<'_>) -> String {
     )
 }
 
-/// The records of S3 or of `CloudFront`.
-fn of_records(records: &[&serde_json::value::RawValue], sent: Moment) -> Result<Read, String> {
+/// Parses records of S3 or CloudFront.
+fn read_records(records: &[&serde_json::value::RawValue], sent: Moment) -> Result<ParsedMessage, String> {
     let first = records.first().map_or("{}", |first| first.get());
-    match fields::point(first, "/cf") {
+    match fields::value_at(first, "/cf") {
         Some(_) if records.len() > 1 => Err("there is more than one CloudFront record in it".to_owned()),
         Some(_) => Ok(cloudfront::read(first, sent)),
         None => Ok(s3::records(records)),
     }
 }
 
-fn id(fields: &Fields<'_>) -> Result<Option<String>, String> {
+fn id(fields: &RawFields<'_>) -> Result<Option<String>, String> {
     let id = fields.string("id")?;
-    if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MOST_ID_BYTES) {
-        return Err(format!("`id` is not from 1 to {MOST_ID_BYTES} bytes long"));
+    if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_ID_BYTES) {
+        return Err(format!("`id` is not from 1 to {MAX_ID_BYTES} bytes long"));
     }
     Ok(id)
 }
 
-/// A sender's message: a hit, or a list of them.
-fn ours(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Content, String> {
+/// Parses hitctl's own format: a hit, or a list of hits.
+fn own_format(fields: &RawFields<'_>, sent: Moment, now: Moment) -> Result<ParsedContent, String> {
     if !matches!(number(fields.get("v"), "v")?, None | Some(1)) {
         return Err("`v` is not 1, and no other version is known here".to_owned());
     }
     let Some(hits) = list(fields.get("hits"), "hits")? else {
-        return Ok(Content::Hits(vec![hit(fields, sent, now)?]));
+        return Ok(ParsedContent::Hits(vec![hit(fields, sent, now)?]));
     };
     if hits.is_empty() || hits.len() > MAX_HITS_IN_MESSAGE {
         return Err(format!("`hits` holds {}, and 1 to {MAX_HITS_IN_MESSAGE} can be read", hits.len()));
     }
     let mut all = Vec::with_capacity(hits.len());
-    for (place, raw) in hits.iter().enumerate() {
-        let name = format!("`hits[{place}]`");
+    for (index, raw) in hits.iter().enumerate() {
+        let name = format!("`hits[{index}]`");
         let fields = object(raw.get(), &name)?;
         all.push(hit(&fields, sent, now).map_err(|why| format!("{name}: {why}"))?);
     }
-    Ok(Content::Hits(all))
+    Ok(ParsedContent::Hits(all))
 }
 
-fn hit(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Said, String> {
+fn hit(fields: &RawFields<'_>, sent: Moment, now: Moment) -> Result<IncomingHit, String> {
     let path = fields
         .string("path")?
         .ok_or("there is no `path` in it, nor anything of an event of another service")?;
@@ -105,5 +106,5 @@ fn hit(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Said, String> {
         return Err("`ip` is no address".to_owned());
     }
     let agent = fields.string("ua")?.into();
-    Ok(Said { path, at: Some(at), n, address: address.into(), agent, ..Said::default() })
+    Ok(IncomingHit { path, at: Some(at), n, address: address.into(), agent, ..IncomingHit::default() })
 }

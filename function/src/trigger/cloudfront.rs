@@ -1,25 +1,26 @@
-//! `CloudFront`'s viewer events: what Lambda@Edge is invoked with, and what a function there may have put on the queue.
+//! Parses CloudFront's viewer events, which invoke Lambda@Edge functions, or which such a function has put on
+//! the queue.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::message::{By, Content, Read, Said, usable_id};
-use crate::fields::{object, point, text_at};
+use super::message::{HitSource, IncomingHit, ParsedContent, ParsedMessage, usable_id};
+use crate::fields::{object, text_at, value_at};
 use crate::moment::Moment;
 
-/// Reads a record: `{"cf":{"config":..,"request":..}}`.
-pub(super) fn read(record: &str, at: Moment) -> Read {
+/// Parses a record: `{"cf":{"config":..,"request":..}}`.
+pub(super) fn read(record: &str, at: Moment) -> ParsedMessage {
     let id = text_at(record, "/cf/config/requestId").map(Cow::into_owned);
     (usable_id(id), content(record, at))
 }
 
-fn content(record: &str, at: Moment) -> Result<Content, String> {
-    let request = point(record, "/cf/request").ok_or("there is no `cf.request` in it")?;
+fn content(record: &str, at: Moment) -> Result<ParsedContent, String> {
+    let request = value_at(record, "/cf/request").ok_or("there is no `cf.request` in it")?;
     let request = object(request, "`cf.request`")?;
     let method = request.text("method")?.ok_or("`cf.request` does not say its `method`")?;
     if !matches!(method.as_ref(), "GET" | "HEAD") {
-        return Ok(Content::Nothing);
+        return Ok(ParsedContent::Nothing);
     }
     let uri = request.text("uri")?.ok_or("`cf.request` does not say its `uri`")?;
     let query = request.text("querystring")?.unwrap_or_default();
@@ -27,21 +28,24 @@ fn content(record: &str, at: Moment) -> Result<Content, String> {
     let header = |name: &str| text_at(headers, &format!("/{name}/0/value"));
     let is = |name: &str| header(name).is_some_and(|value| value.trim() == "1");
     let ahead = ["sec-purpose", "purpose", "x-moz"];
-    Ok(Content::Hits(vec![Said {
-        by: By::Viewer,
+    Ok(ParsedContent::Hits(vec![IncomingHit {
+        by: HitSource::Viewer,
         path: if query.is_empty() { uri.into_owned() } else { format!("{uri}?{query}") },
         at: Some(at),
         n: 1,
         address: request.string("clientIp")?.into(),
         agent: header("user-agent").map(Cow::into_owned).into(),
         opted_out: is("dnt") || is("sec-gpc"),
-        prefetched: ahead.iter().any(|name| header(name).is_some_and(|value| super::http::is_ahead(&value))),
-        ..Said::default()
+        prefetched: ahead
+            .iter()
+            .any(|name| header(name).is_some_and(|value| super::http::is_prefetch(&value))),
+        ..IncomingHit::default()
     }]))
 }
 
-/// What `CloudFront` goes on with: the request as it came, or the answer where there is one already.
-pub(super) fn unchanged(record: &str) -> String {
-    let answer = point(record, "/cf/response").or_else(|| point(record, "/cf/request"));
-    answer.unwrap_or("{}").to_owned()
+/// Returns the object with which CloudFront continues: the response if the record has one, otherwise the
+/// unchanged request.
+pub(super) fn unchanged_request(record: &str) -> String {
+    let response = value_at(record, "/cf/response").or_else(|| value_at(record, "/cf/request"));
+    response.unwrap_or("{}").to_owned()
 }

@@ -1,44 +1,50 @@
-//! Events of EventBridge: the rule's pattern chose them, so what does not say its path is a mistake and told as one.
+//! Parses EventBridge events. The rule's pattern selected them, so an event without a path is reported as an
+//! error.
 
 use std::borrow::Cow;
 
 use hitctl_config::contract::MAX_COUNT;
 
-use super::message::{Content, Read, Said, Sources, time, usable_id};
+use super::message::{EventOptions, IncomingHit, ParsedContent, ParsedMessage, time, usable_id};
 use super::s3;
-use crate::fields::{Field, Fields, object, point, read_text};
+use crate::fields::{RawField, RawFields, object, read_text, value_at};
 use crate::moment::Moment;
 
 const PATH: &str = "/detail/path";
 
-/// Whether an object is an event: EventBridge's own names its `detail-type`; one that is written by hand, to try a rule's
-/// target, often is a `detail` alone.
-pub(super) fn is_one(fields: &Fields<'_>) -> bool {
-    let is_object = |field: Field<'_>| field.is_some_and(|raw| raw.get().starts_with('{'));
+/// Returns whether an object is an EventBridge event. Real events have a `detail-type`; events written by
+/// hand to test a rule's target often have only a `detail`.
+pub(super) fn is_eventbridge_event(fields: &RawFields<'_>) -> bool {
+    let is_object = |field: RawField<'_>| field.is_some_and(|raw| raw.get().starts_with('{'));
     fields.has("detail-type") || is_object(fields.get("detail"))
 }
 
-/// Reads an event.
-pub(super) fn read(json: &str, sources: &Sources, now: Moment) -> Read {
+/// Parses an event.
+pub(super) fn read(json: &str, options: &EventOptions, now: Moment) -> ParsedMessage {
     let read = object(json, "the event").and_then(|event| Ok((event.string("id")?, event)));
     match read {
-        Ok((id, event)) => (usable_id(id), content(json, &event, sources, now)),
+        Ok((id, event)) => (usable_id(id), content(json, &event, options, now)),
         Err(why) => (None, Err(why)),
     }
 }
 
-fn content(json: &str, event: &Fields<'_>, sources: &Sources, now: Moment) -> Result<Content, String> {
+fn content(
+    json: &str,
+    event: &RawFields<'_>,
+    options: &EventOptions,
+    now: Moment,
+) -> Result<ParsedContent, String> {
     let is = |name: &str, word: &str| event.text(name).map(|text| text.as_deref() == Some(word));
     if is("source", "aws.s3")? && is("detail-type", "Object Created")? {
-        let object = s3::detail(event.get("detail"), "detail")?;
-        let ours = [&sources.site_bucket, &sources.log_bucket];
-        let is_ours = ours.iter().any(|name| name.as_deref() == Some(&object.bucket));
-        // The owner may count objects by a key of his own.
-        if is_ours || sources.event_key.is_none() {
-            return Ok(Content::Objects(vec![object]));
+        let object = s3::object_from_detail(event.get("detail"), "detail")?;
+        let own_buckets = [&options.site_bucket, &options.log_bucket];
+        let is_ours = own_buckets.iter().any(|name| name.as_deref() == Some(&object.bucket));
+        // The owner may count objects under a configured key.
+        if is_ours || options.event_key.is_none() {
+            return Ok(ParsedContent::Objects(vec![object]));
         }
     }
-    let path = match sources.event_key.as_deref() {
+    let path = match options.event_key.as_deref() {
         Some(name) if !name.starts_with('/') => name.to_owned(),
         pointer => {
             let pointer = pointer.unwrap_or(PATH);
@@ -50,21 +56,21 @@ fn content(json: &str, event: &Fields<'_>, sources: &Sources, now: Moment) -> Re
     };
     let at = |text: Cow<'_, str>| time(&text, now).map_err(|why| format!("`time` {why}"));
     let at = event.text("time")?.map(at).transpose()?;
-    let n = sources.event_amount.as_deref().map_or(Ok(1), |pointer| amount(json, pointer))?;
-    Ok(Content::Hits(vec![Said { path, at, n, ..Said::default() }]))
+    let n = options.event_amount.as_deref().map_or(Ok(1), |pointer| amount(json, pointer))?;
+    Ok(ParsedContent::Hits(vec![IncomingHit { path, at, n, ..IncomingHit::default() }]))
 }
 
-/// What is at a pointer.
+/// Returns the value at a pointer.
 fn found_at<'a>(json: &'a str, pointer: &str) -> Result<&'a str, String> {
-    point(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))
+    value_at(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))
 }
 
-/// Whether a text is a whole number.
+/// Returns whether a text is a whole number.
 fn is_whole(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A whole number, or its digits as a text.
+/// Parses a whole number, or a string of its digits.
 fn amount(json: &str, pointer: &str) -> Result<u64, String> {
     let found = found_at(json, pointer)?;
     let digits = read_text(found).unwrap_or(found.into());

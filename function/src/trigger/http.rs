@@ -1,16 +1,17 @@
-//! Payload format 2.0, which API Gateway's HTTP APIs and Lambda's function URLs share: event in, answer out.
+//! Payload format 2.0, shared by API Gateway's HTTP APIs and Lambda's function URLs: parses events and writes
+//! responses.
 
 use hitctl_config::contract::{
     COUNTING_ROUTES, HEADER_ORIGIN_SECRET, MAX_BODY_BYTES, READING_ROUTES, STATS_ROUTES,
 };
 use serde_json::value::RawValue;
 
-use crate::fields::{Field, Fields, read_text};
-use crate::http::{Answer, FetchSite, Headers, Request};
-use crate::json::{Object, string};
+use crate::fields::{RawField, RawFields, read_text};
+use crate::http::{CounterRequest, CounterResponse, FetchSite, RequestHeaders};
+use crate::json::{JsonObject, string};
 
-/// The request of an event, if it is one of payload 2.0.
-pub(super) fn request(event: &Fields<'_>) -> Result<Option<Request>, String> {
+/// Returns the request of an event; `None` if the event is not in payload format 2.0.
+pub(super) fn request(event: &RawFields<'_>) -> Result<Option<CounterRequest>, String> {
     let Some(context) = event.object("requestContext")? else { return Ok(None) };
     let Some(http) = context.object("http")? else { return Ok(None) };
     let Some(method) = http.string("method")? else { return Ok(None) };
@@ -20,22 +21,24 @@ pub(super) fn request(event: &Fields<'_>) -> Result<Option<Request>, String> {
     };
     let is_base64 = event.get("isBase64Encoded").is_some_and(|raw| raw.get() == "true");
     let body = body(event.get("body"), is_base64);
-    Ok(Some(Request {
+    Ok(Some(CounterRequest {
         method,
         route: route(event.text("routeKey")?.as_deref(), &path, context.text("stage")?.as_deref()).to_owned(),
         query: event.string("rawQueryString")?.unwrap_or_default(),
-        headers: event.object("headers")?.map_or_else(|| Ok(Headers::default()), |sent| headers(&sent))?,
+        headers: event
+            .object("headers")?
+            .map_or_else(|| Ok(RequestHeaders::default()), |sent| headers(&sent))?,
         source_address: http.string("sourceIp")?.into(),
         body_bytes: body.as_ref().map_or_else(|bytes| *bytes, Vec::len),
         body: body.unwrap_or_default(),
     }))
 }
 
-/// HTTP APIs and function URLs send header names in lower case.
-fn headers(sent: &Fields<'_>) -> Result<Headers, String> {
+/// Reads the headers; HTTP APIs and function URLs send their names in lower case.
+fn headers(sent: &RawFields<'_>) -> Result<RequestHeaders, String> {
     let is = |name: &str| Ok::<_, String>(sent.text(name)?.is_some_and(|text| text.trim() == "1"));
-    let fetches_ahead = |name: &str| Ok::<_, String>(sent.text(name)?.is_some_and(|text| is_ahead(&text)));
-    Ok(Headers {
+    let fetches_ahead = |name: &str| Ok::<_, String>(sent.text(name)?.is_some_and(|text| is_prefetch(&text)));
+    Ok(RequestHeaders {
         origin: sent.string("origin")?,
         referer: sent.string("referer")?.into(),
         user_agent: sent.string("user-agent")?.into(),
@@ -48,16 +51,16 @@ fn headers(sent: &Fields<'_>) -> Result<Headers, String> {
     })
 }
 
-/// Whether a header says that the page is fetched ahead. `prefetch;prerender` is what a browser sends that prepares a page
-/// which nobody may ever see.
-pub(super) fn is_ahead(header: &str) -> bool {
+/// Returns whether a header marks a prefetch. Browsers send `prefetch;prerender` when they prepare a page
+/// that may never be seen.
+pub(super) fn is_prefetch(header: &str) -> bool {
     header
         .split([';', ','])
         .any(|word| ["prefetch", "prerender", "preview"].contains(&word.trim().to_ascii_lowercase().as_str()))
 }
 
-/// The route's path: what the gateway matched, which a stage or a domain's mapping cannot prefix; behind a function
-/// URL (route key `$default`) the path itself.
+/// Returns the path of the route: the path that the gateway matched, which excludes a stage or a domain's
+/// base path. Behind a function URL (route key `$default`) it is the request path.
 fn route<'a>(key: Option<&'a str>, path: &'a str, stage: Option<&str>) -> &'a str {
     let matched = key.and_then(|key| key.split_once(' ')).map(|(_, route)| route);
     if let Some(route) = matched
@@ -77,22 +80,23 @@ fn route<'a>(key: Option<&'a str>, path: &'a str, stage: Option<&str>) -> &'a st
     }
 }
 
-/// The body, decoded, or its size, about, if that is beyond what any route takes: such a body is not decoded to find out
-/// how large it is.
-fn body(field: Field<'_>, is_base64: bool) -> Result<Vec<u8>, usize> {
+/// Returns the decoded body, or its approximate size if it exceeds what any route accepts. Such a body is not
+/// decoded to determine its exact size.
+fn body(field: RawField<'_>, is_base64: bool) -> Result<Vec<u8>, usize> {
     let Some(raw) = field.map(RawValue::get).filter(|raw| *raw != "null") else { return Ok(Vec::new()) };
     let quoted = raw.len().saturating_sub(2);
     if !raw.starts_with('"') || quoted > MAX_BODY_BYTES * 8 {
         return Err(quoted);
     }
     let text = read_text(raw).ok_or(quoted)?;
-    // What is no base64 is no text of a page either; as it is, it is refused with words.
+    // A body that is not base64 was not sent by a page; it is passed on unchanged, so that the route rejects
+    // it with a message.
     let decoded = if is_base64 { base64(&text) } else { None };
     let body = decoded.unwrap_or_else(|| text.into_owned().into_bytes());
     if body.len() > MAX_BODY_BYTES { Err(body.len()) } else { Ok(body) }
 }
 
-/// Decodes base64 with the usual alphabet; `None` if it is none.
+/// Decodes base64 with the standard alphabet; `None` if the text is invalid.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=').as_bytes();
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
@@ -111,20 +115,20 @@ fn base64(text: &str) -> Option<Vec<u8>> {
         }
         bits <<= 6 * (4 - group.len());
         let [_, whole @ ..] = bits.to_be_bytes();
-        // One digit alone holds no byte.
+        // A single digit holds no whole byte.
         bytes.extend(&whole[..group.len().checked_sub(1).filter(|n| *n > 0)?]);
     }
     Some(bytes)
 }
 
-/// An answer as the gateway takes it.
-pub fn payload(answer: &Answer) -> String {
+/// Returns a response in the gateway's format.
+pub fn payload(response: &CounterResponse) -> String {
     let headers =
-        answer.headers.iter().fold(Object::new(), |headers, (name, value)| headers.text(name, value));
-    Object::new()
-        .number("statusCode", answer.status.into())
+        response.headers.iter().fold(JsonObject::new(), |headers, (name, value)| headers.text(name, value));
+    JsonObject::new()
+        .number("statusCode", response.status.into())
         .raw("headers", &headers.end())
-        .raw("body", &string(&answer.body))
+        .raw("body", &string(&response.body))
         .raw("isBase64Encoded", "false")
         .end()
 }

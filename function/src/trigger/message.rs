@@ -1,28 +1,30 @@
-//! What any source but the web hands over: messages, each with what it says, or why it says nothing that can be understood.
+//! Messages from all sources except HTTP, each with its parsed content or the reason that it cannot be
+//! parsed.
 
-use crate::http::Private;
+use crate::http::Redacted;
 use crate::moment::Moment;
-use crate::rules::Ignored;
+use crate::rules::IgnoreReason;
 
-/// The longest id under which a message is remembered, in bytes.
-pub(super) const MOST_ID_BYTES: usize = 256;
+/// The maximum length of a deduplication ID, in bytes.
+pub(super) const MAX_ID_BYTES: usize = 256;
 
-/// An id, if a message can be remembered under it.
+/// Returns an ID if it can be used for deduplication.
 pub(super) fn usable_id(id: Option<String>) -> Option<String> {
-    id.filter(|id| (1..=MOST_ID_BYTES).contains(&id.len()))
+    id.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))
 }
 
-/// How far ahead a sender's clock may be.
-const AHEAD_MS: u64 = 5 * 60_000;
-/// How long a hit may have been on its way.
-const OLDEST_MS: u64 = 60 * 86_400_000;
+/// The maximum time that a sender's clock may be ahead.
+const MAX_CLOCK_AHEAD_MS: u64 = 5 * 60_000;
+/// The maximum age of a hit.
+const MAX_AGE_MS: u64 = 60 * 86_400_000;
 
-/// What the sources need to be told by the function's environment.
+/// Options for reading events, from the function's environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sources {
-    /// What an event counts under: a name, or a JSON pointer into it if it begins with `/`. Else `/detail/path`.
+pub struct EventOptions {
+    /// The name that an event counts under, or a JSON pointer to it if it begins with `/`. The default is
+    /// `/detail/path`.
     pub event_key: Option<String>,
-    /// A JSON pointer into an event, to how many hits it is; else it is one.
+    /// A JSON pointer to the number of hits of an event; without it, an event is one hit.
     pub event_amount: Option<String>,
     /// The bucket whose changed objects are invalidated.
     pub site_bucket: Option<String>,
@@ -30,92 +32,99 @@ pub struct Sources {
     pub log_bucket: Option<String>,
 }
 
-/// One message, event or record.
+/// A message, event or record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// What its source calls it: reported where it failed, and named in the log.
+pub struct InboundMessage {
+    /// The ID given by the source, reported on failure and logged.
     pub id: String,
-    /// Under what it is counted once, where that is wanted.
-    pub mark: String,
-    /// What it says, or why it is refused: a sentence without anything of its body but names.
-    pub content: Result<Content, String>,
+    /// The ID under which the message counts once; empty if there is none.
+    pub dedup_id: String,
+    /// The content, or the reason that the message is rejected: a sentence that quotes nothing from the body
+    /// except names.
+    pub content: Result<ParsedContent, String>,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// Hits.
-    Hits(Vec<Said>),
-    /// Objects that were made in a bucket.
-    Objects(Vec<Object>),
-    /// A hit of the web that its own route would have answered with an error; and with which.
-    Wrong(String),
-    /// Nothing that counts: a test, a request that views nothing.
+pub enum ParsedContent {
+    /// Hits to count.
+    Hits(Vec<IncomingHit>),
+    /// Objects that were created in a bucket.
+    Objects(Vec<S3Object>),
+    /// An invalid hit from a page, with the error that the web route would have returned.
+    Invalid(String),
+    /// Nothing to count: a test event, or a request that views no page.
     Nothing,
 }
 
-/// What a body says, and the id that it gives itself.
-pub(super) type Read = (Option<String>, Result<Content, String>);
+/// The deduplication ID that a body contains, and its content.
+pub(super) type ParsedMessage = (Option<String>, Result<ParsedContent, String>);
 
-/// Who says that there was a hit, and with it by which rules it is judged.
+/// The source of a hit, which decides the rules that apply to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum By {
-    /// A program of the owner: nothing is asked but what it says.
+pub enum HitSource {
+    /// A program of the owner, which is trusted.
     #[default]
     Sender,
-    /// A page, by way of the HTTP API and its queue: the rules of the web.
+    /// A page, through the HTTP API and its queue: the web rules apply.
     Page,
-    /// A viewer of a distribution: a robot names itself, and the page is the owner's.
+    /// A viewer of a CloudFront distribution: bots are recognized by their user agent, and the page is the
+    /// owner's.
     Viewer,
-    /// A page, by way of the reader, which has applied the rules of the web already.
+    /// A page, through the reader, which has already applied the web rules.
     Reader,
 }
 
-/// A hit, as it was said.
+/// A hit as it was received, before any rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// Who says so.
-    pub by: By,
-    /// What the sender calls the page.
+pub struct IncomingHit {
+    /// The source of the hit.
+    pub by: HitSource,
+    /// The sender's name of the page.
     pub path: String,
-    /// When it was; `None` is now.
+    /// The time of the hit; `None` means now.
     pub at: Option<Moment>,
-    /// How many hits it is.
+    /// The number of hits.
     pub n: u64,
-    /// The visitor's address, if anything is known of a visitor.
-    pub address: Private,
-    /// The user agent.
-    pub agent: Private,
-    /// The origin of the page that asked.
+    /// The visitor's address, if known.
+    pub address: Redacted,
+    /// The visitor's user agent.
+    pub agent: Redacted,
+    /// The origin of the requesting page.
     pub origin: Option<String>,
-    /// A program drives the browser, by its own word.
+    /// Whether a program controls the browser, as reported by the browser.
     pub automated: bool,
-    /// The page was fetched ahead.
+    /// Whether the page was prefetched.
     pub prefetched: bool,
-    /// The visitor asked not to be followed.
+    /// Whether the visitor opted out of tracking.
     pub opted_out: bool,
-    /// Why it does not count, by the rules that the reader has applied.
-    pub ignored: Option<Ignored>,
+    /// The reason that the view does not count, according to the reader.
+    pub ignored: Option<IgnoreReason>,
 }
 
-/// An object that was made in a bucket.
+/// An object that was created in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Object {
-    /// The bucket.
+pub struct S3Object {
+    /// The name of the bucket.
     pub bucket: String,
-    /// The object's key, decoded.
+    /// The decoded key of the object.
     pub key: String,
-    /// What tells this object from earlier ones of the same key: its sequencer, or its tag.
+    /// The value that distinguishes this object from earlier ones with the same key: its sequencer or its
+    /// `ETag`.
     pub version: String,
 }
 
-/// Reads the time of a hit: RFC 3339, at most five minutes ahead and at most sixty days ago.
+/// Parses the time of a hit: RFC 3339, at most five minutes ahead and at most sixty days old.
 pub(super) fn time(text: &str, now: Moment) -> Result<Moment, &'static str> {
     let at = Moment::from_rfc3339(text).ok_or("is no time in RFC 3339, such as 2026-09-20T10:00:00Z")?;
-    if is_near(at, now) { Ok(at) } else { Err("is more than five minutes ahead or more than sixty days ago") }
+    if is_countable_time(at, now) {
+        Ok(at)
+    } else {
+        Err("is more than five minutes ahead or more than sixty days ago")
+    }
 }
 
-/// Whether a hit of that time may still be counted.
-pub fn is_near(at: Moment, now: Moment) -> bool {
-    at.millis() <= now.millis() + AHEAD_MS && now.since(at).as_millis() <= u128::from(OLDEST_MS)
+/// Returns whether a hit of that time may be counted.
+pub fn is_countable_time(at: Moment, now: Moment) -> bool {
+    at.millis() <= now.millis() + MAX_CLOCK_AHEAD_MS && now.since(at).as_millis() <= u128::from(MAX_AGE_MS)
 }

@@ -1,30 +1,30 @@
-//! Objects that were made in a bucket, as S3's own notification tells it and as EventBridge does. The former encodes
-//! keys as in a query, the latter does not.
+//! Parses notifications about created objects, from S3 itself and from EventBridge. S3 encodes keys as in a
+//! query string; EventBridge does not.
 
 use serde_json::value::RawValue;
 
-use super::message::{Content, Object, Read};
-use crate::fields::{Field, Fields, object};
+use super::message::{ParsedContent, ParsedMessage, S3Object};
+use crate::fields::{RawField, RawFields, object};
 use crate::query::decode;
 
-/// What S3 sends when a notification is set up.
-pub(super) fn test(fields: &Fields<'_>) -> Result<Content, String> {
+/// Recognizes the test event that S3 sends when a notification is configured.
+pub(super) fn test_event(fields: &RawFields<'_>) -> Result<ParsedContent, String> {
     match fields.text("Event")?.as_deref() {
-        Some("s3:TestEvent") => Ok(Content::Nothing),
+        Some("s3:TestEvent") => Ok(ParsedContent::Nothing),
         _ => Err("it is neither a hit nor an event that is known here".to_owned()),
     }
 }
 
-/// The records of a notification.
-pub(super) fn records(records: &[&RawValue]) -> Read {
+/// Parses the records of a notification.
+pub(super) fn records(records: &[&RawValue]) -> ParsedMessage {
     if records.is_empty() {
         return (None, Err("there are no records in it".to_owned()));
     }
     let objects: Result<_, String> = records.iter().map(|raw| record(raw.get())).collect();
-    (None, objects.map(Content::Objects))
+    (None, objects.map(ParsedContent::Objects))
 }
 
-fn record(json: &str) -> Result<Object, String> {
+fn record(json: &str) -> Result<S3Object, String> {
     let record = object(json, "the record")?;
     if record.text("eventSource")?.as_deref() != Some("aws:s3") {
         return Err("its records are of no source that is known here".to_owned());
@@ -32,13 +32,13 @@ fn record(json: &str) -> Result<Object, String> {
     if !record.text("eventName")?.is_some_and(|name| name.starts_with("ObjectCreated:")) {
         return Err("it tells of an object of a bucket, and not that one was made".to_owned());
     }
-    let mut object = detail(record.get("s3"), "s3")?;
+    let mut object = object_from_detail(record.get("s3"), "s3")?;
     object.key = decode(&object.key).ok_or("the object's key is not percent-encoded UTF-8")?;
     Ok(object)
 }
 
-/// The object that a field of an event tells of: `s3` of S3's own, `detail` of one of EventBridge.
-pub(super) fn detail(raw: Field<'_>, name: &str) -> Result<Object, String> {
+/// Reads the object in a field of an event: `s3` in S3's own records, `detail` in EventBridge events.
+pub(super) fn object_from_detail(raw: RawField<'_>, name: &str) -> Result<S3Object, String> {
     let detail = object(raw.map_or("", RawValue::get), &format!("`{name}`"))?;
     let bucket = object(detail.get("bucket").map_or("", RawValue::get), "`bucket`")?;
     let made = object(detail.get("object").map_or("", RawValue::get), "`object`")?;
@@ -46,12 +46,12 @@ pub(super) fn detail(raw: Field<'_>, name: &str) -> Result<Object, String> {
         Some(sequencer) => Some(sequencer),
         None => made.string(if made.has("eTag") { "eTag" } else { "etag" })?,
     };
-    let need = |value: Option<String>, what: &str| {
+    let require = |value: Option<String>, what: &str| {
         value.filter(|value| !value.is_empty()).ok_or_else(|| format!("it does not say {what}"))
     };
-    Ok(Object {
-        bucket: need(bucket.string("name")?, "the bucket's name")?,
-        key: need(made.string("key")?, "the object's key")?,
+    Ok(S3Object {
+        bucket: require(bucket.string("name")?, "the bucket's name")?,
+        key: require(made.string("key")?, "the object's key")?,
         version: version.unwrap_or_default(),
     })
 }

@@ -1,4 +1,4 @@
-//! A batch of messages of SQS.
+//! Parses the messages of an SQS batch.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,16 @@ use hitctl_config::contract::{MESSAGE_ID, MESSAGE_IP, MESSAGE_ORIGIN, MESSAGE_UA
 use serde_json::value::RawValue;
 
 use super::body;
-use super::message::{By, Content, Message, Said, Sources, is_near, usable_id};
+use super::message::{
+    EventOptions, HitSource, InboundMessage, IncomingHit, ParsedContent, is_countable_time, usable_id,
+};
 use crate::fields::{object, text_at};
+use crate::hit_body::HitBody;
 use crate::moment::Moment;
-use crate::sent::Sent;
 
-/// Reads a message; an error if it cannot even be named, for then it cannot be reported alone.
-pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Message, String> {
+/// Parses a message. A message without an ID is an error of the whole batch, because it cannot be reported
+/// separately.
+pub(super) fn read(record: &str, options: &EventOptions, now: Moment) -> Result<InboundMessage, String> {
     let record = object(record, "a record of the batch")?;
     let id = record.string("messageId")?.filter(|id| !id.is_empty());
     let id = id.ok_or("a message of the batch has no `messageId`")?;
@@ -21,49 +24,54 @@ pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Messa
         .and_then(|raw| text_at(raw.get(), "/SentTimestamp"))
         .and_then(|millis| millis.parse().ok())
         .map(Moment::from_millis)
-        .filter(|sent| is_near(*sent, now));
-    // Without its own, the hit was when the message was sent: it may have waited over midnight.
+        .filter(|sent| is_countable_time(*sent, now));
+    // Without a time of its own, a hit counts at the time when the message was sent: it may have waited past
+    // midnight.
     let sent = sent.unwrap_or(now);
     let attributes = record.get("messageAttributes").map_or("{}", RawValue::get);
     let attribute = |name: &str| text_at(attributes, &format!("/{name}/stringValue")).map(Cow::into_owned);
-    let (mark, content) = match record.text("body") {
+    let (dedup_id, content) = match record.text("body") {
         Err(why) => (None, Err(why)),
         Ok(None) => (None, Err("there is no body".to_owned())),
         Ok(Some(body)) => {
             let (ip, ua, origin) = (attribute(MESSAGE_IP), attribute(MESSAGE_UA), attribute(MESSAGE_ORIGIN));
             if ip.is_some() || ua.is_some() || origin.is_some() {
-                (None, Ok(of_page(&body, sent, ip, ua, origin)))
+                (None, Ok(page_hit(&body, sent, ip, ua, origin)))
             } else {
-                body::read(&body, sent, sources, now)
+                body::read(&body, sent, options, now)
             }
         }
     };
-    Ok(Message { mark: usable_id(attribute(MESSAGE_ID)).or(mark).unwrap_or_else(|| id.clone()), id, content })
+    Ok(InboundMessage {
+        dedup_id: usable_id(attribute(MESSAGE_ID)).or(dedup_id).unwrap_or_else(|| id.clone()),
+        id,
+        content,
+    })
 }
 
-/// What a page sent to `/v1/hit`, and the HTTP API put on the queue.
-fn of_page(
+/// Parses a hit that a page sent to `/v1/hit` and the HTTP API put on the queue.
+fn page_hit(
     body: &str,
     sent: Moment,
     ip: Option<String>,
     ua: Option<String>,
     origin: Option<String>,
-) -> Content {
-    match Sent::read(body.as_bytes()) {
-        // Its words may repeat what was sent.
-        Err(_) => Content::Wrong("the body is not what /v1/hit takes".to_owned()),
-        Ok(Sent { path, automated, opted_out }) => Content::Hits(vec![Said {
-            by: By::Page,
+) -> ParsedContent {
+    match HitBody::read(body.as_bytes()) {
+        // The original error may quote the body.
+        Err(_) => ParsedContent::Invalid("the body is not what /v1/hit takes".to_owned()),
+        Ok(HitBody { path, automated, opted_out }) => ParsedContent::Hits(vec![IncomingHit {
+            by: HitSource::Page,
             path,
             at: Some(sent),
             n: 1,
             address: ip.into(),
             agent: ua.into(),
-            // A variable that the request has no value for comes out empty, or as a dash.
+            // The mapping writes a variable without a value as an empty string or as a dash.
             origin: origin.filter(|origin| !origin.is_empty() && origin != "-"),
             automated,
             opted_out,
-            ..Said::default()
+            ..IncomingHit::default()
         }]),
     }
 }

@@ -1,45 +1,46 @@
-//! Messages and events of the services, as AWS documents them and as senders of our own write them.
+//! Tests with messages and events of AWS services, as AWS documents them, and with messages in hitctl's own
+//! format.
 
 use super::*;
 
-fn sources() -> Sources {
-    Sources {
+fn options() -> EventOptions {
+    EventOptions {
         site_bucket: Some("site".to_owned()),
         log_bucket: Some("logs".to_owned()),
-        ..Sources::default()
+        ..EventOptions::default()
     }
 }
 
-fn hit(path: &str) -> Said {
-    Said { path: path.to_owned(), at: Some(NOW), n: 1, ..Said::default() }
+fn hit(path: &str) -> IncomingHit {
+    IncomingHit { path: path.to_owned(), at: Some(NOW), n: 1, ..IncomingHit::default() }
 }
 
-fn said(text: &str) -> Result<Content, String> {
-    body(text, &sources(), NOW)
+fn read(text: &str) -> Result<ParsedContent, String> {
+    parse_body(text, &options(), NOW)
 }
 
-fn hits(text: &str) -> Vec<Said> {
-    match said(text) {
-        Ok(Content::Hits(hits)) => hits,
+fn hits(text: &str) -> Vec<IncomingHit> {
+    match read(text) {
+        Ok(ParsedContent::Hits(hits)) => hits,
         other => panic!("{text}: {other:?}"),
     }
 }
 
-fn batch(json: &str) -> Vec<Message> {
-    match Event::parse(json.as_bytes(), &sources(), NOW) {
-        Ok(Event::Batch(messages)) => messages,
+fn batch(json: &str) -> Vec<InboundMessage> {
+    match TriggerEvent::parse(json.as_bytes(), &options(), NOW) {
+        Ok(TriggerEvent::Batch(messages)) => messages,
         other => panic!("{json}: {other:?}"),
     }
 }
 
-fn single(json: &str, sources: &Sources) -> (Message, Reply) {
-    match Event::parse(json.as_bytes(), sources, NOW) {
-        Ok(Event::Single(message, reply)) => (message, reply),
+fn single(json: &str, options: &EventOptions) -> (InboundMessage, EventReply) {
+    match TriggerEvent::parse(json.as_bytes(), options, NOW) {
+        Ok(TriggerEvent::Single(message, reply)) => (message, reply),
         other => panic!("{json}: {other:?}"),
     }
 }
 
-/// The example of "Using Lambda with Amazon SQS", with a body of ours.
+/// The example of "Using Lambda with Amazon SQS", with a body in hitctl's own format.
 const SQS: &str = r#"{"Records":[{
   "messageId":"059f36b4-87a3-44ab-83d2-661975830a7d","receiptHandle":"AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...",
   "body":"{\"v\":1,\"path\":\"/x\",\"ts\":\"2026-09-19T10:00:00Z\",\"n\":3}",
@@ -52,40 +53,43 @@ const SQS: &str = r#"{"Records":[{
   "messageAttributes":{},"eventSource":"aws:sqs"}]}"#;
 
 #[test]
-fn a_batch_is_read_message_by_message() {
+fn batch_is_parsed_message_by_message() {
     let messages = batch(SQS);
     let yesterday = Moment::from_rfc3339("2026-09-19T10:00:00Z");
     assert_eq!(messages[0].id, "059f36b4-87a3-44ab-83d2-661975830a7d");
-    assert_eq!(messages[0].mark, messages[0].id);
-    assert_eq!(messages[0].content, Ok(Content::Hits(vec![Said { at: yesterday, n: 3, ..hit("/x") }])));
+    assert_eq!(messages[0].dedup_id, messages[0].id);
+    assert_eq!(
+        messages[0].content,
+        Ok(ParsedContent::Hits(vec![IncomingHit { at: yesterday, n: 3, ..hit("/x") }]))
+    );
     let sent = Some(Moment::from_millis(1_789_898_340_000));
-    assert_eq!(messages[1].content, Ok(Content::Hits(vec![Said { at: sent, ..hit("/y/") }])));
+    assert_eq!(messages[1].content, Ok(ParsedContent::Hits(vec![IncomingHit { at: sent, ..hit("/y/") }])));
 }
 
 #[test]
-fn a_message_that_cannot_be_named_fails_the_batch() {
+fn message_without_id_fails_the_batch() {
     let why = refusal(r#"{"Records":[{"eventSource":"aws:sqs","body":"/x"}]}"#);
     insta::assert_snapshot!(why, @"the event is an SQS batch: a message of the batch has no `messageId`");
 }
 
 #[test]
-fn a_mark_is_the_first_id_of_all() {
-    let mark = |attributes: &str, body: &str| {
+fn dedup_id_is_the_first_available_id() {
+    let dedup_id = |attributes: &str, body: &str| {
         let json = format!(
             r#"{{"Records":[{{"eventSource":"aws:sqs","messageId":"m","body":{},"messageAttributes":{attributes}}}]}}"#,
             crate::json::string(body)
         );
-        batch(&json).remove(0).mark
+        batch(&json).remove(0).dedup_id
     };
-    assert_eq!(mark("{}", r#"{"path":"/x"}"#), "m");
-    assert_eq!(mark("{}", r#"{"path":"/x","id":"i"}"#), "i");
-    assert_eq!(mark(r#"{"hitctl-id":{"stringValue":"first"}}"#, r#"{"path":"/x","id":"i"}"#), "first");
-    assert_eq!(mark("{}", r#"{"id":"event","detail-type":"Hit","detail":{"path":"/x"}}"#), "event");
-    assert_eq!(mark(r#"{"ip":{"stringValue":"203.0.113.7"}}"#, r#"{"p":"/x","id":"forged"}"#), "m");
+    assert_eq!(dedup_id("{}", r#"{"path":"/x"}"#), "m");
+    assert_eq!(dedup_id("{}", r#"{"path":"/x","id":"i"}"#), "i");
+    assert_eq!(dedup_id(r#"{"hitctl-id":{"stringValue":"first"}}"#, r#"{"path":"/x","id":"i"}"#), "first");
+    assert_eq!(dedup_id("{}", r#"{"id":"event","detail-type":"Hit","detail":{"path":"/x"}}"#), "event");
+    assert_eq!(dedup_id(r#"{"ip":{"stringValue":"203.0.113.7"}}"#, r#"{"p":"/x","id":"forged"}"#), "m");
 }
 
 #[test]
-fn what_a_page_sent_by_way_of_the_queue_is_a_view() {
+fn queued_page_hit_is_a_view() {
     let record = |body: &str, origin: &str| {
         format!(
             r#"{{"Records":[{{"eventSource":"aws:sqs","messageId":"m","body":{},"messageAttributes":{{
@@ -93,8 +97,8 @@ fn what_a_page_sent_by_way_of_the_queue_is_a_view() {
             crate::json::string(body)
         )
     };
-    let expected = Said {
-        by: By::Page,
+    let expected = IncomingHit {
+        by: HitSource::Page,
         address: "203.0.113.7".into(),
         agent: "Mozilla/5.0".into(),
         origin: Some("https://a.example".to_owned()),
@@ -103,36 +107,36 @@ fn what_a_page_sent_by_way_of_the_queue_is_a_view() {
     };
     let read = |body, origin| batch(&record(body, origin)).remove(0).content;
     let sent = read(r#"{"p":"/x","r":"https://ref.example","b":1}"#, "https://a.example");
-    assert_eq!(sent, Ok(Content::Hits(vec![expected.clone()])));
-    let asks = Said { automated: false, opted_out: true, ..expected.clone() };
+    assert_eq!(sent, Ok(ParsedContent::Hits(vec![expected.clone()])));
+    let opted_out_hit = IncomingHit { automated: false, opted_out: true, ..expected.clone() };
     let sent = read(r#"{"p":"/x","b":0,"g":1}"#, "https://a.example");
-    assert_eq!(sent, Ok(Content::Hits(vec![asks])));
-    let silent = Said { origin: None, automated: false, ..expected };
-    assert_eq!(read(r#"{"p":"/x"}"#, ""), Ok(Content::Hits(vec![silent])));
+    assert_eq!(sent, Ok(ParsedContent::Hits(vec![opted_out_hit])));
+    let silent = IncomingHit { origin: None, automated: false, ..expected };
+    assert_eq!(read(r#"{"p":"/x"}"#, ""), Ok(ParsedContent::Hits(vec![silent])));
     for wrong in ["", "/x", "[]", r#"{"p":7}"#, &format!(r#"{{"p":"{}"}}"#, "x".repeat(2048))] {
-        assert!(matches!(read(wrong, ""), Ok(Content::Wrong(_))), "{wrong}");
+        assert!(matches!(read(wrong, ""), Ok(ParsedContent::Invalid(_))), "{wrong}");
     }
 }
 
 #[test]
-fn a_body_says_hits_in_many_ways() {
+fn body_formats_are_parsed_as_hits() {
     assert_eq!(hits(r#"{"v":1,"path":"/x","ts":null,"ip":null,"id":null}"#), [hit("/x")]);
     assert_eq!(hits(" /x\n"), [hit("/x")]);
     assert_eq!(hits("https://a.example/x"), [hit("https://a.example/x")]);
     assert_eq!(hits(r#"{"path":"any words"}"#), [hit("any words")]);
-    let known = Said { address: "2001:db8::1".into(), agent: "Agent/1".into(), ..hit("/x") };
+    let known = IncomingHit { address: "2001:db8::1".into(), agent: "Agent/1".into(), ..hit("/x") };
     assert_eq!(hits(r#"{"path":"/x","ip":"2001:db8::1","ua":"Agent/1","more":{}}"#), [known]);
     let two = hits(
         r#"{"hits":[{"path":"/x"},{"path":"/y","n":9007199254740991,"ts":"2026-09-20T12:04:59+02:00"}]}"#,
     );
     let ahead = Moment::from_rfc3339("2026-09-20T10:04:59Z");
-    assert_eq!(two, [hit("/x"), Said { n: 9_007_199_254_740_991, at: ahead, ..hit("/y") }]);
+    assert_eq!(two, [hit("/x"), IncomingHit { n: 9_007_199_254_740_991, at: ahead, ..hit("/y") }]);
     let many = format!(r#"{{"hits":[{}{{"path":"/x"}}]}}"#, r#"{"path":"/x"},"#.repeat(499));
     assert_eq!(hits(&many).len(), 500);
 }
 
 #[test]
-fn what_is_malformed_is_said_without_repeating_it() {
+fn malformed_body_error_does_not_quote_the_body() {
     let long = format!(r#"{{"path":"/x","id":"{}"}}"#, "i".repeat(257));
     let many = format!(r#"{{"hits":[{}{{"path":"/x"}}]}}"#, r#"{"path":"/x"},"#.repeat(500));
     let bodies = [
@@ -170,9 +174,9 @@ fn what_is_malformed_is_said_without_repeating_it() {
         r#"{"detail-type":"Hit","detail":{}}"#,
         r#"{"detail-type":"Hit","detail":{"path":{}}}"#,
     ];
-    let whys: Vec<String> = bodies.iter().map(|body| said(body).expect_err(body)).collect();
-    assert!(!whys.concat().contains("203.0"), "{whys:?}");
-    insta::assert_snapshot!(whys.join("\n"), @"
+    let reasons: Vec<String> = bodies.iter().map(|body| read(body).expect_err(body)).collect();
+    assert!(!reasons.concat().contains("203.0"), "{reasons:?}");
+    insta::assert_snapshot!(reasons.join("\n"), @"
     the body is neither a path nor a JSON object
     the body is neither a path nor a JSON object
     the body is neither a path nor a JSON object
@@ -209,30 +213,33 @@ fn what_is_malformed_is_said_without_repeating_it() {
     ");
 }
 
-/// The example of "EventBridge event message structure" of S3.
-/// A payload that was written by hand, such as `{"detail": {..}}`, is an event of EventBridge; what names its own `path` is not.
+/// An event written by hand, such as `{"detail": {..}}`, is an EventBridge event; an object with its own `path` is not.
 #[test]
-fn event_may_be_a_detail_alone() {
-    let (message, reply) = single(r#"{"detail":{"path":"/x"}}"#, &sources());
+fn event_with_only_a_detail_is_parsed() {
+    let (message, reply) = single(r#"{"detail":{"path":"/x"}}"#, &options());
     assert_eq!(
         (message.content, reply),
-        (Ok(Content::Hits(vec![Said { at: None, ..hit("/x") }])), Reply::Counted)
+        (Ok(ParsedContent::Hits(vec![IncomingHit { at: None, ..hit("/x") }])), EventReply::Summary)
     );
-    let keyed = Sources {
+    let keyed = EventOptions {
         event_key: Some("Distance".to_owned()),
         event_amount: Some("/detail/coordinate/x".to_owned()),
-        ..Sources::default()
+        ..EventOptions::default()
     };
     let (message, _) = single(r#"{"detail":{"coordinate":{"x":"5","y":"5"},"type":"move"}}"#, &keyed);
-    assert_eq!(message.content, Ok(Content::Hits(vec![Said { at: None, n: 5, ..hit("Distance") }])));
-    assert_eq!(hits(r#"{"detail":{"path":"/x"}}"#), [Said { at: None, ..hit("/x") }]);
+    assert_eq!(
+        message.content,
+        Ok(ParsedContent::Hits(vec![IncomingHit { at: None, n: 5, ..hit("Distance") }]))
+    );
+    assert_eq!(hits(r#"{"detail":{"path":"/x"}}"#), [IncomingHit { at: None, ..hit("/x") }]);
     assert_eq!(hits(r#"{"path":"/y","detail":{"path":"/x"}}"#), [hit("/y")]);
     assert_eq!(
-        single(r#"{"detail":{}}"#, &sources()).0.content,
+        single(r#"{"detail":{}}"#, &options()).0.content,
         Err("there is nothing at /detail/path in it".to_owned())
     );
 }
 
+/// The example of "EventBridge event message structure" of S3.
 const OBJECT_CREATED: &str = r#"{"version":"0","id":"17793124-05d4-b198-2fde-7ededc63b103","detail-type":"Object Created","source":"aws.s3",
   "account":"111122223333","time":"2026-09-20T09:59:00Z","region":"ca-central-1","resources":["arn:aws:s3:::site"],
   "detail":{"version":"0","bucket":{"name":"site"},"object":{"key":"a+b c.html","size":5,"etag":"b1946ac92492d2347c6235b4d2611184",
@@ -248,29 +255,32 @@ const NOTIFICATION: &str = r#"{"Records":[{"eventVersion":"2.1","eventSource":"a
   "sequencer":"0055AED6DCD90281E5"}}}]}"#;
 
 #[test]
-fn objects_are_told_by_two_services() {
-    let object = |version: &str| Object {
+fn created_objects_are_parsed_from_both_services() {
+    let object = |version: &str| S3Object {
         bucket: "site".to_owned(),
         key: "a+b c.html".to_owned(),
         version: version.to_owned(),
     };
-    let expected = Ok(Content::Objects(vec![object("617f08299329d189")]));
-    assert_eq!(said(OBJECT_CREATED), expected);
-    assert_eq!(single(OBJECT_CREATED, &sources()).0.content, expected);
-    let expected = Ok(Content::Objects(vec![object("0055AED6DCD90281E5")]));
-    assert_eq!(said(NOTIFICATION), expected);
+    let expected = Ok(ParsedContent::Objects(vec![object("617f08299329d189")]));
+    assert_eq!(read(OBJECT_CREATED), expected);
+    assert_eq!(single(OBJECT_CREATED, &options()).0.content, expected);
+    let expected = Ok(ParsedContent::Objects(vec![object("0055AED6DCD90281E5")]));
+    assert_eq!(read(NOTIFICATION), expected);
     assert_eq!(
-        single(NOTIFICATION, &sources()),
-        (Message { id: "(none)".to_owned(), mark: String::new(), content: expected }, Reply::Counted)
+        single(NOTIFICATION, &options()),
+        (
+            InboundMessage { id: "(none)".to_owned(), dedup_id: String::new(), content: expected },
+            EventReply::Summary
+        )
     );
     let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2014-10-13T15:57:02.089Z","Bucket":"b","RequestId":"5582815E1AEA5ADF"}"#;
-    assert_eq!(said(test), Ok(Content::Nothing));
-    // Who has a key of his own may count the objects of other buckets.
-    let own = Sources { event_key: Some("/detail/object/key".to_owned()), ..Sources::default() };
+    assert_eq!(read(test), Ok(ParsedContent::Nothing));
+    // With a configured key, objects of other buckets may be counted.
+    let own = EventOptions { event_key: Some("/detail/object/key".to_owned()), ..EventOptions::default() };
     let content = single(OBJECT_CREATED, &own).0.content;
     assert_eq!(
         content,
-        Ok(Content::Hits(vec![Said {
+        Ok(ParsedContent::Hits(vec![IncomingHit {
             at: Moment::from_rfc3339("2026-09-20T09:59:00Z"),
             ..hit("a+b c.html")
         }]))
@@ -278,16 +288,17 @@ fn objects_are_told_by_two_services() {
 }
 
 #[test]
-fn an_event_says_its_path_and_its_amount() {
+fn event_path_and_amount_are_read_at_pointers() {
     let event = r#"{"version":"0","id":"e","detail-type":"Move","source":"cli","time":"2026-09-20T10:00:00Z",
         "detail":{"path":"/x","coordinate":{"x":"5","y":7},"a/b":[{"~":"deep"}],"none":"","negative":-1,"half":1.5}}"#;
     let read = |key: Option<&str>, amount: Option<&str>| {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        let sources = Sources { event_key: own(key), event_amount: own(amount), ..Sources::default() };
-        let (message, reply) = single(event, &sources);
-        assert_eq!((message.id.as_str(), message.mark.as_str(), reply), ("e", "e", Reply::Counted));
+        let options =
+            EventOptions { event_key: own(key), event_amount: own(amount), ..EventOptions::default() };
+        let (message, reply) = single(event, &options);
+        assert_eq!((message.id.as_str(), message.dedup_id.as_str(), reply), ("e", "e", EventReply::Summary));
         match message.content {
-            Ok(Content::Hits(mut hits)) => Ok((hits[0].path.clone(), hits.remove(0).n)),
+            Ok(ParsedContent::Hits(mut hits)) => Ok((hits[0].path.clone(), hits.remove(0).n)),
             Ok(other) => panic!("{other:?}"),
             Err(why) => Err(why),
         }
@@ -313,31 +324,31 @@ const VIEWER_REQUEST: &str = r#"{"Records":[{"cf":{"config":{"distributionDomain
     "sec-gpc":[{"key":"Sec-GPC","value":"1"}]},"method":"GET","querystring":"a=b","uri":"/x"}}}]}"#;
 
 #[test]
-fn a_viewer_event_is_a_view_and_its_request_goes_on_unchanged() {
-    let (message, reply) = single(VIEWER_REQUEST, &Sources::default());
-    let expected = Said {
-        by: By::Viewer,
+fn viewer_event_is_a_view_and_returns_its_request_unchanged() {
+    let (message, reply) = single(VIEWER_REQUEST, &EventOptions::default());
+    let expected = IncomingHit {
+        by: HitSource::Viewer,
         address: "203.0.113.178".into(),
         agent: "curl/7.66.0".into(),
         opted_out: true,
         ..hit("/x?a=b")
     };
-    assert_eq!(message.content, Ok(Content::Hits(vec![expected.clone()])));
-    assert_eq!(message.mark, "4TyzHTaYWb1GX1qTfsHhEqV6HUDd_BzoBZnwfnvQc_1oF26ClkoUSEQ==");
-    let Reply::Verbatim(answer) = reply else { panic!("no answer for CloudFront") };
-    assert!(VIEWER_REQUEST.contains(&answer) && answer.starts_with(r#"{"clientIp""#), "{answer}");
-    assert_eq!(said(VIEWER_REQUEST), Ok(Content::Hits(vec![expected])), "as the body of a message");
+    assert_eq!(message.content, Ok(ParsedContent::Hits(vec![expected.clone()])));
+    assert_eq!(message.dedup_id, "4TyzHTaYWb1GX1qTfsHhEqV6HUDd_BzoBZnwfnvQc_1oF26ClkoUSEQ==");
+    let EventReply::Verbatim(response) = reply else { panic!("no answer for CloudFront") };
+    assert!(VIEWER_REQUEST.contains(&response) && response.starts_with(r#"{"clientIp""#), "{response}");
+    assert_eq!(read(VIEWER_REQUEST), Ok(ParsedContent::Hits(vec![expected])), "as the body of a message");
     let post = VIEWER_REQUEST.replace("GET", "POST");
-    assert_eq!(single(&post, &Sources::default()).0.content, Ok(Content::Nothing));
+    assert_eq!(single(&post, &EventOptions::default()).0.content, Ok(ParsedContent::Nothing));
 }
 
 proptest! {
     #[test]
     fn reading_never_panics(text in any::<String>(), cut in 0..2000_usize) {
-        drop(said(&text));
+        drop(read(&text));
         for json in [SQS, OBJECT_CREATED, NOTIFICATION, VIEWER_REQUEST] {
             let cut = json.floor_char_boundary(cut.min(json.len()));
-            drop(said(&json[..cut]));
+            drop(read(&json[..cut]));
             drop(parse(&json.as_bytes()[..cut]));
         }
     }

@@ -1,21 +1,22 @@
-//! The bot matcher against real user agents: its rates of error, and that docs/bots.md says the same.
+//! Measures the error rates of bot detection on real user agents, and checks that docs/bots.md shows the same
+//! rates.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hit_counter::bots::{Sign, sign};
+use hit_counter::bots::{BotSignal, detect_bot};
 
-/// The user agents in one file of the corpus; of one source, if `source` names one. A line with `# ` names the source of
-/// those below it.
+/// Returns the user agents in a file of the corpus; only those of one source if `source` is given. A line
+/// that begins with `# ` names the source of the lines below it.
 fn corpus(file: &str, source: Option<&str>) -> Vec<String> {
     let path = Path::new("tests/corpus").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut lines = Vec::new();
-    let mut under = None;
+    let mut current_source = None;
     for line in text.lines() {
         match line.strip_prefix("# ") {
-            Some(name) => under = Some(name),
-            None if source.is_none() || source == under => lines.push(line.to_owned()),
+            Some(name) => current_source = Some(name),
+            None if source.is_none() || source == current_source => lines.push(line.to_owned()),
             None => {}
         }
     }
@@ -23,50 +24,46 @@ fn corpus(file: &str, source: Option<&str>) -> Vec<String> {
     lines
 }
 
-/// How one file fared.
-struct Rate {
+/// The error rate on one file.
+struct ErrorRate {
     all: usize,
-    robots: usize,
+    bots: usize,
     wrong: usize,
 }
 
-impl Rate {
-    fn robots(file: &str) -> Self {
+impl ErrorRate {
+    fn bots(file: &str) -> Self {
         let mut rate = Self::people(file, None);
-        rate.wrong = rate.all - rate.robots;
+        rate.wrong = rate.all - rate.bots;
         rate
     }
 
     fn people(file: &str, source: Option<&str>) -> Self {
         let lines = corpus(file, source);
-        let robots = lines.iter().filter(|line| sign(Some(line)).is_some()).count();
-        Self { all: lines.len(), robots, wrong: robots }
+        let bots = lines.iter().filter(|line| detect_bot(Some(line)).is_some()).count();
+        Self { all: lines.len(), bots, wrong: bots }
     }
 
     fn plus(&self, other: &Self) -> Self {
-        Self {
-            all: self.all + other.all,
-            robots: self.robots + other.robots,
-            wrong: self.wrong + other.wrong,
-        }
+        Self { all: self.all + other.all, bots: self.bots + other.bots, wrong: self.wrong + other.wrong }
     }
 
-    /// Whether at most `per_mille` of a thousand are wrong.
+    /// Returns whether at most `per_mille` in a thousand are wrong.
     fn at_most(&self, per_mille: usize) -> bool {
         self.wrong * 1000 <= per_mille * self.all
     }
 }
 
-fn table(rows: &[(&str, &Rate)]) -> String {
+fn table(rows: &[(&str, &ErrorRate)]) -> String {
     let mut table = String::from("| user agents of | in all | taken for robots | for people | wrong |\n");
     table.push_str("| --- | ---: | ---: | ---: | ---: |\n");
-    for (name, Rate { all, robots, wrong }) in rows {
-        // In hundredths of a per cent, rounded up: no rate is better than it is shown.
+    for (name, ErrorRate { all, bots, wrong }) in rows {
+        // In hundredths of a per cent, rounded up, so that no rate looks better than it is.
         let rate = (wrong * 10_000).div_ceil(*all);
-        let people = all - robots;
+        let people = all - bots;
         writeln!(
             table,
-            "| {name} | {all} | {robots} | {people} | {wrong} ({}.{:02} %) |",
+            "| {name} | {all} | {bots} | {people} | {wrong} ({}.{:02} %) |",
             rate / 100,
             rate % 100
         )
@@ -76,18 +73,18 @@ fn table(rows: &[(&str, &Rate)]) -> String {
 }
 
 #[test]
-fn the_error_rates_hold_and_are_those_of_the_docs() {
-    let robots_tuned = Rate::robots("robots-tuned.txt");
-    let robots_held_out = Rate::robots("robots-heldout.txt");
-    let robots = robots_tuned.plus(&robots_held_out);
-    let people_tuned = Rate::people("people-tuned.txt", None);
-    let people_held_out = Rate::people("people-heldout.txt", None);
+fn error_rates_are_within_limits_and_match_the_docs() {
+    let bots_tuned = ErrorRate::bots("robots-tuned.txt");
+    let bots_held_out = ErrorRate::bots("robots-heldout.txt");
+    let bots = bots_tuned.plus(&bots_held_out);
+    let people_tuned = ErrorRate::people("people-tuned.txt", None);
+    let people_held_out = ErrorRate::people("people-heldout.txt", None);
     let people = people_tuned.plus(&people_held_out);
-    let people_now = Rate::people("people-heldout.txt", Some("user-agents"));
+    let people_now = ErrorRate::people("people-heldout.txt", Some("user-agents"));
     let table = table(&[
-        ("robots, tuned on", &robots_tuned),
-        ("robots, held out", &robots_held_out),
-        ("robots, all", &robots),
+        ("robots, tuned on", &bots_tuned),
+        ("robots, held out", &bots_held_out),
+        ("robots, all", &bots),
         ("people, tuned on", &people_tuned),
         ("people, held out", &people_held_out),
         ("people, all", &people),
@@ -107,22 +104,22 @@ fn the_error_rates_hold_and_are_those_of_the_docs() {
     ");
     assert!(people.at_most(5) && people_held_out.at_most(8), "too many people are taken for robots");
     assert_eq!(people_now.wrong, 0, "people of today are taken for robots");
-    assert!(robots.at_most(15) && robots_held_out.at_most(15), "too many robots are missed");
+    assert!(bots.at_most(15) && bots_held_out.at_most(15), "too many robots are missed");
 
     let docs = std::fs::read_to_string("../docs/bots.md").unwrap();
     assert!(docs.contains(&table), "docs/bots.md has other rates than these:\n{table}");
 }
 
 #[test]
-fn what_the_tuned_half_gets_wrong_is_known() {
+fn errors_on_the_tuned_corpus_match_snapshot() {
     let mut wrong = String::new();
     for line in corpus("people-tuned.txt", None) {
-        if let Some(sign) = sign(Some(&line)) {
-            writeln!(wrong, "a person ({sign}): {line}").unwrap();
+        if let Some(signal) = detect_bot(Some(&line)) {
+            writeln!(wrong, "a person ({signal}): {line}").unwrap();
         }
     }
     for line in corpus("robots-tuned.txt", None) {
-        if sign(Some(&line)).is_none() {
+        if detect_bot(Some(&line)).is_none() {
             writeln!(wrong, "a robot: {line}").unwrap();
         }
     }
@@ -147,7 +144,7 @@ fn what_the_tuned_half_gets_wrong_is_known() {
 }
 
 #[test]
-fn the_corpus_is_large_without_repetition_and_without_a_line_on_both_sides() {
+fn corpus_is_large_and_has_no_duplicates() {
     let mut all: Vec<String> =
         ["robots-tuned.txt", "robots-heldout.txt", "people-tuned.txt", "people-heldout.txt"]
             .into_iter()
@@ -164,17 +161,17 @@ fn the_corpus_is_large_without_repetition_and_without_a_line_on_both_sides() {
 }
 
 #[test]
-fn most_robots_are_found_by_what_they_say() {
-    let signs: Vec<Sign> =
-        corpus("robots-tuned.txt", None).iter().filter_map(|line| sign(Some(line))).collect();
-    let count = |wanted: fn(&Sign) -> bool| signs.iter().filter(|sign| wanted(sign)).count();
+fn bot_signals_are_distributed_as_in_snapshot() {
+    let signals: Vec<BotSignal> =
+        corpus("robots-tuned.txt", None).iter().filter_map(|line| detect_bot(Some(line))).collect();
+    let count = |wanted: fn(&BotSignal) -> bool| signals.iter().filter(|signal| wanted(signal)).count();
     let by = format!(
         "words {}, addresses {}, compatible {}, no browser {}, length {}",
-        count(|sign| matches!(sign, Sign::Names(_))),
-        count(|sign| matches!(sign, Sign::Address)),
-        count(|sign| matches!(sign, Sign::Compatible)),
-        count(|sign| matches!(sign, Sign::NoEngine)),
-        count(|sign| matches!(sign, Sign::TooShort { .. } | Sign::TooLong { .. })),
+        count(|signal| matches!(signal, BotSignal::Keyword(_))),
+        count(|signal| matches!(signal, BotSignal::Address)),
+        count(|signal| matches!(signal, BotSignal::Compatible)),
+        count(|signal| matches!(signal, BotSignal::NoEngine)),
+        count(|signal| matches!(signal, BotSignal::TooShort { .. } | BotSignal::TooLong { .. })),
     );
     insta::assert_snapshot!(by, @"words 549, addresses 184, compatible 35, no browser 104, length 50");
 }

@@ -1,19 +1,19 @@
-//! DynamoDB that is down, slow, wrong or overloaded: what the visitor is told, what the log says, and above all how
-//! often a hit was sent.
+//! Tests with a DynamoDB that is down, slow, wrong or overloaded: the response to the visitor, the log, and
+//! above all how often a hit was sent.
 
 use std::net::TcpListener;
 
-use crate::fake::{Fake, Host, Reply, environment, json_answer};
+use crate::fake::{BootstrapProcess, FakeReply, FakeServer, environment, json_response};
 
 const COUNTED: &str = r#"{"Attributes":{"path":{"S":"/x"},"hits":{"N":"7"}}}"#;
 
-fn counted() -> Reply {
-    Reply::Json(200, COUNTED.to_owned())
+fn counted() -> FakeReply {
+    FakeReply::Json(200, COUNTED.to_owned())
 }
 
-/// Hits `/x` once on a DynamoDB that answers the first request so and later ones well; returns the answer's status,
-/// its `retry-after`, how often DynamoDB was asked, and the log.
-fn hit(first: impl Fn() -> Reply + Send + Sync + 'static) -> (u16, String, usize, String) {
+/// Hits `/x` once, with a DynamoDB that gives this reply to the first request and succeeds afterwards.
+/// Returns the status, the `retry-after` header, the number of requests to DynamoDB, and the log.
+fn hit(first: impl Fn() -> FakeReply + Send + Sync + 'static) -> (u16, String, usize, String) {
     request("GET", "/counter", "path=/x", first, counted)
 }
 
@@ -21,20 +21,20 @@ fn request(
     method: &str,
     route: &str,
     query: &str,
-    first: impl Fn() -> Reply + Send + Sync + 'static,
-    later: impl Fn() -> Reply + Send + Sync + 'static,
+    first: impl Fn() -> FakeReply + Send + Sync + 'static,
+    later: impl Fn() -> FakeReply + Send + Sync + 'static,
 ) -> (u16, String, usize, String) {
-    let fake = Fake::serve(move |number, _| if number == 0 { first() } else { later() });
+    let fake = FakeServer::serve(move |number, _| if number == 0 { first() } else { later() });
     let environment = environment(&format!("http://{}", fake.address));
-    // A short deadline stands for a long wait.
-    let host = Host::start_with(environment, 1500);
+    // A short deadline replaces a long wait.
+    let host = BootstrapProcess::start_with(environment, 1500);
     let (status, headers, _) = host.request(method, route, query);
     let after = headers["retry-after"].as_str().unwrap_or_default().to_owned();
-    let asked = fake.received().len();
-    (status, after, asked, host.end().1.replace(&fake.address.to_string(), "ADDRESS"))
+    let requests = fake.received().len();
+    (status, after, requests, host.stop().1.replace(&fake.address.to_string(), "ADDRESS"))
 }
 
-/// The cause in the only line at error before the end.
+/// Returns the cause in the only error line before the final one.
 fn cause(log: &str) -> String {
     let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{log}");
@@ -49,76 +49,81 @@ fn error(kind: &str) -> String {
 #[test]
 fn throttling_is_503_with_retry_after_and_is_not_repeated() {
     for kind in ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"] {
-        let (status, after, asked, log) = hit(move || Reply::Json(400, error(kind)));
-        assert_eq!((status, after.as_str(), asked), (503, "1", 1));
+        let (status, after, requests, log) = hit(move || FakeReply::Json(400, error(kind)));
+        assert_eq!((status, after.as_str(), requests), (503, "1", 1));
         assert!(cause(&log).contains(kind));
     }
 }
 
 #[test]
-fn errors_are_503_and_the_log_says_all() {
-    let (status, after, asked, log) = hit(|| Reply::Json(400, error("ResourceNotFoundException")));
-    assert_eq!((status, after.as_str(), asked), (503, "5", 1));
+fn errors_are_503_and_the_log_has_the_details() {
+    let (status, after, requests, log) = hit(|| FakeReply::Json(400, error("ResourceNotFoundException")));
+    assert_eq!((status, after.as_str(), requests), (503, "5", 1));
     insta::assert_snapshot!(cause(&log), @"dynamodb UpdateItem, table hits-test, ADDRESS: status 400 ResourceNotFoundException: because (request REQ)");
 }
 
 #[test]
-fn a_hit_is_not_repeated_after_a_server_error() {
+fn hit_is_not_repeated_after_a_server_error() {
     for status in [500, 503] {
-        let (status, _, asked, log) = hit(move || Reply::Json(status, "<html>".to_owned()));
-        assert_eq!((status, asked), (503, 1));
+        let (status, _, requests, log) = hit(move || FakeReply::Json(status, "<html>".to_owned()));
+        assert_eq!((status, requests), (503, 1));
         assert!(cause(&log).contains("status 5"));
     }
 }
 
 #[test]
-fn a_hit_is_not_repeated_after_a_lost_answer() {
-    let half = json_answer(200, COUNTED, "");
+fn hit_is_not_repeated_after_an_incomplete_response() {
+    let partial = json_response(200, COUNTED, "");
     for (bytes, expected) in [
         (Vec::new(), "the request was sent, its answer was lost: connection closed"),
-        (half[..half.len() - 9].to_vec(), "the request was sent, its answer was lost: connection closed"),
-        (half[..20].to_vec(), "the request was sent, its answer was lost: connection closed"),
+        (
+            partial[..partial.len() - 9].to_vec(),
+            "the request was sent, its answer was lost: connection closed",
+        ),
+        (partial[..20].to_vec(), "the request was sent, its answer was lost: connection closed"),
         (
             b"SSH-2.0-x\r\n\r\n".to_vec(),
             "the request was sent, its answer was lost: the answer is not HTTP: ",
         ),
-        (json_answer(200, "{\"Attributes\":", ""), "the answer is not understood: "),
-        (json_answer(200, "{}", ""), "the answer is not understood: missing field `Attributes`"),
+        (json_response(200, "{\"Attributes\":", ""), "the answer is not understood: "),
+        (json_response(200, "{}", ""), "the answer is not understood: missing field `Attributes`"),
     ] {
-        let (status, after, asked, log) = hit(move || Reply::Raw(bytes.clone()));
-        assert_eq!((status, after.as_str(), asked), (503, "5", 1));
+        let (status, after, requests, log) = hit(move || FakeReply::Raw(bytes.clone()));
+        assert_eq!((status, after.as_str(), requests), (503, "5", 1));
         let cause = cause(&log);
         assert!(cause.contains(expected), "{cause}");
     }
 }
 
 #[test]
-fn a_hit_that_hangs_ends_before_the_invocation_does() {
-    let (status, _, asked, log) = hit(|| Reply::Hang);
-    assert_eq!((status, asked), (503, 1));
+fn hanging_hit_ends_before_the_invocation_does() {
+    let (status, _, requests, log) = hit(|| FakeReply::Hang);
+    assert_eq!((status, requests), (503, 1));
     assert!(cause(&log).ends_with("the request was sent, its answer was lost: timed out"), "{log}");
 }
 
 #[test]
 fn reads_are_repeated_once() {
-    let item = || Reply::Json(200, r#"{"Item":{"hits":{"N":"7"}}}"#.to_owned());
-    let (status, _, asked, _) = request("GET", "/v1/count", "path=/x", || Reply::Raw(Vec::new()), item);
-    assert_eq!((status, asked), (200, 2));
-    let (status, _, asked, _) =
-        request("HEAD", "/counter", "path=/x", || Reply::Json(500, "{}".to_owned()), item);
-    assert_eq!((status, asked), (200, 2));
-    let failing = || Reply::Json(500, "{}".to_owned());
-    let (status, _, asked, _) = request("GET", "/v1/count", "", failing, failing);
-    assert_eq!((status, asked), (503, 2));
+    let item = || FakeReply::Json(200, r#"{"Item":{"hits":{"N":"7"}}}"#.to_owned());
+    let (status, _, requests, _) =
+        request("GET", "/v1/count", "path=/x", || FakeReply::Raw(Vec::new()), item);
+    assert_eq!((status, requests), (200, 2));
+    let (status, _, requests, _) =
+        request("HEAD", "/counter", "path=/x", || FakeReply::Json(500, "{}".to_owned()), item);
+    assert_eq!((status, requests), (200, 2));
+    let failing = || FakeReply::Json(500, "{}".to_owned());
+    let (status, _, requests, _) = request("GET", "/v1/count", "", failing, failing);
+    assert_eq!((status, requests), (503, 2));
 }
 
 #[test]
-fn keys_that_a_batch_leaves_over_are_asked_for_again() {
+fn unprocessed_keys_of_a_batch_are_requested_again() {
     let left = r#"{"Responses":{"hits-test":[{"path":{"S":"/a"},"hits":{"N":"1"}}]},"UnprocessedKeys":{"hits-test":{"Keys":[{"path":{"S":"/b"}}]}}}"#;
     let rest = r#"{"Responses":{"hits-test":[{"path":{"S":"/b"},"hits":{"N":"2"}}]},"UnprocessedKeys":{}}"#;
-    let fake =
-        Fake::serve(move |number, _| Reply::Json(200, if number == 0 { left } else { rest }.to_owned()));
-    let host = Host::start(fake.address);
+    let fake = FakeServer::serve(move |number, _| {
+        FakeReply::Json(200, if number == 0 { left } else { rest }.to_owned())
+    });
+    let host = BootstrapProcess::start(fake.address);
     let body = host.get("/v1/count", "path=/a&path=/b").1;
     assert_eq!(
         body,
@@ -126,28 +131,28 @@ fn keys_that_a_batch_leaves_over_are_asked_for_again() {
     );
     let received = fake.received();
     assert_eq!(received[1].body, r#"{"RequestItems":{"hits-test":{"Keys":[{"path":{"S":"/b"}}]}}}"#);
-    let always = Fake::serve(move |_, _| Reply::Json(200, left.to_owned()));
-    let host = Host::start(always.address);
+    let always = FakeServer::serve(move |_, _| FakeReply::Json(200, left.to_owned()));
+    let host = BootstrapProcess::start(always.address);
     assert_eq!(host.get("/v1/count", "path=/a&path=/b").0, 503);
     assert_eq!(always.received().len(), 4);
 }
 
 #[test]
-fn an_endpoint_that_is_down_is_503_at_once_and_the_next_hit_recovers() {
+fn unreachable_endpoint_is_503_and_the_program_continues() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let host = Host::start(address);
+    let host = BootstrapProcess::start(address);
     assert_eq!(host.get("/counter", "path=/x").0, 503);
     assert_eq!(host.get("/healthz", "").0, 200);
-    let (_, log) = host.end();
+    let (_, log) = host.stop();
     assert!(log.contains("connect"), "{log}");
 }
 
 #[test]
-fn a_connection_that_was_closed_while_idle_is_replaced() {
-    let fake = Fake::serve(|_, _| Reply::JsonThenClose(200, COUNTED.to_owned()));
-    let host = Host::start(fake.address);
+fn connection_closed_while_idle_is_replaced() {
+    let fake = FakeServer::serve(|_, _| FakeReply::JsonThenClose(200, COUNTED.to_owned()));
+    let host = BootstrapProcess::start(fake.address);
     for count in 1..=5 {
         assert_eq!(host.get("/counter", "path=/x").0, 200);
         fake.wait_for_closed(count);
@@ -156,7 +161,7 @@ fn a_connection_that_was_closed_while_idle_is_replaced() {
 }
 
 #[test]
-fn other_framings_of_answers_are_understood() {
+fn other_response_framings_are_parsed() {
     let chunked = format!(
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x};x=y\r\n{}\r\n{:x}\r\n{}\r\n0\r\nT: x\r\n\r\n",
         10,
@@ -166,23 +171,23 @@ fn other_framings_of_answers_are_understood() {
     );
     let until_closed = format!("HTTP/1.0 200 OK\r\n\r\n{COUNTED}");
     for bytes in [chunked.into_bytes(), until_closed.into_bytes()] {
-        let fake = Fake::serve(move |_, _| Reply::Raw(bytes.clone()));
-        let host = Host::start(fake.address);
+        let fake = FakeServer::serve(move |_, _| FakeReply::Raw(bytes.clone()));
+        let host = BootstrapProcess::start(fake.address);
         assert_eq!(host.get("/counter", "path=/x").0, 200);
     }
 }
 
 #[test]
-fn debug_logs_one_line_a_request_and_info_none() {
+fn debug_level_logs_one_line_per_request_and_info_none() {
     for (level, lines) in [("debug", 2), ("info", 0), ("loud", 1)] {
-        let fake = Fake::serve(|_, _| counted());
+        let fake = FakeServer::serve(|_, _| counted());
         let mut environment = environment(&format!("http://{}", fake.address));
         environment.push(("LOG_LEVEL", level.to_owned()));
-        let host = Host::start_with(environment, 30_000);
+        let host = BootstrapProcess::start_with(environment, 30_000);
         host.get("/counter", "path=/x");
         host.get("/nowhere", "");
-        let log = host.end().1;
-        // The last line says that the Runtime API is gone.
+        let log = host.stop().1;
+        // The last line reports that the Runtime API is gone.
         let log: Vec<&str> = log.lines().collect();
         assert_eq!(log.len(), lines + 1, "{log:?}");
         let expected = match level {
@@ -199,7 +204,7 @@ fn debug_logs_one_line_a_request_and_info_none() {
     }
 }
 
-/// A line without its timestamp, which must look like one.
+/// Removes the timestamp from a line and checks its format.
 fn without_time(line: &str) -> String {
     let rest = line.strip_prefix(r#"{"timestamp":""#).unwrap();
     let (time, rest) = rest.split_at(24);

@@ -1,4 +1,5 @@
-//! The two peers of the function, as threads that a test scripts, and the program itself as a child process.
+//! Test doubles of the function's two peers, as threads controlled by a test, and the program itself as a
+//! child process.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,26 +10,26 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// No test waits longer for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest time that a test waits.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A request that a fake was sent.
+/// A request that a fake server received.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedRequest {
     pub(crate) line: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: String,
 }
 
-impl Received {
-    /// DynamoDB's operation, for a request to it.
+impl ReceivedRequest {
+    /// Returns the operation of a DynamoDB request.
     pub(crate) fn operation(&self) -> &str {
         self.headers.get("x-amz-target").and_then(|target| target.rsplit('.').next()).unwrap_or_default()
     }
 }
 
-/// Reads one request; `None` if the client went away.
-pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<Received> {
+/// Reads one request; `None` if the client closed the connection.
+pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<ReceivedRequest> {
     let mut line = String::new();
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
@@ -47,37 +48,43 @@ pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<Received> {
     let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Received { line: line.trim_end().to_owned(), headers, body: String::from_utf8(body).unwrap() })
+    Some(ReceivedRequest {
+        line: line.trim_end().to_owned(),
+        headers,
+        body: String::from_utf8(body).unwrap(),
+    })
 }
 
-/// What a fake does with a request.
-pub(crate) enum Reply {
-    /// A whole answer, connection kept.
+/// The reply of a fake server.
+pub(crate) enum FakeReply {
+    /// A complete response; the connection is kept.
     Json(u16, String),
-    /// These bytes, then the connection is closed.
+    /// These bytes, after which the connection is closed.
     Raw(Vec<u8>),
-    /// Nothing at all; the connection stays open.
+    /// No reply; the connection stays open.
     Hang,
-    /// An answer, and the connection is closed behind it without a word.
+    /// A complete response, after which the connection is closed without notice.
     JsonThenClose(u16, String),
 }
 
-pub(crate) fn json_answer(status: u16, body: &str, more: &str) -> Vec<u8> {
+pub(crate) fn json_response(status: u16, body: &str, more: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{more}content-length: {length}\r\n\r\n{body}")
         .into_bytes()
 }
 
-/// A server whose answers the test chooses by the request and its number.
-pub(crate) struct Fake {
+/// A server whose replies the test chooses by the request and its number.
+pub(crate) struct FakeServer {
     pub(crate) address: SocketAddr,
-    received: Arc<Mutex<Vec<Received>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     connections: Arc<Mutex<usize>>,
     closed: Arc<Mutex<usize>>,
 }
 
-impl Fake {
-    pub(crate) fn serve(reply: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
+impl FakeServer {
+    pub(crate) fn serve(
+        reply: impl Fn(usize, &ReceivedRequest) -> FakeReply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -89,7 +96,7 @@ impl Fake {
                 *count.lock().unwrap() += 1;
                 let (log, reply, closing) = (Arc::clone(&log), Arc::clone(&reply), Arc::clone(&closing));
                 thread::spawn(move || {
-                    converse(stream, &log, &*reply);
+                    serve_connection(stream, &log, &*reply);
                     *closing.lock().unwrap() += 1;
                 });
             }
@@ -97,8 +104,8 @@ impl Fake {
         Self { address, received, connections, closed }
     }
 
-    /// All requests so far.
-    pub(crate) fn received(&self) -> Vec<Received> {
+    /// Returns all requests so far.
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
         self.received.lock().unwrap().clone()
     }
 
@@ -106,9 +113,9 @@ impl Fake {
         *self.connections.lock().unwrap()
     }
 
-    /// Waits until this many connections were closed by the fake.
+    /// Waits until the server has closed this many connections.
     pub(crate) fn wait_for_closed(&self, count: usize) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TEST_TIMEOUT;
         while *self.closed.lock().unwrap() < count {
             assert!(Instant::now() < until, "connection {count} stays open");
             thread::yield_now();
@@ -116,7 +123,11 @@ impl Fake {
     }
 }
 
-fn converse(stream: TcpStream, log: &Mutex<Vec<Received>>, reply: &dyn Fn(usize, &Received) -> Reply) {
+fn serve_connection(
+    stream: TcpStream,
+    log: &Mutex<Vec<ReceivedRequest>>,
+    reply: &dyn Fn(usize, &ReceivedRequest) -> FakeReply,
+) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
@@ -126,10 +137,12 @@ fn converse(stream: TcpStream, log: &Mutex<Vec<Received>>, reply: &dyn Fn(usize,
             log.len() - 1
         };
         let (bytes, close) = match reply(number, &request) {
-            Reply::Json(status, body) => (json_answer(status, &body, "x-amzn-requestid: REQ\r\n"), false),
-            Reply::JsonThenClose(status, body) => (json_answer(status, &body, ""), true),
-            Reply::Raw(bytes) => (bytes, true),
-            Reply::Hang => {
+            FakeReply::Json(status, body) => {
+                (json_response(status, &body, "x-amzn-requestid: REQ\r\n"), false)
+            }
+            FakeReply::JsonThenClose(status, body) => (json_response(status, &body, ""), true),
+            FakeReply::Raw(bytes) => (bytes, true),
+            FakeReply::Hang => {
                 drop(reader.read(&mut [0]));
                 return;
             }
@@ -140,22 +153,22 @@ fn converse(stream: TcpStream, log: &Mutex<Vec<Received>>, reply: &dyn Fn(usize,
     }
 }
 
-/// What the function posted to the Runtime API.
+/// A request of the function to the Runtime API.
 #[derive(Debug)]
-pub(crate) struct Posted {
+pub(crate) struct RuntimeReport {
     pub(crate) path: String,
     pub(crate) error_type: Option<String>,
     pub(crate) body: String,
 }
 
-/// A Runtime API with one invocation at a time, and the program that it runs.
-pub(crate) struct Host {
+/// The program as a child process, with a Runtime API that serves one invocation at a time.
+pub(crate) struct BootstrapProcess {
     events: Option<Sender<Vec<u8>>>,
-    posted: Receiver<Posted>,
+    reports: Receiver<RuntimeReport>,
     child: Child,
 }
 
-/// The environment of the program; Lambda's own unless a test takes it away.
+/// Returns the environment of the program, as Lambda sets it.
 pub(crate) fn environment(dynamodb: &str) -> Vec<(&'static str, String)> {
     [
         ("HITS_TABLE_NAME", "hits-test"),
@@ -169,23 +182,24 @@ pub(crate) fn environment(dynamodb: &str) -> Vec<(&'static str, String)> {
     .to_vec()
 }
 
-impl Host {
-    /// Starts the program against DynamoDB at `address`.
+impl BootstrapProcess {
+    /// Starts the program against DynamoDB at `dynamodb`.
     pub(crate) fn start(dynamodb: SocketAddr) -> Self {
         Self::start_with(environment(&format!("http://{dynamodb}")), 30_000)
     }
 
-    /// Starts the program with this environment, and `timeout_ms` for each invocation.
+    /// Starts the program with this environment and `timeout_ms` for each invocation.
     pub(crate) fn start_with(environment: Vec<(&'static str, String)>, timeout_ms: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (events, queue) = channel::<Vec<u8>>();
-        let (post, posted) = channel();
+        let (sender, reports) = channel();
         thread::spawn(move || {
-            // One connection after the other, as there is one program; it ends when the test drops its end.
+            // One connection at a time, because there is one program. The thread ends when the test drops its
+            // sender.
             let mut number = 0;
             for stream in listener.incoming().map_while(Result::ok) {
-                if !host(&stream, &queue, &post, &mut number, timeout_ms) {
+                if !serve_runtime_api(&stream, &queue, &sender, &mut number, timeout_ms) {
                     return;
                 }
             }
@@ -197,44 +211,44 @@ impl Host {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { events: Some(events), posted, child }
+        Self { events: Some(events), reports, child }
     }
 
-    /// Hands the program an event; returns what it posts.
-    pub(crate) fn invoke(&self, event: impl Into<Vec<u8>>) -> Posted {
+    /// Sends the program an event and returns its report.
+    pub(crate) fn invoke(&self, event: impl Into<Vec<u8>>) -> RuntimeReport {
         self.events.as_ref().unwrap().send(event.into()).unwrap();
-        self.posted()
+        self.next_report()
     }
 
-    pub(crate) fn posted(&self) -> Posted {
-        self.posted.recv_timeout(PATIENCE).expect("the program posts something")
+    pub(crate) fn next_report(&self) -> RuntimeReport {
+        self.reports.recv_timeout(TEST_TIMEOUT).expect("the program posts something")
     }
 
-    /// Asks the program for a route; returns status and body.
+    /// Sends the program a GET request and returns status and body.
     pub(crate) fn get(&self, route: &str, query: &str) -> (u16, String) {
         let (status, _, body) = self.request("GET", route, query);
         (status, body)
     }
 
-    /// As [`Self::get`], with any method, and the headers too.
+    /// Sends a request like [`Self::get`], with any method, and also returns the headers.
     pub(crate) fn request(&self, method: &str, route: &str, query: &str) -> (u16, serde_json::Value, String) {
-        let posted = self.invoke(event(method, route, query));
-        assert_eq!(posted.error_type, None, "{posted:?}");
-        assert!(posted.path.ends_with("/response"), "{posted:?}");
-        let answer: serde_json::Value = serde_json::from_str(&posted.body).unwrap();
-        let status = answer["statusCode"].as_u64().unwrap().try_into().unwrap();
-        (status, answer["headers"].clone(), answer["body"].as_str().unwrap().to_owned())
+        let report = self.invoke(event(method, route, query));
+        assert_eq!(report.error_type, None, "{report:?}");
+        assert!(report.path.ends_with("/response"), "{report:?}");
+        let response: serde_json::Value = serde_json::from_str(&report.body).unwrap();
+        let status = response["statusCode"].as_u64().unwrap().try_into().unwrap();
+        (status, response["headers"].clone(), response["body"].as_str().unwrap().to_owned())
     }
 
-    /// Ends the Runtime API; returns how the program ended and what it had logged.
-    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+    /// Stops the Runtime API and returns the exit status and the log of the program.
+    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         self.events = None;
-        self.exited()
+        self.wait_for_exit()
     }
 
-    /// Waits for the program to end by itself.
-    pub(crate) fn exited(&mut self) -> (ExitStatus, String) {
-        let until = Instant::now() + PATIENCE;
+    /// Waits for the program to exit by itself.
+    pub(crate) fn wait_for_exit(&mut self) -> (ExitStatus, String) {
+        let until = Instant::now() + TEST_TIMEOUT;
         let mut log = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut log).unwrap();
         loop {
@@ -247,18 +261,18 @@ impl Host {
     }
 }
 
-impl Drop for Host {
+impl Drop for BootstrapProcess {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// Serves one connection of the program; false once the test has ended the API.
-fn host(
+/// Serves one connection of the program. Returns false once the test has stopped the API.
+fn serve_runtime_api(
     stream: &TcpStream,
     queue: &Receiver<Vec<u8>>,
-    post: &Sender<Posted>,
+    reports: &Sender<RuntimeReport>,
     number: &mut u32,
     timeout_ms: u64,
 ) -> bool {
@@ -266,34 +280,34 @@ fn host(
     let mut writer = stream;
     while let Some(request) = read_request(&mut reader) {
         let path = request.line.split(' ').nth(1).unwrap_or_default().to_owned();
-        let answer = if path == "/2018-06-01/runtime/invocation/next" {
+        let response = if path == "/2018-06-01/runtime/invocation/next" {
             let Ok(event) = queue.recv() else { return false };
             *number += 1;
-            next(*number, &event, timeout_ms)
+            invocation_response(*number, &event, timeout_ms)
         } else {
             let error_type = request.headers.get("lambda-runtime-function-error-type").cloned();
-            if post.send(Posted { path, error_type, body: request.body }).is_err() {
+            if reports.send(RuntimeReport { path, error_type, body: request.body }).is_err() {
                 return false;
             }
-            json_answer(202, "", "")
+            json_response(202, "", "")
         };
-        if writer.write_all(&answer).is_err() {
+        if writer.write_all(&response).is_err() {
             break;
         }
     }
     true
 }
 
-fn next(number: u32, event: &[u8], timeout_ms: u64) -> Vec<u8> {
+fn invocation_response(number: u32, event: &[u8], timeout_ms: u64) -> Vec<u8> {
     let deadline = now_ms() + timeout_ms;
-    let mut answer = format!(
+    let mut response = format!(
         "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: request-{number}\r\nLambda-Runtime-Deadline-Ms: {deadline}\r\n\
          Content-Length: {}\r\n\r\n",
         event.len()
     )
     .into_bytes();
-    answer.extend_from_slice(event);
-    answer
+    response.extend_from_slice(event);
+    response
 }
 
 #[expect(clippy::disallowed_methods, reason = "Lambda's deadlines are by the real clock")]
@@ -302,7 +316,7 @@ fn now_ms() -> u64 {
     since.as_millis().try_into().unwrap()
 }
 
-/// An HTTP API event.
+/// Returns an HTTP API event.
 pub(crate) fn event(method: &str, route: &str, query: &str) -> String {
     format!(
         r#"{{"version":"2.0","routeKey":"ANY {route}","rawPath":"{route}","rawQueryString":"{query}","headers":{{}},"requestContext":{{"http":{{"method":"{method}","path":"{route}","sourceIp":"203.0.113.7"}},"stage":"$default"}},"isBase64Encoded":false}}"#

@@ -1,4 +1,4 @@
-//! Access logs, from the event to the table, by way of a bucket that is a socket of the test's.
+//! Tests of access logs, from the event to the table, with a bucket that is a fake server.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hit_counter::moment::Moment;
 use serde_json::json;
 
-use crate::engine::{COUNTS, Engine, Fate, SEEN};
-use crate::fake::{Fake, Host, Reply, environment};
+use crate::engine::{COUNTS, CallHandling, SEEN, TestDynamoDb};
+use crate::fake::{BootstrapProcess, FakeReply, FakeServer, environment};
 
-/// Some hours ago, as the program's clock is the real one.
+/// Returns a time some hours ago, because the program uses the real clock.
 #[expect(clippy::disallowed_methods, reason = "the program under test counts by the real clock")]
 fn recently() -> Moment {
     let now = Moment::from(std::time::SystemTime::now());
     Moment::from_millis(now.millis() - 3 * 3_600_000)
 }
 
-/// A log of `views` views over `pages` pages, by two people; a robot and a picture are in it too.
+/// Returns a log of `views` views of `pages` pages by two people, and of a bot and an image.
 fn log(views: usize, pages: usize) -> String {
     let at = recently().rfc3339();
     let (date, time) = (&at[..10], &at[11..19]);
@@ -41,24 +41,24 @@ fn gzip(text: &str) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-fn bucket(status: u16, body: Vec<u8>) -> Fake {
-    Fake::serve(move |_, _| {
-        let mut answer =
+fn bucket(status: u16, body: Vec<u8>) -> FakeServer {
+    FakeServer::serve(move |_, _| {
+        let mut response =
             format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len())
                 .into_bytes();
-        answer.extend_from_slice(&body);
-        Reply::Raw(answer)
+        response.extend_from_slice(&body);
+        FakeReply::Raw(response)
     })
 }
 
-fn host(engine: &Engine, bucket: &Fake, visitors: &str) -> Host {
+fn host(engine: &TestDynamoDb, bucket: &FakeServer, visitors: &str) -> BootstrapProcess {
     let mut environment = environment(&format!("http://{}", engine.fake.address));
     environment.push(("AWS_ENDPOINT_URL_S3", format!("http://{}", bucket.address)));
     environment.push(("HITCTL_LOG_BUCKET", "logs".to_owned()));
     environment.push(("HITCTL_BOTS", "ignore".to_owned()));
     environment.push(("HITS_SEEN_TABLE_NAME", SEEN.to_owned()));
     environment.push(("HITCTL_VISITORS", visitors.to_owned()));
-    Host::start_with(environment, 30_000)
+    BootstrapProcess::start_with(environment, 30_000)
 }
 
 fn event(key: &str) -> String {
@@ -68,8 +68,8 @@ fn event(key: &str) -> String {
 }
 
 #[test]
-fn a_file_counts_once_however_often_it_comes() {
-    let engine = Engine::start();
+fn redelivered_log_file_counts_once() {
+    let engine = TestDynamoDb::start();
     let bucket = bucket(200, gzip(&log(30, 3)));
     let program = host(&engine, &bucket, "hash");
     assert_eq!(program.invoke(event("a b/x.gz")).body, r#"{"v":1,"hits":30,"ignored":1}"#);
@@ -84,22 +84,25 @@ fn a_file_counts_once_however_often_it_comes() {
             .count(),
         3
     );
-    let asked = &bucket.received()[0];
-    assert_eq!(asked.line, "GET /logs/a%20b/x.gz HTTP/1.1");
-    assert!(asked.headers["authorization"].contains("/eu-central-1/s3/aws4_request"));
-    assert!(!program.end().1.contains("203.0.113"));
+    let requests = &bucket.received()[0];
+    assert_eq!(requests.line, "GET /logs/a%20b/x.gz HTTP/1.1");
+    assert!(requests.headers["authorization"].contains("/eu-central-1/s3/aws4_request"));
+    assert!(!program.stop().1.contains("203.0.113"));
 }
 
-/// The table fails in the middle of a large file: the file is not done, and comes again.
+/// The table fails in the middle of a large file, so that the file is delivered again.
 #[test]
-fn a_large_file_is_counted_in_chunks_that_are_known_again() {
+fn chunks_of_a_redelivered_log_file_count_once() {
     let transactions = AtomicUsize::new(0);
-    let engine = Engine::with(move |_, request| {
+    let engine = TestDynamoDb::with(move |_, request| {
         let is_one = request.operation() == "TransactWriteItems";
         if is_one && transactions.fetch_add(1, Ordering::Relaxed) == 1 {
-            return Fate::Refused(Reply::Json(400, r#"{"__type":"x#ResourceNotFoundException"}"#.to_owned()));
+            return CallHandling::Refuse(FakeReply::Json(
+                400,
+                r#"{"__type":"x#ResourceNotFoundException"}"#.to_owned(),
+            ));
         }
-        Fate::Served
+        CallHandling::Serve
     });
     let bucket = bucket(200, log(2500, 200).into_bytes());
     let program = host(&engine, &bucket, "none");
@@ -111,7 +114,7 @@ fn a_large_file_is_counted_in_chunks_that_are_known_again() {
 }
 
 #[test]
-fn a_file_that_is_none_is_refused_and_one_that_cannot_be_had_comes_again() {
+fn invalid_log_file_is_rejected_and_unavailable_file_is_retried() {
     let mut cut = gzip(&log(3, 1));
     cut.truncate(40);
     for (status, body, kind, why) in [
@@ -134,19 +137,19 @@ fn a_file_that_is_none_is_refused_and_one_that_cannot_be_had_comes_again() {
             "larger than 67108864 bytes",
         ),
     ] {
-        let engine = Engine::start();
+        let engine = TestDynamoDb::start();
         let bucket = bucket(status, body);
         let program = host(&engine, &bucket, "none");
-        let posted = program.invoke(event("x.gz"));
-        assert_eq!(posted.error_type.as_deref(), Some(kind), "{why}: {posted:?}");
-        assert!(posted.body.contains(why), "{posted:?}");
+        let report = program.invoke(event("x.gz"));
+        assert_eq!(report.error_type.as_deref(), Some(kind), "{why}: {report:?}");
+        assert!(report.body.contains(why), "{report:?}");
         assert!(engine.items(COUNTS).is_empty());
     }
 }
 
-/// One page has one key, however it was counted: by the widget, or by a log, whose fields encode `%` once more.
+/// A page has the same key whether the widget or a log counts it, although the log encodes `%` once more.
 #[test]
-fn page_in_a_log_has_the_key_that_its_widget_counts_under() {
+fn page_in_a_log_has_the_same_key_as_in_the_widget() {
     const PEOPLE: &str = "Mozilla/5.0%20(X11;%20Linux%20x86_64;%20rv:140.0)%20Gecko/20100101%20Firefox/140.0";
     let at = recently();
     let text = format!(
@@ -155,7 +158,7 @@ fn page_in_a_log_has_the_key_that_its_widget_counts_under() {
             .map(|stem| format!("192.0.2.7\tGET\t{stem}\t200\t{PEOPLE}\t-\ttext/html\t{}\n", at.millis()))
             .concat()
     );
-    let engine = Engine::start();
+    let engine = TestDynamoDb::start();
     let bucket = bucket(200, text.into_bytes());
     let program = host(&engine, &bucket, "hash");
     assert_eq!(program.invoke(event("x.log")).body, r#"{"v":1,"hits":6,"ignored":0}"#);
@@ -165,7 +168,7 @@ fn page_in_a_log_has_the_key_that_its_widget_counts_under() {
 }
 
 #[test]
-fn lines_that_are_not_counted_are_said_in_the_log() {
+fn uncounted_lines_are_logged() {
     let now = recently();
     let line = |millis: u64, stem: &str| format!("GET\t{stem}\t200\tMozilla/5.0%20Firefox/140.0\t{millis}\n");
     let old = now.millis() - 61 * 86_400_000;
@@ -174,11 +177,11 @@ fn lines_that_are_not_counted_are_said_in_the_log() {
         line(now.millis(), "/x"),
         line(old, "/x")
     );
-    let engine = Engine::start();
+    let engine = TestDynamoDb::start();
     let bucket = bucket(200, text.into_bytes());
     let program = host(&engine, &bucket, "none");
     assert_eq!(program.invoke(event("x.log")).body, r#"{"v":1,"hits":1,"ignored":0}"#);
-    let log = program.end().1;
+    let log = program.stop().1;
     assert!(log.contains("views of an access log were not counted: 1 are older than sixty days"), "{log}");
     assert!(log.contains("1 lines of an access log could not be read"), "{log}");
 }

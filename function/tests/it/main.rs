@@ -1,4 +1,5 @@
-//! The real program, driven over real sockets: a Runtime API and a DynamoDB that misbehave on demand.
+//! End-to-end tests of the real program over real sockets, with a Runtime API and a DynamoDB that misbehave
+//! on demand.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

@@ -1,47 +1,47 @@
-//! Messages, from the event to the tables: what is written, how often, and what is reported.
+//! Tests of messages, from the event to the tables: what is written, how often, and what is reported.
 
 use std::time::Duration;
 
-use hit_counter::batch::{self, Counted, Failed};
+use hit_counter::batch::{self, BatchResult, MessageError};
 use hit_counter::moment::Moment;
-use hit_counter::routes::{Counter, Setup};
-use hit_counter::store::{DynamoDb, Paths};
-use hit_counter::trigger::{Event, Message, Sources};
+use hit_counter::routes::{Counter, CounterConfig};
+use hit_counter::store::{DynamoDbStore, PathAdmission};
+use hit_counter::trigger::{EventOptions, InboundMessage, TriggerEvent};
 use hitctl_config::contract::{KEY_BUDGET, KEY_SITE};
 use serde_json::{Value, json};
 
-use crate::engine::{COUNTS, DAY_MS, Engine, Fate, NOON, SEEN};
-use crate::fake::{Host, Reply, environment};
-use crate::hostile::asked::Dice;
+use crate::engine::{COUNTS, CallHandling, DAY_MS, NOON, SEEN, TestDynamoDb};
+use crate::fake::{BootstrapProcess, FakeReply, environment};
+use crate::hostile::drawn::SeededRng;
 
-/// An SQS event of bodies, whose ids are `m0`, `m1` and so on.
+/// Returns an SQS event with these bodies, whose message IDs are `m0`, `m1` and so on.
 pub(crate) fn batch_of<B: AsRef<str>>(bodies: &[B]) -> String {
     let record = |(n, body): (usize, &B)| json!({"eventSource": "aws:sqs", "messageId": format!("m{n}"), "body": body.as_ref()});
     json!({"Records": bodies.iter().enumerate().map(record).collect::<Vec<Value>>()}).to_string()
 }
 
-pub(crate) fn read(event: &str) -> Vec<Message> {
-    match Event::parse(event.as_bytes(), &Sources::default(), NOON) {
-        Ok(Event::Batch(messages)) => messages,
+pub(crate) fn read(event: &str) -> Vec<InboundMessage> {
+    match TriggerEvent::parse(event.as_bytes(), &EventOptions::default(), NOON) {
+        Ok(TriggerEvent::Batch(messages)) => messages,
         other => panic!("no batch: {other:?}"),
     }
 }
 
-pub(crate) fn count(counter: &mut Counter<DynamoDb>, event: &str, exact: bool) -> Counted {
-    counter.store().begin_long(Duration::from_secs(30));
-    batch::count(&mut counter.tools(), &read(event), exact, NOON)
+pub(crate) fn count(counter: &mut Counter<DynamoDbStore>, event: &str, exact: bool) -> BatchResult {
+    counter.store().set_batch_deadline(Duration::from_secs(30));
+    batch::count(&mut counter.batch_context(), &read(event), exact, NOON)
 }
 
-fn counter(engine: &Engine, setup: Setup) -> Counter<DynamoDb> {
-    Counter::new(engine.store(setup.visitors, 1), setup)
+fn counter(engine: &TestDynamoDb, config: CounterConfig) -> Counter<DynamoDbStore> {
+    Counter::new(engine.store(config.visitors, 1), config)
 }
 
-fn malformed(done: &Counted) -> Vec<usize> {
-    let is = |failed: &Failed| matches!(failed, Failed::Malformed(_));
-    done.failed.iter().filter(|(_, failed)| is(failed)).map(|(place, _)| *place).collect()
+fn malformed(done: &BatchResult) -> Vec<usize> {
+    let is = |failed: &MessageError| matches!(failed, MessageError::Malformed(_));
+    done.failed.iter().filter(|(_, failed)| is(failed)).map(|(index, _)| *index).collect()
 }
 
-/// 25 messages over ten pages, five of them on the day before.
+/// Returns 25 messages over ten pages, five of them on the day before.
 fn burst() -> Vec<String> {
     let yesterday = Moment::from_millis(NOON.millis() - DAY_MS).rfc3339();
     let body = |n: usize| {
@@ -51,7 +51,7 @@ fn burst() -> Vec<String> {
     (0..25).map(body).collect()
 }
 
-fn check_burst(engine: &Engine) {
+fn check_burst(engine: &TestDynamoDb) {
     let all: u64 = (0..10).map(|n| engine.number(&format!("/{n}"), "hits")).sum();
     assert_eq!(all, (1..=25).sum::<u64>());
     let (today, yesterday) = (NOON.day(), Moment::from_millis(NOON.millis() - DAY_MS).day());
@@ -66,50 +66,51 @@ fn check_burst(engine: &Engine) {
 }
 
 #[test]
-fn a_batch_is_one_write_a_page() {
-    let engine = Engine::start();
-    let done = count(&mut counter(&engine, Setup::default()), &batch_of(&burst()), false);
+fn batch_is_one_write_per_page() {
+    let engine = TestDynamoDb::start();
+    let done = count(&mut counter(&engine, CounterConfig::default()), &batch_of(&burst()), false);
     assert_eq!((done.hits, done.failed.len()), (325, 0));
     assert_eq!(engine.calls().len(), 10, "{:?}", engine.calls());
     check_burst(&engine);
 }
 
 #[test]
-fn an_exact_batch_is_one_transaction_and_counts_once() {
-    let engine = Engine::start();
-    let mut counter = counter(&engine, Setup::default());
+fn exact_batch_is_one_transaction_and_counts_once() {
+    let engine = TestDynamoDb::start();
+    let mut counter = counter(&engine, CounterConfig::default());
     let done = count(&mut counter, &batch_of(&burst()), true);
     assert_eq!((done.hits, done.failed.len()), (325, 0));
-    let transactions =
-        |engine: &Engine| engine.calls().iter().filter(|call| call.starts_with("TransactWriteItems")).count();
+    let transactions = |engine: &TestDynamoDb| {
+        engine.calls().iter().filter(|call| call.starts_with("TransactWriteItems")).count()
+    };
     assert_eq!(transactions(&engine), 1, "{:?}", engine.calls());
     assert_eq!(engine.items(SEEN).len(), 25);
     let ttl = engine.item(SEEN, "msg#m0")["ttl"]["N"].as_str().unwrap().parse::<u64>().unwrap();
     assert_eq!(ttl, NOON.millis() / 1000 + 20 * 86_400);
     check_burst(&engine);
-    // All of it again, in another order and with one more.
+    // All messages again, in another order and with an additional one.
     let mut more = read(&batch_of(&burst()));
     more.reverse();
-    more.push(Message { id: "new".to_owned(), mark: "new".to_owned(), ..more[0].clone() });
-    let done = batch::count(&mut counter.tools(), &more, true, NOON);
+    more.push(InboundMessage { id: "new".to_owned(), dedup_id: "new".to_owned(), ..more[0].clone() });
+    let done = batch::count(&mut counter.batch_context(), &more, true, NOON);
     assert_eq!((done.hits, done.failed.len()), (25, 0));
     assert_eq!(transactions(&engine), 3, "one is cancelled, one writes the rest");
 }
 
 #[test]
-fn the_same_message_twice_in_a_batch_counts_once_if_exact() {
+fn duplicate_message_in_a_batch_counts_once_if_exact() {
     for (exact, hits) in [(true, 1), (false, 2)] {
-        let engine = Engine::start();
+        let engine = TestDynamoDb::start();
         let bodies = [r#"{"path":"/x","id":"same"}"#; 2];
-        let done = count(&mut counter(&engine, Setup::default()), &batch_of(&bodies), exact);
+        let done = count(&mut counter(&engine, CounterConfig::default()), &batch_of(&bodies), exact);
         assert_eq!((done.hits, engine.number("/x", "hits")), (hits, hits));
     }
 }
 
 #[test]
-fn a_reload_is_not_counted_when_its_message_comes_again_elsewhere() {
-    let engine = Engine::start();
-    let setup = Setup { repeat_s: 10, ..Setup::default() };
+fn reload_is_not_counted_when_redelivered_to_another_process() {
+    let engine = TestDynamoDb::start();
+    let config = CounterConfig { repeat_s: 10, ..CounterConfig::default() };
     let body = json!({"p": "/a", "b": 0}).to_string();
     let record = |id: &str| {
         let attributes = json!({"ip": {"stringValue": "203.0.113.7"}, "ua": {"stringValue": "Mozilla/5.0"}});
@@ -117,26 +118,26 @@ fn a_reload_is_not_counted_when_its_message_comes_again_elsewhere() {
     };
     let event =
         |ids: &[&str]| json!({"Records": ids.iter().map(|id| record(id)).collect::<Vec<_>>()}).to_string();
-    let first = count(&mut counter(&engine, setup.clone()), &event(&["view", "reload"]), true);
+    let first = count(&mut counter(&engine, config.clone()), &event(&["view", "reload"]), true);
     assert_eq!((first.hits, first.ignored), (1, 1), "{first:?}");
-    // Another process, which has seen neither, gets the second message again.
-    let again = count(&mut counter(&engine, setup.clone()), &event(&["reload"]), true);
+    // Another process, which has seen neither, receives the second message again.
+    let again = count(&mut counter(&engine, config.clone()), &event(&["reload"]), true);
     assert_eq!((again.hits, again.failed.len()), (0, 0), "{again:?}");
     assert_eq!(engine.number("/a", "hits"), 1);
-    // Reloads alone are known again too.
-    let mut late = counter(&engine, setup.clone());
+    // A message that holds only reloads is recognized too.
+    let mut late = counter(&engine, config.clone());
     assert_eq!(count(&mut late, &event(&["later"]), true).hits, 1);
     assert_eq!(count(&mut late, &event(&["once more"]), true).hits, 0);
-    assert_eq!(count(&mut counter(&engine, setup), &event(&["once more"]), true).hits, 0);
+    assert_eq!(count(&mut counter(&engine, config), &event(&["once more"]), true).hits, 0);
     assert_eq!(engine.number("/a", "hits"), 2);
 }
 
 #[test]
-fn a_large_message_is_counted_in_pieces_that_are_known_again() {
+fn units_of_a_redelivered_large_message_count_once() {
     let hits: Vec<Value> = (0..500).map(|n| json!({"path": format!("/{n}")})).collect();
     let large = json!({"hits": hits}).to_string();
-    let engine = Engine::start();
-    let mut counter = counter(&engine, Setup::default());
+    let engine = TestDynamoDb::start();
+    let mut counter = counter(&engine, CounterConfig::default());
     assert_eq!(count(&mut counter, &batch_of(&[&large, "/x"]), true).hits, 501);
     assert_eq!(
         count(&mut counter, &batch_of(&["/y", "/x"]), true).hits,
@@ -149,27 +150,28 @@ fn a_large_message_is_counted_in_pieces_that_are_known_again() {
 }
 
 #[test]
-fn what_is_malformed_fails_alone() {
+fn malformed_message_fails_alone() {
     for exact in [false, true] {
-        let engine = Engine::start();
+        let engine = TestDynamoDb::start();
         let bodies = ["/a", "{", "/b", r#"{"path":"!lease"}"#, r#"{"hits":[{"path":"/c"},{"path":"/\\"}]}"#];
-        let done = count(&mut counter(&engine, Setup::default()), &batch_of(&bodies), exact);
+        let done = count(&mut counter(&engine, CounterConfig::default()), &batch_of(&bodies), exact);
         assert_eq!((done.hits, malformed(&done)), (2, vec![1, 3, 4]));
         assert_eq!(engine.items(COUNTS).len(), 2, "nothing is counted of a message that is wrong in part");
     }
 }
 
 #[test]
-fn paths_that_may_not_be_counted_are_dropped_and_noted() {
+fn refused_paths_are_counted_as_ignored() {
     for exact in [false, true] {
-        for (paths, known, reason) in
-            [(Paths::Strict, 1, "strict"), (Paths::Budget { new_a_day: 1, most: 10 }, 2, "full")]
-        {
-            let engine = Engine::start();
+        for (paths, known, reason) in [
+            (PathAdmission::Strict, 1, "strict"),
+            (PathAdmission::Budget { new_per_day: 1, max_total: 10 }, 2, "full"),
+        ] {
+            let engine = TestDynamoDb::start();
             engine.put(COUNTS, &json!({"path": {"S": "/known"}}));
-            let setup = Setup { paths, ..Setup::default() };
+            let config = CounterConfig { paths, ..CounterConfig::default() };
             let bodies = ["/known", "/new/1", r#"{"hits":[{"path":"/known"},{"path":"/new/2"}]}"#, "/new/1"];
-            let done = count(&mut counter(&engine, setup), &batch_of(&bodies), exact);
+            let done = count(&mut counter(&engine, config), &batch_of(&bodies), exact);
             assert!(done.failed.is_empty(), "{done:?}");
             let pages = engine
                 .items(COUNTS)
@@ -188,22 +190,25 @@ fn paths_that_may_not_be_counted_are_dropped_and_noted() {
 }
 
 #[test]
-fn messages_of_one_client_do_not_take_the_whole_budget() {
+fn messages_of_one_client_cannot_use_the_whole_budget() {
     for exact in [false, true] {
-        let engine = Engine::start();
-        let setup = Setup { paths: Paths::Budget { new_a_day: 20, most: 100 }, ..Setup::default() };
+        let engine = TestDynamoDb::start();
+        let config = CounterConfig {
+            paths: PathAdmission::Budget { new_per_day: 20, max_total: 100 },
+            ..CounterConfig::default()
+        };
         let body = |path: &str, ip: &str| json!({"path": path, "ip": ip, "ua": "Mozilla/5.0"}).to_string();
         let mut bodies: Vec<String> = (0..30).map(|n| body(&format!("/flood/{n}"), "203.0.113.7")).collect();
         bodies.push(body("/flood/29", "198.51.100.1"));
         bodies.push(body("/new", "198.51.100.1"));
         let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
-        let mut counter = counter(&engine, setup);
+        let mut counter = counter(&engine, config);
         let done = count(&mut counter, &batch_of(&bodies), exact);
         assert!(done.failed.is_empty(), "{done:?}");
         assert_eq!(done.hits, 10 + 3, "another client's share takes a page that both ask for: {done:?}");
         assert_eq!((done.ignored, engine.number("/new", "hits")), (19, 1));
         if exact {
-            // The messages below would be taken for those above.
+            // The messages below would have the same IDs as those above.
             continue;
         }
         // A sender that names no client vouches for its pages.
@@ -214,10 +219,10 @@ fn messages_of_one_client_do_not_take_the_whole_budget() {
 }
 
 #[test]
-fn visitors_are_met_once_a_page_and_a_day() {
+fn visitors_are_recorded_once_per_page_and_day() {
     for exact in [false, true] {
-        let engine = Engine::start();
-        let setup = Setup { visitors: true, ..Setup::default() };
+        let engine = TestDynamoDb::start();
+        let config = CounterConfig { visitors: true, ..CounterConfig::default() };
         let body = |path: &str, ip: &str| json!({"path": path, "ip": ip, "ua": "Mozilla/5.0"}).to_string();
         let old = Moment::from_millis(NOON.millis() - 2 * DAY_MS).rfc3339();
         let bodies = [
@@ -228,9 +233,9 @@ fn visitors_are_met_once_a_page_and_a_day() {
             "/x".to_owned(),
             json!({"path": "/x", "ip": "203.0.113.9", "ts": old}).to_string(),
         ];
-        let mut counter = counter(&engine, setup);
+        let mut counter = counter(&engine, config);
         let done = count(&mut counter, &batch_of(&bodies), exact);
-        assert_eq!((done.hits, done.notes.len()), (6, 0), "{done:?}");
+        assert_eq!((done.hits, done.warnings.len()), (6, 0), "{done:?}");
         assert_eq!(engine.number("/x", "uniques"), 2, "and nobody of the day whose salt is gone");
         assert_eq!(engine.number("/y", "uniques"), 1);
         assert_eq!(engine.number(KEY_SITE, "uniques"), 2);
@@ -242,61 +247,64 @@ fn visitors_are_met_once_a_page_and_a_day() {
 }
 
 #[test]
-fn a_write_that_fails_fails_the_messages_of_its_page() {
-    let engine = Engine::with(|_, request| {
+fn failed_write_fails_the_messages_of_its_page() {
+    let engine = TestDynamoDb::with(|_, request| {
         if request.operation() == "UpdateItem" && request.body.contains(r#""S":"/bad""#) {
-            return Fate::Refused(Reply::Json(500, "{}".to_owned()));
+            return CallHandling::Refuse(FakeReply::Json(500, "{}".to_owned()));
         }
-        Fate::Served
+        CallHandling::Serve
     });
-    let done =
-        count(&mut counter(&engine, Setup::default()), &batch_of(&["/a", "/bad", "/b", "/bad"]), false);
+    let done = count(
+        &mut counter(&engine, CounterConfig::default()),
+        &batch_of(&["/a", "/bad", "/b", "/bad"]),
+        false,
+    );
     assert_eq!(done.hits, 2);
     assert_eq!(done.failed.keys().copied().collect::<Vec<_>>(), [1, 3]);
     assert!(malformed(&done).is_empty());
 }
 
 #[test]
-fn a_batch_that_has_too_little_time_is_reported_and_not_lost() {
+fn batch_without_time_left_is_reported_as_failed() {
     for exact in [false, true] {
-        let engine = Engine::start();
-        let mut counter = counter(&engine, Setup::default());
-        counter.store().begin_long(Duration::ZERO);
-        let done = batch::count(&mut counter.tools(), &read(&batch_of(&["/a", "/b"])), exact, NOON);
+        let engine = TestDynamoDb::start();
+        let mut counter = counter(&engine, CounterConfig::default());
+        counter.store().set_batch_deadline(Duration::ZERO);
+        let done = batch::count(&mut counter.batch_context(), &read(&batch_of(&["/a", "/b"])), exact, NOON);
         assert_eq!((done.hits, done.failed.len()), (0, 2));
         assert!(engine.items(COUNTS).is_empty());
     }
 }
 
-/// The program itself: a batch with a poisoned message, and events that come by themselves.
+/// Runs the program with a batch that includes an invalid message, and with single events.
 #[test]
-fn the_program_answers_each_source_in_its_way() {
-    let engine = Engine::start();
+fn program_responds_in_the_format_of_each_source() {
+    let engine = TestDynamoDb::start();
     let mut environment = environment(&format!("http://{}", engine.fake.address));
     environment.push(("HITCTL_EXACT", "1".to_owned()));
     environment.push(("HITS_SEEN_TABLE_NAME", SEEN.to_owned()));
-    let host = Host::start_with(environment, 30_000);
-    let posted = host.invoke(batch_of(&["/x", r#"{"path":7,"ip":"203.0.113.7"}"#, "/x"]));
-    assert_eq!(posted.body, r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#);
+    let host = BootstrapProcess::start_with(environment, 30_000);
+    let report = host.invoke(batch_of(&["/x", r#"{"path":7,"ip":"203.0.113.7"}"#, "/x"]));
+    assert_eq!(report.body, r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#);
     let event = r#"{"id":"e1","detail-type":"Hit","source":"cli","detail":{"path":"/x"}}"#;
     assert_eq!(host.invoke(event).body, r#"{"v":1,"hits":1,"ignored":0}"#);
     assert_eq!(host.invoke(event).body, r#"{"v":1,"hits":0,"ignored":0}"#, "Lambda tries again");
     let viewer = r#"{"Records":[{"cf":{"config":{"requestId":"r"},"request":{"clientIp":"203.0.113.7","method":"GET","uri":"/x","querystring":"","headers":{}}}}]}"#;
-    let answer = host.invoke(viewer).body;
+    let response = host.invoke(viewer).body;
     assert_eq!(
-        answer,
+        response,
         r#"{"clientIp":"203.0.113.7","method":"GET","uri":"/x","querystring":"","headers":{}}"#
     );
     let failed = host.invoke(event.replace("path", "page"));
     assert_eq!(failed.error_type.as_deref(), Some("Hitctl.MalformedEvent"));
     insta::assert_snapshot!(failed.body, @r#"{"errorMessage":"the event cannot be counted: there is nothing at /detail/path in it","errorType":"Hitctl.MalformedEvent","stackTrace":[]}"#);
     assert_eq!(engine.number("/x", "hits"), 4);
-    let (_, log) = host.end();
+    let (_, log) = host.stop();
     assert!(!log.contains("203.0.113"), "{log}");
     let refused: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let said = |line: &Value| (line["level"].clone(), line["messageId"].clone(), line["cause"].clone());
+    let summary = |line: &Value| (line["level"].clone(), line["messageId"].clone(), line["cause"].clone());
     let refused: Vec<_> =
-        refused.iter().filter(|line| line["message"] == "message refused").map(said).collect();
+        refused.iter().filter(|line| line["message"] == "message refused").map(summary).collect();
     assert_eq!(
         refused,
         [
@@ -306,16 +314,16 @@ fn the_program_answers_each_source_in_its_way() {
     );
 }
 
-/// A table that is down is no reason to acknowledge anything.
+/// A table that is down must not acknowledge any message.
 #[test]
-fn nothing_is_acknowledged_without_a_table() {
-    let mut dice = Dice(7);
-    let engine = Engine::with(|_, _| {
-        Fate::Refused(Reply::Json(400, r#"{"__type":"x#ResourceNotFoundException"}"#.to_owned()))
+fn messages_are_not_acknowledged_without_a_table() {
+    let mut rng = SeededRng(7);
+    let engine = TestDynamoDb::with(|_, _| {
+        CallHandling::Refuse(FakeReply::Json(400, r#"{"__type":"x#ResourceNotFoundException"}"#.to_owned()))
     });
-    let mut counter = counter(&engine, Setup { visitors: true, ..Setup::default() });
+    let mut counter = counter(&engine, CounterConfig { visitors: true, ..CounterConfig::default() });
     for exact in [false, true] {
-        let bodies: Vec<String> = (0..=dice.below(20)).map(|n| format!("/{n}")).collect();
+        let bodies: Vec<String> = (0..=rng.below(20)).map(|n| format!("/{n}")).collect();
         let done = count(&mut counter, &batch_of(&bodies), exact);
         assert_eq!((done.hits, done.failed.len()), (0, bodies.len()));
     }

@@ -1,24 +1,25 @@
-//! Each route, end to end, against a table that counts.
+//! End-to-end tests of each route, against a table that counts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::fake::{Fake, Host, Received, Reply, environment};
+use crate::fake::{BootstrapProcess, FakeReply, FakeServer, ReceivedRequest, environment};
 
-/// Pages by path; each a map of attributes in DynamoDB's JSON.
-type Table = Arc<Mutex<BTreeMap<String, Value>>>;
+/// Items by path, each a map of attributes in DynamoDB's JSON.
+type SharedTable = Arc<Mutex<BTreeMap<String, Value>>>;
 
-/// DynamoDB's four operations, as far as the function uses them, two items a page of a Scan.
-fn table() -> (Fake, Table) {
-    let table: Table = Arc::default();
+/// Starts a DynamoDB with the four operations that the function uses, and two items per page of a Scan.
+fn table() -> (FakeServer, SharedTable) {
+    let table: SharedTable = Arc::default();
     let items = Arc::clone(&table);
-    let fake = Fake::serve(move |_, request| Reply::Json(200, operate(&items, request).to_string()));
+    let fake =
+        FakeServer::serve(move |_, request| FakeReply::Json(200, operate(&items, request).to_string()));
     (fake, table)
 }
 
-fn operate(table: &Table, request: &Received) -> Value {
+fn operate(table: &SharedTable, request: &ReceivedRequest) -> Value {
     let body: Value = serde_json::from_str(&request.body).unwrap();
     let mut table = table.lock().unwrap();
     match request.operation() {
@@ -60,14 +61,14 @@ fn operate(table: &Table, request: &Received) -> Value {
     }
 }
 
-fn operations(fake: &Fake) -> Vec<String> {
+fn operations(fake: &FakeServer) -> Vec<String> {
     fake.received().iter().map(|request| request.operation().to_owned()).collect()
 }
 
 #[test]
-fn hits_are_counted_one_update_each_over_one_connection() {
+fn hits_are_one_update_each_over_one_connection() {
     let (fake, _) = table();
-    let host = Host::start(fake.address);
+    let host = BootstrapProcess::start(fake.address);
     for n in 1..=3 {
         let expected = format!(r#"{{"v":1,"path":"/x","hits":{n},"today":{{"hits":{n}}},"counted":true}}"#);
         assert_eq!(host.get("/counter", "path=/x/"), (200, expected));
@@ -87,7 +88,7 @@ fn hits_are_counted_one_update_each_over_one_connection() {
 #[test]
 fn reads_change_nothing() {
     let (fake, _) = table();
-    let host = Host::start(fake.address);
+    let host = BootstrapProcess::start(fake.address);
     host.get("/counter", "path=/x");
     let read = (200, r#"{"v":1,"path":"/x","hits":1,"today":{"hits":1},"counted":false}"#.to_owned());
     assert_eq!(host.get("/counter", "path=/x&ro=1"), read);
@@ -103,10 +104,10 @@ fn reads_change_nothing() {
 }
 
 #[test]
-fn many_pages_are_one_batch_and_the_total_is_every_page_of_a_scan() {
+fn many_pages_are_one_batch_and_the_total_is_a_full_scan() {
     let (fake, table) = table();
     table.lock().unwrap().insert("!lease".to_owned(), json!({"path": {"S": "!lease"}, "hits": {"N": "900"}}));
-    let host = Host::start(fake.address);
+    let host = BootstrapProcess::start(fake.address);
     for path in ["path=/a", "path=/b", "path=/b", "path=/c", "path=/d"] {
         host.get("/counter", path);
     }
@@ -130,12 +131,12 @@ fn old_days_are_trimmed_by_one_more_update() {
     let (fake, table) = table();
     let mut item = json!({"path": {"S": "/x"}, "hits": {"N": "60"}, "first": {"S": "2020-01-01"}});
     for day in 0..60 {
-        // Days of 1997 and after, which begin with a 7.
+        // Days from 1997 on, whose numbers begin with a 7.
         let digit = char::from_digit(day % 36, 36).unwrap();
         item[format!("d7{}{digit}", day / 36)] = json!({"N": "1"});
     }
     table.lock().unwrap().insert("/x".to_owned(), item);
-    let host = Host::start(fake.address);
+    let host = BootstrapProcess::start(fake.address);
     assert!(host.get("/counter", "path=/x").1.contains(r#""hits":61,"today":{"hits":1}"#));
     assert_eq!(operations(&fake), ["UpdateItem", "UpdateItem"]);
     let item = table.lock().unwrap()["/x"].clone();
@@ -147,12 +148,12 @@ fn old_days_are_trimmed_by_one_more_update() {
 }
 
 #[test]
-fn health_and_refusals_leave_the_table_alone() {
+fn health_and_rejected_requests_do_not_access_the_table() {
     let (fake, _) = table();
     let mut environment = environment(&format!("http://{}", fake.address));
     environment.push(("HITCTL_BUILD", "abc123".to_owned()));
     environment.push(("HITCTL_ALLOW_ORIGINS", "https://a.example,https://b.example".to_owned()));
-    let host = Host::start_with(environment, 30_000);
+    let host = BootstrapProcess::start_with(environment, 30_000);
     let (status, headers, body) = host.request("GET", "/healthz", "");
     assert_eq!((status, body.as_str()), (200, r#"{"v":1,"ok":true}"#));
     assert_eq!(headers["hitctl-build"], "abc123");

@@ -1,4 +1,4 @@
-//! TLS, against a server of our own: who is trusted, and that a counting connection is kept.
+//! Tests of TLS against a local server: which certificates are trusted, and that a connection is kept.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use hit_counter::hit::{Counts, Hit};
+use hit_counter::hit::{CountSummary, Hit};
 use hit_counter::moment::Moment;
 use hit_counter::net::{Endpoint, Tls};
 use hit_counter::path::normalise;
 use hit_counter::sigv4::Signer;
-use hit_counter::store::{Added, DynamoDb, Paths, Seen, Store, Tables};
+use hit_counter::store::{AddResult, CounterStore, DynamoDbStore, PathAdmission, TableNames, VisitorTable};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use crate::fake::{Host, environment, json_answer, read_request};
+use crate::fake::{BootstrapProcess, environment, json_response, read_request};
 
 const NOW: Moment = Moment::from_millis(1_789_898_400_000);
 
-/// A DynamoDB behind TLS for the name `localhost` that serves one connection after the other.
+/// Starts a DynamoDB behind TLS for the name `localhost` that serves one connection after the other.
 ///
-/// A hit's answer counts the requests of its connection, and today's the connections.
+/// A hit's response contains the number of requests on its connection as `hits`, and the number of
+/// connections as today's count.
 fn server() -> (SocketAddr, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
@@ -47,7 +48,7 @@ fn server() -> (SocketAddr, CertificateDer<'static>) {
                     NOW.day().attribute(),
                     number + 1
                 );
-                if reader.get_mut().write_all(&json_answer(200, &body, "")).is_err() {
+                if reader.get_mut().write_all(&json_response(200, &body, "")).is_err() {
                     break;
                 }
             }
@@ -56,88 +57,89 @@ fn server() -> (SocketAddr, CertificateDer<'static>) {
     (address, certificate)
 }
 
-fn store(address: SocketAddr, tls: Tls) -> DynamoDb {
+fn store(address: SocketAddr, tls: Tls) -> DynamoDbStore {
     store_with(address, tls, None)
 }
 
-fn store_with(address: SocketAddr, tls: Tls, seen: Option<Seen>) -> DynamoDb {
+fn store_with(address: SocketAddr, tls: Tls, visitor_table: Option<VisitorTable>) -> DynamoDbStore {
     let endpoint = Endpoint::parse(&format!("https://localhost:{}", address.port())).unwrap();
     let credentials = ("AKID".to_owned(), "secret".to_owned(), None);
-    DynamoDb::new(
+    DynamoDbStore::new(
         endpoint,
         tls,
-        Tables { counts: "hits-test".to_owned(), seen, marks: None, shards: 1 },
+        TableNames { counts: "hits-test".to_owned(), visitor_table, dedup_table: None, shards: 1 },
         Signer::new(credentials, "r".to_owned(), "dynamodb"),
         || NOW,
     )
 }
 
 #[test]
-fn hits_go_over_the_connection_that_was_made_ahead_of_them() {
+fn hits_use_the_connection_made_ahead() {
     let (address, certificate) = server();
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
-    let mut store = store(address, Tls::trusting(roots).unwrap());
-    store.begin(Duration::from_secs(10));
-    store.warm().unwrap();
+    let mut store = store(address, Tls::with_roots(roots).unwrap());
+    store.set_request_deadline(Duration::from_secs(10));
+    store.warm_up().unwrap();
     for hits in 1..=3 {
-        store.begin(Duration::from_secs(10));
+        store.set_request_deadline(Duration::from_secs(10));
         let hit = Hit::one(normalise("/x").unwrap(), NOW);
         assert_eq!(
-            store.add(&hit, Paths::Open),
-            Ok(Added::Counted(Counts { hits, today: 1, ..Counts::default() }))
+            store.add(&hit, PathAdmission::Open),
+            Ok(AddResult::Counted(CountSummary { hits, today: 1, ..CountSummary::default() }))
         );
     }
 }
 
 #[test]
-fn the_salt_is_asked_for_ahead_over_the_connection_that_the_hit_goes_over_too() {
+fn salt_is_loaded_ahead_over_the_connection_of_the_hits() {
     let (address, certificate) = server();
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
-    let seen = Seen { table: "hits-test-seen".to_owned(), raw_days: None };
-    let mut store = store_with(address, Tls::trusting(roots).unwrap(), Some(seen));
-    store.begin(Duration::from_secs(10));
-    store.warm().unwrap();
-    // This server knows no salts; what counts here is that it was asked.
-    assert_eq!(store.take_notes().len(), 1);
-    store.begin(Duration::from_secs(10));
+    let visitor_table = VisitorTable { table: "hits-test-seen".to_owned(), address_retention_days: None };
+    let mut store = store_with(address, Tls::with_roots(roots).unwrap(), Some(visitor_table));
+    store.set_request_deadline(Duration::from_secs(10));
+    store.warm_up().unwrap();
+    // This server knows no salts, which causes a warning; the test needs only the request.
+    assert_eq!(store.take_warnings().len(), 1);
+    store.set_request_deadline(Duration::from_secs(10));
     let hit = Hit::one(normalise("/x").unwrap(), NOW);
-    // The second request of the first connection.
-    let counts = Counts { hits: 2, today: 1, ..Counts::default() };
-    assert_eq!(store.add(&hit, Paths::Open), Ok(Added::Counted(counts)));
+    // The second request on the first connection.
+    let counts = CountSummary { hits: 2, today: 1, ..CountSummary::default() };
+    assert_eq!(store.add(&hit, PathAdmission::Open), Ok(AddResult::Counted(counts)));
 }
 
 #[test]
-fn a_server_that_nobody_vouches_for_is_refused() {
+fn untrusted_server_is_rejected() {
     let (address, _) = server();
-    let why = store(address, Tls::default()).warm().unwrap_err().to_string();
+    let why = store(address, Tls::default()).warm_up().unwrap_err().to_string();
     assert!(why.contains("invalid peer certificate"), "{why}");
 }
 
 #[test]
-fn a_bundle_of_roots_is_trusted_instead_of_the_usual_ones() {
+fn ca_bundle_replaces_the_default_roots() {
     let (address, certificate) = server();
-    let place = std::env::temp_dir().join(format!("hit-counter-{}", std::process::id()));
-    std::fs::create_dir_all(&place).unwrap();
+    let dir = std::env::temp_dir().join(format!("hit-counter-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
     let file = |name: &str, text: &str| {
-        let path = place.join(name);
+        let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
-        Tls::trusting_bundle(path.to_string_lossy().into_owned())
+        Tls::with_ca_bundle(path.to_string_lossy().into_owned())
     };
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let other = store(address, file("other.pem", &pem_of(other.cert.der()))).warm().unwrap_err().to_string();
+    let other =
+        store(address, file("other.pem", &pem_of(other.cert.der()))).warm_up().unwrap_err().to_string();
     assert!(other.contains("invalid peer certificate"), "{other}");
-    let none = store(address, file("none.pem", "no certificate\n")).warm().unwrap_err().to_string();
+    let none = store(address, file("none.pem", "no certificate\n")).warm_up().unwrap_err().to_string();
     assert!(none.contains("AWS_CA_BUNDLE is") && none.contains("there is no certificate in it"), "{none}");
-    let missing = Tls::trusting_bundle("/does/not/exist.pem".to_owned());
-    let missing = store(address, missing).warm().unwrap_err().to_string();
+    let missing = Tls::with_ca_bundle("/does/not/exist.pem".to_owned());
+    let missing = store(address, missing).warm_up().unwrap_err().to_string();
     assert!(missing.contains("AWS_CA_BUNDLE is /does/not/exist.pem: "), "{missing}");
     drop(file("root.pem", &pem_of(&certificate)));
     let mut environment = environment(&format!("https://localhost:{}", address.port()));
-    environment.push(("AWS_CA_BUNDLE", place.join("root.pem").to_string_lossy().into_owned()));
-    assert_eq!(Host::start_with(environment, 30_000).get("/counter", "path=/x").0, 200);
-    std::fs::remove_dir_all(&place).unwrap();
+    environment.push(("AWS_CA_BUNDLE", dir.join("root.pem").to_string_lossy().into_owned()));
+    assert_eq!(BootstrapProcess::start_with(environment, 30_000).get("/counter", "path=/x").0, 200);
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 fn pem_of(certificate: &CertificateDer<'_>) -> String {
@@ -149,9 +151,9 @@ fn pem_of(certificate: &CertificateDer<'_>) -> String {
         }
         let bits =
             three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let digit = bits >> (18 - 6 * place) & 63;
-            text.push(if place <= three.len() { char::from(DIGITS[digit as usize]) } else { '=' });
+        for dir in 0..4 {
+            let digit = bits >> (18 - 6 * dir) & 63;
+            text.push(if dir <= three.len() { char::from(DIGITS[digit as usize]) } else { '=' });
         }
     }
     text + "\n-----END CERTIFICATE-----\n"

@@ -1,26 +1,28 @@
-//! Visitors against a real engine: who is new, what is remembered of them and what is not, and that nothing which goes
-//! wrong there costs a hit.
+//! Tests of visitors against a real engine: which are new, what is stored of them, and that failures never
+//! cost a hit.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use hit_counter::hit::{Counts, Hit};
+use hit_counter::hit::{CountSummary, Hit};
 use hit_counter::moment::{Day, Moment};
-use hit_counter::path::{Key, normalise};
-use hit_counter::store::{Added, DynamoDb, Met, Paths, Seen, Store as _};
+use hit_counter::path::{PageKey, normalise};
+use hit_counter::store::{
+    AddResult, CounterStore as _, DynamoDbStore, NewVisitor, PathAdmission, VisitorTable,
+};
 use hit_counter::visitor::Visitor;
 use serde_json::{Value, json};
 
-use crate::engine::{COUNTS, DAY_MS, Engine, Fate, NOON, SEEN};
-use crate::fake::{Host, Received, Reply, environment};
+use crate::engine::{COUNTS, CallHandling, DAY_MS, NOON, SEEN, TestDynamoDb};
+use crate::fake::{BootstrapProcess, FakeReply, ReceivedRequest, environment};
 
-const BOTH: Met = Met { page: true, site: true };
-const PAGE: Met = Met { page: true, site: false };
-const NEITHER: Met = Met { page: false, site: false };
+const BOTH: NewVisitor = NewVisitor { page: true, site: true };
+const PAGE: NewVisitor = NewVisitor { page: true, site: false };
+const NEITHER: NewVisitor = NewVisitor { page: false, site: false };
 
-fn key(path: &str) -> Key {
+fn key(path: &str) -> PageKey {
     normalise(path).unwrap()
 }
 
@@ -32,35 +34,38 @@ fn days_on(days: u64) -> Moment {
     Moment::from_millis(NOON.millis() + days * DAY_MS)
 }
 
-/// What the routes do with a view; returns the page's counts.
-fn view(store: &mut DynamoDb, who: &Visitor, path: &str, now: Moment) -> Counts {
-    let met = store.meet(who, &key(path), now).unwrap();
-    match store.add(&Hit::one(key(path), now).by(met.page), Paths::Open).unwrap() {
-        Added::Counted(counts) => counts,
+/// Handles a view as the routes do; returns the page's counts.
+fn view(store: &mut DynamoDbStore, visitor: &Visitor, path: &str, now: Moment) -> CountSummary {
+    let new_visitor = store.record_visitor(visitor, &key(path), now).unwrap();
+    match store
+        .add(&Hit::one(key(path), now).with_new_visitor(new_visitor.page), PathAdmission::Open)
+        .unwrap()
+    {
+        AddResult::Counted(counts) => counts,
         other => panic!("{other:?}"),
     }
 }
 
-fn throttled() -> Fate {
+fn throttled() -> CallHandling {
     let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"203.0.113.1"}"#;
-    Fate::Refused(Reply::Json(400, body.to_owned()))
+    CallHandling::Refuse(FakeReply::Json(400, body.to_owned()))
 }
 
-/// Chooses a fate.
-type Fault = fn() -> Fate;
+/// Returns the handling of a failing call.
+type FaultFn = fn() -> CallHandling;
 
-/// The fate of every call that names `word`.
-fn failing(word: &'static str, fault: Fault) -> impl Fn(usize, &Received) -> Fate {
-    move |_, request| if request.body.contains(word) { fault() } else { Fate::Served }
+/// Fails every call whose body contains `word`.
+fn failing(word: &'static str, fault: FaultFn) -> impl Fn(usize, &ReceivedRequest) -> CallHandling {
+    move |_, request| if request.body.contains(word) { fault() } else { CallHandling::Serve }
 }
 
-/// The ids of what is remembered of visitors.
-fn hashes(engine: &Engine) -> HashSet<String> {
+/// Returns the stored hashes of visitors.
+fn hashes(engine: &TestDynamoDb) -> HashSet<String> {
     let id = |item: &Value| item["id"]["S"].as_str().unwrap().to_owned();
     engine.items(SEEN).iter().map(id).filter(|id| !id.contains('#')).collect()
 }
 
-fn salts(engine: &Engine) -> Vec<String> {
+fn salts(engine: &TestDynamoDb) -> Vec<String> {
     let id = |item: &Value| item["id"]["S"].as_str().unwrap().to_owned();
     let mut salts: Vec<String> =
         engine.items(SEEN).iter().map(id).filter(|id| id.starts_with("salt#")).collect();
@@ -69,16 +74,20 @@ fn salts(engine: &Engine) -> Vec<String> {
 }
 
 #[test]
-fn a_visitor_counts_once_a_day_on_a_page_and_once_on_the_site() {
-    let engine = Engine::start();
+fn visitor_counts_once_a_day_per_page_and_per_site() {
+    let engine = TestDynamoDb::start();
     let mut store = engine.store(true, 1);
-    let who = visitor(1);
-    assert_eq!(store.meet(&who, &key("/a"), NOON), Ok(BOTH));
-    assert_eq!(store.meet(&who, &key("/a"), NOON), Ok(NEITHER));
-    assert_eq!(store.meet(&who, &key("/b"), NOON), Ok(PAGE));
-    assert_eq!(store.meet(&visitor(2), &key("/b"), NOON), Ok(BOTH));
-    assert_eq!(store.meet(&who, &key("/a"), days_on(1)), Ok(BOTH), "the day after, nobody is recognised");
-    assert_eq!(store.take_notes(), [""; 0]);
+    let first = visitor(1);
+    assert_eq!(store.record_visitor(&first, &key("/a"), NOON), Ok(BOTH));
+    assert_eq!(store.record_visitor(&first, &key("/a"), NOON), Ok(NEITHER));
+    assert_eq!(store.record_visitor(&first, &key("/b"), NOON), Ok(PAGE));
+    assert_eq!(store.record_visitor(&visitor(2), &key("/b"), NOON), Ok(BOTH));
+    assert_eq!(
+        store.record_visitor(&first, &key("/a"), days_on(1)),
+        Ok(BOTH),
+        "the day after, nobody is recognised"
+    );
+    assert_eq!(store.take_warnings(), [""; 0]);
     assert_eq!(engine.number("!site", "uniques"), 3);
     assert_eq!(engine.number("!site", "vfzg"), 2);
     assert_eq!(engine.number("!site", "vfzh"), 1);
@@ -87,10 +96,10 @@ fn a_visitor_counts_once_a_day_on_a_page_and_once_on_the_site() {
 }
 
 #[test]
-fn what_a_view_writes_and_what_it_costs() {
-    let engine = Engine::start();
+fn view_writes_are_few_and_cost_one_unit_each() {
+    let engine = TestDynamoDb::start();
     let mut store = engine.store(true, 1);
-    store.warm().unwrap();
+    store.warm_up().unwrap();
     let warm = engine.calls();
     assert_eq!(warm[0], "UpdateItem hits-test-seen salt#fzg");
     view(&mut store, &visitor(1), "/a", NOON);
@@ -110,8 +119,8 @@ fn what_a_view_writes_and_what_it_costs() {
 }
 
 #[test]
-fn only_hashes_are_remembered_and_they_pass() {
-    let engine = Engine::start();
+fn only_hashes_are_stored_and_they_expire() {
+    let engine = TestDynamoDb::start();
     let mut store = engine.store(true, 1);
     view(&mut store, &visitor(1), "/secret-page", NOON);
     for item in engine.items(SEEN) {
@@ -137,8 +146,8 @@ fn only_hashes_are_remembered_and_they_pass() {
 }
 
 #[test]
-fn another_site_and_another_day_have_other_hashes() {
-    let (one, other) = (Engine::start(), Engine::start());
+fn hashes_differ_by_day() {
+    let (one, other) = (TestDynamoDb::start(), TestDynamoDb::start());
     let salt = json!({"id": {"S": "salt#fzg"}, "salt": {"S": "5".repeat(64)}});
     for engine in [&one, &other] {
         engine.put(SEEN, &salt);
@@ -150,18 +159,18 @@ fn another_site_and_another_day_have_other_hashes() {
 }
 
 #[test]
-fn processes_share_the_salt_that_was_first() {
-    let engine = Arc::new(Engine::start());
+fn processes_share_the_first_salt() {
+    let engine = Arc::new(TestDynamoDb::start());
     let processes: Vec<_> = (0..6)
         .map(|_| {
             let engine = Arc::clone(&engine);
             thread::spawn(move || {
                 let mut store = engine.store(true, 1);
-                store.warm().unwrap();
+                store.warm_up().unwrap();
                 for n in 1..=20 {
                     view(&mut store, &visitor(n), "/a", NOON);
                 }
-                assert_eq!(store.take_notes(), [""; 0]);
+                assert_eq!(store.take_warnings(), [""; 0]);
             })
         })
         .collect();
@@ -175,42 +184,45 @@ fn processes_share_the_salt_that_was_first() {
 }
 
 #[test]
-fn a_new_days_salt_takes_the_old_ones_away() {
-    let engine = Engine::start();
+fn new_salt_deletes_the_old_ones() {
+    let engine = TestDynamoDb::start();
     let id = |day: u32| format!("salt#{}", Day::from_number(day).attribute().trim_start_matches('d'));
     for age in 1..=8 {
         engine.put(SEEN, &json!({"id": {"S": id(20_716 - age)}, "salt": {"S": "a".repeat(64)}}));
     }
     let mut store = engine.store(true, 1);
-    store.warm().unwrap();
+    store.warm_up().unwrap();
     assert_eq!(salts(&engine), [id(20_715), id(20_716)], "yesterday's stays for who is late");
     let calls = engine.calls().len();
-    engine.store(true, 1).warm().unwrap();
-    store.meet(&visitor(1), &key("/a"), NOON).unwrap();
+    engine.store(true, 1).warm_up().unwrap();
+    store.record_visitor(&visitor(1), &key("/a"), NOON).unwrap();
     assert_eq!(engine.calls().len(), calls + 4, "who finds a salt deletes none");
-    assert_eq!(store.meet(&visitor(1), &key("/a"), days_on(1)), Ok(BOTH));
+    assert_eq!(store.record_visitor(&visitor(1), &key("/a"), days_on(1)), Ok(BOTH));
     assert_eq!(salts(&engine), [id(20_716), id(20_717)]);
 }
 
 #[test]
-fn midnight_is_where_the_day_ends() {
-    let engine = Engine::start();
+fn visitor_counts_again_after_midnight() {
+    let engine = TestDynamoDb::start();
     let mut store = engine.store(true, 1);
     let midnight = NOON.millis() / DAY_MS * DAY_MS + DAY_MS;
     let last = view(&mut store, &visitor(1), "/a", Moment::from_millis(midnight - 1));
-    assert_eq!(last, Counts { hits: 1, today: 1, uniques: 1, uniques_today: 1 });
+    assert_eq!(last, CountSummary { hits: 1, today: 1, uniques: 1, uniques_today: 1 });
     let first = view(&mut store, &visitor(1), "/a", Moment::from_millis(midnight));
-    assert_eq!(first, Counts { hits: 2, today: 1, uniques: 2, uniques_today: 1 });
+    assert_eq!(first, CountSummary { hits: 2, today: 1, uniques: 2, uniques_today: 1 });
     let again = view(&mut store, &visitor(1), "/a", Moment::from_millis(midnight + 1));
-    assert_eq!(again, Counts { hits: 3, today: 2, uniques: 2, uniques_today: 1 });
+    assert_eq!(again, CountSummary { hits: 3, today: 2, uniques: 2, uniques_today: 1 });
 }
 
 #[test]
-fn a_lost_answer_may_hide_a_visitor_and_counts_none_twice() {
-    // The calls of a first view, the old salts' aside: page's hash, site's hash, `!site`, the hit.
-    for lost in 0..3 {
-        let fate = move |number, _: &_| if number == lost + 1 { Fate::Lost } else { Fate::Served };
-        let engine = Engine::with(fate);
+fn visitor_is_never_counted_twice_after_a_missing_response() {
+    // The calls of a first view, apart from those for old salts: the page's hash, the site's hash, `!site`,
+    // the hit.
+    for lose_response in 0..3 {
+        let choose = move |number, _: &_| {
+            if number == lose_response + 1 { CallHandling::LoseResponse } else { CallHandling::Serve }
+        };
+        let engine = TestDynamoDb::with(choose);
         engine.put(SEEN, &json!({"id": {"S": "salt#fzg"}, "salt": {"S": "5".repeat(64)}}));
         let mut store = engine.store(true, 1);
         for _ in 0..3 {
@@ -218,67 +230,69 @@ fn a_lost_answer_may_hide_a_visitor_and_counts_none_twice() {
         }
         assert_eq!(engine.number("/a", "hits"), 3);
         assert!(engine.number("/a", "uniques") <= 1 && engine.number("!site", "uniques") <= 1);
-        assert_eq!(engine.number("/a", "uniques"), u64::from(lost > 0), "call {lost}");
+        assert_eq!(engine.number("/a", "uniques"), u64::from(lose_response > 0), "call {lose_response}");
     }
 }
 
 #[test]
-fn a_table_of_visitors_that_fails_costs_no_hit() {
-    fn gone() -> Fate {
+fn failing_visitor_table_costs_no_hit() {
+    fn not_found() -> CallHandling {
         let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no 203.0.113.1"}"#;
-        Fate::Refused(Reply::Json(400, body.to_owned()))
+        CallHandling::Refuse(FakeReply::Json(400, body.to_owned()))
     }
-    let faults: [(&str, Fault); 2] =
-        [("ProvisionedThroughputExceeded", throttled), ("ResourceNotFound", gone)];
+    let faults: [(&str, FaultFn); 2] =
+        [("ProvisionedThroughputExceeded", throttled), ("ResourceNotFound", not_found)];
     for (name, fault) in faults {
-        let engine = Engine::with(failing(SEEN, fault));
+        let engine = TestDynamoDb::with(failing(SEEN, fault));
         let mut store = engine.store(true, 1);
-        store.warm().unwrap();
+        store.warm_up().unwrap();
         let counts = view(&mut store, &visitor(1), "/a", NOON);
-        assert_eq!(counts, Counts { hits: 1, today: 1, ..Counts::default() });
-        let notes = store.take_notes();
-        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert_eq!(counts, CountSummary { hits: 1, today: 1, ..CountSummary::default() });
+        let warnings = store.take_warnings();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(
-            notes[1].starts_with("a visitor was not told apart: dynamodb UpdateItem, table hits-test-seen")
+            warnings[1]
+                .starts_with("a visitor was not told apart: dynamodb UpdateItem, table hits-test-seen")
         );
-        assert!(notes[1].contains(name) && !notes.concat().contains("203.0.113"), "{notes:?}");
+        assert!(warnings[1].contains(name) && !warnings.concat().contains("203.0.113"), "{warnings:?}");
     }
 }
 
 #[test]
-fn a_salt_that_was_not_to_be_had_is_taken_by_the_first_hit() {
-    let engine = Engine::with(|number, _| if number == 0 { throttled() } else { Fate::Served });
+fn salt_that_failed_to_load_is_loaded_by_the_first_hit() {
+    let engine = TestDynamoDb::with(|number, _| if number == 0 { throttled() } else { CallHandling::Serve });
     let mut store = engine.store(true, 1);
-    store.warm().unwrap();
-    assert!(store.take_notes()[0].starts_with("the day's salt was not taken yet: "));
-    assert_eq!(store.meet(&visitor(1), &key("/a"), NOON), Ok(BOTH));
+    store.warm_up().unwrap();
+    assert!(store.take_warnings()[0].starts_with("the day's salt was not taken yet: "));
+    assert_eq!(store.record_visitor(&visitor(1), &key("/a"), NOON), Ok(BOTH));
 }
 
 #[test]
-fn a_site_that_cannot_be_counted_leaves_the_page_right() {
-    let engine = Engine::with(failing("!site", throttled));
+fn failed_site_count_does_not_affect_the_page() {
+    let engine = TestDynamoDb::with(failing("!site", throttled));
     let mut store = engine.store(true, 1);
-    assert_eq!(store.meet(&visitor(1), &key("/a"), NOON), Ok(PAGE));
-    assert!(store.take_notes()[0].starts_with("a visitor of the site was not counted: "));
+    assert_eq!(store.record_visitor(&visitor(1), &key("/a"), NOON), Ok(PAGE));
+    assert!(store.take_warnings()[0].starts_with("a visitor of the site was not counted: "));
 }
 
 #[test]
-fn visitors_that_hang_leave_the_hit_its_time() {
-    let engine = Engine::with(|_, request| match request.operation() {
-        "PutItem" => Fate::Refused(Reply::Hang),
-        _ => Fate::Served,
+fn hanging_visitor_calls_leave_time_for_the_hit() {
+    let engine = TestDynamoDb::with(|_, request| match request.operation() {
+        "PutItem" => CallHandling::Refuse(FakeReply::Hang),
+        _ => CallHandling::Serve,
     });
     let mut store = engine.store(true, 1);
-    store.warm().unwrap();
-    store.begin(Duration::from_secs(3));
+    store.warm_up().unwrap();
+    store.set_request_deadline(Duration::from_secs(3));
     assert_eq!(view(&mut store, &visitor(1), "/a", NOON).hits, 1);
-    assert!(store.take_notes()[0].ends_with("timed out"));
+    assert!(store.take_warnings()[0].ends_with("timed out"));
 }
 
 #[test]
-fn raw_addresses_are_kept_for_as_long_as_was_said() {
-    let engine = Engine::start();
-    let mut store = engine.store_with(Some(Seen { table: SEEN.to_owned(), raw_days: Some(7) }), 1);
+fn raw_addresses_expire_after_the_configured_days() {
+    let engine = TestDynamoDb::start();
+    let mut store =
+        engine.store_with(Some(VisitorTable { table: SEEN.to_owned(), address_retention_days: Some(7) }), 1);
     view(&mut store, &visitor(1), "/a", NOON);
     view(&mut store, &visitor(1), "/a", Moment::from_millis(NOON.millis() + 60_000));
     let expected = json!({
@@ -290,21 +304,22 @@ fn raw_addresses_are_kept_for_as_long_as_was_said() {
 }
 
 #[test]
-fn an_address_that_cannot_be_kept_is_a_note_without_it() {
-    let engine = Engine::with(failing("ip#", throttled));
-    let mut store = engine.store_with(Some(Seen { table: SEEN.to_owned(), raw_days: Some(7) }), 1);
-    assert_eq!(store.meet(&visitor(1), &key("/a"), NOON), Ok(BOTH));
-    let notes = store.take_notes();
+fn address_that_cannot_be_stored_is_a_warning_without_the_address() {
+    let engine = TestDynamoDb::with(failing("ip#", throttled));
+    let mut store =
+        engine.store_with(Some(VisitorTable { table: SEEN.to_owned(), address_retention_days: Some(7) }), 1);
+    assert_eq!(store.record_visitor(&visitor(1), &key("/a"), NOON), Ok(BOTH));
+    let warnings = store.take_warnings();
     assert!(
-        notes[0].starts_with("an address was not kept: ") && !notes[0].contains("203.0.113"),
-        "{notes:?}"
+        warnings[0].starts_with("an address was not kept: ") && !warnings[0].contains("203.0.113"),
+        "{warnings:?}"
     );
 }
 
-/// Visits by chance equal a model that remembers everything.
+/// Compares random visits with a model that remembers everything.
 #[test]
-fn visits_by_chance_count_as_a_naive_model_says() {
-    let engine = Engine::start();
+fn random_visits_count_as_in_a_naive_model() {
+    let engine = TestDynamoDb::start();
     let mut processes = [engine.store(true, 1), engine.store(true, 1)];
     let (mut pages, mut site) = (HashSet::new(), HashSet::new());
     let mut state = 7_u32;
@@ -314,11 +329,11 @@ fn visits_by_chance_count_as_a_naive_model_says() {
     };
     for day in 0..3 {
         for _ in 0..120 {
-            let (who, page, process) = (chance(9) + 1, chance(4), chance(2));
+            let (number, page, process) = (chance(9) + 1, chance(4), chance(2));
             let store = &mut processes[process as usize];
-            view(store, &visitor(who), &format!("/{page}"), days_on(day));
-            pages.insert((day, page, who));
-            site.insert((day, who));
+            view(store, &visitor(number), &format!("/{page}"), days_on(day));
+            pages.insert((day, page, number));
+            site.insert((day, number));
         }
     }
     let today = days_on(2).day();
@@ -331,27 +346,24 @@ fn visits_by_chance_count_as_a_naive_model_says() {
     }
     let of_today = site.iter().filter(|(day, _)| *day == 2).count();
     let expected =
-        Counts { hits: 360, today: 120, uniques: site.len() as u64, uniques_today: of_today as u64 };
+        CountSummary { hits: 360, today: 120, uniques: site.len() as u64, uniques_today: of_today as u64 };
     assert_eq!(all.site, expected);
 }
 
-/// The program itself: what a page is told, and what the log is not.
+/// Runs the program: checks the responses, and that the log holds no personal data.
 #[test]
-fn the_program_counts_visitors_and_says_nothing_of_them() {
+fn program_counts_visitors_without_logging_them() {
     for fails in [false, true] {
-        let engine =
-            Engine::with(
-                move |_, request| {
-                    if fails && request.operation() == "PutItem" { throttled() } else { Fate::Served }
-                },
-            );
+        let engine = TestDynamoDb::with(move |_, request| {
+            if fails && request.operation() == "PutItem" { throttled() } else { CallHandling::Serve }
+        });
         let mut environment = environment(&format!("http://{}", engine.fake.address));
         for (name, value) in
             [("HITCTL_VISITORS", "raw/7"), ("HITS_SEEN_TABLE_NAME", SEEN), ("LOG_LEVEL", "debug")]
         {
             environment.push((name, value.to_owned()));
         }
-        let host = Host::start_with(environment, 30_000);
+        let host = BootstrapProcess::start_with(environment, 30_000);
         let uniques = u64::from(!fails);
         for hits in 1..=2 {
             let expected = json!({"v": 1, "path": "/x", "hits": hits, "uniques": uniques,
@@ -359,7 +371,7 @@ fn the_program_counts_visitors_and_says_nothing_of_them() {
             let (status, body) = host.get("/counter", "path=/x");
             assert_eq!((status, serde_json::from_str::<Value>(&body).unwrap()), (200, expected));
         }
-        let log = host.end().1;
+        let log = host.stop().1;
         assert_eq!(log.matches("a visitor was not told apart").count(), if fails { 2 } else { 0 }, "{log}");
         let ids = engine
             .items(SEEN)

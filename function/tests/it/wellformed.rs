@@ -1,26 +1,31 @@
-//! What every answer has to be, whatever was asked: a status that clients know, the headers that all answers carry, a body
-//! of the kind that its `content-type` says, and one word for what was done in all places that say it.
+//! Checks that hold for every response: a documented status, the common headers, a body that matches its
+//! `content-type`, and the same outcome in all places that name it.
 
-use hit_counter::routes::Outcome;
-use hit_counter::rules::Ignored;
+use hit_counter::routes::RouteOutcome;
+use hit_counter::rules::IgnoreReason;
 use hit_counter::trigger::payload;
 use serde_json::{Map, Value};
 
-/// The statuses of the contract that come from the function itself.
+/// The statuses of the contract that the function itself returns.
 const STATUSES: [u16; 10] = [200, 204, 304, 400, 403, 404, 405, 413, 414, 503];
 
-/// Checks the outcome of a request by `method`, as the gateway gets it. Panics if it is not well-formed.
-pub(crate) fn check(method: &str, outcome: &Outcome) {
-    let answer: Value = serde_json::from_str(&payload(&outcome.answer)).expect("the payload is JSON");
-    let status = outcome.answer.status;
-    assert_eq!(answer["statusCode"], status);
+/// Checks the outcome of a request by `method`, as the gateway receives it. Panics if it is not well-formed.
+pub(crate) fn check(method: &str, outcome: &RouteOutcome) {
+    let response: Value = serde_json::from_str(&payload(&outcome.response)).expect("the payload is JSON");
+    let status = outcome.response.status;
+    assert_eq!(response["statusCode"], status);
     assert!(STATUSES.contains(&status), "the status is {status}");
-    assert_eq!(answer["isBase64Encoded"], false);
-    let headers = answer["headers"].as_object().expect("the headers are an object");
-    let body = answer["body"].as_str().expect("the body is a string");
+    assert_eq!(response["isBase64Encoded"], false);
+    let headers = response["headers"].as_object().expect("the headers are an object");
+    let body = response["body"].as_str().expect("the body is a string");
     check_headers(status, headers);
-    assert_eq!(headers.len(), outcome.answer.headers.len(), "a header twice: {:?}", outcome.answer.headers);
-    let why = outcome.ignored.map(Ignored::code);
+    assert_eq!(
+        headers.len(),
+        outcome.response.headers.len(),
+        "a header twice: {:?}",
+        outcome.response.headers
+    );
+    let why = outcome.ignored.map(IgnoreReason::code);
     assert!(!(outcome.counted && why.is_some()), "counted and ignored");
     assert!(!outcome.counted || matches!(status, 200 | 204), "counted with status {status}");
     if let Some(why) = why {
@@ -30,8 +35,8 @@ pub(crate) fn check(method: &str, outcome: &Outcome) {
         assert_eq!(body, "", "status {status} to {method} with a body");
         return;
     }
-    let said = check_body(status, &text(headers, "content-type"), body);
-    if let Some((counted, reason)) = said {
+    let reported = check_body(status, &text(headers, "content-type"), body);
+    if let Some((counted, reason)) = reported {
         assert_eq!(counted, outcome.counted, "the answer says the wrong thing: {body}");
         assert_eq!(reason.as_deref(), why, "the answer gives another reason: {body}");
     }
@@ -60,7 +65,7 @@ fn check_headers(status: u16, headers: &Map<String, Value>) {
     }
 }
 
-/// Returns what the body says about having counted and why not, if it says anything.
+/// Returns whether the body says that the view counted and why not, if it says so.
 fn check_body(status: u16, kind: &str, body: &str) -> Option<(bool, Option<String>)> {
     match kind {
         "application/json" => {
@@ -92,7 +97,7 @@ fn check_body(status: u16, kind: &str, body: &str) -> Option<(bool, Option<Strin
     }
 }
 
-/// Every number is a whole one, and nothing is null.
+/// Checks that every number is a whole number and that nothing is null.
 fn check_numbers(value: &Value) {
     match value {
         Value::Number(number) => assert!(number.is_u64(), "{number} is no count"),
@@ -103,7 +108,7 @@ fn check_numbers(value: &Value) {
     }
 }
 
-/// A picture in XML: its tags are closed in order, nothing but its own tags is in it, and what was put in is escaped.
+/// Checks an SVG image: its tags are closed in order, only known tags occur, and inserted text is escaped.
 fn check_svg(body: &str) {
     assert!(body.starts_with("<svg ") && body.ends_with('>'), "no picture: {body}");
     let mut open: Vec<&str> = Vec::new();

@@ -1,21 +1,21 @@
-//! Sessions whose endpoint is broken, or would expose credentials: what is said, and what is not sent.
+//! Tests of sessions with a broken endpoint, or one that would expose credentials.
 
-use hitctl_resources::aws::fault::{Doing, ToFault as _};
+use hitctl_resources::aws::fault::{ApiOperation, ToFault as _};
 
 use aws_types::service_config::ServiceConfigKey;
 
-use super::tests::{Home, KEYS, Sts};
+use super::tests::{KEYS, StubSts, TestHome};
 use super::*;
 
-/// The behaviour of a connection that does not respond.
+/// The behaviour of an endpoint that does not answer with HTTP.
 #[derive(Clone, Copy)]
-enum Broken {
+enum BrokenEndpoint {
     Closes,
-    SaysGarbage,
+    SendsGarbage,
     Hangs,
 }
 
-async fn broken(how: Broken) -> String {
+async fn start_broken_endpoint(behaviour: BrokenEndpoint) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -23,13 +23,13 @@ async fn broken(how: Broken) -> String {
         let mut open = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            match how {
-                Broken::Closes => {}
-                Broken::SaysGarbage => {
+            match behaviour {
+                BrokenEndpoint::Closes => {}
+                BrokenEndpoint::SendsGarbage => {
                     let _read = stream.read(&mut [0; 8192]).await;
                     let _written = stream.write_all(b"garbage, and no HTTP\r\n\r\n").await;
                 }
-                Broken::Hangs => open.push(stream),
+                BrokenEndpoint::Hangs => open.push(stream),
             }
         }
     });
@@ -37,43 +37,47 @@ async fn broken(how: Broken) -> String {
 }
 
 #[tokio::test]
-async fn call_without_an_answer_says_why_in_words() {
-    let home = Home::new("");
+async fn failed_call_reports_transport_error_as_cause() {
+    let home = TestHome::new("");
     let table = [
         ("http://127.0.0.1:1".to_owned(), "Connection refused (os error 111)"),
-        (broken(Broken::Closes).await, "onnection"),
-        (broken(Broken::SaysGarbage).await, "the answer is not HTTP (invalid HTTP version parsed)"),
-        (broken(Broken::Hangs).await, "no answer within 300ms"),
+        (start_broken_endpoint(BrokenEndpoint::Closes).await, "onnection"),
+        (
+            start_broken_endpoint(BrokenEndpoint::SendsGarbage).await,
+            "the answer is not HTTP (invalid HTTP version parsed)",
+        ),
+        (start_broken_endpoint(BrokenEndpoint::Hangs).await, "no answer within 300ms"),
     ];
-    for (url, words) in table {
+    for (url, expected_text) in table {
         let options = AwsOptions {
             region: Some("eu-west-1"),
             endpoint: Some(&url),
             call_timeout: Some(Duration::from_millis(300)),
             ..AwsOptions::default()
         };
-        let opening = UnverifiedSession::new(&home.env(&KEYS), options).await.unwrap();
-        // A driver's call, without the repetitions, which have a word of their own.
-        let config = aws_sdk_dynamodb::config::Builder::from(&opening.config)
+        let session = UnverifiedSession::new(&home.env(&KEYS), options).await.unwrap();
+        // The call of a driver, without retries: the SDK words the error of retries differently.
+        let config = aws_sdk_dynamodb::config::Builder::from(&session.config)
             .retry_config(RetryConfig::disabled())
             .build();
         let call = aws_sdk_dynamodb::Client::from_conf(config).describe_table().table_name("t").send().await;
-        let fault = call.unwrap_err().fault(&Doing::new("read", "table t", "dynamodb:DescribeTable"));
+        let fault =
+            call.unwrap_err().to_fault(&ApiOperation::new("read", "table t", "dynamodb:DescribeTable"));
         assert_eq!(
             (fault.code.as_str(), fault.message.as_str()),
             ("no_answer", "failed to read table t: no answer")
         );
         let cause = fault.cause.unwrap();
         assert!(
-            cause.starts_with("no answer (dynamodb:DescribeTable): ") && cause.contains(words),
+            cause.starts_with("no answer (dynamodb:DescribeTable): ") && cause.contains(expected_text),
             "{cause}"
         );
 
-        let failure = opening.identify().await.unwrap_err();
+        let failure = session.identify().await.unwrap_err();
         assert_eq!(failure.code, "unreachable");
         let cause = failure.cause.as_deref().unwrap().to_owned();
-        // Repeated calls may use up their time before the last one has failed.
-        assert!(cause.contains(words) || cause.contains("no answer within 300ms"), "{cause}");
+        // Retries may use up the operation timeout before the last attempt has failed.
+        assert!(cause.contains(expected_text) || cause.contains("no answer within 300ms"), "{cause}");
         for dump in ["Failure", "Error {", "Error(", "source:", "kind:"] {
             assert!(!cause.contains(dump), "{cause}");
         }
@@ -81,43 +85,43 @@ async fn call_without_an_answer_says_why_in_words() {
 }
 
 #[tokio::test]
-async fn call_that_would_expose_credentials_is_not_sent_and_not_repeated() {
-    let home = Home::new("");
+async fn request_that_would_expose_credentials_is_neither_sent_nor_retried() {
+    let home = TestHome::new("");
     let options = AwsOptions { region: Some("eu-west-1"), ..AwsOptions::default() };
-    let opening = UnverifiedSession::new(&home.env(&KEYS), options).await.unwrap();
-    // An endpoint that no check has seen.
-    let config = aws_sdk_dynamodb::config::Builder::from(&opening.config)
+    let session = UnverifiedSession::new(&home.env(&KEYS), options).await.unwrap();
+    // An endpoint that the check at session start has not seen.
+    let config = aws_sdk_dynamodb::config::Builder::from(&session.config)
         .endpoint_url("http://192.0.2.1:4566")
         .build();
     let call = aws_sdk_dynamodb::Client::from_conf(config).describe_table().table_name("t").send().await;
-    let fault = call.unwrap_err().fault(&Doing::new("read", "table t", "dynamodb:DescribeTable"));
+    let fault = call.unwrap_err().to_fault(&ApiOperation::new("read", "table t", "dynamodb:DescribeTable"));
     assert_eq!((fault.code.as_str(), fault.kind), ("not_sent", hitctl_engine::FaultKind::Fatal));
     assert_eq!(
         fault.message,
         "failed to read table t: credentials would be sent to 192.0.2.1:4566 unencrypted"
     );
 
-    let mut opening = opening;
-    let mut config = opening.config.clone().into_builder();
+    let mut session = session;
+    let mut config = session.config.clone().into_builder();
     config.set_endpoint_url(Some("http://192.0.2.1:4566".to_owned()));
-    opening.config = config.build();
-    let failure = opening.identify().await.unwrap_err();
+    session.config = config.build();
+    let failure = session.identify().await.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.kind), ("insecure_endpoint", FaultKind::Usage));
 }
 
 #[tokio::test]
-async fn ignored_endpoints_of_services_are_ignored() {
-    let (home, one) = (Home::new(""), Sts::me().await);
+async fn service_endpoints_with_ignore_variable_are_not_used() {
+    let (home, sts) = (TestHome::new(""), StubSts::authenticated().await);
     let pairs = [
         KEYS[0],
         KEYS[1],
         ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
-        ("AWS_ENDPOINT_URL", one.url.as_str()),
-        ("AWS_ENDPOINT_URL_STS", one.url.as_str()),
+        ("AWS_ENDPOINT_URL", sts.url.as_str()),
+        ("AWS_ENDPOINT_URL_STS", sts.url.as_str()),
     ];
     let options = AwsOptions { region: Some("eu-west-1"), ..AwsOptions::default() };
-    let opening = UnverifiedSession::new(&home.env(&pairs), options).await.unwrap();
+    let session = UnverifiedSession::new(&home.env(&pairs), options).await.unwrap();
     let key =
         ServiceConfigKey::builder().service_id("STS").env(ENDPOINT_VARIABLE).profile("endpoint_url").build();
-    assert_eq!(opening.config.service_config().unwrap().load_config(key.unwrap()), None);
+    assert_eq!(session.config.service_config().unwrap().load_config(key.unwrap()), None);
 }

@@ -1,5 +1,5 @@
-//! The HTTP client of the SDK: TLS only where it is needed, nothing secret over plain HTTP, and a word about a server that
-//! takes long.
+//! The HTTP client of the SDK. It uses TLS only for `https://` URLs, refuses to send credentials over plain
+//! HTTP, and reports hosts that respond slowly.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -14,43 +14,43 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::insecure;
-use crate::slow_calls::SlowCalls;
+use crate::slow_calls::SlowCallReporter;
 use crate::url::{host, is_secure};
 
 /// Rules for every call of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallPolicy {
     /// Reports a host that has not answered yet; `None` reports nothing.
-    pub(crate) slow_calls: Option<SlowCalls>,
+    pub(crate) slow_calls: Option<SlowCallReporter>,
     /// Whether credentials may be sent unencrypted: `--insecure`.
     pub(crate) insecure: bool,
 }
 
-/// A client that chooses by the scheme: an emulator on this machine costs no TLS.
+/// An HTTP client that chooses the connector by the URL's scheme. Calls to a local emulator do not load TLS.
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) plain: SharedHttpClient,
-    pub(super) secure: SharedHttpClient,
+pub(super) struct SchemeClient {
+    pub(super) http: SharedHttpClient,
+    pub(super) https: SharedHttpClient,
     pub(super) policy: CallPolicy,
 }
 
-/// A client for the cloud on this machine: no TLS, and no proxy.
-pub(crate) fn local(slow_calls: &SlowCalls) -> SharedHttpClient {
+/// Returns a client for the local cloud: without TLS and without a proxy.
+pub(crate) fn local_client(slow_calls: &SlowCallReporter) -> SharedHttpClient {
     let http = Builder::new().build_http();
     let policy = CallPolicy { slow_calls: Some(slow_calls.clone()), insecure: false };
-    SharedHttpClient::new(Client { plain: http.clone(), secure: http, policy })
+    SharedHttpClient::new(SchemeClient { http: http.clone(), https: http, policy })
 }
 
-impl HttpClient for Client {
+impl HttpClient for SchemeClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(ByScheme {
-            plain: self.plain.http_connector(settings, components),
-            secure: OnceLock::new(),
-            client: self.secure.clone(),
+        SharedHttpConnector::new(SchemeConnector {
+            http: self.http.http_connector(settings, components),
+            https: OnceLock::new(),
+            client: self.https.clone(),
             settings: settings.clone(),
             components: components.clone(),
             policy: self.policy.clone(),
@@ -59,44 +59,44 @@ impl HttpClient for Client {
 }
 
 #[derive(Debug)]
-struct ByScheme {
-    plain: SharedHttpConnector,
-    secure: OnceLock<SharedHttpConnector>,
+struct SchemeConnector {
+    http: SharedHttpConnector,
+    https: OnceLock<SharedHttpConnector>,
     client: SharedHttpClient,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
     policy: CallPolicy,
 }
 
-impl HttpConnector for ByScheme {
+impl HttpConnector for SchemeConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         if !self.policy.insecure
-            && let Some(exposed) = insecure::exposes(&request)
+            && let Some(exposed) = insecure::check_request(&request)
         {
-            // An error of the user is not retried.
+            // The SDK does not retry a user error.
             return HttpConnectorFuture::ready(Err(ConnectorError::user(exposed.into())));
         }
         let host = host(request.uri());
-        let call = LoggedCall::of(&request, &host);
-        let answer = if is_secure(request.uri()) {
+        let call = LoggedCall::new(&request, &host);
+        let response = if is_secure(request.uri()) {
             let open = || self.client.http_connector(&self.settings, &self.components);
-            self.secure.get_or_init(open).call(request)
+            self.https.get_or_init(open).call(request)
         } else {
-            self.plain.call(request)
+            self.http.call(request)
         };
         let slow_calls = self.policy.slow_calls.clone();
         HttpConnectorFuture::new(async move {
-            let answer = match slow_calls {
-                Some(slow_calls) => slow_calls.watch(host, answer).await,
-                None => answer.await,
+            let response = match slow_calls {
+                Some(slow_calls) => slow_calls.watch(host, response).await,
+                None => response.await,
             };
-            call.log(&answer);
-            answer
+            call.log(&response);
+            response
         })
     }
 }
 
-/// A call, as the diagnostics show it: without its query and its body, which may hold secrets.
+/// A call as debug logs show it. The query and the body are left out, since they may hold secrets.
 struct LoggedCall {
     started: Instant,
     host: String,
@@ -105,7 +105,7 @@ struct LoggedCall {
 }
 
 impl LoggedCall {
-    fn of(request: &HttpRequest, host: &str) -> Self {
+    fn new(request: &HttpRequest, host: &str) -> Self {
         // JSON protocols name the operation in a header, the others by method and path.
         let target = request.headers().get("x-amz-target");
         let uri = request.uri();
@@ -119,15 +119,15 @@ impl LoggedCall {
         }
     }
 
-    fn log(&self, answer: &Result<HttpResponse, ConnectorError>) {
+    fn log(&self, response: &Result<HttpResponse, ConnectorError>) {
         let Self { host, method, operation, .. } = self;
         let took_ms = self.started.elapsed().as_millis();
-        match answer {
-            Ok(answer) => {
-                let header = |name| answer.headers().get(name);
+        match response {
+            Ok(response) => {
+                let header = |name| response.headers().get(name);
                 let request_id =
                     header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).unwrap_or("none");
-                let status = answer.status().as_u16();
+                let status = response.status().as_u16();
                 tracing::debug!(host, method, operation, status, request_id, took_ms, "AWS call");
             }
             Err(error) => tracing::debug!(host, method, operation, %error, took_ms, "AWS call failed"),

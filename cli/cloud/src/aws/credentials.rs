@@ -1,4 +1,5 @@
-//! Where credentials come from, in the order of AWS's own tools, and what is said when there are none that work.
+//! AWS profiles and credentials. Providers are tried in the order of the AWS CLI. Errors say which
+//! credentials are missing or invalid, and how to fix that.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,69 +17,76 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use hitctl_engine::{Fault, FaultKind};
-use hitctl_resources::aws::error_in_words;
+use hitctl_resources::aws::describe_error;
 
-use super::services::set;
+use super::services::env_value;
 
-/// How long one question to the metadata service of an EC2 machine may take; elsewhere nothing answers there.
-const METADATA: Duration = Duration::from_secs(1);
-/// The most profiles that build on one another.
+/// The time limit of one request to the EC2 instance metadata service. Nothing responds on machines outside
+/// EC2.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+/// The maximum length of a chain of profiles that refer to one another.
 const MAX_CHAIN: usize = 10;
 
-/// The profiles of this machine, and the one in force.
+/// The profiles of this machine, and the selected one.
 #[derive(Debug)]
-pub(super) struct Profiles {
-    set: ProfileSet,
-    /// The name of the one in force.
+pub(super) struct AwsProfiles {
+    profile_set: ProfileSet,
+    /// The name of the selected profile.
     pub(super) name: String,
-    /// Whether a flag named it: then credentials of the environment do not count, as with the AWS command line.
-    explicit: bool,
+    /// Whether a flag named the profile. If so, credentials in the environment are ignored, as in the AWS
+    /// CLI.
+    is_explicit: bool,
 }
 
-impl Profiles {
-    /// Reads the config files. A profile that was asked for and is not there is an error that names those that are.
+impl AwsProfiles {
+    /// Reads the config files.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_profile` if a requested profile does not exist; the hint lists the existing ones.
     pub(super) async fn load(env: &BTreeMap<String, String>, flag: Option<&str>) -> Result<Self, Fault> {
         let flag = flag.filter(|name| !name.is_empty());
-        let asked = flag.or_else(|| set(env, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
-        let name = asked.unwrap_or("default").to_owned();
+        let requested = flag.or_else(|| env_value(env, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
+        let name = requested.unwrap_or("default").to_owned();
         check_encoding(env)?;
-        // The environment of the process is of no effect: each file has a path without `~`, and the profile is named.
-        let set = aws_config::profile::load(
+        // The process environment has no effect: every file has a path without `~`, and the profile is named.
+        let profile_set = aws_config::profile::load(
             &<_>::default(),
             &<_>::default(),
-            &files(env),
+            &profile_files(env),
             Some(Cow::Owned(name.clone())),
         )
         .await
         .map_err(|error| {
             Fault::fatal("bad_aws_config", "the AWS config files cannot be read")
-                .caused_by(error_in_words(&error))
+                .caused_by(describe_error(&error))
                 .hinted("mend the file; AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name others")
                 .of_kind(FaultKind::Credentials)
         })?;
-        let profiles = Self { set, name, explicit: flag.is_some() };
-        if asked.is_some() && profiles.set.get_profile(&profiles.name).is_none() {
-            return Err(profiles.unknown());
+        let profiles = Self { profile_set, name, is_explicit: flag.is_some() };
+        if requested.is_some() && profiles.profile_set.get_profile(&profiles.name).is_none() {
+            return Err(profiles.unknown_profile());
         }
         Ok(profiles)
     }
 
-    fn unknown(&self) -> Fault {
-        let hint = match listed(self.set.profiles()) {
-            known if known.is_empty() => "`aws configure sso` makes one".to_owned(),
-            known => format!("there are: {known}"),
+    fn unknown_profile(&self) -> Fault {
+        let hint = match sorted_list(self.profile_set.profiles()) {
+            existing if existing.is_empty() => "`aws configure sso` makes one".to_owned(),
+            existing => format!("there are: {existing}"),
         };
         Fault::fatal("unknown_profile", format!("there is no AWS profile {:?}", self.name))
             .of_kind(FaultKind::Credentials)
             .hinted(hint)
     }
 
-    /// A setting of the profile in force.
+    /// Returns a setting of the selected profile.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
-        self.set.get(key)
+        self.profile_set.get(key)
     }
 
-    /// The profile whose sign-in gives the credentials, that in force or one that it builds on, and the command that signs in.
+    /// Returns the sign-in that provides the credentials: that of the selected profile, or of a profile in
+    /// its chain.
     fn sign_in(&self) -> Option<SignIn<'_>> {
         self.chain().find_map(|profile| {
             let is_sso = profile.get("sso_session").or_else(|| profile.get("sso_start_url")).is_some();
@@ -91,41 +99,42 @@ impl Profiles {
         })
     }
 
-    /// The profile in force, then those that each builds on by `source_profile`, as far as they exist.
+    /// Iterates over the selected profile and the profiles that it refers to by `source_profile`. The chain
+    /// ends at a profile that does not exist.
     fn chain(&self) -> impl Iterator<Item = &Profile> {
         let next = |profile: &&Profile| {
             let source = profile.get("source_profile").filter(|_| profile.get("role_arn").is_some())?;
-            self.set.get_profile(source).filter(|source| source.name() != profile.name())
+            self.profile_set.get_profile(source).filter(|source| source.name() != profile.name())
         };
-        // Profiles can name one another in a circle.
-        std::iter::successors(self.set.get_profile(&self.name), next).take(MAX_CHAIN)
+        // Profiles can form a cycle.
+        std::iter::successors(self.profile_set.get_profile(&self.name), next).take(MAX_CHAIN)
     }
 
-    /// Refuses profiles that build on what the config files do not have.
+    /// Fails if a profile in the chain refers to a profile or an SSO session that does not exist.
     fn check_references(&self) -> Result<(), Fault> {
         for profile in self.chain() {
             let source = profile.get("source_profile").filter(|_| profile.get("role_arn").is_some());
-            if let Some(source) = source.filter(|source| self.set.get_profile(source).is_none()) {
+            if let Some(source) = source.filter(|source| self.profile_set.get_profile(source).is_none()) {
                 let message = format!(
                     "profile {} builds on the profile {source}, which does not exist",
                     profile.name()
                 );
-                let known = listed(self.set.profiles());
-                return Err(bad_config(message, format!("correct `source_profile`; there are: {known}")));
+                let existing = sorted_list(self.profile_set.profiles());
+                return Err(bad_config(message, format!("correct `source_profile`; there are: {existing}")));
             }
             if let Some(session) =
-                profile.get("sso_session").filter(|name| self.set.sso_session(name).is_none())
+                profile.get("sso_session").filter(|name| self.profile_set.sso_session(name).is_none())
             {
                 let message = format!(
                     "profile {} names the SSO session {session}, which does not exist",
                     profile.name()
                 );
-                let hint = match listed(self.set.sso_sessions()) {
-                    known if known.is_empty() => {
+                let hint = match sorted_list(self.profile_set.sso_sessions()) {
+                    existing if existing.is_empty() => {
                         format!("add the section `[sso-session {session}]`: `aws configure sso-session`")
                     }
-                    known => format!(
-                        "correct `sso_session`, or add the section `[sso-session {session}]`; there are: {known}"
+                    existing => format!(
+                        "correct `sso_session`, or add the section `[sso-session {session}]`; there are: {existing}"
                     ),
                 };
                 return Err(bad_config(message, hint));
@@ -135,12 +144,12 @@ impl Profiles {
     }
 }
 
-/// A sign-in that gives credentials.
+/// A sign-in that provides credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SignIn<'a> {
-    /// The profile that has it.
+    /// The profile that is signed in.
     profile: &'a str,
-    /// The command that renews it, without the profile.
+    /// The command that renews the sign-in, without the `--profile` argument.
     command: &'static str,
 }
 
@@ -150,7 +159,7 @@ impl SignIn<'_> {
     }
 }
 
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+fn sorted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
     names.join(", ")
@@ -160,14 +169,14 @@ fn bad_config(message: String, hint: String) -> Fault {
     Fault::fatal("bad_aws_config", message).hinted(hint).of_kind(FaultKind::Credentials)
 }
 
-/// Refuses config files that are not UTF-8: the SDK takes such a file for an empty one.
+/// Fails if a config file is not UTF-8: the SDK treats such a file as empty.
 fn check_encoding(env: &BTreeMap<String, String>) -> Result<(), Fault> {
-    for (_, path) in paths(env) {
-        // What cannot be read is the SDK's to report.
+    for (_, path) in config_file_paths(env) {
+        // The SDK reports files that cannot be read.
         let Ok(bytes) = std::fs::read(&path) else { continue };
         if let Err(error) = std::str::from_utf8(&bytes) {
-            let before = &bytes[..error.valid_up_to()];
-            let line = before.split(|byte| *byte == b'\n').count();
+            let text_before = &bytes[..error.valid_up_to()];
+            let line = text_before.split(|byte| *byte == b'\n').count();
             let message = format!("expected UTF-8 in {path}, found other bytes in line {line}");
             return Err(bad_config(
                 message,
@@ -178,21 +187,21 @@ fn check_encoding(env: &BTreeMap<String, String>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The access key that calls will be signed with, as far as it is known before anything is asked.
+/// The access key that will sign the calls, as far as it is known before any request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AccessKey<'a> {
-    /// The id of one that stands in the environment or in the profile.
+    /// The ID of an access key from the environment or the profile.
     Static(&'a str),
-    /// One that is given for a while: by a sign-in, a role, a program.
+    /// A temporary access key, provided by a sign-in, a role or a program.
     Temporary,
-    /// None is configured. The machine itself may have one, if it is on AWS.
+    /// No access key is configured. An EC2 instance may still provide one.
     None,
 }
 
 impl<'a> AccessKey<'a> {
-    /// Looks where the provider of [`provider`] will look, in the same order.
-    pub(super) fn of(env: &'a BTreeMap<String, String>, profiles: &'a Profiles) -> Self {
-        /// Settings with which a profile asks for temporary credentials.
+    /// Determines the access key in the same order as [`provider`].
+    pub(super) fn resolve(env: &'a BTreeMap<String, String>, profiles: &'a AwsProfiles) -> Self {
+        /// The settings with which a profile requests temporary credentials.
         const TEMPORARY: [&str; 6] = [
             "role_arn",
             "sso_session",
@@ -201,8 +210,8 @@ impl<'a> AccessKey<'a> {
             "web_identity_token_file",
             "login_session",
         ];
-        if !profiles.explicit && keys(env).is_some() {
-            return set(env, &["AWS_ACCESS_KEY_ID"]).map_or(Self::None, Self::Static);
+        if !profiles.is_explicit && env_credentials(env).is_some() {
+            return env_value(env, &["AWS_ACCESS_KEY_ID"]).map_or(Self::None, Self::Static);
         }
         if TEMPORARY.iter().any(|key| profiles.get(key).is_some()) {
             return Self::Temporary;
@@ -210,26 +219,31 @@ impl<'a> AccessKey<'a> {
         if let Some(id) = profiles.get("aws_access_key_id") {
             return Self::Static(id);
         }
-        let elsewhere = [
+        let variables = [
             "AWS_WEB_IDENTITY_TOKEN_FILE",
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         ];
-        if !profiles.explicit && set(env, &elsewhere).is_some() { Self::Temporary } else { Self::None }
+        if !profiles.is_explicit && env_value(env, &variables).is_some() {
+            Self::Temporary
+        } else {
+            Self::None
+        }
     }
 }
 
-/// The paths of the config and the credentials file, by the given environment and not by that of the process.
+/// Returns the paths of the config file and the credentials file. They follow the given environment, not that
+/// of the process.
 #[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
-fn paths(
+fn config_file_paths(
     env: &BTreeMap<String, String>,
 ) -> [(aws_config::profile::profile_file::ProfileFileKind, String); 2] {
     use aws_config::profile::profile_file::ProfileFileKind;
-    // A relative one would lead into the working directory, which may be anybody's.
-    let home = set(env, &["HOME", "USERPROFILE"]).filter(|home| Path::new(home).is_absolute());
+    // A relative path would resolve in the working directory, which may belong to somebody else.
+    let home = env_value(env, &["HOME", "USERPROFILE"]).filter(|home| Path::new(home).is_absolute());
     let home = home.unwrap_or("/nonexistent");
     let file = |variable: &str, name: &str| {
-        let path = set(env, &[variable]).map_or_else(|| format!("{home}/.aws/{name}"), str::to_owned);
+        let path = env_value(env, &[variable]).map_or_else(|| format!("{home}/.aws/{name}"), str::to_owned);
         match path.strip_prefix("~/") {
             Some(rest) => format!("{home}/{rest}"),
             None => path,
@@ -241,11 +255,13 @@ fn paths(
     ]
 }
 
-/// The config files.
+/// Returns the config files for the SDK.
 #[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
-pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::profile_file::ProfileFiles {
-    // A file that is not there is an empty one, and not the SDK's error.
-    paths(env)
+pub(super) fn profile_files(
+    env: &BTreeMap<String, String>,
+) -> aws_config::profile::profile_file::ProfileFiles {
+    // A missing file is replaced by an empty one; the SDK would report an error.
+    config_file_paths(env)
         .into_iter()
         .fold(aws_config::profile::profile_file::ProfileFiles::builder(), |builder, (kind, path)| {
             if Path::new(&path).exists() {
@@ -257,70 +273,74 @@ pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::prof
         .build()
 }
 
-/// Everything that may give credentials, in order. The metadata service of a machine on AWS is asked last, and not at all
-/// for an emulator on this one.
+/// Returns the chain of credential providers. The EC2 instance metadata service is asked last, and never for
+/// a local emulator.
 pub(super) fn provider(
     env: &BTreeMap<String, String>,
-    profiles: &Profiles,
+    profiles: &AwsProfiles,
     config: &ProviderConfig,
-    emulated: bool,
+    is_emulator: bool,
 ) -> SharedCredentialsProvider {
     let profile = ProfileFileCredentialsProvider::builder()
         .configure(config)
-        .profile_files(files(env))
+        .profile_files(profile_files(env))
         .profile_name(profiles.name.clone())
         .build();
-    if profiles.explicit {
+    if profiles.is_explicit {
         return SharedCredentialsProvider::new(profile);
     }
-    let mut chain = match keys(env) {
-        Some(keys) => CredentialsProviderChain::first_try("environment", keys).or_else("profile", profile),
+    let mut chain = match env_credentials(env) {
+        Some(credentials) => {
+            CredentialsProviderChain::first_try("environment", credentials).or_else("profile", profile)
+        }
         None => CredentialsProviderChain::first_try("profile", profile),
     };
     if let (Some(file), Some(role)) =
-        (set(env, &["AWS_WEB_IDENTITY_TOKEN_FILE"]), set(env, &["AWS_ROLE_ARN"]))
+        (env_value(env, &["AWS_WEB_IDENTITY_TOKEN_FILE"]), env_value(env, &["AWS_ROLE_ARN"]))
     {
-        let web = WebIdentityTokenCredentialsProvider::builder()
+        let web_identity = WebIdentityTokenCredentialsProvider::builder()
             .configure(config)
             .static_configuration(StaticConfiguration {
                 web_identity_token_file: file.into(),
                 role_arn: role.to_owned(),
-                session_name: set(env, &["AWS_ROLE_SESSION_NAME"]).unwrap_or("hitctl").to_owned(),
+                session_name: env_value(env, &["AWS_ROLE_SESSION_NAME"]).unwrap_or("hitctl").to_owned(),
             })
             .build();
-        chain = chain.or_else("web identity", web);
+        chain = chain.or_else("web identity", web_identity);
     }
-    if set(env, &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]).is_some() {
+    if env_value(env, &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"])
+        .is_some()
+    {
         chain = chain.or_else("container", EcsCredentialsProvider::builder().configure(config).build());
     }
-    let off =
-        set(env, &["AWS_EC2_METADATA_DISABLED"]).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    if !off && !emulated {
+    let is_disabled = env_value(env, &["AWS_EC2_METADATA_DISABLED"])
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if !is_disabled && !is_emulator {
         let client = imds::Client::builder()
             .configure(config)
             .max_attempts(1)
-            .connect_timeout(METADATA)
-            .read_timeout(METADATA)
+            .connect_timeout(METADATA_TIMEOUT)
+            .read_timeout(METADATA_TIMEOUT)
             .build();
-        let machine = ImdsCredentialsProvider::builder().configure(config).imds_client(client).build();
-        chain = chain.or_else("EC2 instance", machine);
+        let instance = ImdsCredentialsProvider::builder().configure(config).imds_client(client).build();
+        chain = chain.or_else("EC2 instance", instance);
     }
     SharedCredentialsProvider::new(chain)
 }
 
-/// Refuses profiles that build on what does not exist, and keys with characters that no request can carry, such as a line end
-/// in the middle of one that was pasted.
-pub(super) fn check(env: &BTreeMap<String, String>, profiles: &Profiles) -> Result<(), Fault> {
-    if !from_environment(env, profiles) {
+/// Fails if a profile refers to a missing profile or SSO session, or if a key contains characters that no
+/// request can carry. An example is a line break within a pasted key.
+pub(super) fn check(env: &BTreeMap<String, String>, profiles: &AwsProfiles) -> Result<(), Fault> {
+    if !uses_env_credentials(env, profiles) {
         profiles.check_references()?;
     }
     let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
     let settings = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
-    let in_env = variables.iter().filter_map(|name| Some(((*name).to_owned(), set(env, &[name])?)));
+    let in_env = variables.iter().filter_map(|name| Some(((*name).to_owned(), env_value(env, &[name])?)));
     let in_profile = settings
         .iter()
         .filter_map(|name| Some((format!("{name} of profile {}", profiles.name), profiles.get(name)?)));
-    let mut all = in_env.filter(|_| !profiles.explicit).chain(in_profile);
+    let mut all = in_env.filter(|_| !profiles.is_explicit).chain(in_profile);
     match all.find(|(_, value)| value.trim().chars().any(|c| c.is_control() || !c.is_ascii())) {
         Some((name, _)) => Err(Fault::fatal(
             "bad_credentials",
@@ -332,22 +352,22 @@ pub(super) fn check(env: &BTreeMap<String, String>, profiles: &Profiles) -> Resu
     }
 }
 
-/// Credentials that stand in the environment itself.
-fn keys(env: &BTreeMap<String, String>) -> Option<Credentials> {
-    let id = set(env, &["AWS_ACCESS_KEY_ID"])?;
-    let secret = set(env, &["AWS_SECRET_ACCESS_KEY"])?;
-    let token = set(env, &["AWS_SESSION_TOKEN"]).map(str::to_owned);
+/// Returns the access key that the environment variables hold.
+fn env_credentials(env: &BTreeMap<String, String>) -> Option<Credentials> {
+    let id = env_value(env, &["AWS_ACCESS_KEY_ID"])?;
+    let secret = env_value(env, &["AWS_SECRET_ACCESS_KEY"])?;
+    let token = env_value(env, &["AWS_SESSION_TOKEN"]).map(str::to_owned);
     Some(Credentials::new(id, secret, token, None, "environment"))
 }
 
-/// Whether the credentials are those of the environment.
-pub(super) fn from_environment(env: &BTreeMap<String, String>, profiles: &Profiles) -> bool {
-    !profiles.explicit && keys(env).is_some()
+/// Whether the credentials come from environment variables.
+pub(super) fn uses_env_credentials(env: &BTreeMap<String, String>, profiles: &AwsProfiles) -> bool {
+    !profiles.is_explicit && env_credentials(env).is_some()
 }
 
-/// What to do about credentials that have ended.
-pub(super) fn renewal(env: &BTreeMap<String, String>, profiles: &Profiles) -> String {
-    if from_environment(env, profiles) {
+/// Returns the hint for expired credentials.
+pub(super) fn renewal_hint(env: &BTreeMap<String, String>, profiles: &AwsProfiles) -> String {
+    if uses_env_credentials(env, profiles) {
         return "get new credentials and export them again: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN"
             .to_owned();
     }
@@ -357,11 +377,11 @@ pub(super) fn renewal(env: &BTreeMap<String, String>, profiles: &Profiles) -> St
     }
 }
 
-/// What is said where no credentials could be had.
-pub(super) fn failed(error: &CredentialsError, profiles: &Profiles, endpoint: Option<&str>) -> Fault {
-    let cause = error_in_words(error);
+/// Returns the fault for credentials that could not be loaded.
+pub(super) fn load_fault(error: &CredentialsError, profiles: &AwsProfiles, endpoint: Option<&str>) -> Fault {
+    let cause = describe_error(error);
     let failure = match (error, profiles.sign_in()) {
-        (CredentialsError::CredentialsNotLoaded(_), None) => return none(profiles, endpoint),
+        (CredentialsError::CredentialsNotLoaded(_), None) => return no_credentials(profiles, endpoint),
         (CredentialsError::ProviderTimedOut(_), _) => Fault::fatal(
             "credentials_timeout",
             "nothing gave credentials in time",
@@ -384,9 +404,9 @@ pub(super) fn failed(error: &CredentialsError, profiles: &Profiles, endpoint: Op
     failure.caused_by(cause).of_kind(FaultKind::Credentials)
 }
 
-/// No credentials anywhere: the ways there are.
-fn none(profiles: &Profiles, endpoint: Option<&str>) -> Fault {
-    let failure = if profiles.explicit {
+/// Returns the fault for the case that no credentials are configured.
+fn no_credentials(profiles: &AwsProfiles, endpoint: Option<&str>) -> Fault {
+    let failure = if profiles.is_explicit {
         Fault::fatal("no_credentials", format!("profile {} has no credentials", profiles.name))
     } else {
         Fault::fatal("no_credentials", "there are no AWS credentials")

@@ -1,4 +1,5 @@
-//! Keeps credentials off unencrypted connections: which endpoints would expose them, and which credentials are worth nothing.
+//! Keeps credentials off unencrypted connections. It finds endpoints and requests that would expose
+//! credentials. Dummy access keys of emulators may be exposed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +8,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_types::service_config::{LoadServiceConfig as _, ServiceConfigKey};
 use hitctl_engine::{Fault, FaultKind};
 
-use super::credentials::{AccessKey, Profiles};
-use super::services::{ENDPOINT_VARIABLE, Services, service_variable, set};
+use super::credentials::{AccessKey, AwsProfiles};
+use super::services::{ENDPOINT_VARIABLE, ServiceEndpoints, env_value, service_variable};
 use crate::url::{host, is_loopback, is_secure};
 
-/// Access keys that emulators and their documentation use, in lower case. They open nothing.
-const DUMMIES: &[&str] = &[
+/// Access keys that emulators and their documentation use, in lower case. AWS accepts none of them.
+const DUMMY_KEYS: &[&str] = &[
     "access",
     "access_key",
     "accesskey",
@@ -54,8 +55,8 @@ const DUMMIES: &[&str] = &[
     "xxx",
 ];
 
-/// The services that are called, as their endpoints are configured.
-const SERVICES: &[&str] = &[
+/// The IDs of all services that are called, as endpoint settings name them.
+const SERVICE_IDS: &[&str] = &[
     "STS",
     "Lambda",
     "IAM",
@@ -71,7 +72,7 @@ const SERVICES: &[&str] = &[
     "Signin",
 ];
 
-/// A request that was not sent, since it would expose credentials.
+/// The error for a request or an endpoint that would expose credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InsecureEndpoint {
     host: String,
@@ -87,68 +88,75 @@ impl fmt::Display for InsecureEndpoint {
 impl std::error::Error for InsecureEndpoint {}
 
 impl InsecureEndpoint {
-    /// The failure that ends the program.
-    pub(super) fn failure(&self) -> Fault {
-        let failure =
-            Fault::fatal("insecure_endpoint", format!("failed to use http://{}: {self}", self.host))
-                .hinted("use https, or pass --insecure if nobody can listen in")
-                .of_kind(FaultKind::Usage);
+    /// Returns the fault that ends the program.
+    pub(super) fn to_fault(&self) -> Fault {
+        let fault = Fault::fatal("insecure_endpoint", format!("failed to use http://{}: {self}", self.host))
+            .hinted("use https, or pass --insecure if nobody can listen in")
+            .of_kind(FaultKind::Usage);
         match &self.origin {
-            Some(origin) => failure.caused_by(format!("the endpoint comes from {origin}")),
-            None => failure,
+            Some(origin) => fault.caused_by(format!("the endpoint comes from {origin}")),
+            None => fault,
         }
     }
 }
 
-/// Finds an endpoint that credentials must not be sent to, before anything is sent: plain `http://` to another machine, with
-/// an access key that is not a dummy. Without any credentials there is nothing to expose.
-pub(super) fn check(
+/// Checks the configured endpoints before anything is sent.
+///
+/// # Errors
+///
+/// An endpoint that is `http://` on another machine, if the access key is not a dummy. Without credentials
+/// every endpoint passes.
+pub(super) fn check_endpoints(
     env: &BTreeMap<String, String>,
-    profiles: &Profiles,
+    profiles: &AwsProfiles,
     flag: Option<&str>,
     ambient: Option<&str>,
-    services: &Services,
+    services: &ServiceEndpoints,
 ) -> Result<(), InsecureEndpoint> {
-    match AccessKey::of(env, profiles) {
+    match AccessKey::resolve(env, profiles) {
         AccessKey::None => return Ok(()),
         AccessKey::Static(id) if is_dummy(id) => return Ok(()),
         AccessKey::Static(_) | AccessKey::Temporary => {}
     }
-    let refuse = |url: &str, origin: String| match exposed_host(url) {
+    let reject_exposed = |url: &str, origin: String| match exposed_host(url) {
         Some(host) => Err(InsecureEndpoint { host, origin: Some(origin) }),
         None => Ok(()),
     };
-    let is = |variable: &str, url: &str| set(env, &[variable]) == Some(url);
+    let is_set_by = |variable: &str, url: &str| env_value(env, &[variable]) == Some(url);
     if let Some(url) = flag {
-        let name = if is("HITCTL_ENDPOINT_URL", url) { "HITCTL_ENDPOINT_URL" } else { "--endpoint-url" };
-        // It wins over all others.
-        return refuse(url, name.to_owned());
+        let name =
+            if is_set_by("HITCTL_ENDPOINT_URL", url) { "HITCTL_ENDPOINT_URL" } else { "--endpoint-url" };
+        // The flag overrides all other endpoints.
+        return reject_exposed(url, name.to_owned());
     }
     if let Some(url) = ambient {
         let profile = format!("`endpoint_url` of profile {}", profiles.name);
-        refuse(url, if is(ENDPOINT_VARIABLE, url) { ENDPOINT_VARIABLE.to_owned() } else { profile })?;
+        reject_exposed(
+            url,
+            if is_set_by(ENDPOINT_VARIABLE, url) { ENDPOINT_VARIABLE.to_owned() } else { profile },
+        )?;
     }
-    for service in SERVICES {
+    for service in SERVICE_IDS {
         let key = ServiceConfigKey::builder()
             .service_id(service)
             .env(ENDPOINT_VARIABLE)
             .profile("endpoint_url")
             .build();
         let Some(url) = key.ok().and_then(|key| services.load_config(key)) else { continue };
-        let variable = service_variable(ENDPOINT_VARIABLE, service);
-        let origin = if is(&variable, &url) {
-            variable
+        let service_specific = service_variable(ENDPOINT_VARIABLE, service);
+        let origin = if is_set_by(&service_specific, &url) {
+            service_specific
         } else {
             format!("`endpoint_url` for {service} of profile {}", profiles.name)
         };
-        refuse(&url, origin)?;
+        reject_exposed(&url, origin)?;
     }
     Ok(())
 }
 
-/// Looks at a request that is about to be sent: whether it carries credentials that are not dummies, unencrypted, to another
-/// machine. The metadata services of AWS are asked without any.
-pub(super) fn exposes(request: &HttpRequest) -> Option<InsecureEndpoint> {
+/// Checks a request that is about to be sent. Returns an error if it carries credentials that are not
+/// dummies, unencrypted, to another machine. Requests to AWS's metadata services carry no credentials.
+pub(super) fn check_request(request: &HttpRequest) -> Option<InsecureEndpoint> {
     let uri = request.uri();
     let host = exposed_host(uri)?;
     let headers = request.headers();
@@ -165,27 +173,28 @@ pub(super) fn exposes(request: &HttpRequest) -> Option<InsecureEndpoint> {
     signed.then_some(InsecureEndpoint { host, origin: None })
 }
 
-/// The access key of a signature.
-fn access_key<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
-    let (_, scope) = text.split_once(mark)?;
+/// Extracts the access key from a signature.
+fn access_key<'a>(text: &'a str, marker: &str) -> Option<&'a str> {
+    let (_, scope) = text.split_once(marker)?;
     scope.split(['/', '%', ',', '&']).next()
 }
 
-/// The host and port of an address that is reached unencrypted over a network.
+/// Returns the host and port of a URL that is reached unencrypted over a network.
 fn exposed_host(url: &str) -> Option<String> {
     (!is_secure(url) && !is_loopback(url)).then(|| host(url))
 }
 
-/// Whether an access key opens nothing: a word that emulators use, an account's number, or an example of AWS's documentation.
+/// Whether an access key is a dummy: a word that emulators use, an account number, or an example from the AWS
+/// documentation.
 fn is_dummy(id: &str) -> bool {
     let lower = id.to_ascii_lowercase();
-    let number = id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-    // LocalStack gives out keys that begin with L where those of AWS begin with A.
-    let example = id.len() == 20
+    let is_account_number = id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+    // Access keys of LocalStack begin with L where those of AWS begin with A.
+    let is_example = id.len() == 20
         && ["AKIA", "ASIA"].iter().any(|start| id.starts_with(start))
         && id.ends_with("EXAMPLE");
-    let emulated = id.len() == 20 && ["LKIA", "LSIA"].iter().any(|start| id.starts_with(start));
-    number || example || emulated || DUMMIES.contains(&lower.as_str())
+    let is_emulator_key = id.len() == 20 && ["LKIA", "LSIA"].iter().any(|start| id.starts_with(start));
+    is_account_number || is_example || is_emulator_key || DUMMY_KEYS.contains(&lower.as_str())
 }
 
 #[cfg(test)]
@@ -213,7 +222,7 @@ mod tests {
     );
 
     #[test]
-    fn dummy_keys_are_told_from_real_ones() {
+    fn is_dummy_distinguishes_dummy_keys_from_real_ones() {
         for id in [
             "test",
             "TEST",
@@ -250,9 +259,9 @@ mod tests {
     }
 
     #[test]
-    fn signed_request_over_http_to_another_machine_exposes_its_key() {
-        let told = exposes(&request("http://10.0.0.1:4566/", &[REAL])).unwrap();
-        assert_eq!(told.to_string(), "credentials would be sent to 10.0.0.1:4566 unencrypted");
+    fn signed_request_over_http_to_another_machine_exposes_credentials() {
+        let exposed = check_request(&request("http://10.0.0.1:4566/", &[REAL])).unwrap();
+        assert_eq!(exposed.to_string(), "credentials would be sent to 10.0.0.1:4566 unencrypted");
         for (uri, headers) in [
             ("http://sts.example/", &[REAL][..]),
             ("HTTP://sts.example/", &[REAL]),
@@ -261,7 +270,7 @@ mod tests {
             ("http://portal.example/", &[("x-amz-sso_bearer_token", "t")]),
             ("http://s3.example/?X-Amz-Credential=AKIAREAL%2F20261120&X-Amz-Signature=0", &[]),
         ] {
-            assert!(exposes(&request(uri, headers)).is_some(), "{uri}");
+            assert!(check_request(&request(uri, headers)).is_some(), "{uri}");
         }
         for (uri, headers) in [
             ("https://sts.example/", &[REAL][..]),
@@ -273,7 +282,7 @@ mod tests {
             ("http://169.254.170.2/v2/credentials", &[("authorization", "Basic abc")]),
             ("http://10.0.0.1:4566/", &[]),
         ] {
-            assert_eq!(exposes(&request(uri, headers)), None, "{uri}");
+            assert_eq!(check_request(&request(uri, headers)), None, "{uri}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Settings of single AWS services, and variables of the environment.
+//! Settings of individual AWS services, and access to environment variables.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,32 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 /// The variable that sets the endpoint of all services.
 pub(super) const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
-/// The first of some variables that is set to something.
-pub(super) fn set<'a>(env: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'a str> {
+/// Returns the first of the variables that is set to a non-empty value.
+pub(super) fn env_value<'a>(env: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| env.get(*name).map(|value| value.trim()).filter(|value| !value.is_empty()))
 }
 
-/// The endpoints of single services, by the given environment first and the config files then.
+/// The endpoints of individual services. The given environment comes before the config files.
 #[derive(Debug)]
-pub(super) struct Services {
+pub(super) struct ServiceEndpoints {
     pub(super) env: BTreeMap<String, String>,
     pub(super) loaded: SdkConfig,
-    /// Whether none of them counts.
-    pub(super) ignored: bool,
+    /// Whether all configured endpoints are `are_ignored`.
+    pub(super) are_ignored: bool,
 }
 
-/// The variable that sets something for one service, where `all` sets it for all of them.
+/// Returns the variable that configures one service, where `all` configures all services.
 pub(super) fn service_variable(all: &str, service_id: &str) -> String {
     format!("{all}_{}", service_id.to_uppercase().replace([' ', '-'], "_"))
 }
 
-impl LoadServiceConfig for Services {
+impl LoadServiceConfig for ServiceEndpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        if self.ignored && key.env() == ENDPOINT_VARIABLE {
+        if self.are_ignored && key.env() == ENDPOINT_VARIABLE {
             return None;
         }
-        let one = service_variable(key.env(), key.service_id());
-        let own = set(&self.env, &[&one, key.env()]).map(str::to_owned);
-        own.or_else(|| self.loaded.service_config()?.load_config(key))
+        let service_specific = service_variable(key.env(), key.service_id());
+        let from_env = env_value(&self.env, &[&service_specific, key.env()]).map(str::to_owned);
+        from_env.or_else(|| self.loaded.service_config()?.load_config(key))
     }
 }

@@ -1,10 +1,10 @@
-//! Sessions against a small server that answers as STS does, or as it does when it refuses.
+//! Tests of sessions against a stub server that responds as STS does.
 
 use std::sync::{Arc, Mutex};
 
 use super::*;
 
-const ME: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+const CALLER_IDENTITY: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
     <Arn>arn:aws-cn:iam::123456789012:user/eva</Arn><UserId>U</UserId><Account>123456789012</Account>\
     </GetCallerIdentityResult></GetCallerIdentityResponse>";
 
@@ -15,54 +15,54 @@ fn error(code: &str, message: &str) -> String {
     )
 }
 
-/// A server with one answer, and what it was asked.
-pub(super) struct Sts {
+/// A stub of STS that sends one fixed response and records the requests.
+pub(super) struct StubSts {
     pub(super) url: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl Sts {
+impl StubSts {
     async fn start(status: u16, date: &str, body: &str) -> Self {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let date = if date.is_empty() { String::new() } else { format!("date: {date}\r\n") };
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 {status} x\r\n{date}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&requests);
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut bytes = vec![0; 8192];
                 let n = stream.read(&mut bytes).await.unwrap();
                 log.lock().unwrap().push(String::from_utf8_lossy(&bytes[..n]).into_owned());
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.write_all(response.as_bytes()).await.unwrap();
             }
         });
-        Self { url, asked }
+        Self { url, requests }
     }
 
-    pub(super) async fn me() -> Self {
-        Self::start(200, "", ME).await
+    pub(super) async fn authenticated() -> Self {
+        Self::start(200, "", CALLER_IDENTITY).await
     }
 
-    /// The access key that each call was signed with.
+    /// Returns the access keys that signed the requests.
     fn keys(&self) -> Vec<String> {
-        let key = |asked: &String| {
-            let scope = asked.split_once("Credential=").unwrap().1;
+        let key = |request: &String| {
+            let scope = request.split_once("Credential=").unwrap().1;
             scope.split('/').next().unwrap().to_owned()
         };
-        self.asked.lock().unwrap().iter().map(key).collect()
+        self.requests.lock().unwrap().iter().map(key).collect()
     }
 }
 
-/// A home with config files, and the environment of whoever lives there.
-pub(super) struct Home(tempfile::TempDir);
+/// A home directory with AWS config files.
+pub(super) struct TestHome(tempfile::TempDir);
 
-impl Home {
+impl TestHome {
     pub(super) fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join(".aws")).unwrap();
@@ -70,45 +70,45 @@ impl Home {
         Self(dir)
     }
 
-    pub(super) fn env(&self, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pub(super) fn env(&self, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
         let home = self.0.path().display().to_string();
         let fixed = [("HOME", home.as_str()), ("AWS_EC2_METADATA_DISABLED", "true")];
-        fixed.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        fixed.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 }
 
 pub(super) const KEYS: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "AKIAENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
 
-const WORK: &str = "[default]\nregion = eu-west-1\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n\
+const PROFILES: &str = "[default]\nregion = eu-west-1\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n\
     [profile work]\nregion = eu-north-1\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\n\
     [profile bare]\nregion = eu-west-3\n\
     [sso-session corp]\nsso_start_url = https://corp.example/start\nsso_region = eu-west-1\n\
     [profile sign-in]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Dev\nregion = eu-west-1\n";
 
-async fn failure(home: &Home, pairs: &[(&str, &str)], options: AwsOptions<'_>) -> Fault {
-    AwsSession::open(&home.env(pairs), options).await.expect_err("there is no session to be had")
+async fn failure(home: &TestHome, variables: &[(&str, &str)], options: AwsOptions<'_>) -> Fault {
+    AwsSession::open(&home.env(variables), options).await.expect_err("there is no session to be had")
 }
 
 #[tokio::test]
-async fn who_is_asking_says_where_the_resources_live() {
-    let (sts, home) = (Sts::me().await, Home::new(""));
+async fn session_location_follows_caller_identity() {
+    let (sts, home) = (StubSts::authenticated().await, TestHome::new(""));
     let options = AwsOptions {
         region: Some("cn-north-1"),
         endpoint: Some(&format!("{}/", sts.url)),
         ..AwsOptions::default()
     };
     let session = AwsSession::open(&home.env(&KEYS), options).await.unwrap();
-    let place = Place {
+    let location = CloudLocation {
         partition: "aws-cn".to_owned(),
         region: "cn-north-1".to_owned(),
         account: "123456789012".to_owned(),
         has_versions: true,
         endpoint: Some(sts.url.clone()),
     };
-    assert_eq!((session.place, session.arn.as_str()), (place, "arn:aws-cn:iam::123456789012:user/eva"));
+    assert_eq!((session.location, session.arn.as_str()), (location, "arn:aws-cn:iam::123456789012:user/eva"));
     assert_eq!(sts.keys(), ["AKIAENV"]);
-    // Nothing hangs without a bound: a call that does is given up and made again, and that ends too.
+    // Every call has a time limit, for each attempt and in all.
     let bounds = session.config.timeout_config().unwrap();
     let (attempt, operation) =
         (bounds.operation_attempt_timeout().unwrap(), bounds.operation_timeout().unwrap());
@@ -116,7 +116,7 @@ async fn who_is_asking_says_where_the_resources_live() {
     assert!(operation <= Duration::from_mins(5));
 }
 
-/// Variables, the profile and the region of flags; the key and the region that are used.
+/// The environment variables, the profile flag and the region flag; then the expected access key and region.
 type Case = (
     &'static [(&'static str, &'static str)],
     Option<&'static str>,
@@ -125,10 +125,10 @@ type Case = (
     &'static str,
 );
 
-/// As with AWS's own tools: keys of the environment come before `AWS_PROFILE`, and a flag before both.
+/// As in AWS's own tools, keys in the environment override `AWS_PROFILE`, and a flag overrides both.
 #[tokio::test]
-async fn credentials_and_regions_have_an_order() {
-    let home = Home::new(WORK);
+async fn credentials_and_region_follow_precedence() {
+    let home = TestHome::new(PROFILES);
     let table: [Case; 6] = [
         (&[], None, None, "AKIADEFAULT", "eu-west-1"),
         (&[("AWS_PROFILE", "work")], None, None, "AKIAWORK", "eu-north-1"),
@@ -137,45 +137,49 @@ async fn credentials_and_regions_have_an_order() {
         (&KEYS, None, Some("us-east-1"), "AKIAENV", "us-east-1"),
         (&[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")], None, None, "AKIADEFAULT", "eu-west-1"),
     ];
-    for (pairs, profile, region, key, expected) in table {
-        let sts = Sts::me().await;
+    for (variables, profile, region, key, expected) in table {
+        let sts = StubSts::authenticated().await;
         let options = AwsOptions { profile, region, endpoint: Some(&sts.url), ..AwsOptions::default() };
-        let session = AwsSession::open(&home.env(pairs), options).await.unwrap();
-        assert_eq!((sts.keys()[0].as_str(), session.place.region.as_str()), (key, expected), "{pairs:?}");
+        let session = AwsSession::open(&home.env(variables), options).await.unwrap();
+        assert_eq!(
+            (sts.keys()[0].as_str(), session.location.region.as_str()),
+            (key, expected),
+            "{variables:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn endpoints_have_an_order_and_a_service_may_have_its_own() {
-    let home = Home::new("[default]\nendpoint_url = http://127.0.0.1:1\n");
-    let (all, own) = (Sts::me().await, Sts::me().await);
+async fn endpoints_follow_precedence_with_service_endpoint_first() {
+    let home = TestHome::new("[default]\nendpoint_url = http://127.0.0.1:1\n");
+    let (all, own) = (StubSts::authenticated().await, StubSts::authenticated().await);
     let options = |endpoint| AwsOptions { region: Some("eu-west-1"), endpoint, ..AwsOptions::default() };
     let both = [KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", all.url.as_str()), ("AWS_ENDPOINT_URL_STS", &own.url)];
     let session = AwsSession::open(&home.env(&both), options(None)).await.unwrap();
     assert_eq!((all.keys().len(), own.keys().len()), (0, 1));
-    assert_eq!(session.place.endpoint.as_deref(), Some(all.url.as_str()), "what the function is told");
+    assert_eq!(session.location.endpoint.as_deref(), Some(all.url.as_str()), "what the function is told");
     AwsSession::open(&home.env(&both), options(Some(&all.url))).await.unwrap();
     assert_eq!((all.keys().len(), own.keys().len()), (1, 1), "a flag wins over all");
     AwsSession::open(&home.env(&both[..3]), options(None)).await.unwrap();
     assert_eq!(all.keys().len(), 2, "the environment wins over the profile");
     let off = [("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), both[0], both[1], both[2]];
-    let opening = UnverifiedSession::new(&home.env(&off), options(None)).await.unwrap();
-    assert_eq!(opening.config.endpoint_url(), None);
+    let session = UnverifiedSession::new(&home.env(&off), options(None)).await.unwrap();
+    assert_eq!(session.config.endpoint_url(), None);
 }
 
 #[tokio::test]
-async fn region_of_no_partition_is_refused_unless_an_emulator_has_it() {
-    let (sts, home) = (Sts::me().await, Home::new("[default]\nregion = xx-east-1\n"));
-    let refused = failure(&home, &KEYS, AwsOptions::default()).await;
-    assert_eq!((refused.code.as_str(), refused.kind), ("unknown_region", FaultKind::Usage));
-    insta::assert_snapshot!(refused.message.as_str(), @r#"expected the code of an AWS region, such as eu-central-1, found "xx-east-1""#);
+async fn unknown_region_is_rejected_unless_endpoint_is_set() {
+    let (sts, home) = (StubSts::authenticated().await, TestHome::new("[default]\nregion = xx-east-1\n"));
+    let rejected = failure(&home, &KEYS, AwsOptions::default()).await;
+    assert_eq!((rejected.code.as_str(), rejected.kind), ("unknown_region", FaultKind::Usage));
+    insta::assert_snapshot!(rejected.message.as_str(), @r#"expected the code of an AWS region, such as eu-central-1, found "xx-east-1""#);
     let options = AwsOptions { endpoint: Some(&sts.url), ..AwsOptions::default() };
     AwsSession::open(&home.env(&KEYS), options).await.unwrap();
 }
 
 #[tokio::test]
-async fn another_account_is_refused() {
-    let (sts, home) = (Sts::me().await, Home::new(""));
+async fn session_of_other_account_is_rejected() {
+    let (sts, home) = (StubSts::authenticated().await, TestHome::new(""));
     let options = |account| AwsOptions {
         region: Some("eu-west-1"),
         endpoint: Some(&sts.url),
@@ -189,16 +193,16 @@ async fn another_account_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_said_with_what_to_do() {
-    let home = Home::new(WORK);
-    let nobody = Home::new("");
+async fn missing_settings_are_reported_with_hints() {
+    let home = TestHome::new(PROFILES);
+    let empty_home = TestHome::new("");
     let here = AwsOptions { region: Some("eu-west-1"), ..AwsOptions::default() };
     let as_profile = |profile| AwsOptions { profile: Some(profile), ..here };
     let all = [
-        failure(&nobody, &[], AwsOptions::default()).await,
-        failure(&nobody, &[], here).await,
-        failure(&nobody, &[], AwsOptions { endpoint: Some("http://127.0.0.1:1"), ..here }).await,
-        failure(&nobody, &KEYS, AwsOptions { endpoint: Some("127.0.0.1:1"), ..here }).await,
+        failure(&empty_home, &[], AwsOptions::default()).await,
+        failure(&empty_home, &[], here).await,
+        failure(&empty_home, &[], AwsOptions { endpoint: Some("http://127.0.0.1:1"), ..here }).await,
+        failure(&empty_home, &KEYS, AwsOptions { endpoint: Some("127.0.0.1:1"), ..here }).await,
         failure(&home, &KEYS, as_profile("wrok")).await,
         failure(&home, &[("AWS_PROFILE", "nobody")], here).await,
         failure(&home, &KEYS, as_profile("bare")).await,
@@ -232,8 +236,8 @@ async fn what_is_missing_is_said_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn profile_that_builds_on_nothing_is_named() {
-    let home = Home::new(
+async fn profile_with_missing_reference_is_named() {
+    let home = TestHome::new(
         "[profile no-session]\nsso_session = crop\nsso_account_id = 123456789012\nsso_role_name = Dev\n\
          [profile no-source]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = bsae\n\
          [profile far]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = no-session\n\
@@ -259,26 +263,26 @@ async fn profile_that_builds_on_nothing_is_named() {
     bad_aws_config: profile odd cannot be used
       correct the profile: `aws configure list` shows where its settings come from
     ");
-    // Keys of the environment need no profile.
-    let sts = Sts::me().await;
+    // Keys in the environment need no profile.
+    let sts = StubSts::authenticated().await;
     let options = AwsOptions { region: Some("eu-west-1"), endpoint: Some(&sts.url), ..AwsOptions::default() };
-    let pairs = [KEYS[0], KEYS[1], ("AWS_PROFILE", "no-session")];
-    AwsSession::open(&home.env(&pairs), options).await.unwrap();
+    let variables = [KEYS[0], KEYS[1], ("AWS_PROFILE", "no-session")];
+    AwsSession::open(&home.env(&variables), options).await.unwrap();
 }
 
 #[tokio::test]
-async fn config_file_that_is_not_utf_8_is_named() {
-    let home = Home::new("[default]\nregion = eu-west-1\n");
+async fn config_file_that_is_not_utf_8_is_named_with_line() {
+    let home = TestHome::new("[default]\nregion = eu-west-1\n");
     let path = home.env(&[])["HOME"].clone() + "/.aws/config";
     std::fs::write(&path, b"[default]\n# Gr\xfc\xdfe\nregion = eu-west-1\n").unwrap();
-    let refused = failure(&home, &[], AwsOptions::default()).await;
-    assert_eq!((refused.code.as_str(), refused.kind), ("bad_aws_config", FaultKind::Credentials));
-    assert_eq!(refused.message, format!("expected UTF-8 in {path}, found other bytes in line 2"));
+    let rejected = failure(&home, &[], AwsOptions::default()).await;
+    assert_eq!((rejected.code.as_str(), rejected.kind), ("bad_aws_config", FaultKind::Credentials));
+    assert_eq!(rejected.message, format!("expected UTF-8 in {path}, found other bytes in line 2"));
 }
 
 #[tokio::test]
-async fn sign_in_of_the_console_is_renewed_by_aws_login() {
-    let home = Home::new(
+async fn expired_console_sign_in_hints_at_aws_login() {
+    let home = TestHome::new(
         "[profile console]\nlogin_session = arn:aws:iam::123456789012:user/eva\n\
          [profile role]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = console\n",
     );
@@ -294,8 +298,8 @@ async fn sign_in_of_the_console_is_renewed_by_aws_login() {
 }
 
 #[tokio::test]
-async fn what_aws_refuses_is_said_with_what_to_do() {
-    let home = Home::new(WORK);
+async fn rejected_credentials_are_reported_with_hints() {
+    let home = TestHome::new(PROFILES);
     let old = "Sat, 01 Jan 2000 00:00:00 GMT";
     let table = [
         ("", "ExpiredToken", "The security token included in the request is expired"),
@@ -306,7 +310,7 @@ async fn what_aws_refuses_is_said_with_what_to_do() {
     ];
     let mut shown = Vec::new();
     for (date, code, message) in table {
-        let sts = Sts::start(403, date, &error(code, message)).await;
+        let sts = StubSts::start(403, date, &error(code, message)).await;
         let options =
             AwsOptions { region: Some("eu-west-1"), endpoint: Some(&sts.url), ..AwsOptions::default() };
         let failure = failure(&home, &KEYS, options).await;
@@ -336,21 +340,21 @@ async fn what_aws_refuses_is_said_with_what_to_do() {
 }
 
 #[test]
-fn a_clock_is_off_when_it_is_minutes_away() {
+fn clock_skew_below_four_minutes_is_ignored() {
     let now = jiff::Timestamp::from_second(1_000_000_000).unwrap();
     let at = |ahead: i64| {
         let date = DateTime::from_secs(1_000_000_000 - ahead).fmt(Format::HttpDate).unwrap();
-        skew(&date, now).map(spell_skew)
+        clock_skew(&date, now).map(format_skew)
     };
     assert_eq!(at(0), None);
     assert_eq!(at(239), None);
     assert_eq!(at(1200).as_deref(), Some("20 minutes fast"));
     assert_eq!(at(-3600).as_deref(), Some("60 minutes slow"));
-    assert_eq!(skew("yesterday", now), None);
+    assert_eq!(clock_skew("yesterday", now), None);
 }
 
 #[test]
-fn loopback_is_this_machine() {
+fn is_loopback_matches_only_urls_of_this_machine() {
     for url in ["http://127.0.0.1:4566", "http://localhost:1/x", "https://[::1]:2", "http://s3.localhost:1"] {
         assert!(is_loopback(url), "{url}");
     }

@@ -1,5 +1,6 @@
-//! How HTTP leaves the program, for AWS's APIs and for the look at the live URL. TLS by rustls and ring, the
-//! system's root certificates and those of `AWS_CA_BUNDLE`, proxies by the usual variables, and a bound on every wait.
+//! HTTP clients for AWS's APIs and for the smoke test of the live URL. TLS uses rustls and ring, with the
+//! system's root certificates and those of `AWS_CA_BUNDLE`. Proxies follow the usual variables, and every
+//! wait has a time limit.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,54 +15,62 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use hitctl_engine::{Fault, FaultKind};
-use hitctl_resources::aws::error_in_words;
+use hitctl_resources::aws::describe_error;
 use http_body_util::{BodyExt as _, Limited};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::connector::{CallPolicy, Client};
-use super::services::set;
+use super::connector::{CallPolicy, SchemeClient};
+use super::services::env_value;
 use crate::url::is_secure;
 
-/// How long a connection may take to come up: the SDK's own choice.
-pub(crate) const CONNECT: Duration = Duration::from_millis(3_100);
+/// The time limit of connecting. It is the SDK's default.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 
-/// How long it may take to get something whole.
-const FETCH: Duration = Duration::from_mins(1);
-/// How often an address may lead to another one.
-const MOST_REDIRECTIONS: usize = 5;
+/// The time limit of fetching one URL with its body.
+const FETCH_TIMEOUT: Duration = Duration::from_mins(1);
+/// The maximum number of redirects to follow.
+const MAX_REDIRECTS: usize = 5;
 
-/// Always reached directly, as Go's and curl's users expect of their own machine.
-const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+/// Hosts that never use a proxy, as in Go and curl.
+const NO_PROXY_HOSTS: &str = "localhost,127.0.0.0/8,::1";
 
-/// What the environment says about the way out.
+/// The TLS roots and proxies that the environment configures.
 #[derive(Clone, Debug)]
-pub struct Web {
+pub struct WebClient {
     roots: TrustStore,
-    for_http: ProxyConfig,
-    for_https: ProxyConfig,
+    http_proxy: ProxyConfig,
+    https_proxy: ProxyConfig,
 }
 
-/// An answer, read whole.
+/// A response whose body was read completely.
 #[derive(Debug)]
 pub struct WebResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The value of the header that was asked for.
+    /// The value of the requested header.
     pub header: Option<String>,
 }
 
-impl Web {
-    /// Reads the environment. A bundle or a proxy that cannot be used is said now, and by the variable's name.
+impl WebClient {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// `bad_ca_bundle` or `bad_proxy`, with the name of the variable, if a bundle or a proxy cannot be used.
     pub fn new(env: &BTreeMap<String, String>) -> Result<Self, Fault> {
         let mut roots = TrustStore::default();
-        if let Some(path) = set(env, &["AWS_CA_BUNDLE"]) {
-            roots.add_pem_certificate(bundle(path)?);
+        if let Some(path) = env_value(env, &["AWS_CA_BUNDLE"]) {
+            roots.add_pem_certificate(read_ca_bundle(path)?);
         }
         Ok(Self {
             roots,
-            for_http: proxy(env, &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], ProxyConfig::http)?,
-            for_https: proxy(
+            http_proxy: proxy_config(
+                env,
+                &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
+                ProxyConfig::http,
+            )?,
+            https_proxy: proxy_config(
                 env,
                 &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
                 ProxyConfig::https,
@@ -69,68 +78,73 @@ impl Web {
         })
     }
 
-    /// A client for the SDK. TLS and its roots are loaded when the first `https://` address is asked.
+    /// Returns a client for the SDK. TLS and its roots are loaded for the first `https://` URL.
     pub(crate) fn client(&self, policy: CallPolicy) -> SharedHttpClient {
-        let (plain, secure) = (self.clone(), self.clone());
-        SharedHttpClient::new(Client {
+        let (http, https) = (self.clone(), self.clone());
+        SharedHttpClient::new(SchemeClient {
             policy,
-            plain: Builder::new().build_with_connector_fn(move |settings, _| plain.plain(settings)),
-            secure: Builder::new().build_with_connector_fn(move |settings, _| secure.secure(settings)),
+            http: Builder::new().build_with_connector_fn(move |settings, _| http.http_connector(settings)),
+            https: Builder::new().build_with_connector_fn(move |settings, _| https.https_connector(settings)),
         })
     }
 
-    /// Gets what is at a URL, over redirections; of at most so many bytes. Anything but 200 is no answer.
+    /// Fetches a URL and follows redirects. The body may have `max_body` bytes. A status other than 200 is an
+    /// error.
     pub async fn fetch(&self, url: &str, max_body: u64) -> Result<Vec<u8>, String> {
         let max_body = usize::try_from(max_body).unwrap_or(usize::MAX);
         let mut url = url.to_owned();
-        for _ in 0..=MOST_REDIRECTIONS {
-            let asked = tokio::time::timeout(FETCH, self.ask(&url, "location", max_body)).await;
-            let (answer, body) = asked.map_err(|_| format!("no answer within {} s", FETCH.as_secs()))??;
-            match (answer.status, answer.header) {
+        for _ in 0..=MAX_REDIRECTS {
+            let result = tokio::time::timeout(FETCH_TIMEOUT, self.get(&url, "location", max_body)).await;
+            let (response, body) =
+                result.map_err(|_| format!("no answer within {} s", FETCH_TIMEOUT.as_secs()))??;
+            match (response.status, response.header) {
                 (200, _) => return Ok(body.into()),
                 (301 | 302 | 303 | 307 | 308, Some(to)) => {
-                    url = redirected(&url, &to).ok_or_else(|| format!("it leads to {to:?}"))?;
+                    url = redirect_target(&url, &to).ok_or_else(|| format!("it leads to {to:?}"))?;
                 }
                 (status, _) => return Err(format!("the answer was HTTP {status}")),
             }
         }
-        Err(format!("it leads on more than {MOST_REDIRECTIONS} times"))
+        Err(format!("it leads on more than {MAX_REDIRECTS} times"))
     }
 
-    /// Asks a URL and reads the whole answer, of at most so many bytes. Each question uses a connection of its own: the
-    /// next one is to reach whatever answers then.
-    pub async fn ask(
+    /// Requests a URL and reads the body of at most `max_body` bytes. Each request opens a new connection, so
+    /// that it reaches the version that is live by then.
+    pub async fn get(
         &self,
         url: &str,
         header: &str,
         max_body: usize,
     ) -> Result<(WebResponse, Bytes), String> {
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
-        let connector =
-            if is_secure(url) { self.secure(Some(&settings)) } else { self.plain(Some(&settings)) };
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+        let connector = if is_secure(url) {
+            self.https_connector(Some(&settings))
+        } else {
+            self.http_connector(Some(&settings))
+        };
         let mut request = HttpRequest::new(SdkBody::empty());
         request.set_uri(url).map_err(|error| error.to_string())?;
-        // Some servers answer nobody who does not say who asks.
+        // Some servers reject requests without a user agent.
         request.headers_mut().insert("user-agent", concat!("hitctl/", env!("CARGO_PKG_VERSION")));
-        let answer = connector.call(request).await.map_err(|error| error_in_words(&error))?;
-        let status = answer.status().as_u16();
-        let header = answer.headers().get(header).map(str::to_owned);
-        let body = Limited::new(answer.into_body(), max_body).collect().await;
+        let response = connector.call(request).await.map_err(|error| describe_error(&error))?;
+        let status = response.status().as_u16();
+        let header = response.headers().get(header).map(str::to_owned);
+        let body = Limited::new(response.into_body(), max_body).collect().await;
         Ok((WebResponse { status, header }, body.map_err(|error| error.to_string())?.to_bytes()))
     }
 
-    fn plain(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
-        let mut builder = Connector::builder().proxy_config(self.for_http.clone());
+    fn http_connector(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
+        let mut builder = Connector::builder().proxy_config(self.http_proxy.clone());
         builder.set_connector_settings(settings.cloned());
         builder.build_http()
     }
 
-    fn secure(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
+    fn https_connector(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
         let mut builder = Connector::builder()
-            .proxy_config(self.for_https.clone())
+            .proxy_config(self.https_proxy.clone())
             .tls_provider(Provider::rustls(CryptoMode::Ring));
         builder.set_connector_settings(settings.cloned());
-        // Building a context cannot fail; without one the system's roots count.
+        // Building a context cannot fail. Without a context, the system's roots apply.
         if let Ok(context) = TlsContext::builder().with_trust_store(self.roots.clone()).build() {
             builder.set_tls_context(context);
         }
@@ -138,55 +152,57 @@ impl Web {
     }
 }
 
-/// Where a redirection leads: another address, or another path at the same place. From TLS it must not lead out of it.
-fn redirected(from: &str, to: &str) -> Option<String> {
-    let origin_ends = from.find("://").map(|at| at + 3)?;
-    let origin_ends = from[origin_ends..].find(['/', '?', '#']).map_or(from.len(), |at| origin_ends + at);
-    let whole = if to.starts_with('/') && !to.starts_with("//") {
-        format!("{}{to}", &from[..origin_ends])
+/// Returns the target of a redirect: another URL, or another path on the same host. `None` for other schemes,
+/// and for a redirect from `https://` to `http://`.
+fn redirect_target(from: &str, location: &str) -> Option<String> {
+    let origin_end = from.find("://").map(|at| at + 3)?;
+    let origin_end = from[origin_end..].find(['/', '?', '#']).map_or(from.len(), |at| origin_end + at);
+    let url = if location.starts_with('/') && !location.starts_with("//") {
+        format!("{}{location}", &from[..origin_end])
     } else {
-        to.to_owned()
+        location.to_owned()
     };
-    let is_plain = whole.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
-    (is_secure(&whole) || is_plain && !is_secure(from)).then_some(whole)
+    let is_plain = url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
+    (is_secure(&url) || is_plain && !is_secure(from)).then_some(url)
 }
 
-fn proxy(
+fn proxy_config(
     env: &BTreeMap<String, String>,
     names: &[&str],
     make: impl Fn(String) -> Result<ProxyConfig, aws_smithy_http_client::proxy::ProxyError>,
 ) -> Result<ProxyConfig, Fault> {
-    let Some(url) = set(env, names) else { return Ok(ProxyConfig::disabled()) };
-    let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    let direct = set(env, &["no_proxy", "NO_PROXY"]).map_or_else(String::new, |rules| format!(",{rules}"));
-    // The address may hold a password: only the variable is named.
-    let wrong = |_| {
-        let name = names.iter().find(|name| set(env, &[name]).is_some()).unwrap_or(&"HTTPS_PROXY");
+    let Some(url) = env_value(env, names) else { return Ok(ProxyConfig::disabled()) };
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let no_proxy =
+        env_value(env, &["no_proxy", "NO_PROXY"]).map_or_else(String::new, |rules| format!(",{rules}"));
+    // The URL may contain a password, so the error names only the variable.
+    let invalid = |_| {
+        let name = names.iter().find(|name| env_value(env, &[name]).is_some()).unwrap_or(&"HTTPS_PROXY");
         Fault::fatal("bad_proxy", format!("{name} is not the address of a proxy"))
             .hinted(format!("set it as in `export {name}=http://proxy.example:3128`, or unset it"))
             .of_kind(FaultKind::Usage)
     };
-    Ok(make(whole).map_err(wrong)?.no_proxy(format!("{LOOPBACK}{direct}")))
+    Ok(make(url).map_err(invalid)?.no_proxy(format!("{NO_PROXY_HOSTS}{no_proxy}")))
 }
 
-/// The certificates of a PEM file, checked: what uses them later has no way to say what is wrong with them.
-fn bundle(path: &str) -> Result<Vec<u8>, Fault> {
-    let wrong = |what: String| {
+/// Reads the certificates of a PEM file and validates them. Their later user cannot report what is wrong.
+fn read_ca_bundle(path: &str) -> Result<Vec<u8>, Fault> {
+    let invalid = |what: String| {
         Fault::fatal("bad_ca_bundle", format!("AWS_CA_BUNDLE names {path}, which cannot be used"))
             .caused_by(what)
             .hinted("name a file of PEM certificates in AWS_CA_BUNDLE, or unset it")
             .of_kind(FaultKind::Usage)
     };
-    let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let pem = fs::read(path).map_err(|error| invalid(error.to_string()))?;
     let mut roots = rustls::RootCertStore::empty();
     let mut count = 0_u32;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
+        roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
         count += 1;
     }
     if count == 0 {
-        return Err(wrong("there is no certificate in it".to_owned()));
+        return Err(invalid("there is no certificate in it".to_owned()));
     }
     Ok(pem)
 }

@@ -1,37 +1,39 @@
-//! Who holds a lease: in words for people, and so that one that was killed on this machine is known to be dead.
+//! The holder of a lease: a description for people, and the process ID, by which a holder that was killed on
+//! this machine is detected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-/// Somebody who holds a lease, or wants to.
+/// A run of the program that holds a lease or requests one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// An id that nobody else has.
+pub struct LeaseHolder {
+    /// The ID of the run; unique.
     pub(super) owner: String,
-    /// Who that is, for people: `ann@laptop (pid 12, hitctl deploy)`.
-    pub(super) who: String,
-    /// Where the process can be looked up; `None` where that cannot be told for sure.
-    pub(super) process: Option<Process>,
+    /// A description for people: `ann@laptop (pid 12, hitctl deploy)`.
+    pub(super) description: String,
+    /// The process of the run. `None` where it cannot be identified reliably.
+    pub(super) process: Option<ProcessIdentity>,
 }
 
-/// A process, so that no other can be taken for it.
+/// A process, identified unambiguously.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Process {
-    /// The boot of the machine, and the namespace that gives out the ids.
+pub(super) struct ProcessIdentity {
+    /// The boot ID of the machine and the PID namespace.
     pub(super) machine: String,
-    /// Its id there.
+    /// The process ID in that namespace.
     pub(super) pid: u64,
-    /// When it was started, in the machine's own count: ids are given out again.
-    pub(super) started: u64,
+    /// The start time of the process in clock ticks since boot. Process IDs are reused.
+    pub(super) start_time: u64,
 }
 
-/// The leases that this process holds.
-static OWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// The owner IDs of the leases that this process holds.
+static HELD_LEASES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-impl Holder {
-    /// This run of the program, with the environment that it has.
-    pub fn of(env: &BTreeMap<String, String>, command: &str) -> Self {
+impl LeaseHolder {
+    /// Returns the holder for this run of the program, described by the environment variables and the
+    /// command.
+    pub fn new(env: &BTreeMap<String, String>, command: &str) -> Self {
         let of =
             |names: &[&str]| names.iter().find_map(|name| env.get(*name).filter(|value| !value.is_empty()));
         let user = of(&["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME"]);
@@ -45,52 +47,55 @@ impl Holder {
         let host = host.as_deref().unwrap_or("some machine");
         let pid = std::process::id();
         Self {
-            owner: unique(),
-            who: format!("{user}@{host} (pid {pid}, hitctl {command}{run})"),
-            process: Process::own(),
+            owner: unique_id(),
+            description: format!("{user}@{host} (pid {pid}, hitctl {command}{run})"),
+            process: ProcessIdentity::current(),
         }
     }
 
-    /// Notes that it holds a lease now.
-    pub(super) fn holds(&self) {
-        OWN.lock().unwrap_or_else(PoisonError::into_inner).insert(self.owner.clone());
+    /// Records that this run holds a lease.
+    pub(super) fn record_held(&self) {
+        HELD_LEASES.lock().unwrap_or_else(PoisonError::into_inner).insert(self.owner.clone());
     }
 
-    /// Notes that it does no longer.
-    pub(super) fn lets_go(&self) {
-        OWN.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.owner);
+    /// Records that this run no longer holds a lease.
+    pub(super) fn record_released(&self) {
+        HELD_LEASES.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.owner);
     }
 
-    /// Whether it is known for sure that it has ended without letting go.
+    /// Whether the run has certainly ended without releasing the lease.
     pub(super) fn is_dead(&self) -> bool {
-        let Some((process, own)) = self.process.as_ref().zip(Process::own()) else { return false };
-        if process.machine != own.machine {
+        let Some((process, current)) = self.process.as_ref().zip(ProcessIdentity::current()) else {
+            return false;
+        };
+        if process.machine != current.machine {
             return false;
         }
-        if *process == own {
-            return !OWN.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.owner);
+        if *process == current {
+            return !HELD_LEASES.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.owner);
         }
-        started(&process.pid.to_string()) != Some(process.started)
+        start_time(&process.pid.to_string()) != Some(process.start_time)
     }
 }
 
-impl Process {
-    /// This process; `None` where the system does not tell enough to know one machine from another.
-    fn own() -> Option<Self> {
+impl ProcessIdentity {
+    /// Returns this process. `None` where the system does not identify machines reliably.
+    fn current() -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let space = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        let pid_namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
         Some(Self {
-            machine: format!("{} {}", boot.trim(), space.display()),
+            machine: format!("{} {}", boot.trim(), pid_namespace.display()),
             pid: u64::from(std::process::id()),
-            started: started("self")?,
+            start_time: start_time("self")?,
         })
     }
 }
 
-/// When a process was started; `None` when there is none, or when it is only waited for.
-fn started(pid: &str) -> Option<u64> {
+/// Returns the start time of a process in clock ticks since boot. `None` if the process does not exist, or is
+/// a zombie.
+fn start_time(pid: &str) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
+    // The process name, in parentheses, may contain any character.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
     if matches!(fields.next()?, "Z" | "X") {
@@ -99,8 +104,8 @@ fn started(pid: &str) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-/// Random enough never to come again: the system seeds each hasher.
-pub fn unique() -> String {
+/// Returns a random ID of 32 hex digits. The system seeds each hasher.
+pub fn unique_id() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }
@@ -114,37 +119,47 @@ mod tests {
     }
 
     #[test]
-    fn says_who_it_is() {
+    fn holder_description_names_user_host_and_command() {
         let pid = std::process::id();
-        let ann = Holder::of(&env(&[("USER", "ann"), ("HOSTNAME", "laptop")]), "deploy");
-        assert_eq!(ann.who, format!("ann@laptop (pid {pid}, hitctl deploy)"));
+        let holder = LeaseHolder::new(&env(&[("USER", "ann"), ("HOSTNAME", "laptop")]), "deploy");
+        assert_eq!(holder.description, format!("ann@laptop (pid {pid}, hitctl deploy)"));
         let ci =
             env(&[("USER", "runner"), ("GITHUB_ACTOR", "bob"), ("GITHUB_RUN_ID", "77"), ("HOSTNAME", "vm")]);
-        assert_eq!(Holder::of(&ci, "destroy").who, format!("bob@vm (pid {pid}, hitctl destroy, CI run 77)"));
-        assert_ne!(ann.owner, Holder::of(&ci, "destroy").owner);
+        assert_eq!(
+            LeaseHolder::new(&ci, "destroy").description,
+            format!("bob@vm (pid {pid}, hitctl destroy, CI run 77)")
+        );
+        assert_ne!(holder.owner, LeaseHolder::new(&ci, "destroy").owner);
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn knows_the_dead() {
-        let own = Holder::of(&BTreeMap::new(), "deploy");
-        own.holds();
+    fn holder_is_dead_after_its_process_ended() {
+        let own = LeaseHolder::new(&BTreeMap::new(), "deploy");
+        own.record_held();
         assert!(!own.is_dead());
-        own.lets_go();
+        own.record_released();
         assert!(own.is_dead(), "it has let go, or has failed to");
         let mut child =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = u64::from(child.id());
-        let process = Process { pid, started: started(&pid.to_string()).unwrap(), ..Process::own().unwrap() };
-        let other = Holder { process: Some(process.clone()), ..own.clone() };
+        let process = ProcessIdentity {
+            pid,
+            start_time: start_time(&pid.to_string()).unwrap(),
+            ..ProcessIdentity::current().unwrap()
+        };
+        let other = LeaseHolder { process: Some(process.clone()), ..own.clone() };
         assert!(!other.is_dead());
-        let elsewhere = Process { machine: "another".to_owned(), ..process.clone() };
-        let reused = Process { started: process.started + 1, ..process };
-        assert!(Holder { process: Some(reused), ..own.clone() }.is_dead(), "another one has its id now");
+        let other_machine = ProcessIdentity { machine: "another".to_owned(), ..process.clone() };
+        let reused_pid = ProcessIdentity { start_time: process.start_time + 1, ..process };
+        assert!(
+            LeaseHolder { process: Some(reused_pid), ..own.clone() }.is_dead(),
+            "another one has its id now"
+        );
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(other.is_dead());
-        assert!(!Holder { process: Some(elsewhere), ..own.clone() }.is_dead(), "who can tell");
-        assert!(!Holder { process: None, ..own }.is_dead());
+        assert!(!LeaseHolder { process: Some(other_machine), ..own.clone() }.is_dead(), "who can tell");
+        assert!(!LeaseHolder { process: None, ..own }.is_dead());
     }
 }

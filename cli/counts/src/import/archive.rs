@@ -1,4 +1,4 @@
-//! Reads files out of a zip. What is unpacked is bounded: a small zip can hold a very large file.
+//! Reads files from a zip. The unpacked size is limited, because a small zip can contain a very large file.
 
 use std::error::Error;
 use std::io::{Cursor, Read as _};
@@ -9,45 +9,45 @@ use zip::ZipArchive;
 /// The first bytes of a zip.
 const MAGIC: &[u8] = b"PK\x03\x04";
 
-/// A zip, and how much of it may still be unpacked.
+/// A zip and the number of bytes that may still be unpacked.
 pub(crate) struct Archive {
     zip: ZipArchive<Cursor<Vec<u8>>>,
     names: Vec<String>,
-    left: u64,
-    most: u64,
+    remaining_bytes: u64,
+    max_bytes: u64,
 }
 
 impl Archive {
-    /// Whether a file is a zip.
-    pub(crate) fn is_one(content: &[u8]) -> bool {
+    /// Whether the content of a file is a zip.
+    pub(crate) fn is_zip(content: &[u8]) -> bool {
         content.starts_with(MAGIC)
     }
 
-    /// Opens a zip; unpacking it stops after `most` bytes.
-    pub(crate) fn open(content: Vec<u8>, most: u64) -> Result<Self, Fault> {
-        let zip = ZipArchive::new(Cursor::new(content)).map_err(broken)?;
+    /// Opens a zip. Unpacking more than `max_bytes` bytes is an error.
+    pub(crate) fn open(content: Vec<u8>, max_bytes: u64) -> Result<Self, Fault> {
+        let zip = ZipArchive::new(Cursor::new(content)).map_err(unzip_fault)?;
         let names = zip.file_names().filter_map(Result::ok).map(std::borrow::Cow::into_owned);
         let names = names.filter(|name| !name.ends_with('/')).collect();
-        Ok(Self { zip, names, left: most, most })
+        Ok(Self { zip, names, remaining_bytes: max_bytes, max_bytes })
     }
 
-    /// Whether there is a file of that name, in whatever directory.
+    /// Whether the zip contains a file with that name in any directory.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.entry(name).is_some()
+        self.find_entry(name).is_some()
     }
 
-    /// The only file of the zip, if there is just one.
-    pub(crate) fn only(&self) -> Option<String> {
-        let [only] = self.names.as_slice() else { return None };
-        Some(only.clone())
+    /// Returns the name of the only file in the zip; `None` if there are several or none.
+    pub(crate) fn single_file(&self) -> Option<String> {
+        let [name] = self.names.as_slice() else { return None };
+        Some(name.clone())
     }
 
-    /// The names of its files.
+    /// Returns the names of all files.
     pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Returns the text of a file; `None` where there is none of that name.
+    /// Returns the text of a file; `None` if the zip does not contain it.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Fault> {
         let Some(content) = self.content(name)? else { return Ok(None) };
         let text = String::from_utf8(content)
@@ -55,24 +55,27 @@ impl Archive {
         Ok(Some(text))
     }
 
-    /// Returns the content of a file; `None` where there is none of that name.
+    /// Returns the content of a file; `None` if the zip does not contain it.
     pub(crate) fn content(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
-        let Some(entry) = self.entry(name).cloned() else { return Ok(None) };
+        let Some(entry) = self.find_entry(name).cloned() else { return Ok(None) };
         let mut content = Vec::new();
-        let file = self.zip.by_name(&entry).map_err(broken)?;
-        file.take(self.left + 1).read_to_end(&mut content).map_err(broken)?;
-        self.left = self.left.checked_sub(content.len() as u64).ok_or_else(|| {
-            Fault::usage(format!("expected at most {} MiB in the zip, found more", self.most / 1024 / 1024))
+        let file = self.zip.by_name(&entry).map_err(unzip_fault)?;
+        file.take(self.remaining_bytes + 1).read_to_end(&mut content).map_err(unzip_fault)?;
+        self.remaining_bytes = self.remaining_bytes.checked_sub(content.len() as u64).ok_or_else(|| {
+            Fault::usage(format!(
+                "expected at most {} MiB in the zip, found more",
+                self.max_bytes / 1024 / 1024
+            ))
         })?;
         Ok(Some(content))
     }
 
-    fn entry(&self, name: &str) -> Option<&String> {
+    fn find_entry(&self, name: &str) -> Option<&String> {
         self.names.iter().find(|entry| entry.rsplit('/').next() == Some(name) || *entry == name)
     }
 }
 
-fn broken(error: impl Error + Send + Sync + 'static) -> Fault {
+fn unzip_fault(error: impl Error + Send + Sync + 'static) -> Fault {
     Fault::fatal("bad_file", "failed to unpack the zip")
         .caused_by(error)
         .hinted("get the file once more; it may be incomplete")

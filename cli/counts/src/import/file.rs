@@ -1,5 +1,5 @@
-//! Reads a file of counts: CSV or NDJSON as `counts export` writes them, the object of `counts list --json`, or what
-//! GoatCounter exports. Errors name the number of every bad line.
+//! Reads a file of counts: CSV or NDJSON from `counts export`, the object of `counts list --json`, or a GoatCounter
+//! export. The error names every invalid line by its number.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,93 +7,94 @@ use std::collections::BTreeMap;
 use hitctl_config::contract::{KEY_SITE, MAX_COUNT};
 use hitctl_engine::Fault;
 
-use super::csv::csv;
+use super::csv::parse_csv;
 use super::goatcounter;
-use super::json::json;
+use super::import_report::ImportReport;
+use super::json::parse_json;
 use super::lines::{
-    ImportOptions, Line, LineErrors, Object, checked, countable, dated, month as month_of,
-    reason as reason_of,
+    ImportOptions, LineContent, LineErrors, NumberedLine, check_limit, normalise_times, validate_month,
+    validate_reason, validate_row,
 };
-use super::reading::Reading;
-use super::records::records;
-use crate::model::{CountRow, Dropped, Numbers};
+use super::records::csv_records;
+use crate::model::{CountRow, CounterData, DroppedViews};
 
 /// The format of a file of counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Comma, semicolon or tab separated values.
+pub enum ImportFormat {
+    /// Values separated by commas, semicolons or tabs.
     Csv,
-    /// JSON: an object a line, a list, or one object of all.
+    /// JSON: one object per line, a list, or one object with all counts.
     Json,
     /// GoatCounter's CSV export.
     GoatCounter,
 }
 
-/// Returns the numbers of a file, by path, and what the import says of it. What stands there twice is added up.
-pub fn numbers(
+/// Reads the counts of a file. Returns them by path with a report. Lines with the same path are added up.
+pub fn parse_counts(
     content: &[u8],
-    format: Option<Format>,
-    taking: &ImportOptions,
-) -> Result<(Numbers, Reading), Fault> {
-    let text = decoded(content)?;
+    format: Option<ImportFormat>,
+    options: &ImportOptions,
+) -> Result<(CounterData, ImportReport), Fault> {
+    let text = decode(content)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut reading = Reading::default();
-    let lines: Box<dyn Iterator<Item = Line>> = match format.unwrap_or_else(|| detected(text)) {
-        Format::GoatCounter => return goatcounter::numbers(text, taking),
-        Format::Json => {
-            reading.format = "JSON";
-            Box::new(json(text))
+    let mut report = ImportReport::default();
+    let lines: Box<dyn Iterator<Item = NumberedLine>> = match format.unwrap_or_else(|| detect_format(text)) {
+        ImportFormat::GoatCounter => return goatcounter::parse_goatcounter_csv(text, options),
+        ImportFormat::Json => {
+            report.format = "JSON";
+            Box::new(parse_json(text))
         }
-        Format::Csv => {
-            let (lines, others) = csv(text);
-            reading.format = "CSV";
-            reading.not_kept = others.into_iter().map(|name| format!("the column {name}")).collect();
+        ImportFormat::Csv => {
+            let (lines, unread_columns) = parse_csv(text);
+            report.format = "CSV";
+            report.not_kept = unread_columns.into_iter().map(|name| format!("the column {name}")).collect();
             lines
         }
     };
     let mut rows: BTreeMap<String, CountRow> = BTreeMap::new();
     let mut site = CountRow::zero(KEY_SITE);
-    let mut dropped = Dropped::new();
-    let mut wrong = LineErrors::default();
-    for (line, read) in lines {
-        reading.lines += 1;
-        let read = read.and_then(|object| match object {
-            Object::Row(row) => {
-                let row = checked(row, &taking.keep_query)?;
+    let mut dropped = DroppedViews::new();
+    let mut errors = LineErrors::default();
+    for (line, parsed) in lines {
+        report.lines += 1;
+        let parsed = parsed.and_then(|object| match object {
+            LineContent::Row(row) => {
+                let row = validate_row(row, &options.keep_query)?;
                 let sum = rows.entry(row.path.clone()).or_insert_with(|| CountRow::zero(&row.path));
                 sum.add(row);
-                countable(sum)
+                check_limit(sum)
             }
-            Object::Site(read) => {
-                site.add(dated(read)?);
-                countable(&site)
+            LineContent::Site(parsed) => {
+                site.add(normalise_times(parsed)?);
+                check_limit(&site)
             }
-            Object::Dropped(read) => {
-                for (month, reasons) in read {
-                    let of_month = dropped.entry(month_of(&month)?).or_default();
+            LineContent::Dropped(parsed) => {
+                for (month, reasons) in parsed {
+                    let of_month = dropped.entry(validate_month(&month)?).or_default();
                     for (reason, n) in reasons {
-                        let sum = of_month.entry(reason_of(reason)?).or_default();
+                        let sum = of_month.entry(validate_reason(reason)?).or_default();
                         *sum = sum.saturating_add(n).min(MAX_COUNT);
                     }
                 }
                 Ok(())
             }
         });
-        if let Err(why) = read {
-            wrong = wrong.with(line, &why);
+        if let Err(why) = parsed {
+            errors = errors.with_error(line, &why);
         }
     }
-    wrong.end()?;
-    let numbers = Numbers { counts: rows.into_values().collect(), site, dropped, ..Numbers::default() };
-    reading.beyond(&numbers);
-    Ok((numbers, reading))
+    errors.into_result()?;
+    let numbers =
+        CounterData { counts: rows.into_values().collect(), site, dropped, ..CounterData::default() };
+    report.note_truncated_history(&numbers);
+    Ok((numbers, report))
 }
 
-/// Returns the text of a file: UTF-8, or UTF-16 as spreadsheets write it, with a byte order mark.
-fn decoded(content: &[u8]) -> Result<Cow<'_, str>, Fault> {
-    let refused = |before: &[u8], what: &str| {
+/// Decodes a file: UTF-8, or UTF-16 with a byte order mark as spreadsheets write it.
+fn decode(content: &[u8]) -> Result<Cow<'_, str>, Fault> {
+    let decode_fault = |before: &[u8], what: &str| {
         let line = before.split(|byte| *byte == b'\n').count();
-        LineErrors::default().with(line, &format!("expected {what}, found other bytes")).failure()
+        LineErrors::default().with_error(line, &format!("expected {what}, found other bytes")).into_fault()
     };
     let unit: fn([u8; 2]) -> u16 = match content {
         [0xff, 0xfe, ..] => u16::from_le_bytes,
@@ -102,25 +103,25 @@ fn decoded(content: &[u8]) -> Result<Cow<'_, str>, Fault> {
             let text = std::str::from_utf8(content);
             return text
                 .map(Cow::Borrowed)
-                .map_err(|error| refused(&content[..error.valid_up_to()], "UTF-8"));
+                .map_err(|error| decode_fault(&content[..error.valid_up_to()], "UTF-8"));
         }
     };
     let (pairs, rest) = content.as_chunks::<2>();
     let text: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
     match text {
         Ok(text) if rest.is_empty() => Ok(Cow::Owned(text)),
-        _ => Err(refused(&[], "UTF-16")),
+        _ => Err(decode_fault(&[], "UTF-16")),
     }
 }
 
-/// The format that the beginning of a text shows.
-fn detected(text: &str) -> Format {
+/// Detects the format from the beginning of a text.
+fn detect_format(text: &str) -> ImportFormat {
     if text.trim_start().starts_with(['{', '[']) {
-        return Format::Json;
+        return ImportFormat::Json;
     }
-    match records(text, ',', 1).next() {
-        Some((_, Ok(cells))) if goatcounter::is_header(&cells) => Format::GoatCounter,
-        _ => Format::Csv,
+    match csv_records(text, ',', 1).next() {
+        Some((_, Ok(cells))) if goatcounter::is_header(&cells) => ImportFormat::GoatCounter,
+        _ => ImportFormat::Csv,
     }
 }
 

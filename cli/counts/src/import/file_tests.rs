@@ -1,4 +1,4 @@
-//! Files of counts, good and bad.
+//! Valid and invalid files of counts.
 
 use proptest::prelude::*;
 
@@ -12,8 +12,8 @@ fn row(path: &str, hits: u64, first: Option<&str>, last: Option<&str>) -> CountR
     CountRow { hits, first: own(first), last: own(last), ..CountRow::zero(path) }
 }
 
-fn read(content: &[u8]) -> Result<Numbers, Fault> {
-    numbers(content, None, &ImportOptions::default()).map(|(numbers, _)| numbers)
+fn read(content: &[u8]) -> Result<CounterData, Fault> {
+    parse_counts(content, None, &ImportOptions::default()).map(|(numbers, _)| numbers)
 }
 
 fn rows(content: &[u8]) -> Result<Vec<CountRow>, Fault> {
@@ -25,7 +25,7 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn what_was_exported_is_read() {
+fn exported_file_is_read() {
     let all = vec![
         row("/", 7, Some("2026-09-20"), Some("2026-09-21T10:00:00Z")),
         row("a \"b\", c", 0, None, None),
@@ -33,16 +33,16 @@ fn what_was_exported_is_read() {
     ];
     let mut sorted = all.clone();
     sorted.sort_by(|a, b| a.path.cmp(&b.path));
-    assert_eq!(rows(export::csv(&all).as_bytes()).unwrap(), sorted);
-    let ndjson = export::ndjson(&Numbers { counts: all.clone(), ..Numbers::default() });
+    assert_eq!(rows(export::to_csv(&all).as_bytes()).unwrap(), sorted);
+    let ndjson = export::to_ndjson(&CounterData { counts: all.clone(), ..CounterData::default() });
     assert_eq!(rows(ndjson.as_bytes()).unwrap(), sorted);
     let object = serde_json::json!({ "v": 1, "counts": all }).to_string();
     assert_eq!(rows(object.as_bytes()).unwrap(), sorted);
 }
 
 #[test]
-fn files_of_others_are_read() {
-    // No header, no times, blanks, LF alone, a byte order mark, no end of the last line.
+fn file_of_other_program_is_read() {
+    // No header, no times, blank lines, LF line ends, a byte order mark, no line end at the end.
     let plain = rows("\u{feff}/a,3\n\n/b, 4\n".as_bytes()).unwrap();
     assert_eq!(plain, [row("/a", 3, None, None), row("/b", 4, None, None)]);
     let named =
@@ -55,7 +55,7 @@ fn files_of_others_are_read() {
 }
 
 #[test]
-fn columns_of_visitors_are_read_with_and_without_a_header() {
+fn visitor_columns_are_read_with_and_without_header() {
     let with = |uniques| CountRow { uniques, ..row("/a", 9, Some("2026-09-20"), None) };
     assert_eq!(rows(b"path,hits,uniques,first,last\n/a,9,4,2026-09-20,\n").unwrap(), [with(4)]);
     assert_eq!(rows(b"path,hits,uniques,first\n/a,9,,2026-09-20\n").unwrap(), [with(0)]);
@@ -70,7 +70,7 @@ fn columns_of_visitors_are_read_with_and_without_a_header() {
 }
 
 #[test]
-fn objects_carry_days_months_the_site_and_what_was_dropped() {
+fn objects_contain_days_months_site_and_dropped_views() {
     let text = r#"{"path":"/a","hits":3,"days":{"2026-09-20":{"hits":2,"uniques":1}},"months":{"2026-09":{"hits":3}}}
 {"path":"/a/","hits":1,"days":{"2026-09-20":{"hits":1}}}
 {"site":{"uniques":5,"days":{"2026-09-20":4},"months":{"2026-09":5}}}
@@ -100,14 +100,14 @@ fn objects_carry_days_months_the_site_and_what_was_dropped() {
 }
 
 #[test]
-fn parameters_that_belong_to_a_path_stay() {
-    let taking = ImportOptions { keep_query: vec!["id".to_owned()], robots: false };
-    let (read, _) = numbers(b"/a?x=1&id=2,3\n", None, &taking).unwrap();
+fn kept_query_parameters_stay_in_path() {
+    let options = ImportOptions { keep_query: vec!["id".to_owned()], count_bots: false };
+    let (read, _) = parse_counts(b"/a?x=1&id=2,3\n", None, &options).unwrap();
     assert_eq!(read.counts, [row("/a?id=2", 3, None, None)]);
 }
 
 #[test]
-fn separators_of_spreadsheets_are_read() {
+fn spreadsheet_separators_are_detected() {
     let both = [row("/a", 12, None, None), row("/b", 3, None, None)];
     for text in [
         "path;hits\r\n/a;12\r\n/b;3\r\n",
@@ -121,14 +121,14 @@ fn separators_of_spreadsheets_are_read() {
     ] {
         assert_eq!(rows(text.as_bytes()).unwrap(), both, "{text:?}");
     }
-    // What Excel calls Unicode text.
+    // Excel's format "Unicode Text".
     let text = "path\thits\r\n/é\t12\r\n";
     let little = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes));
     let big = [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes));
     for content in [little.collect::<Vec<u8>>(), big.collect()] {
         assert_eq!(rows(&content).unwrap(), [row("/%C3%A9", 12, None, None)]);
     }
-    // A line after `sep=` keeps its number, and a path may hold the other separators.
+    // Lines after `sep=` keep their numbers, and a path may contain the other separators.
     assert_eq!(
         refused("sep=;\npath;hits\n/a;x\n"),
         "line 3: expected a whole number from 0 to 9007199254740991 in \"hits\", found \"x\""
@@ -137,13 +137,13 @@ fn separators_of_spreadsheets_are_read() {
 }
 
 #[test]
-fn paths_are_trimmed_and_empty_ones_refused() {
+fn paths_are_trimmed_and_empty_paths_rejected() {
     let text = "path,hits\n/a ,1\n /a,2\n\"/a b\",3\n/a%20b,4\n \"/c\" , 5\n";
     assert_eq!(
         rows(text.as_bytes()).unwrap(),
         [row("/a", 3, None, None), row("/a%20b", 7, None, None), row("/c", 5, None, None)]
     );
-    // An export quotes what has blanks at its ends, and they are part of the path.
+    // An export quotes a path with blanks at its ends; they are part of the path.
     assert_eq!(rows(b"path,hits\n\" x \",1\n").unwrap(), [row(" x ", 1, None, None)]);
     for text in [
         "path,hits\n,5\n/b,3\n",
@@ -156,17 +156,17 @@ fn paths_are_trimmed_and_empty_ones_refused() {
 }
 
 #[test]
-fn formulas_come_back_as_paths() {
+fn escaped_formulas_are_read_as_paths() {
     for path in
         ["=HYPERLINK(\"http://evil.example/\",\"Totals\")", "+1", "-1", "@x", "'=1", "''-1", "'a'", "=", "'"]
     {
-        let csv = export::csv(&[row(path, 1, None, None)]);
+        let csv = export::to_csv(&[row(path, 1, None, None)]);
         assert_eq!(rows(csv.as_bytes()).unwrap(), [row(path, 1, None, None)], "{csv}");
     }
 }
 
 #[test]
-fn json_on_many_lines_and_lists_are_read() {
+fn multi_line_json_and_lists_are_read() {
     let pretty = "{\n    \"v\": 1,\n    \"counts\": [\n        {\n            \"path\": \"/a\",\n            \"hits\": 3\n        },\n        {\n            \"path\": \"/b\",\n            \"hits\": 1\n        }\n    ]\n}\n";
     let both = [row("/a", 3, None, None), row("/b", 1, None, None)];
     assert_eq!(rows(pretty.as_bytes()).unwrap(), both);
@@ -191,7 +191,7 @@ fn json_on_many_lines_and_lists_are_read() {
 }
 
 #[test]
-fn numbers_beyond_the_largest_count_are_refused() {
+fn numbers_above_largest_count_are_rejected() {
     let most = 9_007_199_254_740_991_u64;
     assert_eq!(rows(format!("/a,{most}").as_bytes()).unwrap()[0].hits, most);
     for text in [format!("/a,{}", most + 1), "{\"path\":\"/a\",\"hits\":18446744073709551615}".to_owned()] {
@@ -208,15 +208,15 @@ fn numbers_beyond_the_largest_count_are_refused() {
 }
 
 #[test]
-fn columns_that_are_not_kept_are_told() {
-    let (_, reading) =
-        numbers(b"path,hits,title\n/a,1,x\n/b,2,y\n", None, &ImportOptions::default()).unwrap();
-    assert_eq!((reading.lines, reading.format), (2, "CSV"));
-    assert_eq!(reading.not_kept, ["the column title"]);
+fn unread_columns_are_reported() {
+    let (_, report) =
+        parse_counts(b"path,hits,title\n/a,1,x\n/b,2,y\n", None, &ImportOptions::default()).unwrap();
+    assert_eq!((report.lines, report.format), (2, "CSV"));
+    assert_eq!(report.not_kept, ["the column title"]);
 }
 
 #[test]
-fn one_path_under_several_names_is_added_up() {
+fn rows_of_equivalent_paths_are_added() {
     let text =
         "/a/,3,2026-09-20,2026-09-21T10:00:00Z\n/a/index.html,4,2026-09-19,2026-09-20T10:00:00Z\n/a,1\n";
     let sum = row("/a", 8, Some("2026-09-19"), Some("2026-09-21T10:00:00Z"));
@@ -224,7 +224,7 @@ fn one_path_under_several_names_is_added_up() {
 }
 
 #[test]
-fn every_bad_line_is_told() {
+fn every_invalid_line_is_reported() {
     let text = "path,hits,first\n/a,1,\n/b,-1,\n!lease,1,\n/c,1,yesterday\n\"/d\"x,1,\n/e\n/f,1,,,x\n\"/g\n";
     insta::assert_snapshot!(refused(text), @r#"
     line 3: expected a whole number from 0 to 9007199254740991 in "hits", found "-1"
@@ -249,7 +249,7 @@ fn every_bad_line_is_told() {
 }
 
 #[test]
-fn a_number_of_a_line_counts_lines_within_quotes() {
+fn line_numbers_count_line_ends_within_quotes() {
     insta::assert_snapshot!(refused("path,hits\n\"a\nb\",1\n/c,x\n"), @r#"
     line 2: expected a path that can be counted, found "a\nb": the path holds a control character
     line 4: expected a whole number from 0 to 9007199254740991 in "hits", found "x"
@@ -257,22 +257,22 @@ fn a_number_of_a_line_counts_lines_within_quotes() {
 }
 
 proptest! {
-    /// Whatever is in a cell comes back out of the CSV.
+    /// The content of every cell survives a round trip through CSV.
     #[test]
-    fn csv_comes_back(cells in prop::collection::vec(any::<(String, u64)>(), 1..20)) {
+    fn csv_round_trip_keeps_cells(cells in prop::collection::vec(any::<(String, u64)>(), 1..20)) {
         let all: Vec<CountRow> = cells.iter().map(|(path, hits)| row(path, *hits, None, None)).collect();
-        let read: Vec<Vec<String>> = records(&export::csv(&all), ',', 1).map(|(_, cells)| cells.unwrap()).collect();
+        let read: Vec<Vec<String>> = csv_records(&export::to_csv(&all), ',', 1).map(|(_, cells)| cells.unwrap()).collect();
         prop_assert_eq!(read.len(), all.len() + 1);
         for (cells, row) in read[1..].iter().zip(&all) {
-            prop_assert_eq!(&csv::not_a_formula(cells[0].clone()), &row.path);
+            prop_assert_eq!(&csv::unescape_formula(cells[0].clone()), &row.path);
             prop_assert!(!cells[0].starts_with(['=', '+', '-', '@', '\t', '\r']));
             prop_assert_eq!(&cells[1], &row.hits.to_string());
         }
     }
 
-    /// Nothing makes it panic.
+    /// No input makes the reader panic.
     #[test]
-    fn anything_is_read_or_refused(content in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn parse_counts_of_random_bytes_does_not_panic(content in prop::collection::vec(any::<u8>(), 0..200)) {
         drop(rows(&content));
     }
 }

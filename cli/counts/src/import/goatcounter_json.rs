@@ -1,93 +1,96 @@
-//! Reads what GoatCounter 2.7 and later exports as JSON: a zip in which `paths.jsonl` names the paths and `hit_stats.jsonl` has
-//! the views of each hour, path and referrer. It has no visitors.
+//! Reads the JSON export of GoatCounter 2.7 and later: a zip in which `paths.jsonl` contains the paths, and `hit_stats.jsonl` the
+//! views per hour, path and referrer. It contains no visitors.
 
 use std::collections::{BTreeMap, HashMap};
 
 use hitctl_engine::Fault;
 
 use super::archive::Archive;
-use super::goatcounter::no_views;
+use super::goatcounter::no_page_views;
+use super::import_report::ImportReport;
 use super::lines::{self, ImportOptions, LineErrors};
-use super::reading::Reading;
-use crate::fields::{self, Fields};
-use crate::model::{CountRow, LeftOut, Numbers, Tally};
+use crate::fields::{self, JsonFields};
+use crate::model::{CountRow, CounterData, SkippedViews, Tally};
 
-/// The file of paths.
+/// The file with the paths.
 const PATHS: &str = "paths.jsonl";
-/// The file of views.
+/// The file with the views.
 const STATS: &str = "hit_stats.jsonl";
-/// The file that says what the export is.
+/// The file with the version of the export.
 const INFO: &str = "info.json";
 /// The parts of the export that a counter cannot keep.
 const NOT_KEPT: &str =
     "hours, titles, referrers, campaigns, browsers, systems, screen sizes, locations, languages";
 
 /// A path of the export.
-struct Page {
+struct ExportedPath {
     path: String,
     is_event: bool,
 }
 
-/// The views of a path in an hour.
-struct Stat {
+/// The views of a path in one hour.
+struct HourlyViews {
     page: u64,
     hour: String,
     views: u64,
 }
 
-/// Whether an archive is such an export.
-pub(crate) fn is_one(archive: &Archive) -> bool {
+/// Whether an archive is a GoatCounter JSON export.
+pub(crate) fn is_goatcounter_export(archive: &Archive) -> bool {
     archive.has(STATS) && archive.has(PATHS)
 }
 
-/// Returns the counts of such an export.
-pub(crate) fn numbers(archive: &mut Archive, taking: &ImportOptions) -> Result<(Numbers, Reading), Fault> {
+/// Reads the counts of a GoatCounter JSON export.
+pub(crate) fn parse_goatcounter_json(
+    archive: &mut Archive,
+    options: &ImportOptions,
+) -> Result<(CounterData, ImportReport), Fault> {
     if let Some(info) = archive.text(INFO)? {
         check_version(&info)?;
     }
     let paths = archive.text(PATHS)?.unwrap_or_default();
     let stats = archive.text(STATS)?.unwrap_or_default();
-    let pages: HashMap<u64, Page> = lines(PATHS, &paths, page)?.into_iter().collect();
+    let pages: HashMap<u64, ExportedPath> = read_lines(PATHS, &paths, parse_path)?.into_iter().collect();
     let mut rows: BTreeMap<String, CountRow> = BTreeMap::new();
-    let mut reading = Reading {
+    let mut report = ImportReport {
         format: "GoatCounter's JSON export",
         not_kept: vec![NOT_KEPT.to_owned()],
-        ..Reading::default()
+        ..ImportReport::default()
     };
-    let mut nameless = Vec::new();
-    for Stat { page, hour, views } in lines(STATS, &stats, stat)? {
-        reading.lines += 1;
+    let mut unnamed_views = Vec::new();
+    for HourlyViews { page, hour, views } in read_lines(STATS, &stats, parse_stat)? {
+        report.lines += 1;
         match pages.get(&page) {
             Some(page) if page.is_event => {
-                reading.left_out.events = reading.left_out.events.saturating_add(views);
+                report.skipped.events = report.skipped.events.saturating_add(views);
             }
-            // A path that was deleted there while views of it were kept has no name.
-            None => nameless.push(views),
-            Some(page) => match lines::page_key(&page.path, &taking.keep_query) {
+            // The path was deleted in GoatCounter, but its views were kept.
+            None => unnamed_views.push(views),
+            Some(page) => match lines::page_key(&page.path, &options.keep_query) {
                 Ok(path) => {
                     let row = rows.entry(path.clone()).or_insert_with(|| CountRow::zero(&path));
-                    // When in the hour the last one was is not known: at its beginning, at least.
-                    row.add(CountRow::at(&path, &hour, Tally { hits: views, uniques: 0 }));
-                    lines::countable(row)
-                        .map_err(|why| in_file(STATS, LineErrors::default().with(1, &why)))?;
+                    // The exact time within the hour is unknown; the beginning of the hour is the earliest.
+                    row.add(CountRow::at_time(&path, &hour, Tally { hits: views, uniques: 0 }));
+                    lines::check_limit(row)
+                        .map_err(|why| with_file_name(STATS, LineErrors::default().with_error(1, &why)))?;
                 }
-                Err(_) => nameless.push(views),
+                Err(_) => unnamed_views.push(views),
             },
         }
     }
-    let LeftOut { refused, .. } = &mut reading.left_out;
-    *refused = nameless.into_iter().fold(0, u64::saturating_add);
-    if reading.lines == 0 {
-        return Err(no_views().hinted("export once more from a time at which the site had views"));
+    let SkippedViews { refused, .. } = &mut report.skipped;
+    *refused = unnamed_views.into_iter().fold(0, u64::saturating_add);
+    if report.lines == 0 {
+        return Err(no_page_views().hinted("export once more from a time at which the site had views"));
     }
-    let numbers = Numbers { counts: rows.into_values().collect(), ..Numbers::default() };
-    reading.beyond(&numbers);
-    Ok((numbers, reading))
+    let numbers = CounterData { counts: rows.into_values().collect(), ..CounterData::default() };
+    report.note_truncated_history(&numbers);
+    Ok((numbers, report))
 }
 
 fn check_version(info: &str) -> Result<(), Fault> {
-    let version = Fields::parse(info).and_then(|mut fields| fields.text("export_version"));
-    let version = version.map_err(|why| in_file(INFO, LineErrors::default().with(1, &why)))?;
+    let version = JsonFields::parse(info).and_then(|mut fields| fields.text("export_version"));
+    let version = version.map_err(|why| with_file_name(INFO, LineErrors::default().with_error(1, &why)))?;
     match version.as_deref() {
         None => Ok(()),
         Some(version) if version.split('.').next() == Some("1") => Ok(()),
@@ -99,21 +102,25 @@ fn check_version(info: &str) -> Result<(), Fault> {
     }
 }
 
-/// Reads each line of a file of the export. Each bad line is reported.
-fn lines<T>(name: &str, text: &str, read: impl Fn(Fields) -> Result<T, String>) -> Result<Vec<T>, Fault> {
-    let (mut all, mut wrong) = (Vec::new(), None::<LineErrors>);
+/// Reads all lines of a file of the export. The error names every invalid line.
+fn read_lines<T>(
+    name: &str,
+    text: &str,
+    read: impl Fn(JsonFields) -> Result<T, String>,
+) -> Result<Vec<T>, Fault> {
+    let (mut all, mut errors) = (Vec::new(), None::<LineErrors>);
     for (n, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        match Fields::parse(line).and_then(&read) {
+        match JsonFields::parse(line).and_then(&read) {
             Ok(one) => all.push(one),
-            Err(why) => wrong = Some(wrong.unwrap_or_default().with(n, &why)),
+            Err(why) => errors = Some(errors.unwrap_or_default().with_error(n, &why)),
         }
     }
-    wrong.map_or(Ok(all), |wrong| Err(in_file(name, wrong)))
+    errors.map_or(Ok(all), |errors| Err(with_file_name(name, errors)))
 }
 
-/// Returns a failure that names the file of the archive.
-fn in_file(name: &str, wrong: LineErrors) -> Fault {
-    let failure = wrong.failure();
+/// Returns the errors of the lines with the name of the file in the archive.
+fn with_file_name(name: &str, errors: LineErrors) -> Fault {
+    let failure = errors.into_fault();
     let message =
         failure.message.lines().map(|line| format!("{name}, {line}")).collect::<Vec<_>>().join("\n");
     let named = Fault::fatal("bad_file", message);
@@ -123,22 +130,22 @@ fn in_file(name: &str, wrong: LineErrors) -> Fault {
     }
 }
 
-fn page(mut fields: Fields) -> Result<(u64, Page), String> {
-    let id = fields.count("id")?.ok_or_else(|| fields::missing("id"))?;
-    let path = fields.text("path")?.ok_or_else(|| fields::missing("path"))?;
+fn parse_path(mut fields: JsonFields) -> Result<(u64, ExportedPath), String> {
+    let id = fields.count("id")?.ok_or_else(|| fields::missing_field("id"))?;
+    let path = fields.text("path")?.ok_or_else(|| fields::missing_field("path"))?;
     let is_event = match fields.take("event") {
         None => false,
         Some(serde_json::Value::Bool(is_event)) => is_event,
         Some(other) => {
-            return Err(format!("expected true or false in \"event\", found {}", fields::found(&other)));
+            return Err(format!("expected true or false in \"event\", found {}", fields::describe(&other)));
         }
     };
-    Ok((id, Page { path, is_event }))
+    Ok((id, ExportedPath { path, is_event }))
 }
 
-fn stat(mut fields: Fields) -> Result<Stat, String> {
-    let hour = fields.text("hour")?.ok_or_else(|| fields::missing("hour"))?;
-    let views = fields.count("count")?.ok_or_else(|| fields::missing("count"))?;
-    let page = fields.count("path_id")?.ok_or_else(|| fields::missing("path_id"))?;
-    Ok(Stat { page, hour: lines::moment(&hour)?.rfc3339(), views })
+fn parse_stat(mut fields: JsonFields) -> Result<HourlyViews, String> {
+    let hour = fields.text("hour")?.ok_or_else(|| fields::missing_field("hour"))?;
+    let views = fields.count("count")?.ok_or_else(|| fields::missing_field("count"))?;
+    let page = fields.count("path_id")?.ok_or_else(|| fields::missing_field("path_id"))?;
+    Ok(HourlyViews { page, hour: lines::parse_moment(&hour)?.rfc3339(), views })
 }

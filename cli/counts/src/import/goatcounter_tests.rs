@@ -1,4 +1,4 @@
-//! Exports of GoatCounter, of both versions, good and bad.
+//! Valid and invalid GoatCounter CSV exports of both versions.
 
 use super::*;
 
@@ -6,50 +6,51 @@ const V1: &str =
     "1Path,Title,Event,Bot,Session,FirstVisit,Referrer,Referrer scheme,Browser,Screen size,Location,Date\n";
 const V2: &str = "2Path,Title,Event,UserAgent,Browser,System,Session,Bot,Referrer,Referrer scheme,Screen size,Location,FirstVisit,Date\n";
 
-/// A view of version 2.
+/// Returns a line of an export of version 2.
 fn view(path: &str, event: &str, session: &str, bot: &str, date: &str) -> String {
     format!(
         "{path},\"A, title\",{event},Mozilla/5.0 Gecko,Firefox 130,Linux,{session},{bot},,,\"1920,1080,1\",DE,true,{date}\n"
     )
 }
 
-fn read(text: &str, count_robots: bool) -> (Numbers, Reading) {
-    numbers(text, &ImportOptions { robots: count_robots, ..ImportOptions::default() }).unwrap()
+fn read(text: &str, count_robots: bool) -> (CounterData, ImportReport) {
+    parse_goatcounter_csv(text, &ImportOptions { count_bots: count_robots, ..ImportOptions::default() })
+        .unwrap()
 }
 
 #[test]
-fn views_are_counted_by_path_day_and_month_and_sessions_once_a_day() {
+fn views_count_by_path_day_and_month_and_sessions_once_per_day() {
     let text = [
         V2.to_owned(),
         view("/", "false", "a1", "0", "2026-09-20T10:00:00Z"),
         view("/index.html?utm_source=x", "false", "a1", "0", "2026-09-20T11:00:00Z"),
         view("/", "false", "b2", "0", "2026-09-20T12:00:00Z"),
         view("/b", "false", "b2", "0", "2026-09-20T12:00:01Z"),
-        // The same session after midnight, and in another month by a clock of another place.
+        // The same session after midnight, and in another month because of the time zone.
         view("/", "false", "a1", "0", "2026-09-21T00:00:00Z"),
         view("/", "false", "a1", "0", "2026-09-30T23:30:00-02:00"),
         view("/", "false", "c3", "3", "2026-09-20T13:00:00Z"),
         view("click", "true", "c3", "0", "2026-09-20T13:00:00Z"),
         view("/\u{1}", "false", "c3", "0", "2026-09-20T13:00:00Z"),
     ];
-    let (numbers, reading) = read(&text.concat(), false);
-    assert_eq!((reading.lines, reading.format), (9, "GoatCounter's CSV export"));
-    assert_eq!(reading.left_out, LeftOut { robots: 1, events: 1, refused: 1 });
-    assert_eq!(reading.not_kept, ["titles, referrers, browsers, systems, screen sizes, locations"]);
-    insta::assert_snapshot!(crate::export::ndjson(&numbers), @r#"
+    let (numbers, report) = read(&text.concat(), false);
+    assert_eq!((report.lines, report.format), (9, "GoatCounter's CSV export"));
+    assert_eq!(report.skipped, SkippedViews { robots: 1, events: 1, refused: 1 });
+    assert_eq!(report.not_kept, ["titles, referrers, browsers, systems, screen sizes, locations"]);
+    insta::assert_snapshot!(crate::export::to_ndjson(&numbers), @r#"
     {"path":"/","hits":5,"uniques":4,"first":"2026-09-20","last":"2026-10-01T01:30:00Z","days":{"2026-09-20":{"hits":3,"uniques":2},"2026-09-21":{"hits":1,"uniques":1},"2026-10-01":{"hits":1,"uniques":1}},"months":{"2026-09":{"hits":4,"uniques":3},"2026-10":{"hits":1,"uniques":1}}}
     {"path":"/b","hits":1,"uniques":1,"first":"2026-09-20","last":"2026-09-20T12:00:01Z","days":{"2026-09-20":{"hits":1,"uniques":1}},"months":{"2026-09":{"hits":1,"uniques":1}}}
     {"site":{"uniques":4,"days":{"2026-09-20":2,"2026-09-21":1,"2026-10-01":1},"months":{"2026-09":3,"2026-10":1}}}
     "#);
-    let (numbers, reading) = read(&text.concat(), true);
-    assert_eq!((numbers.counts[0].hits, numbers.counts[0].uniques, reading.left_out.robots), (6, 5, 0));
+    let (numbers, report) = read(&text.concat(), true);
+    assert_eq!((numbers.counts[0].hits, numbers.counts[0].uniques, report.skipped.robots), (6, 5, 0));
 }
 
 #[test]
-fn the_older_version_is_read_and_without_sessions_first_visits_are_visitors() {
+fn version_1_without_sessions_counts_first_visits_as_visitors() {
     let lines = "/a,,false,0,uuid-1,true,,,,,,2021-01-02T03:04:05Z\n/a,,0,0,,1,,,,,,2021-01-02T03:04:05Z\n/a,,f,,,0,,,,,,2021-01-02T03:04:06Z\n";
-    let (numbers, reading) = read(&format!("{V1}{lines}"), false);
-    assert_eq!(reading.left_out, LeftOut::default());
+    let (numbers, report) = read(&format!("{V1}{lines}"), false);
+    assert_eq!(report.skipped, SkippedViews::default());
     let row = &numbers.counts[0];
     assert_eq!((row.path.as_str(), row.hits, row.uniques), ("/a", 3, 2));
     assert_eq!(
@@ -60,8 +61,8 @@ fn the_older_version_is_read_and_without_sessions_first_visits_are_visitors() {
 }
 
 #[test]
-fn it_is_known_by_its_header() {
-    let cells = |text: &str| records(text, ',', 1).next().unwrap().1.unwrap();
+fn is_header_recognises_export_header() {
+    let cells = |text: &str| csv_records(text, ',', 1).next().unwrap().1.unwrap();
     for header in [V1, V2, "3Path,New,Date\n", "Path,Date\n"] {
         assert!(is_header(&cells(header)), "{header}");
     }
@@ -72,8 +73,9 @@ fn it_is_known_by_its_header() {
 }
 
 #[test]
-fn what_is_wrong_is_told_by_line() {
-    let refused = |text: &str| numbers(text, &ImportOptions::default()).unwrap_err().message.clone();
+fn invalid_lines_are_reported_by_number() {
+    let refused =
+        |text: &str| parse_goatcounter_csv(text, &ImportOptions::default()).unwrap_err().message.clone();
     assert_eq!(
         refused("4Path,Date\n"),
         "line 1: expected the columns of GoatCounter's export, found none named Event or Bot"
@@ -98,8 +100,8 @@ fn what_is_wrong_is_told_by_line() {
 }
 
 #[test]
-fn export_without_page_views_says_why_it_is_empty() {
-    let failure = numbers(V2, &ImportOptions::default()).unwrap_err();
+fn export_without_page_views_explains_setting() {
+    let failure = parse_goatcounter_csv(V2, &ImportOptions::default()).unwrap_err();
     assert_eq!(failure.code, "no_page_views");
     assert_eq!(failure.message, "expected page views in GoatCounter's export, found none");
     let hint = failure.hint.clone().unwrap_or_default();

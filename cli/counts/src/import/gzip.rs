@@ -1,28 +1,28 @@
-//! Files that may be packed by gzip: exports of others, sitemaps.
+//! Decompresses files that may be compressed by gzip: sitemaps and exports of other programs.
 
 use std::io::Read as _;
 
 use hitctl_engine::Fault;
 
-/// What gzip writes first.
+/// The first bytes of a gzip file.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The content of a file, unpacked where it was packed; of at most so many bytes.
-pub fn unpacked(content: Vec<u8>, largest: u64) -> Result<Vec<u8>, Fault> {
+/// Returns the content of a file, decompressed if it is gzip. More than `max_bytes` decompressed bytes are an error.
+pub fn decompress(content: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, Fault> {
     if !content.starts_with(&MAGIC) {
         return Ok(content);
     }
-    let mut plain = Vec::new();
-    let mut packed = flate2::read::MultiGzDecoder::new(content.as_slice()).take(largest + 1);
-    packed.read_to_end(&mut plain).map_err(|error| {
+    let mut decompressed = Vec::new();
+    let mut decoder = flate2::read::MultiGzDecoder::new(content.as_slice()).take(max_bytes + 1);
+    decoder.read_to_end(&mut decompressed).map_err(|error| {
         Fault::fatal("bad_file", "the file is packed by gzip, but cannot be unpacked")
             .caused_by(error)
             .hinted("get the file once more: it may not be whole")
     })?;
-    if plain.len() as u64 > largest {
-        return Err(Fault::usage(format!("unpacked it has more than {} MiB", largest / 1024 / 1024)));
+    if decompressed.len() as u64 > max_bytes {
+        return Err(Fault::usage(format!("unpacked it has more than {} MiB", max_bytes / 1024 / 1024)));
     }
-    Ok(plain)
+    Ok(decompressed)
 }
 
 #[cfg(test)]
@@ -41,20 +41,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_is_unpacked_and_the_rest_left_alone() {
-        assert_eq!(unpacked(b"path,hits".to_vec(), 100).unwrap(), b"path,hits");
-        assert_eq!(unpacked(packed(b"path,hits"), 100).unwrap(), b"path,hits");
-        // Two files in a row are one, as for gunzip.
+    fn decompress_unpacks_gzip_and_keeps_other_content() {
+        assert_eq!(decompress(b"path,hits".to_vec(), 100).unwrap(), b"path,hits");
+        assert_eq!(decompress(packed(b"path,hits"), 100).unwrap(), b"path,hits");
+        // Concatenated gzip files are one file, as for gunzip.
         let both = [packed(b"a\n"), packed(b"b\n")].concat();
-        assert_eq!(unpacked(both, 100).unwrap(), b"a\nb\n");
+        assert_eq!(decompress(both, 100).unwrap(), b"a\nb\n");
     }
 
     #[test]
-    fn what_is_broken_or_far_too_large_is_refused() {
+    fn decompress_rejects_broken_and_oversized_gzip() {
         let whole = packed(b"path,hits");
-        assert_eq!(unpacked(whole[..whole.len() - 3].to_vec(), 100).unwrap_err().code, "bad_file");
+        assert_eq!(decompress(whole[..whole.len() - 3].to_vec(), 100).unwrap_err().code, "bad_file");
         let bomb = packed(&vec![0; 3 * 1024 * 1024]);
-        let why = unpacked(bomb, 1024 * 1024).unwrap_err().message.clone();
+        let why = decompress(bomb, 1024 * 1024).unwrap_err().message.clone();
         assert_eq!(why, "unpacked it has more than 1 MiB");
     }
 }

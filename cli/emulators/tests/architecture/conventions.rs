@@ -1,4 +1,4 @@
-//! Conventions of every crate and every source file.
+//! Checks the conventions of every crate and every source file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::imports::Imports;
 use super::workspace::{members, root, source_root};
 
-/// A crate and what it must not depend on, with the reason. Crate boundaries hold the rest.
+/// A crate, the dependencies that it must not have, and the reason. Crate boundaries enforce the rest.
 const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("config", &["hitctl-engine", "aws-", "clap", "tokio"], "config is what the user writes, and pure"),
     ("function", &["hitctl-engine", "clap", "tokio", "aws-"], "the function starts in milliseconds"),
@@ -37,7 +37,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
 ];
 
 #[test]
-fn crates_depend_on_nothing_that_their_layer_excludes() {
+fn crate_dependencies_respect_the_layers() {
     for (name, forbidden, reason) in FORBIDDEN {
         for dependency in dependencies(&manifest(name)) {
             let bad = forbidden.iter().find(|start| dependency.starts_with(**start));
@@ -48,9 +48,9 @@ fn crates_depend_on_nothing_that_their_layer_excludes() {
     }
 }
 
-/// A kind may use what another one declares, such as its settings and the scopes of its operations, and never its driver.
+/// A kind may use the declarations of another kind, such as its settings and the scopes of its operations, but not its driver.
 #[test]
-fn no_kind_of_resource_imports_the_driver_of_another() {
+fn resource_kind_does_not_import_driver_of_another_kind() {
     let source = root().join("cli/resources/src");
     let imports = Imports::of_crate(&source.join("lib.rs"));
     let kind = |file: &Path| {
@@ -69,9 +69,9 @@ fn no_kind_of_resource_imports_the_driver_of_another() {
     }
 }
 
-/// The lints of the workspace count only where a crate asks for them; versions stand in one place.
+/// The lints of the workspace apply only to crates that inherit them. Versions are in the workspace's manifest only.
 #[test]
-fn every_crate_has_the_lints_and_versions_of_the_workspace() {
+fn crates_inherit_lints_and_versions_of_the_workspace() {
     let workspace = manifest(".");
     assert!(members().len() >= 14, "{:?}", members());
     for member in members() {
@@ -99,29 +99,29 @@ fn every_crate_has_the_lints_and_versions_of_the_workspace() {
 }
 
 #[test]
-fn every_source_file_is_short_says_what_it_is_for_and_leaves_nothing_for_later() {
-    let mut seen = 0;
+fn source_files_are_short_have_a_header_and_no_todos() {
+    let mut checked = 0;
     for folder in ["config", "function", "cli", "bench", "examples"] {
         for file in sources(&root().join(folder)) {
             let text = fs::read_to_string(&file).unwrap();
-            let place = file.display();
-            seen += 1;
-            assert!(text.starts_with("//!"), "{place} does not say what it is for");
+            let path = file.display();
+            checked += 1;
+            assert!(text.starts_with("//!"), "{path} does not say what it is for");
             let lines = text.lines().count();
-            assert!(lines <= 600, "{place} has {lines} lines: split it by meaning");
+            assert!(lines <= 600, "{path} has {lines} lines: split it by meaning");
             for word in
                 [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore"), concat!("todo", "!(")]
             {
-                assert!(!text.contains(word), "{place} has a {word}");
+                assert!(!text.contains(word), "{path} has a {word}");
             }
         }
     }
-    assert!(seen > 200, "only {seen} files were looked at");
+    assert!(checked > 200, "only {checked} files were looked at");
 }
 
-/// A test file that nobody names is never run.
+/// A test file that no module declares is never run.
 #[test]
-fn every_file_of_the_command_lines_tests_is_run() {
+fn test_files_of_the_command_line_are_declared() {
     let folder = root().join("cli/tests/it");
     let main = fs::read_to_string(folder.join("main.rs")).unwrap();
     for entry in fs::read_dir(&folder).unwrap() {
@@ -136,9 +136,9 @@ fn every_file_of_the_command_lines_tests_is_run() {
 
 /// A source file that no module declares is not compiled.
 #[test]
-fn every_source_file_belongs_to_a_module() {
+fn source_files_belong_to_a_module() {
     for member in members() {
-        // The programs of the benchmarks are named in their manifest.
+        // The manifest of the benchmarks lists their programs.
         let Some(lib) = source_root(&member).filter(|_| member != "bench") else { continue };
         let mut declared: Vec<PathBuf> = Imports::of_crate(&lib).edges.into_keys().collect();
         let main = lib.with_file_name("main.rs");
@@ -148,12 +148,12 @@ fn every_source_file_belongs_to_a_module() {
         for file in sources(lib.parent().unwrap()) {
             let name = file.file_stem().unwrap().to_str().unwrap();
             let is_test = ["tests", "_tests", "fixtures"].iter().any(|end| name.ends_with(end));
-            let of_tests = is_test
+            let is_test_code = is_test
                 || name.starts_with("test_")
                 || file
                     .components()
                     .any(|part| part.as_os_str().to_str().is_some_and(|part| part.ends_with("tests")));
-            assert!(of_tests || declared.contains(&file), "{} is in no module", file.display());
+            assert!(is_test_code || declared.contains(&file), "{} is in no module", file.display());
         }
     }
 }
@@ -166,15 +166,15 @@ fn package_name(manifest: &str) -> &str {
     manifest.split("name = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap()
 }
 
-/// The names under `[dependencies]`.
+/// Returns the names in the `[dependencies]` sections of a manifest.
 fn dependencies(manifest: &str) -> Vec<String> {
-    let mut inside = false;
+    let mut in_dependencies = false;
     let mut names = Vec::new();
     for line in manifest.lines() {
         if line.starts_with('[') {
-            inside =
+            in_dependencies =
                 line == "[dependencies]" || line.starts_with("[target.") && line.ends_with("dependencies]");
-        } else if inside && !line.trim().is_empty() && !line.starts_with('#') {
+        } else if in_dependencies && !line.trim().is_empty() && !line.starts_with('#') {
             let name = line.split(['=', '.', ' ']).next().unwrap_or_default();
             names.push(name.to_owned());
         }
@@ -182,8 +182,8 @@ fn dependencies(manifest: &str) -> Vec<String> {
     names
 }
 
-/// Every source file below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+/// Returns all source files below a folder.
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut files = Vec::new();
     for entry in entries {

@@ -1,4 +1,4 @@
-//! The files of the workspace's crates and what each imports, from parsed source. Unit tests are left out.
+//! Parses the files of a crate and the imports of each file. Unit tests are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, Item, ItemMod, ItemUse, Lit, Meta, UseTree};
 
-/// A path of modules below the crate's root; the root itself is empty.
+/// A path of modules below the crate's root. The path of the root is empty.
 type ModulePath = Vec<String>;
 
 /// The files of one crate and the files that each of them imports from.
 #[derive(Debug, Default)]
 pub(crate) struct Imports {
-    /// The file that a module is in.
+    /// The file of each module.
     files: BTreeMap<ModulePath, PathBuf>,
-    /// File -> imported file -> the first path that says so.
+    /// File -> imported file -> the first path that imports it.
     pub(crate) edges: BTreeMap<PathBuf, BTreeMap<PathBuf, String>>,
 }
 
 impl Imports {
-    /// Reads a crate from its root file on.
+    /// Reads a crate, starting with its root file.
     pub(crate) fn of_crate(root: &Path) -> Self {
         let mut imports = Self::default();
         let mut parsed = Vec::new();
@@ -32,8 +32,8 @@ impl Imports {
             }
             for (module, segments) in paths.found {
                 if let Some(target) = imports.resolve(&module, &segments).filter(|target| target != path) {
-                    let said = imports.edges.entry(path.clone()).or_default();
-                    said.entry(target).or_insert_with(|| segments.join("::"));
+                    let targets = imports.edges.entry(path.clone()).or_default();
+                    targets.entry(target).or_insert_with(|| segments.join("::"));
                 }
             }
         }
@@ -69,59 +69,59 @@ impl Imports {
         let Item::Mod(ItemMod { ident, content, attrs, .. }) = item else { return };
         let name = ident.to_string();
         let inner: ModulePath = module.iter().cloned().chain([name.clone()]).collect();
-        let below = children.join(&name);
+        let subfolder = children.join(&name);
         if let Some((_, items)) = content {
             self.files.insert(inner.clone(), path.to_path_buf());
             for item in items {
-                self.declare(item, path, &below, &inner, parsed);
+                self.declare(item, path, &subfolder, &inner, parsed);
             }
             return;
         }
-        let named = attrs.iter().find_map(path_attribute).map(|file| path.parent().unwrap().join(file));
-        let candidates = [children.join(format!("{name}.rs")), below.join("mod.rs")];
-        let file = named.or_else(|| candidates.into_iter().find(|file| file.exists()));
+        let explicit = attrs.iter().find_map(path_attribute).map(|file| path.parent().unwrap().join(file));
+        let candidates = [children.join(format!("{name}.rs")), subfolder.join("mod.rs")];
+        let file = explicit.or_else(|| candidates.into_iter().find(|file| file.exists()));
         self.read(
             file.unwrap_or_else(|| panic!("no file of {}::{name}", path.display())),
-            &below,
+            &subfolder,
             inner,
             parsed,
         );
     }
 
-    /// The file that defines what a path names: that of the longest module in it.
+    /// Returns the file that defines the item of a path: the file of the longest module path in it.
     fn resolve(&self, module: &[String], segments: &[String]) -> Option<PathBuf> {
-        let mut at = module.to_vec();
+        let mut current = module.to_vec();
         let mut rest = segments;
         match rest.first()?.as_str() {
             "crate" => {
-                at.clear();
+                current.clear();
                 rest = &rest[1..];
             }
             "self" => rest = &rest[1..],
             "super" => {
                 while rest.first().is_some_and(|segment| segment == "super") {
-                    at.pop();
+                    current.pop();
                     rest = &rest[1..];
                 }
             }
             first => {
-                at.push(first.to_owned());
-                self.files.get(&at)?;
+                current.push(first.to_owned());
+                self.files.get(&current)?;
                 rest = &rest[1..];
             }
         }
         for segment in rest {
-            at.push(segment.clone());
-            if !self.files.contains_key(&at) {
-                at.pop();
+            current.push(segment.clone());
+            if !self.files.contains_key(&current) {
+                current.pop();
                 break;
             }
         }
-        self.files.get(&at).cloned()
+        self.files.get(&current).cloned()
     }
 }
 
-/// Every path in the items of a file, with the module that it stands in.
+/// The paths in the items of a file, each with the module that contains it.
 struct Paths {
     module: ModulePath,
     found: BTreeSet<(ModulePath, Vec<String>)>,
@@ -173,7 +173,7 @@ impl<'ast> Visit<'ast> for Paths {
     }
 }
 
-/// Whether something is compiled for tests only.
+/// Whether the attributes limit an item to test builds.
 fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",

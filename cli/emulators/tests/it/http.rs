@@ -1,9 +1,9 @@
-//! The smallest client there is: one request a connection, and the answer as text.
+//! A minimal HTTP client: one request per connection, with the whole response as text.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-/// Sends a request; `None` when the connection was closed without an answer.
+/// Sends a request. Returns the status and the response, or `None` when the connection was closed without a response.
 pub(crate) fn send(
     endpoint: &str,
     line: &str,
@@ -21,15 +21,15 @@ pub(crate) fn send(
 ",
     );
     stream.write_all(head.as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    // A cut connection may be reset.
-    drop(stream.read_to_end(&mut answer));
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1)?.parse().ok()?;
-    Some((status, answer))
+    let mut response = Vec::new();
+    // A dropped connection may be reset.
+    drop(stream.read_to_end(&mut response));
+    let response = String::from_utf8_lossy(&response).into_owned();
+    let status = response.split(' ').nth(1)?.parse().ok()?;
+    Some((status, response))
 }
 
-/// Sends an AWS call, signed by nobody: emulators do not look.
+/// Sends an AWS call with a dummy signature, which emulators do not verify.
 pub(crate) fn call(
     endpoint: &str,
     service: &str,
@@ -37,10 +37,10 @@ pub(crate) fn call(
     target: &str,
     body: &str,
 ) -> Option<(u16, String)> {
-    let scope = format!(
+    let authorization = format!(
         "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
     );
-    let mut headers = vec![("authorization", scope.as_str()), ("user-agent", "aws-sdk-rust/1")];
+    let mut headers = vec![("authorization", authorization.as_str()), ("user-agent", "aws-sdk-rust/1")];
     match target {
         "" => headers.push(("content-type", "application/x-www-form-urlencoded")),
         "rest" => headers.push(("content-type", "application/json")),
@@ -52,7 +52,7 @@ pub(crate) fn call(
     send(endpoint, line, &headers, body)
 }
 
-/// Creates a table.
+/// Creates a DynamoDB table.
 pub(crate) fn create_table(endpoint: &str, name: &str) -> Option<(u16, String)> {
     let body = format!(
         r#"{{"TableName":"{name}","BillingMode":"PAY_PER_REQUEST","KeySchema":[{{"AttributeName":"pk","KeyType":"HASH"}}],"AttributeDefinitions":[{{"AttributeName":"pk","AttributeType":"S"}}]}}"#
@@ -60,10 +60,10 @@ pub(crate) fn create_table(endpoint: &str, name: &str) -> Option<(u16, String)> 
     call(endpoint, "dynamodb", "POST /", "DynamoDB_20120810.CreateTable", &body)
 }
 
-/// The names of the tables that are there.
+/// Returns the response of `ListTables`.
 pub(crate) fn tables(endpoint: &str) -> String {
-    let (status, answer) =
+    let (status, response) =
         call(endpoint, "dynamodb", "POST /", "DynamoDB_20120810.ListTables", "{}").expect("an answer");
-    assert_eq!(status, 200, "{answer}");
-    answer
+    assert_eq!(status, 200, "{response}");
+    response
 }

@@ -1,7 +1,7 @@
-//! The harness itself: emulators start, answer and end; the wire sees, cuts and delays.
+//! Tests of the test support: emulators start, respond and stop; the proxy records, drops and delays calls.
 
 #![expect(clippy::unwrap_used, reason = "these are tests; clippy knows only functions with #[test] as such")]
 
 mod emulators;
 mod http;
-mod wire;
+mod proxy;

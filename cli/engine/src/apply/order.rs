@@ -1,163 +1,184 @@
-//! The order of a plan's steps: what must be done before what, worked out once, before anything is done.
+//! The order of the steps of a plan, computed once before the plan is applied.
 //!
-//! A replacement is two steps, since names are fixed: it is removed, then made. The rules:
+//! A replacement has two steps, because the new resource has the same name: delete, then create. The rules:
 //!
-//! 1. What a resource needs is made before it; what needs it is removed before it.
-//! 2. Nothing is taken down for a replacement before all that it needs, and that can be made beforehand, has been made:
-//!    a failure there must not leave a hole where something worked.
-//! 3. Where one resource leads another by a number, a rise is made before the other's change, and a fall after it.
-//! 4. Other removals come after everything is made (well or not): something may still use the unwanted resource until
-//!    then. Only what stands in the way of a replacement goes sooner.
+//! 1. The dependencies of a resource are created before it; its dependents are deleted before it.
+//! 2. A replaced resource is deleted only after those of its dependencies that can be created before: a failure there must not
+//!    remove a resource that works.
+//! 3. An [`OrderingHint`](crate::OrderingHint) makes an increase before the other resource's change, and a decrease after it.
+//! 4. Other deletes come after all creates and updates, whether these succeed or fail: until then, a resource may still use the
+//!    deleted one. Only a resource that blocks a replacement is deleted earlier.
 
 use std::collections::BTreeMap;
 
 use crate::address::Address;
 use crate::change::{Action, Change};
 
-/// One half of a change.
+/// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Half {
-    /// The resource is deleted.
-    Remove,
-    /// It is created or updated (or refused, being somebody else's).
-    Make,
+pub(super) enum StepKind {
+    /// Deletes the resource.
+    Delete,
+    /// Creates or updates the resource, or fails because the resource belongs to another owner.
+    CreateOrUpdate,
 }
 
-/// One thing to do, and what comes before it.
+/// A step with the steps that come before it.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// The place of its change in the plan.
-    pub(super) change: usize,
-    /// Which half of the change.
-    pub(super) half: Half,
-    /// The step that is the other half of a replacement.
-    pub(super) twin: Option<usize>,
-    /// The steps without whose success it cannot be done.
-    pub(super) needs: Vec<usize>,
-    /// The steps that it lets go first, whatever becomes of them.
-    pub(super) after: Vec<usize>,
+    /// The index of the change in the plan.
+    pub(super) change_index: usize,
+    pub(super) kind: StepKind,
+    /// The index of the other step of a replacement.
+    pub(super) counterpart: Option<usize>,
+    /// The indices of the steps that must succeed first.
+    pub(super) requires: Vec<usize>,
+    /// The indices of the steps that must end first, with success or failure.
+    pub(super) runs_after: Vec<usize>,
 }
 
-struct Shape {
-    /// The places in the plan of what each change needs.
-    needs: Vec<Vec<usize>>,
-    /// Whether it (or something it needs, directly or not) is replaced.
-    unsettled: Vec<bool>,
-    /// Whether it is removed for good, and must be before a replacement can go on.
-    in_the_way: Vec<bool>,
+/// The facts about each change that decide the order, by index in the plan.
+struct ChangeFacts {
+    /// The indices of the changes of its dependencies.
+    dependencies: Vec<Vec<usize>>,
+    /// Whether the resource, or a direct or indirect dependency, is replaced.
+    affected_by_replacement: Vec<bool>,
+    /// Whether the resource is deleted and depends on a replaced one, so that it must be deleted first.
+    blocks_replacement: Vec<bool>,
 }
 
-/// The steps of a plan, each with the places of those that come before it. Acyclic if the plan's references are.
+/// Returns the steps of a plan with their order. The order is acyclic if the references of the plan are.
 pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
-    let shape = shape(changes);
+    let facts = facts(changes);
     let mut steps = Vec::new();
-    let mut remove_of = vec![None; changes.len()];
-    let mut make_of = vec![None; changes.len()];
-    for (change, it) in changes.iter().enumerate() {
-        for (half, of) in [(Half::Remove, &mut remove_of), (Half::Make, &mut make_of)] {
-            if has(it, half) {
-                of[change] = Some(steps.len());
-                steps.push(Step { change, half, twin: None, needs: Vec::new(), after: Vec::new() });
+    let mut delete_steps = vec![None; changes.len()];
+    let mut write_steps = vec![None; changes.len()];
+    for (change_index, change) in changes.iter().enumerate() {
+        for (kind, step_indices) in
+            [(StepKind::Delete, &mut delete_steps), (StepKind::CreateOrUpdate, &mut write_steps)]
+        {
+            if has_step(change, kind) {
+                step_indices[change_index] = Some(steps.len());
+                steps.push(Step {
+                    change_index,
+                    kind,
+                    counterpart: None,
+                    requires: Vec::new(),
+                    runs_after: Vec::new(),
+                });
             }
         }
     }
 
-    for (change, needs) in shape.needs.iter().enumerate() {
-        if let Some(make) = make_of[change] {
-            steps[make].twin = remove_of[change];
-            steps[make].needs.extend(remove_of[change]);
-            steps[make].needs.extend(needs.iter().filter_map(|&need| make_of[need]));
+    for (change_index, dependencies) in facts.dependencies.iter().enumerate() {
+        if let Some(write) = write_steps[change_index] {
+            steps[write].counterpart = delete_steps[change_index];
+            steps[write].requires.extend(delete_steps[change_index]);
+            steps[write]
+                .requires
+                .extend(dependencies.iter().filter_map(|&dependency| write_steps[dependency]));
         }
-        if let Some(remove) = remove_of[change] {
-            steps[remove].twin = make_of[change];
-            for needed in needs.iter().filter_map(|&need| remove_of[need]) {
-                steps[needed].needs.push(remove);
+        if let Some(delete) = delete_steps[change_index] {
+            steps[delete].counterpart = write_steps[change_index];
+            for dependency_delete in dependencies.iter().filter_map(|&dependency| delete_steps[dependency]) {
+                steps[dependency_delete].requires.push(delete);
             }
-            let before = |only: &dyn Fn(usize) -> bool| -> Vec<usize> {
-                (0..changes.len()).filter(|&it| only(it)).filter_map(|it| make_of[it]).collect()
+            let write_steps_where = |includes: &dyn Fn(usize) -> bool| -> Vec<usize> {
+                (0..changes.len())
+                    .filter(|&other| includes(other))
+                    .filter_map(|other| write_steps[other])
+                    .collect()
             };
-            if changes[change].action == Action::Replace {
-                let below = all_below(change, &shape.needs);
-                steps[remove].needs.extend(before(&|it| below[it] && !shape.unsettled[it]));
-            } else if shape.in_the_way[change] {
-                steps[remove].after = before(&|it| !shape.unsettled[it]);
+            if changes[change_index].action == Action::Replace {
+                let all_dependencies = transitive_dependencies(change_index, &facts.dependencies);
+                steps[delete].requires.extend(write_steps_where(&|other| {
+                    all_dependencies[other] && !facts.affected_by_replacement[other]
+                }));
+            } else if facts.blocks_replacement[change_index] {
+                steps[delete].runs_after = write_steps_where(&|other| !facts.affected_by_replacement[other]);
             } else {
-                steps[remove].after = before(&|_| true);
+                steps[delete].runs_after = write_steps_where(&|_| true);
             }
         }
     }
     for (first, second) in created_before_updates(changes) {
-        if let (Some(first), Some(second)) = (make_of[first], make_of[second]) {
-            steps[first].needs.retain(|need| *need != second);
-            steps[second].needs.push(first);
+        if let (Some(first), Some(second)) = (write_steps[first], write_steps[second]) {
+            steps[first].requires.retain(|step| *step != second);
+            steps[second].requires.push(first);
         }
     }
-    for (first, second) in led(changes) {
-        if let (Some(first), Some(second)) = (make_of[first], make_of[second]) {
-            steps[second].needs.push(first);
+    for (first, second) in ordering_pairs(changes) {
+        if let (Some(first), Some(second)) = (write_steps[first], write_steps[second]) {
+            steps[second].requires.push(first);
         }
     }
     steps
 }
 
-/// The pairs of changes of which one leads the other, in the order in which they are made.
-fn led(changes: &[Change]) -> Vec<(usize, usize)> {
-    let pairs = changes.iter().enumerate().filter_map(|(leader, change)| {
-        let lead = change.node.lead.as_ref()?;
-        let other = changes.iter().position(|it| *it.address() == lead.over)?;
-        let diff = change.fields.iter().find(|diff| diff.field == lead.field)?;
+/// Returns the pairs of changes that an ordering hint puts in order, the earlier change first.
+fn ordering_pairs(changes: &[Change]) -> Vec<(usize, usize)> {
+    let pairs = changes.iter().enumerate().filter_map(|(index, change)| {
+        let hint = change.node.ordering_hint.as_ref()?;
+        let other = changes.iter().position(|change| *change.address() == hint.other)?;
+        let diff = change.fields.iter().find(|diff| diff.field == hint.field)?;
         let (old, new) = (diff.old.as_f64()?, diff.new.as_f64()?);
-        Some(if old < new { (leader, other) } else { (other, leader) })
+        Some(if old < new { (index, other) } else { (other, index) })
     });
     pairs.collect()
 }
 
-/// The pairs of changes in which the first resource is created before the second one is updated, because the update will use it.
+/// Returns the pairs of changes in which the first resource is created before the second is updated, because the update uses it.
 fn created_before_updates(changes: &[Change]) -> Vec<(usize, usize)> {
     let pairs = changes.iter().enumerate().filter_map(|(first, change)| {
-        let address = change.node.before_update_of.as_ref()?;
-        let second = changes.iter().position(|it| it.address() == address)?;
+        let address = change.node.create_before_update_of.as_ref()?;
+        let second = changes.iter().position(|other| other.address() == address)?;
         let is_update = changes[second].action == Action::Update && !changes[second].is_conflict();
         (change.action == Action::Create && is_update).then_some((first, second))
     });
     pairs.collect()
 }
 
-fn has(change: &Change, half: Half) -> bool {
-    match half {
-        Half::Remove => matches!(change.action, Action::Replace | Action::Delete),
-        Half::Make => {
+fn has_step(change: &Change, kind: StepKind) -> bool {
+    match kind {
+        StepKind::Delete => matches!(change.action, Action::Replace | Action::Delete),
+        StepKind::CreateOrUpdate => {
             matches!(change.action, Action::Create | Action::Update | Action::Replace) || change.is_conflict()
         }
     }
 }
 
-fn shape(changes: &[Change]) -> Shape {
-    let place: BTreeMap<&Address, usize> =
+fn facts(changes: &[Change]) -> ChangeFacts {
+    let index_by_address: BTreeMap<&Address, usize> =
         changes.iter().enumerate().map(|(i, c)| (c.address(), i)).collect();
-    let needs: Vec<Vec<usize>> =
-        changes.iter().map(|c| c.node.needs.iter().filter_map(|a| place.get(a).copied()).collect()).collect();
-    let mut unsettled: Vec<bool> = Vec::with_capacity(changes.len());
-    let mut in_the_way: Vec<bool> = Vec::with_capacity(changes.len());
-    // A plan is in topological order, so what a change needs has been looked at before it.
-    for (change, needs) in changes.iter().zip(&needs) {
-        let any = |flags: &[bool]| needs.iter().any(|&need| flags.get(need).copied().unwrap_or(false));
+    let dependencies: Vec<Vec<usize>> = changes
+        .iter()
+        .map(|c| c.node.dependencies.iter().filter_map(|a| index_by_address.get(a).copied()).collect())
+        .collect();
+    let mut affected_by_replacement: Vec<bool> = Vec::with_capacity(changes.len());
+    let mut blocks_replacement: Vec<bool> = Vec::with_capacity(changes.len());
+    // A plan is in topological order, so the dependencies of a change come before it.
+    for (change, dependencies) in changes.iter().zip(&dependencies) {
+        let any = |flags: &[bool]| {
+            dependencies.iter().any(|&dependency| flags.get(dependency).copied().unwrap_or(false))
+        };
         let replaced = change.action == Action::Replace;
-        let under_replaced = needs.iter().any(|&n| changes[n].action == Action::Replace) || any(&in_the_way);
-        unsettled.push(replaced || any(&unsettled));
-        in_the_way.push(change.action == Action::Delete && under_replaced);
+        let dependency_replaced =
+            dependencies.iter().any(|&dependency| changes[dependency].action == Action::Replace)
+                || any(&blocks_replacement);
+        affected_by_replacement.push(replaced || any(&affected_by_replacement));
+        blocks_replacement.push(change.action == Action::Delete && dependency_replaced);
     }
-    Shape { needs, unsettled, in_the_way }
+    ChangeFacts { dependencies, affected_by_replacement, blocks_replacement }
 }
 
-/// Which changes a change needs, directly or not.
-fn all_below(change: usize, needs: &[Vec<usize>]) -> Vec<bool> {
-    let mut below = vec![false; needs.len()];
-    let mut open = needs[change].clone();
-    while let Some(next) = open.pop() {
-        if !std::mem::replace(&mut below[next], true) {
-            open.extend(&needs[next]);
+/// Returns a flag for each change: whether `change` depends on it, directly or indirectly.
+fn transitive_dependencies(change: usize, direct: &[Vec<usize>]) -> Vec<bool> {
+    let mut dependencies = vec![false; direct.len()];
+    let mut pending = direct[change].clone();
+    while let Some(next) = pending.pop() {
+        if !std::mem::replace(&mut dependencies[next], true) {
+            pending.extend(&direct[next]);
         }
     }
-    below
+    dependencies
 }

@@ -1,4 +1,4 @@
-//! The result of applying a plan: the changes made, failed and skipped.
+//! The result of applying a plan: the completed, failed and skipped changes.
 
 use std::collections::BTreeMap;
 
@@ -7,36 +7,36 @@ use serde::Serialize;
 use crate::address::Address;
 use crate::change::Action;
 use crate::fault::Fault;
-use crate::live::Outputs;
+use crate::observed_state::Outputs;
 
 /// A change that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    /// The resource.
+pub struct FailedChange {
+    /// The resource whose change failed.
     pub address: Address,
-    /// Its name in the cloud.
+    /// The name of the resource in the cloud.
     pub name: String,
     /// The action that failed.
     pub action: Action,
-    /// The reason.
+    /// The error.
     pub fault: Fault,
 }
 
-/// A change that was made.
+/// A change that was completed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Done {
-    /// To what.
+pub struct CompletedChange {
+    /// The changed resource.
     pub address: Address,
-    /// The action.
+    /// The action that was taken.
     pub action: Action,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u64,
 }
 
-/// A change that was not made, or not to the end.
+/// A change that was not started, or not completed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// The resource.
+pub struct SkippedChange {
+    /// The resource whose change was skipped.
     pub address: Address,
     /// The action that was skipped.
     pub action: Action,
@@ -46,21 +46,21 @@ pub struct Skipped {
 
 /// The result of applying a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Outcome {
-    /// The changes made, in the order in which they were finished.
-    pub done: Vec<Done>,
-    /// The changes that failed, in the order in which they did.
-    pub failed: Vec<Failure>,
-    /// The changes not made, in the order of the plan.
-    pub skipped: Vec<Skipped>,
-    /// Whether the user asked to stop before the end.
+pub struct ApplyOutcome {
+    /// The completed changes, in the order in which they ended.
+    pub done: Vec<CompletedChange>,
+    /// The failed changes, in the order in which they ended.
+    pub failed: Vec<FailedChange>,
+    /// The skipped changes, in the order of the plan.
+    pub skipped: Vec<SkippedChange>,
+    /// Whether the user interrupted the run before its end.
     pub interrupted: bool,
-    /// The outputs of all resources that exist now.
+    /// The outputs of all resources that exist after the run.
     pub outputs: BTreeMap<Address, Outputs>,
 }
 
-impl Outcome {
-    /// Whether the whole plan was carried out.
+impl ApplyOutcome {
+    /// Whether all changes of the plan were completed.
     pub fn is_ok(&self) -> bool {
         self.failed.is_empty() && self.skipped.is_empty() && !self.interrupted
     }

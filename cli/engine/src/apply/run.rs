@@ -1,4 +1,4 @@
-//! Takes the steps of a plan, every ready one at once, and keeps account of them.
+//! Runs the steps of a plan, all ready ones concurrently, and tracks their states.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,73 +10,73 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::order::{Half, Step, steps};
-use super::outcome::{Done, Failure, Outcome, Skipped};
+use super::order::{Step, StepKind, steps};
+use super::outcome::{ApplyOutcome, CompletedChange, FailedChange, SkippedChange};
 use crate::address::Address;
-use crate::call::{bounded, millis};
-use crate::change::{Action, Change, Why};
-use crate::cx::Cx;
+use crate::call::{millis, run_bounded};
+use crate::change::{Action, Change, ChangeReason};
+use crate::context::DriverContext;
 use crate::driver::Drivers;
-use crate::event::{Event, Sink};
+use crate::event::{Event, EventSink};
 use crate::fault::{Fault, FaultKind};
-use crate::live::Outputs;
-use crate::value::{Source, resolve, sources};
+use crate::observed_state::Outputs;
+use crate::value::{Reference, find_references, resolve};
 
-/// How a step stands.
+/// The state of a step.
 #[derive(Clone, Debug)]
-enum State {
+enum StepState {
     Waiting,
     Running,
     Done,
-    /// It failed, or cannot be taken: the resource at fault.
-    Out(Address),
+    /// The step failed, or a step that it requires did. Holds the resource whose failure is the cause.
+    Blocked(Address),
 }
 
-/// The end of a step: which one, and what the resource offers then.
-type Ended = (usize, Result<Outputs, Fault>);
+/// The index of a step that ended, with the outputs of the resource.
+type StepResult = (usize, Result<Outputs, Fault>);
 
-pub(super) struct Run<'a> {
+pub(super) struct PlanRun<'a> {
     changes: &'a [Change],
     drivers: &'a Drivers,
-    sink: &'a Sink,
+    sink: &'a EventSink,
     stop: &'a CancellationToken,
     steps: Vec<Step>,
-    states: Vec<State>,
-    /// When the first step of a change began.
-    begun: Vec<Option<Instant>>,
-    outcome: Outcome,
+    states: Vec<StepState>,
+    /// The start of the first step of each change.
+    started_at: Vec<Option<Instant>>,
+    outcome: ApplyOutcome,
 }
 
-impl<'a> Run<'a> {
+impl<'a> PlanRun<'a> {
     pub(super) fn new(
         changes: &'a [Change],
         drivers: &'a Drivers,
-        sink: &'a Sink,
+        sink: &'a EventSink,
         stop: &'a CancellationToken,
     ) -> Self {
         let steps = steps(changes);
-        let live = changes.iter().filter(|change| !matches!(change.why, Why::NotOurs(_)));
+        let owned = changes.iter().filter(|change| !matches!(change.why, ChangeReason::NotOurs(_)));
         let outputs: BTreeMap<Address, Outputs> =
-            live.filter_map(|c| Some((c.address().clone(), c.have.as_ref()?.outputs.clone()))).collect();
+            owned.filter_map(|c| Some((c.address().clone(), c.observed.as_ref()?.outputs.clone()))).collect();
         Self {
             changes,
             drivers,
             sink,
             stop,
-            states: vec![State::Waiting; steps.len()],
+            states: vec![StepState::Waiting; steps.len()],
             steps,
-            begun: vec![None; changes.len()],
-            outcome: Outcome { outputs, ..Outcome::default() },
+            started_at: vec![None; changes.len()],
+            outcome: ApplyOutcome { outputs, ..ApplyOutcome::default() },
         }
     }
 
-    pub(super) async fn carry_out(mut self) -> Outcome {
-        let mut running: FuturesUnordered<BoxFuture<'a, Ended>> = FuturesUnordered::new();
+    pub(super) async fn execute(mut self) -> ApplyOutcome {
+        let mut running: FuturesUnordered<BoxFuture<'a, StepResult>> = FuturesUnordered::new();
         loop {
-            self.note_stop();
-            self.skip_what_cannot_be();
-            for step in self.ready() {
-                running.push(self.start(step));
+            self.record_interruption();
+            self.block_steps();
+            for step in self.ready_steps() {
+                running.push(self.start_step(step));
             }
             if running.is_empty() {
                 break;
@@ -90,168 +90,197 @@ impl<'a> Run<'a> {
                 () = stopped => None,
             };
             if let Some((step, result)) = ended {
-                self.end(step, result);
+                self.finish_step(step, result);
             }
         }
-        self.skip_the_rest();
+        self.skip_unfinished();
         self.outcome
     }
 
-    /// Says once that the user asked to stop.
-    fn note_stop(&mut self) {
-        let unfinished = self.states.iter().any(|state| matches!(state, State::Waiting | State::Running));
+    /// Records an interruption by the user and sends the event, once.
+    fn record_interruption(&mut self) {
+        let unfinished =
+            self.states.iter().any(|state| matches!(state, StepState::Waiting | StepState::Running));
         if self.outcome.interrupted || !self.stop.is_cancelled() || !unfinished {
             return;
         }
         self.outcome.interrupted = true;
         let in_flight =
-            self.steps.iter().zip(&self.states).filter(|(_, state)| matches!(state, State::Running));
-        let in_flight = in_flight.map(|(step, _)| self.changes[step.change].address().clone()).collect();
+            self.steps.iter().zip(&self.states).filter(|(_, state)| matches!(state, StepState::Running));
+        let in_flight =
+            in_flight.map(|(step, _)| self.changes[step.change_index].address().clone()).collect();
         self.sink.send(Event::Interrupted { in_flight });
     }
 
-    /// Rules out each step that needs one that failed, and those that need it in turn. What could not be made again is
-    /// not removed either.
-    fn skip_what_cannot_be(&mut self) {
+    /// Blocks each step that requires a blocked one, until no more are found. The delete step of a replacement is blocked with its
+    /// create step, because the resource could not be created again.
+    fn block_steps(&mut self) {
         loop {
-            let out = self.steps.iter().zip(&self.states).enumerate().find_map(|(at, (step, state))| {
-                let State::Waiting = state else { return None };
-                let made_again = step.twin.filter(|_| step.half == Half::Remove);
-                step.needs.iter().copied().chain(made_again).find_map(|other| match &self.states[other] {
-                    State::Out(because) => Some((at, because.clone())),
-                    _ => None,
-                })
-            });
-            let Some((at, because)) = out else { return };
-            self.states[at] = State::Out(because.clone());
-            // While it is being removed, it is not said yet: that may fail as well.
-            if self.steps[at].twin.is_none_or(|twin| !matches!(self.states[twin], State::Running)) {
-                self.skip(self.steps[at].change, Some(because));
+            let newly_blocked =
+                self.steps.iter().zip(&self.states).enumerate().find_map(|(index, (step, state))| {
+                    let StepState::Waiting = state else { return None };
+                    let create_step = step.counterpart.filter(|_| step.kind == StepKind::Delete);
+                    step.requires.iter().copied().chain(create_step).find_map(|other| {
+                        match &self.states[other] {
+                            StepState::Blocked(because) => Some((index, because.clone())),
+                            _ => None,
+                        }
+                    })
+                });
+            let Some((index, because)) = newly_blocked else { return };
+            self.states[index] = StepState::Blocked(because.clone());
+            // While the delete step runs, the change is not reported as skipped yet, because that step may fail itself.
+            if self.steps[index]
+                .counterpart
+                .is_none_or(|counterpart| !matches!(self.states[counterpart], StepState::Running))
+            {
+                self.record_skipped(self.steps[index].change_index, Some(because));
             }
         }
     }
 
-    /// Notes that a change is not made, once, unless it has failed.
-    fn skip(&mut self, change: usize, because: Option<Address>) {
-        let change = &self.changes[change];
+    /// Records a change as skipped, once, unless it has failed.
+    fn record_skipped(&mut self, change_index: usize, because: Option<Address>) {
+        let change = &self.changes[change_index];
         let address = change.address().clone();
-        let known = self.outcome.failed.iter().any(|failure| failure.address == address)
+        let is_recorded = self.outcome.failed.iter().any(|failed| failed.address == address)
             || self.outcome.skipped.iter().any(|skipped| skipped.address == address);
-        if !known {
+        if !is_recorded {
             let action = change.action;
             self.sink.send(Event::Skipped { address: address.clone(), action, because: because.clone() });
-            self.outcome.skipped.push(Skipped { address, action, because });
+            self.outcome.skipped.push(SkippedChange { address, action, because });
         }
     }
 
-    /// The steps that can be taken now. Once the user asked to stop, only the second halves of what has been begun:
-    /// a resource that was removed to be made anew should be there again.
-    fn ready(&self) -> Vec<usize> {
-        let is_ready = |at: &usize| {
-            let step = &self.steps[*at];
-            matches!(self.states[*at], State::Waiting)
-                && (!self.outcome.interrupted || self.begun[step.change].is_some())
-                && step.needs.iter().all(|&need| matches!(self.states[need], State::Done))
-                && step.after.iter().all(|&first| matches!(self.states[first], State::Done | State::Out(_)))
+    /// Returns the steps that can start now. After an interruption, only the second steps of started replacements can start, so
+    /// that a resource deleted for a replacement is created again.
+    fn ready_steps(&self) -> Vec<usize> {
+        let is_ready = |index: &usize| {
+            let step = &self.steps[*index];
+            matches!(self.states[*index], StepState::Waiting)
+                && (!self.outcome.interrupted || self.started_at[step.change_index].is_some())
+                && step.requires.iter().all(|&required| matches!(self.states[required], StepState::Done))
+                && step
+                    .runs_after
+                    .iter()
+                    .all(|&earlier| matches!(self.states[earlier], StepState::Done | StepState::Blocked(_)))
         };
         (0..self.steps.len()).filter(is_ready).collect()
     }
 
-    fn start(&mut self, at: usize) -> BoxFuture<'a, Ended> {
-        self.states[at] = State::Running;
-        let Step { change: place, half, .. } = self.steps[at];
-        let change = &self.changes[place];
-        if self.begun[place].is_none() {
-            self.begun[place] = Some(Instant::now());
+    fn start_step(&mut self, step: usize) -> BoxFuture<'a, StepResult> {
+        self.states[step] = StepState::Running;
+        let Step { change_index, kind, .. } = self.steps[step];
+        let change = &self.changes[change_index];
+        if self.started_at[change_index].is_none() {
+            self.started_at[change_index] = Some(Instant::now());
             self.sink.send(Event::Started {
                 address: change.address().clone(),
                 name: change.name().to_owned(),
                 action: change.action,
             });
         }
-        let cx = Cx::new(change.address().clone(), self.sink.clone(), self.stop.clone());
-        let call = match half {
-            Half::Remove => remove(self.drivers, cx, change).boxed(),
-            Half::Make => match self.want(change) {
-                Ok(want) => make(self.drivers, cx, change, want).boxed(),
+        let cx = DriverContext::new(change.address().clone(), self.sink.clone(), self.stop.clone());
+        let call = match kind {
+            StepKind::Delete => delete_resource(self.drivers, cx, change).boxed(),
+            StepKind::CreateOrUpdate => match self.desired_spec(change) {
+                Ok(desired_spec) => create_or_update(self.drivers, cx, change, desired_spec).boxed(),
                 Err(fault) => future::ready(Err(fault)).boxed(),
             },
         };
-        let limit = self.drivers.limits().write;
-        let tried = format!("{} {} {}", change.action, change.kind(), change.name());
-        async move { (at, bounded(&tried, limit, call).await) }.boxed()
+        let limit = self.drivers.timeouts().write;
+        let operation = format!("{} {} {}", change.action, change.kind(), change.name());
+        async move { (step, run_bounded(&operation, limit, call).await) }.boxed()
     }
 
-    /// The spec of a change with every reference resolved.
-    fn want(&self, change: &Change) -> Result<Json, Fault> {
-        if let (true, Why::NotOurs(owner)) = (change.is_conflict(), &change.why) {
+    /// Returns the spec of a change with all references resolved.
+    fn desired_spec(&self, change: &Change) -> Result<Json, Fault> {
+        if let (true, ChangeReason::NotOurs(owner)) = (change.is_conflict(), &change.why) {
             let message =
                 format!("{} {} is there already and is not this app's", change.kind(), change.name());
             let fault = Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) };
             return Err(fault.caused_by(owner.as_str()));
         }
         let spec = change.node.spec().unwrap_or(&Json::Null);
-        let want = resolve(spec, &|of| self.outcome.outputs.get(of));
-        match sources(&want).into_iter().next() {
-            Some((_, Source::Output { of, output })) => {
+        let desired_spec = resolve(spec, &|of| self.outcome.outputs.get(of));
+        match find_references(&desired_spec).into_iter().next() {
+            Some((_, Reference::Output { resource, output })) => {
                 let tried = format!("failed to {} {} {}", change.action, change.kind(), change.name());
-                Err(Fault::fatal("no_output", format!("{tried}: {of} does not say its {output}")))
+                Err(Fault::fatal("no_output", format!("{tried}: {resource} does not say its {output}")))
             }
-            _ => Ok(want),
+            _ => Ok(desired_spec),
         }
     }
 
-    fn end(&mut self, at: usize, result: Result<Outputs, Fault>) {
-        let Step { change: place, half, .. } = self.steps[at];
-        let change = &self.changes[place];
+    fn finish_step(&mut self, step: usize, result: Result<Outputs, Fault>) {
+        let Step { change_index, kind, .. } = self.steps[step];
+        let change = &self.changes[change_index];
         let (address, action) = (change.address().clone(), change.action);
         let outputs = match result {
             Ok(outputs) => outputs,
             Err(fault) => {
-                self.states[at] = State::Out(address.clone());
+                self.states[step] = StepState::Blocked(address.clone());
                 self.sink.send(Event::Failed { address: address.clone(), action, fault: fault.clone() });
-                self.outcome.failed.push(Failure { address, name: change.name().to_owned(), action, fault });
+                self.outcome.failed.push(FailedChange {
+                    address,
+                    name: change.name().to_owned(),
+                    action,
+                    fault,
+                });
                 return;
             }
         };
-        self.states[at] = State::Done;
-        match half {
-            Half::Remove => drop(self.outcome.outputs.remove(&address)),
-            Half::Make => self.outcome.outputs.entry(address.clone()).or_default().extend(outputs),
+        self.states[step] = StepState::Done;
+        match kind {
+            StepKind::Delete => drop(self.outcome.outputs.remove(&address)),
+            StepKind::CreateOrUpdate => {
+                self.outcome.outputs.entry(address.clone()).or_default().extend(outputs);
+            }
         }
-        if half == Half::Make || action == Action::Delete {
-            let took_ms = millis(self.begun[place].map_or(Duration::ZERO, |begun| begun.elapsed()));
+        if kind == StepKind::CreateOrUpdate || action == Action::Delete {
+            let took_ms = millis(
+                self.started_at[change_index].map_or(Duration::ZERO, |started_at| started_at.elapsed()),
+            );
             self.sink.send(Event::Finished { address: address.clone(), action, took_ms });
-            self.outcome.done.push(Done { address, action, took_ms });
-        } else if let Some(State::Out(because)) = self.steps[at].twin.map(|twin| self.states[twin].clone()) {
-            self.skip(place, Some(because));
+            self.outcome.done.push(CompletedChange { address, action, took_ms });
+        } else if let Some(StepState::Blocked(because)) =
+            self.steps[step].counterpart.map(|counterpart| self.states[counterpart].clone())
+        {
+            self.record_skipped(change_index, Some(because));
         }
     }
 
-    /// Names what was not begun, or not ended, since the user asked to stop.
-    fn skip_the_rest(&mut self) {
-        for at in 0..self.steps.len() {
-            if matches!(self.states[at], State::Waiting) {
-                self.skip(self.steps[at].change, None);
+    /// Records the changes that the interruption kept from starting or ending, and sorts the skipped ones by the plan.
+    fn skip_unfinished(&mut self) {
+        for index in 0..self.steps.len() {
+            if matches!(self.states[index], StepState::Waiting) {
+                self.record_skipped(self.steps[index].change_index, None);
             }
         }
-        let place = |address: &Address| self.changes.iter().position(|change| change.address() == address);
-        self.outcome.skipped.sort_by_key(|skipped| place(&skipped.address));
+        let index_of = |address: &Address| self.changes.iter().position(|change| change.address() == address);
+        self.outcome.skipped.sort_by_key(|skipped| index_of(&skipped.address));
     }
 }
 
-async fn remove(drivers: &Drivers, cx: Cx, change: &Change) -> Result<Outputs, Fault> {
+async fn delete_resource(drivers: &Drivers, cx: DriverContext, change: &Change) -> Result<Outputs, Fault> {
     let driver = drivers.get(change.kind())?;
-    if let Some(have) = &change.have {
+    if let Some(have) = &change.observed {
         driver.delete(&cx, &change.node, have).await?;
     }
     Ok(Outputs::new())
 }
 
-async fn make(drivers: &Drivers, cx: Cx, change: &Change, want: Json) -> Result<Outputs, Fault> {
+async fn create_or_update(
+    drivers: &Drivers,
+    cx: DriverContext,
+    change: &Change,
+    desired_spec: Json,
+) -> Result<Outputs, Fault> {
     let driver = drivers.get(change.kind())?;
-    match (change.action, &change.have) {
-        (Action::Update, Some(have)) => driver.update(&cx, &change.node, have, &want, &change.fields).await,
-        _ => driver.create(&cx, &change.node, &want).await,
+    match (change.action, &change.observed) {
+        (Action::Update, Some(have)) => {
+            driver.update(&cx, &change.node, have, &desired_spec, &change.fields).await
+        }
+        _ => driver.create(&cx, &change.node, &desired_spec).await,
     }
 }

@@ -1,4 +1,4 @@
-//! The codes of faults.
+//! Error codes, which scripts can compare.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-/// The code of a fault, a stable word for scripts: one of hitctl's, in `snake_case`, or one of a service, as the service writes it.
+/// The stable code of a fault or finding. Codes of hitctl are in `snake_case`; codes of a service are spelled as by the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Code(Cow<'static, str>);
+pub struct FaultCode(Cow<'static, str>);
 
-impl Code {
-    /// A code of hitctl. A code that is compared somewhere is a constant.
+impl FaultCode {
+    /// Creates a code of hitctl. A code that the program compares is defined as a constant.
     pub const fn new(code: &'static str) -> Self {
         Self(Cow::Borrowed(code))
     }
 
-    /// The code as text.
+    /// Returns the code as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl Deref for Code {
+impl Deref for FaultCode {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -31,31 +31,31 @@ impl Deref for Code {
     }
 }
 
-impl fmt::Display for Code {
+impl fmt::Display for FaultCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self)
     }
 }
 
-impl From<&'static str> for Code {
+impl From<&'static str> for FaultCode {
     fn from(code: &'static str) -> Self {
         Self::new(code)
     }
 }
 
-impl From<String> for Code {
+impl From<String> for FaultCode {
     fn from(code: String) -> Self {
         Self(Cow::Owned(code))
     }
 }
 
-impl PartialEq<str> for Code {
+impl PartialEq<str> for FaultCode {
     fn eq(&self, other: &str) -> bool {
         **self == *other
     }
 }
 
-impl PartialEq<&str> for Code {
+impl PartialEq<&str> for FaultCode {
     fn eq(&self, other: &&str) -> bool {
         **self == **other
     }

@@ -1,17 +1,17 @@
-//! The engine from outside, in a toy cloud. Time is paused: nothing here sleeps.
+//! Tests of the engine's public API with an in-memory cloud. Time is paused, so no test sleeps.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may panic as the test may")]
 
-mod laws;
 mod plans;
-mod running;
-mod toy;
-mod waiting;
-mod world;
+mod properties;
+mod random_graphs;
+mod retry;
+mod survey_and_apply;
+mod toy_cloud;
 
 use std::sync::{Arc, Mutex};
 
-use hitctl_engine::{Event, Sink};
+use hitctl_engine::{Event, EventSink};
 
 /// Runs a test under paused time.
 fn run<T>(test: impl Future<Output = T>) -> T {
@@ -19,9 +19,9 @@ fn run<T>(test: impl Future<Output = T>) -> T {
     runtime.enable_time().start_paused(true).build().unwrap().block_on(test)
 }
 
-/// A sink that keeps everything.
-fn recorder() -> (Sink, Arc<Mutex<Vec<Event>>>) {
+/// Returns a sink that records all events.
+fn recorder() -> (EventSink, Arc<Mutex<Vec<Event>>>) {
     let events = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&events);
-    (Sink::new(move |event| into.lock().unwrap().push(event)), events)
+    (EventSink::new(move |event| into.lock().unwrap().push(event)), events)
 }

@@ -1,54 +1,54 @@
-//! What a plan says: actions, fields and reasons, as users read them.
+//! Tests of plans: actions, fields and reasons.
 
 use hitctl_engine::{
-    Address, Change, Graph, HELD, Keep, Live, Mask, Node, Outputs, Owner, Plan, PlanError, Snapshot, Value,
-    Why, check, plan,
+    Address, CONTENTS_OUTPUT, Change, ChangeReason, DeletionPolicy, Graph, Node, ObservedState, Outputs,
+    Owner, Plan, PlanError, SecretMask, Snapshot, SpecValue, check, plan,
 };
 use serde_json::{Value as Json, json};
 
-/// Tells secrets apart by their last character.
-fn mask() -> Mask {
-    Mask::new(|secret| format!("#{:0>8}", secret.chars().next_back().unwrap_or('-')))
+/// Masks a secret with its last character.
+fn mask() -> SecretMask {
+    SecretMask::new(|secret| format!("#{:0>8}", secret.chars().next_back().unwrap_or('-')))
 }
 
 fn at(address: &str) -> Address {
     Address::try_from(address.to_owned()).unwrap()
 }
 
-fn live(spec: Json) -> Live {
-    Live { spec, outputs: Outputs::from([("id".to_owned(), "x7".to_owned())]), owner: Owner::Ours }
+fn live(spec: Json) -> ObservedState {
+    ObservedState { spec, outputs: Outputs::from([("id".to_owned(), "x7".to_owned())]), owner: Owner::Ours }
 }
 
-fn somebody_elses() -> Live {
-    Live { owner: Owner::Other("app=blog env=prod".to_owned()), ..live(json!({})) }
+fn foreign_resource() -> ObservedState {
+    ObservedState { owner: Owner::Other("app=blog env=prod".to_owned()), ..live(json!({})) }
 }
 
-/// A small counter: role <- function <- api <- permission, and a table.
+/// Returns a small counter: role <- function <- api <- permission, and a table.
 fn nodes() -> Vec<Node> {
     let node = |address: &str, spec: Json| Node::present(at(address), "hits-test", spec);
     vec![
         node("table.hits", json!({"hash_key": "path"}))
-            .replaced_on(&["hash_key"])
-            .keeping(Keep::AskBeforeLoss),
-        node("role.function", json!({"path": "/"})).replaced_on(&["path"]),
+            .with_immutable_fields(&["hash_key"])
+            .with_deletion_policy(DeletionPolicy::Confirm),
+        node("role.function", json!({"path": "/"})).with_immutable_fields(&["path"]),
         node(
             "function.hits",
             json!({
                 "memory_mb": 128,
-                "role": Value::known(at("role.function"), "arn:role"),
+                "role": SpecValue::known(at("role.function"), "arn:role"),
                 "environment": {"TABLE": "hits-test", "TOKEN": "s3cret"},
             }),
         )
-        .hiding(&["environment.TOKEN"]),
-        node("api.http", json!({"function": Value::known(at("function.hits"), "arn:f"), "kind": "HTTP"}))
-            .replaced_on(&["kind"]),
-        node("permission.http", json!({"api": Value::<String>::output(at("api.http"), "id")}))
-            .replaced_on(&["api"]),
-        node("alarm.http", json!({"watches": [Value::<String>::output(at("api.http"), "id")]})),
+        .with_secret_fields(&["environment.TOKEN"]),
+        node("api.http", json!({"function": SpecValue::known(at("function.hits"), "arn:f"), "kind": "HTTP"}))
+            .with_immutable_fields(&["kind"]),
+        node("permission.http", json!({"api": SpecValue::<String>::output(at("api.http"), "id")}))
+            .with_immutable_fields(&["api"]),
+        node("alarm.http", json!({"watches": [SpecValue::<String>::output(at("api.http"), "id")]})),
     ]
 }
 
-/// What is live after a deploy of that.
+/// Returns the observed states after a deploy of these nodes.
 fn deployed() -> Snapshot {
     let specs = [
         ("table.hits", json!({"hash_key": "path"})),
@@ -65,7 +65,7 @@ fn deployed() -> Snapshot {
     specs.into_iter().map(|(address, spec)| (at(address), Some(live(spec)))).collect()
 }
 
-fn with(address: &str, found: impl Into<Option<Live>>) -> Snapshot {
+fn with(address: &str, found: impl Into<Option<ObservedState>>) -> Snapshot {
     let mut snapshot = deployed();
     snapshot.insert(at(address), found.into());
     snapshot
@@ -75,12 +75,12 @@ fn planned(nodes: Vec<Node>, live: &Snapshot) -> Plan {
     plan(&Graph::new(nodes).unwrap(), live, &mask()).unwrap()
 }
 
-/// The plan and its findings as text, without what stays as wanted.
+/// Formats a plan and its findings, without the resources that are up to date.
 fn text(plan: &Plan) -> String {
     let mut lines = Vec::new();
     for Change { action, why, fields, node, .. } in &plan.changes {
-        if *why != Why::AsWanted {
-            lines.push(format!("{} {}: {why}", action.sign(), node.address));
+        if *why != ChangeReason::UpToDate {
+            lines.push(format!("{} {}: {why}", action.symbol(), node.address));
             lines.extend(fields.iter().map(|field| format!("    {field}")));
         }
     }
@@ -94,7 +94,7 @@ fn text(plan: &Plan) -> String {
 }
 
 #[test]
-fn a_first_deploy_creates_everything_and_shows_what_is_not_known_yet() {
+fn first_deploy_creates_everything_and_shows_unknown_values() {
     let nothing = deployed().iter().map(|(address, _)| (address.clone(), None)).collect();
     let plan = planned(nodes(), &nothing);
     insta::assert_snapshot!(text(&plan), @r##"
@@ -119,7 +119,7 @@ fn a_first_deploy_creates_everything_and_shows_what_is_not_known_yet() {
 }
 
 #[test]
-fn nothing_to_do_is_an_empty_plan_with_every_output() {
+fn unchanged_state_gives_empty_plan_with_all_outputs() {
     let plan = planned(nodes(), &deployed());
     assert!(plan.is_empty(), "{plan:#?}");
     assert_eq!(plan.summary().keep, 6);
@@ -127,7 +127,7 @@ fn nothing_to_do_is_an_empty_plan_with_every_output() {
 }
 
 #[test]
-fn drift_is_an_update_that_names_the_fields() {
+fn drifted_resource_is_updated_and_lists_the_fields() {
     let function = json!({"memory_mb": 256, "role": "arn:role", "timeout_s": 3,
         "environment": {"TABLE": "hits-test", "TOKEN": "0ther", "DEBUG": "1"}});
     let plan = planned(nodes(), &with("function.hits", live(function)));
@@ -141,7 +141,7 @@ fn drift_is_an_update_that_names_the_fields() {
 }
 
 #[test]
-fn a_replacement_reaches_what_is_made_from_it_and_no_further() {
+fn replacement_replaces_only_dependents_with_immutable_references() {
     let plan = planned(nodes(), &with("api.http", live(json!({"function": "arn:f", "kind": "WEBSOCKET"}))));
     insta::assert_snapshot!(text(&plan), @r#"
     ± api.http: kind cannot be changed in place
@@ -151,7 +151,7 @@ fn a_replacement_reaches_what_is_made_from_it_and_no_further() {
     ± permission.http: made from api.http, which is made anew
         api: "x7" -> (known after deploy)
     "#);
-    // The function only names the role, by a name that stays.
+    // The function refers to the role by its name, which stays the same.
     let plan = planned(nodes(), &with("role.function", live(json!({"path": "/old/"}))));
     insta::assert_snapshot!(text(&plan), @r#"
     ± role.function: path cannot be changed in place
@@ -160,10 +160,11 @@ fn a_replacement_reaches_what_is_made_from_it_and_no_further() {
 }
 
 #[test]
-fn a_part_is_replaced_with_its_whole_even_when_its_name_is_known() {
-    let whole = Node::present(at("rule.bus"), "hits", json!({"bus": "b"})).replaced_on(&["bus"]);
-    let part = Node::present(at("target.bus"), "hits", json!({"rule": Value::known(at("rule.bus"), "hits")}))
-        .replaced_on(&["rule"]);
+fn replacement_replaces_dependent_with_known_reference() {
+    let whole = Node::present(at("rule.bus"), "hits", json!({"bus": "b"})).with_immutable_fields(&["bus"]);
+    let part =
+        Node::present(at("target.bus"), "hits", json!({"rule": SpecValue::known(at("rule.bus"), "hits")}))
+            .with_immutable_fields(&["rule"]);
     let target = live(json!({"rule": "hits"}));
     let found =
         |rule| [(at("rule.bus"), rule), (at("target.bus"), Some(target.clone()))].into_iter().collect();
@@ -173,21 +174,21 @@ fn a_part_is_replaced_with_its_whole_even_when_its_name_is_known() {
         bus: "a" -> "b"
     ± target.bus: made from rule.bus, which is made anew
     "#);
-    // What is live without its whole is no part of it.
+    // A resource that exists without the other one was not deleted together with it.
     let plan = planned(vec![whole, part], &found(None));
-    assert_eq!(plan.change(&at("target.bus")).unwrap().why, Why::AsWanted);
+    assert_eq!(plan.change(&at("target.bus")).unwrap().why, ChangeReason::UpToDate);
 }
 
 #[test]
-fn losing_data_needs_consent_and_an_unwanted_table_is_kept_without_it() {
+fn data_loss_needs_consent_and_absent_table_is_kept_without_it() {
     let replaced = planned(nodes(), &with("table.hits", live(json!({"hash_key": "id"}))));
     insta::assert_snapshot!(text(&replaced), @r#"
     ± table.hits: hash_key cannot be changed in place
         hash_key: "id" -> "path"
     Consent data_loss table.hits: replacing table hits-test loses its data: hash_key cannot be changed in place
     "#);
-    let gone = Graph::new(nodes()).unwrap().all_absent();
-    insta::assert_snapshot!(text(&plan(&gone, &deployed(), &mask()).unwrap()), @r"
+    let all_absent = Graph::new(nodes()).unwrap().all_absent();
+    insta::assert_snapshot!(text(&plan(&all_absent, &deployed(), &mask()).unwrap()), @r"
     - role.function: no longer wanted
     - function.hits: no longer wanted
     - api.http: no longer wanted
@@ -195,8 +196,8 @@ fn losing_data_needs_consent_and_an_unwanted_table_is_kept_without_it() {
     - permission.http: no longer wanted
       table.hits: no longer wanted, but its data is kept
     ");
-    let lost = plan(&gone.deleting_data(), &with("api.http", None), &mask()).unwrap();
-    insta::assert_snapshot!(text(&lost), @r"
+    let deletion = plan(&all_absent.allow_data_deletion(), &with("api.http", None), &mask()).unwrap();
+    insta::assert_snapshot!(text(&deletion), @r"
     - role.function: no longer wanted
     - function.hits: no longer wanted
     - alarm.http: no longer wanted
@@ -207,29 +208,31 @@ fn losing_data_needs_consent_and_an_unwanted_table_is_kept_without_it() {
 }
 
 #[test]
-fn a_queue_is_kept_only_while_it_holds_something() {
-    let queue =
-        Node::present(at("queue.hits"), "hits-test-hits", json!({})).keeping(Keep::AskWhileHolding).absent();
+fn absent_queue_is_kept_only_while_not_empty() {
+    let queue = Node::present(at("queue.hits"), "hits-test-hits", json!({}))
+        .with_deletion_policy(DeletionPolicy::ConfirmIfNonEmpty)
+        .absent();
     let found = |held: Option<&str>| {
-        let held = held.map(|held| (HELD.to_owned(), held.to_owned()));
-        let live = Live { outputs: held.into_iter().collect(), ..live(json!({})) };
+        let held = held.map(|held| (CONTENTS_OUTPUT.to_owned(), held.to_owned()));
+        let live = ObservedState { outputs: held.into_iter().collect(), ..live(json!({})) };
         [(at("queue.hits"), Some(live))].into_iter().collect::<Snapshot>()
     };
     let graph = Graph::new(vec![queue]).unwrap();
     let planned = |graph: &Graph, held| text(&plan(graph, &found(held), &mask()).unwrap());
     insta::assert_snapshot!(planned(&graph, None), @"- queue.hits: no longer wanted");
     insta::assert_snapshot!(planned(&graph, Some("3 messages")), @"  queue.hits: no longer wanted, but its data is kept");
-    insta::assert_snapshot!(planned(&graph.deleting_data(), Some("3 messages")), @r"
+    insta::assert_snapshot!(planned(&graph.allow_data_deletion(), Some("3 messages")), @r"
     - queue.hits: no longer wanted
     Consent data_loss queue.hits: deleting queue hits-test-hits loses its data: no longer wanted
     ");
 }
 
 #[test]
-fn what_kept_data_needs_is_kept_too() {
-    let key = Node::present(at("key.hits"), "hits", json!({"spec": "a"})).replaced_on(&["spec"]);
-    let table = Node::present(at("table.hits"), "hits", json!({"key": Value::known(at("key.hits"), "k")}))
-        .keeping(Keep::AskBeforeLoss);
+fn dependencies_of_kept_data_are_kept() {
+    let key = Node::present(at("key.hits"), "hits", json!({"spec": "a"})).with_immutable_fields(&["spec"]);
+    let table =
+        Node::present(at("table.hits"), "hits", json!({"key": SpecValue::known(at("key.hits"), "k")}))
+            .with_deletion_policy(DeletionPolicy::Confirm);
     let found: Snapshot = [
         (at("key.hits"), Some(live(json!({"spec": "a"})))),
         (at("table.hits"), Some(live(json!({"key": "k"})))),
@@ -252,8 +255,8 @@ fn what_kept_data_needs_is_kept_too() {
 }
 
 #[test]
-fn what_is_not_ours_is_a_conflict_when_wanted_and_left_alone_when_not() {
-    let plan = planned(nodes(), &with("api.http", somebody_elses()));
+fn foreign_resource_is_conflict_if_present_and_left_alone_if_absent() {
+    let plan = planned(nodes(), &with("api.http", foreign_resource()));
     insta::assert_snapshot!(text(&plan), @r#"
       api.http: not ours: app=blog env=prod
     ~ alarm.http: watches differs
@@ -262,8 +265,8 @@ fn what_is_not_ours_is_a_conflict_when_wanted_and_left_alone_when_not() {
         api: "x7" -> (known after deploy)
     Error not_ours api.http: api hits-test is there already and is not this app's (app=blog env=prod)
     "#);
-    let gone = Graph::new(nodes()).unwrap().all_absent();
-    let plan = plan_of(&gone, &with("table.hits", somebody_elses()));
+    let all_absent = Graph::new(nodes()).unwrap().all_absent();
+    let plan = plan_of(&all_absent, &with("table.hits", foreign_resource()));
     let table = plan.change(&at("table.hits")).unwrap();
     assert_eq!(table.why.to_string(), "not ours: app=blog env=prod");
     assert_eq!(
@@ -277,11 +280,12 @@ fn plan_of(graph: &Graph, live: &Snapshot) -> Plan {
 }
 
 #[test]
-fn mistakes_of_ours_are_errors() {
+fn incomplete_snapshot_returns_plan_error() {
     let graph = Graph::new(nodes()).unwrap();
     let err = plan(&graph, &Snapshot::default(), &mask()).unwrap_err();
     assert_eq!(err.to_string(), "role.function was not surveyed");
-    let no_outputs = Live { outputs: Outputs::new(), ..live(json!({"function": "arn:f", "kind": "HTTP"})) };
+    let no_outputs =
+        ObservedState { outputs: Outputs::new(), ..live(json!({"function": "arn:f", "kind": "HTTP"})) };
     let err = plan(&graph, &with("api.http", no_outputs), &mask()).unwrap_err();
     assert!(matches!(err, PlanError::NoOutput { .. }));
     assert_eq!(
@@ -291,7 +295,7 @@ fn mistakes_of_ours_are_errors() {
 }
 
 #[test]
-fn a_change_serialises_as_the_contract_says() {
+fn change_serializes_without_spec() {
     let function = json!({"memory_mb": 128, "role": "arn:role",
         "environment": {"TABLE": "hits-test", "TOKEN": "0ther"}});
     let plan = planned(nodes(), &with("function.hits", live(function)));

@@ -1,4 +1,4 @@
-//! From an entry of `PutEvents` to the event that targets get.
+//! Converts an entry of `PutEvents` to the event that targets receive.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -6,10 +6,10 @@ use serde_json::Value as Json;
 use crate::clock::timestamp;
 use crate::constants::{ACCOUNT, REGION};
 
-/// An entry as it is put.
+/// An entry of a `PutEvents` request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Entry {
+pub(super) struct PutEventsRequestEntry {
     /// Seconds since the Unix epoch.
     time: Option<f64>,
     source: Option<String>,
@@ -19,9 +19,9 @@ pub(super) struct Entry {
     event_bus_name: Option<String>,
 }
 
-/// An event as targets get it, with its fields in AWS's order.
+/// An event as targets receive it, with the fields in AWS's order.
 #[derive(Serialize)]
-struct Event<'a> {
+struct EventBridgeEvent<'a> {
     version: &'static str,
     id: &'a str,
     #[serde(rename = "detail-type")]
@@ -34,29 +34,29 @@ struct Event<'a> {
     detail: Json,
 }
 
-/// An entry that was taken.
-pub(super) struct Taken {
+/// The event of an accepted entry.
+pub(super) struct AcceptedEvent {
     pub(super) id: String,
     pub(super) bus: String,
     pub(super) event: Json,
-    pub(super) text: String,
+    pub(super) json: String,
 }
 
-/// Why an entry was not: a code of `EventBridge`, and its words.
-pub(super) type Refused = (&'static str, String);
+/// The error of a rejected entry: `EventBridge`'s code and a message.
+pub(super) type EntryError = (&'static str, String);
 
-impl Entry {
-    /// How large `EventBridge` says it is, in bytes (`PutEvents` and the size of its entries, in its user guide).
+impl PutEventsRequestEntry {
+    /// Returns the size that `EventBridge` counts, in bytes (its user guide, on the size of `PutEvents` entries).
     pub(super) fn size(&self) -> usize {
-        let texts = [&self.source, &self.detail_type, &self.detail];
+        let fields = [&self.source, &self.detail_type, &self.detail];
         let resources = self.resources.iter().map(String::len).sum::<usize>();
         self.time.map_or(0, |_| 14)
             + resources
-            + texts.iter().filter_map(|text| text.as_ref().map(String::len)).sum::<usize>()
+            + fields.iter().filter_map(|field| field.as_ref().map(String::len)).sum::<usize>()
     }
 
-    /// Makes the event, which came at `now_ms`.
-    pub(super) fn take(&self, now_ms: u64) -> Result<Taken, Refused> {
+    /// Validates the entry and creates its event, received at `now_ms`.
+    pub(super) fn to_event(&self, now_ms: u64) -> Result<AcceptedEvent, EntryError> {
         let source = required("Source", self.source.as_ref(), 256)?;
         let detail_type = required("DetailType", self.detail_type.as_ref(), 128)?;
         let detail = required("Detail", self.detail.as_ref(), usize::MAX)?;
@@ -65,39 +65,40 @@ impl Entry {
             return Err(("MalformedDetail", "Detail is malformed.".to_owned()));
         }
         let id = crate::ids::uuid();
-        let put = self.time.filter(|time| time.is_finite() && *time >= 0.0);
+        let time = self.time.filter(|time| time.is_finite() && *time >= 0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked; it saturates")]
-        let at = put.map_or(now_ms, |seconds| (seconds * 1_000.0) as u64);
-        let event = Event {
+        let event_ms = time.map_or(now_ms, |seconds| (seconds * 1_000.0) as u64);
+        let event = EventBridgeEvent {
             version: "0",
             id: &id,
             detail_type,
             source,
             account: ACCOUNT,
-            time: format!("{:.0}", timestamp(at)),
+            time: format!("{:.0}", timestamp(event_ms)),
             region: REGION,
             resources: &self.resources,
             detail,
         };
-        let text = serde_json::to_string(&event).unwrap_or_default();
+        let json = serde_json::to_string(&event).unwrap_or_default();
         let event = serde_json::to_value(&event).unwrap_or_default();
-        let bus = bus(self.event_bus_name.as_deref()).to_owned();
-        Ok(Taken { id, bus, event, text })
+        let bus = bus_name(self.event_bus_name.as_deref()).to_owned();
+        Ok(AcceptedEvent { id, bus, event, json })
     }
 }
 
-/// The bus that a name or an ARN means.
-pub(super) fn bus(name: Option<&str>) -> &str {
+/// Returns the name of the bus in `EventBusName`, which is a name or an ARN.
+pub(super) fn bus_name(name: Option<&str>) -> &str {
     let name = name.unwrap_or("default");
     name.split_once(":event-bus/").map_or(name, |(_, name)| name)
 }
 
-fn required<'a>(name: &str, value: Option<&'a String>, longest: usize) -> Result<&'a str, Refused> {
-    let refused = |why: String| ("InvalidArgument", format!("Parameter {name} is not valid. Reason: {why}"));
+fn required<'a>(name: &str, value: Option<&'a String>, max_length: usize) -> Result<&'a str, EntryError> {
+    let error =
+        |reason: String| ("InvalidArgument", format!("Parameter {name} is not valid. Reason: {reason}"));
     match value.filter(|value| !value.is_empty()) {
-        None => Err(refused(format!("{name} is a required argument."))),
-        Some(value) if value.len() > longest => {
-            Err(refused(format!("{name} is longer than {longest} characters.")))
+        None => Err(error(format!("{name} is a required argument."))),
+        Some(value) if value.len() > max_length => {
+            Err(error(format!("{name} is longer than {max_length} characters.")))
         }
         Some(value) => Ok(value),
     }
@@ -108,26 +109,26 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn entry(json: Json) -> Entry {
+    fn entry(json: Json) -> PutEventsRequestEntry {
         serde_json::from_value(json).unwrap()
     }
 
     #[test]
-    fn an_event_has_the_shape_of_awss() {
-        let taken = entry(json!({
+    fn event_from_entry_has_aws_format() {
+        let accepted = entry(json!({
             "Time": 1_795_284_000.75, "Source": "cli", "DetailType": "moved", "Detail": "{\"n\":1.5,\"a\":[null]}",
             "Resources": ["arn:aws:x"], "EventBusName": "arn:aws:events:local:000000000000:event-bus/mine", "TraceHeader": "t",
         }))
-        .take(5)
+        .to_event(5)
         .ok()
         .unwrap();
-        assert_eq!(taken.bus, "mine");
-        let text = taken.text.replace(&taken.id, "ID");
-        insta::assert_snapshot!(text, @r#"{"version":"0","id":"ID","detail-type":"moved","source":"cli","account":"000000000000","time":"2026-11-21T18:00:00Z","region":"local","resources":["arn:aws:x"],"detail":{"a":[null],"n":1.5}}"#);
-        assert_eq!(serde_json::from_str::<Json>(&taken.text).unwrap(), taken.event);
-        assert_eq!(taken.id.len(), 36);
+        assert_eq!(accepted.bus, "mine");
+        let json = accepted.json.replace(&accepted.id, "ID");
+        insta::assert_snapshot!(json, @r#"{"version":"0","id":"ID","detail-type":"moved","source":"cli","account":"000000000000","time":"2026-11-21T18:00:00Z","region":"local","resources":["arn:aws:x"],"detail":{"a":[null],"n":1.5}}"#);
+        assert_eq!(serde_json::from_str::<Json>(&accepted.json).unwrap(), accepted.event);
+        assert_eq!(accepted.id.len(), 36);
         let plain = entry(json!({ "Source": "a", "DetailType": "b", "Detail": "{}" }))
-            .take(1_795_284_061_999)
+            .to_event(1_795_284_061_999)
             .ok()
             .unwrap();
         assert_eq!((plain.bus.as_str(), &plain.event["resources"]), ("default", &json!([])));
@@ -135,19 +136,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_malformed_is_told() {
-        let why = |json: Json| entry(json).take(0).err().unwrap();
-        let told = [
-            why(json!({ "DetailType": "b", "Detail": "{}" })),
-            why(json!({ "Source": "", "DetailType": "b", "Detail": "{}" })),
-            why(json!({ "Source": "a", "Detail": "{}" })),
-            why(json!({ "Source": "a", "DetailType": "b" })),
-            why(json!({ "Source": "a", "DetailType": "b", "Detail": "[1]" })),
-            why(json!({ "Source": "a", "DetailType": "b", "Detail": "{\"a\":" })),
-            why(json!({ "Source": "a", "DetailType": "b".repeat(129), "Detail": "{}" })),
+    fn entry_with_missing_or_malformed_field_is_rejected() {
+        let error_of = |json: Json| entry(json).to_event(0).err().unwrap();
+        let errors = [
+            error_of(json!({ "DetailType": "b", "Detail": "{}" })),
+            error_of(json!({ "Source": "", "DetailType": "b", "Detail": "{}" })),
+            error_of(json!({ "Source": "a", "Detail": "{}" })),
+            error_of(json!({ "Source": "a", "DetailType": "b" })),
+            error_of(json!({ "Source": "a", "DetailType": "b", "Detail": "[1]" })),
+            error_of(json!({ "Source": "a", "DetailType": "b", "Detail": "{\"a\":" })),
+            error_of(json!({ "Source": "a", "DetailType": "b".repeat(129), "Detail": "{}" })),
         ];
-        let told: Vec<String> = told.iter().map(|(code, message)| format!("{code}: {message}")).collect();
-        insta::assert_snapshot!(told.join("\n"), @"
+        let errors: Vec<String> = errors.iter().map(|(code, message)| format!("{code}: {message}")).collect();
+        insta::assert_snapshot!(errors.join("\n"), @"
         InvalidArgument: Parameter Source is not valid. Reason: Source is a required argument.
         InvalidArgument: Parameter Source is not valid. Reason: Source is a required argument.
         InvalidArgument: Parameter DetailType is not valid. Reason: DetailType is a required argument.
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_is_counted_as_documented() {
+    fn size_of_entry_matches_documented_formula() {
         let all = json!({ "Time": 0, "Source": "abc", "DetailType": "de", "Detail": "{}", "Resources": ["x", "yz"] });
         assert_eq!(entry(all).size(), 14 + 3 + 2 + 2 + 3);
     }

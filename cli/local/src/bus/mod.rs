@@ -1,16 +1,17 @@
-//! `EventBridge` on this machine: rules, events, and their way to queues and functions.
+//! `EventBridge` on this machine: matches events against rules and delivers them to queues and functions.
 //!
-//! An event is acknowledged when the targets of the rules that it matched are on disk; each is then delivered, at least once,
-//! however often this process is killed. As on AWS a rule needs the word of its target: the queue's policy, the function's
-//! permission; without it the event goes to the rule's dead letters at once. Different from AWS: events of AWS's own sources
-//! (`aws.s3`) may be put, since nobody else makes them here; a bus is there if a rule is on it; pauses between tries are
-//! seconds.
+//! An event is acknowledged once a delivery for each matching rule is on disk. Each delivery then happens at least once, even if
+//! this process is killed in between. As on AWS, the target must allow the rule, through the queue's policy or the function's
+//! permission; otherwise the event is sent to the rule's dead-letter queue at once.
+//!
+//! Differences from AWS: clients may put events with AWS's own sources (`aws.s3`), because nothing else emits them here; a bus
+//! exists as soon as it has a rule; the pauses between retries are seconds.
 
 mod api;
-mod deliver;
+mod concurrency;
+mod delivery;
+mod dispatcher;
 mod entry;
-mod gates;
-mod job;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,73 +20,77 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use hitctl_config::Location;
-use hitctl_config::event_pattern::Pattern;
+use hitctl_config::event_pattern::EventPattern;
 use hitctl_engine::Fault;
 use hitctl_resources::{EventInvokeConfigSpec, EventRuleSpec, PermissionSpec};
 use serde_json::Value as Json;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking::{blocking, detached};
+use crate::blocking::{run_blocking, run_detached};
 use crate::clock::now_ms;
 use crate::constants::{ACCOUNT, REGION};
 use crate::lambda::Runner;
 use crate::lock::{lock, read, write};
 use crate::queue_sender::QueueSender;
-use gates::Gates;
-use job::{Holder, Job, Settings};
-use store::{Due, Store};
+use concurrency::ConcurrencyLimits;
+use delivery::{AsyncInvokeConfig, Delivery, DeliveryStage};
+use store::{DeliveryStore, DueDelivery};
 
-/// The buses of this machine. Clones are the same.
+/// The event buses of this machine. Clones share their state.
 #[derive(Clone)]
-pub(crate) struct Bus {
+pub(crate) struct EventBuses {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    store: Store,
+    store: DeliveryStore,
     runner: Runner,
-    post: Arc<dyn QueueSender>,
-    rules: RwLock<BTreeMap<String, Rule>>,
-    /// By the statement's name: the function, with its alias if it has one, and the rule that may call it.
-    permits: RwLock<BTreeMap<String, (String, String)>>,
-    /// By the name of the settings: the function, with its alias if it has one, and what becomes of its failed events.
-    settings: RwLock<BTreeMap<String, (String, Settings)>>,
-    gates: Gates,
-    /// What is on its way and nobody carries, by when it is due.
-    due: Mutex<BTreeSet<Due>>,
+    queue_sender: Arc<dyn QueueSender>,
+    rules: RwLock<BTreeMap<String, EventRule>>,
+    /// For each statement: the function, with its alias if it has one, and the ARN of the rule that may invoke it.
+    permissions: RwLock<BTreeMap<String, (String, String)>>,
+    /// For each config's name: the function, with its alias if it has one, and the handling of its failed events.
+    invoke_configs: RwLock<BTreeMap<String, (String, AsyncInvokeConfig)>>,
+    concurrency: ConcurrencyLimits,
+    /// The deliveries that no task is processing, ordered by due time.
+    scheduled: Mutex<BTreeSet<DueDelivery>>,
     wake: Notify,
-    /// Whether the rules are back. Until then no event is taken: it would match nothing.
+    /// Whether the rules are restored. Until then the bus accepts no events, because they would match nothing.
     ready: watch::Sender<bool>,
     stop: CancellationToken,
-    /// How many events found no dead message queue.
+    /// The number of failed events that no dead-letter queue accepted.
     dropped: AtomicU64,
 }
 
-/// A rule, ready to be matched.
-struct Rule {
+/// A rule with its parsed pattern and resolved ARNs.
+struct EventRule {
     spec: EventRuleSpec,
-    pattern: Pattern,
+    pattern: EventPattern,
     arn: String,
     target_arn: String,
     dead_letter_arn: String,
 }
 
-impl Bus {
-    /// Opens what is on its way. Nothing is delivered before [`Bus::start`].
-    pub(crate) fn open(path: &Path, runner: Runner, post: Arc<dyn QueueSender>) -> Result<Self, Fault> {
-        let store = Store::open(path)?;
-        let due = Mutex::new(store.all()?.into_iter().collect());
+impl EventBuses {
+    /// Opens the store of pending deliveries. Nothing is delivered before [`EventBuses::start`].
+    pub(crate) fn open(
+        path: &Path,
+        runner: Runner,
+        queue_sender: Arc<dyn QueueSender>,
+    ) -> Result<Self, Fault> {
+        let store = DeliveryStore::open(path)?;
+        let scheduled = Mutex::new(store.all()?.into_iter().collect());
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
                 runner,
-                post,
+                queue_sender,
                 rules: RwLock::default(),
-                permits: RwLock::default(),
-                settings: RwLock::default(),
-                gates: Gates::default(),
-                due,
+                permissions: RwLock::default(),
+                invoke_configs: RwLock::default(),
+                concurrency: ConcurrencyLimits::default(),
+                scheduled,
                 wake: Notify::new(),
                 ready: watch::Sender::new(false),
                 stop: CancellationToken::new(),
@@ -94,27 +99,27 @@ impl Bus {
         })
     }
 
-    /// Takes events and delivers them, once the rules are back.
+    /// Starts accepting and delivering events. Call this once the rules are restored.
     pub(crate) fn start(&self) {
         self.inner.ready.send_replace(true);
-        tokio::spawn(deliver::run(Arc::clone(&self.inner)));
+        tokio::spawn(dispatcher::run(Arc::clone(&self.inner)));
     }
 
-    /// Begins no more deliveries. What is not delivered is after the next start.
+    /// Starts no more deliveries. Pending ones continue after the next start.
     pub(crate) fn stop(&self) {
         self.inner.stop.cancel();
     }
 
-    /// How many events could not be delivered and found no dead message queue.
+    /// Returns the number of events that could neither be delivered nor sent to a dead-letter queue.
     pub(crate) fn dropped(&self) -> u64 {
         self.inner.dropped.load(Ordering::Relaxed)
     }
 
-    /// Accepts an event for a function, named with its alias if it has one: an asynchronous invocation. It is on disk when this
-    /// returns, and is tried again as the function's settings say.
-    pub(crate) async fn invoke_later(&self, function: &str, event: String) -> Result<(), Fault> {
+    /// Accepts an asynchronous invocation of a function, named with its alias if it has one. The event is on disk when this
+    /// returns; retries follow the function's settings for asynchronous invocations.
+    pub(crate) async fn enqueue_invocation(&self, function: &str, event: String) -> Result<(), Fault> {
         let now = now_ms();
-        let job = Job {
+        let delivery = Delivery {
             rule_arn: String::new(),
             target_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"),
             max_retries: 0,
@@ -122,82 +127,84 @@ impl Bus {
             dead_letter_arn: String::new(),
             since_ms: now,
             failures: 0,
-            holder: Holder::Lambda { waits: 0 },
+            stage: DeliveryStage::Lambda { waits: 0 },
         };
-        self.inner.accept(vec![(event, job)], now).await
+        self.inner.accept(vec![(event, delivery)], now).await
     }
 
-    /// Makes a rule, or changes it, and says its ARN.
+    /// Creates or updates a rule and returns its ARN.
     pub(crate) fn put_rule(&self, name: &str, spec: EventRuleSpec) -> Result<String, Fault> {
-        let invalid = |why: &dyn std::fmt::Display| {
+        let invalid = |reason: &dyn std::fmt::Display| {
             Fault::fatal("invalid_request", format!("the rule {name} is not valid"))
-                .caused_by(why.to_string())
+                .caused_by(reason.to_string())
         };
-        let pattern = Pattern::parse(&spec.pattern).map_err(|refusal| {
+        let pattern = EventPattern::parse(&spec.pattern).map_err(|error| {
             Fault::fatal(
                 "InvalidEventPatternException",
                 format!("the pattern of the rule {name} is not valid"),
             )
-            .caused_by(refusal)
+            .caused_by(error)
         })?;
-        let known = |value: &hitctl_engine::Value<String>, what: &str| {
-            value.get().cloned().ok_or_else(|| invalid(&format!("its {what} is not known yet")))
+        let resolved = |value: &hitctl_engine::SpecValue<String>, field: &str| {
+            value.get().cloned().ok_or_else(|| invalid(&format!("its {field} is not known yet")))
         };
-        let target_arn = known(&spec.target_arn, "target_arn")?;
-        let dead_letter_arn = known(&spec.dead_letter_arn, "dead_letter_arn")?;
-        if queue(&target_arn).is_none() && function(&target_arn).is_none() {
+        let target_arn = resolved(&spec.target_arn, "target_arn")?;
+        let dead_letter_arn = resolved(&spec.dead_letter_arn, "dead_letter_arn")?;
+        if queue_in_arn(&target_arn).is_none() && function_in_arn(&target_arn).is_none() {
             return Err(invalid(&format!("its target {target_arn} is no queue and no function")));
         }
-        let place = Location { partition: "aws", region: REGION, account: ACCOUNT };
-        let arn = place.rule_arn(&spec.bus, name);
-        let rule = Rule { spec, pattern, arn: arn.clone(), target_arn, dead_letter_arn };
+        let location = Location { partition: "aws", region: REGION, account: ACCOUNT };
+        let arn = location.rule_arn(&spec.bus, name);
+        let rule = EventRule { spec, pattern, arn: arn.clone(), target_arn, dead_letter_arn };
         write(&self.inner.rules).insert(name.to_owned(), rule);
         Ok(arn)
     }
 
-    /// Removes a rule. Events that it matched are delivered.
+    /// Deletes a rule. Events that it matched earlier are still delivered.
     pub(crate) fn delete_rule(&self, name: &str) {
         write(&self.inner.rules).remove(name);
     }
 
-    /// Lets a rule call a function, by a statement of that name.
-    pub(crate) fn permit(&self, statement: &str, spec: &PermissionSpec) {
+    /// Allows a rule to invoke a function, under the given statement name.
+    pub(crate) fn add_permission(&self, statement: &str, spec: &PermissionSpec) {
         let (Some(name), Some(source)) = (spec.function_name.get(), spec.source_arn.get()) else { return };
         let qualifier = spec.qualifier.as_ref().and_then(|qualifier| qualifier.get());
-        let permit = (qualified(name, qualifier), source.clone());
-        write(&self.inner.permits).insert(statement.to_owned(), permit);
+        let permission = (qualified_name(name, qualifier), source.clone());
+        write(&self.inner.permissions).insert(statement.to_owned(), permission);
     }
 
-    /// Takes back what [`Bus::permit`] gave.
-    pub(crate) fn forbid(&self, statement: &str) {
-        write(&self.inner.permits).remove(statement);
+    /// Revokes a permission that [`EventBuses::add_permission`] granted.
+    pub(crate) fn remove_permission(&self, statement: &str) {
+        write(&self.inner.permissions).remove(statement);
     }
 
-    /// Sets what becomes of events that a function could not handle, by the settings' name; without, it is Lambda's default.
+    /// Stores a function's settings for asynchronous invocations under `name`. Without any, Lambda's defaults apply.
     pub(crate) fn put_invoke_config(&self, name: &str, spec: &EventInvokeConfigSpec) {
         let Some(function) = spec.function_name.get() else { return };
-        let function = qualified(function, spec.qualifier.as_ref().and_then(|qualifier| qualifier.get()));
+        let function =
+            qualified_name(function, spec.qualifier.as_ref().and_then(|qualifier| qualifier.get()));
         let on_failure_arn = spec.on_failure_arn.get().cloned();
-        let settings = Settings { max_retries: spec.max_retries, max_age_s: spec.max_age_s, on_failure_arn };
-        write(&self.inner.settings).insert(name.to_owned(), (function, settings));
+        let config =
+            AsyncInvokeConfig { max_retries: spec.max_retries, max_age_s: spec.max_age_s, on_failure_arn };
+        write(&self.inner.invoke_configs).insert(name.to_owned(), (function, config));
     }
 
-    /// Takes back what [`Bus::put_invoke_config`] set.
+    /// Removes settings that [`EventBuses::put_invoke_config`] stored.
     pub(crate) fn remove_invoke_config(&self, name: &str) {
-        write(&self.inner.settings).remove(name);
+        write(&self.inner.invoke_configs).remove(name);
     }
 }
 
 impl Inner {
-    /// The jobs that an event makes: one for each rule that it matches.
-    fn jobs(&self, bus: &str, event: &Json, text: &str, now_ms: u64) -> Vec<(String, Job)> {
+    /// Creates the deliveries of an event: one for each rule that it matches.
+    fn deliveries(&self, bus: &str, event: &Json, event_json: &str, now_ms: u64) -> Vec<(String, Delivery)> {
         let rules = read(&self.rules);
         let matching = rules
             .values()
             .filter(|rule| rule.spec.enabled && rule.spec.bus == bus && rule.pattern.matches(event));
         matching
             .map(|rule| {
-                let job = Job {
+                let delivery = Delivery {
                     rule_arn: rule.arn.clone(),
                     target_arn: rule.target_arn.clone(),
                     max_retries: rule.spec.max_retries,
@@ -205,51 +212,51 @@ impl Inner {
                     dead_letter_arn: rule.dead_letter_arn.clone(),
                     since_ms: now_ms,
                     failures: 0,
-                    holder: Holder::EventBridge,
+                    stage: DeliveryStage::EventBridge,
                 };
-                (text.to_owned(), job)
+                (event_json.to_owned(), delivery)
             })
             .collect()
     }
 
-    /// What becomes of events that a function, named with its alias, could not handle.
-    fn settings_of(&self, function: &str) -> Settings {
-        let all = read(&self.settings);
-        let of_it = all.values().find(|(of, _)| of == function);
-        of_it.map(|(_, settings)| settings.clone()).unwrap_or_default()
+    /// Returns the retry settings of a function, named with its alias if it has one.
+    fn invoke_config_for(&self, function: &str) -> AsyncInvokeConfig {
+        let all = read(&self.invoke_configs);
+        let found = all.values().find(|(name, _)| name == function);
+        found.map(|(_, config)| config.clone()).unwrap_or_default()
     }
 
-    /// Writes jobs to disk, and delivers them from then on, even if the caller hangs up.
-    async fn accept(self: &Arc<Self>, jobs: Vec<(String, Job)>, now_ms: u64) -> Result<(), Fault> {
-        let at = Arc::clone(self);
-        detached(async move {
-            let store = Arc::clone(&at);
-            let ids = blocking(move || store.store.add(&jobs, now_ms)).await?;
-            at.schedule(ids.into_iter().map(|id| (now_ms, id)));
+    /// Writes deliveries to disk and schedules them, even if the caller disconnects.
+    async fn accept(self: &Arc<Self>, deliveries: Vec<(String, Delivery)>, now_ms: u64) -> Result<(), Fault> {
+        let inner = Arc::clone(self);
+        run_detached(async move {
+            let writer = Arc::clone(&inner);
+            let ids = run_blocking(move || writer.store.add(&deliveries, now_ms)).await?;
+            inner.schedule(ids.into_iter().map(|id| (now_ms, id)));
             Ok(())
         })
         .await
     }
 
-    /// Puts jobs among those that nobody carries.
-    fn schedule(&self, jobs: impl IntoIterator<Item = Due>) {
-        lock(&self.due).extend(jobs);
+    /// Schedules deliveries for their due times.
+    fn schedule(&self, deliveries: impl IntoIterator<Item = DueDelivery>) {
+        lock(&self.scheduled).extend(deliveries);
         self.wake.notify_one();
     }
 }
 
-/// What a function is called with its alias: as after `function:` in its ARN.
-fn qualified(name: &str, qualifier: Option<&String>) -> String {
+/// Returns a function's name with its alias, as it follows `function:` in an ARN.
+fn qualified_name(name: &str, qualifier: Option<&String>) -> String {
     qualifier.map_or_else(|| name.to_owned(), |qualifier| format!("{name}:{qualifier}"))
 }
 
-/// The function of an ARN, with its alias if it has one.
-fn function(arn: &str) -> Option<&str> {
+/// Returns the function's name in an ARN, with its alias if it has one.
+fn function_in_arn(arn: &str) -> Option<&str> {
     arn.split_once(":function:").map(|(_, function)| function)
 }
 
-/// The queue of an ARN.
-fn queue(arn: &str) -> Option<&str> {
+/// Returns the queue's name in an ARN.
+fn queue_in_arn(arn: &str) -> Option<&str> {
     let mut parts = arn.splitn(6, ':');
     (parts.nth(2) == Some("sqs")).then(|| parts.nth(2)).flatten()
 }

@@ -1,6 +1,6 @@
-//! Events that are on their way, on disk: what was acknowledged is here until it is delivered or buried.
+//! Stores pending deliveries on disk, from the acknowledgement of an event until it is delivered or sent to a dead-letter queue.
 //!
-//! One `SQLite` file, as durable as the tables are: a commit survives a SIGKILL of this process.
+//! The store is one `SQLite` file, as durable as the tables: a commit survives a SIGKILL of this process.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -8,106 +8,107 @@ use std::sync::Mutex;
 use hitctl_engine::Fault;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::job::Job;
+use super::delivery::Delivery;
 use crate::codes;
 use crate::lock::lock;
 use crate::{disk, sqlite};
 
-/// A job by its number, and when it is due, in milliseconds since the Unix epoch.
-pub(super) type Due = (u64, i64);
+/// A delivery's due time, in milliseconds since the Unix epoch, and its id.
+pub(super) type DueDelivery = (u64, i64);
 
-/// What to do about a damaged file.
+/// The hint in errors about a damaged file.
 const HINT: &str =
     "remove the file if what is on its way may be lost, or run `hitctl local reset` to begin anew";
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS job (id INTEGER PRIMARY KEY AUTOINCREMENT, due_ms INTEGER NOT NULL, \
                       event TEXT NOT NULL, job TEXT NOT NULL) STRICT";
 
-/// The file.
-pub(super) struct Store {
+/// The open database.
+pub(super) struct DeliveryStore {
     path: PathBuf,
     db: Mutex<Connection>,
 }
 
-impl Store {
-    /// Opens it, or makes it, for this user only.
+impl DeliveryStore {
+    /// Opens or creates the file, readable by this user only.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
         let db = sqlite::open(path, "events", SCHEMA, HINT)?;
         Ok(Self { path: path.to_owned(), db: Mutex::new(db) })
     }
 
-    /// Everything that is on its way.
-    pub(super) fn all(&self) -> Result<Vec<Due>, Fault> {
-        self.with("read", |db| {
+    /// Returns the due times and ids of all pending deliveries.
+    pub(super) fn all(&self) -> Result<Vec<DueDelivery>, Fault> {
+        self.with_connection("read", |db| {
             let mut query = db.prepare("SELECT due_ms, id FROM job")?;
             let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
             rows.map(|row| row.map(|(due, id)| (unsigned(due), id))).collect()
         })
     }
 
-    /// Keeps jobs, all of them or none, and says their numbers. They are safe when it returns.
-    pub(super) fn add(&self, jobs: &[(String, Job)], due_ms: u64) -> Result<Vec<i64>, Fault> {
-        self.with("write", |db| {
-            let all = db.transaction()?;
-            let mut ids = Vec::with_capacity(jobs.len());
+    /// Stores deliveries, all of them or none, and returns their ids. They survive a crash once this returns.
+    pub(super) fn add(&self, deliveries: &[(String, Delivery)], due_ms: u64) -> Result<Vec<i64>, Fault> {
+        self.with_connection("write", |db| {
+            let transaction = db.transaction()?;
+            let mut ids = Vec::with_capacity(deliveries.len());
             {
                 let mut insert =
-                    all.prepare_cached("INSERT INTO job (due_ms, event, job) VALUES (?, ?, ?)")?;
-                for (event, job) in jobs {
-                    ids.push(insert.insert(params![signed(due_ms), event, text(job)])?);
+                    transaction.prepare_cached("INSERT INTO job (due_ms, event, job) VALUES (?, ?, ?)")?;
+                for (event, delivery) in deliveries {
+                    ids.push(insert.insert(params![signed(due_ms), event, to_json(delivery)])?);
                 }
             }
-            all.commit()?;
+            transaction.commit()?;
             Ok(ids)
         })
     }
 
-    /// A job and its event. One that cannot be read is of another program, and treated as gone.
-    pub(super) fn get(&self, id: i64) -> Result<Option<(String, Job)>, Fault> {
-        let found = self.with("read", |db| {
+    /// Returns an event and its delivery. A row with an unknown format, written by another program, counts as missing.
+    pub(super) fn get(&self, id: i64) -> Result<Option<(String, Delivery)>, Fault> {
+        let row = self.with_connection("read", |db| {
             let mut query = db.prepare_cached("SELECT event, job FROM job WHERE id = ?")?;
             query.query_row([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).optional()
         })?;
-        Ok(found.and_then(|(event, job)| Some((event, serde_json::from_str(&job).ok()?))))
+        Ok(row.and_then(|(event, delivery)| Some((event, serde_json::from_str(&delivery).ok()?))))
     }
 
-    /// Changes a job.
-    pub(super) fn put(&self, id: i64, due_ms: u64, job: &Job) -> Result<(), Fault> {
-        self.with("write", |db| {
+    /// Updates a delivery and its due time.
+    pub(super) fn put(&self, id: i64, due_ms: u64, delivery: &Delivery) -> Result<(), Fault> {
+        self.with_connection("write", |db| {
             db.prepare_cached("UPDATE job SET due_ms = ?, job = ? WHERE id = ?")?
-                .execute(params![signed(due_ms), text(job), id])
+                .execute(params![signed(due_ms), to_json(delivery), id])
                 .map(drop)
         })
     }
 
-    /// Forgets a job.
     pub(super) fn remove(&self, id: i64) -> Result<(), Fault> {
-        self.with("write", |db| db.prepare_cached("DELETE FROM job WHERE id = ?")?.execute([id]).map(drop))
+        self.with_connection("write", |db| {
+            db.prepare_cached("DELETE FROM job WHERE id = ?")?.execute([id]).map(drop)
+        })
     }
 
-    fn with<T>(
+    fn with_connection<T>(
         &self,
-        doing: &str,
+        verb: &str,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Fault> {
         let mut db = lock(&self.db);
-        let done = work(&mut db);
-        if done.is_ok() && doing == "write" {
-            disk::written(&self.path);
+        let result = work(&mut db);
+        if result.is_ok() && verb == "write" {
+            disk::record_success(&self.path);
         }
-        done.map_err(|error| {
-            let full = sqlite::is_unwritten(&error);
-            if full {
-                disk::failed(&self.path, &error.to_string());
+        result.map_err(|error| {
+            let disk_full = sqlite::is_write_failure(&error);
+            if disk_full {
+                disk::record_failure(&self.path, &error.to_string());
             }
-            let code = if full { codes::DISK_FULL } else { "local_state_io" };
-            Fault::fatal(code, format!("could not {doing} {}", self.path.display())).caused_by(error)
+            let code = if disk_full { codes::DISK_FULL } else { "local_state_io" };
+            Fault::fatal(code, format!("could not {verb} {}", self.path.display())).caused_by(error)
         })
     }
 }
 
-fn text(job: &Job) -> String {
-    serde_json::to_string(job).unwrap_or_default()
+fn to_json(delivery: &Delivery) -> String {
+    serde_json::to_string(delivery).unwrap_or_default()
 }
 
 fn signed(ms: u64) -> i64 {
@@ -121,10 +122,10 @@ fn unsigned(ms: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::job::Holder;
+    use crate::bus::delivery::DeliveryStage;
 
-    fn job(rule: &str) -> (String, Job) {
-        let job = Job {
+    fn delivery(rule: &str) -> (String, Delivery) {
+        let delivery = Delivery {
             rule_arn: rule.to_owned(),
             target_arn: "t".to_owned(),
             max_retries: 1,
@@ -132,36 +133,36 @@ mod tests {
             dead_letter_arn: "d".to_owned(),
             since_ms: 5,
             failures: 0,
-            holder: Holder::EventBridge,
+            stage: DeliveryStage::EventBridge,
         };
-        (format!("{{\"rule\":\"{rule}\"}}"), job)
+        (format!("{{\"rule\":\"{rule}\"}}"), delivery)
     }
 
     #[test]
-    fn what_was_kept_is_there_after_opening_again() {
+    fn deliveries_survive_reopening_the_store() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("events.db");
-        let store = Store::open(&path).unwrap();
-        let ids = store.add(&[job("a"), job("b")], 10).unwrap();
-        let changed = Job { failures: 3, holder: Holder::Lambda { waits: 2 }, ..job("b").1 };
+        let store = DeliveryStore::open(&path).unwrap();
+        let ids = store.add(&[delivery("a"), delivery("b")], 10).unwrap();
+        let changed = Delivery { failures: 3, stage: DeliveryStage::Lambda { waits: 2 }, ..delivery("b").1 };
         store.put(ids[1], 99, &changed).unwrap();
         store.remove(ids[0]).unwrap();
         store.remove(ids[0]).unwrap();
         drop(store);
-        let again = Store::open(&path).unwrap();
-        assert_eq!(again.all().unwrap(), [(99, ids[1])]);
-        assert_eq!(again.get(ids[1]).unwrap(), Some((job("b").0, changed)));
-        assert_eq!(again.get(ids[0]).unwrap(), None);
-        // A number is never given twice: what is in flight under it is not mistaken for another.
-        assert!(again.add(&[job("c")], 1).unwrap()[0] > ids[1]);
+        let reopened = DeliveryStore::open(&path).unwrap();
+        assert_eq!(reopened.all().unwrap(), [(99, ids[1])]);
+        assert_eq!(reopened.get(ids[1]).unwrap(), Some((delivery("b").0, changed)));
+        assert_eq!(reopened.get(ids[0]).unwrap(), None);
+        // Ids are never reused, so a delivery in progress cannot be confused with a newer one.
+        assert!(reopened.add(&[delivery("c")], 1).unwrap()[0] > ids[1]);
     }
 
     #[test]
-    fn garbage_is_refused() {
+    fn opening_a_file_that_is_no_database_fails() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("events.db");
         std::fs::write(&path, "not a database at all, but long enough to be looked at as one".repeat(20))
             .unwrap();
-        assert_eq!(Store::open(&path).err().unwrap().code, "local_state_corrupt");
+        assert_eq!(DeliveryStore::open(&path).err().unwrap().code, "local_state_corrupt");
     }
 }

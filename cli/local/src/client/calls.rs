@@ -1,4 +1,4 @@
-//! The calls of the control API: bounded, and with faults that say what to do next.
+//! The calls of the control API, limited in time and size, with faults that say what to do next.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -17,82 +17,86 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::codes;
-use crate::logs::Query;
-use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
-use crate::state::{Endpoint, StateDir};
+use crate::logs::LogEventQuery;
+use crate::protocol::{
+    DaemonStatus, DeployedResource, DeployedResources, InvalidationRecord, InvalidationSettings,
+    JsonInvocation, LogEventPage, PutResourceRequest, bearer_header,
+};
+use crate::state::{DaemonEndpoint, StateDir};
 
 /// The time limit of a usual call.
-const CALL: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of the check whether a daemon runs.
-pub(super) const PROBE: Duration = Duration::from_secs(2);
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time limit of creating a resource, or of an upload.
-const CHANGE: Duration = Duration::from_mins(1);
-/// The time limit of an invocation: Lambda's 15 minutes and a start.
-const INVOCATION: Duration = Duration::from_mins(16);
-/// The largest answer, in bytes.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
+const CHANGE_TIMEOUT: Duration = Duration::from_mins(1);
+/// The time limit of an invocation: Lambda's 15 minutes and the start of a process.
+const INVOCATION_TIMEOUT: Duration = Duration::from_mins(16);
+/// The largest response, in bytes.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
-/// A running local cloud. Clones share their connections.
+/// A client of a running local cloud. Clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct LocalClient {
     dir: StateDir,
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: DaemonEndpoint,
     http: Http<HttpConnector, Full<Bytes>>,
 }
 
-impl Client {
-    pub(super) fn new(dir: StateDir, endpoint: Endpoint) -> Self {
+impl LocalClient {
+    pub(super) fn new(dir: StateDir, endpoint: DaemonEndpoint) -> Self {
         let http = Http::builder(TokioExecutor::new()).build(HttpConnector::new());
         Self { dir, endpoint, http }
     }
 
-    /// The state directory.
+    /// Returns the path of the state directory.
     pub fn state_dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The address of the daemon.
-    pub fn endpoint(&self) -> &Endpoint {
+    /// Returns the addresses of the daemon.
+    pub fn endpoint(&self) -> &DaemonEndpoint {
         &self.endpoint
     }
 
-    /// Returns the state of the daemon.
-    pub async fn status(&self) -> Result<Status, Fault> {
-        self.json(Method::GET, "/v1/status", Bytes::new(), CALL).await
+    /// Returns the status of the daemon.
+    pub async fn status(&self) -> Result<DaemonStatus, Fault> {
+        self.call_json(Method::GET, "/v1/status", Bytes::new(), CALL_TIMEOUT).await
     }
 
-    /// Everything that is deployed.
-    pub async fn resources(&self) -> Result<Resources, Fault> {
-        self.json(Method::GET, "/v1/resources", Bytes::new(), CALL).await
+    /// Returns every deployed resource.
+    pub async fn resources(&self) -> Result<DeployedResources, Fault> {
+        self.call_json(Method::GET, "/v1/resources", Bytes::new(), CALL_TIMEOUT).await
     }
 
-    /// One resource; `None` when there is none.
-    pub async fn resource(&self, kind: &str, name: &str) -> Result<Option<Stored>, Fault> {
-        match self.json(Method::GET, &resource_path(kind, name), Bytes::new(), CALL).await {
+    /// Returns one resource; `None` if it does not exist.
+    pub async fn resource(&self, kind: &str, name: &str) -> Result<Option<DeployedResource>, Fault> {
+        match self.call_json(Method::GET, &resource_path(kind, name), Bytes::new(), CALL_TIMEOUT).await {
             Ok(stored) => Ok(Some(stored)),
             Err(fault) if fault.code == codes::NOT_FOUND => Ok(None),
             Err(fault) => Err(fault),
         }
     }
 
-    /// Makes a resource, or changes it to what is wanted.
-    pub async fn put_resource(&self, kind: &str, name: &str, spec: &Json) -> Result<Stored, Fault> {
-        let body = serde_json::to_vec(&Put { spec: spec.clone() }).unwrap_or_default();
-        self.json(Method::PUT, &resource_path(kind, name), body.into(), CHANGE).await
+    /// Creates or updates a resource.
+    pub async fn put_resource(&self, kind: &str, name: &str, spec: &Json) -> Result<DeployedResource, Fault> {
+        let body = serde_json::to_vec(&PutResourceRequest { spec: spec.clone() }).unwrap_or_default();
+        self.call_json(Method::PUT, &resource_path(kind, name), body.into(), CHANGE_TIMEOUT).await
     }
 
-    /// Removes a resource; one that is gone is fine.
+    /// Removes a resource. Succeeds if it does not exist.
     pub async fn delete_resource(&self, kind: &str, name: &str) -> Result<(), Fault> {
-        self.call(Method::DELETE, &resource_path(kind, name), Bytes::new(), CHANGE).await.map(drop)
+        self.call(Method::DELETE, &resource_path(kind, name), Bytes::new(), CHANGE_TIMEOUT).await.map(drop)
     }
 
-    /// Whether a zip of that SHA-256 is there.
+    /// Whether the zip with that SHA-256 is stored and intact.
     pub async fn has_code(&self, sha256: &str) -> Result<bool, Fault> {
-        let (status, _) = self.send(Method::HEAD, &format!("/v1/code/{sha256}"), Bytes::new(), CALL).await?;
+        let (status, _) =
+            self.send(Method::HEAD, &format!("/v1/code/{sha256}"), Bytes::new(), CALL_TIMEOUT).await?;
         Ok(status == StatusCode::OK)
     }
 
-    /// Uploads a zip of that SHA-256, unless it is there.
+    /// Uploads the zip with that SHA-256, unless it is already stored.
     pub async fn put_code(&self, sha256: &str, zip: &Path) -> Result<(), Fault> {
         if self.has_code(sha256).await? {
             return Ok(());
@@ -102,37 +106,38 @@ impl Client {
                 .caused_by(error)
                 .hinted("build the function again: `hitctl build`")
         })?;
-        self.call(Method::PUT, &format!("/v1/code/{sha256}"), bytes.into(), CHANGE).await.map(drop)
+        self.call(Method::PUT, &format!("/v1/code/{sha256}"), bytes.into(), CHANGE_TIMEOUT).await.map(drop)
     }
 
-    /// Calls a function with an event and waits for its answer. Over its concurrency it is refused with
+    /// Invokes a function with an event and waits for its result. Over its concurrency limit it fails with
     /// `TooManyRequestsException`.
-    pub async fn invoke(&self, name: &str, event: Bytes) -> Result<Invoked, Fault> {
+    pub async fn invoke(&self, name: &str, event: Bytes) -> Result<JsonInvocation, Fault> {
         let path = format!("/v1/functions/{}/invocations", escape(name));
-        self.json(Method::POST, &path, event, INVOCATION).await
+        self.call_json(Method::POST, &path, event, INVOCATION_TIMEOUT).await
     }
 
     /// Reads events of a log group, oldest first.
-    pub async fn logs(&self, group: &str, query: &Query) -> Result<LogPage, Fault> {
+    pub async fn logs(&self, group: &str, query: &LogEventQuery) -> Result<LogEventPage, Fault> {
         let after =
             query.after.as_deref().map(|after| format!("&after={}", escape(after))).unwrap_or_default();
-        let Query { since_ms, limit, .. } = query;
+        let LogEventQuery { since_ms, limit, .. } = query;
         let path = format!("/v1/logs?group={}&since={since_ms}&limit={limit}{after}", escape(group));
-        self.json(Method::GET, &path, Bytes::new(), CALL).await
+        self.call_json(Method::GET, &path, Bytes::new(), CALL_TIMEOUT).await
     }
 
-    /// Returns the recorded invalidations of `CloudFront`, the oldest first.
-    pub async fn invalidations(&self) -> Result<Vec<Invalidation>, Fault> {
-        self.json(Method::GET, "/v1/invalidations", Bytes::new(), CALL).await
+    /// Returns the recorded invalidations of `CloudFront`, oldest first.
+    pub async fn invalidations(&self) -> Result<Vec<InvalidationRecord>, Fault> {
+        self.call_json(Method::GET, "/v1/invalidations", Bytes::new(), CALL_TIMEOUT).await
     }
 
-    /// Says how long invalidations take from now on, in seconds: with many in progress `CloudFront` refuses more.
-    pub async fn hold_invalidations(&self, in_progress_s: u32) -> Result<(), Fault> {
-        let body = serde_json::to_vec(&Hold { in_progress_s }).unwrap_or_default();
-        self.call(Method::PUT, "/v1/invalidations", body.into(), CALL).await.map(drop)
+    /// Sets how long invalidations take from now on, in seconds. With too many in progress, `CloudFront`
+    /// refuses new ones.
+    pub async fn set_invalidation_duration(&self, in_progress_s: u32) -> Result<(), Fault> {
+        let body = serde_json::to_vec(&InvalidationSettings { in_progress_s }).unwrap_or_default();
+        self.call(Method::PUT, "/v1/invalidations", body.into(), CALL_TIMEOUT).await.map(drop)
     }
 
-    pub(super) async fn json<T: DeserializeOwned>(
+    pub(super) async fn call_json<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -149,7 +154,7 @@ impl Client {
         })
     }
 
-    /// Sends a request; an answer that is no success becomes the fault that it carries.
+    /// Sends a request. Converts an error response into the fault in its body.
     pub(super) async fn call(
         &self,
         method: Method,
@@ -177,37 +182,37 @@ impl Client {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.endpoint.control))
-            .header(AUTHORIZATION, bearer(&self.endpoint.token))
+            .header(AUTHORIZATION, bearer_header(&self.endpoint.token))
             .header(CONTENT_TYPE, "application/json")
             .body(Full::from(body))
             .map_err(|error| Fault::fatal("local_call", "a call could not be made").caused_by(error))?;
         self.exchange(request, within).await
     }
 
-    /// One request and its answer, bounded in time and size.
+    /// Sends one request and reads its response, limited in time and size.
     pub(super) async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
         within: Duration,
     ) -> Result<(StatusCode, Bytes), Fault> {
         let exchange = async {
-            let answer = self.http.request(request).await.map_err(|error| self.failed(&error))?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-            let body = body.map_err(|error| lost(error.as_ref()))?;
+            let response = self.http.request(request).await.map_err(|error| self.transport_fault(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_RESPONSE_BYTES).collect().await;
+            let body = body.map_err(|error| connection_lost_fault(error.as_ref()))?;
             Ok((status, body.to_bytes()))
         };
-        tokio::time::timeout(within, exchange).await.unwrap_or_else(|_| Err(self.unresponsive(within)))
+        tokio::time::timeout(within, exchange).await.unwrap_or_else(|_| Err(self.unresponsive_fault(within)))
     }
 
-    fn failed(&self, error: &hyper_util::client::legacy::Error) -> Fault {
+    fn transport_fault(&self, error: &hyper_util::client::legacy::Error) -> Fault {
         if error.is_connect() {
-            return unreachable(self.dir.path()).caused_by(innermost(error));
+            return not_running_fault(self.dir.path()).caused_by(innermost(error));
         }
-        lost(error)
+        connection_lost_fault(error)
     }
 
-    fn unresponsive(&self, within: Duration) -> Fault {
+    fn unresponsive_fault(&self, within: Duration) -> Fault {
         let pid = self.endpoint.pid;
         Fault::fatal(
             codes::UNRESPONSIVE,
@@ -217,14 +222,14 @@ impl Client {
     }
 }
 
-/// Nobody is there.
-pub(crate) fn unreachable(dir: &Path) -> Fault {
+/// Returns the fault for a local cloud that is not running.
+pub(crate) fn not_running_fault(dir: &Path) -> Fault {
     Fault::fatal("local_unreachable", format!("the local cloud in {} is not running", dir.display()))
         .hinted("run `hitctl local start`")
 }
 
-/// The connection broke in the middle: the call may have been done, or not.
-fn lost(error: &(dyn std::error::Error + 'static)) -> Fault {
+/// Returns the fault for a connection that broke in the middle. The call may or may not have taken effect.
+fn connection_lost_fault(error: &(dyn std::error::Error + 'static)) -> Fault {
     Fault::transient(
         "local_connection_lost",
         "the connection to the local cloud broke in the middle of a call",
@@ -233,7 +238,7 @@ fn lost(error: &(dyn std::error::Error + 'static)) -> Fault {
     .hinted("run the command again; it continues where it stopped")
 }
 
-/// The innermost cause of an error.
+/// Returns the innermost cause of an error.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -246,7 +251,7 @@ fn resource_path(kind: &str, name: &str) -> String {
     format!("/v1/resources/{}/{}", escape(kind), escape(name))
 }
 
-/// Text as one segment of a path, or one value of a query.
+/// Escapes text for one segment of a path or one value of a query.
 fn escape(text: &str) -> impl Display {
     const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     utf8_percent_encode(text, ESCAPED)

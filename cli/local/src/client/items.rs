@@ -1,4 +1,4 @@
-//! Reading counts through the DynamoDB endpoint, as any SDK would.
+//! Reads counts through the DynamoDB endpoint, as an SDK does.
 
 use std::time::Duration;
 
@@ -10,27 +10,28 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::calls::Client;
+use super::calls::LocalClient;
 
-/// How long one page may take.
-const PAGE: Duration = Duration::from_secs(30);
-/// Signatures are not checked on this machine; their form is.
-const UNSIGNED: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, \
+/// The time limit of reading one page.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A placeholder: the local cloud checks the format of a signature, not its value.
+const PLACEHOLDER_SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, \
                         Signature=0";
 
-/// Some items of a table, in DynamoDB's JSON (`{"hits": {"N": "7"}}`), and where the next begin.
+/// A page of items of a table, in DynamoDB's JSON (`{"hits": {"N": "7"}}`), and the start of the next page.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct ItemPage {
-    /// The items, in no order that means anything.
+    /// The items, in arbitrary order.
     #[serde(rename = "Items", default)]
     pub items: Vec<Map<String, Json>>,
-    /// To be passed to the next call; `None` when these were the last.
+    /// The key for the next call; `None` after the last page.
     #[serde(rename = "LastEvaluatedKey", default)]
     pub next: Option<Map<String, Json>>,
 }
 
-impl Client {
-    /// Reads a page of a table: at most `limit` items (0: as many as fit into 1 MB) after `after`.
+impl LocalClient {
+    /// Reads a page of a table: at most `limit` items after `after`. With a limit of 0, the page has up to 1
+    /// MB.
     pub async fn items(
         &self,
         table: &str,
@@ -44,25 +45,25 @@ impl Client {
         if limit > 0 {
             request["Limit"] = limit.into();
         }
-        self.dynamodb("Scan", table, &request).await
+        self.call_dynamodb("Scan", table, &request).await
     }
 
-    /// Reads one item by its key, in DynamoDB's JSON; `None` when there is none.
+    /// Reads one item by its key, in DynamoDB's JSON; `None` if it does not exist.
     pub async fn item(
         &self,
         table: &str,
         key: &Map<String, Json>,
     ) -> Result<Option<Map<String, Json>>, Fault> {
         #[derive(Deserialize)]
-        struct Got {
+        struct GetItemResponse {
             #[serde(rename = "Item", default)]
             item: Option<Map<String, Json>>,
         }
         let request = json!({ "TableName": table, "Key": key, "ConsistentRead": true });
-        self.dynamodb::<Got>("GetItem", table, &request).await.map(|got| got.item)
+        self.call_dynamodb::<GetItemResponse>("GetItem", table, &request).await.map(|response| response.item)
     }
 
-    async fn dynamodb<T: serde::de::DeserializeOwned>(
+    async fn call_dynamodb<T: serde::de::DeserializeOwned>(
         &self,
         operation: &str,
         table: &str,
@@ -72,22 +73,22 @@ impl Client {
             .header(CONTENT_TYPE, "application/x-amz-json-1.0")
             .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
             .header("x-amz-date", "20260101T000000Z")
-            .header(AUTHORIZATION, UNSIGNED)
+            .header(AUTHORIZATION, PLACEHOLDER_SIGNATURE)
             .body(Full::from(Bytes::from(request.to_string())))
             .map_err(|error| Fault::fatal("local_call", "a call could not be made").caused_by(error))?;
-        let (status, body) = self.exchange(http, PAGE).await?;
+        let (status, body) = self.exchange(http, PAGE_TIMEOUT).await?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| {
                 Fault::fatal("local_answer", format!("the table {table} gave an answer that makes no sense"))
                     .caused_by(error)
             });
         }
-        Err(refused(operation, table, &body))
+        Err(dynamodb_fault(operation, table, &body))
     }
 }
 
-/// What DynamoDB said, as a fault with its own code.
-fn refused(operation: &str, table: &str, body: &[u8]) -> Fault {
+/// Converts an error of DynamoDB into a fault with the same code.
+fn dynamodb_fault(operation: &str, table: &str, body: &[u8]) -> Fault {
     let error: Json = serde_json::from_slice(body).unwrap_or_default();
     let code =
         error["__type"].as_str().and_then(|kind| kind.rsplit('#').next()).unwrap_or("InternalServerError");

@@ -1,7 +1,7 @@
-//! Starting, finding, replacing and stopping the daemon, whatever state a killed one left behind.
+//! Finds, starts, replaces and stops the daemon, whatever state a killed one left behind.
 //!
-//! Who holds the lock of the state directory is the daemon; the endpoint file only says how to reach it. An endpoint that
-//! nobody answers at, while the lock is free, is a dead daemon's, and is removed.
+//! The holder of the state directory's lock is the daemon. The endpoint file only says how to reach it. If
+//! nothing responds at the endpoint and the lock is free, the file belongs to a dead daemon and is removed.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,124 +13,135 @@ use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use super::calls::{Client, PROBE};
-use crate::clock::pause;
+use super::calls::{LocalClient, PROBE_TIMEOUT};
+use crate::clock::sleep;
 use crate::codes;
 use crate::journal;
-use crate::protocol::Status;
-use crate::state::{Endpoint, Lock, StateDir};
+use crate::protocol::DaemonStatus;
+use crate::state::{DaemonEndpoint, DaemonLock, StateDir};
 
-/// How long a start may take.
-const START: Duration = Duration::from_secs(10);
-/// How long a daemon of another build may take to stop before it is replaced.
-const REPLACE: Duration = Duration::from_secs(30);
-/// How long a killed process may take to be gone.
-const KILL: Duration = Duration::from_secs(5);
-/// How long a daemon that did not even answer to being told to stop may take, before it is killed.
-const DEAF: Duration = Duration::from_secs(5);
-/// How long a running daemon may take to say where it is reached: it starts, or writes a lost endpoint anew.
-const FINDABLE: Duration = Duration::from_secs(3);
-/// How often to look for that. Looking takes the lock for a moment, which a starting daemon wants.
-const LOOK: Duration = Duration::from_millis(50);
-/// The step of polling for another process.
-const STEP: Duration = Duration::from_millis(3);
+/// The time that a start may take.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that a daemon of another build may take to stop before it is replaced.
+const REPLACE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time that a killed process may take to exit.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time that a daemon that did not respond to the stop request may take to exit before it is killed.
+const UNRESPONSIVE_STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time that a running daemon may take to publish its endpoint: it starts, or writes a lost endpoint
+/// again.
+const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The interval of checks for that. A check takes the lock for a moment, which a starting daemon needs.
+const ENDPOINT_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The interval of checks of another process.
+const POLL_INTERVAL: Duration = Duration::from_millis(3);
 
-/// What [`Client::ensure`] did.
+/// The result of [`LocalClient::ensure_running`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Started {
-    /// It was running, or was started by another call at the same time.
-    Already,
-    /// It was not, and is now.
-    New,
-    /// Another build of the program was running; this one took its place.
+pub enum StartOutcome {
+    /// The daemon was running, or another call started it at the same time.
+    AlreadyRunning,
+    /// This call started the daemon.
+    Started,
+    /// A daemon of another build was running, and was replaced.
     Replaced,
 }
 
-/// What [`Client::stop`] did.
+/// The result of [`LocalClient::stop`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopped {
-    /// Nothing was running.
+pub enum StopOutcome {
+    /// No daemon was running.
     NotRunning,
-    /// It let what ran come to its end.
+    /// The daemon let running work finish.
     Gracefully,
-    /// It did not answer, and was killed. What it had acknowledged is safe.
+    /// The daemon did not respond, and was killed. Every change that it had acknowledged is safe.
     Killed,
 }
 
-impl Client {
-    /// The daemon of a state directory; `None` when none is running. Starts nothing; forgets a dead one.
+impl LocalClient {
+    /// Connects to the daemon of a state directory; returns `None` if none is running. Starts nothing.
+    /// Removes the endpoint of a dead daemon.
     pub async fn connect(state_dir: &Path) -> Result<Option<Self>, Fault> {
         match StateDir::existing(state_dir)? {
-            Some(dir) => Ok(Self::find(&dir).await?.map(|(client, _)| client)),
+            Some(dir) => Ok(Self::find_daemon(&dir).await?.map(|(client, _)| client)),
             None => Ok(None),
         }
     }
 
-    /// The daemon of a state directory, started (by `exe local serve --state-dir DIR`) when none is running, and replaced
-    /// when it is of another build. Two calls at once give one daemon. Returns within about ten seconds.
-    pub async fn ensure(state_dir: &Path, exe: &Path, build_id: &str) -> Result<(Self, Started), Fault> {
+    /// Connects to the daemon of a state directory. Starts it (with `exe local serve --state-dir DIR`) if
+    /// none is running, and replaces one of another build. Concurrent calls start only one daemon. Returns
+    /// within about ten seconds.
+    pub async fn ensure_running(
+        state_dir: &Path,
+        exe: &Path,
+        build_id: &str,
+    ) -> Result<(Self, StartOutcome), Fault> {
         let dir = StateDir::prepare(state_dir)?;
-        let mut started = Started::New;
-        if let Some((client, status)) = Self::find(&dir).await? {
+        let mut started = StartOutcome::Started;
+        if let Some((client, status)) = Self::find_daemon(&dir).await? {
             if status.build_id == build_id {
-                return Ok((client, Started::Already));
+                return Ok((client, StartOutcome::AlreadyRunning));
             }
-            Self::stop(state_dir, REPLACE).await?;
-            started = Started::Replaced;
+            Self::stop(state_dir, REPLACE_TIMEOUT).await?;
+            started = StartOutcome::Replaced;
         }
         let mut child = spawn(&dir, exe)?;
-        let ours = child.id();
-        let client = Self::wait_for(&dir, &mut child).await?;
-        if ours == Some(client.endpoint.pid) {
+        let own_pid = child.id();
+        let client = Self::wait_until_ready(&dir, &mut child).await?;
+        if own_pid == Some(client.endpoint.pid) {
             return Ok((client, started));
         }
-        // Another start was quicker. Ours has no lock, so it has nothing to lose; it must not wait for its chance.
+        // Another start was faster. Our process has no lock and nothing to lose. It must not keep waiting for
+        // the lock.
         drop(child.kill().await);
-        Ok((client, Started::Already))
+        Ok((client, StartOutcome::AlreadyRunning))
     }
 
-    /// Stops the daemon of a state directory and returns once it is gone. One that does not end `within` is killed.
-    pub async fn stop(state_dir: &Path, within: Duration) -> Result<Stopped, Fault> {
-        match StateDir::to_remove(state_dir)? {
+    /// Stops the daemon of a state directory and returns once it has exited. Kills it if it does not exit
+    /// `within` that time.
+    pub async fn stop(state_dir: &Path, within: Duration) -> Result<StopOutcome, Fault> {
+        match StateDir::existing_any_version(state_dir)? {
             Some(dir) => Self::stop_and_lock(&dir, within).await.map(|(stopped, _)| stopped),
-            None => Ok(Stopped::NotRunning),
+            None => Ok(StopOutcome::NotRunning),
         }
     }
 
-    /// Stops the daemon and removes everything that it kept in its state directory, counts included. A directory that is
-    /// not a state directory is refused; files in it that are not ours stay.
+    /// Stops the daemon and removes everything that it stored in its state directory, including the counts.
+    /// Refuses a directory that is not a state directory. Keeps files in it that are not ours.
     pub async fn reset(state_dir: &Path, within: Duration) -> Result<(), Fault> {
-        let Some(dir) = StateDir::to_remove(state_dir)? else { return Ok(()) };
+        let Some(dir) = StateDir::existing_any_version(state_dir)? else { return Ok(()) };
         let (_, lock) = Self::stop_and_lock(&dir, within).await?;
         dir.remove_all(lock)
     }
 
-    /// The daemon, if one runs. One that holds its lock but does not say where it is reached is given a moment.
-    async fn find(dir: &StateDir) -> Result<Option<(Self, Status)>, Fault> {
+    /// Returns the daemon if one runs. Waits a moment for one that holds its lock but has not published its
+    /// endpoint.
+    async fn find_daemon(dir: &StateDir) -> Result<Option<(Self, DaemonStatus)>, Fault> {
         let since = Instant::now();
         loop {
             if let Some(found) = Self::probe(dir).await? {
                 return Ok(Some(found));
             }
-            let silent = dir.endpoint()?.is_none() && matches!(dir.try_lock(), Ok(None));
-            if !silent || since.elapsed() > FINDABLE {
+            let is_unreachable = dir.endpoint()?.is_none() && matches!(dir.try_lock(), Ok(None));
+            if !is_unreachable || since.elapsed() > ENDPOINT_TIMEOUT {
                 return Ok(None);
             }
-            pause(LOOK).await;
+            sleep(ENDPOINT_POLL_INTERVAL).await;
         }
     }
 
-    /// Whoever answers at the endpoint, if it is the daemon.
-    async fn probe(dir: &StateDir) -> Result<Option<(Self, Status)>, Fault> {
+    /// Returns the daemon if it responds at the endpoint.
+    async fn probe(dir: &StateDir) -> Result<Option<(Self, DaemonStatus)>, Fault> {
         let Some(endpoint) = dir.endpoint()? else { return Ok(None) };
         let client = Self::new(dir.clone(), endpoint);
-        match client.json::<Status>(Method::GET, "/v1/status", Bytes::new(), PROBE).await {
+        match client.call_json::<DaemonStatus>(Method::GET, "/v1/status", Bytes::new(), PROBE_TIMEOUT).await {
             Ok(status) if status.pid == client.endpoint.pid => Ok(Some((client, status))),
-            // A stopped or hanging daemon still holds its lock; another program that has its port now does not.
+            // A stopped or hanging daemon still holds its lock. Another program that now uses its port does
+            // not.
             Err(fault) if fault.code == codes::UNRESPONSIVE && dir.try_lock()?.is_none() => Err(fault),
             _ => {
-                // While a daemon starts or ends, it holds the lock and sees to the file itself. A directory that we
-                // cannot write to has no running daemon either.
+                // A daemon that starts or stops holds the lock and manages the file itself. A directory that
+                // we cannot write to has no running daemon either.
                 if let Ok(Some(lock)) = dir.try_lock() {
                     dir.remove_endpoint(&lock);
                 }
@@ -139,8 +150,8 @@ impl Client {
         }
     }
 
-    /// Waits until a started daemon, or one that another program started at the same time, answers.
-    async fn wait_for(dir: &StateDir, child: &mut Child) -> Result<Self, Fault> {
+    /// Waits until the started daemon, or one that another program started at the same time, responds.
+    async fn wait_until_ready(dir: &StateDir, child: &mut Child) -> Result<Self, Fault> {
         let since = Instant::now();
         let pid = child.id();
         let mut ended = None;
@@ -152,53 +163,58 @@ impl Client {
                 ended = child.try_wait().ok().flatten();
             }
             if let Some(exit) = ended {
-                // It ended because another one has the lock: that one will answer.
+                // It exited because another daemon holds the lock: that one will respond.
                 if dir.try_lock()?.is_some() {
                     return Err(start_failed(dir, pid, &format!("the daemon ended at once ({exit})")));
                 }
             }
-            if since.elapsed() > START {
-                let what = format!("the daemon did not answer within {} s", START.as_secs());
-                return Err(start_failed(dir, pid, &what));
+            if since.elapsed() > START_TIMEOUT {
+                let reason = format!("the daemon did not answer within {} s", START_TIMEOUT.as_secs());
+                return Err(start_failed(dir, pid, &reason));
             }
-            pause(STEP).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Where the holder of the lock says it is reached; `None` when it does not say so, or let go of the lock.
-    async fn holder(dir: &StateDir) -> Result<Option<Endpoint>, Fault> {
-        let found = poll(LOOK, FINDABLE, || match dir.endpoint()? {
+    /// Returns the endpoint of the holder of the lock; `None` if there is none, or the lock was released.
+    async fn lock_holder(dir: &StateDir) -> Result<Option<DaemonEndpoint>, Fault> {
+        let found = poll(ENDPOINT_POLL_INTERVAL, ENDPOINT_TIMEOUT, || match dir.endpoint()? {
             None if dir.try_lock()?.is_none() => Ok(None),
             endpoint => Ok(Some(endpoint)),
         });
         Ok(found.await?.flatten())
     }
 
-    pub(super) async fn stop_and_lock(dir: &StateDir, within: Duration) -> Result<(Stopped, Lock), Fault> {
+    pub(super) async fn stop_and_lock(
+        dir: &StateDir,
+        within: Duration,
+    ) -> Result<(StopOutcome, DaemonLock), Fault> {
         if let Some(lock) = dir.try_lock()? {
             dir.remove_endpoint(&lock);
-            return Ok((Stopped::NotRunning, lock));
+            return Ok((StopOutcome::NotRunning, lock));
         }
-        let endpoint = Self::holder(dir).await?;
+        let endpoint = Self::lock_holder(dir).await?;
         let mut within = within;
         if let Some(endpoint) = endpoint.clone() {
             let client = Self::new(dir.clone(), endpoint);
-            let told = client.call(Method::POST, "/v1/stop", Bytes::new(), PROBE.min(within)).await;
-            if told.is_err_and(|fault| fault.code == codes::UNRESPONSIVE) {
-                within = within.min(DEAF);
+            let response =
+                client.call(Method::POST, "/v1/stop", Bytes::new(), PROBE_TIMEOUT.min(within)).await;
+            if response.is_err_and(|fault| fault.code == codes::UNRESPONSIVE) {
+                within = within.min(UNRESPONSIVE_STOP_TIMEOUT);
             }
         }
-        if let Some(lock) = poll(STEP, within, || dir.try_lock()).await? {
-            return Ok((Stopped::Gracefully, lock));
+        if let Some(lock) = poll(POLL_INTERVAL, within, || dir.try_lock()).await? {
+            return Ok((StopOutcome::Gracefully, lock));
         }
-        // The holder of the lock wrote the endpoint; it has been the same all this time, so its pid is the holder's.
-        let holder = dir.endpoint()?.filter(|now| Some(now) == endpoint.as_ref());
-        let pid = holder.and_then(|endpoint| i32::try_from(endpoint.pid).ok()).and_then(Pid::from_raw);
+        // The holder of the lock wrote the endpoint. It has not changed in the meantime, so its pid is the
+        // holder's.
+        let owner = dir.endpoint()?.filter(|now| Some(now) == endpoint.as_ref());
+        let pid = owner.and_then(|endpoint| i32::try_from(endpoint.pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
             let _ = kill_process(pid, Signal::KILL);
-            if let Some(lock) = poll(STEP, KILL, || dir.try_lock()).await? {
+            if let Some(lock) = poll(POLL_INTERVAL, KILL_TIMEOUT, || dir.try_lock()).await? {
                 dir.remove_endpoint(&lock);
-                return Ok((Stopped::Killed, lock));
+                return Ok((StopOutcome::Killed, lock));
             }
         }
         Err(Fault::fatal(
@@ -209,32 +225,32 @@ impl Client {
     }
 }
 
-/// The last words of a start that failed: what it said went wrong, and what to do about it.
-fn last_words(log: &str, pid: Option<u32>) -> (Option<&str>, Option<&str>) {
-    let said = |what: &str| {
-        let mark = format!("[{}] {what}: ", pid?);
-        log.lines().rev().find_map(|line| line.split_once(&mark).map(|(_, words)| words))
+/// Returns the error and the hint that a failed start logged.
+fn logged_error(log: &str, pid: Option<u32>) -> (Option<&str>, Option<&str>) {
+    let logged = |reason: &str| {
+        let prefix = format!("[{}] {reason}: ", pid?);
+        log.lines().rev().find_map(|line| line.split_once(&prefix).map(|(_, text)| text))
     };
-    (said("error"), said("hint"))
+    (logged("error"), logged("hint"))
 }
 
-/// Looks until something is found; gives up after `within`.
+/// Runs `check` until it returns a value; gives up after `within`.
 async fn poll<T>(
-    step: Duration,
+    interval: Duration,
     within: Duration,
-    look: impl Fn() -> Result<Option<T>, Fault>,
+    check: impl Fn() -> Result<Option<T>, Fault>,
 ) -> Result<Option<T>, Fault> {
     let since = Instant::now();
     loop {
-        let found = look()?;
+        let found = check()?;
         if found.is_some() || since.elapsed() > within {
             return Ok(found);
         }
-        pause(step).await;
+        sleep(interval).await;
     }
 }
 
-/// Starts the daemon apart from this program's terminal: it goes on when that is closed.
+/// Starts the daemon detached from this program's terminal, so that it continues when the terminal is closed.
 fn spawn(dir: &StateDir, exe: &Path) -> Result<Child, Fault> {
     let failed = |error: std::io::Error| {
         Fault::fatal("local_start_failed", format!("could not start {} as the local cloud", exe.display()))
@@ -246,7 +262,7 @@ fn spawn(dir: &StateDir, exe: &Path) -> Result<Child, Fault> {
         .args(["local", "serve", "--state-dir"])
         .arg(dir.path())
         .current_dir("/")
-        // A pool of memory for each thread costs more than it brings to something that mostly idles.
+        // A memory arena per thread costs more than it helps a program that is mostly idle.
         .env("MALLOC_ARENA_MAX", "2")
         .stdin(Stdio::null())
         .stdout(log)
@@ -256,12 +272,12 @@ fn spawn(dir: &StateDir, exe: &Path) -> Result<Child, Fault> {
         .map_err(failed)
 }
 
-fn start_failed(dir: &StateDir, pid: Option<u32>, what: &str) -> Fault {
+fn start_failed(dir: &StateDir, pid: Option<u32>, reason: &str) -> Fault {
     let tail = dir.log_tail(12);
-    let (error, hint) = last_words(&tail, pid);
+    let (error, hint) = logged_error(&tail, pid);
     let cause = error.unwrap_or_else(|| tail.trim());
     let log = dir.path().join(crate::state::DAEMON_LOG);
-    Fault::fatal("local_start_failed", format!("the local cloud did not start: {what}"))
+    Fault::fatal("local_start_failed", format!("the local cloud did not start: {reason}"))
         .caused_by(if cause.is_empty() { "it said nothing" } else { cause })
         .hinted(
             hint.map_or_else(|| format!("read {}, then run `hitctl doctor`", log.display()), str::to_owned),

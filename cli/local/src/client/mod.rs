@@ -1,15 +1,18 @@
-//! The caller's side of the control API.
+//! The client of the control API.
 //!
-//! The calls are in `calls`, starting and stopping the daemon in `lifecycle`, bringing state to its place in `relocate`, reading
-//! counts in `items`.
+//! The calls are in `calls`. `lifecycle` starts and stops the daemon, `relocate` moves state to its current
+//! location, and `items` reads counts.
 
 mod calls;
 mod items;
 mod lifecycle;
 mod relocate;
 
-pub use calls::Client;
-pub(crate) use calls::unreachable;
+pub use calls::LocalClient;
+pub(crate) use calls::not_running_fault;
 pub use items::ItemPage;
-pub use lifecycle::{Started, Stopped};
-pub use relocate::{adopt_shared, claim, follow, pending, relocate, stop_former};
+pub use lifecycle::{StartOutcome, StopOutcome};
+pub use relocate::{
+    adopt_shared_state, follow_moved_project, pending_move_notice, prepare_state_dir, relocate,
+    stop_former_daemon,
+};

@@ -1,7 +1,9 @@
-//! Brings state to where it belongs: from the places of earlier versions, and after a project was moved.
+//! Moves state to its current location: from the locations of earlier versions, and after a project was
+//! moved.
 //!
-//! Files in a project may have come with a clone, so only data is copied from there (tables, messages, ports, logs) and
-//! nothing that runs; it also has to look as hitctl writes it. A move that was cut short is finished by the next one.
+//! Files in a project may have come with a clone. From there, only data is copied (tables, messages, ports,
+//! logs) and nothing that runs, and the files must look as hitctl writes them. The next move finishes one
+//! that was interrupted.
 
 use std::fs;
 use std::io;
@@ -11,132 +13,137 @@ use std::time::Duration;
 
 use hitctl_engine::Fault;
 
-use super::calls::Client;
+use super::calls::LocalClient;
 use crate::codes;
-use crate::state::project::{Identity, Places};
-use crate::state::{self, Lock, Marker, StateDir, version};
+use crate::state::project::{DirectoryIdentity, StatePaths};
+use crate::state::{self, DaemonLock, Marker, StateDir, version};
 use crate::{registry, sqlite};
 
-/// How long a daemon that serves the state at its former place may take to stop.
-const STOP: Duration = Duration::from_secs(30);
+/// The time that a daemon on the former state directory may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The largest file of logs that is copied, in bytes. hitctl cuts them well before.
-const MOST_LOG_BYTES: u64 = 64 * 1024 * 1024;
+/// The largest log file that is copied, in bytes. hitctl rotates log files well before.
+const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
-/// State that lies where this version does not look for it.
-enum Former {
-    /// In the user's state directory: written by this user.
-    Own(StateDir),
-    /// In the project, and as hitctl writes it.
+/// State in a location that this version no longer uses.
+enum FormerState {
+    /// State in the user's state directory, written by this user.
+    InUserDir(StateDir),
+    /// State in the project that looks as hitctl writes it.
     InProject(StateDir),
-    /// In the project, and not as hitctl writes it; says why.
+    /// State in the project that does not look as hitctl writes it, and the reason.
     Refused(PathBuf, String),
 }
 
-/// Returns a message about state that lies elsewhere and is moved by the next command that writes; `None` when there is
-/// none. Changes nothing.
-pub fn pending(places: &Places) -> Result<Option<String>, Fault> {
-    if StateDir::existing(&places.state_dir())?.is_some() {
+/// Returns a message about state elsewhere that the next writing command will move; `None` if there is none.
+/// Changes nothing.
+pub fn pending_move_notice(paths: &StatePaths) -> Result<Option<String>, Fault> {
+    if StateDir::existing(&paths.state_dir())?.is_some() {
         return Ok(None);
     }
-    Ok(former(places).map(|former| match former {
-        Former::Own(dir) | Former::InProject(dir) => format!(
+    Ok(find_former_state(paths).map(|former| match former {
+        FormerState::InUserDir(dir) | FormerState::InProject(dir) => format!(
             "the local state of this project is still in {}; the next `hitctl deploy --env local` moves it to {}",
             dir.path().display(),
-            places.state_dir().display()
+            paths.state_dir().display()
         ),
-        Former::Refused(path, why) => refused(&path, &why),
+        FormerState::Refused(path, reason) => refusal_notice(&path, &reason),
     }))
 }
 
-/// Brings the state of a project to its place, if it lies elsewhere. Says what was done.
-pub async fn relocate(places: &Places) -> Result<Option<String>, Fault> {
-    let to = places.state_dir();
+/// Moves the state of a project to its current location, if it is elsewhere. Returns a message about the
+/// move.
+pub async fn relocate(paths: &StatePaths) -> Result<Option<String>, Fault> {
+    let to = paths.state_dir();
     if let Some(dir) = StateDir::existing(&to)? {
-        finish(places, &dir)?;
+        finish_interrupted_move(paths, &dir)?;
         return Ok(None);
     }
-    match former(places) {
-        Some(Former::Own(dir)) => take_over(places, &dir, &to).await,
-        Some(Former::InProject(dir)) => copy(places, &dir, &to).await,
-        Some(Former::Refused(path, why)) => Ok(Some(refused(&path, &why))),
+    match find_former_state(paths) {
+        Some(FormerState::InUserDir(dir)) => move_state_dir(paths, &dir, &to).await,
+        Some(FormerState::InProject(dir)) => copy_from_project(paths, &dir, &to).await,
+        Some(FormerState::Refused(path, reason)) => Ok(Some(refusal_notice(&path, &reason))),
         None => Ok(None),
     }
 }
 
-/// Makes the state directory of a project, with the state that lies elsewhere so far. Says what was done.
-pub async fn claim(places: &Places) -> Result<Option<String>, Fault> {
-    let mut said = relocate(places).await?;
-    let dir = StateDir::prepare(&places.state_dir())?;
+/// Creates the state directory of a project, including state from former locations. Returns a message if
+/// state was moved.
+pub async fn prepare_state_dir(paths: &StatePaths) -> Result<Option<String>, Fault> {
+    let mut notice = relocate(paths).await?;
+    let dir = StateDir::prepare(&paths.state_dir())?;
     let marker = dir.marker()?;
-    let other = marker.project.as_ref().is_some_and(|recorded| !places.is(recorded));
+    let other = marker.project.as_ref().is_some_and(|recorded| !paths.is_same_directory(recorded));
     if other {
-        let path = places.project().display();
-        said = said.or_else(|| {
+        let path = paths.project().display();
+        notice = notice.or_else(|| {
             Some(format!("going on with the local state of the directory that was {path} before this one"))
         });
     }
     if marker.project.is_none() || other {
-        // From now on it follows this directory, wherever that is moved.
-        dir.write_marker(&Marker::of(places.record(), marker.moved_from))?;
+        // From now on the state follows this directory, even if it is moved.
+        dir.write_marker(&Marker::of(paths.project_record(), marker.moved_from))?;
     }
-    Ok(said)
+    Ok(notice)
 }
 
-/// Moves the state that earlier versions shared between directories without a configuration to this one, which gets one: from then on it
-/// would not look there. Leaves what lies in the project alone. Says what was done.
-pub async fn adopt_shared(places: &Places) -> Result<Option<String>, Fault> {
-    let to = places.state_dir();
+/// Moves the state that earlier versions shared between directories without a configuration to this
+/// directory. The directory is about to get a configuration, and this state would then no longer be found.
+/// Leaves state in the project alone. Returns a message about the move.
+pub async fn adopt_shared_state(paths: &StatePaths) -> Result<Option<String>, Fault> {
+    let to = paths.state_dir();
     if StateDir::existing(&to)?.is_some() {
         return Ok(None);
     }
-    match former(places) {
-        Some(Former::Own(dir)) => take_over(places, &dir, &to).await,
+    match find_former_state(paths) {
+        Some(FormerState::InUserDir(dir)) => move_state_dir(paths, &dir, &to).await,
         _ => Ok(None),
     }
 }
 
-/// Brings the state of a project that was moved to its place. State of earlier versions stays where it is. Says what was done.
-pub async fn follow(places: &Places) -> Result<Option<String>, Fault> {
-    match places.moved() {
-        Some(dir) if !places.state_dir().exists() => take_over(places, &dir, &places.state_dir()).await,
+/// Moves the state of a project that was moved to its new location. Leaves the state of earlier versions
+/// alone. Returns a message about the move.
+pub async fn follow_moved_project(paths: &StatePaths) -> Result<Option<String>, Fault> {
+    match paths.find_moved_state() {
+        Some(dir) if !paths.state_dir().exists() => move_state_dir(paths, &dir, &paths.state_dir()).await,
         _ => Ok(None),
     }
 }
 
-/// Stops a daemon that serves the state of this project at a former place, if one runs.
-pub async fn stop_former(places: &Places, within: Duration) -> Result<(), Fault> {
-    if let Some(Former::Own(dir) | Former::InProject(dir)) = former(places) {
-        Client::stop_and_lock(&dir, within).await?;
+/// Stops a daemon that serves the state of this project at a former location, if one runs.
+pub async fn stop_former_daemon(paths: &StatePaths, within: Duration) -> Result<(), Fault> {
+    if let Some(FormerState::InUserDir(dir) | FormerState::InProject(dir)) = find_former_state(paths) {
+        LocalClient::stop_and_lock(&dir, within).await?;
     }
     Ok(())
 }
 
-/// Finds state at a former place: that of this project before it was moved first, since it is the newest.
-fn former(places: &Places) -> Option<Former> {
-    if let Some(dir) = places.moved() {
-        return Some(Former::Own(dir));
+/// Finds state at a former location. State of this project from before it was moved comes first, because it
+/// is the newest.
+fn find_former_state(paths: &StatePaths) -> Option<FormerState> {
+    if let Some(dir) = paths.find_moved_state() {
+        return Some(FormerState::InUserDir(dir));
     }
-    let path = places.in_project();
+    let path = paths.former_in_project();
     if path.symlink_metadata().is_ok() {
-        return Some(match recognise(&path) {
-            Ok(dir) => Former::InProject(dir),
-            Err(why) => Former::Refused(path, why),
+        return Some(match verify_former_state(&path) {
+            Ok(dir) => FormerState::InProject(dir),
+            Err(reason) => FormerState::Refused(path, reason),
         });
     }
-    StateDir::existing(&places.shared()?).ok().flatten().map(Former::Own)
+    StateDir::existing(&paths.former_shared()?).ok().flatten().map(FormerState::InUserDir)
 }
 
-fn refused(path: &Path, why: &str) -> String {
+fn refusal_notice(path: &Path, reason: &str) -> String {
     format!(
-        "not using the local state in {}: {why}, so it may have come with a clone or an archive; remove it with `rm -r {}`",
+        "not using the local state in {}: {reason}, so it may have come with a clone or an archive; remove it with `rm -r {}`",
         path.display(),
         path.display()
     )
 }
 
-/// Adds a hint that works to a fault about state in a project that cannot be moved.
-fn unusable(from: &Path, fault: Fault) -> Fault {
+/// Replaces the hint of a fault about state in a project that cannot be moved by one that works there.
+fn with_removal_hint(from: &Path, fault: Fault) -> Fault {
     if fault.code == codes::STATE_CORRUPT {
         let from = from.display();
         fault.hinted(format!("remove it with `rm -r {from}` to start again, which loses its local counts"))
@@ -145,103 +152,103 @@ fn unusable(from: &Path, fault: Fault) -> Fault {
     }
 }
 
-/// Moves a whole directory of this user.
-async fn take_over(places: &Places, from: &StateDir, to: &Path) -> Result<Option<String>, Fault> {
-    let (_, lock) = Client::stop_and_lock(from, STOP).await?;
+/// Moves a whole state directory of this user.
+async fn move_state_dir(paths: &StatePaths, from: &StateDir, to: &Path) -> Result<Option<String>, Fault> {
+    let (_, lock) = LocalClient::stop_and_lock(from, STOP_TIMEOUT).await?;
     make_parent(to)?;
-    if !rename(from.path(), to)? {
+    if !rename_dir(from.path(), to)? {
         return Ok(None);
     }
     drop(lock);
     let dir = StateDir::prepare(to)?;
-    dir.write_marker(&Marker::of(places.record(), None))?;
-    Ok(Some(moved(from, to)))
+    dir.write_marker(&Marker::of(paths.project_record(), None))?;
+    Ok(Some(moved_notice(from, to)))
 }
 
-/// Copies the data of a directory in the project, and removes that directory.
-async fn copy(places: &Places, from: &StateDir, to: &Path) -> Result<Option<String>, Fault> {
-    let (_, lock) = Client::stop_and_lock(from, STOP).await?;
+/// Copies the data of a state directory in the project, and removes that directory.
+async fn copy_from_project(paths: &StatePaths, from: &StateDir, to: &Path) -> Result<Option<String>, Fault> {
+    let (_, lock) = LocalClient::stop_and_lock(from, STOP_TIMEOUT).await?;
     make_parent(to)?;
-    let draft = tempfile::Builder::new()
+    let temp = tempfile::Builder::new()
         .prefix(".moving-")
-        .tempdir_in(places.all())
-        .map_err(|error| state::fault("write", &places.all(), &error))?;
-    copy_data(from.path(), draft.path()).map_err(|fault| unusable(from.path(), fault))?;
-    let marker = Marker::of(places.record(), Identity::of(from.path()));
-    let dir = StateDir::mark(draft.path().to_owned(), &marker)?;
-    if !rename(dir.path(), to)? {
+        .tempdir_in(paths.projects_dir())
+        .map_err(|error| state::io_fault("write", &paths.projects_dir(), &error))?;
+    copy_data(from.path(), temp.path()).map_err(|fault| with_removal_hint(from.path(), fault))?;
+    let marker = Marker::of(paths.project_record(), DirectoryIdentity::of(from.path()));
+    let dir = StateDir::mark(temp.path().to_owned(), &marker)?;
+    if !rename_dir(dir.path(), to)? {
         return Ok(None);
     }
-    // Moved: there is nothing left to remove.
-    drop(draft.keep());
-    remove(places, from, lock)?;
+    // It was moved, so nothing is left to remove.
+    drop(temp.keep());
+    remove_former(paths, from, lock)?;
     if let Some(dir) = StateDir::existing(to)? {
-        dir.write_marker(&Marker::of(places.record(), None))?;
+        dir.write_marker(&Marker::of(paths.project_record(), None))?;
     }
     Ok(Some(format!(
         "{}. Code is not moved, since a clone could bring it: `hitctl deploy --env local` builds the function again",
-        moved(from, to)
+        moved_notice(from, to)
     )))
 }
 
-/// Moves a directory to its place. False if another command was quicker.
-fn rename(from: &Path, to: &Path) -> Result<bool, Fault> {
+/// Moves a directory to its destination. Returns false if another command was faster.
+fn rename_dir(from: &Path, to: &Path) -> Result<bool, Fault> {
     match fs::rename(from, to) {
         Ok(()) => Ok(true),
         Err(_) if StateDir::existing(to)?.is_some() => Ok(false),
-        Err(error) => Err(state::fault("move the state to", to, &error)),
+        Err(error) => Err(state::io_fault("move the state to", to, &error)),
     }
 }
 
-fn moved(from: &StateDir, to: &Path) -> String {
+fn moved_notice(from: &StateDir, to: &Path) -> String {
     let (from, to) = (from.path().display(), to.display());
     format!("moved the local state of this project from {from} to {to}; its counts and its URL stay")
 }
 
-/// Removes what a run that was killed has copied and left.
-fn finish(places: &Places, dir: &StateDir) -> Result<(), Fault> {
+/// Removes the former state that a killed run had already copied.
+fn finish_interrupted_move(paths: &StatePaths, dir: &StateDir) -> Result<(), Fault> {
     let marker = dir.marker()?;
     let Some(identity) = marker.moved_from else { return Ok(()) };
-    let from = places.in_project();
-    if !is_linked(&from)
-        && Identity::of(&from) == Some(identity)
-        && let Some(from) = StateDir::to_remove(&from)?
+    let from = paths.former_in_project();
+    if !has_linked_parent(&from)
+        && DirectoryIdentity::of(&from) == Some(identity)
+        && let Some(from) = StateDir::existing_any_version(&from)?
         && let Some(lock) = from.try_lock()?
     {
-        remove(places, &from, lock)?;
+        remove_former(paths, &from, lock)?;
     }
     dir.write_marker(&Marker::of(marker.project, None))
 }
 
-fn remove(places: &Places, from: &StateDir, lock: Lock) -> Result<(), Fault> {
+fn remove_former(paths: &StatePaths, from: &StateDir, lock: DaemonLock) -> Result<(), Fault> {
     from.remove_all(lock)?;
-    if let Some(folder) = places.in_project().parent() {
-        // It stays when the user keeps something else in it.
-        drop(fs::remove_dir(folder));
+    if let Some(parent) = paths.former_in_project().parent() {
+        // This fails if the user keeps other files in it.
+        drop(fs::remove_dir(parent));
     }
     Ok(())
 }
 
 fn make_parent(to: &Path) -> Result<(), Fault> {
     let parent = to.parent().unwrap_or(to);
-    state::make_dir(parent).map_err(|error| state::fault("make the directory", parent, &error))
+    state::create_private_dir(parent).map_err(|error| state::io_fault("make the directory", parent, &error))
 }
 
-/// Checks that a directory in the project looks as hitctl writes it, or says why it does not: a clone gives directories and
-/// files that others can read, and may bring links.
-fn recognise(path: &Path) -> Result<StateDir, String> {
-    if is_linked(path) {
+/// Checks that a directory in the project looks as hitctl writes it. The error says why it does not. A clone
+/// creates directories and files that others can read, and may contain links.
+fn verify_former_state(path: &Path) -> Result<StateDir, String> {
+    if has_linked_parent(path) {
         return Err("the directory around it is a link".to_owned());
     }
-    check(path, 0o700, true)?;
-    for name in state::ours() {
+    check_entry(path, 0o700, true)?;
+    for name in state::owned_files() {
         let path = path.join(&name);
         match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ if [state::LOGS, state::CODE, state::ZIPS].contains(&name.as_str()) => {
-                check(&path, 0o700, true)?;
+                check_entry(&path, 0o700, true)?;
             }
-            _ => check(&path, 0o600, false)?,
+            _ => check_entry(&path, 0o600, false)?,
         }
     }
     match StateDir::existing(path) {
@@ -251,13 +258,13 @@ fn recognise(path: &Path) -> Result<StateDir, String> {
     }
 }
 
-/// Whether the directory around a state directory in a project is a link: git carries links, to anywhere.
-fn is_linked(path: &Path) -> bool {
-    path.parent().is_none_or(|folder| folder.symlink_metadata().is_ok_and(|meta| meta.is_symlink()))
+/// Whether the parent of a state directory in a project is a symbolic link: git stores links to any target.
+fn has_linked_parent(path: &Path) -> bool {
+    path.parent().is_none_or(|parent| parent.symlink_metadata().is_ok_and(|meta| meta.is_symlink()))
 }
 
-/// Checks the owner, the kind and the mode of a file or directory.
-fn check(path: &Path, mode: u32, dir: bool) -> Result<(), String> {
+/// Checks the owner, the type and the mode of a file or directory.
+fn check_entry(path: &Path, mode: u32, dir: bool) -> Result<(), String> {
     let shown = path.display();
     let meta = path.symlink_metadata().map_err(|error| format!("{shown} cannot be read: {error}"))?;
     if meta.is_symlink() {
@@ -278,12 +285,12 @@ fn check(path: &Path, mode: u32, dir: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Copies tables, messages, ports and logs. Databases are checked for what would run within them.
+/// Copies tables, messages, ports and logs. Checks databases for code that would run within them.
 fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
     let path = from.join(state::REGISTRY);
-    if let Some(text) = state::read_if_there(&path)? {
+    if let Some(text) = state::read_if_exists(&path)? {
         let kept = registry::without_code(&text).map_err(|error| version::corrupt(&path, &error))?;
-        write(&to.join(state::REGISTRY), &kept)?;
+        write_new(&to.join(state::REGISTRY), &kept)?;
     }
     for name in state::DATABASES {
         let log = format!("{name}-wal");
@@ -292,7 +299,8 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
         }
         let path = to.join(name);
         if path.exists() {
-            sqlite::inert(&path).map_err(|error| version::corrupt(&from.join(name), &error))?;
+            sqlite::reject_active_schema(&path)
+                .map_err(|error| version::corrupt(&from.join(name), &error))?;
         }
     }
     copy_file(&from.join(state::INVALIDATIONS), &to.join(state::INVALIDATIONS))?;
@@ -301,8 +309,8 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
         make_parent(&to.join("x"))?;
     }
     for entry in fs::read_dir(&logs).into_iter().flatten().flatten() {
-        let small = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MOST_LOG_BYTES);
-        if small {
+        let is_small = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_LOG_BYTES);
+        if is_small {
             copy_file(&entry.path(), &to.join(entry.file_name()))?;
         }
     }
@@ -310,17 +318,18 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<(), Fault> {
-    state::read_if_there(from)?.map_or(Ok(()), |content| write(to, &content))
+    state::read_if_exists(from)?.map_or(Ok(()), |content| write_new(to, &content))
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
+fn write_new(path: &Path, content: &[u8]) -> Result<(), Fault> {
     use io::Write as _;
-    let written =
-        state::own(fs::OpenOptions::new().write(true).create_new(true)).open(path).and_then(|mut file| {
+    let written = state::private_options(fs::OpenOptions::new().write(true).create_new(true))
+        .open(path)
+        .and_then(|mut file| {
             file.write_all(content)?;
             file.sync_all()
         });
-    written.map_err(|error| state::fault("write", path, &error))
+    written.map_err(|error| state::io_fault("write", path, &error))
 }
 
 #[cfg(test)]
@@ -334,7 +343,7 @@ mod tests {
     use super::*;
     use crate::table::Tables;
 
-    /// A project with a home beside it.
+    /// A project with a home directory beside it.
     struct Scenario {
         dir: tempfile::TempDir,
     }
@@ -350,11 +359,12 @@ mod tests {
             self.dir.path().join("site")
         }
 
-        fn places(&self, configured: bool) -> Places {
-            Places::new(&self.dir.path().join("home"), &self.project(), configured)
+        fn paths(&self, configured: bool) -> StatePaths {
+            StatePaths::new(&self.dir.path().join("home"), &self.project(), configured)
         }
 
-        /// State with tables, a registry with a function, unpacked code and a daemon's address, as earlier versions wrote it.
+        /// Creates state with tables, a registry with a function, unpacked code and a daemon's endpoint, as
+        /// earlier versions wrote it.
         fn former_state(path: &Path) {
             let dir = StateDir::prepare(path).unwrap();
             drop(Tables::open(&path.join(state::TABLES)).unwrap());
@@ -375,7 +385,7 @@ mod tests {
             fs::write(path.join(state::LOGS).join("group.0.ndjson"), "{}\n").unwrap();
         }
 
-        fn in_project(&self) -> PathBuf {
+        fn create_state_in_project(&self) -> PathBuf {
             let path = self.project().join(".hitctl/local");
             Self::former_state(&path);
             path
@@ -396,28 +406,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn state_in_a_project_is_moved_once_with_its_data_and_without_its_code() {
+    async fn state_in_project_is_moved_once_with_data_and_without_code() {
         let scenario = Scenario::new();
-        let (from, places) = (scenario.in_project(), scenario.places(true));
-        let to = places.state_dir();
-        assert!(pending(&places).unwrap().unwrap().contains("is still in"));
+        let (from, paths) = (scenario.create_state_in_project(), scenario.paths(true));
+        let to = paths.state_dir();
+        assert!(pending_move_notice(&paths).unwrap().unwrap().contains("is still in"));
         assert_eq!(names(&from).len(), 7, "looking moves nothing");
-        let said = claim(&places).await.unwrap().unwrap();
-        assert!(said.starts_with("moved the local state of this project from "), "{said}");
+        let notice = prepare_state_dir(&paths).await.unwrap().unwrap();
+        assert!(notice.starts_with("moved the local state of this project from "), "{notice}");
         assert_eq!(kinds(&to), ["http_api", "table"], "nothing that runs, or calls what runs");
         assert!(to.join(state::TABLES).exists() && to.join("logs/group.0.ndjson").exists());
         for name in [state::CODE, state::ZIPS, "daemon.json", "daemon.lock"] {
             assert!(!to.join(name).exists(), "{name}");
         }
         assert_eq!(names(&scenario.project()), Vec::<String>::new(), "nothing is left in the project");
-        assert_eq!(claim(&places).await.unwrap(), None);
-        assert_eq!(pending(&places).unwrap(), None);
+        assert_eq!(prepare_state_dir(&paths).await.unwrap(), None);
+        assert_eq!(pending_move_notice(&paths).unwrap(), None);
         let marker = StateDir::existing(&to).unwrap().unwrap().marker().unwrap();
-        assert_eq!((marker.project, marker.moved_from), (places.record(), None));
+        assert_eq!((marker.project, marker.moved_from), (paths.project_record(), None));
     }
 
     #[tokio::test]
-    async fn state_as_a_clone_brings_it_is_refused() {
+    async fn state_in_project_from_clone_is_refused() {
         type Change = fn(&Path);
         let changes: [(&str, Change); 6] = [
             ("the mode of", |dir| fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap()),
@@ -434,124 +444,132 @@ mod tests {
             }),
             ("is not what hitctl makes", |dir| fs::create_dir(dir.join("daemon.log")).unwrap()),
         ];
-        for (why, change) in changes {
+        for (reason, change) in changes {
             let scenario = Scenario::new();
-            let (from, places) = (scenario.in_project(), scenario.places(true));
+            let (from, paths) = (scenario.create_state_in_project(), scenario.paths(true));
             change(&from);
-            let said = claim(&places).await.unwrap().unwrap();
-            assert!(said.contains(why) && said.contains("not using"), "{said}");
-            assert_eq!(names(&places.state_dir()), ["hitctl-local.json"]);
+            let notice = prepare_state_dir(&paths).await.unwrap().unwrap();
+            assert!(notice.contains(reason) && notice.contains("not using"), "{notice}");
+            assert_eq!(names(&paths.state_dir()), ["hitctl-local.json"]);
             assert!(from.join(state::REGISTRY).exists(), "what is not ours stays");
         }
     }
 
     #[tokio::test]
-    async fn state_behind_a_link_is_refused_and_stays() {
+    async fn state_in_project_behind_link_is_refused_and_kept() {
         let (victim, scenario) = (Scenario::new(), Scenario::new());
-        let precious = victim.in_project();
-        let before = names(&precious);
+        let victim_state = victim.create_state_in_project();
+        let before = names(&victim_state);
         symlink(victim.project().join(".hitctl"), scenario.project().join(".hitctl")).unwrap();
-        let places = scenario.places(true);
-        let said = claim(&places).await.unwrap().unwrap();
-        assert!(said.contains("the directory around it is a link"), "{said}");
-        stop_former(&places, STOP).await.unwrap();
-        // Nor is it removed as the rest of a move that was cut short.
-        let dir = StateDir::existing(&places.state_dir()).unwrap().unwrap();
-        dir.write_marker(&Marker::of(places.record(), Identity::of(&precious))).unwrap();
-        claim(&places).await.unwrap();
-        assert_eq!(names(&precious), before);
+        let paths = scenario.paths(true);
+        let notice = prepare_state_dir(&paths).await.unwrap().unwrap();
+        assert!(notice.contains("the directory around it is a link"), "{notice}");
+        stop_former_daemon(&paths, STOP_TIMEOUT).await.unwrap();
+        // Nor is it removed as the leftover of an interrupted move.
+        let dir = StateDir::existing(&paths.state_dir()).unwrap().unwrap();
+        dir.write_marker(&Marker::of(paths.project_record(), DirectoryIdentity::of(&victim_state))).unwrap();
+        prepare_state_dir(&paths).await.unwrap();
+        assert_eq!(names(&victim_state), before);
     }
 
     #[tokio::test]
-    async fn state_of_a_path_goes_on_with_the_directory_that_uses_it_last() {
+    async fn state_of_path_belongs_to_directory_that_used_it_last() {
         let scenario = Scenario::new();
-        let first = scenario.places(true);
-        claim(&first).await.unwrap();
+        let first = scenario.paths(true);
+        prepare_state_dir(&first).await.unwrap();
         fs::rename(scenario.project(), scenario.dir.path().join("old")).unwrap();
         fs::create_dir(scenario.project()).unwrap();
-        let second = scenario.places(true);
-        let said = claim(&second).await.unwrap().unwrap();
-        assert!(said.starts_with("going on with the local state"), "{said}");
-        assert_eq!(claim(&second).await.unwrap(), None);
-        let old = Places::new(&scenario.dir.path().join("home"), &scenario.dir.path().join("old"), true);
-        assert_eq!(claim(&old).await.unwrap(), None, "it does not take what the other directory uses");
+        let second = scenario.paths(true);
+        let notice = prepare_state_dir(&second).await.unwrap().unwrap();
+        assert!(notice.starts_with("going on with the local state"), "{notice}");
+        assert_eq!(prepare_state_dir(&second).await.unwrap(), None);
+        let old = StatePaths::new(&scenario.dir.path().join("home"), &scenario.dir.path().join("old"), true);
+        assert_eq!(
+            prepare_state_dir(&old).await.unwrap(),
+            None,
+            "it does not take what the other directory uses"
+        );
         assert!(second.state_dir().exists());
     }
 
     #[tokio::test]
-    async fn tables_with_triggers_are_not_moved() {
+    async fn state_in_project_with_triggers_is_not_moved() {
         let scenario = Scenario::new();
-        let (from, places) = (scenario.in_project(), scenario.places(true));
+        let (from, paths) = (scenario.create_state_in_project(), scenario.paths(true));
         let db = Connection::open(from.join(state::TABLES)).unwrap();
         db.execute_batch(
             "CREATE TABLE t (a); CREATE TRIGGER evil AFTER INSERT ON t BEGIN DELETE FROM t; END",
         )
         .unwrap();
         drop(db);
-        let fault = claim(&places).await.unwrap_err();
+        let fault = prepare_state_dir(&paths).await.unwrap_err();
         assert_eq!(fault.code, "local_state_corrupt");
         assert!(fault.cause.unwrap().contains("triggers"));
         assert!(fault.hint.unwrap().contains("rm -r "), "the way out is one that works");
-        assert!(from.join(state::TABLES).exists() && !places.state_dir().exists());
-        assert_eq!(names(&places.all()), Vec::<String>::new(), "nothing half-copied is left");
+        assert!(from.join(state::TABLES).exists() && !paths.state_dir().exists());
+        assert_eq!(names(&paths.projects_dir()), Vec::<String>::new(), "nothing half-copied is left");
     }
 
     #[tokio::test]
-    async fn virtual_tables_are_not_moved() {
+    async fn state_in_project_with_virtual_tables_is_not_moved() {
         let scenario = Scenario::new();
-        let (from, places) = (scenario.in_project(), scenario.places(true));
+        let (from, paths) = (scenario.create_state_in_project(), scenario.paths(true));
         let db = Connection::open(from.join(state::TABLES)).unwrap();
         db.execute_batch("create  virtual table t USING fts5(a)").unwrap();
-        // SQLite reads this as the same statement.
+        // SQLite parses this as the same statement.
         db.execute_batch(
             "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'CREATE VIRTUAL', 'CREATE/**/VIRTUAL')",
         )
         .unwrap();
         drop(db);
-        let fault = claim(&places).await.unwrap_err();
+        let fault = prepare_state_dir(&paths).await.unwrap_err();
         assert_eq!(fault.code, "local_state_corrupt");
         assert!(fault.cause.unwrap().contains("virtual tables"));
-        assert!(!places.state_dir().exists());
+        assert!(!paths.state_dir().exists());
     }
 
     #[tokio::test]
-    async fn a_move_that_was_cut_short_is_finished() {
+    async fn prepare_after_interrupted_move_removes_copied_state() {
         let scenario = Scenario::new();
-        let (from, places) = (scenario.in_project(), scenario.places(true));
-        let copied = Marker::of(places.record(), Identity::of(&from));
-        let dir = StateDir::prepare(&places.state_dir()).unwrap();
+        let (from, paths) = (scenario.create_state_in_project(), scenario.paths(true));
+        let copied = Marker::of(paths.project_record(), DirectoryIdentity::of(&from));
+        let dir = StateDir::prepare(&paths.state_dir()).unwrap();
         dir.write_marker(&copied).unwrap();
-        assert_eq!(claim(&places).await.unwrap(), None);
+        assert_eq!(prepare_state_dir(&paths).await.unwrap(), None);
         assert!(!from.exists());
         assert_eq!(dir.marker().unwrap().moved_from, None);
     }
 
     #[tokio::test]
-    async fn state_of_a_directory_without_a_file_follows_it_into_a_project() {
+    async fn shared_state_of_directory_without_configuration_is_moved() {
         let scenario = Scenario::new();
         Scenario::former_state(&scenario.dir.path().join("home/local"));
-        assert_eq!(pending(&scenario.places(true)).unwrap(), None, "a configured project never used it");
-        let places = scenario.places(false);
-        claim(&places).await.unwrap().unwrap();
-        assert_eq!(kinds(&places.state_dir()).len(), 5, "this user wrote it: code and all");
-        // `init` writes a configuration: the state stays where it is.
-        assert_eq!(scenario.places(true).state_dir(), places.state_dir());
+        assert_eq!(
+            pending_move_notice(&scenario.paths(true)).unwrap(),
+            None,
+            "a configured project never used it"
+        );
+        let paths = scenario.paths(false);
+        prepare_state_dir(&paths).await.unwrap().unwrap();
+        assert_eq!(kinds(&paths.state_dir()).len(), 5, "this user wrote it: code and all");
+        // `init` writes a configuration: the state directory stays the same.
+        assert_eq!(scenario.paths(true).state_dir(), paths.state_dir());
     }
 
     #[tokio::test]
-    async fn state_follows_a_project_that_is_moved_and_no_copy_of_it() {
+    async fn state_of_moved_project_is_moved_but_not_to_copy_of_project() {
         let scenario = Scenario::new();
-        let before = scenario.places(true);
-        claim(&before).await.unwrap();
+        let before = scenario.paths(true);
+        prepare_state_dir(&before).await.unwrap();
         fs::write(before.state_dir().join(state::INVALIDATIONS), "kept").unwrap();
         let named = |name: &str| {
-            Places::new(&scenario.dir.path().join("home"), &scenario.dir.path().join(name), true)
+            StatePaths::new(&scenario.dir.path().join("home"), &scenario.dir.path().join(name), true)
         };
         fs::create_dir(scenario.dir.path().join("copy")).unwrap();
-        assert_eq!(claim(&named("copy")).await.unwrap(), None);
+        assert_eq!(prepare_state_dir(&named("copy")).await.unwrap(), None);
         fs::rename(scenario.project(), scenario.dir.path().join("renamed")).unwrap();
-        let said = claim(&named("renamed")).await.unwrap().unwrap();
-        assert!(said.starts_with("moved the local state"), "{said}");
+        let notice = prepare_state_dir(&named("renamed")).await.unwrap().unwrap();
+        assert!(notice.starts_with("moved the local state"), "{notice}");
         assert!(named("renamed").state_dir().join(state::INVALIDATIONS).exists());
         assert!(!before.state_dir().exists());
     }

@@ -1,36 +1,36 @@
-//! Queues brought to life, and what is said of them at the time of asking.
+//! Queues, event source mappings, and outputs that are read at request time.
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{EventSourceMappingSpec, LogGroupSpec, OLDEST_MS, QueueSpec, Spec as _};
 
-use super::{Cloud, arn, invalid, outputs};
+use super::{CloudServices, arn, invalid_spec, outputs};
 use crate::clock::now_ms;
 use crate::ids::uuid;
-use crate::logs::Query;
-use crate::registry::Entry;
+use crate::logs::LogEventQuery;
+use crate::registry::RegistryEntry;
 
-impl Cloud {
-    pub(super) async fn bring_queue(&self, name: &str, spec: &QueueSpec) -> Result<Outputs, Fault> {
+impl CloudServices {
+    pub(super) async fn apply_queue(&self, name: &str, spec: &QueueSpec) -> Result<Outputs, Fault> {
         let queue = self.queues.put(name, arn("sqs", name), spec).await?;
         let url = self.queues.url(name);
         Ok(outputs(&[("arn", queue.arn.clone()), ("name", name.to_owned()), ("url", url)]))
     }
 
-    pub(super) async fn bring_mapping(
+    pub(super) async fn apply_mapping(
         &self,
         name: &str,
         spec: &EventSourceMappingSpec,
-        old: Option<&Entry>,
+        old: Option<&RegistryEntry>,
     ) -> Result<Outputs, Fault> {
         let kind = EventSourceMappingSpec::KIND;
         let (Some(queue), Some(_)) = (spec.queue_arn.get(), spec.function_arn.get()) else {
-            return Err(invalid(kind, name, "its queue_arn and function_arn are not known yet"));
+            return Err(invalid_spec(kind, name, "its queue_arn and function_arn are not known yet"));
         };
         if self.queues.by_arn(queue).is_none() {
-            return Err(invalid(kind, name, &format!("there is no queue {queue}")));
+            return Err(invalid_spec(kind, name, &format!("there is no queue {queue}")));
         }
         if spec.batch_size == 0 {
-            return Err(invalid(kind, name, "a batch has at least one message"));
+            return Err(invalid_spec(kind, name, "a batch has at least one message"));
         }
         self.mappings.put(name, spec).await;
         let uuid = old.and_then(|old| old.outputs.get("uuid").cloned()).unwrap_or_else(uuid);
@@ -38,32 +38,32 @@ impl Cloud {
         Ok(outputs(&[("uuid", uuid), ("state", state.to_owned())]))
     }
 
-    /// Reads the outputs of a resource that change by themselves: how much a queue holds, and how old the lines of a
-    /// log group are.
-    pub(crate) async fn live(&self, kind: &str, name: &str) -> Outputs {
-        let mut live = Outputs::new();
+    /// Returns the outputs of a resource that change on their own: the number of messages on a queue, and the
+    /// age of the oldest line of a log group.
+    pub(crate) async fn live_outputs(&self, kind: &str, name: &str) -> Outputs {
+        let mut outputs = Outputs::new();
         if kind == LogGroupSpec::KIND {
             let (logs, group) = (self.logs.clone(), name.to_owned());
-            let first = Query { after: None, since_ms: 0, limit: 1 };
+            let first = LogEventQuery { after: None, since_ms: 0, limit: 1 };
             let page = tokio::task::spawn_blocking(move || logs.read(&group, &first)).await;
             if let Ok(Ok(page)) = page {
                 let oldest_ms = page.events.first().map_or_else(now_ms, |event| event.timestamp);
-                live.insert(OLDEST_MS.to_owned(), oldest_ms.to_string());
+                outputs.insert(OLDEST_MS.to_owned(), oldest_ms.to_string());
             }
         }
         if kind == QueueSpec::KIND
             && let Some(queue) = self.queues.get(name)
             && let Ok(depth) = self.queues.depth(&queue).await
         {
-            let held = match depth.all() {
+            let held = match depth.total() {
                 0 => None,
                 1 => Some("1 message".to_owned()),
                 many => Some(format!("{many} messages")),
             };
-            live.extend(held.map(|held| ("held".to_owned(), held)));
+            outputs.extend(held.map(|held| ("held".to_owned(), held)));
             let oldest = depth.oldest_ms.map(|age| (age / 1_000).to_string());
-            live.extend(oldest.map(|age| ("oldest_s".to_owned(), age)));
+            outputs.extend(oldest.map(|age| ("oldest_s".to_owned(), age)));
         }
-        live
+        outputs
     }
 }

@@ -1,96 +1,96 @@
-//! What is asked to be invalidated, read from its XML and judged as `CloudFront` does.
+//! Parses and validates the XML of an invalidation batch, as `CloudFront` does.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 
-/// The most paths in progress in a distribution ("Quotas on invalidations" in the developer guide).
-pub(super) const MOST_PATHS: usize = 3_000;
-/// The longest path, in characters.
-const MAX_PATH: usize = 4_000;
+/// The maximum number of paths in progress in a distribution ("Quotas on invalidations" in the developer guide).
+pub(super) const MAX_PATHS: usize = 3_000;
+/// The maximum length of a path, in characters.
+const MAX_PATH_CHARS: usize = 4_000;
 
-/// A batch that can be asked for.
+/// A valid invalidation batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Batch {
+pub(super) struct InvalidationBatch {
     pub(super) caller_reference: String,
     pub(super) paths: Vec<String>,
 }
 
-/// Why a batch is none: a code of `CloudFront`, and words.
-pub(super) type Bad = (&'static str, String);
+/// The error of an invalid batch: `CloudFront`'s code and a message.
+pub(super) type BatchError = (&'static str, String);
 
-impl Batch {
-    /// Reads `InvalidationBatch`.
-    pub(super) fn parse(xml: &[u8]) -> Result<Self, Bad> {
+impl InvalidationBatch {
+    /// Parses the `InvalidationBatch` element of a request.
+    pub(super) fn parse(xml: &[u8]) -> Result<Self, BatchError> {
         if xml.iter().all(u8::is_ascii_whitespace) {
             return Err(("MissingBody", "This operation requires a body.".to_owned()));
         }
         let malformed = || ("MalformedInput", "The request is no well-formed XML.".to_owned());
         let text = std::str::from_utf8(xml).map_err(|_| malformed())?;
-        let mut found = Self { caller_reference: String::new(), paths: Vec::new() };
+        let mut batch = Self { caller_reference: String::new(), paths: Vec::new() };
         let mut quantity = String::new();
-        let (mut reader, mut within, mut value) = (Reader::from_str(text), Vec::new(), String::new());
+        let (mut reader, mut open_elements, mut value) = (Reader::from_str(text), Vec::new(), String::new());
         loop {
             match reader.read_event().map_err(|_| malformed())? {
                 Event::Start(tag) => {
-                    within.push(tag.local_name().as_ref().to_owned());
+                    open_elements.push(tag.local_name().as_ref().to_owned());
                     value.clear();
                 }
                 Event::Text(part) => value.push_str(&part),
                 Event::CData(part) => value.push_str(&part),
                 Event::GeneralRef(name) => {
-                    let letter = name.resolve_char_ref().map_err(|_| malformed())?;
-                    match (letter, resolve_predefined_entity(&name)) {
-                        (Some(letter), _) => value.push(letter),
+                    let character = name.resolve_char_ref().map_err(|_| malformed())?;
+                    match (character, resolve_predefined_entity(&name)) {
+                        (Some(character), _) => value.push(character),
                         (None, Some(text)) => value.push_str(text),
                         (None, None) => return Err(malformed()),
                     }
                 }
                 Event::End(_) => {
-                    let path: Vec<&str> = within.iter().map(String::as_str).collect();
+                    let path: Vec<&str> = open_elements.iter().map(String::as_str).collect();
                     match path.as_slice() {
-                        ["InvalidationBatch", "CallerReference"] => found.caller_reference.clone_from(&value),
+                        ["InvalidationBatch", "CallerReference"] => batch.caller_reference.clone_from(&value),
                         ["InvalidationBatch", "Paths", "Quantity"] => quantity.clone_from(&value),
-                        ["InvalidationBatch", "Paths", "Items", "Path"] => found.paths.push(value.clone()),
+                        ["InvalidationBatch", "Paths", "Items", "Path"] => batch.paths.push(value.clone()),
                         _ => {}
                     }
-                    within.pop();
+                    open_elements.pop();
                     value.clear();
                 }
                 Event::Eof => break,
                 _ => {}
             }
         }
-        if !within.is_empty() {
+        if !open_elements.is_empty() {
             return Err(malformed());
         }
-        found.judge(&quantity)
+        batch.validate(&quantity)
     }
 
-    fn judge(self, quantity: &str) -> Result<Self, Bad> {
-        let invalid = |why: &str| Err(("InvalidArgument", why.to_owned()));
+    fn validate(self, quantity: &str) -> Result<Self, BatchError> {
+        let invalid = |message: &str| Err(("InvalidArgument", message.to_owned()));
         if self.caller_reference.trim().is_empty() {
             return invalid("The parameter CallerReference is required.");
         }
         if quantity.trim().parse() != Ok(self.paths.len()) {
-            let why = "The value of Quantity and the number of items do not match.";
-            return Err(("InconsistentQuantities", why.to_owned()));
+            let message = "The value of Quantity and the number of items do not match.";
+            return Err(("InconsistentQuantities", message.to_owned()));
         }
         if self.paths.is_empty() {
             return invalid("Your request contains no invalidation paths.");
         }
-        if self.paths.len() > MOST_PATHS {
-            let why = "Your request contains too many invalidation paths.";
-            return Err(("BatchTooLarge", why.to_owned()));
+        if self.paths.len() > MAX_PATHS {
+            let message = "Your request contains too many invalidation paths.";
+            return Err(("BatchTooLarge", message.to_owned()));
         }
-        let good = |path: &String| {
-            let star = path.find('*');
+        let is_valid = |path: &String| {
+            let wildcard = path.find('*');
             path.starts_with('/')
-                && path.chars().count() <= MAX_PATH
-                && star.is_none_or(|at| at + 1 == path.len())
+                && path.chars().count() <= MAX_PATH_CHARS
+                && wildcard.is_none_or(|at| at + 1 == path.len())
                 && path.bytes().all(|b| b.is_ascii_graphic())
         };
-        if !self.paths.iter().all(good) {
+        if !self.paths.iter().all(is_valid) {
             return invalid("Your request contains one or more invalid invalidation paths.");
         }
         Ok(self)

@@ -1,7 +1,8 @@
-//! `CloudFront` on this machine, as far as the counter needs it: what is asked to be invalidated is written down, and nothing else.
+//! `CloudFront` on this machine, as far as the counter needs it: records invalidation requests and does nothing else.
 //!
-//! It has no distributions and no caches: every id that looks like one is one. An invalidation is done at once, unless it was told
-//! that they take a while ([`CloudFront::hold`]): then the limit on those in progress can be met as on AWS.
+//! It has neither distributions nor caches, and accepts every well-formed distribution id. An invalidation completes at once,
+//! unless [`CloudFront::set_invalidation_time`] sets a duration; then requests can reach the limits on invalidations in progress,
+//! as on AWS.
 
 mod batch;
 mod service;
@@ -13,139 +14,147 @@ use hitctl_engine::Fault;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now_ms;
-use crate::ids::letters;
-use crate::protocol::Invalidation;
-use crate::state::document::Document;
+use crate::ids::random_string;
+use crate::protocol::InvalidationRecord;
+use crate::state::document::JsonDocument;
 use crate::state::version::STATE_VERSION;
 use crate::state::{self, StateDir};
-use batch::{Batch, MOST_PATHS};
+use batch::{InvalidationBatch, MAX_PATHS};
 pub(crate) use service::PREFIX;
 
-/// The most paths with a wildcard in progress in a distribution ("Quotas on invalidations" in the developer guide).
-const MOST_WILDCARDS: usize = 15;
-/// How many invalidations are remembered; each is answered for as long as it is.
-const REMEMBERED: usize = 1_000;
+/// The maximum number of wildcard paths in progress in a distribution ("Quotas on invalidations" in the developer guide).
+const MAX_WILDCARDS: usize = 15;
+/// The number of invalidations that are kept; older ones are deleted.
+const MAX_STORED: usize = 1_000;
 
-/// The whole file.
+/// The content of the state file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Data {
+struct InvalidationLog {
     v: u32,
-    /// How long an invalidation takes, in seconds.
+    /// The duration of an invalidation, in seconds.
     in_progress_s: u32,
-    /// The oldest first.
-    asked: Vec<Asked>,
+    /// The invalidations, oldest first.
+    #[serde(rename = "asked")]
+    invalidations: Vec<StoredInvalidation>,
 }
 
-/// An invalidation that was asked for.
+/// A requested invalidation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Asked {
+struct StoredInvalidation {
     id: String,
     distribution: String,
     caller_reference: String,
     paths: Vec<String>,
-    /// When it was asked for, and when it is done, in milliseconds since the Unix epoch.
+    /// The time of the request, in milliseconds since the Unix epoch.
     created_ms: u64,
+    /// The time at which it completes, in milliseconds since the Unix epoch.
     done_ms: u64,
 }
 
-impl Asked {
+impl StoredInvalidation {
     fn status(&self, now_ms: u64) -> &'static str {
         if now_ms < self.done_ms { "InProgress" } else { "Completed" }
     }
 
-    fn same_paths(&self, batch: &Batch) -> bool {
+    fn has_same_paths(&self, batch: &InvalidationBatch) -> bool {
         self.paths.iter().collect::<BTreeSet<_>>() == batch.paths.iter().collect()
     }
 }
 
-/// The recorder. Clones are the same.
+/// The recorder of invalidations. Clones share their state.
 #[derive(Clone)]
 pub(crate) struct CloudFront {
-    data: Arc<Document<Data>>,
+    log: Arc<JsonDocument<InvalidationLog>>,
 }
 
-/// Why nothing was invalidated.
+/// The reason for rejecting an invalidation.
 #[derive(Debug, thiserror::Error)]
-enum NotAsked {
+enum InvalidationError {
     #[error("Cannot process this invalidation: its caller reference was used for other paths.")]
     AlreadyExists,
     #[error(
         "Processing your request will cause you to exceed the maximum number of in-progress invalidations."
     )]
-    TooMany,
+    TooManyInProgress,
     #[error(transparent)]
-    Broken(#[from] Fault),
+    StateFile(#[from] Fault),
 }
 
 impl CloudFront {
-    /// Reads what was asked before.
+    /// Opens the state file and reads earlier invalidations.
     pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
-        let empty = Data { v: STATE_VERSION, in_progress_s: 0, asked: Vec::new() };
-        Document::open(dir, state::INVALIDATIONS, empty).map(|data| Self { data: Arc::new(data) })
+        let empty = InvalidationLog { v: STATE_VERSION, in_progress_s: 0, invalidations: Vec::new() };
+        JsonDocument::open(dir, state::INVALIDATIONS, empty).map(|log| Self { log: Arc::new(log) })
     }
 
-    /// Everything that was asked, the oldest first.
-    pub(crate) fn all(&self) -> Vec<Invalidation> {
+    /// Returns all invalidations, oldest first.
+    pub(crate) fn all(&self) -> Vec<InvalidationRecord> {
         let now = now_ms();
-        self.data.look(|data| {
-            let asked = data.asked.iter().map(|asked| Invalidation {
-                id: asked.id.clone(),
-                distribution: asked.distribution.clone(),
-                caller_reference: asked.caller_reference.clone(),
-                paths: asked.paths.clone(),
-                created_ms: asked.created_ms,
-                status: asked.status(now).to_owned(),
+        self.log.with(|log| {
+            let invalidations = log.invalidations.iter().map(|invalidation| InvalidationRecord {
+                id: invalidation.id.clone(),
+                distribution: invalidation.distribution.clone(),
+                caller_reference: invalidation.caller_reference.clone(),
+                paths: invalidation.paths.clone(),
+                created_ms: invalidation.created_ms,
+                status: invalidation.status(now).to_owned(),
             });
-            asked.collect()
+            invalidations.collect()
         })
     }
 
-    /// Says how long invalidations take from now on, in seconds. Those in progress are done by then at the latest.
-    pub(crate) fn hold(&self, in_progress_s: u32) -> Result<(), Fault> {
+    /// Sets the duration of new invalidations, in seconds. Those in progress complete within that time at the latest.
+    pub(crate) fn set_invalidation_time(&self, in_progress_s: u32) -> Result<(), Fault> {
         let latest = now_ms().saturating_add(u64::from(in_progress_s) * 1_000);
-        self.data.change(|data| {
-            data.in_progress_s = in_progress_s;
-            for asked in &mut data.asked {
-                asked.done_ms = asked.done_ms.min(latest);
+        self.log.update(|log| {
+            log.in_progress_s = in_progress_s;
+            for invalidation in &mut log.invalidations {
+                invalidation.done_ms = invalidation.done_ms.min(latest);
             }
             Ok(())
         })
     }
 
-    /// Writes down a batch, unless it is there. It is safe when this returns.
-    fn ask(&self, distribution: &str, batch: &Batch) -> Result<Asked, NotAsked> {
+    /// Records an invalidation, or returns the earlier one with the same reference and paths. It is on disk when this returns.
+    fn create_invalidation(
+        &self,
+        distribution: &str,
+        batch: &InvalidationBatch,
+    ) -> Result<StoredInvalidation, InvalidationError> {
         let now = now_ms();
-        self.data.change(|data| {
-            let of_distribution = || data.asked.iter().filter(|asked| asked.distribution == distribution);
-            let mut before =
-                of_distribution().filter(|asked| asked.caller_reference == batch.caller_reference);
-            if let Some(before) = before.next() {
-                return if before.same_paths(batch) {
-                    Ok(before.clone())
+        self.log.update(|log| {
+            let of_distribution =
+                || log.invalidations.iter().filter(|invalidation| invalidation.distribution == distribution);
+            let mut existing = of_distribution()
+                .filter(|invalidation| invalidation.caller_reference == batch.caller_reference);
+            if let Some(existing) = existing.next() {
+                return if existing.has_same_paths(batch) {
+                    Ok(existing.clone())
                 } else {
-                    Err(NotAsked::AlreadyExists)
+                    Err(InvalidationError::AlreadyExists)
                 };
             }
-            let running =
-                of_distribution().filter(|asked| now < asked.done_ms).flat_map(|asked| &asked.paths);
-            let running: Vec<&String> = running.chain(&batch.paths).collect();
-            let wildcards = running.iter().filter(|path| path.ends_with('*')).count();
-            if running.len() > MOST_PATHS || wildcards > MOST_WILDCARDS {
-                return Err(NotAsked::TooMany);
+            let in_progress = of_distribution()
+                .filter(|invalidation| now < invalidation.done_ms)
+                .flat_map(|invalidation| &invalidation.paths);
+            let in_progress: Vec<&String> = in_progress.chain(&batch.paths).collect();
+            let wildcards = in_progress.iter().filter(|path| path.ends_with('*')).count();
+            if in_progress.len() > MAX_PATHS || wildcards > MAX_WILDCARDS {
+                return Err(InvalidationError::TooManyInProgress);
             }
-            let asked = Asked {
-                // As `CloudFront` picks them.
-                id: format!("I{}", letters::<13>(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")?),
+            let invalidation = StoredInvalidation {
+                // The format of `CloudFront`'s ids.
+                id: format!("I{}", random_string::<13>(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")?),
                 distribution: distribution.to_owned(),
                 caller_reference: batch.caller_reference.clone(),
                 paths: batch.paths.clone(),
                 created_ms: now,
-                done_ms: now.saturating_add(u64::from(data.in_progress_s) * 1_000),
+                done_ms: now.saturating_add(u64::from(log.in_progress_s) * 1_000),
             };
-            data.asked.push(asked.clone());
-            let old = data.asked.len().saturating_sub(REMEMBERED);
-            data.asked.drain(..old);
-            Ok(asked)
+            log.invalidations.push(invalidation.clone());
+            let excess = log.invalidations.len().saturating_sub(MAX_STORED);
+            log.invalidations.drain(..excess);
+            Ok(invalidation)
         })
     }
 }

@@ -1,49 +1,49 @@
-//! `CloudFront`'s REST protocol: creating, listing and looking at invalidations, in XML.
+//! `CloudFront`'s REST protocol in XML: creates, lists and returns invalidations.
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hyper::{Method, StatusCode};
 use quick_xml::escape::escape;
 
-use super::batch::Batch;
-use super::{Asked, CloudFront, NotAsked};
-use crate::answer::Answer;
-use crate::blocking::blocking;
+use super::batch::InvalidationBatch;
+use super::{CloudFront, InvalidationError, StoredInvalidation};
+use crate::blocking::run_blocking;
 use crate::clock::{now_ms, timestamp};
-use crate::front::{Call, Service};
+use crate::endpoint::{AwsService, ServiceRequest};
+use crate::service_response::ServiceResponse;
 
-/// What the paths of this version of the API begin with.
+/// The path prefix of this version of the API.
 pub(crate) const PREFIX: &str = "/2020-05-31/";
-const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
-/// How many are listed at most, unless asked for fewer.
-const PAGE: usize = 100;
+const XML_NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
+/// The maximum number of invalidations in one page.
+const MAX_PAGE_ITEMS: usize = 100;
 
-impl Service for CloudFront {
-    fn answer(&self, call: Call) -> BoxFuture<'_, Answer> {
+impl AwsService for CloudFront {
+    fn handle(&self, request: ServiceRequest) -> BoxFuture<'_, ServiceResponse> {
         let cloudfront = self.clone();
-        // It waits for the disk.
+        // Requests may block on the disk.
         async move {
-            let answered = blocking(move || Ok(answer(&cloudfront, &call))).await;
-            answered.unwrap_or_else(|fault| broken(&fault.message))
+            let response = run_blocking(move || Ok(handle(&cloudfront, &request))).await;
+            response.unwrap_or_else(|fault| internal_error(&fault.message))
         }
         .boxed()
     }
 }
 
-fn answer(cloudfront: &CloudFront, call: &Call) -> Answer {
-    let path = call.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+fn handle(cloudfront: &CloudFront, request: &ServiceRequest) -> ServiceResponse {
+    let path = request.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let ["distribution", distribution, "invalidation", rest @ ..] = parts.as_slice() else {
-        return unknown();
+        return unknown_operation();
     };
     if !is_distribution(distribution) {
         return not_found("NoSuchDistribution", "The specified distribution does not exist.");
     }
-    match (&call.method, rest) {
-        (&Method::POST, []) => create(cloudfront, distribution, &call.body),
-        (&Method::GET, []) => list(cloudfront, distribution, call.uri.query().unwrap_or_default()),
+    match (&request.method, rest) {
+        (&Method::POST, []) => create(cloudfront, distribution, &request.body),
+        (&Method::GET, []) => list(cloudfront, distribution, request.uri.query().unwrap_or_default()),
         (&Method::GET, [id]) => get(cloudfront, distribution, id),
-        _ => unknown(),
+        _ => unknown_operation(),
     }
 }
 
@@ -53,107 +53,117 @@ fn is_distribution(id: &str) -> bool {
     })
 }
 
-fn create(cloudfront: &CloudFront, distribution: &str, body: &[u8]) -> Answer {
-    let batch = match Batch::parse(body) {
+fn create(cloudfront: &CloudFront, distribution: &str, body: &[u8]) -> ServiceResponse {
+    let batch = match InvalidationBatch::parse(body) {
         Ok(batch) => batch,
-        Err(("BatchTooLarge", why)) => return error(StatusCode::PAYLOAD_TOO_LARGE, "BatchTooLarge", &why),
-        Err((code, why)) => return error(StatusCode::BAD_REQUEST, code, &why),
+        Err(("BatchTooLarge", message)) => {
+            return error(StatusCode::PAYLOAD_TOO_LARGE, "BatchTooLarge", &message);
+        }
+        Err((code, message)) => return error(StatusCode::BAD_REQUEST, code, &message),
     };
-    match cloudfront.ask(distribution, &batch) {
-        Ok(asked) => {
+    match cloudfront.create_invalidation(distribution, &batch) {
+        Ok(invalidation) => {
             let location = format!(
                 "https://cloudfront.amazonaws.com{PREFIX}distribution/{distribution}/invalidation/{}",
-                asked.id
+                invalidation.id
             );
-            Answer::xml(StatusCode::CREATED, &invalidation(&asked)).header("location", &location)
+            ServiceResponse::xml(StatusCode::CREATED, &invalidation_xml(&invalidation))
+                .header("location", &location)
         }
-        Err(why @ NotAsked::AlreadyExists) => {
-            error(StatusCode::BAD_REQUEST, "InvalidationBatchAlreadyExists", &why.to_string())
+        Err(reason @ InvalidationError::AlreadyExists) => {
+            error(StatusCode::BAD_REQUEST, "InvalidationBatchAlreadyExists", &reason.to_string())
         }
-        Err(why @ NotAsked::TooMany) => {
-            error(StatusCode::BAD_REQUEST, "TooManyInvalidationsInProgress", &why.to_string())
+        Err(reason @ InvalidationError::TooManyInProgress) => {
+            error(StatusCode::BAD_REQUEST, "TooManyInvalidationsInProgress", &reason.to_string())
         }
-        Err(NotAsked::Broken(fault)) => broken(&fault.message),
+        Err(InvalidationError::StateFile(fault)) => internal_error(&fault.message),
     }
 }
 
-fn get(cloudfront: &CloudFront, distribution: &str, id: &str) -> Answer {
-    let found = cloudfront.data.look(|data| {
-        data.asked.iter().find(|asked| asked.distribution == distribution && asked.id == id).cloned()
+fn get(cloudfront: &CloudFront, distribution: &str, id: &str) -> ServiceResponse {
+    let found = cloudfront.log.with(|log| {
+        log.invalidations
+            .iter()
+            .find(|invalidation| invalidation.distribution == distribution && invalidation.id == id)
+            .cloned()
     });
     match found {
-        Some(asked) => Answer::xml(StatusCode::OK, &invalidation(&asked)),
+        Some(invalidation) => ServiceResponse::xml(StatusCode::OK, &invalidation_xml(&invalidation)),
         None => not_found("NoSuchInvalidation", "The specified invalidation does not exist."),
     }
 }
 
-/// The newest first, from after `Marker`.
-fn list(cloudfront: &CloudFront, distribution: &str, query: &str) -> Answer {
+/// Lists invalidations, newest first, starting after `Marker`.
+fn list(cloudfront: &CloudFront, distribution: &str, query: &str) -> ServiceResponse {
     let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let most = value("MaxItems").and_then(|most| most.parse().ok()).unwrap_or(PAGE).clamp(1, PAGE);
+    let max_items = value("MaxItems")
+        .and_then(|max_items| max_items.parse().ok())
+        .unwrap_or(MAX_PAGE_ITEMS)
+        .clamp(1, MAX_PAGE_ITEMS);
     let marker = value("Marker").unwrap_or_default();
     let now = now_ms();
-    let (items, more) = cloudfront.data.look(|data| {
-        let all = data.asked.iter().rev().filter(|asked| asked.distribution == distribution);
-        let mut after = all.skip_while(|asked| !marker.is_empty() && asked.id != marker);
+    let (items, more) = cloudfront.log.with(|log| {
+        let matching =
+            log.invalidations.iter().rev().filter(|invalidation| invalidation.distribution == distribution);
+        let mut after = matching.skip_while(|invalidation| !marker.is_empty() && invalidation.id != marker);
         if !marker.is_empty() {
             after.next();
         }
-        let mut items: Vec<Asked> = after.take(most + 1).cloned().collect();
-        let more = items.len() > most;
-        items.truncate(most);
+        let mut items: Vec<StoredInvalidation> = after.take(max_items + 1).cloned().collect();
+        let more = items.len() > max_items;
+        items.truncate(max_items);
         (items, more)
     });
     let summaries: Vec<String> = items
         .iter()
-        .map(|asked| {
+        .map(|invalidation| {
             format!(
                 "<InvalidationSummary><Id>{}</Id><CreateTime>{:.3}</CreateTime><Status>{}</Status></InvalidationSummary>",
-                asked.id,
-                timestamp(asked.created_ms),
-                asked.status(now)
+                invalidation.id,
+                timestamp(invalidation.created_ms),
+                invalidation.status(now)
             )
         })
         .collect();
     let next = items.last().filter(|_| more).map(|last| format!("<NextMarker>{}</NextMarker>", last.id));
     let body = format!(
-        "<InvalidationList xmlns=\"{NAMESPACE}\"><Marker>{}</Marker>{}<MaxItems>{most}</MaxItems><IsTruncated>{more}</IsTruncated>\
+        "<InvalidationList xmlns=\"{XML_NAMESPACE}\"><Marker>{}</Marker>{}<MaxItems>{max_items}</MaxItems><IsTruncated>{more}</IsTruncated>\
          <Quantity>{}</Quantity><Items>{}</Items></InvalidationList>",
         escape(marker),
         next.unwrap_or_default(),
         items.len(),
         summaries.concat()
     );
-    Answer::xml(StatusCode::OK, &body)
+    ServiceResponse::xml(StatusCode::OK, &body)
 }
 
-fn invalidation(asked: &Asked) -> String {
+fn invalidation_xml(invalidation: &StoredInvalidation) -> String {
     let paths: Vec<String> =
-        asked.paths.iter().map(|path| format!("<Path>{}</Path>", escape(path))).collect();
+        invalidation.paths.iter().map(|path| format!("<Path>{}</Path>", escape(path))).collect();
     format!(
-        "<Invalidation xmlns=\"{NAMESPACE}\"><Id>{}</Id><Status>{}</Status><CreateTime>{:.3}</CreateTime><InvalidationBatch><Paths>\
+        "<Invalidation xmlns=\"{XML_NAMESPACE}\"><Id>{}</Id><Status>{}</Status><CreateTime>{:.3}</CreateTime><InvalidationBatch><Paths>\
          <Quantity>{}</Quantity><Items>{}</Items></Paths><CallerReference>{}</CallerReference></InvalidationBatch></Invalidation>",
-        asked.id,
-        asked.status(now_ms()),
-        timestamp(asked.created_ms),
+        invalidation.id,
+        invalidation.status(now_ms()),
+        timestamp(invalidation.created_ms),
         paths.len(),
         paths.concat(),
-        escape(&asked.caller_reference)
+        escape(&invalidation.caller_reference)
     )
 }
 
-fn unknown() -> Answer {
+fn unknown_operation() -> ServiceResponse {
     not_found("UnknownOperationException", "this cloud has invalidations only")
 }
 
-fn not_found(code: &str, message: &str) -> Answer {
+fn not_found(code: &str, message: &str) -> ServiceResponse {
     error(StatusCode::NOT_FOUND, code, message)
 }
 
-fn broken(why: &str) -> Answer {
-    error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", why)
+fn internal_error(message: &str) -> ServiceResponse {
+    error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
 }
 
-fn error(status: StatusCode, code: &str, message: &str) -> Answer {
-    Answer::error_response(status, &format!(" xmlns=\"{NAMESPACE}\""), code, message)
+fn error(status: StatusCode, code: &str, message: &str) -> ServiceResponse {
+    ServiceResponse::xml_error(status, &format!(" xmlns=\"{XML_NAMESPACE}\""), code, message)
 }

@@ -1,4 +1,4 @@
-//! Invalidations, as they are asked for and remembered.
+//! Tests parsing, limits and storage of invalidations.
 
 use super::*;
 
@@ -8,18 +8,18 @@ const XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   <CallerReference>hits&lt;1&gt;</CallerReference>
 </InvalidationBatch>"#;
 
-fn batch(reference: &str, paths: &[&str]) -> Batch {
+fn batch(reference: &str, paths: &[&str]) -> InvalidationBatch {
     let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-    Batch { caller_reference: reference.to_owned(), paths }
+    InvalidationBatch { caller_reference: reference.to_owned(), paths }
 }
 
-fn parsed(reference: &str, quantity: &str, paths: &[&str]) -> Result<Batch, &'static str> {
+fn parsed(reference: &str, quantity: &str, paths: &[&str]) -> Result<InvalidationBatch, &'static str> {
     let items: String = paths.iter().fold(String::new(), |all, path| format!("{all}<Path>{path}</Path>"));
     let xml = format!(
         "<InvalidationBatch><Paths><Quantity>{quantity}</Quantity><Items>{items}</Items></Paths><CallerReference>{reference}\
          </CallerReference></InvalidationBatch>"
     );
-    Batch::parse(xml.as_bytes()).map_err(|(code, _)| code)
+    InvalidationBatch::parse(xml.as_bytes()).map_err(|(code, _)| code)
 }
 
 fn recorder(dir: &tempfile::TempDir) -> CloudFront {
@@ -27,13 +27,13 @@ fn recorder(dir: &tempfile::TempDir) -> CloudFront {
 }
 
 #[test]
-fn a_batch_is_read_from_its_xml() {
-    assert_eq!(Batch::parse(XML.as_bytes()), Ok(batch("hits<1>", &["/a?x=1&y=2", "/b/c*"])));
+fn batch_is_parsed_from_xml() {
+    assert_eq!(InvalidationBatch::parse(XML.as_bytes()), Ok(batch("hits<1>", &["/a?x=1&y=2", "/b/c*"])));
     assert_eq!(parsed("r", "1", &["/*"]), Ok(batch("r", &["/*"])));
 }
 
 #[test]
-fn what_cloudfront_refuses_is_refused() {
+fn invalid_batch_is_rejected_as_by_cloudfront() {
     let many = vec!["/"; 3_001];
     for (reference, quantity, paths, code) in [
         ("", "1", &["/"][..], "InvalidArgument"),
@@ -60,58 +60,71 @@ fn what_cloudfront_refuses_is_refused() {
             "MalformedInput",
         ),
     ] {
-        assert_eq!(Batch::parse(xml.as_bytes()).unwrap_err().0, code, "{xml}");
+        assert_eq!(InvalidationBatch::parse(xml.as_bytes()).unwrap_err().0, code, "{xml}");
     }
 }
 
 #[test]
-fn the_same_reference_is_the_same_invalidation_or_refused() {
+fn repeated_reference_returns_same_invalidation_or_error() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = recorder(&dir);
-    let first = recorder.ask("E1", &batch("r", &["/a", "/b"])).unwrap();
-    assert_eq!(recorder.ask("E1", &batch("r", &["/b", "/a"])).unwrap(), first);
-    assert!(matches!(recorder.ask("E1", &batch("r", &["/a"])), Err(NotAsked::AlreadyExists)));
-    assert_ne!(recorder.ask("E2", &batch("r", &["/a"])).unwrap().id, first.id, "of another distribution");
+    let first = recorder.create_invalidation("E1", &batch("r", &["/a", "/b"])).unwrap();
+    assert_eq!(recorder.create_invalidation("E1", &batch("r", &["/b", "/a"])).unwrap(), first);
+    assert!(matches!(
+        recorder.create_invalidation("E1", &batch("r", &["/a"])),
+        Err(InvalidationError::AlreadyExists)
+    ));
+    assert_ne!(
+        recorder.create_invalidation("E2", &batch("r", &["/a"])).unwrap().id,
+        first.id,
+        "of another distribution"
+    );
     assert_eq!((first.id.len(), &first.id[..1]), (14, "I"));
 }
 
 #[test]
-fn what_was_asked_is_there_after_opening_again() {
+fn invalidations_survive_reopening() {
     let dir = tempfile::tempdir().unwrap();
-    let asked = recorder(&dir).ask("E1", &batch("r", &["/*"])).unwrap();
+    let invalidation = recorder(&dir).create_invalidation("E1", &batch("r", &["/*"])).unwrap();
     let again = recorder(&dir);
     let all = again.all();
     assert_eq!(all.len(), 1);
-    assert_eq!((&all[0].id, all[0].status.as_str()), (&asked.id, "Completed"));
-    assert_eq!(again.ask("E1", &batch("r", &["/*"])).unwrap(), asked);
+    assert_eq!((&all[0].id, all[0].status.as_str()), (&invalidation.id, "Completed"));
+    assert_eq!(again.create_invalidation("E1", &batch("r", &["/*"])).unwrap(), invalidation);
 }
 
 #[test]
-fn the_limits_are_on_what_is_in_progress() {
+fn limits_count_only_invalidations_in_progress() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = recorder(&dir);
-    recorder.hold(3_600).unwrap();
-    for n in 0..MOST_WILDCARDS {
-        recorder.ask("E1", &batch(&format!("r{n}"), &["/*"])).unwrap();
+    recorder.set_invalidation_time(3_600).unwrap();
+    for n in 0..MAX_WILDCARDS {
+        recorder.create_invalidation("E1", &batch(&format!("r{n}"), &["/*"])).unwrap();
     }
     assert_eq!(recorder.all()[0].status, "InProgress");
-    assert!(matches!(recorder.ask("E1", &batch("more", &["/*"])), Err(NotAsked::TooMany)));
-    recorder.ask("E1", &batch("plain", &["/a"])).unwrap();
-    recorder.ask("E2", &batch("other", &["/*"])).unwrap();
-    let most: Vec<String> = (0..MOST_PATHS).map(|n| format!("/{n}")).collect();
-    let most: Vec<&str> = most.iter().map(String::as_str).collect();
-    assert!(matches!(recorder.ask("E1", &batch("most", &most)), Err(NotAsked::TooMany)));
-    recorder.hold(0).unwrap();
+    assert!(matches!(
+        recorder.create_invalidation("E1", &batch("more", &["/*"])),
+        Err(InvalidationError::TooManyInProgress)
+    ));
+    recorder.create_invalidation("E1", &batch("plain", &["/a"])).unwrap();
+    recorder.create_invalidation("E2", &batch("other", &["/*"])).unwrap();
+    let maximum: Vec<String> = (0..MAX_PATHS).map(|n| format!("/{n}")).collect();
+    let maximum: Vec<&str> = maximum.iter().map(String::as_str).collect();
+    assert!(matches!(
+        recorder.create_invalidation("E1", &batch("most", &maximum)),
+        Err(InvalidationError::TooManyInProgress)
+    ));
+    recorder.set_invalidation_time(0).unwrap();
     assert_eq!(recorder.all()[0].status, "Completed");
-    recorder.ask("E1", &batch("more", &["/*"])).unwrap();
-    recorder.ask("E1", &batch("most", &most)).unwrap();
+    recorder.create_invalidation("E1", &batch("more", &["/*"])).unwrap();
+    recorder.create_invalidation("E1", &batch("most", &maximum)).unwrap();
 }
 
 #[test]
-fn the_oldest_are_forgotten() {
+fn oldest_invalidations_are_deleted_beyond_maximum() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = recorder(&dir);
-    let before = Asked {
+    let existing = StoredInvalidation {
         id: "I0".to_owned(),
         distribution: "E1".to_owned(),
         caller_reference: "old".to_owned(),
@@ -119,12 +132,12 @@ fn the_oldest_are_forgotten() {
         created_ms: 0,
         done_ms: 0,
     };
-    let fill = |data: &mut Data| {
-        data.asked = vec![before; REMEMBERED];
+    let fill = |log: &mut InvalidationLog| {
+        log.invalidations = vec![existing; MAX_STORED];
         Ok::<_, Fault>(())
     };
-    recorder.data.change(fill).unwrap();
-    recorder.ask("E1", &batch("new", &["/a"])).unwrap();
+    recorder.log.update(fill).unwrap();
+    recorder.create_invalidation("E1", &batch("new", &["/a"])).unwrap();
     let all = recorder.all();
-    assert_eq!((all.len(), all[REMEMBERED - 1].caller_reference.as_str()), (REMEMBERED, "new"));
+    assert_eq!((all.len(), all[MAX_STORED - 1].caller_reference.as_str()), (MAX_STORED, "new"));
 }

@@ -1,9 +1,9 @@
-//! Cross-origin rules, kept by the gateway itself.
+//! The CORS rules of an API, which the gateway applies itself.
 //!
-//! As documented for HTTP APIs ("Configure CORS for HTTP APIs"): a preflight (an OPTIONS request with `Origin` and
-//! `Access-Control-Request-Method`) is answered here, on every path, whether or not there is such a route; the
-//! configured headers are put on the answers to requests with an allowed `Origin`; and what the function says about CORS
-//! is ignored. `https://*` and `http://*` allow every origin of that scheme.
+//! As documented for HTTP APIs ("Configure CORS for HTTP APIs"): the gateway answers a preflight (an OPTIONS
+//! request with `Origin` and `Access-Control-Request-Method`) on every path, whether or not the route exists.
+//! It adds the configured headers to responses to requests with an allowed `Origin`, and ignores CORS headers
+//! of the function. `https://*` and `http://*` allow every origin of that scheme.
 
 use std::collections::BTreeSet;
 
@@ -15,44 +15,43 @@ use hyper::header::{
 };
 use hyper::{Method, Request};
 
-/// The rules of one API, ready to be written.
+/// The CORS rules of one API, with their headers prepared.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(super) struct CorsRules {
     origins: BTreeSet<String>,
-    /// The header of every answer.
+    /// The header of every response.
     expose: Option<(HeaderName, HeaderValue)>,
-    /// The further headers of an answer to a preflight.
+    /// The additional headers of the response to a preflight.
     preflight: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Rules {
+impl CorsRules {
     pub(super) fn new(cors: &Cors) -> Self {
         Self {
             origins: cors.allow_origins.clone(),
-            expose: list(ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose_headers),
-            preflight: list(ACCESS_CONTROL_ALLOW_METHODS, &cors.allow_methods)
+            expose: list_header(ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose_headers),
+            preflight: list_header(ACCESS_CONTROL_ALLOW_METHODS, &cors.allow_methods)
                 .into_iter()
-                .chain(list(ACCESS_CONTROL_ALLOW_HEADERS, &cors.allow_headers))
+                .chain(list_header(ACCESS_CONTROL_ALLOW_HEADERS, &cors.allow_headers))
                 .chain([(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age_s))])
                 .collect(),
         }
     }
 
-    /// Whether CORS is configured at all.
-    fn on(&self) -> bool {
+    fn is_enabled(&self) -> bool {
         !self.origins.is_empty()
     }
 
     /// Whether this is a preflight that the gateway answers.
     pub(super) fn is_preflight<B>(&self, request: &Request<B>) -> bool {
-        self.on()
+        self.is_enabled()
             && request.method() == Method::OPTIONS
             && request.headers().contains_key(ORIGIN)
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     }
 
-    /// What an origin is told that it may: itself, `*`, or nothing.
-    pub(super) fn allowed(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+    /// Returns the value of `Access-Control-Allow-Origin` for an origin: the origin itself, `*`, or none.
+    pub(super) fn allowed_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         let origin = origin?;
         let text = origin.to_str().ok()?;
         if self.origins.contains("*") {
@@ -62,35 +61,35 @@ impl Rules {
         (self.origins.contains(text) || scheme("https://") || scheme("http://")).then(|| origin.clone())
     }
 
-    /// Puts the headers on an answer, in place of the function's own.
-    pub(super) fn mark(&self, answer: &mut HeaderMap, allowed: Option<HeaderValue>, preflight: bool) {
-        if !self.on() {
+    /// Replaces the CORS headers of the function with those of the rules.
+    pub(super) fn apply(&self, headers: &mut HeaderMap, allowed: Option<HeaderValue>, preflight: bool) {
+        if !self.is_enabled() {
             return;
         }
-        strip(answer);
+        remove_cors_headers(headers);
         if !self.origins.contains("*") {
-            // The same URL answers differently to different origins, and caches must know.
-            answer.append(VARY, HeaderValue::from_static("Origin"));
+            // The response differs by origin, and caches must know.
+            headers.append(VARY, HeaderValue::from_static("Origin"));
         }
         let Some(allowed) = allowed else { return };
-        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-        answer.extend(self.expose.clone());
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.extend(self.expose.clone());
         if preflight {
-            answer.extend(self.preflight.iter().cloned());
+            headers.extend(self.preflight.iter().cloned());
         }
     }
 }
 
-fn list(header: HeaderName, names: &BTreeSet<String>) -> Option<(HeaderName, HeaderValue)> {
+fn list_header(header: HeaderName, names: &BTreeSet<String>) -> Option<(HeaderName, HeaderValue)> {
     let joined = names.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     Some((header, HeaderValue::try_from(joined).ok().filter(|value| !value.is_empty())?))
 }
 
-fn strip(answer: &mut HeaderMap) {
+fn remove_cors_headers(headers: &mut HeaderMap) {
     let own: Vec<_> =
-        answer.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
+        headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
     for name in own {
-        answer.remove(name);
+        headers.remove(name);
     }
 }
 
@@ -98,9 +97,9 @@ fn strip(answer: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn rules(origins: &[&str]) -> Rules {
+    fn rules(origins: &[&str]) -> CorsRules {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Rules::new(&Cors {
+        CorsRules::new(&Cors {
             allow_origins: set(origins),
             allow_methods: set(&["GET", "POST"]),
             allow_headers: set(&["content-type"]),
@@ -110,36 +109,42 @@ mod tests {
     }
 
     #[test]
-    fn origins_match_exactly_by_scheme_or_all() {
-        let told = |origins: &[&str], origin: &'static str| {
+    fn allowed_origin_matches_exact_scheme_wildcard_or_all() {
+        let allowed_for = |origins: &[&str], origin: &'static str| {
             rules(origins)
-                .allowed(Some(&HeaderValue::from_static(origin)))
+                .allowed_origin(Some(&HeaderValue::from_static(origin)))
                 .map(|value| value.to_str().unwrap().to_owned())
         };
-        assert_eq!(told(&["*"], "https://a.example").as_deref(), Some("*"));
-        assert_eq!(told(&["https://a.example"], "https://a.example").as_deref(), Some("https://a.example"));
-        assert_eq!(told(&["https://a.example"], "https://b.example"), None);
-        assert_eq!(told(&["https://a.example"], "https://a.example.evil"), None);
-        assert_eq!(told(&["https://*"], "https://any.example").as_deref(), Some("https://any.example"));
-        assert_eq!(told(&["https://*"], "http://any.example"), None);
-        assert_eq!(rules(&["*"]).allowed(None), None);
+        assert_eq!(allowed_for(&["*"], "https://a.example").as_deref(), Some("*"));
+        assert_eq!(
+            allowed_for(&["https://a.example"], "https://a.example").as_deref(),
+            Some("https://a.example")
+        );
+        assert_eq!(allowed_for(&["https://a.example"], "https://b.example"), None);
+        assert_eq!(allowed_for(&["https://a.example"], "https://a.example.evil"), None);
+        assert_eq!(
+            allowed_for(&["https://*"], "https://any.example").as_deref(),
+            Some("https://any.example")
+        );
+        assert_eq!(allowed_for(&["https://*"], "http://any.example"), None);
+        assert_eq!(rules(&["*"]).allowed_origin(None), None);
     }
 
     #[test]
-    fn the_functions_own_headers_go() {
-        let mut answer = HeaderMap::new();
-        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://own.example"));
-        answer.insert("access-control-allow-credentials", HeaderValue::from_static("true"));
+    fn apply_replaces_cors_headers_of_function() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://own.example"));
+        headers.insert("access-control-allow-credentials", HeaderValue::from_static("true"));
         let rules = rules(&["https://a.example"]);
-        rules.mark(&mut answer, None, false);
-        assert_eq!(answer.keys().map(hyper::header::HeaderName::as_str).collect::<Vec<_>>(), ["vary"]);
+        rules.apply(&mut headers, None, false);
+        assert_eq!(headers.keys().map(hyper::header::HeaderName::as_str).collect::<Vec<_>>(), ["vary"]);
     }
 
     #[test]
-    fn without_rules_the_function_speaks_for_itself() {
-        let mut answer = HeaderMap::new();
-        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        rules(&[]).mark(&mut answer, None, false);
-        assert_eq!(answer.len(), 1);
+    fn apply_without_rules_keeps_headers_of_function() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        rules(&[]).apply(&mut headers, None, false);
+        assert_eq!(headers.len(), 1);
     }
 }

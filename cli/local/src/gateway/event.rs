@@ -1,9 +1,12 @@
-//! The event that a function gets: payload format 2.0 of API Gateway's HTTP APIs.
+//! Creates the event of a function from a request, by payload format 2.0 of API Gateway's HTTP APIs.
 //!
-//! From the documentation ("Create AWS Lambda proxy integrations for HTTP APIs"): header names are lower-cased and
-//! duplicates joined with commas; cookies have a field of their own; query parameters are decoded, duplicates joined. From
-//! events that users published: every event has a `content-length` header, and `x-forwarded-*` and `x-amzn-trace-id` are
-//! the gateway's. `x-forwarded-proto` and `-port` say the truth here (`http` and the port), where AWS has `https` and 443.
+//! From the documentation ("Create AWS Lambda proxy integrations for HTTP APIs"): header names are lower case
+//! and duplicates are joined with commas. Cookies have a field of their own. Query parameters are decoded and
+//! duplicates joined.
+//!
+//! From events that users published: every event has a `content-length` header, and the gateway sets
+//! `x-forwarded-*` and `x-amzn-trace-id`. `x-forwarded-proto` and `-port` are `http` and the local port here,
+//! where AWS has `https` and 443.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,14 +21,14 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use serde::Serialize;
 
-use super::answer::OF_CONNECTION;
-use super::routes::Matched;
+use super::proxy_response::HOP_BY_HOP_HEADERS;
+use super::routes::MatchedRoute;
 use super::text::percent_decode;
 use crate::clock::timestamp;
 use crate::ids::trace_root;
 
-/// What of an event is not in the request.
-pub(super) struct Context<'a> {
+/// The data of an event that is not in the request.
+pub(super) struct EventContext<'a> {
     pub(super) account: &'a str,
     pub(super) region: &'a str,
     pub(super) api_id: &'a str,
@@ -37,7 +40,7 @@ pub(super) struct Context<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Event<'a> {
+struct ProxyEvent<'a> {
     version: &'static str,
     route_key: &'a str,
     raw_path: &'a str,
@@ -62,7 +65,7 @@ struct RequestContext<'a> {
     api_id: &'a str,
     domain_name: &'a str,
     domain_prefix: &'a str,
-    http: Http<'a>,
+    http: HttpContext<'a>,
     request_id: &'a str,
     route_key: &'a str,
     stage: &'static str,
@@ -72,7 +75,7 @@ struct RequestContext<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Http<'a> {
+struct HttpContext<'a> {
     method: &'a str,
     path: &'a str,
     protocol: &'static str,
@@ -80,14 +83,19 @@ struct Http<'a> {
     user_agent: &'a str,
 }
 
-/// The event of a request, as JSON.
-pub(super) fn event(parts: &Parts, body: &[u8], matched: &Matched<'_>, context: &Context<'_>) -> Vec<u8> {
+/// Returns the event of a request, as JSON.
+pub(super) fn proxy_event(
+    parts: &Parts,
+    body: &[u8],
+    matched: &MatchedRoute<'_>,
+    context: &EventContext<'_>,
+) -> Vec<u8> {
     let path = parts.uri.path();
     let query = parts.uri.query().unwrap_or_default();
     let fallback = format!("{}.execute-api.{}.amazonaws.com", context.api_id, context.region);
     let domain = header(&parts.headers, &HOST).or(parts.uri.host()).unwrap_or(&fallback);
     let (body, is_base64_encoded) = encode(&parts.headers, body);
-    let event = Event {
+    let event = ProxyEvent {
         version: "2.0",
         route_key: matched.key,
         raw_path: path,
@@ -100,7 +108,7 @@ pub(super) fn event(parts: &Parts, body: &[u8], matched: &Matched<'_>, context: 
             api_id: context.api_id,
             domain_name: domain,
             domain_prefix: domain.split(['.', ':']).next().unwrap_or_default(),
-            http: Http {
+            http: HttpContext {
                 method: parts.method.as_str(),
                 path,
                 protocol: if parts.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
@@ -110,7 +118,7 @@ pub(super) fn event(parts: &Parts, body: &[u8], matched: &Matched<'_>, context: 
             request_id: context.request_id,
             route_key: matched.key,
             stage: "$default",
-            // As `12/Mar/2020:19:03:58 +0000`.
+            // For example `12/Mar/2020:19:03:58 +0000`.
             time: timestamp(context.now_ms).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
             time_epoch: context.now_ms,
         },
@@ -118,7 +126,7 @@ pub(super) fn event(parts: &Parts, body: &[u8], matched: &Matched<'_>, context: 
         path_parameters: &matched.variables,
         is_base64_encoded,
     };
-    // Maps with text keys and text: nothing in it can fail.
+    // Cannot fail: all map keys are text.
     serde_json::to_vec(&event).unwrap_or_default()
 }
 
@@ -137,12 +145,12 @@ fn headers<'a>(
     headers: &'a HeaderMap,
     domain: &'a str,
     has_body: usize,
-    context: &Context<'_>,
+    context: &EventContext<'_>,
 ) -> BTreeMap<&'a str, Cow<'a, str>> {
     let mut all: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
     for (name, value) in headers {
-        // Cookies have a place of their own.
-        if OF_CONNECTION.contains(&name.as_str()) || name == COOKIE || name == EXPECT {
+        // Cookies have a field of their own.
+        if HOP_BY_HOP_HEADERS.contains(&name.as_str()) || name == COOKIE || name == EXPECT {
             continue;
         }
         let value = String::from_utf8_lossy(value.as_bytes());
@@ -176,7 +184,7 @@ fn query_parameters(query: &str) -> BTreeMap<Cow<'_, str>, Cow<'_, str>> {
     all
 }
 
-/// The body as text, or in base64 when it is none. An empty body is not there at all.
+/// Returns the body as text, or in base64 if it is not text. An empty body becomes `None`.
 fn encode<'a>(headers: &HeaderMap, body: &'a [u8]) -> (Option<Cow<'a, str>>, bool) {
     if body.is_empty() {
         return (None, false);
@@ -189,7 +197,7 @@ fn encode<'a>(headers: &HeaderMap, body: &'a [u8]) -> (Option<Cow<'a, str>>, boo
     }
 }
 
-/// The types that HTTP APIs pass on as they are. A form is not among them.
+/// Whether HTTP APIs pass on a body of this type as text. A form is not such a type.
 fn is_text_type(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.starts_with("text/")
@@ -204,8 +212,8 @@ mod tests {
     use hyper::Request;
     use serde_json::json;
 
-    fn context() -> Context<'static> {
-        Context {
+    fn context() -> EventContext<'static> {
+        EventContext {
             account: "123456789012",
             region: "us-east-1",
             api_id: "api-id",
@@ -216,19 +224,19 @@ mod tests {
         }
     }
 
-    fn made(request: Request<()>, body: &[u8], matched: &Matched<'_>) -> serde_json::Value {
+    fn event_of(request: Request<()>, body: &[u8], matched: &MatchedRoute<'_>) -> serde_json::Value {
         let (parts, ()) = request.into_parts();
-        serde_json::from_slice(&event(&parts, body, matched, &context())).unwrap()
+        serde_json::from_slice(&proxy_event(&parts, body, matched, &context())).unwrap()
     }
 
-    fn default() -> Matched<'static> {
-        Matched { key: "$default", variables: BTreeMap::new() }
+    fn default_route() -> MatchedRoute<'static> {
+        MatchedRoute { key: "$default", variables: BTreeMap::new() }
     }
 
-    /// The documentation's own example, without its authorizer, client certificate and stage variables, which the APIs
-    /// here do not have, and with the headers that a real request has beside.
+    /// The example of the documentation, without its authorizer, client certificate and stage variables,
+    /// which local APIs do not have, and with the additional headers of a real request.
     #[test]
-    fn an_event_is_as_aws_documents_it() {
+    fn event_matches_example_of_aws_documentation() {
         let request = Request::post("/my/path?parameter1=value1&parameter1=value2&parameter2=value")
             .header("Host", "id.execute-api.us-east-1.amazonaws.com")
             .header("Cookie", "cookie1; cookie2")
@@ -242,10 +250,12 @@ mod tests {
             .header("X-Amzn-Trace-Id", "Root=1-5e5ffb9e-000000000000000000000000")
             .body(())
             .unwrap();
-        let matched =
-            Matched { key: "$default", variables: BTreeMap::from([("parameter1", "value1".to_owned())]) };
+        let matched = MatchedRoute {
+            key: "$default",
+            variables: BTreeMap::from([("parameter1", "value1".to_owned())]),
+        };
         assert_eq!(
-            made(request, b"Hello from Lambda", &matched),
+            event_of(request, b"Hello from Lambda", &matched),
             json!({
                 "version": "2.0",
                 "routeKey": "$default",
@@ -291,8 +301,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_get_has_no_body_no_cookies_no_parameters() {
-        let event = made(Request::get("/a%20b").body(()).unwrap(), b"", &default());
+    fn event_of_plain_get_has_no_body_cookies_or_parameters() {
+        let event = event_of(Request::get("/a%20b").body(()).unwrap(), b"", &default_route());
         for absent in ["body", "cookies", "queryStringParameters", "pathParameters"] {
             assert!(event.get(absent).is_none(), "{absent}");
         }
@@ -304,14 +314,15 @@ mod tests {
     }
 
     #[test]
-    fn the_query_is_kept_raw_and_decoded_beside() {
-        let event = made(Request::get("/?path=%2Fx&path=a+b&&flag&=v").body(()).unwrap(), b"", &default());
+    fn event_has_raw_query_and_decoded_parameters() {
+        let event =
+            event_of(Request::get("/?path=%2Fx&path=a+b&&flag&=v").body(()).unwrap(), b"", &default_route());
         assert_eq!(event["rawQueryString"], "path=%2Fx&path=a+b&&flag&=v");
         assert_eq!(event["queryStringParameters"], json!({ "path": "/x,a b", "flag": "", "": "v" }));
     }
 
     #[test]
-    fn bodies_that_are_no_text_are_in_base64() {
+    fn event_with_binary_body_has_it_in_base64() {
         let cases: [(Option<&str>, &[u8], bool); 9] = [
             (None, b"x", false),
             (None, b"\xff", true),
@@ -328,7 +339,7 @@ mod tests {
             if let Some(content_type) = content_type {
                 request.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap());
             }
-            let event = made(request, body, &default());
+            let event = event_of(request, body, &default_route());
             assert_eq!(event["isBase64Encoded"], encoded, "{content_type:?}");
             let expected =
                 if encoded { STANDARD.encode(body) } else { String::from_utf8(body.to_vec()).unwrap() };
@@ -337,8 +348,11 @@ mod tests {
     }
 
     #[test]
-    fn the_gateway_adds_the_caller_to_those_forwarded() {
+    fn event_appends_caller_to_x_forwarded_for() {
         let request = Request::get("/").header("x-forwarded-for", "203.0.113.9").body(()).unwrap();
-        assert_eq!(made(request, b"", &default())["headers"]["x-forwarded-for"], "203.0.113.9, 192.0.2.1");
+        assert_eq!(
+            event_of(request, b"", &default_route())["headers"]["x-forwarded-for"],
+            "203.0.113.9, 192.0.2.1"
+        );
     }
 }

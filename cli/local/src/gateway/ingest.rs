@@ -1,39 +1,39 @@
-//! The integration `SQS-SendMessage`: a request's body becomes a message on a queue, and no function is asked.
+//! The `SQS-SendMessage` integration: sends the body of a request to a queue, without a function.
 //!
-//! As API Gateway's guide has it ("Integration subtype reference", and AWS's own messages that users report): a value that the
-//! integration is mapped to and the request does not have is 400; what SQS answers is passed on, as JSON.
+//! As in API Gateway's guide ("Integration subtype reference", and AWS's messages that users report): a
+//! request without a value that the integration maps gets status 400. Responses of SQS are passed on as JSON.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use hitctl_engine::Fault;
-use hitctl_resources::Ingest as Spec;
+use hitctl_resources::IngestRoute as Spec;
 use hyper::header::{HeaderMap, USER_AGENT};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
 use crate::constants::{ACCOUNT, REGION};
 use crate::ids::uuid;
-use crate::queue::Sent;
+use crate::queue::SendMessageResult;
 use crate::queue_sender::{OutboundMessage, QueueSender, SendError};
 use crate::response;
 
-/// The integration, ready to be served.
-pub(super) struct Ingest {
+/// An integration that is ready to handle requests.
+pub(super) struct SqsIntegration {
     pub(super) route: String,
     queue_arn: String,
-    attributes: BTreeMap<String, Variable>,
+    attributes: BTreeMap<String, RequestVariable>,
 }
 
-/// A part of a request.
-enum Variable {
+/// A value of the request that a message attribute is mapped to.
+enum RequestVariable {
     SourceIp,
     UserAgent,
     Header(String),
 }
 
-impl Variable {
+impl RequestVariable {
     fn parse(text: &str) -> Option<Self> {
         match text {
             "context.identity.sourceIp" => Some(Self::SourceIp),
@@ -42,8 +42,9 @@ impl Variable {
         }
     }
 
-    /// Its value; `None` if the request has none. Duplicates of a header are joined, as for functions.
-    fn of(&self, headers: &HeaderMap, source: IpAddr) -> Option<String> {
+    /// Returns the value, or `None` if the request does not have it. Duplicates of a header are joined, as
+    /// for functions.
+    fn resolve(&self, headers: &HeaderMap, source: IpAddr) -> Option<String> {
         let header = |name: &str| {
             let values: Option<Vec<&str>> =
                 headers.get_all(name).iter().map(|value| value.to_str().ok()).collect();
@@ -57,14 +58,14 @@ impl Variable {
     }
 }
 
-impl Ingest {
+impl SqsIntegration {
     pub(super) fn new(spec: &Spec) -> Result<Self, Fault> {
         let invalid =
             |why: String| Fault::fatal("bad_integration", "the way to the queue is not valid").caused_by(why);
         let url = spec.queue_url.get().ok_or_else(|| invalid("its queue_url is not known yet".to_owned()))?;
         let name = url.rsplit('/').next().unwrap_or_default();
         let variable = |(name, text): (&String, &String)| {
-            let variable = Variable::parse(text)
+            let variable = RequestVariable::parse(text)
                 .ok_or_else(|| invalid(format!("this cloud has no variable ${{{text}}}")))?;
             Ok((name.clone(), variable))
         };
@@ -75,37 +76,37 @@ impl Ingest {
         })
     }
 
-    /// Puts a request on the queue, and answers as SQS does.
-    pub(super) async fn take(
+    /// Sends the body of a request to the queue, and returns the response of SQS.
+    pub(super) async fn send(
         &self,
-        post: Option<&dyn QueueSender>,
+        sender: Option<&dyn QueueSender>,
         headers: &HeaderMap,
         body: &Bytes,
         source: IpAddr,
     ) -> Response<Bytes> {
         let Some(body) = std::str::from_utf8(body).ok().filter(|body| !body.is_empty()) else {
-            return unresolved("MessageBody");
+            return unresolved_property("MessageBody");
         };
         let attributes: Option<BTreeMap<String, String>> = self
             .attributes
             .iter()
-            .map(|(name, variable)| Some((name.clone(), variable.of(headers, source)?)))
+            .map(|(name, variable)| Some((name.clone(), variable.resolve(headers, source)?)))
             .collect();
-        let Some(attributes) = attributes else { return unresolved("MessageAttributes") };
+        let Some(attributes) = attributes else { return unresolved_property("MessageAttributes") };
         let queue_arn = self.queue_arn.clone();
         let message = OutboundMessage { queue_arn, body: body.to_owned(), attributes, sender_arn: None };
-        let posted = match post {
-            Some(post) => post.send_message(message).await,
+        let result = match sender {
+            Some(sender) => sender.send_message(message).await,
             None => Err(SendError::NoQueue),
         };
-        match posted {
-            Ok(posted) => sent(&posted),
-            Err(why) => refused(&why),
+        match result {
+            Ok(result) => sent_response(&result),
+            Err(error) => error_response(&error),
         }
     }
 }
 
-fn sent(sent: &Sent) -> Response<Bytes> {
+fn sent_response(sent: &SendMessageResult) -> Response<Bytes> {
     let result = json!({
         "MD5OfMessageAttributes": sent.attributes_md5, "MD5OfMessageBody": sent.md5,
         "MD5OfMessageSystemAttributes": null, "MessageId": sent.message_id, "SequenceNumber": null,
@@ -116,19 +117,19 @@ fn sent(sent: &Sent) -> Response<Bytes> {
     response::json(StatusCode::OK, body.to_string())
 }
 
-/// What SQS refuses, in its form.
-fn refused(why: &SendError) -> Response<Bytes> {
-    let (status, kind, code) = match why {
+/// Returns the response to an error of SQS, in its format.
+fn error_response(error: &SendError) -> Response<Bytes> {
+    let (status, kind, code) = match error {
         SendError::NoQueue => (StatusCode::BAD_REQUEST, "Sender", "AWS.SimpleQueueService.NonExistentQueue"),
         SendError::Forbidden => (StatusCode::FORBIDDEN, "Sender", "AccessDenied"),
         SendError::Refused(_) => (StatusCode::BAD_REQUEST, "Sender", "InvalidMessageContents"),
         SendError::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Receiver", "InternalFailure"),
     };
-    let error = json!({ "Type": kind, "Code": code, "Message": why.to_string() });
+    let error = json!({ "Type": kind, "Code": code, "Message": error.to_string() });
     response::json(status, json!({ "Error": error, "RequestId": uuid() }).to_string())
 }
 
-fn unresolved(parameter: &str) -> Response<Bytes> {
+fn unresolved_property(parameter: &str) -> Response<Bytes> {
     let text = format!(
         "Unable to resolve property {parameter} from the request. Please make sure that the request to API Gateway contains all \
          the necessary fields specified in request parameters."

@@ -1,7 +1,7 @@
-//! Route keys: which one a request matches, and what its path variables are.
+//! Matches requests to route keys, and extracts path variables.
 //!
-//! The order is the documented one: a full match first, then a greedy path variable, then `$default`. Of two full matches
-//! the one with the earlier literal segment wins, and of the same path a method wins over `ANY`.
+//! The order is the documented one: a full match first, then a greedy path variable, then `$default`. Of two
+//! full matches, the one with the earlier literal segment wins. For the same path, a method wins over `ANY`.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::text::percent_decode;
 /// The routes of one API.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    /// The best match first.
+    /// Sorted by priority, highest first.
     routes: Vec<Route>,
     has_default: bool,
 }
@@ -22,7 +22,7 @@ pub(super) struct Routes {
 #[derive(Debug)]
 struct Route {
     key: String,
-    /// `None` is `ANY`.
+    /// `None` means `ANY`.
     method: Option<Method>,
     segments: Vec<Segment>,
 }
@@ -34,9 +34,9 @@ enum Segment {
     Greedy(String),
 }
 
-/// A matched route: its key, and the path variables, decoded.
+/// A matched route: its key and the decoded path variables.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Matched<'a> {
+pub(super) struct MatchedRoute<'a> {
     pub(super) key: &'a str,
     pub(super) variables: BTreeMap<&'a str, String>,
 }
@@ -44,7 +44,7 @@ pub(super) struct Matched<'a> {
 const DEFAULT: &str = "$default";
 
 impl Routes {
-    /// Reads route keys such as `GET /pets/{id}`.
+    /// Parses route keys such as `GET /pets/{id}`.
     pub(super) fn parse<'a>(keys: impl IntoIterator<Item = &'a String>) -> Result<Self, Fault> {
         let mut all = Self::default();
         for key in keys {
@@ -63,16 +63,16 @@ impl Routes {
         Ok(all)
     }
 
-    /// The route of a request, if any.
-    pub(super) fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
+    /// Returns the route that matches a request.
+    pub(super) fn find(&self, method: &Method, path: &str) -> Option<MatchedRoute<'_>> {
         for route in &self.routes {
             if route.method.as_ref().is_none_or(|wanted| wanted == method)
                 && let Some(variables) = route.matches(path)
             {
-                return Some(Matched { key: &route.key, variables });
+                return Some(MatchedRoute { key: &route.key, variables });
             }
         }
-        self.has_default.then(|| Matched { key: DEFAULT, variables: BTreeMap::new() })
+        self.has_default.then(|| MatchedRoute { key: DEFAULT, variables: BTreeMap::new() })
     }
 }
 
@@ -111,7 +111,7 @@ impl Route {
             .then_with(|| {
                 self.segments.iter().map(Segment::rank).cmp(other.segments.iter().map(Segment::rank))
             })
-            // The longer greedy prefix knows more.
+            // A longer prefix before the greedy variable is more specific.
             .then_with(|| other.segments.len().cmp(&self.segments.len()))
             .then_with(|| self.method.is_none().cmp(&other.method.is_none()))
     }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_route_wins() {
+    fn find_returns_most_specific_route() {
         let routes = routes(&[
             "GET /pets/dog/1",
             "GET /pets/dog/{id}",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn without_default_the_rest_is_unknown() {
+    fn find_without_default_route_returns_none_for_other_paths() {
         let routes = routes(&["ANY /counter", "GET /v1/count"]);
         assert_eq!(found(&routes, "DELETE", "/counter"), Some("ANY /counter"));
         assert_eq!(found(&routes, "HEAD", "/v1/count"), None);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_decoded() {
+    fn find_decodes_path_variables() {
         let routes = routes(&["GET /a/{x}/{rest+}"]);
         let matched = routes.find(&Method::GET, "/a/b%20c/d/e%2Ff").unwrap();
         assert_eq!(
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_keys_are_refused() {
+    fn parse_of_invalid_route_key_fails() {
         for key in ["", "GET", "/a", "get /a", "GET a", "GET /{x+}/a", "GET /{}", "GET /a{b}"] {
             assert!(Routes::parse(&[key.to_owned()]).is_err(), "{key}");
         }

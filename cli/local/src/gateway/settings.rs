@@ -1,87 +1,97 @@
-//! The settings of one API, made from its spec and ready to be served.
+//! The settings of one API, created from its spec.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use hitctl_engine::{Fault, Value};
+use hitctl_engine::{Fault, SpecValue};
 use hitctl_resources::{FunctionUrlSpec, HttpApiSpec, Throttle};
 
-use super::cors::Rules;
-use super::ingest::Ingest;
+use super::cors::CorsRules;
+use super::ingest::SqsIntegration;
 use super::routes::Routes;
-use super::throttle::Bucket;
+use super::throttle::TokenBucket;
 
-/// The front end of a function.
+/// The spec of an HTTP frontend of a function.
 #[derive(Clone, Copy, Debug)]
-pub enum Door<'a> {
-    /// An HTTP API: routes, a throttle, and a permission of its own.
+pub enum FrontendSpec<'a> {
+    /// An HTTP API. It has routes, a throttle, and a permission of its own.
     Api(&'a HttpApiSpec),
-    /// A function URL: every path and method, no throttle, and statements that come with it.
+    /// A function URL. It has every path and method, no throttle, and comes with its own permission
+    /// statements.
     Url(&'a FunctionUrlSpec),
 }
 
-/// A spec, ready to be served.
-pub(super) struct Settings {
+/// The settings of one API.
+pub(super) struct ApiSettings {
     pub(super) api_id: String,
     function: String,
-    /// The function that answers some of the routes, and their keys.
-    reader: Option<(String, BTreeSet<String>)>,
+    /// The function that handles some of the routes, and the keys of these routes.
+    read_function: Option<(String, BTreeSet<String>)>,
     pub(super) routes: Routes,
-    pub(super) ingest: Option<Ingest>,
-    pub(super) cors: Rules,
-    pub(super) bucket: Bucket,
-    /// Whether it is a function URL, which has statuses of its own and asks for no further permission.
+    pub(super) ingest: Option<SqsIntegration>,
+    pub(super) cors: CorsRules,
+    pub(super) bucket: TokenBucket,
+    /// Whether it is a function URL. A function URL has its own status codes and needs no additional
+    /// permission.
     pub(super) is_url: bool,
 }
 
-impl Settings {
-    pub(super) fn new(api_id: &str, door: Door<'_>, before: Option<&Self>) -> Result<Self, Fault> {
-        let named = |arn: &Value<String>| {
-            arn.get().and_then(|arn| name_in(arn)).map(str::to_owned).ok_or_else(no_function)
+impl ApiSettings {
+    pub(super) fn new(
+        api_id: &str,
+        frontend: FrontendSpec<'_>,
+        previous: Option<&Self>,
+    ) -> Result<Self, Fault> {
+        let function_named = |arn: &SpecValue<String>| {
+            arn.get().and_then(|arn| function_name_in(arn)).map(str::to_owned).ok_or_else(missing_function)
         };
-        let (function, reader, routes, ingest, cors, throttle) = match door {
-            Door::Api(spec) => {
+        let (function, read_function, routes, ingest, cors, throttle) = match frontend {
+            FrontendSpec::Api(spec) => {
                 let keys = spec.routes.iter().chain(spec.reader.iter().flat_map(|reader| &reader.routes));
-                let reader = spec.reader.as_ref();
+                let read_function = spec.reader.as_ref();
                 let ingest = spec.ingest.as_ref();
                 (
-                    named(&spec.function_arn)?,
-                    reader.map(|it| Ok((named(&it.function_arn)?, it.routes.clone()))).transpose()?,
+                    function_named(&spec.function_arn)?,
+                    read_function
+                        .map(|it| Ok((function_named(&it.function_arn)?, it.routes.clone())))
+                        .transpose()?,
                     Routes::parse(keys.chain(ingest.map(|ingest| &ingest.route)))?,
-                    ingest.map(Ingest::new).transpose()?,
+                    ingest.map(SqsIntegration::new).transpose()?,
                     &spec.cors,
                     spec.throttle.clone(),
                 )
             }
-            Door::Url(spec) => (
-                spec.function_name.get().cloned().ok_or_else(no_function)?,
+            FrontendSpec::Url(spec) => (
+                spec.function_name.get().cloned().ok_or_else(missing_function)?,
                 None,
                 Routes::parse(&["$default".to_owned()])?,
                 None,
                 &spec.cors,
-                // It has none: its bucket is one that never empties.
+                // A function URL has no throttle: its bucket never empties.
                 Throttle { rate_per_second: f64::from(u32::MAX), burst: u32::MAX },
             ),
         };
-        let bucket = Bucket::new(&throttle, before.map(|before| &before.bucket), Instant::now());
-        let (api_id, cors, is_url) = (api_id.to_owned(), Rules::new(cors), matches!(door, Door::Url(_)));
-        Ok(Self { api_id, function, reader, routes, ingest, cors, bucket, is_url })
+        let bucket = TokenBucket::new(&throttle, previous.map(|previous| &previous.bucket), Instant::now());
+        let (api_id, cors, is_url) =
+            (api_id.to_owned(), CorsRules::new(cors), matches!(frontend, FrontendSpec::Url(_)));
+        Ok(Self { api_id, function, read_function, routes, ingest, cors, bucket, is_url })
     }
 
-    /// The function that answers a route.
+    /// Returns the function that handles a route.
     pub(super) fn function(&self, route: &str) -> &str {
-        match &self.reader {
-            Some((reader, routes)) if routes.contains(route) => reader,
+        match &self.read_function {
+            Some((read_function, routes)) if routes.contains(route) => read_function,
             _ => &self.function,
         }
     }
 }
 
-/// The name of the function of an ARN. A version or alias may follow; here there is one version.
-fn name_in(function_arn: &str) -> Option<&str> {
+/// Returns the function name in an ARN. A version or alias may follow it, but the local cloud has only one
+/// version.
+fn function_name_in(function_arn: &str) -> Option<&str> {
     function_arn.split_once(":function:")?.1.split(':').next()
 }
 
-fn no_function() -> Fault {
+fn missing_function() -> Fault {
     Fault::fatal("bad_integration", "the HTTP API names no function")
 }

@@ -1,12 +1,12 @@
-//! Percent-decoding, leniently: what is no escape stays as it is, and bad UTF-8 becomes the replacement character.
+//! Lenient percent-decoding. Invalid escapes are kept, and invalid UTF-8 becomes the replacement character.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// Decodes `%XX`, and `+` as a space where that is the custom (in queries).
-pub(super) fn percent_decode(text: &str, plus: bool) -> Cow<'_, str> {
-    if plus && text.contains('+') {
+/// Decodes `%XX`, and also `+` as a space if `plus_is_space` is set, as in queries.
+pub(super) fn percent_decode(text: &str, plus_is_space: bool) -> Cow<'_, str> {
+    if plus_is_space && text.contains('+') {
         let spaced = text.replace('+', " ");
         return Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned());
     }
@@ -18,8 +18,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_are_decoded_and_the_rest_stays() {
-        for (text, plus, decoded) in [
+    fn percent_decode_keeps_invalid_escapes() {
+        for (text, plus_is_space, decoded) in [
             ("/a", false, "/a"),
             ("%2Fa%c3%a9", false, "/a\u{e9}"),
             ("a+b", false, "a+b"),
@@ -28,7 +28,7 @@ mod tests {
             ("%zz%4", true, "%zz%4"),
             ("%ff", true, "\u{fffd}"),
         ] {
-            assert_eq!(percent_decode(text, plus), decoded, "{text}");
+            assert_eq!(percent_decode(text, plus_is_space), decoded, "{text}");
         }
     }
 }

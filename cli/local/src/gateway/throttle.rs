@@ -1,4 +1,4 @@
-//! The stage's throttle: a token bucket. Both its numbers count, and a zero in either lets nothing through, as on AWS.
+//! The throttle of a stage: a token bucket. A rate or a burst of zero rejects every request, as on AWS.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -9,30 +9,30 @@ use crate::lock::lock;
 
 /// A bucket of `burst` tokens that fills at `rate_per_second`.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     settings: Throttle,
     state: Mutex<(f64, Instant)>,
 }
 
-impl Bucket {
-    /// A full bucket; or, when only other settings of the API changed, the one that was there.
-    pub(super) fn new(settings: &Throttle, before: Option<&Self>, now: Instant) -> Self {
-        let state = before
-            .filter(|before| before.settings == *settings)
-            .map_or((f64::from(settings.burst), now), |before| *lock(&before.state));
+impl TokenBucket {
+    /// Returns a full bucket, or a copy of `previous` if its settings are the same.
+    pub(super) fn new(settings: &Throttle, previous: Option<&Self>, now: Instant) -> Self {
+        let state = previous
+            .filter(|previous| previous.settings == *settings)
+            .map_or((f64::from(settings.burst), now), |previous| *lock(&previous.state));
         Self { settings: settings.clone(), state: Mutex::new(state) }
     }
 
-    /// Takes a token, if there is one.
+    /// Takes a token. Returns whether there was one.
     pub(super) fn take(&self, now: Instant) -> bool {
         let mut state = lock(&self.state);
-        let (tokens, filled) = *state;
+        let (tokens, filled_at) = *state;
         let gained =
-            now.saturating_duration_since(filled).as_secs_f64() * self.settings.rate_per_second.max(0.0);
+            now.saturating_duration_since(filled_at).as_secs_f64() * self.settings.rate_per_second.max(0.0);
         let tokens = (tokens + gained).min(f64::from(self.settings.burst));
-        let lets = tokens >= 1.0 && self.settings.rate_per_second > 0.0;
-        *state = (if lets { tokens - 1.0 } else { tokens }, filled.max(now));
-        lets
+        let is_allowed = tokens >= 1.0 && self.settings.rate_per_second > 0.0;
+        *state = (if is_allowed { tokens - 1.0 } else { tokens }, filled_at.max(now));
+        is_allowed
     }
 }
 
@@ -41,37 +41,37 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn taken(bucket: &Bucket, now: Instant) -> usize {
-        std::iter::repeat_with(|| bucket.take(now)).take_while(|lets| *lets).count()
+    fn tokens_taken(bucket: &TokenBucket, now: Instant) -> usize {
+        std::iter::repeat_with(|| bucket.take(now)).take_while(|is_allowed| *is_allowed).count()
     }
 
     #[test]
-    fn a_burst_and_then_the_rate() {
+    fn bucket_allows_burst_and_then_rate() {
         let start = Instant::now();
-        let bucket = Bucket::new(&Throttle { rate_per_second: 10.0, burst: 20 }, None, start);
-        assert_eq!(taken(&bucket, start), 20);
-        assert_eq!(taken(&bucket, start + Duration::from_millis(50)), 0);
-        assert_eq!(taken(&bucket, start + Duration::from_millis(550)), 5);
-        assert_eq!(taken(&bucket, start + Duration::from_mins(1)), 20);
+        let bucket = TokenBucket::new(&Throttle { rate_per_second: 10.0, burst: 20 }, None, start);
+        assert_eq!(tokens_taken(&bucket, start), 20);
+        assert_eq!(tokens_taken(&bucket, start + Duration::from_millis(50)), 0);
+        assert_eq!(tokens_taken(&bucket, start + Duration::from_millis(550)), 5);
+        assert_eq!(tokens_taken(&bucket, start + Duration::from_mins(1)), 20);
     }
 
     #[test]
-    fn a_zero_lets_nothing_through() {
+    fn bucket_with_zero_rate_or_burst_rejects_everything() {
         let start = Instant::now();
         for (rate_per_second, burst) in [(0.0, 10), (10.0, 0)] {
-            let bucket = Bucket::new(&Throttle { rate_per_second, burst }, None, start);
-            assert_eq!(taken(&bucket, start + Duration::from_secs(9)), 0);
+            let bucket = TokenBucket::new(&Throttle { rate_per_second, burst }, None, start);
+            assert_eq!(tokens_taken(&bucket, start + Duration::from_secs(9)), 0);
         }
     }
 
     #[test]
-    fn a_change_of_other_settings_gives_no_second_burst() {
+    fn bucket_with_same_settings_keeps_its_tokens() {
         let start = Instant::now();
         let settings = Throttle { rate_per_second: 1.0, burst: 2 };
-        let bucket = Bucket::new(&settings, None, start);
-        assert_eq!(taken(&bucket, start), 2);
-        assert_eq!(taken(&Bucket::new(&settings, Some(&bucket), start), start), 0);
+        let bucket = TokenBucket::new(&settings, None, start);
+        assert_eq!(tokens_taken(&bucket, start), 2);
+        assert_eq!(tokens_taken(&TokenBucket::new(&settings, Some(&bucket), start), start), 0);
         let more = Throttle { rate_per_second: 1.0, burst: 3 };
-        assert_eq!(taken(&Bucket::new(&more, Some(&bucket), start), start), 3);
+        assert_eq!(tokens_taken(&TokenBucket::new(&more, Some(&bucket), start), start), 3);
     }
 }

@@ -1,7 +1,7 @@
-//! Decides who may call a Runtime API: only the process that was given its address.
+//! Restricts a Runtime API to the process that received its address.
 //!
-//! Every user of this machine, and every web page in a browser on it, can connect to a port on loopback. The address of a
-//! Runtime API therefore ends in a secret, which is compared here before anything else is done with a request.
+//! Every user of this machine, and every web page in a browser on it, can connect to a loopback port. The
+//! address of a Runtime API therefore ends in a secret, which is checked before anything else in a request.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use super::report;
 use crate::host::is_loopback;
 use crate::{response, secret};
 
-/// The secret in the address of one Runtime API. It is never printed: its `Debug` form leaves it out.
+/// The secret in the address of one Runtime API. Its `Debug` form does not print it.
 pub struct RuntimeApiSecret(String);
 
 impl fmt::Debug for RuntimeApiSecret {
@@ -25,7 +25,7 @@ impl fmt::Debug for RuntimeApiSecret {
     }
 }
 
-/// The reason why a request is refused.
+/// The reason for refusing a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessDenied {
     /// The path does not begin with the secret.
@@ -40,7 +40,7 @@ pub enum AccessDenied {
 }
 
 impl RuntimeApiSecret {
-    /// Makes a secret from the system's randomness. Each process of a function needs one of its own.
+    /// Creates a secret from the system's randomness. Each process of a function needs its own.
     pub fn new() -> io::Result<Self> {
         secret::new().map(Self)
     }
@@ -71,11 +71,11 @@ impl RuntimeApiSecret {
 }
 
 impl AccessDenied {
-    /// Returns the response to a refused request: status 403, in the form of the Runtime API's errors.
+    /// Returns the response to a refused request: status 403, in the format of the Runtime API's errors.
     pub fn response(self) -> Response<Full<Bytes>> {
-        let payload = report::payload("Forbidden", &self.to_string());
+        let payload = report::error_payload("Forbidden", &self.to_string());
         let mut response = response::json(StatusCode::FORBIDDEN, payload);
-        // Connections are few, and the function needs them.
+        // The number of connections is limited, and the function needs them.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response.map(Full::new)
     }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn check_of_address_given_to_process_returns_call() {
+    fn check_of_address_of_process_returns_call() {
         let secret = RuntimeApiSecret::new().unwrap();
         let address = secret.address("127.0.0.1:9001".parse().unwrap());
         let (host, prefix) = address.split_at(address.find('/').unwrap());

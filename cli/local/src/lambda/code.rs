@@ -1,8 +1,8 @@
-//! From `SHA.zip` to a directory with an executable `bootstrap`.
+//! Unpacks `SHA.zip` to a directory with an executable `bootstrap`.
 //!
-//! The directory is complete or not there at all: it is unpacked beside its place and moved in. Nothing is trusted: the
-//! zip must have the hash that it is named by, paths must stay inside, sizes are bounded as on Lambda, and a directory that
-//! is there already must be exactly what its zip unpacks to.
+//! The directory is complete or does not exist: it is unpacked to a temporary directory and then renamed.
+//! Nothing is trusted. The zip must have the hash in its name, paths must stay inside the directory, and
+//! sizes are limited as on Lambda. An existing directory must have exactly the contents of the zip.
 
 mod tree;
 
@@ -17,49 +17,49 @@ use hitctl_engine::Fault;
 use zip::ZipArchive;
 
 use crate::code::sha256_of;
-use crate::state::make_dir;
-use tree::Tree;
+use crate::state::create_private_dir;
+use tree::ZipTree;
 
-/// What the program is called.
+/// The file name of the program.
 pub(super) const BOOTSTRAP: &str = "bootstrap";
 
-/// Returns the directory with the code of the zip `sha`. It is unpacked now if it is not there, or is not what the zip
-/// unpacks to.
+/// Returns the directory with the code of the zip `sha`. Unpacks the zip if the directory is missing or does
+/// not match it.
 pub fn unpack(code_dir: &Path, zip_dir: &Path, sha: &str) -> Result<PathBuf, Fault> {
-    let mut archive = open(zip_dir, sha)?;
-    let tree = Tree::of(&mut archive)?;
+    let mut archive = open_zip(zip_dir, sha)?;
+    let tree = ZipTree::read(&mut archive)?;
     let target = code_dir.join(sha);
-    if !tree.is_at(&target, &mut archive) {
-        make_dir(code_dir).map_err(|error| io_fault(code_dir, &error))?;
-        let fresh = temporary(code_dir)?;
-        tree.extract(&mut archive, fresh.path())?;
-        check(fresh.path())?;
-        move_into_place(fresh, &target, code_dir)?;
+    if !tree.matches_dir(&target, &mut archive) {
+        create_private_dir(code_dir).map_err(|error| io_fault(code_dir, &error))?;
+        let unpacked = temporary_dir(code_dir)?;
+        tree.extract(&mut archive, unpacked.path())?;
+        check_bootstrap(unpacked.path())?;
+        install_dir(unpacked, &target, code_dir)?;
     }
-    check(&target)?;
+    check_bootstrap(&target)?;
     Ok(target)
 }
 
-/// Whether the directory with the code of the zip `sha` is there, and is exactly what the zip unpacks to.
+/// Whether the directory with the code of the zip `sha` exists and matches the zip exactly.
 pub(super) fn is_unpacked(code_dir: &Path, zip_dir: &Path, sha: &str) -> bool {
     let is_intact = || {
-        let mut archive = open(zip_dir, sha)?;
-        let tree = Tree::of(&mut archive)?;
-        Ok::<_, Fault>(tree.is_at(&code_dir.join(sha), &mut archive))
+        let mut archive = open_zip(zip_dir, sha)?;
+        let tree = ZipTree::read(&mut archive)?;
+        Ok::<_, Fault>(tree.matches_dir(&code_dir.join(sha), &mut archive))
     };
     is_intact().unwrap_or(false)
 }
 
-/// Opens a zip, and checks that it has the hash that it is named by.
-fn open(zip_dir: &Path, sha: &str) -> Result<ZipArchive<File>, Fault> {
+/// Opens a zip, and checks that it has the hash in its name.
+fn open_zip(zip_dir: &Path, sha: &str) -> Result<ZipArchive<File>, Fault> {
     if sha.len() != 64 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Fault::fatal("bad_code_hash", format!("the code's hash `{sha}` is no SHA-256 in hex")));
     }
-    let file = open_checked(&zip_dir.join(format!("{sha}.zip")), sha)?;
+    let file = open_verified(&zip_dir.join(format!("{sha}.zip")), sha)?;
     ZipArchive::new(file).map_err(bad_zip)
 }
 
-fn temporary(code_dir: &Path) -> Result<tempfile::TempDir, Fault> {
+fn temporary_dir(code_dir: &Path) -> Result<tempfile::TempDir, Fault> {
     tempfile::Builder::new()
         .prefix(".unpacking-")
         .permissions(fs::Permissions::from_mode(0o700))
@@ -67,31 +67,33 @@ fn temporary(code_dir: &Path) -> Result<tempfile::TempDir, Fault> {
         .map_err(|error| io_fault(code_dir, &error))
 }
 
-/// Moves a complete directory to its place, and what is there now away. A link that is there is removed, never followed.
-fn move_into_place(fresh: tempfile::TempDir, target: &Path, code_dir: &Path) -> Result<(), Fault> {
-    let failed = |error: io::Error| io_fault(target, &error);
+/// Renames a complete directory to `target`. Moves an existing directory away. Removes an existing link
+/// without following it.
+fn install_dir(unpacked: tempfile::TempDir, target: &Path, code_dir: &Path) -> Result<(), Fault> {
+    let io_failed = |error: io::Error| io_fault(target, &error);
     match fs::symlink_metadata(target) {
         Ok(meta) if meta.is_dir() => {
-            // A directory that cannot be emptied can still be moved. What is left of it is swept later.
-            let damaged = temporary(code_dir)?;
-            fs::rename(target, damaged.path()).map_err(failed)?;
+            // A directory that cannot be emptied can still be moved. `sweep` removes the rest of it later.
+            let damaged = temporary_dir(code_dir)?;
+            fs::rename(target, damaged.path()).map_err(io_failed)?;
         }
-        Ok(_) => fs::remove_file(target).map_err(failed)?,
+        Ok(_) => fs::remove_file(target).map_err(io_failed)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(io_failed(error)),
     }
-    fs::rename(fresh.path(), target).map_err(failed)?;
-    // Moved: there is nothing left to clean up.
-    drop(fresh.keep());
-    sync(code_dir).map_err(failed)
+    fs::rename(unpacked.path(), target).map_err(io_failed)?;
+    // It was moved, so nothing is left to clean up.
+    drop(unpacked.keep());
+    sync(code_dir).map_err(io_failed)
 }
 
-/// Waits until a file, or the entries of a directory, are on the disk.
+/// Waits until a file, or the entries of a directory, are on disk.
 fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Removes what is in `code_dir` that is not `used` and older than `age`: old code, and what a killed daemon was unpacking.
+/// Removes the directories in `code_dir` that are not in `used` and are older than `age`: old code, and
+/// partial directories of a killed daemon.
 pub(super) fn sweep(code_dir: &Path, used: &BTreeSet<PathBuf>, age: Duration) {
     let Ok(entries) = fs::read_dir(code_dir) else { return };
     for entry in entries.flatten() {
@@ -103,7 +105,7 @@ pub(super) fn sweep(code_dir: &Path, used: &BTreeSet<PathBuf>, age: Duration) {
             .and_then(|meta| meta.modified().ok()?.elapsed().ok())
             .is_some_and(|elapsed| elapsed >= age);
         if old && !used.contains(&path) {
-            // What cannot be removed now may be the next time.
+            // If this fails, the next run tries again.
             drop(fs::remove_dir_all(&path));
         }
     }
@@ -127,7 +129,7 @@ fn bad_zip(cause: impl std::fmt::Display) -> Fault {
         .hinted("Run `hitctl build`, then deploy again.")
 }
 
-fn open_checked(zip: &Path, sha: &str) -> Result<File, Fault> {
+fn open_verified(zip: &Path, sha: &str) -> Result<File, Fault> {
     let unreadable = |error: io::Error| {
         Fault::fatal("local_code_io", format!("failed to read the function's zip {}", zip.display()))
             .caused_by(error)
@@ -150,8 +152,8 @@ fn open_checked(zip: &Path, sha: &str) -> Result<File, Fault> {
     Ok(file)
 }
 
-/// Checks that `bootstrap` is there and can run on this machine.
-fn check(dir: &Path) -> Result<(), Fault> {
+/// Checks that `bootstrap` exists and can run on this machine.
+fn check_bootstrap(dir: &Path) -> Result<(), Fault> {
     let mut head = Vec::new();
     let path = dir.join(BOOTSTRAP);
     let file = match File::open(&path) {
@@ -176,7 +178,7 @@ fn check(dir: &Path) -> Result<(), Fault> {
     }
 }
 
-/// The machine that an ELF header names, in Rust's words.
+/// Returns the architecture in an ELF header, by Rust's name for it.
 fn elf_machine(head: &[u8]) -> Option<&'static str> {
     if !head.starts_with(b"\x7fELF\x02\x01") {
         return None;

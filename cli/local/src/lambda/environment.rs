@@ -1,7 +1,8 @@
-//! The environment variables that a function's process sees: Lambda's own, and those of its spec. Nothing is inherited.
+//! The environment variables of a function's process: Lambda's own and those of its spec. Nothing is
+//! inherited.
 //!
-//! Variables that would make the process run other code, or send visitors' data away from this machine, are dropped, whoever
-//! put them in the spec.
+//! Variables that would make the process run other code, or send visitors' data away from this machine, are
+//! dropped, even if the spec sets them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +13,7 @@ use hitctl_config::contract::{
 };
 use hitctl_resources::FunctionSpec;
 
-/// Prefixes and names that Lambda refuses in a function's settings; here they simply lose.
+/// Names that Lambda refuses in a function's settings. The local cloud ignores them.
 const RESERVED: &[&str] = &[
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
@@ -27,7 +28,7 @@ const RESERVED: &[&str] = &[
     "LAMBDA_RUNTIME_DIR",
 ];
 
-/// The environment of a function's processes: what is the same for every one of them.
+/// Returns the variables that are the same for every process of a function.
 pub fn common(
     name: &str,
     spec: &FunctionSpec,
@@ -52,7 +53,7 @@ pub fn common(
     if !has_dynamodb {
         add(ENV_DYNAMODB_ENDPOINT, endpoint);
     }
-    // Whatever else a function calls stays on this machine, too.
+    // Calls to other services also stay on this machine.
     if !has_endpoint {
         add(ENV_AWS_ENDPOINT, endpoint);
         add(ENV_AWS_CLOUDFRONT_ENDPOINT, endpoint);
@@ -89,14 +90,14 @@ pub fn common(
 mod tests {
     use std::collections::BTreeMap;
 
-    use hitctl_engine::Value;
+    use hitctl_engine::SpecValue;
     use hitctl_resources::Arch;
 
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
         let literal =
-            |(name, value): &(&str, &str)| ((*name).to_owned(), Value::Literal((*value).to_owned()));
+            |(name, value): &(&str, &str)| ((*name).to_owned(), SpecValue::Literal((*value).to_owned()));
         let spec = FunctionSpec {
             runtime: "provided.al2023".to_owned(),
             arch: Arch::X86_64,
@@ -105,11 +106,11 @@ mod tests {
             timeout_s: 10,
             reserved_concurrency: None,
             environment: variables.iter().map(literal).collect(),
-            role_arn: Value::Literal(String::new()),
+            role_arn: SpecValue::Literal(String::new()),
             log_format: "JSON".to_owned(),
             app_log_level: Some("INFO".to_owned()),
             system_log_level: Some("INFO".to_owned()),
-            log_group: Value::Literal("g".to_owned()),
+            log_group: SpecValue::Literal("g".to_owned()),
             tags: BTreeMap::new(),
         };
         common("f", &spec, "g", Path::new("/code"), "local", "http://127.0.0.1:9").into_iter().collect()
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoint_elsewhere_is_replaced_by_the_one_of_this_cloud() {
+    fn endpoint_of_other_host_is_replaced_by_local_endpoint() {
         let elsewhere = "https://evil.example";
         let found = environment(&[
             ("DYNAMODB_ENDPOINT", elsewhere),

@@ -1,4 +1,4 @@
-//! One version of a function: what its processes are started with.
+//! The configuration of one version of a function, with which its processes are started.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,27 +7,28 @@ use std::time::Duration;
 use hitctl_resources::FunctionSpec;
 
 use super::environment;
-use super::level::Level;
-use super::shared::{RunnerConfig, Shared};
+use super::level::LogLevel;
+use super::runner_state::{RunnerConfig, RunnerState};
 
-/// A version of a function. Processes belong to one version; invocations that run when it is replaced finish in it.
-pub(super) struct Function {
+/// The configuration of one version of a function. Processes belong to one version. Invocations that run when
+/// a version is replaced finish in it.
+pub(super) struct FunctionConfig {
     pub(super) name: String,
     pub(super) arn: String,
     pub(super) group: String,
-    /// The least level of its own lines that reach the log; `None` where the log format knows no levels.
-    pub(super) least_level: Option<Level>,
+    /// The minimum level of the function's log lines; `None` if the log format has no levels.
+    pub(super) min_log_level: Option<LogLevel>,
     pub(super) memory_mb: u32,
     pub(super) timeout: Duration,
     pub(super) dir: PathBuf,
     pub(super) code_sha256: String,
     pub(super) environment: Vec<(String, String)>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<RunnerState>,
 }
 
-impl Function {
-    /// The version that a spec describes, with its code in `dir`.
-    pub(super) fn new(name: &str, spec: &FunctionSpec, dir: PathBuf, shared: &Arc<Shared>) -> Self {
+impl FunctionConfig {
+    /// Creates the configuration of the version that a spec describes, with its code in `dir`.
+    pub(super) fn new(name: &str, spec: &FunctionSpec, dir: PathBuf, shared: &Arc<RunnerState>) -> Self {
         let RunnerConfig { region, account, endpoint, .. } = &shared.config;
         let group = spec.log_group.get().cloned().unwrap_or_else(|| format!("/aws/lambda/{name}"));
         Self {
@@ -35,7 +36,7 @@ impl Function {
             arn: format!("arn:aws:lambda:{region}:{account}:function:{name}"),
             environment: environment::common(name, spec, &group, &dir, region, endpoint),
             group,
-            least_level: least_level(spec),
+            min_log_level: min_log_level(spec),
             memory_mb: spec.memory_mb,
             timeout: Duration::from_secs(u64::from(spec.timeout_s)),
             dir,
@@ -45,8 +46,8 @@ impl Function {
     }
 }
 
-/// The least level of the function's own lines that Lambda would let through: it filters where the format is JSON.
-fn least_level(spec: &FunctionSpec) -> Option<Level> {
-    let level = spec.app_log_level.as_deref().and_then(Level::parse);
-    (spec.log_format == "JSON").then(|| level.unwrap_or(Level::Info))
+/// Returns the minimum level of log lines that Lambda keeps. Lambda filters only if the format is JSON.
+fn min_log_level(spec: &FunctionSpec) -> Option<LogLevel> {
+    let level = spec.app_log_level.as_deref().and_then(LogLevel::parse);
+    (spec.log_format == "JSON").then(|| level.unwrap_or(LogLevel::Info))
 }

@@ -1,86 +1,90 @@
-//! How many invocations may run at once: what a function has reserved, and what the account has left for the others.
+//! Limits concurrent invocations: by the reservation of a function, and by the rest of the account for all
+//! other functions.
 //!
-//! As on Lambda, a reservation is both a floor and a ceiling, and what is reserved is taken from everyone else's pool.
-//! Nothing here waits for room: a synchronous call over the limit is refused.
+//! As on Lambda, a reservation is both a floor and a ceiling, and reduces the pool of all other functions.
+//! Nothing here waits for capacity: a synchronous call over the limit is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Notify;
 
-/// Lambda's reason when a function is at its reservation.
+/// Lambda's reason when a function has reached its reservation.
 pub const RESERVED_LIMIT: &str = "ReservedFunctionConcurrentInvocationLimitExceeded";
-/// Lambda's reason when the account's unreserved pool is empty.
+/// Lambda's reason when the account's unreserved pool is used up.
 pub const ACCOUNT_LIMIT: &str = "ConcurrentInvocationLimitExceeded";
 
-/// The account's pool.
-pub(super) struct Account {
+/// The invocations of the account.
+pub(super) struct AccountConcurrency {
     unreserved_limit: AtomicU32,
     unreserved: AtomicU32,
     running: AtomicU32,
-    quiet: Notify,
+    became_idle: Notify,
 }
 
-impl Account {
+impl AccountConcurrency {
     pub(super) fn new(concurrency: u32) -> Self {
         Self {
             unreserved_limit: AtomicU32::new(concurrency),
             unreserved: AtomicU32::new(0),
             running: AtomicU32::new(0),
-            quiet: Notify::new(),
+            became_idle: Notify::new(),
         }
     }
 
-    /// Says how much of the account is left when every reservation is taken out.
+    /// Sets the part of the account's concurrency that is left after all reservations.
     pub(super) fn set_unreserved_limit(&self, limit: u32) {
         self.unreserved_limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Waits until nothing runs.
-    pub(super) async fn quiet(&self) {
+    /// Waits until no invocation runs.
+    pub(super) async fn wait_until_idle(&self) {
         loop {
-            let quiet = self.quiet.notified();
+            let became_idle = self.became_idle.notified();
             if self.running.load(Ordering::Acquire) == 0 {
                 return;
             }
-            quiet.await;
+            became_idle.await;
         }
     }
 }
 
-/// What runs of one function, over all its versions.
-pub(super) struct Load {
+/// The running invocations of one function, in all its versions.
+pub(super) struct FunctionConcurrency {
     running: AtomicU32,
     reserved: AtomicU32,
 }
 
-/// Stands for "no reservation"; Lambda's own numbers stay far below.
-const NONE: u32 = u32::MAX;
+/// Means "no reservation". Lambda's own numbers stay far below.
+const NO_RESERVATION: u32 = u32::MAX;
 
-impl Load {
+impl FunctionConcurrency {
     pub(super) fn new(reserved: Option<u32>) -> Self {
-        Self { running: AtomicU32::new(0), reserved: AtomicU32::new(reserved.unwrap_or(NONE)) }
+        Self { running: AtomicU32::new(0), reserved: AtomicU32::new(reserved.unwrap_or(NO_RESERVATION)) }
     }
 
-    pub(super) fn reserve(&self, reserved: Option<u32>) {
-        self.reserved.store(reserved.unwrap_or(NONE), Ordering::Relaxed);
+    pub(super) fn set_reserved(&self, reserved: Option<u32>) {
+        self.reserved.store(reserved.unwrap_or(NO_RESERVATION), Ordering::Relaxed);
     }
 
     pub(super) fn reserved(&self) -> Option<u32> {
-        Some(self.reserved.load(Ordering::Relaxed)).filter(|reserved| *reserved != NONE)
+        Some(self.reserved.load(Ordering::Relaxed)).filter(|reserved| *reserved != NO_RESERVATION)
     }
 }
 
-/// The right to run one invocation; given back when dropped.
-pub(super) struct Permit {
-    account: Arc<Account>,
-    load: Arc<Load>,
+/// The permit to run one invocation. Dropping it releases the concurrency.
+pub(super) struct InvocationPermit {
+    account: Arc<AccountConcurrency>,
+    load: Arc<FunctionConcurrency>,
     unreserved: bool,
 }
 
-impl Permit {
-    /// Takes a place, or says with Lambda's reason why there is none.
-    pub(super) fn take(account: &Arc<Account>, load: &Arc<Load>) -> Result<Self, &'static str> {
+impl InvocationPermit {
+    /// Acquires a permit, or returns Lambda's reason why there is none.
+    pub(super) fn acquire(
+        account: &Arc<AccountConcurrency>,
+        load: &Arc<FunctionConcurrency>,
+    ) -> Result<Self, &'static str> {
         let reserved = load.reserved();
         if let Some(limit) = reserved {
             if !add_below(&load.running, limit) {
@@ -97,14 +101,14 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for InvocationPermit {
     fn drop(&mut self) {
         self.load.running.fetch_sub(1, Ordering::AcqRel);
         if self.unreserved {
             self.account.unreserved.fetch_sub(1, Ordering::AcqRel);
         }
         if self.account.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.account.quiet.notify_waiters();
+            self.account.became_idle.notify_waiters();
         }
     }
 }
@@ -118,37 +122,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reservation_is_exact_and_leaves_the_pool_alone() {
-        let account = Arc::new(Account::new(1));
-        let reserved = Arc::new(Load::new(Some(2)));
-        let first = Permit::take(&account, &reserved).ok().unwrap();
-        let _second = Permit::take(&account, &reserved).ok().unwrap();
-        assert_eq!(Permit::take(&account, &reserved).err(), Some(RESERVED_LIMIT));
+    fn reservation_is_exact_and_does_not_use_account_pool() {
+        let account = Arc::new(AccountConcurrency::new(1));
+        let reserved = Arc::new(FunctionConcurrency::new(Some(2)));
+        let first = InvocationPermit::acquire(&account, &reserved).ok().unwrap();
+        let _second = InvocationPermit::acquire(&account, &reserved).ok().unwrap();
+        assert_eq!(InvocationPermit::acquire(&account, &reserved).err(), Some(RESERVED_LIMIT));
         drop(first);
-        let _third = Permit::take(&account, &reserved).ok().unwrap();
+        let _third = InvocationPermit::acquire(&account, &reserved).ok().unwrap();
 
-        let free = Arc::new(Load::new(None));
-        let only = Permit::take(&account, &free).ok().unwrap();
-        assert_eq!(Permit::take(&account, &free).err(), Some(ACCOUNT_LIMIT));
+        let free = Arc::new(FunctionConcurrency::new(None));
+        let only = InvocationPermit::acquire(&account, &free).ok().unwrap();
+        assert_eq!(InvocationPermit::acquire(&account, &free).err(), Some(ACCOUNT_LIMIT));
         drop(only);
-        assert!(Permit::take(&account, &free).is_ok());
+        assert!(InvocationPermit::acquire(&account, &free).is_ok());
     }
 
     #[test]
-    fn a_reservation_of_zero_refuses_everything() {
-        let account = Arc::new(Account::new(10));
-        assert_eq!(Permit::take(&account, &Arc::new(Load::new(Some(0)))).err(), Some(RESERVED_LIMIT));
+    fn reservation_of_zero_refuses_every_invocation() {
+        let account = Arc::new(AccountConcurrency::new(10));
+        assert_eq!(
+            InvocationPermit::acquire(&account, &Arc::new(FunctionConcurrency::new(Some(0)))).err(),
+            Some(RESERVED_LIMIT)
+        );
     }
 
     #[test]
-    fn what_ran_before_a_change_of_the_reservation_still_counts() {
-        let account = Arc::new(Account::new(10));
-        let load = Arc::new(Load::new(None));
-        let before = Permit::take(&account, &load).ok().unwrap();
-        load.reserve(Some(1));
-        assert_eq!(Permit::take(&account, &load).err(), Some(RESERVED_LIMIT));
+    fn reservation_change_still_counts_running_invocations() {
+        let account = Arc::new(AccountConcurrency::new(10));
+        let load = Arc::new(FunctionConcurrency::new(None));
+        let before = InvocationPermit::acquire(&account, &load).ok().unwrap();
+        load.set_reserved(Some(1));
+        assert_eq!(InvocationPermit::acquire(&account, &load).err(), Some(RESERVED_LIMIT));
         drop(before);
-        assert!(Permit::take(&account, &load).is_ok());
+        assert!(InvocationPermit::acquire(&account, &load).is_ok());
         assert_eq!(account.unreserved.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,6 +1,6 @@
-//! How much memory a process has used at most.
+//! Measures the peak memory of a process.
 //!
-//! Linux says it in `/proc/PID/status`; elsewhere it is not known, and nothing is enforced.
+//! Linux reports it in `/proc/PID/status`. On other systems it is unknown, and no limit is enforced.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -9,31 +9,32 @@ use std::time::{Duration, Instant};
 
 use crate::lock::lock;
 
-/// The peak of one process.
-pub(super) struct Memory {
+/// Reads the peak memory of one process.
+pub(super) struct MemoryMonitor {
     status: Option<File>,
     last: Mutex<Sample>,
 }
 
 struct Sample {
-    at: Option<Instant>,
+    taken_at: Option<Instant>,
     peak_kb: u64,
 }
 
-impl Memory {
-    /// Watches the process `pid`.
-    pub(super) fn of(pid: u32) -> Self {
+impl MemoryMonitor {
+    /// Opens the status of the process `pid`.
+    pub(super) fn open(pid: u32) -> Self {
         let status = File::open(format!("/proc/{pid}/status")).ok();
-        Self { status, last: Mutex::new(Sample { at: None, peak_kb: 0 }) }
+        Self { status, last: Mutex::new(Sample { taken_at: None, peak_kb: 0 }) }
     }
 
-    /// The peak so far in KB, at most `age` old. Reading it costs some ten microseconds, so not every hit pays.
-    pub(super) fn peak_kb(&self, now: Instant, age: Duration) -> u64 {
+    /// Returns the peak memory so far in KB, from a sample that is at most `max_age` old. A new sample takes
+    /// about ten microseconds, so not every hit takes one.
+    pub(super) fn peak_kb(&self, now: Instant, max_age: Duration) -> u64 {
         let mut last = lock(&self.last);
-        if last.at.is_some_and(|at| now.saturating_duration_since(at) < age) {
+        if last.taken_at.is_some_and(|taken_at| now.saturating_duration_since(taken_at) < max_age) {
             return last.peak_kb;
         }
-        last.at = Some(now);
+        last.taken_at = Some(now);
         if let Some(peak) = self.status.as_ref().and_then(read_peak) {
             last.peak_kb = last.peak_kb.max(peak);
         }
@@ -58,14 +59,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_read_off_the_status() {
+    fn parse_peak_reads_vm_hwm() {
         assert_eq!(parse_peak(b"Name:\tx\nVmHWM:\t    5124 kB\nVmRSS:\t 12 kB\n"), Some(5124));
         assert_eq!(parse_peak(b"Name:\tx\nState:\tZ (zombie)\n"), None);
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_process_has_a_peak() {
-        assert!(Memory::of(std::process::id()).peak_kb(Instant::now(), Duration::ZERO) > 100);
+    fn peak_of_own_process_is_positive() {
+        assert!(MemoryMonitor::open(std::process::id()).peak_kb(Instant::now(), Duration::ZERO) > 100);
     }
 }

@@ -1,10 +1,12 @@
-//! Lambda on this machine: runs the processes of functions, and speaks the Runtime API with them.
+//! A local Lambda: runs the processes of functions and serves the Runtime API to them.
 //!
-//! As on Lambda: one invocation at a time a process; the process used last is used first; a reservation is exact, and a
-//! call over it is refused; what takes too long or too much memory is killed and says so in Lambda's words; an invocation
-//! goes on when its caller does not. Different from Lambda: a start that fails is not tried again in the same invocation,
-//! the CPU is not throttled to the memory's share, and there is no limit of ten requests a second and process. This
-//! module knows nothing of HTTP APIs, and nothing of what a function is for.
+//! As on Lambda: a process handles one invocation at a time. The most recently used process is used first. A
+//! reservation is exact, and a call over it is refused. A process that exceeds its time or memory limit is
+//! killed, with Lambda's messages. An invocation continues when its caller disconnects.
+//!
+//! Different from Lambda: a failed start is not retried in the same invocation, the CPU is not throttled by
+//! the memory size, and there is no limit of ten requests per second and process. This module does not depend
+//! on HTTP APIs or on the purpose of a function.
 
 mod access;
 mod code;
@@ -18,8 +20,8 @@ mod output;
 mod pool;
 mod process;
 mod report;
+mod runner_state;
 mod runtime_api;
-mod shared;
 mod supervise;
 
 use std::collections::HashMap;
@@ -37,70 +39,75 @@ use crate::logs::Logs;
 pub use access::{AccessDenied, RuntimeApiSecret};
 pub use code::unpack;
 pub use environment::common as environment;
-use function::Function;
+use function::FunctionConfig;
 pub use limits::{ACCOUNT_LIMIT, RESERVED_LIMIT};
-use limits::{Load, Permit};
-use pool::Pool;
-use process::{Reply, Version};
-pub use shared::RunnerConfig;
-use shared::Shared;
+use limits::{FunctionConcurrency, InvocationPermit};
+use pool::IdlePool;
+use process::{FunctionVersion, InvocationOutcome};
+pub use runner_state::RunnerConfig;
+use runner_state::RunnerState;
 
-/// How often idle processes are counted.
-const TRIM_EVERY: Duration = Duration::from_secs(10);
-/// How often old code is looked for, in the same ticks, and how old it must be.
-const SWEEP_EVERY: u32 = 60;
+/// The interval at which surplus idle processes are ended.
+const TRIM_INTERVAL: Duration = Duration::from_secs(10);
+/// The number of these intervals between two removals of old code, and the minimum age of such code.
+const SWEEP_TICKS: u32 = 60;
 const SWEEP_AGE: Duration = Duration::from_hours(1);
-/// How often a job that its process never saw is given to another one.
-const TRIES: u32 = 4;
+/// The number of processes to which an invocation is assigned before it fails, if each exits without
+/// receiving it.
+const DISPATCH_ATTEMPTS: u32 = 4;
 
-/// The functions by name.
-type Functions = RwLock<HashMap<String, Entry>>;
+type Functions = RwLock<HashMap<String, FunctionEntry>>;
 
-struct Entry {
+struct FunctionEntry {
     spec: FunctionSpec,
-    load: Arc<Load>,
-    version: Arc<Version>,
+    concurrency: Arc<FunctionConcurrency>,
+    version: Arc<FunctionVersion>,
 }
 
-/// Runs functions. Clones are the same runner.
+/// Runs functions. Clones share the same runner.
 #[derive(Clone)]
 pub struct Runner {
-    shared: Arc<Shared>,
+    shared: Arc<RunnerState>,
     functions: Arc<Functions>,
 }
 
 impl Runner {
-    /// A runner without functions. Processes that an earlier, killed daemon left behind in `code_dir` are ended.
+    /// Creates a runner without functions. Kills processes that an earlier, killed daemon left behind in
+    /// `code_dir`.
     ///
-    /// Must be called within a tokio runtime: a task looks after idle processes.
+    /// Must be called within a tokio runtime, because a task manages idle processes.
     pub fn new(config: RunnerConfig, logs: Logs) -> Self {
-        let runner = Self { shared: Arc::new(Shared::new(config, logs)), functions: Arc::default() };
-        tokio::spawn(keep_trim(Arc::downgrade(&runner.shared), Arc::downgrade(&runner.functions)));
+        let runner = Self { shared: Arc::new(RunnerState::new(config, logs)), functions: Arc::default() };
+        tokio::spawn(maintain(Arc::downgrade(&runner.shared), Arc::downgrade(&runner.functions)));
         runner
     }
 
-    /// Makes or changes a function. What runs of an earlier version finishes in it; its idle processes end.
+    /// Creates or updates a function. Running invocations of an earlier version finish in it; its idle
+    /// processes end.
     ///
-    /// A change of the reservation, the role or the tags alone keeps the processes.
+    /// A change of only the reservation, the role or the tags keeps the processes.
     pub async fn put(&self, name: &str, spec: &FunctionSpec) -> Result<(), Fault> {
         let _code = self.shared.code.lock().await;
         let dir = self.shared.unpack(&spec.code_sha256).await?;
         let version = || {
-            let function = Function::new(name, spec, dir, &self.shared);
-            Arc::new(Version { function, pool: Pool::new() })
+            let function = FunctionConfig::new(name, spec, dir, &self.shared);
+            Arc::new(FunctionVersion { function, pool: IdlePool::new() })
         };
         let mut functions = write(&self.functions);
         let retired = if let Some(entry) = functions.get_mut(name) {
-            entry.load.reserve(spec.reserved_concurrency);
-            let same = same_process(&entry.spec, spec);
+            entry.concurrency.set_reserved(spec.reserved_concurrency);
+            let same = can_keep_processes(&entry.spec, spec);
             entry.spec = spec.clone();
             (!same).then(|| std::mem::replace(&mut entry.version, version()))
         } else {
-            let load = Arc::new(Load::new(spec.reserved_concurrency));
-            functions.insert(name.to_owned(), Entry { spec: spec.clone(), load, version: version() });
+            let concurrency = Arc::new(FunctionConcurrency::new(spec.reserved_concurrency));
+            functions.insert(
+                name.to_owned(),
+                FunctionEntry { spec: spec.clone(), concurrency, version: version() },
+            );
             None
         };
-        self.share_out(&functions);
+        self.update_unreserved_limit(&functions);
         drop(functions);
         if let Some(retired) = retired {
             retired.pool.retire();
@@ -108,13 +115,13 @@ impl Runner {
         Ok(())
     }
 
-    /// Removes a function. What runs finishes.
+    /// Removes a function. Running invocations finish.
     #[expect(clippy::unused_async, reason = "deleting may wait one day; callers are ready for it")]
     pub async fn delete(&self, name: &str) {
         let removed = {
             let mut functions = write(&self.functions);
             let removed = functions.remove(name);
-            self.share_out(&functions);
+            self.update_unreserved_limit(&functions);
             removed
         };
         if let Some(removed) = removed {
@@ -122,7 +129,7 @@ impl Runner {
         }
     }
 
-    /// Invokes a function and waits for its answer. Dropping the future does not end the invocation.
+    /// Invokes a function and waits for its result. The invocation continues if the future is dropped.
     pub async fn invoke(&self, name: &str, payload: Bytes) -> Result<Invocation, InvokeError> {
         if self.shared.is_stopping() {
             return Err(InvokeError::Stopping);
@@ -130,23 +137,23 @@ impl Runner {
         if payload.len() > MAX_REQUEST_BYTES {
             return Err(InvokeError::PayloadTooLarge);
         }
-        let (version, load) = {
+        let (version, concurrency) = {
             let functions = read(&self.functions);
             let entry = functions.get(name).ok_or(InvokeError::NoSuchFunction)?;
-            (Arc::clone(&entry.version), Arc::clone(&entry.load))
+            (Arc::clone(&entry.version), Arc::clone(&entry.concurrency))
         };
-        let mut permit = Permit::take(&self.shared.account, &load)
+        let mut permit = InvocationPermit::acquire(&self.shared.account, &concurrency)
             .map_err(|reason| InvokeError::TooManyRequests { reason })?;
         let mut payload = payload;
-        for _ in 0..TRIES {
-            let (job, replied) = process::job(payload, permit);
-            if let Err(failed) = supervise::dispatch(&version, job).await {
+        for _ in 0..DISPATCH_ATTEMPTS {
+            let (request, outcome) = process::invocation_request(payload, permit);
+            if let Err(failed) = supervise::dispatch(&version, request).await {
                 return Ok(*failed);
             }
-            match replied.await {
-                Ok(Reply::Done(invocation)) => return Ok(*invocation),
-                Ok(Reply::NotStarted(the_payload, the_permit)) => {
-                    (payload, permit) = (the_payload, the_permit);
+            match outcome.await {
+                Ok(InvocationOutcome::Completed(invocation)) => return Ok(*invocation),
+                Ok(InvocationOutcome::NotStarted(returned_payload, returned_permit)) => {
+                    (payload, permit) = (returned_payload, returned_permit);
                 }
                 Err(_) => break,
             }
@@ -162,21 +169,21 @@ impl Runner {
         self.shared.stop().await;
     }
 
-    /// What is reserved is taken from everyone else.
-    fn share_out(&self, functions: &HashMap<String, Entry>) {
+    /// Subtracts all reservations from the concurrency of the other functions.
+    fn update_unreserved_limit(&self, functions: &HashMap<String, FunctionEntry>) {
         let reserved =
-            functions.values().filter_map(|entry| entry.load.reserved()).fold(0, u32::saturating_add);
+            functions.values().filter_map(|entry| entry.concurrency.reserved()).fold(0, u32::saturating_add);
         self.shared
             .account
             .set_unreserved_limit(self.shared.config.account_concurrency.saturating_sub(reserved));
     }
 
-    /// Whether there is a function of that name.
+    /// Whether the function `name` exists.
     pub(crate) fn has(&self, name: &str) -> bool {
         read(&self.functions).contains_key(name)
     }
 
-    /// Whether there is a function of that name whose zip and unpacked code are intact. Reads all of both.
+    /// Whether the function `name` exists and its zip and unpacked code are intact. Reads all of both.
     pub(crate) async fn has_intact_code(&self, name: &str) -> bool {
         let _code = self.shared.code.lock().await;
         let sha = read(&self.functions).get(name).map(|entry| entry.spec.code_sha256.clone());
@@ -187,19 +194,19 @@ impl Runner {
         is_unpacked.await.unwrap_or(false)
     }
 
-    /// How many invocations of a function may run at once at most; `None` if that is not reserved for it.
+    /// Returns the reserved concurrency of a function; `None` if it has none.
     pub(crate) fn reserved(&self, name: &str) -> Option<u32> {
-        read(&self.functions).get(name)?.load.reserved()
+        read(&self.functions).get(name)?.concurrency.reserved()
     }
 
-    /// How many processes of a function wait for work.
+    /// Returns the number of idle processes of a function.
     pub fn idle_processes(&self, name: &str) -> usize {
-        read(&self.functions).get(name).map_or(0, |entry| entry.version.pool.idle())
+        read(&self.functions).get(name).map_or(0, |entry| entry.version.pool.idle_count())
     }
 }
 
 /// Whether a change from `old` to `new` can keep the running processes.
-fn same_process(old: &FunctionSpec, new: &FunctionSpec) -> bool {
+fn can_keep_processes(old: &FunctionSpec, new: &FunctionSpec) -> bool {
     let mut old = old.clone();
     old.reserved_concurrency = new.reserved_concurrency;
     old.role_arn.clone_from(&new.role_arn);
@@ -207,9 +214,9 @@ fn same_process(old: &FunctionSpec, new: &FunctionSpec) -> bool {
     old == *new
 }
 
-async fn keep_trim(shared: Weak<Shared>, functions: Weak<Functions>) {
-    let mut ticks = tokio::time::interval(TRIM_EVERY);
-    let mut until_sweep = SWEEP_EVERY;
+async fn maintain(shared: Weak<RunnerState>, functions: Weak<Functions>) {
+    let mut ticks = tokio::time::interval(TRIM_INTERVAL);
+    let mut until_sweep = SWEEP_TICKS;
     loop {
         ticks.tick().await;
         let (Some(shared), Some(functions)) = (shared.upgrade(), functions.upgrade()) else { return };
@@ -217,7 +224,7 @@ async fn keep_trim(shared: Weak<Shared>, functions: Weak<Functions>) {
         read(&functions).values().for_each(|entry| entry.version.pool.trim(now));
         until_sweep -= 1;
         if until_sweep == 0 {
-            until_sweep = SWEEP_EVERY;
+            until_sweep = SWEEP_TICKS;
             let used = || read(&functions).values().map(|entry| entry.version.function.dir.clone()).collect();
             shared.sweep(used, SWEEP_AGE).await;
         }

@@ -1,8 +1,8 @@
-//! Processes that outlived a killed daemon.
+//! Kills processes that outlived a killed daemon.
 //!
-//! A daemon that dies of SIGKILL can end nothing. Its processes lose their Runtime API and should exit; what does not is
-//! ended when the next daemon starts. A file lists the processes by pid *and* start time, and the boot they belong to, so
-//! that a stranger who got an old pid is never touched.
+//! A daemon that is killed by SIGKILL cannot end its processes. They lose their Runtime API and should exit;
+//! the next daemon kills the rest. A file lists the processes by pid *and* start time, and the boot they
+//! belong to, so that an unrelated process with a reused pid is never killed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,48 +14,48 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::lock::lock;
 
-/// The list of living processes, on disk.
-pub(super) struct Orphans {
+/// The list of running processes, on disk.
+pub(super) struct ProcessList {
     file: PathBuf,
-    boot: String,
-    living: Mutex<BTreeMap<u32, u64>>,
+    boot_id: String,
+    processes: Mutex<BTreeMap<u32, u64>>,
 }
 
-impl Orphans {
-    /// Ends what the list in `dir` still names, and begins a new one.
-    pub(super) fn end_those_in(dir: &Path) -> Self {
+impl ProcessList {
+    /// Kills the processes that the list in `dir` names, and starts a new list.
+    pub(super) fn take_over_list(dir: &Path) -> Self {
         let file = dir.join(".processes");
-        let boot =
+        let boot_id =
             fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
         if let Ok(text) = fs::read_to_string(&file) {
-            for pid in survivors(&text, &boot) {
-                // It may have gone by itself in between.
+            for pid in survivors(&text, &boot_id) {
+                // It may have exited in the meantime.
                 let _ = kill_process_group(pid, Signal::KILL);
             }
             drop(fs::remove_file(&file));
         }
-        Self { file, boot, living: Mutex::new(BTreeMap::new()) }
+        Self { file, boot_id, processes: Mutex::new(BTreeMap::new()) }
     }
 
     pub(super) fn add(&self, pid: u32) {
-        if let Some(started) = group_leader_since(pid) {
-            let mut living = lock(&self.living);
-            living.insert(pid, started);
-            self.write(&living);
+        if let Some(started) = group_leader_start_time(pid) {
+            let mut processes = lock(&self.processes);
+            processes.insert(pid, started);
+            self.write(&processes);
         }
     }
 
     pub(super) fn remove(&self, pid: u32) {
-        let mut living = lock(&self.living);
-        if living.remove(&pid).is_some() {
-            self.write(&living);
+        let mut processes = lock(&self.processes);
+        if processes.remove(&pid).is_some() {
+            self.write(&processes);
         }
     }
 
-    /// Best effort: without the list, a process only loses its second way to end.
-    fn write(&self, living: &BTreeMap<u32, u64>) {
-        let mut text = format!("{}\n", self.boot);
-        for (pid, started) in living {
+    /// Writes the list to disk. Ignores failures: a process only loses its second way to end.
+    fn write(&self, processes: &BTreeMap<u32, u64>) {
+        let mut text = format!("{}\n", self.boot_id);
+        for (pid, started) in processes {
             let _ = writeln!(text, "{pid} {started}");
         }
         let new = self.file.with_extension("new");
@@ -65,25 +65,26 @@ impl Orphans {
     }
 }
 
-fn survivors(text: &str, boot: &str) -> Vec<Pid> {
+fn survivors(text: &str, boot_id: &str) -> Vec<Pid> {
     let mut lines = text.lines();
-    if lines.next() != Some(boot) {
+    if lines.next() != Some(boot_id) {
         return Vec::new();
     }
     lines
         .filter_map(|line| {
             let (pid, started) = line.split_once(' ')?;
             let pid: u32 = pid.parse().ok()?;
-            (group_leader_since(pid) == started.parse().ok()).then_some(())?;
+            (group_leader_start_time(pid) == started.parse().ok()).then_some(())?;
             Pid::from_raw(i32::try_from(pid).ok()?)
         })
         .collect()
 }
 
-/// When the process started, in ticks since boot; only of one that leads its own process group, as ours do.
-fn group_leader_since(pid: u32) -> Option<u64> {
+/// Returns the start time of the process `pid`, in ticks since boot; `None` if it does not lead its own
+/// process group, as ours do.
+fn group_leader_start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; what follows the last one is fields 3 and up.
+    // The name, in parentheses, may contain anything. Fields 3 and up follow the last parenthesis.
     let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
     (fields.get(2)?.parse() == Ok(pid)).then_some(())?;
     fields.get(19)?.parse().ok()
@@ -105,35 +106,35 @@ mod tests {
     }
 
     #[test]
-    fn a_survivor_of_the_last_daemon_is_ended() {
+    fn survivor_of_previous_daemon_is_killed() {
         let dir = tempfile::tempdir().unwrap();
         let mut child = sleeper(true);
-        Orphans::end_those_in(dir.path()).add(child.id());
-        drop(Orphans::end_those_in(dir.path()));
+        ProcessList::take_over_list(dir.path()).add(child.id());
+        drop(ProcessList::take_over_list(dir.path()));
         assert_eq!(child.wait().unwrap().signal(), Some(9));
     }
 
     #[test]
-    fn a_stranger_with_an_old_pid_is_left_alone() {
+    fn process_with_reused_pid_is_not_killed() {
         let dir = tempfile::tempdir().unwrap();
         let mut child = sleeper(true);
-        let orphans = Orphans::end_those_in(dir.path());
+        let orphans = ProcessList::take_over_list(dir.path());
         orphans.add(child.id());
         let list = fs::read_to_string(&orphans.file).unwrap();
-        let started = group_leader_since(child.id()).unwrap();
+        let started = group_leader_start_time(child.id()).unwrap();
         let other = list.replace(&format!(" {started}"), &format!(" {}", started + 1));
         assert_ne!(list, other);
         fs::write(&orphans.file, other).unwrap();
-        drop(Orphans::end_those_in(dir.path()));
+        drop(ProcessList::take_over_list(dir.path()));
         assert!(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     #[test]
-    fn a_list_of_another_boot_and_a_torn_list_name_nobody() {
+    fn survivors_of_other_boot_or_damaged_list_are_none() {
         let mut child = sleeper(false);
-        assert_eq!(group_leader_since(child.id()), None);
+        assert_eq!(group_leader_start_time(child.id()), None);
         assert_eq!(survivors("other\n1 5\n", "boot"), []);
         assert_eq!(survivors("boot\nx y\n7", "boot"), []);
         child.kill().unwrap();

@@ -1,145 +1,151 @@
-//! What a process prints, line by line into its log group, and the platform's own lines between them.
+//! Writes the output of a process to its log group line by line, together with the platform's own lines.
 //!
-//! Standard output and error share one pipe, so their order stays. What was printed before an answer is read before the
-//! answer's END line is written, so a log reads in the order of events.
+//! Standard output and error share one pipe, which preserves their order. Output that was printed before a
+//! response is read before the END line of that response is written, so the log is in the order of events.
 
 use std::io::{self, PipeReader};
 use std::sync::Mutex;
 
 use tokio::net::unix::pipe::Receiver;
 
-use super::level::Level;
+use super::level::LogLevel;
 use crate::lock::lock;
-use crate::logs::{Logs, MESSAGE_BYTES};
+use crate::logs::{Logs, MAX_MESSAGE_BYTES};
 
 /// A longer line becomes several events.
-const LINE_BYTES: usize = MESSAGE_BYTES;
-/// How much of a log an invocation's caller is told.
-const TAIL_BYTES: usize = 4096;
-/// How much is read at once before others get their turn.
-const TURN_BYTES: usize = 1024 * 1024;
+const MAX_LINE_BYTES: usize = MAX_MESSAGE_BYTES;
+/// The size of the log tail that the caller of an invocation receives, in bytes.
+const MAX_TAIL_BYTES: usize = 4096;
+/// The number of bytes that one drain reads at most, so that other work can continue.
+const MAX_DRAIN_BYTES: usize = 1024 * 1024;
 
 /// The output of one process.
-pub(super) struct Output {
+pub(super) struct ProcessOutput {
     logs: Logs,
     group: String,
-    /// The lowest level that is kept; `None` where the log format has no levels.
-    least: Option<Level>,
+    /// The lowest level that is logged; `None` if the log format has no levels.
+    min_level: Option<LogLevel>,
     pipe: Receiver,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of a line that is not complete yet.
     partial: Mutex<Vec<u8>>,
     tail: Mutex<String>,
 }
 
-impl Output {
-    /// Reads `pipe` into the log group `group`, without lines below the level `least`.
-    pub(super) fn new(pipe: PipeReader, group: &str, least: Option<Level>, logs: Logs) -> io::Result<Self> {
+impl ProcessOutput {
+    /// Reads `pipe` into the log group `group`, without lines below `min_level`.
+    pub(super) fn new(
+        pipe: PipeReader,
+        group: &str,
+        min_level: Option<LogLevel>,
+        logs: Logs,
+    ) -> io::Result<Self> {
         Ok(Self {
             logs,
             group: group.to_owned(),
-            least,
+            min_level,
             pipe: Receiver::from_owned_fd(pipe.into())?,
             partial: Mutex::new(Vec::new()),
             tail: Mutex::new(String::new()),
         })
     }
 
-    /// Reads until every writer is gone. It may be dropped at any time: nothing is lost that [`Output::drain`] would find.
-    pub(super) async fn follow(&self) {
+    /// Reads until every writer has closed the pipe. Can be dropped at any time: [`ProcessOutput::drain`]
+    /// finds the rest.
+    pub(super) async fn read_to_end(&self) {
         let mut buffer = vec![0; 16 * 1024];
         while self.pipe.readable().await.is_ok() {
             let mut partial = lock(&self.partial);
             match self.pipe.try_read(&mut buffer) {
                 Ok(0) => return,
-                Ok(read) => self.take_in(&mut partial, &buffer[..read]),
+                Ok(read) => self.append(&mut partial, &buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return,
             }
         }
     }
 
-    /// Reads what is there now, past the reactor, which may not have heard of it yet.
+    /// Reads the available output directly, because the reactor may not have noticed it yet.
     pub(super) fn drain(&self) {
         let mut partial = lock(&self.partial);
         let mut buffer = [0; 8 * 1024];
         let mut total = 0;
-        while total < TURN_BYTES {
+        while total < MAX_DRAIN_BYTES {
             match rustix::io::read(&self.pipe, &mut buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(read) => {
                     total += read;
-                    self.take_in(&mut partial, &buffer[..read]);
+                    self.append(&mut partial, &buffer[..read]);
                 }
             }
         }
     }
 
-    /// As [`Output::drain`], and what has no newline is a line too.
+    /// Drains the pipe, and logs the last line even if it has no newline.
     pub(super) fn finish(&self) {
         self.drain();
         let rest = std::mem::take(&mut *lock(&self.partial));
-        self.printed(&rest);
+        self.log_printed(&rest);
     }
 
-    /// Writes one line.
-    pub(super) fn line(&self, line: &str) {
+    /// Writes one line to the log and the tail.
+    pub(super) fn log_line(&self, line: &str) {
         self.logs.write(&self.group, line);
         let mut tail = lock(&self.tail);
         tail.push_str(line);
         tail.push('\n');
-        if tail.len() > 2 * TAIL_BYTES {
-            cut(&mut tail);
+        if tail.len() > 2 * MAX_TAIL_BYTES {
+            truncate_tail(&mut tail);
         }
     }
 
-    /// Begins the tail of the next invocation.
+    /// Starts the tail of the next invocation.
     pub(super) fn begin_tail(&self) {
         lock(&self.tail).clear();
     }
 
-    /// The last 4 KB since then.
+    /// Returns the last 4 KB since [`ProcessOutput::begin_tail`].
     pub(super) fn tail(&self) -> String {
         let mut tail = std::mem::take(&mut *lock(&self.tail));
-        cut(&mut tail);
+        truncate_tail(&mut tail);
         tail
     }
 
-    fn take_in(&self, partial: &mut Vec<u8>, bytes: &[u8]) {
+    fn append(&self, partial: &mut Vec<u8>, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (head, tail) = rest.split_at(end);
             rest = &tail[1..];
             if partial.is_empty() {
-                self.printed(head);
+                self.log_printed(head);
             } else {
                 partial.extend_from_slice(head);
-                self.printed(partial);
+                self.log_printed(partial);
                 partial.clear();
             }
         }
         partial.extend_from_slice(rest);
-        while partial.len() >= LINE_BYTES {
-            let rest = partial.split_off(LINE_BYTES);
-            self.printed(partial);
+        while partial.len() >= MAX_LINE_BYTES {
+            let rest = partial.split_off(MAX_LINE_BYTES);
+            self.log_printed(partial);
             *partial = rest;
         }
     }
 
-    fn printed(&self, line: &[u8]) {
+    fn log_printed(&self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() || self.least.is_some_and(|least| Level::of(line) < least) {
+        if line.is_empty() || self.min_level.is_some_and(|min_level| LogLevel::of_line(line) < min_level) {
             return;
         }
-        // What came in whole may still be longer than one event.
-        for part in line.chunks(LINE_BYTES) {
-            self.line(&String::from_utf8_lossy(part));
+        // A line that arrived in one read may still be longer than one event.
+        for part in line.chunks(MAX_LINE_BYTES) {
+            self.log_line(&String::from_utf8_lossy(part));
         }
     }
 }
 
-fn cut(tail: &mut String) {
-    if tail.len() > TAIL_BYTES {
-        let from = tail.ceil_char_boundary(tail.len() - TAIL_BYTES);
+fn truncate_tail(tail: &mut String) {
+    if tail.len() > MAX_TAIL_BYTES {
+        let from = tail.ceil_char_boundary(tail.len() - MAX_TAIL_BYTES);
         tail.drain(..from);
     }
 }
@@ -150,66 +156,66 @@ mod tests {
     use std::io::Write as _;
 
     #[tokio::test]
-    async fn lines_are_whole_and_the_tail_is_bounded() {
+    async fn lines_in_parts_are_joined_and_tail_is_limited() {
         let dir = tempfile::tempdir().unwrap();
         let logs = Logs::open(dir.path()).unwrap();
         let (read, mut write) = std::io::pipe().unwrap();
-        let output = Output::new(read, "/aws/lambda/f", None, logs.clone()).unwrap();
+        let output = ProcessOutput::new(read, "/aws/lambda/f", None, logs.clone()).unwrap();
         write.write_all(b"one\ntw").unwrap();
         output.drain();
         write.write_all(b"o\r\n\n\xff\nno newline").unwrap();
         output.finish();
         logs.flush();
-        let page = logs.read("/aws/lambda/f", &crate::logs::Query::default()).unwrap();
+        let page = logs.read("/aws/lambda/f", &crate::logs::LogEventQuery::default()).unwrap();
         let lines: Vec<_> = page.events.iter().map(|event| event.message.as_str()).collect();
         assert_eq!(lines, ["one", "two", "\u{fffd}", "no newline"]);
         output.begin_tail();
         for number in 0..2000 {
-            output.line(&format!("line {number} \u{e9}"));
+            output.log_line(&format!("line {number} \u{e9}"));
         }
         let tail = output.tail();
-        assert!(tail.len() <= TAIL_BYTES && tail.len() > TAIL_BYTES - 20);
+        assert!(tail.len() <= MAX_TAIL_BYTES && tail.len() > MAX_TAIL_BYTES - 20);
         assert!(tail.ends_with("line 1999 \u{e9}\n"));
     }
 
     #[tokio::test]
-    async fn a_line_without_end_is_cut() {
+    async fn line_over_limit_is_split() {
         let dir = tempfile::tempdir().unwrap();
         let logs = Logs::open(dir.path()).unwrap();
         let (read, mut write) = std::io::pipe().unwrap();
-        let output = Output::new(read, "/aws/lambda/f", None, logs.clone()).unwrap();
+        let output = ProcessOutput::new(read, "/aws/lambda/f", None, logs.clone()).unwrap();
         let writer = std::thread::spawn(move || {
-            write.write_all(&vec![b'x'; LINE_BYTES + 10])?;
-            // Its end comes in the same read as what is beyond the bound.
+            write.write_all(&vec![b'x'; MAX_LINE_BYTES + 10])?;
+            // The end of the line arrives in the same read as the bytes beyond the limit.
             write.write_all(b"\n")?;
-            write.write_all(&vec![b'y'; LINE_BYTES])
+            write.write_all(&vec![b'y'; MAX_LINE_BYTES])
         });
-        output.follow().await;
+        output.read_to_end().await;
         writer.join().unwrap().unwrap();
         output.finish();
         logs.flush();
-        let page = logs.read("/aws/lambda/f", &crate::logs::Query::default()).unwrap();
+        let page = logs.read("/aws/lambda/f", &crate::logs::LogEventQuery::default()).unwrap();
         let lengths: Vec<_> = page.events.iter().map(|event| event.message.len()).collect();
-        assert_eq!(lengths.iter().sum::<usize>(), 2 * LINE_BYTES + 10);
-        assert_eq!((lengths[0], lengths[lengths.len() - 1]), (LINE_BYTES, LINE_BYTES));
+        assert_eq!(lengths.iter().sum::<usize>(), 2 * MAX_LINE_BYTES + 10);
+        assert_eq!((lengths[0], lengths[lengths.len() - 1]), (MAX_LINE_BYTES, MAX_LINE_BYTES));
     }
 
     #[tokio::test]
-    async fn lines_below_the_level_are_dropped() {
+    async fn lines_below_min_level_are_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let logs = Logs::open(dir.path()).unwrap();
         let (read, mut write) = std::io::pipe().unwrap();
-        let output = Output::new(read, "/aws/lambda/f", Some(Level::Warn), logs.clone()).unwrap();
+        let output = ProcessOutput::new(read, "/aws/lambda/f", Some(LogLevel::Warn), logs.clone()).unwrap();
         let time = r#""timestamp":"2026-09-20T10:00:00.123Z""#;
         let line = |level: &str| format!("{{{time},\"level\":\"{level}\"}}\n");
         write
             .write_all(format!("plain\n{}{}{}", line("INFO"), line("WARN"), line("ERROR")).as_bytes())
             .unwrap();
         output.drain();
-        output.line("END RequestId: 1");
+        output.log_line("END RequestId: 1");
         output.finish();
         logs.flush();
-        let page = logs.read("/aws/lambda/f", &crate::logs::Query::default()).unwrap();
+        let page = logs.read("/aws/lambda/f", &crate::logs::LogEventQuery::default()).unwrap();
         let lines: Vec<_> = page.events.iter().map(|event| event.message.clone()).collect();
         assert_eq!(lines, [line("WARN").trim(), line("ERROR").trim(), "END RequestId: 1"]);
     }

@@ -1,4 +1,4 @@
-//! The idle processes of a function: the one used last is used first, so that the rest can go.
+//! The idle processes of a function. The most recently used one is used first, so that the others can end.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -6,39 +6,39 @@ use std::time::{Duration, Instant};
 use crate::lock::lock;
 
 /// The time that the last process of a function is kept for the next invocation.
-const KEEP_LAST: Duration = Duration::from_mins(5);
-/// The time that the others are kept after a burst.
-const KEEP_OTHERS: Duration = Duration::from_secs(30);
+const LAST_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
+/// The time that the other processes are kept after a burst.
+const SURPLUS_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An item of a pool. The trait keeps the pool from importing what it holds, which has the pool.
-pub(super) trait Idle {
-    /// Since when it has been idle.
+/// An item of a pool. The trait avoids a dependency of the pool on its items, which refer to the pool.
+pub(super) trait Poolable {
+    /// Returns the time since when it has been idle.
     fn idle_since(&self) -> Instant;
 
     /// Ends it.
     fn retire(&self);
 }
 
-/// Idle processes.
-pub(super) struct Pool<T>(Mutex<State<T>>);
+/// A pool of idle processes.
+pub(super) struct IdlePool<T>(Mutex<PoolState<T>>);
 
-struct State<T> {
+struct PoolState<T> {
     retired: bool,
-    /// The one used last is at the end.
+    /// The most recently used process is at the end.
     idle: Vec<Arc<T>>,
 }
 
-impl<T: Idle> Pool<T> {
+impl<T: Poolable> IdlePool<T> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State { retired: false, idle: Vec::new() }))
+        Self(Mutex::new(PoolState { retired: false, idle: Vec::new() }))
     }
 
-    /// Takes the process that was used last.
+    /// Takes the most recently used process.
     pub(super) fn take(&self) -> Option<Arc<T>> {
         lock(&self.0).idle.pop()
     }
 
-    /// Takes back a process that has answered.
+    /// Adds a process that has finished an invocation.
     pub(super) fn release(&self, process: &Arc<T>) {
         let mut pool = lock(&self.0);
         if pool.retired {
@@ -49,12 +49,12 @@ impl<T: Idle> Pool<T> {
         }
     }
 
-    /// Forgets a process that is no more.
-    pub(super) fn forget(&self, process: &Arc<T>) {
+    /// Removes a process that has ended.
+    pub(super) fn remove(&self, process: &Arc<T>) {
         lock(&self.0).idle.retain(|idle| !Arc::ptr_eq(idle, process));
     }
 
-    /// Ends the idle processes now and the working ones when they have answered.
+    /// Ends the idle processes now, and the busy ones after their invocation.
     pub(super) fn retire(&self) {
         let idle = {
             let mut pool = lock(&self.0);
@@ -73,8 +73,8 @@ impl<T: Idle> Pool<T> {
             let mut left = pool.idle.len();
             let is_old = |process: &mut Arc<T>| {
                 left -= 1;
-                let keep = if left == 0 { KEEP_LAST } else { KEEP_OTHERS };
-                now.saturating_duration_since(process.idle_since()) >= keep
+                let timeout = if left == 0 { LAST_IDLE_TIMEOUT } else { SURPLUS_IDLE_TIMEOUT };
+                now.saturating_duration_since(process.idle_since()) >= timeout
             };
             pool.idle.extract_if(.., is_old).collect()
         };
@@ -83,8 +83,8 @@ impl<T: Idle> Pool<T> {
         }
     }
 
-    /// The number of idle processes.
-    pub(super) fn idle(&self) -> usize {
+    /// Returns the number of idle processes.
+    pub(super) fn idle_count(&self) -> usize {
         lock(&self.0).idle.len()
     }
 }

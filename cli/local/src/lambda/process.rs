@@ -1,10 +1,10 @@
-//! One process of a function: what it is doing, and how an invocation ends.
+//! One process of a function: its state, and the invocations that it handles.
 //!
-//! An invocation is settled exactly once: by the process's answer, or by its death. Whoever waits for it may go away at
-//! any time; the invocation runs on, as on Lambda. Nothing here waits; `supervise` watches the clock, the memory and the
-//! exit, and `runtime_api` speaks with the process.
+//! Every invocation gets exactly one result: the response of the process, or an error when the process ends.
+//! The caller may disconnect at any time; the invocation continues, as on Lambda. Nothing here waits:
+//! `supervise` watches the clock, the memory and the exit, and `runtime_api` communicates with the process.
 
-mod ending;
+mod completion;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,202 +13,214 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::function::Function;
-use super::limits::Permit;
-use super::memory::Memory;
-use super::output::Output;
-use super::pool::{Idle, Pool};
+use super::function::FunctionConfig;
+use super::limits::InvocationPermit;
+use super::memory::MemoryMonitor;
+use super::output::ProcessOutput;
+use super::pool::{IdlePool, Poolable};
 use super::report;
 use crate::clock::now_ms;
 use crate::ids;
 use crate::invocation::{Invocation, MAX_RESPONSE_BYTES};
 use crate::lock::lock;
 
-/// How long the start of a process may take.
-const INIT_LIMIT: Duration = Duration::from_secs(10);
-/// How long a process that answered may take to ask for more, before its next invocation goes to another one.
-const NEXT_LIMIT: Duration = Duration::from_secs(2);
-/// How often a busy process is looked at.
-const TICK: Duration = Duration::from_millis(50);
-/// A process that did nothing for so long is not looked at until it has work.
-const CALM: Duration = Duration::from_secs(1);
+/// The time that the start of a process may take.
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time in which a process that has finished an invocation must ask for the next one. Then its next
+/// invocation is assigned to another process.
+const NEXT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The interval at which a busy process is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// The idle time after which a process is no longer checked until it gets an invocation.
+const UNWATCHED_AFTER: Duration = Duration::from_secs(1);
 
-/// An invocation on its way to a process.
-pub(super) struct Job {
+/// An invocation that is assigned to a process.
+pub(super) struct InvocationRequest {
     pub(super) request_id: String,
     pub(super) payload: Bytes,
-    pub(super) permit: Permit,
-    pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) permit: InvocationPermit,
+    pub(super) outcome: oneshot::Sender<InvocationOutcome>,
 }
 
-/// What becomes of a job.
-pub(super) enum Reply {
+/// The outcome of an assigned invocation.
+pub(super) enum InvocationOutcome {
     /// It ran.
-    Done(Box<Invocation>),
-    /// The process went away before it saw the job: another may have it.
-    NotStarted(Bytes, Permit),
+    Completed(Box<Invocation>),
+    /// The process ended before it received the invocation. Another process can handle it.
+    NotStarted(Bytes, InvocationPermit),
 }
 
-/// What `/invocation/next` answers.
-pub(super) struct Event {
+/// The response of `/invocation/next`.
+pub(super) struct InvocationEvent {
     pub(super) request_id: String,
     pub(super) payload: Bytes,
     pub(super) deadline_ms: u64,
 }
 
-/// How an invocation ended, by the process's own word.
-pub(super) enum Answer {
-    /// The function's result.
+/// The result of an invocation, as the process reported it.
+pub(super) enum RuntimeResult {
+    /// The function's response.
     Response(Bytes),
     /// The function's error, and its type.
     Error(Bytes, Option<String>),
-    /// A result over 6 MB.
+    /// A response over 6 MB.
     TooLarge,
 }
 
-struct Running {
+struct RunningInvocation {
     request_id: String,
-    permit: Permit,
-    reply: oneshot::Sender<Reply>,
+    permit: InvocationPermit,
+    outcome: oneshot::Sender<InvocationOutcome>,
     started: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum ProcessPhase {
     Init,
     Ready,
-    Gone,
+    Finished,
 }
 
-/// Why we end a process.
-enum Fate {
+/// The reason why we end a process.
+enum ExitReason {
     Retired,
     TimedOut,
     InitTimedOut,
     OutOfMemory,
-    /// The process said so itself: its payload, and the type of the error.
+    /// The process reported an initialization error: its payload and type.
     InitError(Bytes, Option<String>),
 }
 
-struct State {
-    phase: Phase,
-    fate: Option<Fate>,
-    waiting: Option<(Job, Instant)>,
-    running: Option<Running>,
-    /// How long init took, until the first REPORT has said so.
+struct ProcessState {
+    phase: ProcessPhase,
+    exit_reason: Option<ExitReason>,
+    waiting: Option<(InvocationRequest, Instant)>,
+    running: Option<RunningInvocation>,
+    /// The duration of the initialization, until the first REPORT line contains it.
     init: Option<Duration>,
     last_used: Instant,
-    /// Nobody looks at this process; giving it work must wake the supervisor.
+    /// Whether nobody checks this process. A new invocation must then wake the supervisor.
     unwatched: bool,
 }
 
 /// A version of a function, and its idle processes.
-pub(super) struct Version {
-    pub(super) function: Function,
-    pub(super) pool: Pool<Process>,
+pub(super) struct FunctionVersion {
+    pub(super) function: FunctionConfig,
+    pub(super) pool: IdlePool<FunctionProcess>,
 }
 
-/// A living (or just dead) process.
-pub(super) struct Process {
-    version: Arc<Version>,
-    pub(super) output: Output,
-    memory: Memory,
-    born: Instant,
-    state: Mutex<State>,
-    job_there: Notify,
-    pub(super) work_there: Notify,
-    /// Ends the process.
+/// A process that runs or has just exited.
+pub(super) struct FunctionProcess {
+    version: Arc<FunctionVersion>,
+    pub(super) output: ProcessOutput,
+    memory: MemoryMonitor,
+    started_at: Instant,
+    state: Mutex<ProcessState>,
+    invocation_assigned: Notify,
+    pub(super) supervisor_wake: Notify,
+    /// Cancelled to kill the process.
     pub(super) kill: CancellationToken,
-    /// It has ended.
-    pub(super) gone: CancellationToken,
+    /// Cancelled when the process has ended and its last invocation has a result.
+    pub(super) finished: CancellationToken,
 }
 
-impl Process {
-    /// A process that was just started, with the job that it was started for.
-    pub(super) fn new(version: Arc<Version>, output: Output, memory: Memory, job: Job) -> Self {
+impl FunctionProcess {
+    /// Creates the state of a process that was just started, with the first invocation.
+    pub(super) fn new(
+        version: Arc<FunctionVersion>,
+        output: ProcessOutput,
+        memory: MemoryMonitor,
+        request: InvocationRequest,
+    ) -> Self {
         let now = Instant::now();
         Self {
             version,
             output,
             memory,
-            born: now,
-            state: Mutex::new(State {
-                phase: Phase::Init,
-                fate: None,
-                waiting: Some((job, now)),
+            started_at: now,
+            state: Mutex::new(ProcessState {
+                phase: ProcessPhase::Init,
+                exit_reason: None,
+                waiting: Some((request, now)),
                 running: None,
                 init: None,
                 last_used: now,
                 unwatched: false,
             }),
-            job_there: Notify::new(),
-            work_there: Notify::new(),
+            invocation_assigned: Notify::new(),
+            supervisor_wake: Notify::new(),
             kill: CancellationToken::new(),
-            gone: CancellationToken::new(),
+            finished: CancellationToken::new(),
         }
     }
 
-    /// The function whose process it is.
-    pub(super) fn function(&self) -> &Function {
+    /// Returns the configuration of the function.
+    pub(super) fn function(&self) -> &FunctionConfig {
         &self.version.function
     }
 
-    /// Gives a job to an idle process; gives it back when the process is no more.
-    pub(super) fn assign(&self, job: Job) -> Result<(), Job> {
+    /// Assigns an invocation to an idle process. Returns it if the process has ended.
+    pub(super) fn assign(&self, request: InvocationRequest) -> Result<(), InvocationRequest> {
         let mut state = lock(&self.state);
-        if state.phase == Phase::Gone || state.fate.is_some() || state.waiting.is_some() {
-            return Err(job);
+        if state.phase == ProcessPhase::Finished || state.exit_reason.is_some() || state.waiting.is_some() {
+            return Err(request);
         }
         let now = Instant::now();
-        state.waiting = Some((job, now));
+        state.waiting = Some((request, now));
         state.last_used = now;
         let wake = std::mem::take(&mut state.unwatched);
         drop(state);
-        self.job_there.notify_one();
+        self.invocation_assigned.notify_one();
         if wake {
-            self.work_there.notify_one();
+            self.supervisor_wake.notify_one();
         }
         Ok(())
     }
 
-    /// The next event, as soon as there is one. `None`: this process may not ask now, or not any more.
-    pub(super) async fn next(&self) -> Option<Event> {
+    /// Waits for the next event. Returns `None` if the process already has an invocation or has ended.
+    pub(super) async fn next(&self) -> Option<InvocationEvent> {
         loop {
-            let job_there = self.job_there.notified();
+            let invocation_assigned = self.invocation_assigned.notified();
             {
                 let mut state = lock(&self.state);
-                if state.phase == Phase::Init {
-                    state.phase = Phase::Ready;
-                    state.init = Some(self.born.elapsed());
+                if state.phase == ProcessPhase::Init {
+                    state.phase = ProcessPhase::Ready;
+                    state.init = Some(self.started_at.elapsed());
                 }
-                if state.phase == Phase::Gone || state.running.is_some() {
+                if state.phase == ProcessPhase::Finished || state.running.is_some() {
                     return None;
                 }
-                if let Some((job, _)) = state.waiting.take() {
-                    return Some(self.begin(&mut state, job));
+                if let Some((request, _)) = state.waiting.take() {
+                    return Some(self.begin(&mut state, request));
                 }
             }
             tokio::select! {
-                () = job_there => {}
-                () = self.gone.cancelled() => return None,
+                () = invocation_assigned => {}
+                () = self.finished.cancelled() => return None,
             }
         }
     }
 
-    fn begin(&self, state: &mut State, job: Job) -> Event {
+    fn begin(&self, state: &mut ProcessState, request: InvocationRequest) -> InvocationEvent {
         let started = Instant::now();
         let deadline_ms = now_ms() + u64::try_from(self.function().timeout.as_millis()).unwrap_or(u64::MAX);
         state.last_used = started;
         self.output.begin_tail();
-        self.output.line(&format!("START RequestId: {} Version: $LATEST", job.request_id));
-        let event = Event { request_id: job.request_id.clone(), payload: job.payload, deadline_ms };
-        state.running =
-            Some(Running { request_id: job.request_id, permit: job.permit, reply: job.reply, started });
+        self.output.log_line(&format!("START RequestId: {} Version: $LATEST", request.request_id));
+        let event =
+            InvocationEvent { request_id: request.request_id.clone(), payload: request.payload, deadline_ms };
+        state.running = Some(RunningInvocation {
+            request_id: request.request_id,
+            permit: request.permit,
+            outcome: request.outcome,
+            started,
+        });
         event
     }
 
-    /// The process's answer to the invocation `id`. `false`: that is not what it is working on.
-    pub(super) fn answer(self: &Arc<Self>, id: &str, answer: Answer) -> bool {
+    /// Records the process's result of the invocation `id`. Returns false if the process is not working on
+    /// that invocation.
+    pub(super) fn record_result(self: &Arc<Self>, id: &str, result: RuntimeResult) -> bool {
         let (running, init) = {
             let mut state = lock(&self.state);
             if state.running.as_ref().is_none_or(|running| running.request_id != id) {
@@ -219,95 +231,102 @@ impl Process {
             (running, state.init.take())
         };
         self.output.drain();
-        let (payload, error_type) = match answer {
-            Answer::Response(payload) => (payload, None),
-            Answer::Error(payload, error_type) => (payload, Some(error_type)),
-            Answer::TooLarge => {
+        let (payload, error_type) = match result {
+            RuntimeResult::Response(payload) => (payload, None),
+            RuntimeResult::Error(payload, error_type) => (payload, Some(error_type)),
+            RuntimeResult::TooLarge => {
                 let error_type = "Function.ResponseSizeTooLarge";
                 let message = format!(
                     "Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
                 );
-                (report::payload(error_type, &message).into(), Some(Some(error_type.to_owned())))
+                (report::error_payload(error_type, &message).into(), Some(Some(error_type.to_owned())))
             }
         };
         let status = error_type.as_ref().map(|error_type| ("error", error_type.as_deref()));
-        let invocation = self.close(&running, init, payload, status, None);
-        // First the place, then the answer: who asks again at once must find both.
+        let invocation = self.report_end(&running, init, payload, status, None);
+        // Release the concurrency before sending the result: a caller that invokes again at once must find
+        // both.
         drop(running.permit);
         self.version.pool.release(self);
-        drop(running.reply.send(Reply::Done(Box::new(invocation))));
+        drop(running.outcome.send(InvocationOutcome::Completed(Box::new(invocation))));
         true
     }
 
-    /// The process says that it cannot start; it is expected to exit now.
+    /// Records that the initialization failed. The process is expected to exit now.
     pub(super) fn init_failed(&self, payload: Bytes, error_type: Option<String>) -> bool {
         let mut state = lock(&self.state);
-        if state.phase != Phase::Init {
+        if state.phase != ProcessPhase::Init {
             return false;
         }
-        state.fate.get_or_insert(Fate::InitError(payload, error_type));
+        state.exit_reason.get_or_insert(ExitReason::InitError(payload, error_type));
         true
     }
 
-    /// When to look at this process next; `None`: when it has work again.
-    pub(super) fn next_look(&self) -> Option<Instant> {
+    /// Returns the time of the next check of this process; `None` until it has an invocation again.
+    pub(super) fn next_check(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut state = lock(&self.state);
-        let busy = state.phase == Phase::Init
+        let busy = state.phase == ProcessPhase::Init
             || state.waiting.is_some()
             || state.running.is_some()
-            || now.saturating_duration_since(state.last_used) < CALM;
+            || now.saturating_duration_since(state.last_used) < UNWATCHED_AFTER;
         state.unwatched = !busy;
         let deadline = state.running.as_ref().map(|running| running.started + self.function().timeout);
-        busy.then(|| deadline.map_or(now + TICK, |deadline| deadline.min(now + TICK)))
+        busy.then(|| deadline.map_or(now + CHECK_INTERVAL, |deadline| deadline.min(now + CHECK_INTERVAL)))
     }
 
-    /// Looks at the time and the memory; a process that may not go on is ended.
-    pub(super) fn look(&self) {
+    /// Checks the time and memory limits, and kills a process that exceeds them.
+    pub(super) fn check_limits(&self) {
         let now = Instant::now();
         let mut state = lock(&self.state);
-        if state.phase == Phase::Gone || self.kill.is_cancelled() {
+        if state.phase == ProcessPhase::Finished || self.kill.is_cancelled() {
             return;
         }
-        let lasts = |since: Instant| now.saturating_duration_since(since);
+        let elapsed = |since: Instant| now.saturating_duration_since(since);
         let function = self.function();
-        let is_starting = state.phase == Phase::Init;
-        let runs = state.running.as_ref().map(|running| lasts(running.started));
-        let waits = state.waiting.as_ref().filter(|_| state.phase == Phase::Ready);
-        if state.fate.is_none() {
-            let memory_kb = || self.memory.peak_kb(now, TICK / 2);
-            state.fate = Some(if runs.is_some_and(|runs| runs >= function.timeout) {
-                Fate::TimedOut
-            } else if is_starting && lasts(self.born) >= INIT_LIMIT {
-                Fate::InitTimedOut
-            } else if waits.is_some_and(|(_, since)| lasts(*since) > NEXT_LIMIT) {
-                Fate::Retired
-            } else if (is_starting || runs.is_some()) && memory_kb() > u64::from(function.memory_mb) * 1024 {
-                Fate::OutOfMemory
-            } else {
-                return;
-            });
+        let is_starting = state.phase == ProcessPhase::Init;
+        let running_for = state.running.as_ref().map(|running| elapsed(running.started));
+        let waiting = state.waiting.as_ref().filter(|_| state.phase == ProcessPhase::Ready);
+        if state.exit_reason.is_none() {
+            let memory_kb = || self.memory.peak_kb(now, CHECK_INTERVAL / 2);
+            state.exit_reason =
+                Some(if running_for.is_some_and(|running_for| running_for >= function.timeout) {
+                    ExitReason::TimedOut
+                } else if is_starting && elapsed(self.started_at) >= INIT_TIMEOUT {
+                    ExitReason::InitTimedOut
+                } else if waiting.is_some_and(|(_, since)| elapsed(*since) > NEXT_TIMEOUT) {
+                    ExitReason::Retired
+                } else if (is_starting || running_for.is_some())
+                    && memory_kb() > u64::from(function.memory_mb) * 1024
+                {
+                    ExitReason::OutOfMemory
+                } else {
+                    return;
+                });
         }
         drop(state);
         self.kill.cancel();
     }
 }
 
-impl Idle for Process {
+impl Poolable for FunctionProcess {
     fn idle_since(&self) -> Instant {
         lock(&self.state).last_used
     }
 
     fn retire(&self) {
-        lock(&self.state).fate.get_or_insert(Fate::Retired);
+        lock(&self.state).exit_reason.get_or_insert(ExitReason::Retired);
         self.kill.cancel();
     }
 }
 
-/// A job for `payload`, and where its reply comes.
-pub(super) fn job(payload: Bytes, permit: Permit) -> (Job, oneshot::Receiver<Reply>) {
-    let (reply, replied) = oneshot::channel();
-    (Job { request_id: ids::uuid(), payload, permit, reply }, replied)
+/// Creates an invocation request for `payload`, and the receiver of its outcome.
+pub(super) fn invocation_request(
+    payload: Bytes,
+    permit: InvocationPermit,
+) -> (InvocationRequest, oneshot::Receiver<InvocationOutcome>) {
+    let (outcome, receiver) = oneshot::channel();
+    (InvocationRequest { request_id: ids::uuid(), payload, permit, outcome }, receiver)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What Lambda says of an invocation: its platform lines in the log, and the payload of a failure that is not the code's.
+//! The texts of Lambda: platform lines in the log, and error payloads that are not from the function's code.
 
 use std::fmt::Write as _;
 use std::process::ExitStatus;
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use std::os::unix::process::ExitStatusExt as _;
 
-/// An error as the payload of an answer.
-pub(super) fn payload(error_type: &str, message: &str) -> Vec<u8> {
+/// Returns an error as the payload of a response.
+pub(super) fn error_payload(error_type: &str, message: &str) -> Vec<u8> {
     serde_json::json!({ "errorType": error_type, "errorMessage": message }).to_string().into_bytes()
 }
 
-/// How a process ended, in the words of Lambda's runtime interface.
-pub(super) fn exit_words(status: Option<ExitStatus>) -> String {
+/// Describes the exit of a process in the words of Lambda's runtime interface.
+pub(super) fn exit_message(status: Option<ExitStatus>) -> String {
     match status.map(|status| (status.code(), status.signal())) {
         Some((Some(0), _)) => "Runtime exited without providing a reason".to_owned(),
         Some((Some(code), _)) => format!("Runtime exited with error: exit status {code}"),
-        Some((None, Some(signal))) => format!("Runtime exited with error: signal: {}", signal_words(signal)),
-        _ => KILLED.to_owned(),
+        Some((None, Some(signal))) => format!("Runtime exited with error: signal: {}", signal_name(signal)),
+        _ => KILLED_MESSAGE.to_owned(),
     }
 }
 
-/// What a function that used too much memory is told.
-pub(super) const KILLED: &str = "Runtime exited with error: signal: killed";
+/// The message for a function that used too much memory.
+pub(super) const KILLED_MESSAGE: &str = "Runtime exited with error: signal: killed";
 
-/// As Go prints them, which is what Lambda's runtime interface is written in.
-fn signal_words(signal: i32) -> String {
+/// Returns the name of a signal as Go prints it: Lambda's runtime interface is written in Go.
+fn signal_name(signal: i32) -> String {
     match signal {
         2 => "interrupt".to_owned(),
         4 => "illegal instruction".to_owned(),
@@ -40,24 +40,24 @@ fn signal_words(signal: i32) -> String {
     }
 }
 
-/// Milliseconds with their fraction.
+/// Converts to milliseconds, with fractions.
 pub(super) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// What a REPORT line says.
-pub(super) struct Report<'a> {
+/// The content of a REPORT line.
+pub(super) struct ReportLine<'a> {
     pub(super) request_id: &'a str,
     pub(super) duration: Duration,
     pub(super) init: Option<Duration>,
     pub(super) memory_mb: u32,
     pub(super) max_memory_mb: u32,
-    /// `None` for success; else `timeout` or `error`, and the type of the error.
+    /// `None` for success; otherwise `timeout` or `error`, and the type of the error.
     pub(super) status: Option<(&'a str, Option<&'a str>)>,
 }
 
-impl Report<'_> {
-    /// The line. A custom runtime is billed for its init too.
+impl ReportLine<'_> {
+    /// Formats the line. A custom runtime is also billed for its initialization.
     pub(super) fn line(&self) -> String {
         let billed = (self.duration + self.init.unwrap_or_default()).as_micros().div_ceil(1000);
         let mut line = format!(
@@ -67,7 +67,7 @@ impl Report<'_> {
             self.memory_mb,
             self.max_memory_mb
         );
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         if let Some(init) = self.init {
             let _ = write!(line, "Init Duration: {:.2} ms\t", ms(init));
         }
@@ -87,27 +87,27 @@ mod tests {
 
     fn report(init: Option<Duration>, status: Option<(&str, Option<&str>)>) -> String {
         let duration = Duration::from_micros(1_230);
-        Report { request_id: "id", duration, init, memory_mb: 128, max_memory_mb: 12, status }.line()
+        ReportLine { request_id: "id", duration, init, memory_mb: 128, max_memory_mb: 12, status }.line()
     }
 
     #[test]
-    fn the_lines_read_as_lambdas() {
+    fn report_line_has_format_of_lambda() {
         insta::assert_snapshot!(report(None, None).replace('\t', "|"), @"REPORT RequestId: id|Duration: 1.23 ms|Billed Duration: 2 ms|Memory Size: 128 MB|Max Memory Used: 12 MB|");
         let cold = report(Some(Duration::from_millis(30)), Some(("error", Some("Runtime.ExitError"))));
         insta::assert_snapshot!(cold.replace('\t', "|"), @"REPORT RequestId: id|Duration: 1.23 ms|Billed Duration: 32 ms|Memory Size: 128 MB|Max Memory Used: 12 MB|Init Duration: 30.00 ms|Status: error|Error Type: Runtime.ExitError");
     }
 
     #[test]
-    fn exits_are_told_as_lambda_tells_them() {
+    fn exit_message_uses_words_of_lambda() {
         assert_eq!(
-            exit_words(Some(ExitStatus::from_raw(1 << 8))),
+            exit_message(Some(ExitStatus::from_raw(1 << 8))),
             "Runtime exited with error: exit status 1"
         );
-        assert_eq!(exit_words(Some(ExitStatus::from_raw(0))), "Runtime exited without providing a reason");
+        assert_eq!(exit_message(Some(ExitStatus::from_raw(0))), "Runtime exited without providing a reason");
         assert_eq!(
-            exit_words(Some(ExitStatus::from_raw(11))),
+            exit_message(Some(ExitStatus::from_raw(11))),
             "Runtime exited with error: signal: segmentation fault"
         );
-        assert_eq!(exit_words(Some(ExitStatus::from_raw(9))), KILLED);
+        assert_eq!(exit_message(Some(ExitStatus::from_raw(9))), KILLED_MESSAGE);
     }
 }

@@ -1,8 +1,8 @@
-//! The Lambda Runtime API, version 2018-06-01, for one process: it listens on a port of its own, and only answers callers
-//! that show the secret of the address that the process was given.
+//! The Lambda Runtime API, version 2018-06-01, for one process. It listens on its own port and only serves
+//! callers that present the secret in the address of the process.
 //!
-//! Beside the four calls of the Runtime API there are the two of the Extensions API that runtimes use on themselves: the
-//! official Rust runtime registers an internal extension so as to be told of a shutdown.
+//! In addition to the four calls of the Runtime API, it has the two calls of the Extensions API that runtimes
+//! use: the official Rust runtime registers an internal extension to be notified of a shutdown.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::access::RuntimeApiSecret;
-use super::process::{Answer, Event, Process};
+use super::process::{FunctionProcess, InvocationEvent, RuntimeResult};
 use crate::body::{self, BodyError};
 use crate::clock::now_ms;
-use crate::connections::{Connections, Place};
+use crate::connections::{ConnectionSlot, Connections};
 use crate::ids;
 use crate::invocation::MAX_RESPONSE_BYTES;
 use crate::response;
-use crate::server::Server;
+use crate::server::HttpServer;
 
 const BASE: &str = "/2018-06-01/runtime/";
 const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
@@ -32,45 +32,50 @@ const FUNCTION_ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked
 const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 const EXTENSION_ID: HeaderName = HeaderName::from_static("lambda-extension-identifier");
-/// No process needs more connections than this to talk to its own runtime.
-const CONNECTIONS: u64 = 64;
+/// The maximum number of connections, which is more than any process needs.
+const MAX_CONNECTIONS: u64 = 64;
 
-type Answered = Response<Full<Bytes>>;
+type ApiResponse = Response<Full<Bytes>>;
 
-/// Serves `process` until it is gone. Once it has `exited`, only what it said before is still heard.
+/// Serves `process` until it has finished. Once it has `exited`, only requests that it sent before are still
+/// handled.
 pub(super) async fn serve(
     listener: TcpListener,
     secret: RuntimeApiSecret,
-    process: Arc<Process>,
+    process: Arc<FunctionProcess>,
     exited: CancellationToken,
 ) {
     let mut http = http1::Builder::new();
     http.auto_date_header(false);
-    let (connections, close) = (Connections::with_room_for(CONNECTIONS), CancellationToken::new());
-    let server = Server { listener, connections, http, stop: exited, close };
-    let (secret, gone) = (Arc::new(secret), process.gone.clone());
-    let handle = move |request, place: Arc<Place>| {
+    let (connections, close) = (Connections::with_limit(MAX_CONNECTIONS), CancellationToken::new());
+    let server = HttpServer { listener, connections, http, stop: exited, close };
+    let (secret, finished) = (Arc::new(secret), process.finished.clone());
+    let handle = move |request, slot: Arc<ConnectionSlot>| {
         let (secret, process) = (Arc::clone(&secret), Arc::clone(&process));
         async move {
-            let _answering = place.answering();
-            answer(request, &secret, &process).await
+            let _active = slot.begin_request();
+            handle_request(request, &secret, &process).await
         }
     };
-    gone.run_until_cancelled(server.serve(handle)).await;
+    finished.run_until_cancelled(server.serve(handle)).await;
 }
 
-async fn answer(request: Request<Incoming>, secret: &RuntimeApiSecret, process: &Arc<Process>) -> Answered {
+async fn handle_request(
+    request: Request<Incoming>,
+    secret: &RuntimeApiSecret,
+    process: &Arc<FunctionProcess>,
+) -> ApiResponse {
     let path = match secret.check(&request) {
         Ok(path) => path.to_owned(),
         Err(denied) => return denied.response(),
     };
     let Some(call) = path.strip_prefix(BASE) else {
-        return extension(&request, &path, process).await;
+        return handle_extension_call(&request, &path, process).await;
     };
     match (request.method(), call) {
         (&Method::GET, "invocation/next") => match process.next().await {
-            Some(event) => next(event, process),
-            None => refuse(
+            Some(event) => next_response(event, process),
+            None => error_response(
                 StatusCode::FORBIDDEN,
                 "InvalidStateTransition",
                 "Transition from Running to Ready is not allowed",
@@ -80,32 +85,33 @@ async fn answer(request: Request<Incoming>, secret: &RuntimeApiSecret, process: 
             let error_type = error_type(&request);
             match body::read(request.into_body(), MAX_RESPONSE_BYTES).await {
                 Ok((payload, _)) if process.init_failed(payload.clone(), error_type) => accepted(),
-                Ok(_) => refuse(StatusCode::FORBIDDEN, "InvalidStateTransition", "init is over"),
-                Err(error) => bad_body(&error),
+                Ok(_) => error_response(StatusCode::FORBIDDEN, "InvalidStateTransition", "init is over"),
+                Err(error) => body_error(&error),
             }
         }
         (&Method::POST, call) => {
-            let Some((id, what)) = call.strip_prefix("invocation/").and_then(|rest| rest.split_once('/'))
+            let Some((id, operation)) =
+                call.strip_prefix("invocation/").and_then(|rest| rest.split_once('/'))
             else {
-                return unknown();
+                return unknown_call();
             };
-            match what {
-                "response" | "error" => finish(request, process, id, what == "error").await,
-                _ => unknown(),
+            match operation {
+                "response" | "error" => record_result(request, process, id, operation == "error").await,
+                _ => unknown_call(),
             }
         }
-        _ => unknown(),
+        _ => unknown_call(),
     }
 }
 
-fn next(event: Event, process: &Process) -> Answered {
+fn next_response(event: InvocationEvent, process: &FunctionProcess) -> ApiResponse {
     let mut response = json(StatusCode::OK, event.payload);
     let headers = response.headers_mut();
     for (name, value) in [
         (REQUEST_ID, event.request_id),
         (DEADLINE, event.deadline_ms.to_string()),
         (FUNCTION_ARN, process.function().arn.clone()),
-        (TRACE_ID, ids::trace(now_ms())),
+        (TRACE_ID, ids::trace_header(now_ms())),
     ] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
@@ -114,31 +120,44 @@ fn next(event: Event, process: &Process) -> Answered {
     response
 }
 
-async fn finish(request: Request<Incoming>, process: &Arc<Process>, id: &str, failed: bool) -> Answered {
+async fn record_result(
+    request: Request<Incoming>,
+    process: &Arc<FunctionProcess>,
+    id: &str,
+    failed: bool,
+) -> ApiResponse {
     let error_type = error_type(&request);
     let (known, response) = match body::read(request.into_body(), MAX_RESPONSE_BYTES).await {
         Ok((payload, trailers)) => {
-            // A streamed answer that fails half-way says so in its trailers.
-            let late = trailers.as_ref().and_then(|trailers| trailers.get(&ERROR_TYPE)).map(text);
-            let answer = match (failed, late) {
-                (true, _) => Answer::Error(payload, error_type),
-                (false, Some(late)) => Answer::Error(payload, Some(late)),
-                (false, None) => Answer::Response(payload),
+            // A streamed response that fails in the middle reports the error in its trailers.
+            let late_error = trailers.as_ref().and_then(|trailers| trailers.get(&ERROR_TYPE)).map(text);
+            let result = match (failed, late_error) {
+                (true, _) => RuntimeResult::Error(payload, error_type),
+                (false, Some(late_error)) => RuntimeResult::Error(payload, Some(late_error)),
+                (false, None) => RuntimeResult::Response(payload),
             };
-            (process.answer(id, answer), accepted())
+            (process.record_result(id, result), accepted())
         }
         Err(BodyError::TooLarge) => {
-            let response = bad_body(&BodyError::TooLarge);
-            (process.answer(id, Answer::TooLarge), response)
+            let response = body_error(&BodyError::TooLarge);
+            (process.record_result(id, RuntimeResult::TooLarge), response)
         }
-        Err(error) => return bad_body(&error),
+        Err(error) => return body_error(&error),
     };
-    if known { response } else { refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID") }
+    if known {
+        response
+    } else {
+        error_response(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+    }
 }
 
-/// What a runtime's own extension asks. It is never told of a shutdown, because processes are killed, as Lambda kills
-/// those without extensions.
-async fn extension(request: &Request<Incoming>, path: &str, process: &Process) -> Answered {
+/// Handles the calls of a runtime's own extension. It is never notified of a shutdown, because processes are
+/// killed, as Lambda kills those without extensions.
+async fn handle_extension_call(
+    request: &Request<Incoming>,
+    path: &str,
+    process: &FunctionProcess,
+) -> ApiResponse {
     match (request.method(), path) {
         (&Method::POST, "/2020-01-01/extension/register") => {
             let body = serde_json::json!({
@@ -153,10 +172,10 @@ async fn extension(request: &Request<Incoming>, path: &str, process: &Process) -
             response
         }
         (&Method::GET, "/2020-01-01/extension/event/next") => {
-            process.gone.cancelled().await;
-            refuse(StatusCode::FORBIDDEN, "Extension.Shutdown", "the environment is gone")
+            process.finished.cancelled().await;
+            error_response(StatusCode::FORBIDDEN, "Extension.Shutdown", "the environment is gone")
         }
-        _ => unknown(),
+        _ => unknown_call(),
     }
 }
 
@@ -168,29 +187,31 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-fn json(status: StatusCode, body: impl Into<Bytes>) -> Answered {
+fn json(status: StatusCode, body: impl Into<Bytes>) -> ApiResponse {
     response::json(status, body).map(Full::new)
 }
 
-fn accepted() -> Answered {
+fn accepted() -> ApiResponse {
     json(StatusCode::ACCEPTED, Bytes::from_static(b"{\"status\":\"OK\"}\n"))
 }
 
-fn refuse(status: StatusCode, error_type: &str, message: &str) -> Answered {
-    json(status, super::report::payload(error_type, message))
+fn error_response(status: StatusCode, error_type: &str, message: &str) -> ApiResponse {
+    json(status, super::report::error_payload(error_type, message))
 }
 
-fn unknown() -> Answered {
-    refuse(StatusCode::NOT_FOUND, "NotFound", "no such call of the Runtime API")
+fn unknown_call() -> ApiResponse {
+    error_response(StatusCode::NOT_FOUND, "NotFound", "no such call of the Runtime API")
 }
 
-fn bad_body(error: &BodyError) -> Answered {
+fn body_error(error: &BodyError) -> ApiResponse {
     match error {
-        BodyError::TooLarge => refuse(
+        BodyError::TooLarge => error_response(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLarge",
             "Exceeded maximum allowed payload size (6291556 bytes).",
         ),
-        BodyError::Broken => refuse(StatusCode::BAD_REQUEST, "BadRequest", "the body did not arrive whole"),
+        BodyError::Incomplete => {
+            error_response(StatusCode::BAD_REQUEST, "BadRequest", "the body did not arrive whole")
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Starts a process of a function and watches it until it has ended.
+//! Starts a process of a function and watches it until it has exited.
 
 use std::io;
 use std::process::Stdio;
@@ -14,40 +14,44 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::RuntimeApiSecret;
 use super::code::BOOTSTRAP;
-use super::function::Function;
-use super::memory::Memory;
-use super::output::Output;
-use super::process::{Job, Process, Version};
-use super::shared::Registration;
+use super::function::FunctionConfig;
+use super::memory::MemoryMonitor;
+use super::output::ProcessOutput;
+use super::process::{FunctionProcess, FunctionVersion, InvocationRequest};
+use super::runner_state::ProcessRegistration;
 use super::{report, runtime_api};
-use crate::fault::in_full;
+use crate::fault::with_cause_and_hint;
 use crate::invocation::Invocation;
 use crate::{clock, ids};
 
-/// How long what a process said last may take to be read once it has exited.
-const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How long a killed process may take to go away before it is given up on.
-const KILL_WAIT: Duration = Duration::from_secs(2);
-/// How often a program that is still open for writing in some half-started child is tried again.
-const BUSY_TRIES: u32 = 20;
+/// The time in which a response that a process sent before it exited must be read.
+const LAST_RESPONSE_TIMEOUT: Duration = Duration::from_millis(200);
+/// The time that a killed process may take to exit.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
+/// The number of retries of a start whose program file another child process still holds open for writing.
+const BUSY_RETRIES: u32 = 20;
 
-/// Hands `job` to an idle process, or to a new one. `Err`: no process could be started, and this is the answer.
-pub(super) async fn dispatch(version: &Arc<Version>, mut job: Job) -> Result<(), Box<Invocation>> {
+/// Assigns `request` to an idle process or to a new one. If no process could be started, returns the result
+/// of the invocation as an error.
+pub(super) async fn dispatch(
+    version: &Arc<FunctionVersion>,
+    mut request: InvocationRequest,
+) -> Result<(), Box<Invocation>> {
     while let Some(process) = version.pool.take() {
-        match process.assign(job) {
+        match process.assign(request) {
             Ok(()) => return Ok(()),
-            Err(back) => job = back,
+            Err(returned) => request = returned,
         }
     }
-    start(version, job).await.map_err(|(job, error)| {
+    start(version, request).await.map_err(|(request, error)| {
         let function = &version.function;
         let program = function.dir.join(BOOTSTRAP);
         let message =
-            format!("RequestId: {} Error: fork/exec {}: {error}", job.request_id, program.display());
+            format!("RequestId: {} Error: fork/exec {}: {error}", request.request_id, program.display());
         function.shared.logs.write(&function.group, &message);
         Box::new(Invocation {
-            payload: report::payload("Runtime.InvalidEntrypoint", &message).into(),
-            request_id: job.request_id,
+            payload: report::error_payload("Runtime.InvalidEntrypoint", &message).into(),
+            request_id: request.request_id,
             function_error: Some("Unhandled".to_owned()),
             duration_ms: 0.0,
             init_ms: None,
@@ -57,48 +61,52 @@ pub(super) async fn dispatch(version: &Arc<Version>, mut job: Job) -> Result<(),
     })
 }
 
-/// Starts a process that begins with `job`. When it cannot be started, the job comes back with the reason.
-async fn start(version: &Arc<Version>, job: Job) -> Result<(), (Job, io::Error)> {
-    let Launched { child, listener, secret, output } = match launch(&version.function).await {
-        Ok(launched) => launched,
-        Err(error) => return Err((job, error)),
+/// Starts a process that begins with `request`. If it cannot be started, returns the request and the reason.
+async fn start(
+    version: &Arc<FunctionVersion>,
+    request: InvocationRequest,
+) -> Result<(), (InvocationRequest, io::Error)> {
+    let LaunchedProcess { child, listener, secret, output } = match launch(&version.function).await {
+        Ok(process) => process,
+        Err(error) => return Err((request, error)),
     };
     let Some(pid) = child.id() else {
-        return Err((job, io::Error::other("it ended before it began")));
+        return Err((request, io::Error::other("it ended before it began")));
     };
-    let process = Arc::new(Process::new(Arc::clone(version), output, Memory::of(pid), job));
-    let Function { shared, dir, .. } = process.function();
+    let process =
+        Arc::new(FunctionProcess::new(Arc::clone(version), output, MemoryMonitor::open(pid), request));
+    let FunctionConfig { shared, dir, .. } = process.function();
     let registration = shared.register(pid, dir.clone(), &process.kill);
     let exited = CancellationToken::new();
-    let conversation =
-        tokio::spawn(runtime_api::serve(listener, secret, Arc::clone(&process), exited.clone()));
+    let api_server = tokio::spawn(runtime_api::serve(listener, secret, Arc::clone(&process), exited.clone()));
     tokio::spawn({
         let process = Arc::clone(&process);
         async move {
             tokio::select! {
-                () = process.output.follow() => {}
-                () = process.gone.cancelled() => {}
+                () = process.output.read_to_end() => {}
+                () = process.finished.cancelled() => {}
             }
         }
     });
-    tokio::spawn(supervise(process, registration, child, conversation, exited));
+    tokio::spawn(supervise(process, registration, child, api_server, exited));
     Ok(())
 }
 
-/// A process that was just started, and its end of the Runtime API.
-struct Launched {
+/// A process that was just started, and the listener of its Runtime API.
+struct LaunchedProcess {
     child: Child,
     listener: TcpListener,
     secret: RuntimeApiSecret,
-    output: Output,
+    output: ProcessOutput,
 }
 
-async fn launch(function: &Function) -> io::Result<Launched> {
+async fn launch(function: &FunctionConfig) -> io::Result<LaunchedProcess> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let secret = RuntimeApiSecret::new()?;
     let (read, write) = io::pipe()?;
-    let output = Output::new(read, &function.group, function.least_level, function.shared.logs.clone())?;
-    output.line(&format!(
+    let output =
+        ProcessOutput::new(read, &function.group, function.min_log_level, function.shared.logs.clone())?;
+    output.log_line(&format!(
         "INIT_START Runtime Version: provided:al2023.local\tRuntime Version ARN: arn:aws:lambda:{}::runtime:local",
         function.shared.config.region
     ));
@@ -112,74 +120,74 @@ async fn launch(function: &Function) -> io::Result<Launched> {
         .stdin(Stdio::null())
         .stdout(write.try_clone()?)
         .stderr(write)
-        // Its own group: a Ctrl-C in the daemon's terminal is not for it, and its children go with it.
+        // A group of its own: a Ctrl-C in the daemon's terminal does not reach it, and its children are
+        // killed with it.
         .process_group(0)
         .kill_on_drop(true);
-    let (mut tries, mut is_repaired) = (0, false);
-    let child =
-        loop {
-            match command.spawn() {
-                // Another thread was starting a child while the code was being written: that child holds the file open
-                // for writing until it has become its own program, a moment later.
-                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => {
-                    tries += 1;
-                    clock::pause(Duration::from_millis(5)).await;
-                }
-                Err(error) if is_damaged(&error) && !is_repaired => {
-                    is_repaired = true;
-                    function.shared.repair(&function.code_sha256).await.map_err(|fault| {
-                        io::Error::new(error.kind(), format!("{error}; {}", in_full(&fault)))
-                    })?;
-                }
-                spawned => break spawned?,
+    let (mut retries, mut is_repaired) = (0, false);
+    let child = loop {
+        match command.spawn() {
+            // Another thread was starting a child while the code was being written. That child holds the
+            // file open for writing until it has executed its own program, a moment later.
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && retries < BUSY_RETRIES => {
+                retries += 1;
+                clock::sleep(Duration::from_millis(5)).await;
             }
-        };
-    Ok(Launched { child, listener, secret, output })
+            Err(error) if is_damaged(&error) && !is_repaired => {
+                is_repaired = true;
+                function.shared.repair(&function.code_sha256).await.map_err(|fault| {
+                    io::Error::new(error.kind(), format!("{error}; {}", with_cause_and_hint(&fault)))
+                })?;
+            }
+            spawned => break spawned?,
+        }
+    };
+    Ok(LaunchedProcess { child, listener, secret, output })
 }
 
-/// Whether a start failed because the program is missing or is not executable.
+/// Whether a start failed because the program is missing or not executable.
 fn is_damaged(error: &io::Error) -> bool {
     let damaged = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::ACCESS, Errno::NOEXEC];
     Errno::from_io_error(error).is_some_and(|errno| damaged.contains(&errno))
 }
 
 async fn supervise(
-    process: Arc<Process>,
-    registration: Registration,
+    process: Arc<FunctionProcess>,
+    registration: ProcessRegistration,
     mut child: Child,
-    conversation: JoinHandle<()>,
+    api_server: JoinHandle<()>,
     exited: CancellationToken,
 ) {
     let status = loop {
-        let look = process.next_look();
+        let next_check = process.next_check();
         tokio::select! {
             status = child.wait() => break status.ok(),
             () = process.kill.cancelled() => {
-                end(&child);
-                break tokio::time::timeout(KILL_WAIT, child.wait()).await.ok().and_then(Result::ok);
+                kill_group(&child);
+                break tokio::time::timeout(KILL_TIMEOUT, child.wait()).await.ok().and_then(Result::ok);
             }
-            () = until(look) => process.look(),
-            () = process.work_there.notified(), if look.is_none() => {}
+            () = sleep_until(next_check) => process.check_limits(),
+            () = process.supervisor_wake.notified(), if next_check.is_none() => {}
         }
     };
     exited.cancel();
     if !process.kill.is_cancelled() {
-        // It may have answered before it exited, and that answer is still in a socket.
-        drop(tokio::time::timeout(LAST_WORDS, conversation).await);
+        // It may have responded before it exited, and the response is still in a socket.
+        drop(tokio::time::timeout(LAST_RESPONSE_TIMEOUT, api_server).await);
     }
     process.finish(status);
     drop(registration);
 }
 
-/// Kills the process with its children. It is not reaped yet, so the pid is still its own.
-fn end(child: &Child) {
+/// Kills the process and its children. It is not reaped yet, so the pid is still its own.
+fn kill_group(child: &Child) {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
-        // It may have gone by itself in between.
+        // It may have exited in the meantime.
         let _ = kill_process_group(pid, Signal::KILL);
     }
 }
 
-async fn until(time: Option<Instant>) {
+async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,

@@ -1,8 +1,8 @@
-//! Log groups as files: one NDJSON line an event, bounded in size and age, readable from a cursor.
+//! Log groups as files: one NDJSON line per event, limited in size and age, readable from a cursor.
 //!
-//! Writing never blocks the caller: lines go through a bounded channel to one writer thread. What does not fit (or cannot
-//! be written, on a full disk) is counted and said in the log itself, never waited for. A SIGKILL can tear the last line
-//! only; readers skip what is no whole line. This module knows nothing of functions: a group is a name.
+//! Writing never blocks the caller: lines go through a bounded channel to one writer thread. Lines that do not fit, or that a
+//! full disk rejects, are dropped, and the log itself states their number. A SIGKILL can cut off only the last line; readers skip
+//! incomplete lines. This module does not know functions: a group is only a name.
 
 mod files;
 mod writer;
@@ -17,39 +17,39 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now_ms;
-use crate::state::make_dir;
-pub use files::Page;
-use writer::{Job, Writer};
+use crate::state::create_private_dir;
+pub use files::LogEventPage;
+use writer::{LogWriter, WriterCommand};
 
-/// One file of a group grows to this many bytes; the one before it is kept, older ones go.
-pub const ROTATE_AT: u64 = 10 * 1024 * 1024;
-/// At most this many bytes wait for the writer.
-const QUEUE_BYTES: usize = 16 * 1024 * 1024;
-/// At most this many events wait for the writer.
-const QUEUE_EVENTS: usize = 64 * 1024;
-/// The longest message, in bytes; a longer one is cut. `CloudWatch` Logs accepts events of 1 MB and adds 26 bytes to each message
-/// (its guide, "`CloudWatch` Logs quotas").
-pub const MESSAGE_BYTES: usize = 1024 * 1024 - 26;
-/// How long a reader waits for the writer to catch up.
-const FLUSH_WAIT: Duration = Duration::from_secs(1);
+/// The size at which a group continues in a new file, in bytes. The previous file is kept, older ones are deleted.
+pub const MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
+/// The maximum total size of events that wait for the writer, in bytes.
+const MAX_QUEUED_BYTES: usize = 16 * 1024 * 1024;
+/// The maximum number of events that wait for the writer.
+const MAX_QUEUED_EVENTS: usize = 64 * 1024;
+/// The maximum size of a message, in bytes; longer ones are truncated. `CloudWatch` Logs accepts events of 1 MB and adds 26 bytes
+/// to each message (its guide, "`CloudWatch` Logs quotas").
+pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024 - 26;
+/// The maximum time that a reader waits for the writer.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One event of a log group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEvent {
-    /// When it was written, in milliseconds since the Unix epoch.
+    /// The time of writing, in milliseconds since the Unix epoch.
     pub timestamp: u64,
     /// The line, without its newline.
     pub message: String,
 }
 
-/// What a reader asks for.
+/// The selection of events to read.
 #[derive(Clone, Debug, Default)]
-pub struct Query {
-    /// Where the last page ended; `None` starts at the oldest event.
+pub struct LogEventQuery {
+    /// The cursor of the previous page; `None` starts at the oldest event.
     pub after: Option<String>,
-    /// Only events at or after this time, in milliseconds since the Unix epoch.
+    /// The earliest time of the events, in milliseconds since the Unix epoch.
     pub since_ms: u64,
-    /// At most so many events; 0 means the default of 1,000.
+    /// The maximum number of events; 0 means the default of 1,000.
     pub limit: usize,
 }
 
@@ -61,84 +61,85 @@ pub struct Logs {
 
 struct Shared {
     dir: PathBuf,
-    jobs: SyncSender<Job>,
-    waiting_bytes: Arc<AtomicUsize>,
-    lost: Arc<AtomicU64>,
+    commands: SyncSender<WriterCommand>,
+    queued_bytes: Arc<AtomicUsize>,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Logs {
-    /// Opens the groups kept in `dir`, which is made (for this user only) when it is not there.
+    /// Opens the groups in `dir`. Creates the directory, readable by this user only, if it does not exist.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        Self::open_rotating(dir, ROTATE_AT)
+        Self::open_with_file_size(dir, MAX_FILE_BYTES)
     }
 
-    /// As [`Logs::open`], with files of another size.
-    pub fn open_rotating(dir: &Path, rotate_at: u64) -> io::Result<Self> {
-        make_dir(dir)?;
-        let (jobs, queue) = mpsc::sync_channel(QUEUE_EVENTS);
-        let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let lost = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(dir, rotate_at, Arc::clone(&waiting_bytes), Arc::clone(&lost));
+    /// Works as [`Logs::open`], with another maximum file size in bytes.
+    pub fn open_with_file_size(dir: &Path, max_file_bytes: u64) -> io::Result<Self> {
+        create_private_dir(dir)?;
+        let (commands, queue) = mpsc::sync_channel(MAX_QUEUED_EVENTS);
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let dropped = Arc::new(AtomicU64::new(0));
+        let writer = LogWriter::new(dir, max_file_bytes, Arc::clone(&queued_bytes), Arc::clone(&dropped));
         std::thread::Builder::new()
             .name("hitctl-logs".into())
             .stack_size(256 * 1024)
             .spawn(move || writer.run(&queue))?;
-        Ok(Self { shared: Arc::new(Shared { dir: dir.to_owned(), jobs, waiting_bytes, lost }) })
+        Ok(Self { shared: Arc::new(Shared { dir: dir.to_owned(), commands, queued_bytes, dropped }) })
     }
 
-    /// Appends an event to a group, which is made when it is not there. Returns at once.
+    /// Appends an event to a group, which is created if it does not exist. Does not block.
     pub fn write(&self, group: &str, message: &str) {
         let message = message.trim_end_matches(['\n', '\r']);
-        let message = &message[..message.floor_char_boundary(MESSAGE_BYTES)];
+        let message = &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)];
         let size = message.len();
-        if self.shared.waiting_bytes.fetch_add(size, Ordering::Relaxed) + size > QUEUE_BYTES {
-            self.lose(size);
+        if self.shared.queued_bytes.fetch_add(size, Ordering::Relaxed) + size > MAX_QUEUED_BYTES {
+            self.count_dropped(size);
             return;
         }
-        let job = Job::Write { group: group.to_owned(), time: now_ms(), message: message.to_owned() };
-        if self.shared.jobs.try_send(job).is_err() {
-            self.lose(size);
+        let command =
+            WriterCommand::Write { group: group.to_owned(), time: now_ms(), message: message.to_owned() };
+        if self.shared.commands.try_send(command).is_err() {
+            self.count_dropped(size);
         }
     }
 
-    fn lose(&self, size: usize) {
-        self.shared.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
-        self.shared.lost.fetch_add(1, Ordering::Relaxed);
+    fn count_dropped(&self, size: usize) {
+        self.shared.queued_bytes.fetch_sub(size, Ordering::Relaxed);
+        self.shared.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many events could not be written since the last that could.
-    pub fn lost(&self) -> u64 {
-        self.shared.lost.load(Ordering::Relaxed)
+    /// Returns the number of events dropped since the last successful write.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Declares a group: it is written to again after a [`Logs::remove`], and forgets after `days`.
-    pub fn keep(&self, group: &str, days: u32) {
+    /// Creates a group and sets its retention in days. A group deleted by [`Logs::remove`] accepts events again.
+    pub fn create_group(&self, group: &str, retention_days: u32) {
         let group = group.to_owned();
-        self.order(move |writer| writer.keep(group, days));
+        self.run_on_writer(move |writer| writer.create_group(group, retention_days));
     }
 
-    /// Removes a group and its files. What is written to it later is dropped, until it is declared again.
+    /// Deletes a group and its files. Later events are dropped until the group is created again.
     pub fn remove(&self, group: &str) {
         let group = group.to_owned();
-        self.order(move |writer| writer.remove(group));
+        self.run_on_writer(move |writer| writer.remove(group));
     }
 
-    /// Waits until everything written before this call is in its file; gives up after a second. Blocks.
+    /// Blocks until all earlier events are in their files, for at most one second.
     pub fn flush(&self) {
-        self.order(Writer::write_out);
+        self.run_on_writer(LogWriter::write_out);
     }
 
-    /// Has the writer do something and waits, bounded, for its answer.
-    fn order(&self, work: impl FnOnce(&mut Writer) + Send + 'static) {
-        let (done, answer) = mpsc::sync_channel(1);
-        if self.shared.jobs.send(Job::Order { work: Box::new(work), done }).is_ok() {
-            // A writer that is slower than this is stuck on its disk; the caller goes on without it.
-            let _ = answer.recv_timeout(FLUSH_WAIT);
+    /// Runs a closure on the writer thread and waits for its end, for at most [`FLUSH_TIMEOUT`].
+    fn run_on_writer(&self, work: impl FnOnce(&mut LogWriter) + Send + 'static) {
+        let (done, finished) = mpsc::sync_channel(1);
+        if self.shared.commands.send(WriterCommand::Run { work: Box::new(work), done }).is_ok() {
+            // A slower writer is blocked by its disk; the caller continues without it.
+            let _ = finished.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 
-    /// Reads events of a group, oldest first. A group that is not there has none. Blocks on the disk.
-    pub fn read(&self, group: &str, query: &Query) -> io::Result<Page> {
+    /// Reads events of a group, oldest first. A missing group has none. Blocks on the disk.
+    pub fn read(&self, group: &str, query: &LogEventQuery) -> io::Result<LogEventPage> {
         self.flush();
         files::read(&self.shared.dir, group, query)
     }

@@ -1,30 +1,35 @@
-//! Logs that are written, read page by page, and grow old.
+//! Tests writing, paging, rotation and retention of log groups.
 
 use super::*;
 
 fn all(logs: &Logs, group: &str) -> Vec<String> {
-    let page = logs.read(group, &Query::default()).unwrap();
+    let page = logs.read(group, &LogEventQuery::default()).unwrap();
     page.events.into_iter().map(|event| event.message).collect()
 }
 
 #[test]
-fn what_was_written_is_read_back_at_once_and_continues_from_the_cursor() {
+fn written_events_are_readable_at_once_and_from_cursor() {
     let dir = tempfile::tempdir().unwrap();
     let logs = Logs::open(dir.path()).unwrap();
     logs.write("/aws/lambda/hits", "one\n");
     logs.write("/aws/lambda/hits", "two\nlines \u{1F600}");
-    let first = logs.read("/aws/lambda/hits", &Query { limit: 1, ..Query::default() }).unwrap();
+    let first =
+        logs.read("/aws/lambda/hits", &LogEventQuery { limit: 1, ..LogEventQuery::default() }).unwrap();
     assert_eq!(first.events[0].message, "one");
-    let rest = logs.read("/aws/lambda/hits", &Query { after: Some(first.next), ..Query::default() }).unwrap();
+    let rest = logs
+        .read("/aws/lambda/hits", &LogEventQuery { after: Some(first.next), ..LogEventQuery::default() })
+        .unwrap();
     assert_eq!(rest.events.len(), 1);
     assert_eq!(rest.events[0].message, "two\nlines \u{1F600}");
-    let none = logs.read("/aws/lambda/hits", &Query { after: Some(rest.next), ..Query::default() }).unwrap();
+    let none = logs
+        .read("/aws/lambda/hits", &LogEventQuery { after: Some(rest.next), ..LogEventQuery::default() })
+        .unwrap();
     assert!(none.events.is_empty());
     assert_eq!(all(&logs, "/another"), Vec::<String>::new());
 }
 
 #[test]
-fn a_torn_last_line_is_skipped_and_does_not_spoil_the_next() {
+fn incomplete_last_line_is_skipped_and_next_line_is_intact() {
     let dir = tempfile::tempdir().unwrap();
     let logs = Logs::open(dir.path()).unwrap();
     logs.write("g", "whole");
@@ -41,16 +46,17 @@ fn a_torn_last_line_is_skipped_and_does_not_spoil_the_next() {
 }
 
 #[test]
-fn a_group_is_bounded_and_a_cursor_survives_the_rotation() {
+fn group_size_is_limited_and_cursor_survives_rotation() {
     let dir = tempfile::tempdir().unwrap();
-    let logs = Logs::open_rotating(dir.path(), 4_096).unwrap();
+    let logs = Logs::open_with_file_size(dir.path(), 4_096).unwrap();
     logs.write("g", "first");
-    let first = logs.read("g", &Query::default()).unwrap();
+    let first = logs.read("g", &LogEventQuery::default()).unwrap();
     for n in 0..40 {
         logs.write("g", &format!("{n:04} {}", "x".repeat(200)));
         logs.flush();
     }
-    let page = logs.read("g", &Query { after: Some(first.next), ..Query::default() }).unwrap();
+    let page =
+        logs.read("g", &LogEventQuery { after: Some(first.next), ..LogEventQuery::default() }).unwrap();
     assert!(page.events.last().unwrap().message.starts_with("0039"));
     let bytes: u64 = dir.path().read_dir().unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes < 3 * 4_096, "{bytes} bytes kept");
@@ -58,7 +64,7 @@ fn a_group_is_bounded_and_a_cursor_survives_the_rotation() {
 }
 
 #[test]
-fn a_removed_group_is_gone_until_it_is_declared_again() {
+fn removed_group_drops_events_until_created_again() {
     let dir = tempfile::tempdir().unwrap();
     let logs = Logs::open(dir.path()).unwrap();
     logs.write("g", "one");
@@ -66,27 +72,27 @@ fn a_removed_group_is_gone_until_it_is_declared_again() {
     logs.write("g", "too late");
     logs.flush();
     assert_eq!(dir.path().read_dir().unwrap().count(), 0);
-    logs.keep("g", 7);
+    logs.create_group("g", 7);
     logs.write("g", "again");
     assert_eq!(all(&logs, "g"), ["again"]);
 }
 
 #[test]
-fn events_past_their_retention_go() {
+fn events_past_retention_are_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let logs = Logs::open(dir.path()).unwrap();
     logs.write("g", "old");
     logs.flush();
     let file = std::fs::File::options().write(true).open(files::path(dir.path(), "g", 1)).unwrap();
     file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
-    logs.keep("g", 1);
+    logs.create_group("g", 1);
     assert!(all(&logs, "g").is_empty());
     logs.write("g", "new");
     assert_eq!(all(&logs, "g"), ["new"]);
 }
 
 #[test]
-fn names_are_never_paths() {
+fn file_names_of_groups_are_never_paths() {
     assert_eq!(files::stem("/aws/lambda/hits-local"), "%2faws%2flambda%2fhits-local");
     assert_eq!(files::stem(".."), "%2e%2e");
     assert!(files::stem(&"x/".repeat(500)).len() <= 160);
@@ -94,7 +100,7 @@ fn names_are_never_paths() {
 }
 
 #[test]
-fn only_this_user_can_read_logs() {
+fn logs_are_readable_by_this_user_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     let logs = Logs::open(&dir.path().join("logs")).unwrap();

@@ -1,4 +1,4 @@
-//! The one thread that writes log files.
+//! The single thread that writes log files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -9,103 +9,103 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::files::{self, Line};
+use super::files::{self, NdjsonLine};
 use crate::clock::now_ms;
-use crate::state::own;
+use crate::state::private_options;
 
-/// How often files are looked at for events past their retention.
-const SWEEP: Duration = Duration::from_hours(1);
-/// How many jobs are gathered into one write.
-const BATCH: usize = 1_024;
+/// The interval between removals of files past their retention.
+const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
+/// The maximum number of commands in one write.
+const MAX_BATCH_COMMANDS: usize = 1_024;
 
-/// What the writer is asked to do.
-pub(super) enum Job {
-    /// Append an event.
+/// A command for the writer.
+pub(super) enum WriterCommand {
+    /// Append an event; `time` is in milliseconds since the Unix epoch.
     Write { group: String, time: u64, message: String },
-    /// Do something else, and say that it is done.
-    Order { work: Box<dyn FnOnce(&mut Writer) + Send>, done: SyncSender<()> },
+    /// Run a closure, then signal its end.
+    Run { work: Box<dyn FnOnce(&mut LogWriter) + Send>, done: SyncSender<()> },
 }
 
-pub(super) struct Writer {
+pub(super) struct LogWriter {
     dir: PathBuf,
-    rotate_at: u64,
-    waiting_bytes: Arc<AtomicUsize>,
-    lost: Arc<AtomicU64>,
-    groups: BTreeMap<String, Group>,
+    max_file_bytes: u64,
+    queued_bytes: Arc<AtomicUsize>,
+    dropped: Arc<AtomicU64>,
+    groups: BTreeMap<String, OpenGroup>,
     retention: BTreeMap<String, u32>,
-    removed: BTreeSet<String>,
+    deleted_groups: BTreeSet<String>,
 }
 
-/// An open group.
-struct Group {
+/// The newest file of a group, open for appending, and its unwritten lines.
+struct OpenGroup {
     stem: String,
     generation: u64,
     file: File,
     size: u64,
-    /// The file does not end in a newline: a write failed half-way, or a process died in it.
-    torn: bool,
-    /// What this batch adds.
+    /// Whether the file lacks a final newline, because a write failed or a process died during it.
+    incomplete_line: bool,
+    /// The lines of the current batch.
     pending: Vec<u8>,
     events: u64,
 }
 
-impl Writer {
+impl LogWriter {
     pub(super) fn new(
         dir: &Path,
-        rotate_at: u64,
-        waiting_bytes: Arc<AtomicUsize>,
-        lost: Arc<AtomicU64>,
+        max_file_bytes: u64,
+        queued_bytes: Arc<AtomicUsize>,
+        dropped: Arc<AtomicU64>,
     ) -> Self {
         Self {
             dir: dir.to_owned(),
-            rotate_at,
-            waiting_bytes,
-            lost,
+            max_file_bytes,
+            queued_bytes,
+            dropped,
             groups: BTreeMap::new(),
             retention: BTreeMap::new(),
-            removed: BTreeSet::new(),
+            deleted_groups: BTreeSet::new(),
         }
     }
 
-    /// Works until every [`Logs`](super::Logs) is gone.
-    pub(super) fn run(mut self, queue: &Receiver<Job>) {
+    /// Processes commands until every [`Logs`](super::Logs) is dropped.
+    pub(super) fn run(mut self, queue: &Receiver<WriterCommand>) {
         loop {
-            match queue.recv_timeout(SWEEP) {
-                Ok(job) => self.take(job),
+            match queue.recv_timeout(SWEEP_INTERVAL) {
+                Ok(command) => self.execute(command),
                 Err(RecvTimeoutError::Timeout) => self.sweep(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            for job in queue.try_iter().take(BATCH) {
-                self.take(job);
+            for command in queue.try_iter().take(MAX_BATCH_COMMANDS) {
+                self.execute(command);
             }
             self.write_out();
         }
     }
 
-    fn take(&mut self, job: Job) {
-        match job {
-            Job::Write { group, time, message } => {
-                self.waiting_bytes.fetch_sub(message.len(), Ordering::Relaxed);
-                if self.add(&group, time, &message).is_err() {
-                    self.lost.fetch_add(1, Ordering::Relaxed);
+    fn execute(&mut self, command: WriterCommand) {
+        match command {
+            WriterCommand::Write { group, time, message } => {
+                self.queued_bytes.fetch_sub(message.len(), Ordering::Relaxed);
+                if self.append(&group, time, &message).is_err() {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Job::Order { work, done } => {
+            WriterCommand::Run { work, done } => {
                 work(self);
-                // Who waits may have given up.
+                // The caller may have stopped waiting.
                 let _ = done.try_send(());
             }
         }
     }
 
-    /// Declares a group and its retention.
-    pub(super) fn keep(&mut self, group: String, days: u32) {
-        self.removed.remove(&group);
-        self.retention.insert(group, days);
+    /// Creates a group and sets its retention in days.
+    pub(super) fn create_group(&mut self, group: String, retention_days: u32) {
+        self.deleted_groups.remove(&group);
+        self.retention.insert(group, retention_days);
         self.sweep();
     }
 
-    /// Removes a group and its files.
+    /// Deletes a group and its files.
     pub(super) fn remove(&mut self, group: String) {
         self.groups.remove(&group);
         self.retention.remove(&group);
@@ -113,59 +113,59 @@ impl Writer {
         for generation in files::generations(&self.dir, &stem).unwrap_or_default() {
             drop(std::fs::remove_file(files::path(&self.dir, &stem, generation)));
         }
-        self.removed.insert(group);
+        self.deleted_groups.insert(group);
     }
 
-    fn add(&mut self, group: &str, time: u64, message: &str) -> io::Result<()> {
-        if self.removed.contains(group) {
+    fn append(&mut self, group: &str, time: u64, message: &str) -> io::Result<()> {
+        if self.deleted_groups.contains(group) {
             return Ok(());
         }
         if !self.groups.contains_key(group) {
-            let opened = Group::open(&self.dir, group)?;
-            self.groups.insert(group.to_owned(), opened);
+            let new_group = OpenGroup::open(&self.dir, group)?;
+            self.groups.insert(group.to_owned(), new_group);
         }
-        let Some(open) = self.groups.get_mut(group) else { return Ok(()) };
-        serde_json::to_writer(&mut open.pending, &Line { t: time, m: message.into() })?;
-        open.pending.push(b'\n');
-        open.events += 1;
+        let Some(group) = self.groups.get_mut(group) else { return Ok(()) };
+        serde_json::to_writer(&mut group.pending, &NdjsonLine { t: time, m: message.into() })?;
+        group.pending.push(b'\n');
+        group.events += 1;
         Ok(())
     }
 
-    /// Writes what the batch gathered: one call a group.
+    /// Writes the lines of the batch, with one call per group.
     pub(super) fn write_out(&mut self) {
         for group in self.groups.values_mut().filter(|group| !group.pending.is_empty()) {
-            let missed = self.lost.swap(0, Ordering::Relaxed);
-            if missed > 0 {
-                let message = format!("hitctl: {missed} log events could not be written");
-                let line = Line { t: now_ms(), m: message.into() };
+            let dropped_events = self.dropped.swap(0, Ordering::Relaxed);
+            if dropped_events > 0 {
+                let message = format!("hitctl: {dropped_events} log events could not be written");
+                let line = NdjsonLine { t: now_ms(), m: message.into() };
                 // Writing to memory cannot fail.
                 drop(serde_json::to_writer(&mut group.pending, &line));
                 group.pending.push(b'\n');
             }
             if group.write().is_err() {
-                self.lost.fetch_add(missed + group.events, Ordering::Relaxed);
+                self.dropped.fetch_add(dropped_events + group.events, Ordering::Relaxed);
             }
             group.pending.clear();
             group.pending.shrink_to(64 * 1024);
             group.events = 0;
-            if group.size >= self.rotate_at {
-                // A rotation that fails is tried again after the next write.
+            if group.size >= self.max_file_bytes {
+                // A failed rotation is retried after the next write.
                 drop(group.rotate(&self.dir));
             }
         }
     }
 
-    /// Removes files whose last event is older than the group keeps.
+    /// Deletes files whose last event is older than the group's retention.
     fn sweep(&mut self) {
         let now = now_ms();
-        for (group, days) in &self.retention {
+        for (group, retention_days) in &self.retention {
             let stem = files::stem(group);
-            let oldest = now.saturating_sub(u64::from(*days) * 86_400_000);
+            let cutoff_ms = now.saturating_sub(u64::from(*retention_days) * 86_400_000);
             for generation in files::generations(&self.dir, &stem).unwrap_or_default() {
                 let path = files::path(&self.dir, &stem, generation);
                 let written = path.metadata().and_then(|meta| meta.modified()).ok();
                 let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                if written.is_some_and(|time| time.as_millis() < u128::from(oldest)) {
+                if written.is_some_and(|time| time.as_millis() < u128::from(cutoff_ms)) {
                     self.groups.remove(group);
                     drop(std::fs::remove_file(path));
                 }
@@ -174,8 +174,8 @@ impl Writer {
     }
 }
 
-impl Group {
-    /// Opens the newest file of a group, or makes its first.
+impl OpenGroup {
+    /// Opens the newest file of a group, or creates its first.
     fn open(dir: &Path, group: &str) -> io::Result<Self> {
         let stem = files::stem(group);
         let generation = files::generations(dir, &stem)?.last().copied().unwrap_or(1);
@@ -186,21 +186,29 @@ impl Group {
             file.seek(SeekFrom::End(-1))?;
             file.read_exact(&mut last)?;
         }
-        Ok(Self { stem, generation, file, size, torn: last != *b"\n", pending: Vec::new(), events: 0 })
+        Ok(Self {
+            stem,
+            generation,
+            file,
+            size,
+            incomplete_line: last != *b"\n",
+            pending: Vec::new(),
+            events: 0,
+        })
     }
 
     fn write(&mut self) -> io::Result<()> {
-        if self.torn {
+        if self.incomplete_line {
             self.file.write_all(b"\n")?;
-            self.torn = false;
+            self.incomplete_line = false;
             self.size += 1;
         }
-        self.file.write_all(&self.pending).inspect_err(|_| self.torn = true)?;
+        self.file.write_all(&self.pending).inspect_err(|_| self.incomplete_line = true)?;
         self.size += self.pending.len() as u64;
         Ok(())
     }
 
-    /// Goes on in a new file; keeps the one before, removes older ones.
+    /// Continues in a new file, keeps the previous one and deletes older ones.
     fn rotate(&mut self, dir: &Path) -> io::Result<()> {
         let next = self.generation + 1;
         self.file = create(&files::path(dir, &self.stem, next))?;
@@ -213,7 +221,7 @@ impl Group {
     }
 }
 
-/// Opens a file for appending that only this user can read.
+/// Opens or creates a file for appending, readable by this user only.
 fn create(path: &Path) -> io::Result<File> {
-    own(OpenOptions::new().read(true).append(true).create(true)).open(path)
+    private_options(OpenOptions::new().read(true).append(true).create(true)).open(path)
 }

@@ -1,25 +1,25 @@
-//! The event that a function gets: SQS's records as Lambda writes them ("Using Lambda with Amazon SQS" in its guide).
+//! Builds the event for a function: SQS records in Lambda's format ("Using Lambda with Amazon SQS" in its guide).
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::queue::{Attribute, Message, md5_of_attributes};
+use crate::queue::{MessageAttributeValue, QueueMessage, md5_of_attributes};
 
 const HEAD: &str = "{\"Records\":[";
 const TAIL: &str = "]}";
-/// What an event takes around its records, in bytes.
-pub(super) const EMPTY: usize = HEAD.len() + TAIL.len();
+/// The size of an event without records, in bytes.
+pub(super) const OVERHEAD_BYTES: usize = HEAD.len() + TAIL.len();
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Record<'a> {
+struct SqsRecord<'a> {
     message_id: &'a str,
     receipt_handle: String,
     body: &'a str,
     attributes: BTreeMap<&'static str, String>,
-    message_attributes: BTreeMap<&'a str, Told<'a>>,
+    message_attributes: BTreeMap<&'a str, MessageAttribute<'a>>,
     md5_of_body: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     md5_of_message_attributes: Option<String>,
@@ -31,7 +31,7 @@ struct Record<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct MessageAttribute<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     string_value: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,9 +41,9 @@ struct Told<'a> {
     data_type: &'a str,
 }
 
-impl<'a> Told<'a> {
-    fn of(attribute: &'a Attribute) -> Self {
-        let Attribute { data_type, string_value, binary_value } = attribute;
+impl<'a> MessageAttribute<'a> {
+    fn new(attribute: &'a MessageAttributeValue) -> Self {
+        let MessageAttributeValue { data_type, string_value, binary_value } = attribute;
         Self {
             string_value: string_value.as_deref(),
             binary_value: binary_value.as_deref(),
@@ -54,9 +54,9 @@ impl<'a> Told<'a> {
     }
 }
 
-/// A message as a record, in JSON.
-pub(super) fn record(message: &Message, arn: &str) -> String {
-    let record = Record {
+/// Returns a message as a record, in JSON.
+pub(super) fn record(message: &QueueMessage, arn: &str) -> String {
+    let record = SqsRecord {
         message_id: &message.id,
         receipt_handle: message.receipt().handle(),
         body: &message.body,
@@ -64,7 +64,7 @@ pub(super) fn record(message: &Message, arn: &str) -> String {
         message_attributes: message
             .attributes
             .iter()
-            .map(|(name, attribute)| (name.as_str(), Told::of(attribute)))
+            .map(|(name, attribute)| (name.as_str(), MessageAttribute::new(attribute)))
             .collect(),
         md5_of_body: &message.md5,
         md5_of_message_attributes: md5_of_attributes(&message.attributes),
@@ -72,13 +72,13 @@ pub(super) fn record(message: &Message, arn: &str) -> String {
         event_source_arn: arn,
         aws_region: crate::constants::REGION,
     };
-    // Plain data has a JSON form.
+    // Serializing plain data cannot fail.
     serde_json::to_string(&record).unwrap_or_default()
 }
 
-/// The event of these records.
-pub(super) fn of(records: &[String]) -> Bytes {
-    let length = records.iter().map(|record| record.len() + 1).sum::<usize>() + EMPTY;
+/// Returns the event with these records.
+pub(super) fn from_records(records: &[String]) -> Bytes {
+    let length = records.iter().map(|record| record.len() + 1).sum::<usize>() + OVERHEAD_BYTES;
     let mut event = String::with_capacity(length);
     event.push_str(HEAD);
     for (index, record) in records.iter().enumerate() {

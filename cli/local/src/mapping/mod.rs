@@ -1,15 +1,17 @@
-//! Event source mappings: what takes messages off a queue and gives them to a function, as Lambda's pollers do.
+//! Event source mappings: receive messages from a queue and invoke a function with them, as Lambda's pollers do.
 //!
-//! As on AWS: a batch is gathered for the window, from its first message, and goes when it is full; so many run at once; what the
-//! function names as failed, and everything when it failed as a whole, comes back when its visibility timeout is over. A
-//! batch that is throttled is tried again until then. Different from AWS: one poller a mapping, which takes nothing while
-//! there is no place for another invocation, and does not slow down after errors; what was taken and not given to the
-//! function when this cloud stops is put back as if it had not been received. Waiting costs nothing: there is no polling.
+//! As on AWS, a batch is collected from its first message until the batching window ends or the batch is full. The number of
+//! concurrent invocations is limited. Messages that the function reports as failed reappear after their visibility timeout, and
+//! so does the whole batch if the invocation fails. A throttled batch is retried until then.
+//!
+//! Differences from AWS: each mapping has one poller, which receives nothing while the concurrency limit is reached and does not
+//! slow down after errors. Messages that no function has seen when the local cloud stops are returned as if they had not been
+//! received. Waiting is idle: there is no polling.
 
+mod batch_response;
+mod collect;
 mod event;
-mod gather;
 mod slots;
-mod verdict;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -26,93 +28,93 @@ use tokio_util::sync::CancellationToken;
 use crate::lambda::{InvokeError, Runner};
 use crate::lock::lock;
 use crate::queue::{Queues, Receipt};
-use gather::Gathered;
-use slots::{Slot, Slots};
+use collect::MessageBatch;
+use slots::{InvocationSlot, InvocationSlots};
 
-/// The first pause after a throttle, and the longest.
+/// The pause after the first throttled attempt; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What an invocation came to.
+/// The outcome of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The function answered.
-    Answered(Bytes),
-    /// It failed, took too long, or is not there.
+pub(crate) enum InvokeOutcome {
+    /// The function returned this payload.
+    Succeeded(Bytes),
+    /// The function failed, timed out, or does not exist.
     Failed,
-    /// A concurrency limit is reached; nothing ran.
+    /// A concurrency limit is reached; the function was not invoked.
     Throttled,
-    /// This cloud is stopping; nothing ran.
+    /// The local cloud is stopping; the function was not invoked.
     Stopping,
 }
 
-/// Who invokes functions.
-pub(crate) trait Invoke: Send + Sync {
-    /// Invokes a function by its name.
-    fn invoke(&self, function: &str, event: Bytes) -> BoxFuture<'static, Outcome>;
+/// Invokes functions for mappings.
+pub(crate) trait Invoker: Send + Sync {
+    /// Invokes the function with that name.
+    fn invoke(&self, function: &str, event: Bytes) -> BoxFuture<'static, InvokeOutcome>;
 }
 
-impl Invoke for Runner {
-    fn invoke(&self, function: &str, event: Bytes) -> BoxFuture<'static, Outcome> {
-        let (this, function) = (self.clone(), function.to_owned());
+impl Invoker for Runner {
+    fn invoke(&self, function: &str, event: Bytes) -> BoxFuture<'static, InvokeOutcome> {
+        let (runner, function) = (self.clone(), function.to_owned());
         async move {
-            match Runner::invoke(&this, &function, event).await {
+            match Runner::invoke(&runner, &function, event).await {
                 Ok(invocation) if invocation.function_error.is_none() => {
-                    Outcome::Answered(invocation.payload)
+                    InvokeOutcome::Succeeded(invocation.payload)
                 }
-                Err(InvokeError::TooManyRequests { .. }) => Outcome::Throttled,
-                Err(InvokeError::Stopping) => Outcome::Stopping,
+                Err(InvokeError::TooManyRequests { .. }) => InvokeOutcome::Throttled,
+                Err(InvokeError::Stopping) => InvokeOutcome::Stopping,
                 Ok(_)
                 | Err(
                     InvokeError::NoSuchFunction | InvokeError::PayloadTooLarge | InvokeError::NeverStarted,
-                ) => Outcome::Failed,
+                ) => InvokeOutcome::Failed,
             }
         }
         .boxed()
     }
 }
 
-/// Every mapping of this cloud. Clones are the same mappings.
+/// The event source mappings of the local cloud. Clones share their state.
 #[derive(Clone)]
-pub(crate) struct Mappings {
+pub(crate) struct EventSourceMappings {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     queues: Queues,
-    invoke: Arc<dyn Invoke>,
-    running: Mutex<HashMap<String, Running>>,
+    invoker: Arc<dyn Invoker>,
+    running: Mutex<HashMap<String, RunningMapping>>,
 }
 
-struct Running {
+struct RunningMapping {
     stop: CancellationToken,
     task: JoinHandle<()>,
-    slots: Arc<Slots>,
+    slots: Arc<InvocationSlots>,
 }
 
-/// What a poller and its invocations know.
+/// The state that a poller shares with its invocations.
 #[derive(Clone)]
-struct Poller {
+struct QueuePoller {
     queues: Queues,
-    invoke: Arc<dyn Invoke>,
+    invoker: Arc<dyn Invoker>,
     spec: Arc<EventSourceMappingSpec>,
-    slots: Arc<Slots>,
+    slots: Arc<InvocationSlots>,
     stop: CancellationToken,
 }
 
-impl Mappings {
-    pub(crate) fn new(queues: Queues, invoke: Arc<dyn Invoke>) -> Self {
-        Self { inner: Arc::new(Inner { queues, invoke, running: Mutex::default() }) }
+impl EventSourceMappings {
+    pub(crate) fn new(queues: Queues, invoker: Arc<dyn Invoker>) -> Self {
+        Self { inner: Arc::new(Inner { queues, invoker, running: Mutex::default() }) }
     }
 
-    /// Makes a mapping, or changes it. What runs of an earlier one ends in its own time, and counts against the limit.
+    /// Creates or updates a mapping. Running invocations continue and count against the new concurrency limit.
     pub(crate) async fn put(&self, name: &str, spec: &EventSourceMappingSpec) {
-        let slots = self.end(name).await.unwrap_or_default();
-        slots.limit(usize::try_from(spec.max_concurrency).unwrap_or(usize::MAX).max(1));
+        let slots = self.stop_poller(name).await.unwrap_or_default();
+        slots.set_limit(usize::try_from(spec.max_concurrency).unwrap_or(usize::MAX).max(1));
         let stop = CancellationToken::new();
-        let poller = Poller {
+        let poller = QueuePoller {
             queues: self.inner.queues.clone(),
-            invoke: Arc::clone(&self.inner.invoke),
+            invoker: Arc::clone(&self.inner.invoker),
             spec: Arc::new(spec.clone()),
             slots: Arc::clone(&slots),
             stop: stop.clone(),
@@ -123,87 +125,87 @@ impl Mappings {
                 poller.poll().await;
             }
         });
-        lock(&self.inner.running).insert(name.to_owned(), Running { stop, task, slots });
+        lock(&self.inner.running).insert(name.to_owned(), RunningMapping { stop, task, slots });
     }
 
-    /// Removes a mapping. What runs goes on to its end.
+    /// Deletes a mapping. Running invocations continue.
     pub(crate) async fn delete(&self, name: &str) {
-        self.end(name).await;
+        self.stop_poller(name).await;
     }
 
-    /// Takes no more messages, and puts back those that were gathered.
+    /// Stops all pollers and returns the messages that they have collected.
     pub(crate) fn stop(&self) {
         lock(&self.inner.running).values().for_each(|running| running.stop.cancel());
     }
 
-    /// Returns when no invocation of a mapping runs any more, and what it answered is written.
-    pub(crate) async fn settle(&self) {
+    /// Waits until all invocations have ended and their results are written.
+    pub(crate) async fn drain(&self) {
         let all: Vec<_> = lock(&self.inner.running).drain().map(|(_, running)| running).collect();
-        for Running { task, slots, .. } in all {
+        for RunningMapping { task, slots, .. } in all {
             drop(task.await);
-            slots.quiet().await;
+            slots.wait_until_idle().await;
         }
-        self.inner.queues.settle().await;
+        self.inner.queues.flush().await;
     }
 
-    async fn end(&self, name: &str) -> Option<Arc<Slots>> {
-        let Running { stop, task, slots } = lock(&self.inner.running).remove(name)?;
+    async fn stop_poller(&self, name: &str) -> Option<Arc<InvocationSlots>> {
+        let RunningMapping { stop, task, slots } = lock(&self.inner.running).remove(name)?;
         stop.cancel();
         drop(task.await);
         Some(slots)
     }
 }
 
-impl Poller {
+impl QueuePoller {
     async fn poll(self) {
         loop {
-            let gathered = async {
-                // Nothing is taken that could not be given to the function at once.
-                let slot = Arc::clone(&self.slots).take().await;
-                (slot, self.gather().await)
+            let batch = async {
+                // Receives nothing until the function can be invoked at once.
+                let slot = Arc::clone(&self.slots).acquire().await;
+                (slot, self.next_batch().await)
             };
-            let Some((slot, gathered)) = self.stop.run_until_cancelled(gathered).await else { return };
-            tokio::spawn(self.clone().give(gathered, slot));
+            let Some((slot, batch)) = self.stop.run_until_cancelled(batch).await else { return };
+            tokio::spawn(self.clone().process(batch, slot));
         }
     }
 
-    /// Gives a batch to the function, and deletes what it counted.
-    async fn give(self, gathered: Gathered, slot: Slot) {
-        let event = gathered.event();
+    /// Invokes the function with a batch and deletes the messages that it processed.
+    async fn process(self, batch: MessageBatch, slot: InvocationSlot) {
+        let event = batch.event();
         let arn = self.spec.function_arn.get().map(String::as_str).unwrap_or_default();
         let mut pause = FIRST_PAUSE;
         let outcome = loop {
-            let outcome = self.invoke.invoke(function_of(arn), event.clone()).await;
-            if outcome != Outcome::Throttled || Instant::now() + pause >= gathered.until {
+            let outcome = self.invoker.invoke(function_name(arn), event.clone()).await;
+            if outcome != InvokeOutcome::Throttled || Instant::now() + pause >= batch.visible_again_at {
                 break outcome;
             }
             if tokio::time::timeout(pause, self.stop.cancelled()).await.is_ok() {
-                break Outcome::Stopping;
+                break InvokeOutcome::Stopping;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
         match outcome {
-            // Nobody has seen them: they are put back.
-            Outcome::Stopping => drop(gathered),
-            Outcome::Answered(answer) => {
-                let good = self.good(&answer, gathered.keep());
-                // What cannot be deleted comes back, as whatever was counted and not deleted.
-                drop(self.queues.remove(good).await);
+            // No function has seen the messages, so dropping the batch returns them.
+            InvokeOutcome::Stopping => drop(batch),
+            InvokeOutcome::Succeeded(response) => {
+                let succeeded = self.succeeded(&response, batch.into_receipts());
+                // Messages that cannot be deleted reappear, as after any successful invocation without a delete.
+                drop(self.queues.delete_messages(succeeded).await);
             }
-            Outcome::Failed | Outcome::Throttled => drop(gathered.keep()),
+            InvokeOutcome::Failed | InvokeOutcome::Throttled => drop(batch.into_receipts()),
         }
         drop(slot);
     }
 
-    /// The messages that the function is done with.
-    fn good(&self, answer: &[u8], mut all: Vec<Receipt>) -> Vec<Receipt> {
+    /// Returns the receipts of the messages that the function processed successfully.
+    fn succeeded(&self, response: &[u8], mut all: Vec<Receipt>) -> Vec<Receipt> {
         if !self.spec.reports_failures {
             return all;
         }
-        let known = |id: &str| all.iter().any(|receipt| receipt.is_of(id));
-        match verdict::failed(answer, known) {
+        let is_in_batch = |id: &str| all.iter().any(|receipt| receipt.belongs_to(id));
+        match batch_response::failed_ids(response, is_in_batch) {
             Some(failed) => {
-                all.retain(|receipt| !failed.iter().any(|id| receipt.is_of(id)));
+                all.retain(|receipt| !failed.iter().any(|id| receipt.belongs_to(id)));
                 all
             }
             None => Vec::new(),
@@ -211,8 +213,8 @@ impl Poller {
     }
 }
 
-/// The name of the function whose ARN, or whose alias's, this is.
-fn function_of(arn: &str) -> &str {
+/// Returns the function's name in the ARN of a function or of its alias.
+fn function_name(arn: &str) -> &str {
     arn.split(':').nth(6).unwrap_or(arn)
 }
 

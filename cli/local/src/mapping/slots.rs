@@ -1,4 +1,4 @@
-//! How many invocations of a mapping run at once.
+//! Limits the concurrent invocations of a mapping.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,65 +6,65 @@ use tokio::sync::Notify;
 
 use crate::lock::lock;
 
-/// The places of a mapping. They outlive a change of its settings.
+/// The invocation slots of a mapping. They outlive a change of its settings.
 #[derive(Default)]
-pub(super) struct Slots {
-    /// How many run, and how many may.
+pub(super) struct InvocationSlots {
+    /// The number of running invocations, and the limit.
     state: Mutex<(usize, usize)>,
-    freed: Notify,
+    changed: Notify,
 }
 
-/// A place; given back when dropped.
-pub(super) struct Slot(Arc<Slots>);
+/// A slot for one invocation, released when dropped.
+pub(super) struct InvocationSlot(Arc<InvocationSlots>);
 
-impl Slots {
-    /// Says how many may run.
-    pub(super) fn limit(&self, limit: usize) {
+impl InvocationSlots {
+    /// Sets the maximum number of concurrent invocations.
+    pub(super) fn set_limit(&self, limit: usize) {
         lock(&self.state).1 = limit;
-        self.freed.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// Waits for a place.
-    pub(super) async fn take(self: Arc<Self>) -> Slot {
-        self.when(|(running, limit)| {
-            let free = *running < limit;
-            *running += usize::from(free);
-            free
+    /// Waits for a free slot and takes it.
+    pub(super) async fn acquire(self: Arc<Self>) -> InvocationSlot {
+        self.wait_until(|(in_use, limit)| {
+            let is_free = *in_use < limit;
+            *in_use += usize::from(is_free);
+            is_free
         })
         .await;
-        Slot(self)
+        InvocationSlot(self)
     }
 
-    /// Waits until nothing runs.
-    pub(super) async fn quiet(&self) {
-        self.when(|(running, _)| *running == 0).await;
+    /// Waits until no invocation runs.
+    pub(super) async fn wait_until_idle(&self) {
+        self.wait_until(|(in_use, _)| *in_use == 0).await;
     }
 
-    /// How many run.
+    /// Returns the number of slots in use.
     #[cfg(test)]
-    pub(super) fn running(&self) -> usize {
+    pub(super) fn in_use(&self) -> usize {
         lock(&self.state).0
     }
 
-    async fn when(&self, ready: impl Fn((&mut usize, usize)) -> bool) {
+    async fn wait_until(&self, condition: impl Fn((&mut usize, usize)) -> bool) {
         loop {
-            let mut freed = std::pin::pin!(self.freed.notified());
-            freed.as_mut().enable();
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
             {
                 let mut state = lock(&self.state);
                 let limit = state.1;
-                if ready((&mut state.0, limit)) {
+                if condition((&mut state.0, limit)) {
                     return;
                 }
             }
-            freed.await;
+            changed.await;
         }
     }
 }
 
-impl Drop for Slot {
+impl Drop for InvocationSlot {
     fn drop(&mut self) {
         lock(&self.0.state).0 -= 1;
-        self.0.freed.notify_waiters();
+        self.0.changed.notify_waiters();
     }
 }

@@ -1,94 +1,95 @@
-//! What SQS takes: settings of a queue, and messages with their attributes.
+//! SQS's limits on queue settings, messages and message attributes.
 
 use hitctl_engine::Fault;
 use hitctl_resources::QueueSpec;
 
-use super::error::{MAX_BYTES, Refusal};
-use super::message::{Attribute, Outgoing};
+use super::error::{MAX_BYTES, SqsError};
+use super::message::{MessageAttributeValue, NewMessage};
 
 const MAX_ATTRIBUTES: usize = 10;
-const MAX_NAME: usize = 256;
-/// The longest delay, in seconds.
+const MAX_ATTRIBUTE_NAME: usize = 256;
+/// The maximum delay, in seconds.
 const MAX_DELAY_S: i64 = 900;
 
-/// Whether a queue can be like this; SQS's own bounds.
-pub(super) fn settings(name: &str, spec: &QueueSpec) -> Result<(), Fault> {
-    let bad = |why: String| {
-        Err(Fault::fatal("invalid_request", format!("the spec of queue {name} is not valid")).caused_by(why))
+/// Checks a queue's name and settings against SQS's limits.
+pub(super) fn queue_settings(name: &str, spec: &QueueSpec) -> Result<(), Fault> {
+    let invalid = |reason: String| {
+        Err(Fault::fatal("invalid_request", format!("the spec of queue {name} is not valid"))
+            .caused_by(reason))
     };
-    if !is_plain(name) {
-        return bad("a name has 1 to 80 letters, digits, hyphens and underscores".to_owned());
+    if !is_valid_name(name) {
+        return invalid("a name has 1 to 80 letters, digits, hyphens and underscores".to_owned());
     }
     if spec.visibility_timeout_s > 43_200 {
-        return bad("its visibility timeout is over 43200 seconds".to_owned());
+        return invalid("its visibility timeout is over 43200 seconds".to_owned());
     }
     if !(60..=1_209_600).contains(&spec.retention_s) {
-        return bad("messages are kept for 60 to 1209600 seconds".to_owned());
+        return invalid("messages are kept for 60 to 1209600 seconds".to_owned());
     }
     match &spec.redrive {
         Some(redrive) if !(1..=1000).contains(&redrive.max_receive_count) => {
-            bad("a message is received 1 to 1000 times".to_owned())
+            invalid("a message is received 1 to 1000 times".to_owned())
         }
         Some(redrive) if redrive.dead_letter_arn.get().is_none() => {
-            bad("the ARN of its dead letters is not known yet".to_owned())
+            invalid("the ARN of its dead letters is not known yet".to_owned())
         }
         _ => Ok(()),
     }
 }
 
-/// Whether this is what SQS takes as a name or an id: 1 to 80 letters, digits, hyphens and underscores.
-pub(super) fn is_plain(name: &str) -> bool {
+/// Returns whether a queue name or batch entry id is valid: 1 to 80 letters, digits, hyphens and underscores.
+pub(super) fn is_valid_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     (1..=80).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// Whether this can be sent.
-pub(crate) fn message(message: &Outgoing) -> Result<(), Refusal> {
+/// Checks a message against SQS's limits.
+pub(crate) fn message(message: &NewMessage) -> Result<(), SqsError> {
     if message.body.is_empty() {
-        return Err(Refusal::Missing("MessageBody".to_owned()));
+        return Err(SqsError::MissingParameter("MessageBody".to_owned()));
     }
-    if !is_xml(&message.body) {
-        return Err(Refusal::Contents);
+    if !has_only_xml_chars(&message.body) {
+        return Err(SqsError::InvalidContents);
     }
     let count = message.attributes.len();
     if count > MAX_ATTRIBUTES {
-        return Err(Refusal::Invalid(format!(
+        return Err(SqsError::InvalidParameter(format!(
             "Number of message attributes [{count}] exceeds the allowed maximum [{MAX_ATTRIBUTES}]."
         )));
     }
     message.attributes.iter().try_for_each(|(name, value)| attribute(name, value))?;
     delay(i64::from(message.delay_s))?;
     if size(message) > MAX_BYTES {
-        return Err(Refusal::Invalid(format!(
+        return Err(SqsError::InvalidParameter(format!(
             "One or more parameters are invalid. Reason: Message must be shorter than {MAX_BYTES} bytes."
         )));
     }
     Ok(())
 }
 
-/// Whether a message can be delayed for so many seconds.
-pub(super) fn delay(seconds: i64) -> Result<(), Refusal> {
+/// Checks a delay, in seconds.
+pub(super) fn delay(seconds: i64) -> Result<(), SqsError> {
     if (0..=MAX_DELAY_S).contains(&seconds) {
         return Ok(());
     }
-    Err(Refusal::Invalid(format!(
+    Err(SqsError::InvalidParameter(format!(
         "Value {seconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= {MAX_DELAY_S}."
     )))
 }
 
-/// What a message takes of the limit, in bytes.
-pub(super) fn size(message: &Outgoing) -> usize {
+/// Returns the size that counts against the limit, in bytes: the body and the attributes' names, types and values.
+pub(super) fn size(message: &NewMessage) -> usize {
     let attributes = message.attributes.iter().map(|(name, value)| {
         name.len() + value.data_type.len() + value.bytes().map_or(0, |bytes| bytes.len())
     });
     message.body.len() + attributes.sum::<usize>()
 }
 
-fn attribute(name: &str, value: &Attribute) -> Result<(), Refusal> {
+fn attribute(name: &str, value: &MessageAttributeValue) -> Result<(), SqsError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let lower = name.to_ascii_lowercase();
     if name.is_empty()
-        || name.len() > MAX_NAME
+        || name.len() > MAX_ATTRIBUTE_NAME
         || !name.bytes().all(plain)
         || name.starts_with('.')
         || name.ends_with('.')
@@ -96,7 +97,7 @@ fn attribute(name: &str, value: &Attribute) -> Result<(), Refusal> {
         || lower.starts_with("aws.")
         || lower.starts_with("amazon.")
     {
-        return Err(Refusal::Invalid(format!(
+        return Err(SqsError::InvalidParameter(format!(
             "The message attribute name '{name}' is invalid. Attribute name can contain A-Z, a-z, 0-9, underscore (_), hyphen \
              (-), and period (.) characters."
         )));
@@ -106,7 +107,7 @@ fn attribute(name: &str, value: &Attribute) -> Result<(), Refusal> {
         "String" | "Number" => value.string_value.is_some() && value.binary_value.is_none(),
         "Binary" => value.binary_value.is_some() && value.string_value.is_none(),
         _ => {
-            return Err(Refusal::Invalid(format!(
+            return Err(SqsError::InvalidParameter(format!(
                 "The type of message attribute '{name}' is invalid. You must use only the following supported type prefixes: \
                  Binary, Number, String."
             )));
@@ -114,25 +115,25 @@ fn attribute(name: &str, value: &Attribute) -> Result<(), Refusal> {
     };
     let bytes = value.bytes().filter(|bytes| fits && !bytes.is_empty());
     let Some(bytes) = bytes else {
-        return Err(Refusal::Invalid(format!(
+        return Err(SqsError::InvalidParameter(format!(
             "Message (user) attribute '{name}' must contain a non-empty message attribute value of its type '{kind}'."
         )));
     };
     let text = String::from_utf8_lossy(&bytes);
     if kind == "Number" && text.trim().parse::<f64>().is_err() {
-        return Err(Refusal::Invalid(format!(
+        return Err(SqsError::InvalidParameter(format!(
             "Can't cast the value of message (user) attribute '{name}' to a number."
         )));
     }
-    if kind != "Binary" && !is_xml(&text) {
-        return Err(Refusal::Contents);
+    if kind != "Binary" && !has_only_xml_chars(&text) {
+        return Err(SqsError::InvalidContents);
     }
     Ok(())
 }
 
-/// Whether a text has only the characters that XML 1.0 has.
-fn is_xml(text: &str) -> bool {
-    // What Rust has as a `char` is no surrogate.
+/// Returns whether a text has only characters that XML 1.0 allows.
+fn has_only_xml_chars(text: &str) -> bool {
+    // A Rust `char` is never a surrogate.
     text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..))
 }
 
@@ -140,23 +141,23 @@ fn is_xml(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn text(body: &str) -> Outgoing {
-        Outgoing { body: body.to_owned(), ..Outgoing::default() }
+    fn text(body: &str) -> NewMessage {
+        NewMessage { body: body.to_owned(), ..NewMessage::default() }
     }
 
     #[test]
-    fn what_xml_cannot_say_is_refused() {
+    fn body_with_invalid_xml_characters_is_rejected() {
         for body in ["a\tb\nc\rd", "ü", "\u{fffd}", "\u{10ffff}", " "] {
             message(&text(body)).unwrap();
         }
         for body in ["a\0", "\u{1f}", "\u{b}", "\u{ffff}", "\u{fffe}"] {
-            assert_eq!(message(&text(body)).unwrap_err(), Refusal::Contents, "{body:?}");
+            assert_eq!(message(&text(body)).unwrap_err(), SqsError::InvalidContents, "{body:?}");
         }
         assert_eq!(message(&text("")).unwrap_err().name_and_code().1, "MissingParameter");
     }
 
     #[test]
-    fn one_mebibyte_is_the_limit_with_everything() {
+    fn message_size_limit_includes_attributes() {
         message(&text(&"x".repeat(MAX_BYTES))).unwrap();
         assert!(
             message(&text(&"x".repeat(MAX_BYTES + 1)))
@@ -165,18 +166,19 @@ mod tests {
                 .contains("shorter than 1048576")
         );
         let mut with = text(&"x".repeat(MAX_BYTES - 10));
-        with.attributes.insert("ab".to_owned(), Attribute::text("cd"));
+        with.attributes.insert("ab".to_owned(), MessageAttributeValue::text("cd"));
         message(&with).unwrap();
-        with.attributes.insert("ab".to_owned(), Attribute::text("cde"));
+        with.attributes.insert("ab".to_owned(), MessageAttributeValue::text("cde"));
         message(&with).unwrap_err();
     }
 
     #[test]
-    fn attributes_are_judged_by_name_type_and_value() {
+    fn attributes_are_checked_by_name_type_and_value() {
         let with = |name: &str, kind: &str, value: &str| {
-            let value = Attribute { data_type: kind.to_owned(), ..Attribute::text(value) };
+            let value =
+                MessageAttributeValue { data_type: kind.to_owned(), ..MessageAttributeValue::text(value) };
             let attributes = [(name.to_owned(), value)].into();
-            message(&Outgoing { attributes, ..text("x") })
+            message(&NewMessage { attributes, ..text("x") })
         };
         for (name, kind, value) in
             [("ip", "String", "::1"), ("n.a-b_c", "Number.int", "-1.5e3"), ("a", "String.x", "y")]

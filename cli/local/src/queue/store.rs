@@ -1,7 +1,7 @@
-//! The file of the messages: one SQLite database, and a line in front of it.
+//! Stores the queues in an SQLite database, with a queue of tasks that share commits.
 //!
-//! A SIGKILL at any moment loses nothing acknowledged and brings nothing back that was deleted (`sqlite` says how). Whoever
-//! comes while a commit is made waits in the line, and all who wait there share the next one.
+//! A SIGKILL at any moment neither loses an acknowledged message nor restores a deleted one (see `sqlite`). Tasks that arrive
+//! during a commit wait, and all waiting tasks share the next commit.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::codes;
 use crate::lock::lock;
 use crate::{disk, sqlite};
 
-/// What to do about a damaged file.
+/// The hint in errors about a damaged file.
 const HINT: &str =
     "restore the file from a backup, or run `hitctl local reset` to begin anew; that loses what waits there";
 
@@ -42,30 +42,30 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS messages_in_turn ON messages (queue, visible_ms, id);
 ";
 
-/// Why a piece of work was not done.
+/// The error of a task that was not committed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-pub(crate) struct Broken {
+pub(crate) struct QueueStoreError {
     text: String,
-    full: bool,
+    disk_full: bool,
 }
 
-impl From<&rusqlite::Error> for Broken {
+impl From<&rusqlite::Error> for QueueStoreError {
     fn from(error: &rusqlite::Error) -> Self {
-        Self { text: error.to_string(), full: sqlite::is_unwritten(error) }
+        Self { text: error.to_string(), disk_full: sqlite::is_write_failure(error) }
     }
 }
 
-impl Broken {
-    fn gone() -> Self {
-        Self { text: "the local cloud is stopping".to_owned(), full: false }
+impl QueueStoreError {
+    fn stopping() -> Self {
+        Self { text: "the local cloud is stopping".to_owned(), disk_full: false }
     }
 
-    /// The same, for the deployer.
-    pub(super) fn fault(&self, doing: &str, name: &str) -> Fault {
-        let fault = Fault::fatal("local_queue", format!("could not {doing} the queue {name}"))
+    /// Converts the error to a fault for the deployer. `verb` and `name` name the operation and the queue.
+    pub(super) fn fault(&self, verb: &str, name: &str) -> Fault {
+        let fault = Fault::fatal("local_queue", format!("could not {verb} the queue {name}"))
             .caused_by(self.text.as_str());
-        if self.full {
+        if self.disk_full {
             return Fault { code: codes::DISK_FULL.into(), ..fault }
                 .hinted("free some space on that disk, then run the command again");
         }
@@ -73,38 +73,38 @@ impl Broken {
     }
 }
 
-/// The database, and who waits for it.
+/// The database with its waiting tasks. Clones share them.
 #[derive(Clone)]
-pub(super) struct Store {
+pub(super) struct MessageStore {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     db: Mutex<Connection>,
-    line: Mutex<Line>,
+    commit_queue: Mutex<CommitQueue>,
     runtime: Handle,
 }
 
-/// Who waits, and whether somebody works it off.
+/// The tasks that wait for the next commit.
 #[derive(Default)]
-struct Line {
-    waiting: Vec<Box<dyn Job>>,
-    led: bool,
+struct CommitQueue {
+    waiting: Vec<Box<dyn CommitTask>>,
+    has_leader: bool,
 }
 
-/// A piece of work: done within a commit, answered after it.
-trait Job: Send {
+/// A task that runs within a transaction and is answered after the commit.
+trait CommitTask: Send {
     fn run(&mut self, db: &Connection) -> rusqlite::Result<()>;
-    fn answer(self: Box<Self>, committed: Result<(), Broken>);
+    fn reply(self: Box<Self>, committed: Result<(), QueueStoreError>);
 }
 
-struct Task<T, F> {
+struct PendingTask<T, F> {
     work: Option<F>,
     out: Option<T>,
-    reply: oneshot::Sender<Result<T, Broken>>,
+    result_sender: oneshot::Sender<Result<T, QueueStoreError>>,
 }
 
-impl<T, F> Job for Task<T, F>
+impl<T, F> CommitTask for PendingTask<T, F>
 where
     T: Send,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
@@ -116,102 +116,102 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Broken>) {
-        let Self { out, reply, .. } = *self;
-        // Who hung up hears nothing; what has to be put back then puts itself back when it is dropped.
-        drop(reply.send(committed.and_then(|()| out.ok_or_else(Broken::gone))));
+    fn reply(self: Box<Self>, committed: Result<(), QueueStoreError>) {
+        let Self { out, result_sender, .. } = *self;
+        // If the caller is no longer waiting, the result is dropped; a batch then returns its messages to the queue.
+        drop(result_sender.send(committed.and_then(|()| out.ok_or_else(QueueStoreError::stopping))));
     }
 }
 
-impl Store {
-    /// Opens the file, or makes it, for this user only. Must be called within a tokio runtime.
+impl MessageStore {
+    /// Opens or creates the file, readable by this user only. Must be called within a tokio runtime.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
         let db = sqlite::open(path, "queues", SCHEMA, HINT)?;
-        let inner = Inner { db: Mutex::new(db), line: Mutex::default(), runtime: Handle::current() };
+        let inner = Inner { db: Mutex::new(db), commit_queue: Mutex::default(), runtime: Handle::current() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Does a piece of work, whole or not at all, and answers when it is committed.
+    /// Runs a task atomically and returns its result after the commit.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Broken> {
-        self.submit(work).await.unwrap_or_else(|_| Err(Broken::gone()))
+    ) -> Result<T, QueueStoreError> {
+        self.submit(work).await.unwrap_or_else(|_| Err(QueueStoreError::stopping()))
     }
 
-    /// Does a piece of work some time, whether or not somebody waits for it.
+    /// Queues a task. It runs even if the receiver of its result is dropped.
     pub(super) fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> oneshot::Receiver<Result<T, Broken>> {
-        let (reply, replied) = oneshot::channel();
-        let mut line = lock(&self.inner.line);
-        line.waiting.push(Box::new(Task { work: Some(work), out: None, reply }));
-        if !line.led {
-            line.led = true;
+    ) -> oneshot::Receiver<Result<T, QueueStoreError>> {
+        let (result_sender, result) = oneshot::channel();
+        let mut queue = lock(&self.inner.commit_queue);
+        queue.waiting.push(Box::new(PendingTask { work: Some(work), out: None, result_sender }));
+        if !queue.has_leader {
+            queue.has_leader = true;
             let inner = Arc::clone(&self.inner);
-            drop(self.inner.runtime.spawn_blocking(move || inner.lead()));
+            drop(self.inner.runtime.spawn_blocking(move || inner.run_commits()));
         }
-        replied
+        result
     }
 }
 
 impl Inner {
-    /// Works the line off, a commit for all who are in it at a time.
-    fn lead(&self) {
+    /// Commits the waiting tasks until none are left; each commit includes all that wait at that time.
+    fn run_commits(&self) {
         let db = lock(&self.db);
         loop {
-            let jobs = {
-                let mut line = lock(&self.line);
-                if line.waiting.is_empty() {
-                    line.led = false;
+            let tasks = {
+                let mut queue = lock(&self.commit_queue);
+                if queue.waiting.is_empty() {
+                    queue.has_leader = false;
                     return;
                 }
-                std::mem::take(&mut line.waiting)
+                std::mem::take(&mut queue.waiting)
             };
-            commit(&db, jobs);
+            commit(&db, tasks);
         }
     }
 }
 
-/// Notes for the status whether the file could be written.
-fn note(db: &Connection, done: &rusqlite::Result<()>, results: &[Result<(), Broken>]) {
+/// Records for the status whether the file could be written.
+fn record_disk_state(db: &Connection, done: &rusqlite::Result<()>, results: &[Result<(), QueueStoreError>]) {
     let Some(path) = db.path().map(Path::new) else { return };
-    let of_all = done.as_ref().err().map(Broken::from);
-    let of_one = || results.iter().find_map(|result| result.as_ref().err().cloned());
-    match of_all.or_else(of_one) {
-        Some(broken) if broken.full => disk::failed(path, &broken.text),
+    let transaction_error = done.as_ref().err().map(QueueStoreError::from);
+    let task_error = || results.iter().find_map(|result| result.as_ref().err().cloned());
+    match transaction_error.or_else(task_error) {
+        Some(error) if error.disk_full => disk::record_failure(path, &error.text),
         Some(_) => {}
-        None => disk::written(path),
+        None => disk::record_success(path),
     }
 }
 
-fn commit(db: &Connection, mut jobs: Vec<Box<dyn Job>>) {
-    let mut results: Vec<Result<(), Broken>> = Vec::with_capacity(jobs.len());
-    let mut together = || -> rusqlite::Result<()> {
+fn commit(db: &Connection, mut tasks: Vec<Box<dyn CommitTask>>) {
+    let mut results: Vec<Result<(), QueueStoreError>> = Vec::with_capacity(tasks.len());
+    let mut run_all = || -> rusqlite::Result<()> {
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        for job in &mut jobs {
+        for task in &mut tasks {
             db.prepare_cached("SAVEPOINT job")?.execute([])?;
-            let done = job.run(db);
+            let done = task.run(db);
             if done.is_err() {
-                // Of this one nothing stays; on a full disk SQLite has taken back all of them, and this fails too.
+                // Undoes this task only. On a full disk SQLite has already rolled back all of them, and this fails too.
                 db.prepare_cached("ROLLBACK TO job")?.execute([])?;
             }
             db.prepare_cached("RELEASE job")?.execute([])?;
-            results.push(done.map_err(|error| Broken::from(&error)));
+            results.push(done.map_err(|error| QueueStoreError::from(&error)));
         }
         db.prepare_cached("COMMIT")?.execute([]).map(drop)
     };
-    let done = together();
-    note(db, &done, &results);
+    let done = run_all();
+    record_disk_state(db, &done, &results);
     if let Err(error) = done {
         if !db.is_autocommit() {
-            // Nothing is left to be done when even that fails: nobody hears that it was done.
+            // A failed rollback needs no handling: every task gets an error anyway.
             drop(db.execute_batch("ROLLBACK"));
         }
-        results = vec![Err(Broken::from(&error)); jobs.len()];
+        results = vec![Err(QueueStoreError::from(&error)); tasks.len()];
     }
-    for (job, result) in jobs.into_iter().zip(results) {
-        job.answer(result);
+    for (task, result) in tasks.into_iter().zip(results) {
+        task.reply(result);
     }
 }

@@ -1,18 +1,18 @@
-//! Queues under a clock of the test's own: tokio's, paused, so that an hour passes at once and nobody waits.
+//! Tests queues under tokio's paused clock, so that an hour passes at once.
 
 use std::collections::BTreeSet;
 
-use hitctl_engine::Value;
-use hitctl_resources::Redrive;
+use hitctl_engine::SpecValue;
+use hitctl_resources::RedrivePolicy;
 
 use super::*;
 
-struct World {
+struct TestQueues {
     queues: Queues,
     dir: tempfile::TempDir,
 }
 
-fn clock() -> Now {
+fn clock() -> NowFn {
     let start = Instant::now();
     Arc::new(move || 1_700_000_000_000 + i64::try_from(start.elapsed().as_millis()).unwrap())
 }
@@ -32,7 +32,7 @@ fn arn(name: &str) -> String {
     format!("arn:aws:sqs:local:000000000000:{name}")
 }
 
-impl World {
+impl TestQueues {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let queues = Queues::open(&dir.path().join("q"), "http://127.0.0.1:1".into(), clock()).unwrap();
@@ -46,186 +46,188 @@ impl World {
     }
 
     async fn send(&self, queue: &Arc<Queue>, body: &str) {
-        let message = Outgoing { body: body.to_owned(), ..Outgoing::default() };
+        let message = NewMessage { body: body.to_owned(), ..NewMessage::default() };
         self.queues.send(queue, vec![message]).await.unwrap();
     }
 
-    async fn receive(&self, queue: &Arc<Queue>, wait_s: u64) -> Vec<Message> {
-        let wish = Wish { max: 10, hidden_s: None, wait: Duration::from_secs(wait_s) };
-        self.queues.receive(queue, wish).await.unwrap().take()
+    async fn receive(&self, queue: &Arc<Queue>, wait_s: u64) -> Vec<QueueMessage> {
+        let options =
+            ReceiveOptions { max: 10, visibility_timeout_s: None, wait: Duration::from_secs(wait_s) };
+        self.queues.receive(queue, options).await.unwrap().into_messages()
     }
 
     async fn depth(&self, queue: &Arc<Queue>) -> (u64, u64, u64) {
-        let Depth { visible, in_flight, delayed, .. } = self.queues.depth(queue).await.unwrap();
+        let MessageCounts { visible, in_flight, delayed, .. } = self.queues.depth(queue).await.unwrap();
         (visible, in_flight, delayed)
     }
 }
 
-fn bodies(messages: &[Message]) -> Vec<&str> {
+fn bodies(messages: &[QueueMessage]) -> Vec<&str> {
     messages.iter().map(|message| message.body.as_str()).collect()
 }
 
-fn redrive(name: &str, max_receive_count: u32) -> Redrive {
-    Redrive { dead_letter_arn: Value::Literal(arn(name)), max_receive_count }
+fn redrive(name: &str, max_receive_count: u32) -> RedrivePolicy {
+    RedrivePolicy { dead_letter_arn: SpecValue::Literal(arn(name)), max_receive_count }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_received_is_hidden_and_comes_back_unless_it_is_deleted() {
-    let world = World::new();
-    let queue = world.queue("q", |_| {}).await;
-    world.send(&queue, "a").await;
-    world.send(&queue, "b").await;
-    let first = world.receive(&queue, 0).await;
+async fn received_message_is_hidden_and_reappears_unless_deleted() {
+    let env = TestQueues::new();
+    let queue = env.queue("q", |_| {}).await;
+    env.send(&queue, "a").await;
+    env.send(&queue, "b").await;
+    let first = env.receive(&queue, 0).await;
     assert_eq!(bodies(&first), ["a", "b"]);
-    assert_eq!(world.depth(&queue).await, (0, 2, 0));
-    world.queues.remove(vec![first[0].receipt()]).await.unwrap();
-    assert!(world.receive(&queue, 0).await.is_empty());
-    let began = Instant::now();
-    let again = world.receive(&queue, 40).await;
-    assert_eq!(bodies(&again), ["b"]);
-    assert_eq!(began.elapsed().as_secs(), 30);
-    assert_eq!(again[0].received, 2);
-    assert_eq!(again[0].first_received_ms, first[1].first_received_ms);
-    // The newest handle counts; an older one deletes nothing, and says nothing.
-    world.queues.remove(vec![first[1].receipt()]).await.unwrap();
-    assert_eq!(world.depth(&queue).await, (0, 1, 0));
-    world.queues.remove(vec![again[0].receipt()]).await.unwrap();
-    assert_eq!(world.depth(&queue).await, (0, 0, 0));
+    assert_eq!(env.depth(&queue).await, (0, 2, 0));
+    env.queues.delete_messages(vec![first[0].receipt()]).await.unwrap();
+    assert!(env.receive(&queue, 0).await.is_empty());
+    let started = Instant::now();
+    let second = env.receive(&queue, 40).await;
+    assert_eq!(bodies(&second), ["b"]);
+    assert_eq!(started.elapsed().as_secs(), 30);
+    assert_eq!(second[0].receive_count, 2);
+    assert_eq!(second[0].first_received_ms, first[1].first_received_ms);
+    // Only the newest receipt is valid; an older one deletes nothing and is not an error.
+    env.queues.delete_messages(vec![first[1].receipt()]).await.unwrap();
+    assert_eq!(env.depth(&queue).await, (0, 1, 0));
+    env.queues.delete_messages(vec![second[0].receipt()]).await.unwrap();
+    assert_eq!(env.depth(&queue).await, (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_goes_to_the_dead_letters_after_exactly_so_many_receives() {
-    let world = World::new();
-    let queue = world.queue("q", |spec| spec.redrive = Some(redrive("dead", 3))).await;
-    let dead = world.queue("dead", |_| {}).await;
-    world.send(&queue, "poison").await;
+async fn message_moves_to_dead_letter_queue_after_maximum_receives() {
+    let env = TestQueues::new();
+    let queue = env.queue("q", |spec| spec.redrive = Some(redrive("dead", 3))).await;
+    let dlq = env.queue("dead", |_| {}).await;
+    env.send(&queue, "poison").await;
     let mut sent = None;
     for count in 1..=3 {
-        let got = world.receive(&queue, 60).await;
-        assert_eq!(got[0].received, count);
-        sent = Some((got[0].id.clone(), got[0].sent_ms));
+        let received = env.receive(&queue, 60).await;
+        assert_eq!(received[0].receive_count, count);
+        sent = Some((received[0].id.clone(), received[0].sent_ms));
     }
-    let waits = tokio::spawn({
-        let (queues, dead) = (world.queues.clone(), Arc::clone(&dead));
-        let wish = Wish { max: 1, hidden_s: None, wait: Duration::from_secs(100) };
-        async move { queues.receive(&dead, wish).await.unwrap().take() }
+    let waiting_receive = tokio::spawn({
+        let (queues, dlq) = (env.queues.clone(), Arc::clone(&dlq));
+        let options = ReceiveOptions { max: 1, visibility_timeout_s: None, wait: Duration::from_secs(100) };
+        async move { queues.receive(&dlq, options).await.unwrap().into_messages() }
     });
-    assert!(world.receive(&queue, 60).await.is_empty());
-    let got = waits.await.unwrap();
-    assert_eq!((got[0].id.clone(), got[0].sent_ms), sent.unwrap());
-    assert_eq!(got[0].source.as_deref(), Some("arn:aws:sqs:local:000000000000:q"));
-    assert_eq!(got[0].received, 4, "its receives stay counted");
-    assert_eq!(got[0].system_attributes()["DeadLetterQueueSourceArn"], arn("q"));
-    assert_eq!(world.depth(&queue).await, (0, 0, 0));
+    assert!(env.receive(&queue, 60).await.is_empty());
+    let received = waiting_receive.await.unwrap();
+    assert_eq!((received[0].id.clone(), received[0].sent_ms), sent.unwrap());
+    assert_eq!(received[0].source_arn.as_deref(), Some("arn:aws:sqs:local:000000000000:q"));
+    assert_eq!(received[0].receive_count, 4, "its receives stay counted");
+    assert_eq!(received[0].system_attributes()["DeadLetterQueueSourceArn"], arn("q"));
+    assert_eq!(env.depth(&queue).await, (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_queue_of_dead_letters_nothing_is_lost() {
-    let world = World::new();
-    let queue = world.queue("q", |spec| spec.redrive = Some(redrive("nowhere", 1))).await;
-    world.send(&queue, "a").await;
+async fn message_stays_without_existing_dead_letter_queue() {
+    let env = TestQueues::new();
+    let queue = env.queue("q", |spec| spec.redrive = Some(redrive("nowhere", 1))).await;
+    env.send(&queue, "a").await;
     for _ in 0..3 {
-        assert_eq!(bodies(&world.receive(&queue, 60).await), ["a"]);
+        assert_eq!(bodies(&env.receive(&queue, 60).await), ["a"]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delay_a_retention_and_a_change_of_visibility_are_kept_to_the_second() {
-    let world = World::new();
-    let queue = world.queue("q", |_| {}).await;
-    let late = Outgoing { body: "late".into(), delay_s: 900, ..Outgoing::default() };
-    world.queues.send(&queue, vec![late]).await.unwrap();
-    assert_eq!(world.depth(&queue).await, (0, 0, 1));
-    let began = Instant::now();
-    let got = world.receive(&queue, 1000).await;
-    assert_eq!((bodies(&got), began.elapsed().as_secs()), (vec!["late"], 900));
-    let hide = |seconds| world.queues.hide(&queue, vec![(got[0].receipt(), seconds)]);
-    assert_eq!(hide(100).await.unwrap(), [Change::Done]);
+async fn delay_retention_and_visibility_change_are_exact_to_the_second() {
+    let env = TestQueues::new();
+    let queue = env.queue("q", |_| {}).await;
+    let delayed_message = NewMessage { body: "late".into(), delay_s: 900, ..NewMessage::default() };
+    env.queues.send(&queue, vec![delayed_message]).await.unwrap();
+    assert_eq!(env.depth(&queue).await, (0, 0, 1));
+    let started = Instant::now();
+    let received = env.receive(&queue, 1000).await;
+    assert_eq!((bodies(&received), started.elapsed().as_secs()), (vec!["late"], 900));
+    let set_visibility =
+        |seconds| env.queues.change_visibility(&queue, vec![(received[0].receipt(), seconds)]);
+    assert_eq!(set_visibility(100).await.unwrap(), [VisibilityChange::Changed]);
     tokio::time::advance(Duration::from_secs(99)).await;
-    assert_eq!(world.depth(&queue).await, (0, 1, 0));
-    assert_eq!(hide(0).await.unwrap(), [Change::Done]);
-    assert_eq!(world.depth(&queue).await, (1, 0, 0));
-    assert_eq!(hide(5).await.unwrap(), [Change::NotInFlight]);
-    // Its hour is over, counted from when it was sent.
+    assert_eq!(env.depth(&queue).await, (0, 1, 0));
+    assert_eq!(set_visibility(0).await.unwrap(), [VisibilityChange::Changed]);
+    assert_eq!(env.depth(&queue).await, (1, 0, 0));
+    assert_eq!(set_visibility(5).await.unwrap(), [VisibilityChange::NotInFlight]);
+    // The retention of one hour counts from the time of sending.
     tokio::time::advance(Duration::from_secs(3600 - 999)).await;
-    assert_eq!(world.depth(&queue).await, (1, 0, 0));
+    assert_eq!(env.depth(&queue).await, (1, 0, 0));
     tokio::time::advance(Duration::from_secs(61)).await;
-    assert!(world.receive(&queue, 0).await.is_empty());
-    assert_eq!(world.depth(&queue).await, (0, 0, 0));
-    assert_eq!(hide(5).await.unwrap(), [Change::Gone]);
+    assert!(env.receive(&queue, 0).await.is_empty());
+    assert_eq!(env.depth(&queue).await, (0, 0, 0));
+    assert_eq!(set_visibility(5).await.unwrap(), [VisibilityChange::NotFound]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_gets_what_comes_and_who_left_gets_nothing() {
-    let world = World::new();
-    let queue = world.queue("q", |_| {}).await;
-    let began = Instant::now();
-    let (got, ()) = tokio::join!(world.receive(&queue, 20), async {
+async fn waiting_receive_gets_new_message_and_dropped_batch_is_returned() {
+    let env = TestQueues::new();
+    let queue = env.queue("q", |_| {}).await;
+    let started = Instant::now();
+    let (received, ()) = tokio::join!(env.receive(&queue, 20), async {
         tokio::time::advance(Duration::from_secs(7)).await;
-        world.send(&queue, "a").await;
+        env.send(&queue, "a").await;
     });
-    assert_eq!((bodies(&got), began.elapsed().as_secs()), (vec!["a"], 7));
-    // One that is received and not taken is as if it had not been.
-    world.send(&queue, "b").await;
-    let wish = Wish { max: 1, hidden_s: None, wait: Duration::ZERO };
-    drop(world.queues.receive(&queue, wish).await.unwrap());
-    let again = world.receive(&queue, 0).await;
-    assert_eq!((bodies(&again), again[0].received), (vec!["b"], 1));
+    assert_eq!((bodies(&received), started.elapsed().as_secs()), (vec!["a"], 7));
+    // A message that was received but not taken out of the batch counts as not received.
+    env.send(&queue, "b").await;
+    let options = ReceiveOptions { max: 1, visibility_timeout_s: None, wait: Duration::ZERO };
+    drop(env.queues.receive(&queue, options).await.unwrap());
+    let second = env.receive(&queue, 0).await;
+    assert_eq!((bodies(&second), second[0].receive_count), (vec!["b"], 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hidden_time_of_zero_hands_each_message_out_once_a_call() {
-    let world = World::new();
-    let queue = world.queue("q", |spec| spec.redrive = Some(redrive("dead", 2))).await;
-    world.queue("dead", |_| {}).await;
-    world.send(&queue, "a").await;
-    let look = || async {
-        let wish = Wish { max: 10, hidden_s: Some(0), wait: Duration::ZERO };
-        world.queues.receive(&queue, wish).await.unwrap().take().len()
+async fn receive_without_visibility_timeout_returns_each_message_once() {
+    let env = TestQueues::new();
+    let queue = env.queue("q", |spec| spec.redrive = Some(redrive("dead", 2))).await;
+    env.queue("dead", |_| {}).await;
+    env.send(&queue, "a").await;
+    let received_now = || async {
+        let options = ReceiveOptions { max: 10, visibility_timeout_s: Some(0), wait: Duration::ZERO };
+        env.queues.receive(&queue, options).await.unwrap().into_messages().len()
     };
-    assert_eq!((look().await, look().await, look().await), (1, 1, 0));
+    assert_eq!((received_now().await, received_now().await, received_now().await), (1, 1, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_settings_keeps_the_messages_and_a_removal_takes_them() {
-    let world = World::new();
-    let queue = world.queue("q", |_| {}).await;
-    world.send(&queue, "a").await;
-    let changed = world.queue("q", |spec| spec.visibility_timeout_s = 5).await;
-    assert_eq!(world.depth(&changed).await, (1, 0, 0));
-    let got = world.receive(&changed, 0).await;
-    world.queues.delete("q").await.unwrap();
-    world.queues.delete("q").await.unwrap();
-    let new = world.queue("q", |_| {}).await;
-    world.send(&new, "b").await;
-    // What was received from the old one is nobody's in the new one.
-    world.queues.remove(vec![got[0].receipt()]).await.unwrap();
-    assert_eq!(world.depth(&new).await, (1, 0, 0));
+async fn settings_change_keeps_messages_and_delete_removes_them() {
+    let env = TestQueues::new();
+    let queue = env.queue("q", |_| {}).await;
+    env.send(&queue, "a").await;
+    let changed = env.queue("q", |spec| spec.visibility_timeout_s = 5).await;
+    assert_eq!(env.depth(&changed).await, (1, 0, 0));
+    let received = env.receive(&changed, 0).await;
+    env.queues.delete("q").await.unwrap();
+    env.queues.delete("q").await.unwrap();
+    let new = env.queue("q", |_| {}).await;
+    env.send(&new, "b").await;
+    // A receipt from the deleted queue has no effect on the new one.
+    env.queues.delete_messages(vec![received[0].receipt()]).await.unwrap();
+    assert_eq!(env.depth(&new).await, (1, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_is_there_after_opening_again() {
-    let world = World::new();
-    let queue = world.queue("q", |_| {}).await;
+async fn queues_survive_reopening_the_file() {
+    let env = TestQueues::new();
+    let queue = env.queue("q", |_| {}).await;
     for body in ["a", "b", "c"] {
-        world.send(&queue, body).await;
+        env.send(&queue, body).await;
     }
-    let wish = Wish { max: 2, hidden_s: None, wait: Duration::ZERO };
-    let got = world.queues.receive(&queue, wish).await.unwrap().take();
-    world.queues.remove(vec![got[0].receipt()]).await.unwrap();
-    world.queues.settle().await;
-    let again = Queues::open(&world.dir.path().join("q"), "http://127.0.0.1:1".into(), clock()).unwrap();
-    let queue = again.put("q", arn("q"), &spec()).await.unwrap();
-    let Depth { visible, in_flight, delayed, oldest_ms } = again.depth(&queue).await.unwrap();
+    let options = ReceiveOptions { max: 2, visibility_timeout_s: None, wait: Duration::ZERO };
+    let received = env.queues.receive(&queue, options).await.unwrap().into_messages();
+    env.queues.delete_messages(vec![received[0].receipt()]).await.unwrap();
+    env.queues.flush().await;
+    let reopened = Queues::open(&env.dir.path().join("q"), "http://127.0.0.1:1".into(), clock()).unwrap();
+    let queue = reopened.put("q", arn("q"), &spec()).await.unwrap();
+    let MessageCounts { visible, in_flight, delayed, oldest_ms } = reopened.depth(&queue).await.unwrap();
     assert_eq!((visible, in_flight, delayed), (1, 1, 0));
     assert!(oldest_ms.is_some(), "there is an oldest one");
-    again.remove(vec![got[1].receipt()]).await.unwrap();
-    assert_eq!(again.depth(&queue).await.unwrap().all(), 1);
+    reopened.delete_messages(vec![received[1].receipt()]).await.unwrap();
+    assert_eq!(reopened.depth(&queue).await.unwrap().total(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_beyond_sqs_bounds_are_refused() {
-    let world = World::new();
+async fn settings_beyond_sqs_limits_are_rejected() {
+    let env = TestQueues::new();
     for change in [
         |spec: &mut QueueSpec| spec.visibility_timeout_s = 43_201,
         |spec: &mut QueueSpec| spec.retention_s = 59,
@@ -233,13 +235,13 @@ async fn settings_beyond_sqs_bounds_are_refused() {
     ] {
         let mut spec = spec();
         change(&mut spec);
-        assert_eq!(world.queues.put("q", arn("q"), &spec).await.err().unwrap().code, "invalid_request");
+        assert_eq!(env.queues.put("q", arn("q"), &spec).await.err().unwrap().code, "invalid_request");
     }
-    assert!(world.queues.put("a.fifo", arn("a"), &spec()).await.is_err());
+    assert!(env.queues.put("a.fifo", arn("a"), &spec()).await.is_err());
 }
 
 #[test]
-fn sqlite_is_the_version_whose_advisories_were_reviewed() {
+fn sqlite_version_has_reviewed_advisories() {
     let reviewed = include_str!("../../../../deny.toml");
     let version = format!("SQLite {}", rusqlite::version());
     assert!(

@@ -1,9 +1,9 @@
-//! Directories that are ours and those that are not, the lock, and what is left after a removal.
+//! Tests of our and foreign directories, the lock, and the result of a removal.
 
 use super::*;
 
 #[test]
-fn a_new_directory_is_for_this_user_only_and_is_ours_from_then_on() {
+fn prepare_of_new_directory_creates_private_marked_directory() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("a/b");
     assert!(StateDir::existing(&path).unwrap().is_none());
@@ -15,7 +15,7 @@ fn a_new_directory_is_for_this_user_only_and_is_ours_from_then_on() {
 }
 
 #[test]
-fn a_directory_with_other_files_is_refused_and_left_alone() {
+fn prepare_of_directory_with_other_files_fails_and_keeps_them() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("thesis.txt"), "years of work").unwrap();
     let fault = StateDir::prepare(temp.path()).unwrap_err();
@@ -25,7 +25,7 @@ fn a_directory_with_other_files_is_refused_and_left_alone() {
 }
 
 #[test]
-fn the_state_of_a_newer_program_is_refused() {
+fn prepare_of_newer_state_fails() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join(MARKER), r#"{"v":2}"#).unwrap();
     let fault = StateDir::prepare(temp.path()).unwrap_err();
@@ -34,7 +34,7 @@ fn the_state_of_a_newer_program_is_refused() {
 }
 
 #[test]
-fn what_others_can_write_is_refused_and_what_they_can_read_is_closed() {
+fn prepare_refuses_writable_and_closes_readable_directory() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("state");
     StateDir::prepare(&path).unwrap();
@@ -48,7 +48,7 @@ fn what_others_can_write_is_refused_and_what_they_can_read_is_closed() {
 }
 
 #[test]
-fn the_lock_is_held_by_one() {
+fn try_lock_succeeds_for_one_holder_only() {
     let temp = tempfile::tempdir().unwrap();
     let dir = StateDir::prepare(temp.path()).unwrap();
     let lock = dir.try_lock().unwrap().unwrap();
@@ -58,8 +58,8 @@ fn the_lock_is_held_by_one() {
 }
 
 #[test]
-fn a_place_where_nothing_can_be_made_is_named_with_what_to_do() {
-    // No user, not even root, makes directories there.
+fn prepare_of_unwritable_path_fails_with_specific_code() {
+    // No user, not even root, can create directories there.
     let fault = StateDir::prepare(Path::new("/sys/hitctl/local")).unwrap_err();
     assert_eq!(fault.code, "local_state_read_only");
     assert!(fault.message.contains("/sys/hitctl/local"), "{}", fault.message);
@@ -70,7 +70,7 @@ fn a_place_where_nothing_can_be_made_is_named_with_what_to_do() {
 }
 
 #[test]
-fn removing_leaves_what_is_not_ours() {
+fn remove_all_keeps_files_of_user() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("state");
     let dir = StateDir::prepare(&path).unwrap();
@@ -88,10 +88,10 @@ fn removing_leaves_what_is_not_ours() {
 }
 
 #[test]
-fn a_link_in_the_directory_is_refused_and_its_target_is_not_written() {
+fn prepare_with_symlink_fails_and_keeps_its_target() {
     let temp = tempfile::tempdir().unwrap();
     let target = temp.path().join("precious");
-    for name in ours().iter().filter(|name| *name != MARKER) {
+    for name in owned_files().iter().filter(|name| *name != MARKER) {
         fs::write(&target, "mine").unwrap();
         let path = temp.path().join(format!("state-{name}"));
         StateDir::prepare(&path).unwrap();
@@ -116,10 +116,10 @@ fn a_link_in_the_directory_is_refused_and_its_target_is_not_written() {
 }
 
 #[test]
-fn an_endpoint_of_another_machine_counts_as_none() {
+fn endpoint_of_other_host_counts_as_none() {
     let temp = tempfile::tempdir().unwrap();
     let dir = StateDir::prepare(temp.path()).unwrap();
-    let mut endpoint = Endpoint {
+    let mut endpoint = DaemonEndpoint {
         v: STATE_VERSION,
         pid: 1,
         control: "http://127.0.0.1:1".to_owned(),

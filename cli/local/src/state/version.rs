@@ -1,6 +1,6 @@
-//! The version of the JSON files of a state directory: the field `v`, which says which layout a file has.
+//! Checks the version of the JSON files of a state directory: the field `v`, the version of a file's layout.
 //!
-//! A file of a newer layout may look like one of ours and mean something else, so its version is read before the rest.
+//! A file of a newer layout may parse and yet mean something else, so its version is read before the rest.
 
 use crate::codes;
 use std::path::Path;
@@ -9,7 +9,7 @@ use hitctl_engine::Fault;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The layout that this program writes. Higher numbers are from newer programs.
+/// The version of the layout that this program writes. Newer programs use higher numbers.
 pub const STATE_VERSION: u32 = 1;
 
 #[derive(Deserialize)]
@@ -17,7 +17,8 @@ struct Versioned {
     v: Option<u64>,
 }
 
-/// Parses a file of a state directory. One of a newer layout is refused, as is one that has no version or is no such file.
+/// Parses a file of a state directory. Refuses a file with a newer layout, without a version, or with invalid
+/// content.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, Fault> {
     let damaged = |error: &dyn std::fmt::Display| corrupt(path, error);
     let found: Versioned = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
@@ -28,7 +29,7 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, 
     }
 }
 
-/// A file that is not what we wrote.
+/// Returns the fault for a file that hitctl did not write like this.
 pub(crate) fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Fault {
     Fault::fatal(codes::STATE_CORRUPT, format!("{} is damaged; it was left as it is", path.display()))
         .caused_by(error.to_string())
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn parse_of_newer_version_is_refused_whatever_else_is_in_it() {
+    fn parse_of_newer_version_fails_whatever_its_content() {
         for text in [r#"{"v":2,"text":"a"}"#, r#"{"v":2}"#, r#"{"v":18446744073709551615,"text":1}"#] {
             let fault = parsed(text).unwrap_err();
             assert_eq!(fault.code, "local_state_newer", "{text}");
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn parse_without_version_is_damaged() {
+    fn parse_without_valid_version_fails_as_damaged() {
         for text in [
             r#"{"v":0,"text":"a"}"#,
             r#"{"text":"a"}"#,

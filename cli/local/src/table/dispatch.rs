@@ -1,32 +1,32 @@
-//! From the name of an operation and its JSON to the embedded engine and back.
+//! Runs operations of the embedded engine, from their JSON requests to their JSON responses.
 //!
-//! The engine brings an HTTP server of its own, which answers every web page (CORS for any origin) and looks at no Host;
-//! this goes straight to its operations, so that `front` can be stricter.
+//! The engine has its own HTTP server, but that one allows CORS for any origin and ignores the `Host` header. This module calls
+//! the engine's operations directly, so that `front` can be stricter.
 
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Operations by name, each with the engine's method.
+/// Matches the name of an operation and calls the engine's method.
 macro_rules! operations {
     ($db:ident, $operation:ident, $body:ident; $($name:literal => $method:ident),* $(,)?) => {
         match $operation {
-            $($name => Some(answer(parse($body).and_then(|request| $db.$method(request)), $operation)),)*
+            $($name => Some(to_response(parse($body).and_then(|request| $db.$method(request)), $operation)),)*
             _ => None,
         }
     };
 }
 
-/// An answer, and why the file could not be written, if that is what it says.
-pub(super) struct Answer {
+/// The response of an operation, with the cause if the file could not be written.
+pub(super) struct DispatchResponse {
     pub(super) status: u16,
-    /// JSON.
+    /// The body, in JSON.
     pub(super) body: String,
-    pub(super) unwritten: Option<String>,
+    pub(super) write_error: Option<String>,
 }
 
-/// Runs one operation; `None` when there is none of that name.
-pub(super) fn run(db: &Database, operation: &str, body: &[u8]) -> Option<Answer> {
+/// Runs one operation. Returns `None` if its name is unknown.
+pub(super) fn run(db: &Database, operation: &str, body: &[u8]) -> Option<DispatchResponse> {
     operations! { db, operation, body;
         "UpdateItem" => update_item,
         "GetItem" => get_item,
@@ -54,20 +54,20 @@ pub(super) fn run(db: &Database, operation: &str, body: &[u8]) -> Option<Answer>
     }
 }
 
-/// Reads a request. The engine marks in the text of an error which kind it is.
+/// Parses a request. The engine encodes the kind of an error as a prefix of its text.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
     serde_json::from_slice(body).map_err(|error| {
         let text = error.to_string();
         let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-        let marked = ["VALIDATION_REQUEST:", "VALIDATION_AS_READ:", "VALIDATION:"];
-        let read = ["SERIALIZATION_AS_READ:", "SERIALIZATION:"];
-        if let Some(text) = marked.iter().find_map(|mark| text.strip_prefix(mark)) {
+        let validation_prefixes = ["VALIDATION_REQUEST:", "VALIDATION_AS_READ:", "VALIDATION:"];
+        let serialization_prefixes = ["SERIALIZATION_AS_READ:", "SERIALIZATION:"];
+        if let Some(text) = validation_prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
             return DynoxideError::ValidationException(text.to_owned());
         }
-        if let Some(text) = read.iter().find_map(|mark| text.strip_prefix(mark)) {
+        if let Some(text) = serialization_prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
             return DynoxideError::SerializationException(text.to_owned());
         }
-        // What is missing or empty is refused by DynamoDB's validation; what has a wrong type, by its reader.
+        // DynamoDB reports missing or empty fields as validation errors, and wrong types as serialization errors.
         if ["missing field", "unknown variant", "invalid type: null", "AttributeValue"]
             .iter()
             .any(|part| text.contains(part))
@@ -78,21 +78,25 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
     })
 }
 
-fn answer<T: Serialize>(result: Result<T, DynoxideError>, operation: &str) -> Answer {
-    let written = result.and_then(|value| {
+fn to_response<T: Serialize>(result: Result<T, DynoxideError>, operation: &str) -> DispatchResponse {
+    let serialized = result.and_then(|value| {
         serde_json::to_string(&value).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
     });
-    match written {
-        Ok(body) => Answer { status: 200, body, unwritten: None },
+    match serialized {
+        Ok(body) => DispatchResponse { status: 200, body, write_error: None },
         Err(error) => {
-            let unwritten = super::is_unwritten(&error).then(|| error.to_string());
-            Answer { status: error.status_code(), body: enveloped(error, operation).to_json(), unwritten }
+            let write_error = super::is_write_failure(&error).then(|| error.to_string());
+            DispatchResponse {
+                status: error.status_code(),
+                body: wrap_validation_error(error, operation).to_json(),
+                write_error,
+            }
         }
     }
 }
 
-/// DynamoDB wraps some validation errors of single writes; the engine only tags them.
-fn enveloped(error: DynoxideError, operation: &str) -> DynoxideError {
+/// Wraps validation errors of single writes as DynamoDB does; the engine only tags them.
+fn wrap_validation_error(error: DynoxideError, operation: &str) -> DynoxideError {
     match error {
         DynoxideError::EnvelopedValidation(text)
             if matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem") =>

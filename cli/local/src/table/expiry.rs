@@ -1,7 +1,7 @@
-//! Items that expire: which attribute says when, and the sweep that deletes them.
+//! Time to live: sets the attribute by which items expire, and deletes expired items.
 //!
-//! `DynamoDB` deletes within days; here it is a minute or so, at the start of the daemon too. The engine sweeps a few items at a
-//! time and lets go of the database between, so that a hit waits for a page and not for the table.
+//! `DynamoDB` deletes expired items within days; here it takes about a minute, and the daemon also sweeps when it starts. The
+//! engine deletes a few items at a time and releases the database in between, so that a hit never waits for a whole table.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::Tables;
 
-/// The pause between two sweeps.
-const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// The minimum pause between two sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A sweep reads every item of such a table; one that takes long is followed by a pause of so many times that.
+/// The pause after a long sweep, as a multiple of its duration. A sweep reads every item of a table with a time to live.
 const PAUSE_FACTOR: u32 = 50;
 
 impl Tables {
-    /// Makes a table's items expire as is wanted, where they do not. Unlike AWS this takes no hour.
-    pub(super) fn expire(&self, name: &str, spec: &TableSpec) -> Result<(), Fault> {
+    /// Sets a table's time to live to match the spec. Unlike on AWS, a change takes effect at once and not within an hour.
+    pub(super) fn set_time_to_live(&self, name: &str, spec: &TableSpec) -> Result<(), Fault> {
         let fault = |error| self.fault("set the time to live of", name, &error);
-        let live = self.ttl(name).map_err(fault)?;
-        if live == spec.ttl_attribute {
+        let current = self.ttl_attribute(name).map_err(fault)?;
+        if current == spec.ttl_attribute {
             return Ok(());
         }
         let set = |attribute: &str, enabled| {
@@ -37,8 +37,8 @@ impl Tables {
                 },
             })
         };
-        // It has to be off before it goes by another attribute.
-        if let Some(attribute) = live {
+        // The time to live must be disabled before its attribute can change.
+        if let Some(attribute) = current {
             set(&attribute, false).map_err(fault)?;
         }
         if let Some(attribute) = &spec.ttl_attribute {
@@ -47,38 +47,38 @@ impl Tables {
         Ok(())
     }
 
-    /// The attribute by which a table's items expire.
-    fn ttl(&self, name: &str) -> dynoxide::Result<Option<String>> {
+    /// Returns the attribute by which a table's items expire.
+    fn ttl_attribute(&self, name: &str) -> dynoxide::Result<Option<String>> {
         let request = DescribeTimeToLiveRequest { table_name: name.to_owned() };
-        let live = self.db.describe_time_to_live(request)?.time_to_live_description;
-        Ok(live.attribute_name.filter(|_| live.time_to_live_status == "ENABLED"))
+        let current = self.db.describe_time_to_live(request)?.time_to_live_description;
+        Ok(current.attribute_name.filter(|_| current.time_to_live_status == "ENABLED"))
     }
 
-    /// Deletes what has expired, in every table. Waits for the disk.
+    /// Deletes the expired items of all tables and returns their number. Blocks on the disk.
     fn sweep(&self) -> dynoxide::Result<usize> {
         self.db.sweep_ttl()
     }
 }
 
-/// Sweeps now, and again after each pause, until it is stopped.
-pub(super) async fn sweeps(tables: Tables, stop: CancellationToken) {
+/// Sweeps now and after each pause, until stopped.
+pub(super) async fn run_sweeps(tables: Tables, stop: CancellationToken) {
     loop {
-        let began = Instant::now();
-        let this = tables.clone();
-        let sweep = tokio::task::spawn_blocking(move || this.sweep());
-        // What cannot be deleted now, on a full disk for instance, is tried again the next time.
+        let started = Instant::now();
+        let sweeper = tables.clone();
+        let sweep = tokio::task::spawn_blocking(move || sweeper.sweep());
+        // A failed sweep, on a full disk for example, is repeated after the pause.
         if stop.run_until_cancelled(sweep).await.is_none() {
             return;
         }
-        if tokio::time::timeout(pause_after(began.elapsed()), stop.cancelled()).await.is_ok() {
+        if tokio::time::timeout(pause_after(started.elapsed()), stop.cancelled()).await.is_ok() {
             return;
         }
     }
 }
 
-/// How long to leave the tables alone after a sweep that took that long.
-fn pause_after(took: Duration) -> Duration {
-    SWEEP_EVERY.max(took.saturating_mul(PAUSE_FACTOR))
+/// Returns the pause after a sweep of the given duration.
+fn pause_after(duration: Duration) -> Duration {
+    SWEEP_INTERVAL.max(duration.saturating_mul(PAUSE_FACTOR))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Items that expire, by a clock that the test sets.
+//! Tests the expiry of items with a clock that the tests set.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,28 +24,28 @@ fn spec(ttl_attribute: Option<&str>) -> TableSpec {
     }
 }
 
-/// Tables whose clock says noon, and that clock.
+/// Creates tables with a clock set to [`NOON`], and returns both.
 fn tables() -> (Tables, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(NOON));
     let db = Database::memory_with_clock(Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
     (Tables { db, path: PathBuf::new() }, clock)
 }
 
-fn ask(tables: &Tables, operation: &str, body: &Json) -> Json {
-    let dispatch::Answer { status, body: answer, .. } =
+fn run_operation(tables: &Tables, operation: &str, body: &Json) -> Json {
+    let dispatch::DispatchResponse { status, body: response, .. } =
         dispatch::run(&tables.db, operation, body.to_string().as_bytes()).unwrap();
-    assert_eq!(status, 200, "{answer}");
-    serde_json::from_str(&answer).unwrap()
+    assert_eq!(status, 200, "{response}");
+    serde_json::from_str(&response).unwrap()
 }
 
 fn put(tables: &Tables, table: &str, id: &str, (attribute, value): (&str, Json)) {
     let item = json!({ "id": { "S": id }, attribute: value });
-    ask(tables, "PutItem", &json!({ "TableName": table, "Item": item }));
+    run_operation(tables, "PutItem", &json!({ "TableName": table, "Item": item }));
 }
 
 fn ids(tables: &Tables, table: &str) -> Vec<String> {
-    let found = ask(tables, "Scan", &json!({ "TableName": table }));
-    let items = found["Items"].as_array().unwrap().iter();
+    let response = run_operation(tables, "Scan", &json!({ "TableName": table }));
+    let items = response["Items"].as_array().unwrap().iter();
     let mut ids: Vec<_> = items.map(|item| item["id"]["S"].as_str().unwrap().to_owned()).collect();
     ids.sort();
     ids
@@ -56,7 +56,7 @@ fn at(second: u64) -> (&'static str, Json) {
 }
 
 #[test]
-fn what_has_expired_goes_and_the_rest_stays() {
+fn sweep_deletes_only_expired_items() {
     let (tables, clock) = tables();
     tables.put("seen", &spec(Some("ttl")), None).unwrap();
     tables.put("hits", &spec(None), None).unwrap();
@@ -78,47 +78,47 @@ fn what_has_expired_goes_and_the_rest_stays() {
 }
 
 #[test]
-fn the_attribute_can_be_set_changed_and_unset_in_place() {
+fn ttl_attribute_can_be_set_changed_and_unset() {
     let (tables, _clock) = tables();
-    let mut old = None;
-    for ttl in [None, Some("ttl"), Some("ttl"), Some("until"), None] {
-        let spec = spec(ttl);
-        tables.put("seen", &spec, old.as_ref()).unwrap();
-        assert_eq!(tables.ttl("seen").unwrap().as_deref(), ttl);
-        let live = ask(&tables, "DescribeTimeToLive", &json!({ "TableName": "seen" }));
-        let status = if ttl.is_some() { "ENABLED" } else { "DISABLED" };
-        assert_eq!(live["TimeToLiveDescription"]["TimeToLiveStatus"], status);
+    let mut previous = None;
+    for ttl_attribute in [None, Some("ttl"), Some("ttl"), Some("until"), None] {
+        let spec = spec(ttl_attribute);
+        tables.put("seen", &spec, previous.as_ref()).unwrap();
+        assert_eq!(tables.ttl_attribute("seen").unwrap().as_deref(), ttl_attribute);
+        let current = run_operation(&tables, "DescribeTimeToLive", &json!({ "TableName": "seen" }));
+        let status = if ttl_attribute.is_some() { "ENABLED" } else { "DISABLED" };
+        assert_eq!(current["TimeToLiveDescription"]["TimeToLiveStatus"], status);
         put(&tables, "seen", "past", at(1));
-        let swept = usize::from(ttl == Some("ttl"));
-        assert_eq!(tables.sweep().unwrap(), swept, "{ttl:?}");
-        old = Some(spec);
+        let expired = usize::from(ttl_attribute == Some("ttl"));
+        assert_eq!(tables.sweep().unwrap(), expired, "{ttl_attribute:?}");
+        previous = Some(spec);
     }
 }
 
 #[test]
-fn a_large_table_is_swept_whole() {
+fn sweep_covers_large_table() {
     let (tables, _clock) = tables();
     tables.put("seen", &spec(Some("ttl")), None).unwrap();
     for n in 0..1_000 {
         put(&tables, "seen", &format!("{n:04}"), at(if n % 2 == 0 { 1 } else { NOON + 1 }));
     }
     assert_eq!(tables.sweep().unwrap(), 500);
-    let left = ids(&tables, "seen");
-    assert_eq!(left.len(), 500);
-    assert!(left.iter().all(|id| id.parse::<u32>().unwrap() % 2 == 1));
+    let remaining = ids(&tables, "seen");
+    assert_eq!(remaining.len(), 500);
+    assert!(remaining.iter().all(|id| id.parse::<u32>().unwrap() % 2 == 1));
 }
 
-/// A sweep goes at the start, and one after each minute; the time here is tokio's, which goes on when nobody has anything to do.
+/// Sweeps happen at the start and after each minute. The clock is tokio's, which advances when all tasks are idle.
 #[tokio::test(start_paused = true)]
-async fn sweeps_go_on_until_they_are_stopped() {
+async fn sweeps_repeat_until_stopped() {
     let (tables, clock) = tables();
     tables.put("seen", &spec(Some("ttl")), None).unwrap();
     put(&tables, "seen", "first", at(NOON - 1));
     put(&tables, "seen", "second", at(NOON + 1));
     let stop = CancellationToken::new();
-    let sweeping = tokio::spawn(sweeps(tables.clone(), stop.clone()));
-    let began = Instant::now();
-    let left = |count: usize| {
+    let sweeping = tokio::spawn(run_sweeps(tables.clone(), stop.clone()));
+    let started = Instant::now();
+    let wait_for_count = |count: usize| {
         let tables = tables.clone();
         async move {
             while ids(&tables, "seen").len() > count {
@@ -126,19 +126,22 @@ async fn sweeps_go_on_until_they_are_stopped() {
             }
         }
     };
-    left(1).await;
-    assert!(began.elapsed() < SWEEP_EVERY, "at the start");
+    wait_for_count(1).await;
+    assert!(started.elapsed() < SWEEP_INTERVAL, "at the start");
     clock.tick(Duration::from_secs(2));
-    left(0).await;
-    assert!(began.elapsed() >= SWEEP_EVERY && began.elapsed() <= SWEEP_EVERY * 2, "and a minute later");
+    wait_for_count(0).await;
+    assert!(
+        started.elapsed() >= SWEEP_INTERVAL && started.elapsed() <= SWEEP_INTERVAL * 2,
+        "and a minute later"
+    );
     stop.cancel();
     sweeping.await.unwrap();
 }
 
 #[test]
-fn a_long_sweep_is_followed_by_a_longer_pause() {
-    assert_eq!(pause_after(Duration::ZERO), SWEEP_EVERY);
-    assert_eq!(pause_after(Duration::from_secs(1)), SWEEP_EVERY);
+fn pause_after_long_sweep_is_longer() {
+    assert_eq!(pause_after(Duration::ZERO), SWEEP_INTERVAL);
+    assert_eq!(pause_after(Duration::from_secs(1)), SWEEP_INTERVAL);
     assert_eq!(pause_after(Duration::from_secs(6)), Duration::from_mins(5));
     assert_eq!(pause_after(Duration::MAX), Duration::MAX);
 }

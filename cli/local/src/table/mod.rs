@@ -1,10 +1,9 @@
-//! The tables: an embedded DynamoDB on one SQLite file, served to any AWS SDK on loopback.
+//! DynamoDB tables: an embedded engine on one SQLite file, served to any AWS SDK on loopback.
 //!
-//! **Durability.** The file is in WAL mode with `synchronous = NORMAL`: a commit is in the kernel's page cache before it is
-//! acknowledged, and is not waited for on the disk. So a SIGKILL of this process at any moment loses nothing acknowledged,
-//! and the file is never damaged; only the machine losing power can take back the last moments (the writes since SQLite's
-//! last checkpoint). With `FULL`, its default, each hit would wait for the disk. This is a development cloud; counts
-//! that must survive a power cut live on AWS.
+//! **Durability.** The file is in WAL mode with `synchronous = NORMAL`. A commit is in the kernel's page cache before it is
+//! acknowledged, without waiting for the disk. A SIGKILL of this process at any moment loses nothing acknowledged and never
+//! damages the file. Only a power failure can lose the latest writes, those since SQLite's last checkpoint. With `FULL`, the
+//! default, each hit would wait for the disk. This is a development cloud; counts that must survive a power cut belong on AWS.
 
 mod dispatch;
 mod expiry;
@@ -29,14 +28,14 @@ use hitctl_resources::TableSpec;
 use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::{Answer, JSON};
 use crate::codes;
+use crate::service_response::{JSON, ServiceResponse};
 use crate::{disk, sqlite};
 
-/// The operations that prove that the file can be written.
-const WRITES: &[&str] = &["UpdateItem", "PutItem", "BatchWriteItem", "TransactWriteItems"];
+/// The operations whose success proves that the file can be written.
+const WRITE_OPERATIONS: &[&str] = &["UpdateItem", "PutItem", "BatchWriteItem", "TransactWriteItems"];
 
-/// The tables of this state directory.
+/// The tables of a state directory.
 #[derive(Clone)]
 pub(crate) struct Tables {
     db: Database,
@@ -44,16 +43,17 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Opens the file, or makes it, for this user only.
+    /// Opens or creates the file, readable by this user only.
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
-        crate::state::make_private(path).map_err(|error| crate::state::fault("open", path, &error))?;
+        crate::state::create_private_file(path)
+            .map_err(|error| crate::state::io_fault("open", path, &error))?;
         let text = path.to_str().ok_or_else(|| {
             Fault::fatal("local_path", format!("the path {} is not UTF-8", path.display()))
                 .hinted("work in a directory whose name is UTF-8")
         })?;
         let open = || {
             let db = Database::new(text)?;
-            // By its name the end of a bulk load; what it does is to set `synchronous = NORMAL` and a cache of 2 MB.
+            // Despite its name, this only sets `synchronous = NORMAL` and a cache of 2 MB.
             db.disable_bulk_loading()?;
             Ok(db)
         };
@@ -61,29 +61,43 @@ impl Tables {
         Ok(Self { db, path: path.to_owned() })
     }
 
-    /// Answers one call of the service; `None` when it has no such operation.
-    pub(crate) fn answer(&self, operation: &str, body: &[u8]) -> Option<Answer> {
-        let dispatch::Answer { status, body, unwritten } = dispatch::run(&self.db, operation, body)?;
-        match unwritten {
-            Some(cause) => disk::failed(&self.path, &cause),
-            None if status == 200 && WRITES.contains(&operation) => disk::written(&self.path),
+    /// Runs one operation of the service. Returns `None` for an unknown operation.
+    pub(crate) fn run_operation(&self, operation: &str, body: &[u8]) -> Option<ServiceResponse> {
+        let dispatch::DispatchResponse { status, body, write_error } =
+            dispatch::run(&self.db, operation, body)?;
+        match write_error {
+            Some(cause) => disk::record_failure(&self.path, &cause),
+            None if status == 200 && WRITE_OPERATIONS.contains(&operation) => {
+                disk::record_success(&self.path);
+            }
             None => {}
         }
-        Some(Answer::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), JSON, body))
+        Some(ServiceResponse::new(
+            StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+            JSON,
+            body,
+        ))
     }
 
-    /// Deletes what has expired, now and then, until it is stopped.
-    pub(crate) async fn sweeps(self, stop: CancellationToken) {
-        expiry::sweeps(self, stop).await;
+    /// Deletes expired items periodically until stopped.
+    pub(crate) async fn run_sweeps(self, stop: CancellationToken) {
+        expiry::run_sweeps(self, stop).await;
     }
 
-    /// Makes a table, or changes it to what is wanted. One that is there already, as wanted, is fine.
-    pub(crate) fn put(&self, name: &str, spec: &TableSpec, old: Option<&TableSpec>) -> Result<(), Fault> {
-        let live = self.db.get_table_metadata(name).map_err(|error| self.fault("read", name, &error))?;
-        if live.is_none() {
-            self.db.create_table(create(name, spec)).map_err(|error| self.fault("create", name, &error))?;
+    /// Creates a table, or updates an existing one to match the spec.
+    pub(crate) fn put(
+        &self,
+        name: &str,
+        spec: &TableSpec,
+        previous: Option<&TableSpec>,
+    ) -> Result<(), Fault> {
+        let current = self.db.get_table_metadata(name).map_err(|error| self.fault("read", name, &error))?;
+        if current.is_none() {
+            self.db
+                .create_table(create_request(name, spec))
+                .map_err(|error| self.fault("create", name, &error))?;
             sqlite::sync(&self.path)?;
-            return self.expire(name, spec);
+            return self.set_time_to_live(name, spec);
         }
         let table = self.describe(name).map_err(|error| self.fault("read", name, &error))?;
         let key = table.key_schema.into_iter().next().map(|key| key.attribute_name).unwrap_or_default();
@@ -92,36 +106,38 @@ impl Tables {
                 .caused_by(format!("its partition key is {key}, wanted is {}", spec.partition_key))
                 .hinted("delete the table first, or keep its key"));
         }
-        let protection = UpdateTableRequest {
+        let protection_update = UpdateTableRequest {
             deletion_protection_enabled: Some(spec.deletion_protection),
             ..UpdateTableRequest::default()
         };
-        let limit =
-            UpdateTableRequest { on_demand_throughput: Some(ceiling(spec)), ..UpdateTableRequest::default() };
-        for change in [protection, limit] {
+        let limit_update = UpdateTableRequest {
+            on_demand_throughput: Some(throughput_limit(spec)),
+            ..UpdateTableRequest::default()
+        };
+        for change in [protection_update, limit_update] {
             let request = UpdateTableRequest { table_name: name.to_owned(), ..change };
             self.db.update_table(request).map_err(|error| self.fault("update", name, &error))?;
         }
-        self.retag(name, &spec.tags, old).map_err(|error| self.fault("tag", name, &error))?;
-        self.expire(name, spec)
+        self.update_tags(name, &spec.tags, previous).map_err(|error| self.fault("tag", name, &error))?;
+        self.set_time_to_live(name, spec)
     }
 
-    /// The names of all tables that are in the file.
+    /// Returns the names of all tables in the file.
     pub(crate) fn names(&self) -> Result<BTreeSet<String>, Fault> {
         let mut names = BTreeSet::new();
-        let mut after = None;
+        let mut last_name = None;
         loop {
-            let request = ListTablesRequest { exclusive_start_table_name: after, limit: None };
+            let request = ListTablesRequest { exclusive_start_table_name: last_name, limit: None };
             let page = self.db.list_tables(request).map_err(|error| open_fault(&self.path, &error))?;
             names.extend(page.table_names);
-            after = page.last_evaluated_table_name;
-            if after.is_none() {
+            last_name = page.last_evaluated_table_name;
+            if last_name.is_none() {
                 return Ok(names);
             }
         }
     }
 
-    /// Deletes a table and what it holds; refused while it is protected. Gone already is fine.
+    /// Deletes a table with its items. A missing table is not an error; a protected one is.
     pub(crate) fn delete(&self, name: &str) -> Result<(), Fault> {
         match self.db.delete_table(DeleteTableRequest { table_name: name.to_owned() }) {
             Ok(_) | Err(DynoxideError::ResourceNotFoundException(_)) => Ok(()),
@@ -133,21 +149,21 @@ impl Tables {
         Ok(self.db.describe_table(DescribeTableRequest { table_name: name.to_owned() })?.table)
     }
 
-    fn retag(
+    fn update_tags(
         &self,
         name: &str,
         tags: &BTreeMap<String, String>,
-        old: Option<&TableSpec>,
+        previous: Option<&TableSpec>,
     ) -> dynoxide::Result<()> {
         let arn = Some(self.describe(name)?.table_arn);
-        let gone: Vec<String> = old
+        let removed: Vec<String> = previous
             .iter()
-            .flat_map(|old| old.tags.keys())
+            .flat_map(|previous| previous.tags.keys())
             .filter(|key| !tags.contains_key(*key))
             .cloned()
             .collect();
-        if !gone.is_empty() {
-            self.db.untag_resource(UntagResourceRequest { resource_arn: arn.clone(), tag_keys: gone })?;
+        if !removed.is_empty() {
+            self.db.untag_resource(UntagResourceRequest { resource_arn: arn.clone(), tag_keys: removed })?;
         }
         if !tags.is_empty() {
             self.db.tag_resource(TagResourceRequest { resource_arn: arn, tags: tag_list(tags) })?;
@@ -155,10 +171,10 @@ impl Tables {
         Ok(())
     }
 
-    /// What the engine said of a table, in the service's terms.
-    fn fault(&self, doing: &str, name: &str, error: &DynoxideError) -> Fault {
+    /// Converts an error of the engine to a fault with the service's code. `verb` and `name` name the operation and the table.
+    fn fault(&self, verb: &str, name: &str, error: &DynoxideError) -> Fault {
         let code = error.error_type().rsplit('#').next().unwrap_or("InternalServerError");
-        let fault = Fault::fatal(code.to_owned(), format!("could not {doing} the table {name}"))
+        let fault = Fault::fatal(code.to_owned(), format!("could not {verb} the table {name}"))
             .caused_by(format!("{code}: {error}"));
         match error {
             DynoxideError::SqliteError(_) if is_full(error) => Fault {
@@ -179,31 +195,32 @@ fn is_full(error: &DynoxideError) -> bool {
     error.to_string().contains("full")
 }
 
-/// Whether the file could not be written: SQLite calls a disk without room full, and other failures of writing I/O errors.
-fn is_unwritten(error: &DynoxideError) -> bool {
+/// Returns whether a write failed: SQLite reports a full disk as such, and other failures as I/O errors.
+fn is_write_failure(error: &DynoxideError) -> bool {
     error.status_code() >= 500 && (is_full(error) || error.to_string().contains("disk I/O error"))
 }
 
-/// SQLite takes paths of 512 bytes, and adds to them for its other files.
-const LONGEST_PATH: usize = 500;
+/// The longest path that hitctl accepts, in bytes. SQLite's limit is 512, and it adds suffixes for its other files.
+const MAX_PATH_BYTES: usize = 500;
 
 fn open_fault(path: &Path, error: &DynoxideError) -> Fault {
     if is_full(error) {
-        return crate::state::fault("open", path, &std::io::ErrorKind::StorageFull.into())
+        return crate::state::io_fault("open", path, &std::io::ErrorKind::StorageFull.into())
             .caused_by(error.to_string());
     }
-    if path.as_os_str().len() > LONGEST_PATH {
-        return crate::state::fault("open", path, &std::io::ErrorKind::InvalidFilename.into());
+    if path.as_os_str().len() > MAX_PATH_BYTES {
+        return crate::state::io_fault("open", path, &std::io::ErrorKind::InvalidFilename.into());
     }
-    // The engine's own words for this are about its encryption.
-    let strange = error.to_string().contains("not a valid SQLite database");
-    let cause = if strange { "it is damaged, or no file of tables".to_owned() } else { error.to_string() };
+    // The engine's own message for this is about encryption.
+    let is_not_sqlite = error.to_string().contains("not a valid SQLite database");
+    let cause =
+        if is_not_sqlite { "it is damaged, or no file of tables".to_owned() } else { error.to_string() };
     Fault::fatal(codes::STATE_CORRUPT, format!("could not open the tables in {}", path.display()))
         .caused_by(cause)
         .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
 }
 
-fn create(name: &str, spec: &TableSpec) -> CreateTableRequest {
+fn create_request(name: &str, spec: &TableSpec) -> CreateTableRequest {
     CreateTableRequest {
         table_name: name.to_owned(),
         key_schema: vec![KeySchemaElement {
@@ -215,14 +232,14 @@ fn create(name: &str, spec: &TableSpec) -> CreateTableRequest {
             attribute_type: ScalarAttributeType::S,
         }],
         billing_mode: Some("PAY_PER_REQUEST".to_owned()),
-        on_demand_throughput: Some(ceiling(spec)),
+        on_demand_throughput: Some(throughput_limit(spec)),
         deletion_protection_enabled: Some(spec.deletion_protection),
         tags: (!spec.tags.is_empty()).then(|| tag_list(&spec.tags)),
         ..CreateTableRequest::default()
     }
 }
 
-fn ceiling(spec: &TableSpec) -> OnDemandThroughput {
+fn throughput_limit(spec: &TableSpec) -> OnDemandThroughput {
     OnDemandThroughput {
         max_write_request_units: Some(i64::from(spec.max_write_units)),
         ..Default::default()

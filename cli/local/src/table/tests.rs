@@ -1,4 +1,4 @@
-//! Tables that are made, changed, filled, removed and opened again.
+//! Tests creating, updating, deleting and opening tables.
 
 use super::*;
 
@@ -20,20 +20,20 @@ fn tables() -> (tempfile::TempDir, Tables) {
 }
 
 #[test]
-fn a_table_is_made_once_and_changed_in_place() {
+fn table_is_created_once_and_updated_in_place() {
     let (_dir, tables) = tables();
     tables.put("hits-test", &spec(), None).unwrap();
     tables.put("hits-test", &spec(), Some(&spec())).unwrap();
     let changed = TableSpec { max_write_units: 7, tags: BTreeMap::new(), ..spec() };
     tables.put("hits-test", &changed, Some(&spec())).unwrap();
     let request = dynoxide::actions::describe_table::DescribeTableRequest { table_name: "hits-test".into() };
-    let live = serde_json::to_value(tables.db.describe_table(request).unwrap()).unwrap();
-    assert_eq!(live["Table"]["OnDemandThroughput"]["MaxWriteRequestUnits"], 7, "{live}");
-    assert_eq!(live["Table"]["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");
+    let current = serde_json::to_value(tables.db.describe_table(request).unwrap()).unwrap();
+    assert_eq!(current["Table"]["OnDemandThroughput"]["MaxWriteRequestUnits"], 7, "{current}");
+    assert_eq!(current["Table"]["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");
 }
 
 #[test]
-fn a_protected_table_is_not_deleted() {
+fn protected_table_is_not_deleted() {
     let (_dir, tables) = tables();
     tables.put("hits-test", &spec(), None).unwrap();
     let fault = tables.delete("hits-test").unwrap_err();
@@ -45,7 +45,7 @@ fn a_protected_table_is_not_deleted() {
 }
 
 #[test]
-fn another_key_is_refused_and_named() {
+fn different_partition_key_is_rejected_with_both_names() {
     let (_dir, tables) = tables();
     tables.put("hits-test", &spec(), None).unwrap();
     let fault =
@@ -54,7 +54,7 @@ fn another_key_is_refused_and_named() {
 }
 
 #[test]
-fn what_is_no_database_is_left_as_it_is() {
+fn file_that_is_no_database_is_left_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tables.db");
     let garbage = "not a database, but somebody's file ".repeat(100);
@@ -65,7 +65,7 @@ fn what_is_no_database_is_left_as_it_is() {
 }
 
 #[test]
-fn a_path_that_is_too_long_for_the_tables_is_told_as_that() {
+fn too_long_path_has_own_error_code() {
     let dir = tempfile::tempdir().unwrap();
     let deep = dir.path().join("d".repeat(200)).join("e".repeat(200)).join("f".repeat(200));
     std::fs::create_dir_all(&deep).unwrap();

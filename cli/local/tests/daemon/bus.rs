@@ -1,12 +1,14 @@
-//! Events from `PutEvents` to queues and functions, through retries, dead letters and SIGKILLs.
+//! Tests of events from `PutEvents` to queues and functions, with retries, dead letters and SIGKILLs.
 
 use std::collections::BTreeSet;
 
-use hitctl_local::client::Client;
-use hitctl_local::logs::Query;
+use hitctl_local::client::LocalClient;
+use hitctl_local::logs::LogEventQuery;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{LONG, Machine, Raw, ask, echo_zip, kill, pid, service_head};
+use crate::harness::{
+    DaemonTestEnv, RawConnection, TIMEOUT, call_service, daemon_pid, echo_zip, service_head, sigkill,
+};
 use crate::resources::sha256_of;
 
 const RULE_ARN: &str = "arn:aws:events:local:000000000000:rule/r";
@@ -16,7 +18,7 @@ fn queue_arn(name: &str) -> String {
     format!("arn:aws:sqs:local:000000000000:{name}")
 }
 
-async fn queue(client: &Client, name: &str, allowed: bool) {
+async fn put_queue(client: &LocalClient, name: &str, allowed: bool) {
     let senders = if allowed {
         json!([{ "service": "events.amazonaws.com", "source_arn": RULE_ARN }])
     } else {
@@ -36,20 +38,20 @@ fn rule(target: &str) -> Json {
     })
 }
 
-/// A machine with a queue of dead letters, and a rule to that target.
-async fn with_rule(target: &str) -> (Machine, Client) {
-    let machine = Machine::new();
-    let client = machine.start_new().await;
-    queue(&client, "dlq", true).await;
+/// Starts a daemon with a dead-letter queue, and a rule with that target.
+async fn env_with_rule(target: &str) -> (DaemonTestEnv, LocalClient) {
+    let env = DaemonTestEnv::new();
+    let client = env.start_new().await;
+    put_queue(&client, "dlq", true).await;
     let put = client.put_resource("event_rule", "r", &rule(target)).await.unwrap();
     assert_eq!(put.outputs["arn"], RULE_ARN);
-    (machine, client)
+    (env, client)
 }
 
-async fn function(machine: &Machine, client: &Client, reserved: Option<u32>) {
+async fn put_function(env: &DaemonTestEnv, client: &LocalClient, reserved: Option<u32>) {
     let zip = echo_zip();
     let sha256 = sha256_of(&zip);
-    let path = machine.temp.path().join("code.zip");
+    let path = env.temp.path().join("code.zip");
     std::fs::write(&path, &zip).unwrap();
     client.put_code(&sha256, &path).await.unwrap();
     let spec = json!({
@@ -60,7 +62,7 @@ async fn function(machine: &Machine, client: &Client, reserved: Option<u32>) {
     client.put_resource("function", "f", &spec).await.unwrap();
 }
 
-async fn permission(client: &Client) {
+async fn put_permission(client: &LocalClient) {
     let spec = json!({
         "function_name": "f", "principal": "events.amazonaws.com", "source_arn": RULE_ARN,
         "source_account": "000000000000",
@@ -72,22 +74,23 @@ fn event(detail: &Json) -> Json {
     json!({ "Source": "cli", "DetailType": "moved", "Detail": detail.to_string() })
 }
 
-async fn put(client: &Client, detail: &Json) -> String {
-    let (status, answer) = ask(client, "AWSEvents.PutEvents", &json!({ "Entries": [event(detail)] })).await;
-    assert_eq!((status, answer["FailedEntryCount"].as_u64()), (200, Some(0)), "{answer}");
-    answer["Entries"][0]["EventId"].as_str().unwrap().to_owned()
+async fn put(client: &LocalClient, detail: &Json) -> String {
+    let (status, response) =
+        call_service(client, "AWSEvents.PutEvents", &json!({ "Entries": [event(detail)] })).await;
+    assert_eq!((status, response["FailedEntryCount"].as_u64()), (200, Some(0)), "{response}");
+    response["Entries"][0]["EventId"].as_str().unwrap().to_owned()
 }
 
-/// The messages that come to a queue, at least one.
-async fn receive(client: &Client, name: &str) -> Vec<Json> {
+/// Waits for messages on a queue, and returns them.
+async fn receive(client: &LocalClient, name: &str) -> Vec<Json> {
     let base = &client.endpoint().table;
-    let wish = json!({
+    let receive_request = json!({
         "QueueUrl": format!("{base}/000000000000/{name}"), "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10,
         "MessageAttributeNames": ["All"],
     });
-    let (status, answer) = ask(client, "AmazonSQS.ReceiveMessage", &wish).await;
-    assert_eq!(status, 200, "{answer}");
-    answer["Messages"].as_array().cloned().unwrap_or_default()
+    let (status, response) = call_service(client, "AmazonSQS.ReceiveMessage", &receive_request).await;
+    assert_eq!(status, 200, "{response}");
+    response["Messages"].as_array().cloned().unwrap_or_default()
 }
 
 fn body(message: &Json) -> Json {
@@ -98,10 +101,10 @@ fn attribute<'a>(message: &'a Json, name: &str) -> Option<&'a str> {
     message["MessageAttributes"][name]["StringValue"].as_str()
 }
 
-/// Waits until the function's log holds a line.
-async fn until_said(client: &Client, text: &str) {
-    let said = async {
-        let mut query = Query::default();
+/// Waits until the function's log contains a line with `text`.
+async fn wait_for_log_line(client: &LocalClient, text: &str) {
+    let logged = async {
+        let mut query = LogEventQuery::default();
         loop {
             let page = client.logs("/aws/lambda/f", &query).await.unwrap();
             if page.events.iter().any(|event| event.message.contains(text)) {
@@ -111,15 +114,15 @@ async fn until_said(client: &Client, text: &str) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, said).await.unwrap();
+    tokio::time::timeout(TIMEOUT, logged).await.unwrap();
 }
 
 #[tokio::test]
-async fn an_event_that_matches_comes_to_the_queue_as_it_is() {
-    let (_machine, client) = with_rule(&queue_arn("hits")).await;
-    queue(&client, "hits", true).await;
+async fn matching_event_reaches_queue_unchanged() {
+    let (_env, client) = env_with_rule(&queue_arn("hits")).await;
+    put_queue(&client, "hits", true).await;
     let other = json!({ "Entries": [{ "Source": "web", "DetailType": "moved", "Detail": "{}" }] });
-    assert_eq!(ask(&client, "AWSEvents.PutEvents", &other).await.0, 200);
+    assert_eq!(call_service(&client, "AWSEvents.PutEvents", &other).await.0, 200);
     let id = put(&client, &json!({ "path": "/x", "n": 1.5 })).await;
     let messages = receive(&client, "hits").await;
     assert_eq!(messages.len(), 1);
@@ -135,12 +138,12 @@ async fn an_event_that_matches_comes_to_the_queue_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_target_that_did_not_give_its_word_makes_a_dead_letter_at_once() {
-    let (machine, client) = with_rule(&queue_arn("hits")).await;
+async fn event_for_missing_or_unpermitted_target_becomes_dead_letter_without_retry() {
+    let (env, client) = env_with_rule(&queue_arn("hits")).await;
     put(&client, &json!({ "n": 1 })).await;
-    let none = receive(&client, "dlq").await;
-    assert_eq!(attribute(&none[0], "ERROR_CODE"), Some("NO_RESOURCE"));
-    queue(&client, "hits", false).await;
+    let missing_target = receive(&client, "dlq").await;
+    assert_eq!(attribute(&missing_target[0], "ERROR_CODE"), Some("NO_RESOURCE"));
+    put_queue(&client, "hits", false).await;
     let id = put(&client, &json!({ "n": 2 })).await;
     let refused = receive(&client, "dlq").await;
     assert_eq!(body(&refused[0])["id"], id);
@@ -149,25 +152,25 @@ async fn a_target_that_did_not_give_its_word_makes_a_dead_letter_at_once() {
     assert_eq!(attribute(&refused[0], "TARGET_ARN"), Some(queue_arn("hits").as_str()));
     assert_eq!(attribute(&refused[0], "RETRY_ATTEMPTS"), Some("0"));
     assert_eq!(attribute(&refused[0], "EXHAUSTED_RETRY_CONDITION"), None);
-    // A function, likewise.
+    // The same for a function.
     client.put_resource("event_rule", "r", &rule(FUNCTION_ARN)).await.unwrap();
-    function(&machine, &client, None).await;
+    put_function(&env, &client, None).await;
     put(&client, &json!({ "order": "do=say:no" })).await;
     let unpermitted = receive(&client, "dlq").await;
     assert_eq!(attribute(&unpermitted[0], "ERROR_CODE"), Some("NO_PERMISSIONS"));
-    permission(&client).await;
+    put_permission(&client).await;
     put(&client, &json!({ "order": "do=say:yes" })).await;
-    until_said(&client, "said yes").await;
+    wait_for_log_line(&client, "said yes").await;
     client.delete_resource("permission", "hits-local:hitctl-events").await.unwrap();
     put(&client, &json!({ "order": "do=say:again" })).await;
     assert_eq!(attribute(&receive(&client, "dlq").await[0], "ERROR_CODE"), Some("NO_PERMISSIONS"));
 }
 
 #[tokio::test]
-async fn a_function_that_fails_is_tried_again_and_then_the_failure_is_told() {
-    let (machine, client) = with_rule(FUNCTION_ARN).await;
-    function(&machine, &client, None).await;
-    permission(&client).await;
+async fn failing_function_is_retried_and_then_reported_to_dlq() {
+    let (env, client) = env_with_rule(FUNCTION_ARN).await;
+    put_function(&env, &client, None).await;
+    put_permission(&client).await;
     let config = json!({
         "function_name": "f", "qualifier": null, "max_retries": 1, "max_age_s": 3600, "on_failure_arn": queue_arn("dlq"),
     });
@@ -185,20 +188,21 @@ async fn a_function_that_fails_is_tried_again_and_then_the_failure_is_told() {
 }
 
 #[tokio::test]
-async fn a_burst_comes_to_a_function_that_takes_one_at_a_time() {
-    let (machine, client) = with_rule(FUNCTION_ARN).await;
-    function(&machine, &client, Some(1)).await;
-    permission(&client).await;
+async fn burst_of_events_reaches_function_with_concurrency_of_one() {
+    let (env, client) = env_with_rule(FUNCTION_ARN).await;
+    put_function(&env, &client, Some(1)).await;
+    put_permission(&client).await;
     for burst in 0..30 {
         let entries: Vec<Json> =
             (0..10).map(|n| event(&json!({ "order": format!("do=say:{}.", burst * 10 + n) }))).collect();
-        let (status, answer) = ask(&client, "AWSEvents.PutEvents", &json!({ "Entries": entries })).await;
-        assert_eq!((status, answer["FailedEntryCount"].as_u64()), (200, Some(0)), "{answer}");
+        let (status, response) =
+            call_service(&client, "AWSEvents.PutEvents", &json!({ "Entries": entries })).await;
+        assert_eq!((status, response["FailedEntryCount"].as_u64()), (200, Some(0)), "{response}");
     }
     for n in [0, 150, 299] {
-        until_said(&client, &format!("said {n}.")).await;
+        wait_for_log_line(&client, &format!("said {n}.")).await;
     }
-    let (_, depth) = ask(
+    let (_, depth) = call_service(
         &client,
         "AmazonSQS.GetQueueAttributes",
         &json!({ "QueueUrl": format!("{}/000000000000/dlq", client.endpoint().table), "AttributeNames": ["All"] }),
@@ -208,71 +212,73 @@ async fn a_burst_comes_to_a_function_that_takes_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn an_event_that_waits_for_the_function_outlives_a_sigkill() {
-    let (machine, client) = with_rule(FUNCTION_ARN).await;
-    function(&machine, &client, Some(0)).await;
-    permission(&client).await;
+async fn throttled_event_survives_sigkill() {
+    let (env, client) = env_with_rule(FUNCTION_ARN).await;
+    put_function(&env, &client, Some(0)).await;
+    put_permission(&client).await;
     put(&client, &json!({ "order": "do=say:survived" })).await;
-    kill(pid(&client));
-    let client = machine.start_new().await;
-    function(&machine, &client, None).await;
-    until_said(&client, "said survived").await;
+    sigkill(daemon_pid(&client));
+    let client = env.start_new().await;
+    put_function(&env, &client, None).await;
+    wait_for_log_line(&client, "said survived").await;
     assert_eq!(client.status().await.unwrap().notices, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn an_event_in_flight_at_a_sigkill_is_delivered_again() {
-    let (machine, client) = with_rule(FUNCTION_ARN).await;
-    function(&machine, &client, None).await;
-    permission(&client).await;
+async fn event_in_flight_at_sigkill_is_delivered_again() {
+    let (env, client) = env_with_rule(FUNCTION_ARN).await;
+    put_function(&env, &client, None).await;
+    put_permission(&client).await;
     put(&client, &json!({ "order": "do=sleep:5000" })).await;
-    until_said(&client, "START RequestId").await;
-    kill(pid(&client));
-    let client = machine.start_new().await;
-    let again = async {
+    wait_for_log_line(&client, "START RequestId").await;
+    sigkill(daemon_pid(&client));
+    let client = env.start_new().await;
+    let redelivered = async {
         loop {
-            let page = client.logs("/aws/lambda/f", &Query::default()).await.unwrap();
+            let page = client.logs("/aws/lambda/f", &LogEventQuery::default()).await.unwrap();
             if page.events.iter().filter(|event| event.message.contains("START RequestId")).count() == 2 {
                 return;
             }
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, again).await.unwrap();
+    tokio::time::timeout(TIMEOUT, redelivered).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sigkill_in_the_middle_loses_no_event_that_was_acknowledged() {
-    let (machine, client) = with_rule(&queue_arn("hits")).await;
-    queue(&client, "hits", true).await;
+async fn sigkill_during_put_events_loses_no_acknowledged_event() {
+    let (env, client) = env_with_rule(&queue_arn("hits")).await;
+    put_queue(&client, "hits", true).await;
     let mut acknowledged = BTreeSet::new();
     let mut client = client;
     for round in 0..3 {
         let mut senders = tokio::task::JoinSet::new();
         for sender in 0..4 {
             let url = client.endpoint().table.clone();
-            let daemon = pid(&client);
+            let daemon = daemon_pid(&client);
             senders.spawn(async move {
                 let mut ids = Vec::new();
-                let mut raw = Raw::connect(&url).await.unwrap();
+                let mut connection = RawConnection::connect(&url).await.unwrap();
                 let entries: Vec<Json> = (0..5).map(|n| event(&json!({ "n": n }))).collect();
                 let body = json!({ "Entries": entries }).to_string();
-                // Until the daemon is gone: the first sender ends it.
-                while let Ok((status, answer)) = raw.send(&service_head("AWSEvents.PutEvents"), &body).await {
-                    assert_eq!(status, 200, "{answer}");
-                    let answer: Json = serde_json::from_str(&answer).unwrap();
-                    let taken = answer["Entries"].as_array().unwrap().iter();
-                    ids.extend(taken.map(|entry| entry["EventId"].as_str().unwrap().to_owned()));
+                // Until the daemon is killed by the first sender.
+                while let Ok((status, response)) =
+                    connection.send(&service_head("AWSEvents.PutEvents"), &body).await
+                {
+                    assert_eq!(status, 200, "{response}");
+                    let response: Json = serde_json::from_str(&response).unwrap();
+                    let accepted = response["Entries"].as_array().unwrap().iter();
+                    ids.extend(accepted.map(|entry| entry["EventId"].as_str().unwrap().to_owned()));
                     if sender == 0 && ids.len() == 50 * (round + 1) {
-                        kill(daemon);
+                        sigkill(daemon);
                     }
                 }
                 ids
             });
         }
-        let all = tokio::time::timeout(LONG, senders.join_all()).await.unwrap();
+        let all = tokio::time::timeout(TIMEOUT, senders.join_all()).await.unwrap();
         acknowledged.extend(all.into_iter().flatten());
-        client = machine.start_new().await;
+        client = env.start_new().await;
     }
     assert!(acknowledged.len() >= 300);
     let mut found = BTreeSet::new();
@@ -282,47 +288,51 @@ async fn a_sigkill_in_the_middle_loses_no_event_that_was_acknowledged() {
             found.extend(messages.iter().map(|message| body(message)["id"].as_str().unwrap().to_owned()));
         }
     };
-    tokio::time::timeout(LONG, delivered).await.unwrap();
+    tokio::time::timeout(TIMEOUT, delivered).await.unwrap();
     assert_eq!(client.status().await.unwrap().notices, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn what_is_put_is_judged_entry_by_entry() {
-    let (_machine, client) = with_rule(&queue_arn("hits")).await;
-    queue(&client, "hits", true).await;
+async fn put_events_reports_errors_per_entry() {
+    let (_env, client) = env_with_rule(&queue_arn("hits")).await;
+    put_queue(&client, "hits", true).await;
     let entries = json!({ "Entries": [
         { "Source": "cli", "DetailType": "a", "Detail": "no object" },
         event(&json!({ "good": true })),
         { "Source": "cli", "Detail": "{}" },
         { "Source": "cli", "DetailType": "a", "Detail": "{}", "EventBusName": "nowhere" },
     ] });
-    let (status, answer) = ask(&client, "AWSEvents.PutEvents", &entries).await;
-    assert_eq!((status, answer["FailedEntryCount"].as_u64()), (200, Some(3)));
+    let (status, response) = call_service(&client, "AWSEvents.PutEvents", &entries).await;
+    assert_eq!((status, response["FailedEntryCount"].as_u64()), (200, Some(3)));
     let codes: Vec<Option<&str>> =
-        answer["Entries"].as_array().unwrap().iter().map(|entry| entry["ErrorCode"].as_str()).collect();
+        response["Entries"].as_array().unwrap().iter().map(|entry| entry["ErrorCode"].as_str()).collect();
     assert_eq!(codes, [Some("MalformedDetail"), None, Some("InvalidArgument"), Some("InvalidArgument")]);
     assert_eq!(body(&receive(&client, "hits").await[0])["detail"]["good"], true);
     let big = json!({ "padding": "x".repeat(300_000) });
     for entries in [vec![], vec![event(&json!({})); 11], vec![event(&big); 4]] {
-        let (status, answer) = ask(&client, "AWSEvents.PutEvents", &json!({ "Entries": entries })).await;
-        assert_eq!((status, answer["__type"].as_str()), (400, Some("ValidationException")), "{answer}");
+        let (status, response) =
+            call_service(&client, "AWSEvents.PutEvents", &json!({ "Entries": entries })).await;
+        assert_eq!((status, response["__type"].as_str()), (400, Some("ValidationException")), "{response}");
     }
-    let (status, _) = ask(&client, "AWSEvents.PutRule", &json!({ "Name": "mine" })).await;
+    let (status, _) = call_service(&client, "AWSEvents.PutRule", &json!({ "Name": "mine" })).await;
     assert_eq!(status, 400, "rules come from the deployer");
 }
 
 #[tokio::test]
-async fn rules_can_be_looked_at_and_patterns_tried() {
-    let (_machine, client) = with_rule(&queue_arn("hits")).await;
-    let (_, rules) = ask(&client, "AWSEvents.ListRules", &json!({})).await;
+async fn rules_can_be_described_and_patterns_tested() {
+    let (_env, client) = env_with_rule(&queue_arn("hits")).await;
+    let (_, rules) = call_service(&client, "AWSEvents.ListRules", &json!({})).await;
     let described = json!({
         "Name": "r", "Arn": RULE_ARN, "EventPattern": "{\"source\":[\"cli\"]}", "State": "ENABLED", "EventBusName": "default",
     });
     assert_eq!(rules, json!({ "Rules": [described] }));
-    assert_eq!(ask(&client, "AWSEvents.DescribeRule", &json!({ "Name": "r" })).await, (200, described));
-    let (_, targets) = ask(&client, "AWSEvents.ListTargetsByRule", &json!({ "Rule": "r" })).await;
+    assert_eq!(
+        call_service(&client, "AWSEvents.DescribeRule", &json!({ "Name": "r" })).await,
+        (200, described)
+    );
+    let (_, targets) = call_service(&client, "AWSEvents.ListTargetsByRule", &json!({ "Rule": "r" })).await;
     assert_eq!(targets["Targets"][0]["Arn"], queue_arn("hits"));
-    let (status, missing) = ask(&client, "AWSEvents.DescribeRule", &json!({ "Name": "s" })).await;
+    let (status, missing) = call_service(&client, "AWSEvents.DescribeRule", &json!({ "Name": "s" })).await;
     assert_eq!((status, missing["__type"].as_str()), (400, Some("ResourceNotFoundException")));
     let event = json!({
         "id": "1", "account": "1", "source": "cli", "time": "t", "region": "r", "resources": [], "detail-type": "d",
@@ -334,9 +344,9 @@ async fn rules_can_be_looked_at_and_patterns_tried() {
         ("{", 400, json!("InvalidEventPatternException")),
     ] {
         let body = json!({ "EventPattern": pattern, "Event": event.to_string() });
-        let (found, answer) = ask(&client, "AWSEvents.TestEventPattern", &body).await;
+        let (found, response) = call_service(&client, "AWSEvents.TestEventPattern", &body).await;
         assert_eq!(found, status);
-        assert!(answer == expected || answer["__type"] == expected, "{answer}");
+        assert!(response == expected || response["__type"] == expected, "{response}");
     }
     let mut bad = rule(&queue_arn("hits"));
     bad["pattern"] = json!({ "source": "cli" });

@@ -1,19 +1,19 @@
-//! Invalidations, as an SDK asks for them, and what is said of them afterwards.
+//! Tests of invalidations, as an SDK requests and lists them.
 
-use hitctl_local::client::Client;
+use hitctl_local::client::LocalClient;
 
-use crate::harness::{Machine, Raw, kill, pid};
+use crate::harness::{DaemonTestEnv, RawConnection, daemon_pid, sigkill};
 
 const SIGNED: &str = "x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
                       Credential=a/20260101/us-east-1/cloudfront/aws4_request, SignedHeaders=host, Signature=0";
 
-async fn send(client: &Client, line: &str, body: &str) -> (u16, String) {
-    let mut raw = Raw::connect(&client.endpoint().table).await.unwrap();
+async fn send(client: &LocalClient, line: &str, body: &str) -> (u16, String) {
+    let mut connection = RawConnection::connect(&client.endpoint().table).await.unwrap();
     let head = format!("{line} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/xml\r\n{SIGNED}");
-    raw.send(&head, body).await.unwrap()
+    connection.send(&head, body).await.unwrap()
 }
 
-async fn invalidate(client: &Client, reference: &str, path: &str) -> (u16, String) {
+async fn invalidate(client: &LocalClient, reference: &str, path: &str) -> (u16, String) {
     let body = format!(
         "<InvalidationBatch xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Paths><Quantity>1</Quantity><Items>\
          <Path>{path}</Path></Items></Paths><CallerReference>{reference}</CallerReference></InvalidationBatch>"
@@ -22,13 +22,13 @@ async fn invalidate(client: &Client, reference: &str, path: &str) -> (u16, Strin
 }
 
 #[tokio::test]
-async fn an_invalidation_is_written_down_and_outlives_a_sigkill() {
-    let machine = Machine::new();
-    let client = machine.start_new().await;
+async fn invalidation_is_recorded_and_survives_sigkill() {
+    let env = DaemonTestEnv::new();
+    let client = env.start_new().await;
     let (status, created) = invalidate(&client, "one", "/a&amp;b*").await;
     assert_eq!(status, 201, "{created}");
-    kill(pid(&client));
-    let client = machine.start_new().await;
+    sigkill(daemon_pid(&client));
+    let client = env.start_new().await;
     let all = client.invalidations().await.unwrap();
     assert_eq!(all.len(), 1);
     assert_eq!((all[0].distribution.as_str(), all[0].caller_reference.as_str()), ("E123ABC", "one"));
@@ -56,17 +56,17 @@ async fn an_invalidation_is_written_down_and_outlives_a_sigkill() {
 }
 
 #[tokio::test]
-async fn too_many_in_progress_and_nonsense_are_refused_as_there() {
-    let machine = Machine::new();
-    let client = machine.start_new().await;
-    client.hold_invalidations(3_600).await.unwrap();
+async fn too_many_or_invalid_invalidations_get_errors_of_cloudfront() {
+    let env = DaemonTestEnv::new();
+    let client = env.start_new().await;
+    client.set_invalidation_duration(3_600).await.unwrap();
     for n in 0..15 {
         assert_eq!(invalidate(&client, &format!("r{n}"), "/*").await.0, 201);
     }
     let (status, refused) = invalidate(&client, "more", "/*").await;
     assert_eq!(status, 400);
     assert!(refused.contains("<Code>TooManyInvalidationsInProgress</Code>"), "{refused}");
-    client.hold_invalidations(0).await.unwrap();
+    client.set_invalidation_duration(0).await.unwrap();
     assert_eq!(invalidate(&client, "more", "/*").await.0, 201);
     for (line, body, status, code) in [
         ("POST /2020-05-31/distribution/E123ABC/invalidation", "", 400, "MissingBody"),
@@ -74,8 +74,8 @@ async fn too_many_in_progress_and_nonsense_are_refused_as_there() {
         ("GET /2020-05-31/distribution/E123ABC/invalidation/I0", "", 404, "NoSuchInvalidation"),
         ("GET /2020-05-31/distribution", "", 404, "UnknownOperationException"),
     ] {
-        let (found, answer) = send(&client, line, body).await;
+        let (found, response) = send(&client, line, body).await;
         assert_eq!(found, status, "{line}");
-        assert!(answer.contains(&format!("<Code>{code}</Code>")), "{line}: {answer}");
+        assert!(response.contains(&format!("<Code>{code}</Code>")), "{line}: {response}");
     }
 }

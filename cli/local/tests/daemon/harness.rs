@@ -1,19 +1,19 @@
-//! A state directory, the daemon's program, and a plain HTTP client that sends exactly what a test says.
+//! A state directory, the daemon's program, and a plain HTTP client that sends exactly the given bytes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hitctl_local::client::{Client, Started};
+use hitctl_local::client::{LocalClient, StartOutcome};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// More than anything here takes, and still an end.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+/// The timeout of everything in these tests. It is longer than any step takes.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The program that `examples/daemon.rs` is; cargo builds it with the tests.
-pub(crate) fn exe() -> PathBuf {
+/// Returns the path of the program `examples/daemon.rs`, which cargo builds with the tests.
+pub(crate) fn daemon_exe() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let exe = test.parent().and_then(Path::parent).unwrap().join("examples/daemon");
     if !exe.exists() {
@@ -26,10 +26,10 @@ pub(crate) fn exe() -> PathBuf {
     exe
 }
 
-/// A zip of `examples/echo_function.rs`, a function that does what its event says.
+/// Returns a zip of `examples/echo_function.rs`, a function that does what its event says.
 pub(crate) fn echo_zip() -> Vec<u8> {
     use std::io::Write as _;
-    let program = std::fs::read(exe().with_file_name("echo_function")).unwrap();
+    let program = std::fs::read(daemon_exe().with_file_name("echo_function")).unwrap();
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Stored)
@@ -39,12 +39,12 @@ pub(crate) fn echo_zip() -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// A state directory; its daemon ends with it.
-pub(crate) struct Machine {
+/// A state directory. Its daemon is killed when this is dropped.
+pub(crate) struct DaemonTestEnv {
     pub(crate) temp: TempDir,
 }
 
-impl Machine {
+impl DaemonTestEnv {
     pub(crate) fn new() -> Self {
         Self { temp: tempfile::tempdir().unwrap() }
     }
@@ -53,47 +53,47 @@ impl Machine {
         self.temp.path().join("state")
     }
 
-    pub(crate) async fn start(&self) -> Client {
-        Client::ensure(&self.dir(), &exe(), "daemon").await.unwrap().0
+    pub(crate) async fn start(&self) -> LocalClient {
+        LocalClient::ensure_running(&self.dir(), &daemon_exe(), "daemon").await.unwrap().0
     }
 
-    pub(crate) async fn start_new(&self) -> Client {
-        let (client, started) = Client::ensure(&self.dir(), &exe(), "daemon").await.unwrap();
-        assert_eq!(started, Started::New);
+    pub(crate) async fn start_new(&self) -> LocalClient {
+        let (client, started) =
+            LocalClient::ensure_running(&self.dir(), &daemon_exe(), "daemon").await.unwrap();
+        assert_eq!(started, StartOutcome::Started);
         client
     }
 }
 
-impl Drop for Machine {
+impl Drop for DaemonTestEnv {
     fn drop(&mut self) {
         if let Ok(text) = std::fs::read(self.dir().join("daemon.json")) {
             let endpoint: Json = serde_json::from_slice(&text).unwrap_or_default();
             if let Some(pid) = endpoint["pid"].as_i64().filter(|_| self.is_locked()) {
-                kill(i32::try_from(pid).unwrap());
+                sigkill(i32::try_from(pid).unwrap());
             }
         }
     }
 }
 
-impl Machine {
-    /// Whether a daemon lives.
+impl DaemonTestEnv {
+    /// Whether a daemon runs.
     pub(crate) fn is_locked(&self) -> bool {
         let lock = std::fs::File::options().write(true).open(self.dir().join("daemon.lock"));
         lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
     }
 }
 
-/// SIGKILL.
-pub(crate) fn kill(pid: i32) {
+/// Sends SIGKILL.
+pub(crate) fn sigkill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
-pub(crate) fn pid(client: &Client) -> i32 {
+pub(crate) fn daemon_pid(client: &LocalClient) -> i32 {
     i32::try_from(client.endpoint().pid).unwrap()
 }
 
-/// The spec of a table.
 pub(crate) fn table_spec() -> Json {
     json!({
         "partition_key": "path",
@@ -104,12 +104,12 @@ pub(crate) fn table_spec() -> Json {
     })
 }
 
-/// A connection to a port on loopback that sends what it is told.
-pub(crate) struct Raw {
+/// A connection to a loopback port that sends requests unchanged.
+pub(crate) struct RawConnection {
     stream: TcpStream,
 }
 
-impl Raw {
+impl RawConnection {
     pub(crate) async fn connect(url: &str) -> std::io::Result<Self> {
         let address = url.strip_prefix("http://").unwrap();
         let stream = TcpStream::connect(address).await?;
@@ -117,13 +117,14 @@ impl Raw {
         Ok(Self { stream })
     }
 
-    /// Sends one request and reads its answer: the status, and the body of a length that is told.
+    /// Sends one request and returns the status and the body of the response. Reads as many bytes as
+    /// `content-length` says.
     pub(crate) async fn send(&mut self, head: &str, body: &str) -> std::io::Result<(u16, String)> {
         let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         self.stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         loop {
-            let text = String::from_utf8_lossy(&answer).into_owned();
+            let text = String::from_utf8_lossy(&response).into_owned();
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
                 let length = head
                     .lines()
@@ -134,7 +135,7 @@ impl Raw {
                     return Ok((status, body.to_owned()));
                 }
             }
-            if self.stream.read_buf(&mut answer).await? == 0 {
+            if self.stream.read_buf(&mut response).await? == 0 {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -161,11 +162,11 @@ pub(crate) fn dynamodb_head(operation: &str, host: &str) -> String {
     )
 }
 
-/// Asks a service of AWS's JSON protocol, by its `X-Amz-Target`.
-pub(crate) async fn ask(client: &Client, target: &str, body: &Json) -> (u16, Json) {
-    let mut raw = Raw::connect(&client.endpoint().table).await.unwrap();
-    let (status, answer) = raw.send(&service_head(target), &body.to_string()).await.unwrap();
-    (status, serde_json::from_str(&answer).unwrap_or(Json::Null))
+/// Calls an operation of AWS's JSON protocol. `target` is the value of `X-Amz-Target`.
+pub(crate) async fn call_service(client: &LocalClient, target: &str, body: &Json) -> (u16, Json) {
+    let mut connection = RawConnection::connect(&client.endpoint().table).await.unwrap();
+    let (status, response) = connection.send(&service_head(target), &body.to_string()).await.unwrap();
+    (status, serde_json::from_str(&response).unwrap_or(Json::Null))
 }
 
 pub(crate) fn service_head(target: &str) -> String {
@@ -176,8 +177,8 @@ pub(crate) fn service_head(target: &str) -> String {
     )
 }
 
-/// How often a path was counted.
-pub(crate) async fn hits(client: &Client, table: &str, path: &str) -> u64 {
+/// Returns the number of counted hits of a path.
+pub(crate) async fn hit_count(client: &LocalClient, table: &str, path: &str) -> u64 {
     let key = json!({ "path": { "S": path } });
     let item = client.item(table, key.as_object().unwrap()).await.unwrap();
     item.map_or(0, |item| item["hits"]["N"].as_str().unwrap().parse().unwrap())

@@ -1,27 +1,27 @@
-//! From a queue to a function: with real processes, stops and SIGKILLs.
+//! Tests of event source mappings from a queue to a function, with real processes, stops and SIGKILLs.
 
 use std::collections::BTreeSet;
 
-use hitctl_local::client::Client;
+use hitctl_local::client::LocalClient;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{LONG, Machine, ask, echo_zip, kill, pid};
+use crate::harness::{DaemonTestEnv, TIMEOUT, call_service, daemon_pid, echo_zip, sigkill};
 use crate::queues::queue_spec;
 use crate::resources::sha256_of;
 
 const QUEUE_ARN: &str = "arn:aws:sqs:local:000000000000:q";
 
-/// The function `f`, which writes what a message says into a file, and a queue.
-async fn scene(machine: &Machine, visibility_s: u32) -> Client {
-    let client = machine.start_new().await;
+/// Starts a daemon with the function `f`, which appends the text of each message to a file, and a queue.
+async fn deploy(env: &DaemonTestEnv, visibility_s: u32) -> LocalClient {
+    let client = env.start_new().await;
     let zip = echo_zip();
-    let (sha256, path) = (sha256_of(&zip), machine.temp.path().join("code.zip"));
+    let (sha256, path) = (sha256_of(&zip), env.temp.path().join("code.zip"));
     std::fs::write(&path, &zip).unwrap();
     client.put_code(&sha256, &path).await.unwrap();
     let spec = json!({
         "runtime": "provided.al2023", "arch": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
         "code_sha256": sha256, "memory_mb": 128, "timeout_s": 10, "reserved_concurrency": 1,
-        "environment": { "NOTES": machine.temp.path().join("notes") },
+        "environment": { "NOTES": env.temp.path().join("notes") },
         "role_arn": "arn:aws:iam::000000000000:role/f", "log_format": "JSON", "log_group": "/aws/lambda/f", "tags": {},
     });
     client.put_resource("function", "f", &spec).await.unwrap();
@@ -38,26 +38,26 @@ fn mapping(window_s: u32) -> Json {
     })
 }
 
-fn url(client: &Client) -> String {
+fn url(client: &LocalClient) -> String {
     format!("{}/000000000000/q", client.endpoint().table)
 }
 
-async fn send(client: &Client, from: u32) {
+async fn send(client: &LocalClient, from: u32) {
     let entry = |n: u32| json!({ "Id": n.to_string(), "MessageBody": format!("do=note:{n}") });
     let entries: Vec<Json> = (from..from + 10).map(entry).collect();
     let batch = json!({ "QueueUrl": url(client), "Entries": entries });
-    assert_eq!(ask(client, "AmazonSQS.SendMessageBatch", &batch).await.0, 200);
+    assert_eq!(call_service(client, "AmazonSQS.SendMessageBatch", &batch).await.0, 200);
 }
 
-/// Waits until the queue's attributes are so.
-async fn until(client: &Client, ready: impl Fn(&Json) -> bool) {
+/// Waits until the queue's attributes satisfy `ready`.
+async fn wait_for_attributes(client: &LocalClient, ready: impl Fn(&Json) -> bool) {
     let wait = async {
-        let asked = json!({ "QueueUrl": url(client), "AttributeNames": ["All"] });
-        while !ready(&ask(client, "AmazonSQS.GetQueueAttributes", &asked).await.1["Attributes"]) {
+        let request = json!({ "QueueUrl": url(client), "AttributeNames": ["All"] });
+        while !ready(&call_service(client, "AmazonSQS.GetQueueAttributes", &request).await.1["Attributes"]) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, wait).await.unwrap();
+    tokio::time::timeout(TIMEOUT, wait).await.unwrap();
 }
 
 fn is_empty(attributes: &Json) -> bool {
@@ -67,14 +67,14 @@ fn is_empty(attributes: &Json) -> bool {
 }
 
 #[tokio::test]
-async fn every_message_comes_to_the_function_over_sigkills() {
+async fn every_message_reaches_function_despite_sigkills() {
     const COUNT: u32 = 200;
-    let machine = Machine::new();
-    let client = scene(&machine, 2).await;
+    let env = DaemonTestEnv::new();
+    let client = deploy(&env, 2).await;
     let put = client.put_resource("event_source_mapping", "q", &mapping(0)).await.unwrap();
     assert_eq!(put.outputs["state"], "Enabled");
     assert_eq!(put.outputs["uuid"].len(), 36);
-    let notes = machine.temp.path().join("notes");
+    let notes = env.temp.path().join("notes");
     let written = || std::fs::read_to_string(&notes).unwrap_or_default();
     for from in (0..COUNT).step_by(10) {
         send(&client, from).await;
@@ -86,41 +86,46 @@ async fn every_message_comes_to_the_function_over_sigkills() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(LONG, some).await.unwrap();
-        kill(pid(&client));
-        client = machine.start_new().await;
+        tokio::time::timeout(TIMEOUT, some).await.unwrap();
+        sigkill(daemon_pid(&client));
+        client = env.start_new().await;
     }
-    // Those on their way come back when their time is over.
-    until(&client, is_empty).await;
-    let heard: BTreeSet<u32> = written().lines().map(|line| line.parse().unwrap()).collect();
-    assert_eq!(heard, (0..COUNT).collect());
+    // Messages in flight return after their visibility timeout.
+    wait_for_attributes(&client, is_empty).await;
+    let processed: BTreeSet<u32> = written().lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(processed, (0..COUNT).collect());
     assert_eq!(client.resource("event_source_mapping", "q").await.unwrap().unwrap().outputs, put.outputs);
     assert_eq!(client.status().await.unwrap().notices, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_stop_puts_back_what_was_gathered() {
-    let machine = Machine::new();
-    let client = scene(&machine, 1000).await;
+async fn stop_returns_batched_messages_to_queue() {
+    let env = DaemonTestEnv::new();
+    let client = deploy(&env, 1000).await;
     client.put_resource("event_source_mapping", "q", &mapping(300)).await.unwrap();
     send(&client, 0).await;
-    until(&client, |attributes| attributes["ApproximateNumberOfMessagesNotVisible"] == "10").await;
-    Client::stop(&machine.dir(), LONG).await.unwrap();
-    let client = machine.start_new().await;
-    until(&client, |attributes| attributes["ApproximateNumberOfMessagesNotVisible"] == "10").await;
+    wait_for_attributes(&client, |attributes| attributes["ApproximateNumberOfMessagesNotVisible"] == "10")
+        .await;
+    LocalClient::stop(&env.dir(), TIMEOUT).await.unwrap();
+    let client = env.start_new().await;
+    wait_for_attributes(&client, |attributes| attributes["ApproximateNumberOfMessagesNotVisible"] == "10")
+        .await;
     client.delete_resource("event_source_mapping", "q").await.unwrap();
-    let wish = json!({ "QueueUrl": url(&client), "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10,
+    let receive_request = json!({ "QueueUrl": url(&client), "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10,
         "AttributeNames": ["ApproximateReceiveCount"] });
-    let (_, got) = ask(&client, "AmazonSQS.ReceiveMessage", &wish).await;
-    let messages = got["Messages"].as_array().unwrap();
+    let (_, response) = call_service(&client, "AmazonSQS.ReceiveMessage", &receive_request).await;
+    let messages = response["Messages"].as_array().unwrap();
     assert_eq!(messages.len(), 10);
-    assert!(messages.iter().all(|message| message["Attributes"]["ApproximateReceiveCount"] == "1"), "{got}");
+    assert!(
+        messages.iter().all(|message| message["Attributes"]["ApproximateReceiveCount"] == "1"),
+        "{response}"
+    );
 }
 
 #[tokio::test]
-async fn a_mapping_without_its_queue_is_refused() {
-    let machine = Machine::new();
-    let client = machine.start_new().await;
+async fn mapping_without_queue_is_refused() {
+    let env = DaemonTestEnv::new();
+    let client = env.start_new().await;
     let fault = client.put_resource("event_source_mapping", "q", &mapping(0)).await.unwrap_err();
     assert_eq!(*fault.cause.unwrap(), *format!("there is no queue {QUEUE_ARN}"));
 }

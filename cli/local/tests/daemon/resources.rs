@@ -1,22 +1,22 @@
-//! Resources through the control API, as the driver uses it.
+//! Tests of resources through the control API, as the driver uses it.
 
 use std::io::Write as _;
 
 use bytes::Bytes;
-use hitctl_local::client::Client;
-use hitctl_local::logs::Query;
+use hitctl_local::client::LocalClient;
+use hitctl_local::logs::LogEventQuery;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{LONG, Machine, Raw, hits, table_spec};
+use crate::harness::{DaemonTestEnv, RawConnection, TIMEOUT, hit_count, table_spec};
 
 #[tokio::test]
-async fn every_kind_is_put_read_and_deleted_twice() {
-    let machine = Machine::new();
-    let client = machine.start_new().await;
+async fn every_kind_can_be_put_read_and_deleted_twice() {
+    let env = DaemonTestEnv::new();
+    let client = env.start_new().await;
     let zip = zip_of("#!/bin/sh\nexit 1\n");
     let sha256 = sha256_of(&zip);
-    let path = machine.temp.path().join("code.zip");
+    let path = env.temp.path().join("code.zip");
     std::fs::write(&path, &zip).unwrap();
     let tags = json!({ "hitctl:app": "hits", "hitctl:env": "local" });
     let function = json!({
@@ -65,16 +65,16 @@ async fn every_kind_is_put_read_and_deleted_twice() {
         assert_eq!(&first.spec, spec, "{kind}");
         assert_eq!(client.put_resource(kind, name, spec).await.unwrap(), first, "{kind}");
         let mut read = client.resource(kind, name).await.unwrap().unwrap();
-        // How old its lines are is said at the time of asking.
+        // The age of the log lines is added at request time.
         let oldest_ms = read.outputs.remove(hitctl_resources::OLDEST_MS);
         assert_eq!(oldest_ms.is_some(), *kind == "log_group", "{kind}");
         assert_eq!(read, first, "{kind}");
     }
     assert_eq!(client.status().await.unwrap().resources, 6);
 
-    // All of it is back after a restart, the API with its id and its URL.
-    Client::stop(&machine.dir(), LONG).await.unwrap();
-    let client = machine.start_new().await;
+    // Everything is restored after a restart, and the API keeps its id and URL.
+    LocalClient::stop(&env.dir(), TIMEOUT).await.unwrap();
+    let client = env.start_new().await;
     assert_eq!(client.resource("http_api", "hits-local").await.unwrap().unwrap().outputs, api_outputs);
     let status = client.status().await.unwrap();
     assert_eq!((status.resources, status.notices), (6, vec![]));
@@ -88,9 +88,9 @@ async fn every_kind_is_put_read_and_deleted_twice() {
 }
 
 #[tokio::test]
-async fn an_api_whose_port_was_taken_moves_and_says_so() {
-    let machine = Machine::new();
-    let client = machine.start_new().await;
+async fn api_with_port_in_use_moves_with_notice() {
+    let env = DaemonTestEnv::new();
+    let client = env.start_new().await;
     let api = json!({
         "function_arn": "arn:aws:lambda:local:000000000000:function:hits-local", "routes": ["ANY /counter"],
         "cors": { "allow_origins": ["*"], "allow_methods": ["*"], "allow_headers": [], "expose_headers": [],
@@ -99,9 +99,9 @@ async fn an_api_whose_port_was_taken_moves_and_says_so() {
     });
     let before = client.put_resource("http_api", "hits-local", &api).await.unwrap().outputs;
     let port: u16 = before["url"].rsplit(':').next().unwrap().parse().unwrap();
-    Client::stop(&machine.dir(), LONG).await.unwrap();
+    LocalClient::stop(&env.dir(), TIMEOUT).await.unwrap();
     let _other = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let client = machine.start_new().await;
+    let client = env.start_new().await;
     let after = client.resource("http_api", "hits-local").await.unwrap().unwrap().outputs;
     assert_ne!(after["url"], before["url"]);
     assert_eq!(after["api_id"], before["api_id"]);
@@ -113,14 +113,14 @@ async fn an_api_whose_port_was_taken_moves_and_says_so() {
 }
 
 #[tokio::test]
-async fn counts_are_read_page_by_page() {
-    let machine = Machine::new();
-    let client = machine.start_new().await;
+async fn items_are_read_in_pages() {
+    let env = DaemonTestEnv::new();
+    let client = env.start_new().await;
     client.put_resource("table", "hits-local", &table_spec()).await.unwrap();
-    let mut raw = Raw::connect(&client.endpoint().table).await.unwrap();
+    let mut connection = RawConnection::connect(&client.endpoint().table).await.unwrap();
     for n in 0..7 {
         for _ in 0..=n {
-            raw.hit("hits-local", &format!("/{n}")).await.unwrap();
+            connection.hit("hits-local", &format!("/{n}")).await.unwrap();
         }
     }
     let mut found = Vec::new();
@@ -136,31 +136,31 @@ async fn counts_are_read_page_by_page() {
     }
     found.sort();
     assert_eq!(found, ["/0", "/1", "/2", "/3", "/4", "/5", "/6"]);
-    assert_eq!(hits(&client, "hits-local", "/6").await, 7);
-    assert_eq!(hits(&client, "hits-local", "/nothing").await, 0);
+    assert_eq!(hit_count(&client, "hits-local", "/6").await, 7);
+    assert_eq!(hit_count(&client, "hits-local", "/nothing").await, 0);
     let fault = client.items("nothing", None, 0).await.unwrap_err();
     assert_eq!(fault.code, "ResourceNotFoundException");
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_not_known_is_said() {
-    let machine = Machine::new();
-    let client = machine.start_new().await;
+async fn missing_or_unknown_resources_get_specific_errors() {
+    let env = DaemonTestEnv::new();
+    let client = env.start_new().await;
     assert_eq!(client.resource("table", "nothing").await.unwrap(), None);
     let fault = client.put_resource("bucket", "hits", &json!({})).await.unwrap_err();
     assert_eq!(fault.code, "unknown_kind");
     let fault = client.invoke("nothing", Bytes::from("{}")).await.unwrap_err();
     assert_eq!(fault.code, "ResourceNotFoundException");
-    let page = client.logs("/aws/lambda/nothing", &Query::default()).await.unwrap();
+    let page = client.logs("/aws/lambda/nothing", &LogEventQuery::default()).await.unwrap();
     assert!(page.events.is_empty());
-    let protected = client.put_resource("table", "hits-local", &table_spec()).await;
-    protected.unwrap();
+    let created = client.put_resource("table", "hits-local", &table_spec()).await;
+    created.unwrap();
     let fault = client.delete_resource("table", "hits-local").await.unwrap_err();
     assert_eq!(fault.code, "ValidationException");
     assert!(client.resource("table", "hits-local").await.unwrap().is_some());
 }
 
-/// A zip with a `bootstrap`.
+/// Returns a zip with a `bootstrap`.
 pub(crate) fn zip_of(bootstrap: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     zip.start_file("bootstrap", zip::write::SimpleFileOptions::default().unix_permissions(0o755)).unwrap();

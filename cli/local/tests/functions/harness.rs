@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hitctl_engine::Value;
-use hitctl_local::gateway::{Door, Gateway};
+use hitctl_engine::SpecValue;
+use hitctl_local::gateway::{FrontendSpec, Gateway};
 use hitctl_local::lambda::{Invocation, Runner, RunnerConfig};
-use hitctl_local::logs::{Logs, Query};
+use hitctl_local::logs::{LogEventQuery, Logs};
 use hitctl_resources::{Arch, Cors, FunctionSpec, HttpApiSpec, Throttle};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,14 +19,14 @@ use tokio::net::TcpStream;
 pub(crate) const GROUP: &str = "/aws/lambda/f";
 pub(crate) const API: &str = "abc123";
 
-pub(crate) struct Cloud {
+pub(crate) struct FunctionTestEnv {
     pub(crate) runner: Runner,
     pub(crate) gateway: Gateway,
     pub(crate) logs: Logs,
     pub(crate) dir: tempfile::TempDir,
 }
 
-impl Cloud {
+impl FunctionTestEnv {
     pub(crate) fn new() -> Self {
         Self::with_concurrency(1000)
     }
@@ -48,13 +48,13 @@ impl Cloud {
         Self { runner, gateway, logs, dir }
     }
 
-    /// A spec of the echo function.
-    pub(crate) fn echo(&self) -> FunctionSpec {
-        self.program(&std::fs::read(echo_path()).unwrap())
+    /// Returns a spec of the echo function.
+    pub(crate) fn echo_spec(&self) -> FunctionSpec {
+        self.program_spec(&std::fs::read(echo_function_path()).unwrap())
     }
 
-    /// A spec of a function whose `bootstrap` is `program`.
-    pub(crate) fn program(&self, program: &[u8]) -> FunctionSpec {
+    /// Returns a spec of a function whose `bootstrap` is `program`.
+    pub(crate) fn program_spec(&self, program: &[u8]) -> FunctionSpec {
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         let options =
             zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
@@ -71,18 +71,18 @@ impl Cloud {
             timeout_s: 10,
             reserved_concurrency: None,
             environment: BTreeMap::new(),
-            role_arn: Value::Literal("arn:aws:iam::000000000000:role/f".to_owned()),
+            role_arn: SpecValue::Literal("arn:aws:iam::000000000000:role/f".to_owned()),
             log_format: "JSON".to_owned(),
             app_log_level: Some("INFO".to_owned()),
             system_log_level: Some("INFO".to_owned()),
-            log_group: Value::Literal(GROUP.to_owned()),
+            log_group: SpecValue::Literal(GROUP.to_owned()),
             tags: BTreeMap::new(),
         }
     }
 
-    /// Deploys the echo function as `f`, after a change to its spec.
+    /// Deploys the echo function as `f`, after a change of its spec.
     pub(crate) async fn deploy(&self, change: impl FnOnce(&mut FunctionSpec)) {
-        let mut spec = self.echo();
+        let mut spec = self.echo_spec();
         change(&mut spec);
         self.runner.put("f", &spec).await.unwrap();
     }
@@ -91,25 +91,25 @@ impl Cloud {
         self.runner.invoke("f", Bytes::copy_from_slice(payload.as_bytes())).await.unwrap()
     }
 
-    /// Deploys the echo function behind an API, after changes, and says the port.
+    /// Deploys the echo function behind an API, after a change of the API's spec. Returns the port.
     pub(crate) async fn serve(&self, change: impl FnOnce(&mut HttpApiSpec)) -> u16 {
         self.deploy(|_| {}).await;
         self.gateway.permit(API, "f");
         let mut spec = api();
         change(&mut spec);
-        self.gateway.put("api", API, Door::Api(&spec), None).await.unwrap()
+        self.gateway.put("api", API, FrontendSpec::Api(&spec), None).await.unwrap()
     }
 
-    /// The log's lines so far.
+    /// Returns the lines of the log.
     pub(crate) fn log(&self) -> Vec<String> {
         self.logs.flush();
-        let page = self.logs.read(GROUP, &Query::default()).unwrap();
+        let page = self.logs.read(GROUP, &LogEventQuery::default()).unwrap();
         page.events.into_iter().map(|event| event.message).collect()
     }
 }
 
-/// Waits for something that comes by itself, for a while.
-pub(crate) async fn until(condition: impl Fn() -> bool) {
+/// Waits until `condition` is true. Fails after 20 seconds.
+pub(crate) async fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline, "it did not come");
@@ -117,7 +117,7 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-fn echo_path() -> PathBuf {
+fn echo_function_path() -> PathBuf {
     let exe = std::env::current_exe().unwrap();
     let path = exe.parent().and_then(Path::parent).unwrap().join("examples/echo_function");
     let mode = std::fs::metadata(&path).map_or(0, |meta| meta.permissions().mode());
@@ -129,11 +129,11 @@ fn echo_path() -> PathBuf {
     path
 }
 
-/// An API for everything, from everywhere, without a limit that matters.
+/// Returns the spec of an API that accepts every path and origin, and is practically not throttled.
 pub(crate) fn api() -> HttpApiSpec {
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     HttpApiSpec {
-        function_arn: Value::Literal("arn:aws:lambda:eu-central-1:000000000000:function:f".to_owned()),
+        function_arn: SpecValue::Literal("arn:aws:lambda:eu-central-1:000000000000:function:f".to_owned()),
         routes: set(&["ANY /{proxy+}"]),
         reader: None,
         ingest: None,
@@ -150,13 +150,13 @@ pub(crate) fn api() -> HttpApiSpec {
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl RawResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (known, value) = line.split_once(": ")?;
@@ -170,11 +170,11 @@ impl Answer {
 }
 
 /// A connection to an API.
-pub(crate) struct Client {
+pub(crate) struct HttpConnection {
     stream: TcpStream,
 }
 
-impl Client {
+impl HttpConnection {
     pub(crate) async fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -185,41 +185,41 @@ impl Client {
         self.stream.write_all(request.as_ref()).await.unwrap();
     }
 
-    /// Reads one answer; a HEAD has no body.
-    pub(crate) async fn answer(&mut self, head_only: bool) -> Answer {
-        tokio::time::timeout(Duration::from_mins(1), self.read(head_only))
+    /// Reads one response. A response to HEAD has no body.
+    pub(crate) async fn read_response(&mut self, head_only: bool) -> RawResponse {
+        tokio::time::timeout(Duration::from_mins(1), self.read_one(head_only))
             .await
             .expect("an answer within a minute")
     }
 
-    async fn read(&mut self, head_only: bool) -> Answer {
+    async fn read_one(&mut self, head_only: bool) -> RawResponse {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.stream.read_u8().await.expect("the rest of a head"));
         }
         let head = String::from_utf8(head).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut answer = Answer { status, head, body: String::new() };
+        let mut response = RawResponse { status, head, body: String::new() };
         if !head_only {
-            let length: usize = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+            let length: usize = response.header("content-length").map_or(0, |length| length.parse().unwrap());
             let mut body = vec![0; length];
             self.stream.read_exact(&mut body).await.unwrap();
-            answer.body = String::from_utf8(body).unwrap();
+            response.body = String::from_utf8(body).unwrap();
         }
-        answer
+        response
     }
 
-    pub(crate) async fn get(&mut self, path: &str, headers: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str, headers: &str) -> RawResponse {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n")).await;
-        self.answer(false).await
+        self.read_response(false).await
     }
 
-    /// Whether the other side has closed the connection.
+    /// Whether the server has closed the connection.
     pub(crate) async fn is_closed(&mut self) -> bool {
         matches!(self.stream.read(&mut [0]).await, Ok(0) | Err(_))
     }
 }
 
-pub(crate) async fn get(port: u16, path: &str) -> Answer {
-    Client::connect(port).await.get(path, "").await
+pub(crate) async fn get(port: u16, path: &str) -> RawResponse {
+    HttpConnection::connect(port).await.get(path, "").await
 }

@@ -1,17 +1,17 @@
-//! The runner with real processes: what they are given, and how each way of ending is told.
+//! Tests of the runner with real processes: their environment, and the result of each way of ending.
 
 use bytes::Bytes;
-use hitctl_engine::Value;
+use hitctl_engine::SpecValue;
 use hitctl_local::lambda::{InvokeError, RESERVED_LIMIT};
 use serde_json::json;
 
-use crate::harness::{Cloud, until};
+use crate::harness::{FunctionTestEnv, wait_until};
 
 fn text(payload: &Bytes) -> &str {
     str::from_utf8(payload).unwrap()
 }
 
-/// The error of an invocation, without its request id.
+/// Returns the error of an invocation, without its request id.
 fn error(invocation: &hitctl_local::lambda::Invocation) -> serde_json::Value {
     assert_eq!(invocation.function_error.as_deref(), Some("Unhandled"), "{}", text(&invocation.payload));
     let text = text(&invocation.payload).replace(&invocation.request_id, "ID");
@@ -19,16 +19,16 @@ fn error(invocation: &hitctl_local::lambda::Invocation) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn an_invocation_answers_and_is_logged_as_by_lambda() {
-    let cloud = Cloud::new();
-    cloud.deploy(|_| {}).await;
-    let cold = cloud.invoke(r#"{"hello":"do=print"}"#).await;
+async fn invocation_returns_result_and_logs_as_lambda() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|_| {}).await;
+    let cold = env.invoke(r#"{"hello":"do=print"}"#).await;
     assert_eq!((text(&cold.payload), cold.function_error.clone()), ("null", None));
     assert!(cold.init_ms.unwrap() > 0.0 && cold.duration_ms > 0.0 && cold.max_memory_mb > 0);
-    let warm = cloud.invoke("{}").await;
+    let warm = env.invoke("{}").await;
     assert_eq!((text(&warm.payload), warm.init_ms), ("{}", None));
 
-    let log = cloud.log().join("\n").replace(&cold.request_id, "COLD").replace(&warm.request_id, "WARM");
+    let log = env.log().join("\n").replace(&cold.request_id, "COLD").replace(&warm.request_id, "WARM");
     let steady: String = log
         .lines()
         .map(|line| line.split("\tDuration").next().unwrap_or_default().to_owned() + "\n")
@@ -51,16 +51,15 @@ async fn an_invocation_answers_and_is_logged_as_by_lambda() {
 }
 
 #[tokio::test]
-async fn the_environment_is_lambdas_and_nothing_else() {
-    let cloud = Cloud::new();
-    cloud
-        .deploy(|spec| {
-            spec.environment.insert("MINE".to_owned(), Value::Literal("yes \"quoted\"".to_owned()));
-            spec.environment.insert("AWS_REGION".to_owned(), Value::Literal("mars".to_owned()));
-        })
-        .await;
-    let answer = cloud.invoke(r#""do=env""#).await;
-    let mut all: serde_json::Value = serde_json::from_str(text(&answer.payload)).unwrap();
+async fn environment_has_only_lambda_and_spec_variables() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|spec| {
+        spec.environment.insert("MINE".to_owned(), SpecValue::Literal("yes \"quoted\"".to_owned()));
+        spec.environment.insert("AWS_REGION".to_owned(), SpecValue::Literal("mars".to_owned()));
+    })
+    .await;
+    let response = env.invoke(r#""do=env""#).await;
+    let mut all: serde_json::Value = serde_json::from_str(text(&response.payload)).unwrap();
     let task_root = all["LAMBDA_TASK_ROOT"].clone();
     assert_eq!(all["cwd"], task_root);
     assert!(all["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().starts_with("127.0.0.1:"));
@@ -102,25 +101,24 @@ async fn the_environment_is_lambdas_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_table_of_the_functions_own_choice_wins() {
-    let cloud = Cloud::new();
-    cloud
-        .deploy(|spec| {
-            let name = "AWS_ENDPOINT_URL_DYNAMODB".to_owned();
-            spec.environment.insert(name, Value::Literal("http://127.0.0.1:1".to_owned()));
-        })
-        .await;
-    let answer = cloud.invoke(r#""do=env""#).await;
-    assert!(!text(&answer.payload).contains("\"DYNAMODB_ENDPOINT\""), "{}", text(&answer.payload));
+async fn dynamodb_endpoint_of_spec_is_kept() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|spec| {
+        let name = "AWS_ENDPOINT_URL_DYNAMODB".to_owned();
+        spec.environment.insert(name, SpecValue::Literal("http://127.0.0.1:1".to_owned()));
+    })
+    .await;
+    let response = env.invoke(r#""do=env""#).await;
+    assert!(!text(&response.payload).contains("\"DYNAMODB_ENDPOINT\""), "{}", text(&response.payload));
 }
 
 #[tokio::test]
-async fn the_event_comes_with_lambdas_headers() {
-    let cloud = Cloud::new();
-    cloud.deploy(|_| {}).await;
-    let answer = cloud.invoke(r#""do=headers""#).await;
-    let all = text(&answer.payload);
-    assert!(all.contains(&answer.request_id), "{all}");
+async fn event_has_headers_of_lambda() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|_| {}).await;
+    let response = env.invoke(r#""do=headers""#).await;
+    let all = text(&response.payload);
+    assert!(all.contains(&response.request_id), "{all}");
     assert!(all.contains("arn:aws:lambda:eu-central-1:000000000000:function:f"), "{all}");
     for name in ["lambda-runtime-deadline-ms", "Root=1-", "application/json"] {
         assert!(all.contains(name), "{name} in {all}");
@@ -128,21 +126,21 @@ async fn the_event_comes_with_lambdas_headers() {
 }
 
 #[tokio::test]
-async fn one_process_serves_one_after_the_other() {
-    let cloud = Cloud::new();
-    cloud.deploy(|_| {}).await;
-    let first = cloud.invoke(r#""do=pid""#).await.payload;
+async fn sequential_invocations_reuse_one_process() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|_| {}).await;
+    let first = env.invoke(r#""do=pid""#).await.payload;
     for _ in 0..20 {
-        assert_eq!(cloud.invoke(r#""do=pid""#).await.payload, first);
+        assert_eq!(env.invoke(r#""do=pid""#).await.payload, first);
     }
-    assert_eq!(cloud.runner.idle_processes("f"), 1);
+    assert_eq!(env.runner.idle_processes("f"), 1);
 }
 
 #[tokio::test]
-async fn a_reservation_is_exact() {
-    let cloud = Cloud::new();
-    cloud.deploy(|spec| spec.reserved_concurrency = Some(2)).await;
-    let calls = (0..8).map(|_| cloud.runner.invoke("f", Bytes::from_static(br#""do=sleep:400""#)));
+async fn reservation_limits_concurrency_exactly() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|spec| spec.reserved_concurrency = Some(2)).await;
+    let calls = (0..8).map(|_| env.runner.invoke("f", Bytes::from_static(br#""do=sleep:400""#)));
     let (mut served, mut refused) = (0, 0);
     for result in futures::future::join_all(calls).await {
         match result {
@@ -157,20 +155,20 @@ async fn a_reservation_is_exact() {
         }
     }
     assert_eq!((served, refused), (2, 6));
-    // The places are free as soon as the answer is there.
+    // The concurrency is free as soon as the result has arrived.
     for _ in 0..50 {
-        cloud.invoke("{}").await;
+        env.invoke("{}").await;
     }
-    cloud.deploy(|spec| spec.reserved_concurrency = Some(0)).await;
-    assert!(cloud.runner.invoke("f", Bytes::from_static(b"{}")).await.is_err());
-    assert_eq!(cloud.runner.idle_processes("f"), 2, "a change of the reservation alone keeps the processes");
+    env.deploy(|spec| spec.reserved_concurrency = Some(0)).await;
+    assert!(env.runner.invoke("f", Bytes::from_static(b"{}")).await.is_err());
+    assert_eq!(env.runner.idle_processes("f"), 2, "a change of the reservation alone keeps the processes");
 }
 
 #[tokio::test]
-async fn the_accounts_pool_is_bounded_too() {
-    let cloud = Cloud::with_concurrency(1);
-    cloud.deploy(|_| {}).await;
-    let call = || cloud.runner.invoke("f", Bytes::from_static(br#""do=sleep:300""#));
+async fn account_concurrency_limits_unreserved_functions() {
+    let env = FunctionTestEnv::with_concurrency(1);
+    env.deploy(|_| {}).await;
+    let call = || env.runner.invoke("f", Bytes::from_static(br#""do=sleep:300""#));
     let (first, second) = tokio::join!(call(), call());
     assert!(first.is_ok());
     assert_eq!(
@@ -180,181 +178,181 @@ async fn the_accounts_pool_is_bounded_too() {
 }
 
 #[tokio::test]
-async fn what_takes_too_long_is_killed() {
-    let cloud = Cloud::new();
-    cloud.deploy(|spec| spec.timeout_s = 1).await;
-    let slow = cloud.invoke(r#""do=sleep:60000""#).await;
+async fn invocation_over_timeout_is_killed() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|spec| spec.timeout_s = 1).await;
+    let timed_out = env.invoke(r#""do=sleep:60000""#).await;
     let expected = json!({"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: ID Error: Task timed out after 1.00 seconds"});
-    assert_eq!(error(&slow), expected);
-    assert!(slow.duration_ms >= 1000.0 && slow.duration_ms < 3000.0, "{}", slow.duration_ms);
-    assert!(slow.log_tail.contains("Task timed out after 1.00 seconds"), "{}", slow.log_tail);
-    assert!(slow.log_tail.contains("Status: timeout"), "{}", slow.log_tail);
-    assert_eq!(text(&cloud.invoke("1").await.payload), "1");
+    assert_eq!(error(&timed_out), expected);
+    assert!(timed_out.duration_ms >= 1000.0 && timed_out.duration_ms < 3000.0, "{}", timed_out.duration_ms);
+    assert!(timed_out.log_tail.contains("Task timed out after 1.00 seconds"), "{}", timed_out.log_tail);
+    assert!(timed_out.log_tail.contains("Status: timeout"), "{}", timed_out.log_tail);
+    assert_eq!(text(&env.invoke("1").await.payload), "1");
 }
 
 #[tokio::test]
-async fn crashes_and_errors_are_told_as_by_lambda() {
-    let cloud = Cloud::new();
-    cloud.deploy(|_| {}).await;
-    let message = |words: &str| json!({"errorType": "Runtime.ExitError", "errorMessage": format!("RequestId: ID Error: {words}")});
-    let crash = cloud.invoke(r#""do=crash:3""#).await;
+async fn crashes_and_errors_are_reported_as_by_lambda() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|_| {}).await;
+    let message = |message: &str| json!({"errorType": "Runtime.ExitError", "errorMessage": format!("RequestId: ID Error: {message}")});
+    let crash = env.invoke(r#""do=crash:3""#).await;
     assert_eq!(error(&crash), message("Runtime exited with error: exit status 3"));
     assert!(crash.log_tail.contains("Error Type: Runtime.ExitError"), "{}", crash.log_tail);
-    let crash = cloud.invoke(r#""do=crash:0""#).await;
+    let crash = env.invoke(r#""do=crash:0""#).await;
     assert_eq!(error(&crash), message("Runtime exited without providing a reason"));
-    let crash = cloud.invoke(r#""do=abort""#).await;
+    let crash = env.invoke(r#""do=abort""#).await;
     assert_eq!(error(&crash), message("Runtime exited with error: signal: aborted"));
-    let told = cloud.invoke(r#""do=error""#).await;
-    assert_eq!(error(&told), json!({"errorType": "My.Error", "errorMessage": "as told"}));
-    assert!(told.log_tail.contains("Error Type: My.Error"), "{}", told.log_tail);
-    assert_eq!(text(&cloud.invoke("1").await.payload), "1");
+    let failed = env.invoke(r#""do=error""#).await;
+    assert_eq!(error(&failed), json!({"errorType": "My.Error", "errorMessage": "as told"}));
+    assert!(failed.log_tail.contains("Error Type: My.Error"), "{}", failed.log_tail);
+    assert_eq!(text(&env.invoke("1").await.payload), "1");
 }
 
 #[tokio::test]
-async fn an_answer_counts_even_when_its_process_ends_at_once() {
-    let cloud = Cloud::new();
-    cloud.deploy(|_| {}).await;
+async fn response_of_exiting_process_is_delivered() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|_| {}).await;
     for _ in 0..10 {
-        let answer = cloud.invoke(r#""do=last""#).await;
-        assert_eq!((text(&answer.payload), answer.function_error), (r#""do=last""#, None));
+        let response = env.invoke(r#""do=last""#).await;
+        assert_eq!((text(&response.payload), response.function_error), (r#""do=last""#, None));
     }
 }
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn what_takes_too_much_memory_is_killed() {
-    let cloud = Cloud::new();
-    cloud.deploy(|spec| spec.memory_mb = 64).await;
-    let killed = cloud.invoke(r#""do=eat:100""#).await;
-    let words = "RequestId: ID Error: Runtime exited with error: signal: killed";
-    assert_eq!(error(&killed), json!({"errorType": "Runtime.ExitError", "errorMessage": words}));
+async fn invocation_over_memory_limit_is_killed() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|spec| spec.memory_mb = 64).await;
+    let killed = env.invoke(r#""do=eat:100""#).await;
+    let message = "RequestId: ID Error: Runtime exited with error: signal: killed";
+    assert_eq!(error(&killed), json!({"errorType": "Runtime.ExitError", "errorMessage": message}));
     assert_eq!(killed.max_memory_mb, 64);
     assert!(killed.log_tail.contains("Max Memory Used: 64 MB"), "{}", killed.log_tail);
-    assert_eq!(text(&cloud.invoke("1").await.payload), "1");
+    assert_eq!(text(&env.invoke("1").await.payload), "1");
 }
 
 #[tokio::test]
-async fn a_failing_start_is_reported() {
-    let cloud = Cloud::new();
+async fn invocation_with_failing_start_reports_cause() {
+    let env = FunctionTestEnv::new();
     let init = |how: &str| {
-        let how = Value::Literal(how.to_owned());
+        let how = SpecValue::Literal(how.to_owned());
         move |spec: &mut hitctl_resources::FunctionSpec| drop(spec.environment.insert("INIT".to_owned(), how))
     };
-    cloud.deploy(init("crash")).await;
-    let crash = cloud.invoke("{}").await;
-    let words = "RequestId: ID Error: Runtime exited with error: exit status 7";
-    assert_eq!(error(&crash), json!({"errorType": "Runtime.ExitError", "errorMessage": words}));
-    cloud.deploy(init("error")).await;
-    let told = cloud.invoke("{}").await;
-    assert_eq!(error(&told), json!({"errorType": "Init.Bad", "errorMessage": "no luck"}));
-    assert!(cloud.log().iter().any(|line| line.contains("Phase: init\tStatus: error")));
+    env.deploy(init("crash")).await;
+    let crash = env.invoke("{}").await;
+    let message = "RequestId: ID Error: Runtime exited with error: exit status 7";
+    assert_eq!(error(&crash), json!({"errorType": "Runtime.ExitError", "errorMessage": message}));
+    env.deploy(init("error")).await;
+    let failed = env.invoke("{}").await;
+    assert_eq!(error(&failed), json!({"errorType": "Init.Bad", "errorMessage": "no luck"}));
+    assert!(env.log().iter().any(|line| line.contains("Phase: init\tStatus: error")));
 }
 
 #[tokio::test]
-async fn a_program_that_cannot_run_is_a_function_error() {
-    let cloud = Cloud::new();
-    let spec = cloud.program(b"#!/no/such/interpreter\n");
-    cloud.runner.put("f", &spec).await.unwrap();
-    let failed = error(&cloud.invoke("{}").await);
+async fn program_that_cannot_run_is_function_error() {
+    let env = FunctionTestEnv::new();
+    let spec = env.program_spec(b"#!/no/such/interpreter\n");
+    env.runner.put("f", &spec).await.unwrap();
+    let failed = error(&env.invoke("{}").await);
     assert_eq!(failed["errorType"], "Runtime.InvalidEntrypoint");
     assert!(failed["errorMessage"].as_str().unwrap().contains("No such file"), "{failed}");
-    let fault = cloud.runner.put("f", &cloud.program(b"neither")).await.unwrap_err();
+    let fault = env.runner.put("f", &env.program_spec(b"neither")).await.unwrap_err();
     assert_eq!(fault.code, "bad_zip");
 }
 
 #[tokio::test]
-async fn payloads_have_lambdas_limits() {
-    let cloud = Cloud::new();
-    cloud.deploy(|_| {}).await;
+async fn payload_over_lambda_limit_is_refused() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|_| {}).await;
     let limit = 6 * 1024 * 1024;
-    let result = cloud.runner.invoke("f", Bytes::from(vec![b'1'; limit + 1])).await;
+    let result = env.runner.invoke("f", Bytes::from(vec![b'1'; limit + 1])).await;
     assert_eq!(result.err(), Some(InvokeError::PayloadTooLarge));
     let largest = Bytes::from(vec![b'1'; limit]);
-    assert_eq!(cloud.runner.invoke("f", largest.clone()).await.unwrap().payload, largest);
-    let large = cloud.invoke(&format!(r#""do=large:{}""#, limit + 101)).await;
+    assert_eq!(env.runner.invoke("f", largest.clone()).await.unwrap().payload, largest);
+    let large = env.invoke(&format!(r#""do=large:{}""#, limit + 101)).await;
     assert_eq!(error(&large)["errorType"], "Function.ResponseSizeTooLarge");
-    // Its process was told, and goes on.
-    assert_eq!(text(&cloud.invoke("1").await.payload), "1");
-    assert!(cloud.log().iter().any(|line| line == "told that it is too large"));
-    assert_eq!(cloud.runner.invoke("g", Bytes::new()).await.err(), Some(InvokeError::NoSuchFunction));
+    // The process received the error response, and continues.
+    assert_eq!(text(&env.invoke("1").await.payload), "1");
+    assert!(env.log().iter().any(|line| line == "told that it is too large"));
+    assert_eq!(env.runner.invoke("g", Bytes::new()).await.err(), Some(InvokeError::NoSuchFunction));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_under_load_loses_no_invocation() {
-    let cloud = Cloud::new();
+async fn function_changes_under_load_lose_no_invocation() {
+    let env = FunctionTestEnv::new();
     let build = |number: u32| {
         move |spec: &mut hitctl_resources::FunctionSpec| {
-            drop(spec.environment.insert("BUILD".to_owned(), Value::Literal(number.to_string())));
+            drop(spec.environment.insert("BUILD".to_owned(), SpecValue::Literal(number.to_string())));
         }
     };
-    cloud.deploy(build(0)).await;
+    env.deploy(build(0)).await;
     let callers: Vec<_> = (0..4)
         .map(|_| {
-            let runner = cloud.runner.clone();
+            let runner = env.runner.clone();
             tokio::spawn(async move {
-                let mut seen = Vec::new();
-                while seen.last().is_none_or(|last| last != "\"5\"") {
-                    let answer = runner.invoke("f", Bytes::from_static(br#""do=build""#)).await.unwrap();
-                    assert_eq!(answer.function_error, None, "{}", text(&answer.payload));
-                    seen.push(text(&answer.payload).to_owned());
+                let mut builds = Vec::new();
+                while builds.last().is_none_or(|last| last != "\"5\"") {
+                    let response = runner.invoke("f", Bytes::from_static(br#""do=build""#)).await.unwrap();
+                    assert_eq!(response.function_error, None, "{}", text(&response.payload));
+                    builds.push(text(&response.payload).to_owned());
                 }
-                seen
+                builds
             })
         })
         .collect();
     for number in 1..=5 {
-        cloud.deploy(build(number)).await;
-        assert_eq!(cloud.invoke(r#""do=build""#).await.payload, format!("\"{number}\""));
+        env.deploy(build(number)).await;
+        assert_eq!(env.invoke(r#""do=build""#).await.payload, format!("\"{number}\""));
     }
     for caller in callers {
-        let seen = caller.await.unwrap();
-        assert!(seen.is_sorted(), "an old version after a new one: {seen:?}");
+        let builds = caller.await.unwrap();
+        assert!(builds.is_sorted(), "an old version after a new one: {builds:?}");
     }
 }
 
 #[tokio::test]
-async fn deleting_lets_what_runs_finish_and_refuses_the_rest() {
-    let cloud = Cloud::new();
-    cloud.deploy(|_| {}).await;
-    let pid: u32 = text(&cloud.invoke(r#""do=pid""#).await.payload).parse().unwrap();
-    let running = cloud.runner.clone();
+async fn delete_lets_running_invocation_finish_and_refuses_new_ones() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|_| {}).await;
+    let pid: u32 = text(&env.invoke(r#""do=pid""#).await.payload).parse().unwrap();
+    let running = env.runner.clone();
     let running =
         tokio::spawn(async move { running.invoke("f", Bytes::from_static(br#""do=sleep:300""#)).await });
-    until(|| cloud.runner.idle_processes("f") == 0).await;
-    cloud.runner.delete("f").await;
-    assert_eq!(cloud.runner.invoke("f", Bytes::new()).await.err(), Some(InvokeError::NoSuchFunction));
+    wait_until(|| env.runner.idle_processes("f") == 0).await;
+    env.runner.delete("f").await;
+    assert_eq!(env.runner.invoke("f", Bytes::new()).await.err(), Some(InvokeError::NoSuchFunction));
     assert_eq!(text(&running.await.unwrap().unwrap().payload), "\"slept\"");
-    cloud.runner.stop().await;
+    env.runner.stop().await;
     assert!(!alive(pid));
 }
 
 #[tokio::test]
-async fn stopping_ends_every_process_after_its_answer() {
-    let cloud = Cloud::new();
-    cloud.deploy(|_| {}).await;
-    let pid: u32 = text(&cloud.invoke(r#""do=pid""#).await.payload).parse().unwrap();
-    let runner = cloud.runner.clone();
+async fn stop_ends_every_process_after_its_invocation() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|_| {}).await;
+    let pid: u32 = text(&env.invoke(r#""do=pid""#).await.payload).parse().unwrap();
+    let runner = env.runner.clone();
     let running =
         tokio::spawn(async move { runner.invoke("f", Bytes::from_static(br#""do=sleep:300""#)).await });
-    until(|| cloud.runner.idle_processes("f") == 0).await;
-    cloud.runner.stop().await;
+    wait_until(|| env.runner.idle_processes("f") == 0).await;
+    env.runner.stop().await;
     assert_eq!(text(&running.await.unwrap().unwrap().payload), "\"slept\"");
-    assert_eq!(cloud.runner.invoke("f", Bytes::new()).await.err(), Some(InvokeError::Stopping));
+    assert_eq!(env.runner.invoke("f", Bytes::new()).await.err(), Some(InvokeError::Stopping));
     assert!(!alive(pid));
 }
 
 #[tokio::test]
-async fn an_invocation_goes_on_when_its_caller_does_not() {
-    let cloud = Cloud::new();
-    cloud.deploy(|spec| spec.reserved_concurrency = Some(1)).await;
-    cloud.invoke("{}").await;
+async fn invocation_continues_after_caller_is_dropped() {
+    let env = FunctionTestEnv::new();
+    env.deploy(|spec| spec.reserved_concurrency = Some(1)).await;
+    env.invoke("{}").await;
     {
-        let mut call = Box::pin(cloud.runner.invoke("f", Bytes::from_static(br#""do=sleep:800""#)));
+        let mut call = Box::pin(env.runner.invoke("f", Bytes::from_static(br#""do=sleep:800""#)));
         assert!(futures::poll!(&mut call).is_pending());
     }
-    assert!(cloud.runner.invoke("f", Bytes::new()).await.is_err(), "its place is still taken");
-    until(|| cloud.runner.idle_processes("f") > 0).await;
-    assert_eq!(cloud.log().iter().filter(|line| line.starts_with("REPORT")).count(), 2);
+    assert!(env.runner.invoke("f", Bytes::new()).await.is_err(), "its place is still taken");
+    wait_until(|| env.runner.idle_processes("f") > 0).await;
+    assert_eq!(env.log().iter().filter(|line| line.starts_with("REPORT")).count(), 2);
 }
 
 fn alive(pid: u32) -> bool {

@@ -1,32 +1,32 @@
-//! A built zip.
+//! The result of `build`: a zip of the function.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::facts::{facts, shown};
-use crate::render::View;
-use crate::style::{Style, Tone};
+use super::facts::{fact_lines, path_text};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::{format, text};
 
 /// A built zip.
 #[derive(Clone, Debug, Serialize)]
 pub struct BuildView {
-    /// Where it is.
+    /// The path of the zip.
     pub zip: PathBuf,
-    /// How large it is.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Its SHA-256, in hex.
+    /// The SHA-256 in hex.
     pub sha256: String,
-    /// What it is compiled for.
+    /// The target architecture.
     pub arch: String,
 }
 
-impl View for BuildView {
-    fn render(&self, style: Style) -> String {
-        facts(
+impl CommandView for BuildView {
+    fn render(&self, style: TextStyle) -> String {
+        fact_lines(
             &[
-                ("zip", style.paint(Tone::Strong, shown(&self.zip))),
+                ("zip", style.paint(Tone::Strong, path_text(&self.zip))),
                 (
                     "size",
                     format!("{} ({} bytes)", format::bytes(self.bytes), format::number(self.bytes, style)),
@@ -42,7 +42,7 @@ impl View for BuildView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report;
+    use crate::render::Renderable;
     use crate::test_styles::{COLOUR, WIDE, visible};
 
     #[test]
@@ -53,15 +53,16 @@ mod tests {
             sha256: "ab12".repeat(16),
             arch: "arm64".to_owned(),
         };
-        insta::assert_snapshot!(Report::human(&view, WIDE), @"
+        insta::assert_snapshot!(Renderable::to_text(&view, WIDE), @"
           zip     target/hit-counter.zip
           size    640 KiB (655,360 bytes)
           sha256  ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12
           arch    arm64
         ");
-        assert!(visible(&Report::human(&view, COLOUR)).contains("<1mtarget/hit-counter.zip</>"));
+        assert!(visible(&Renderable::to_text(&view, COLOUR)).contains("<1mtarget/hit-counter.zip</>"));
         assert!(
-            view.json().starts_with(r#"{"v":1,"zip":"target/hit-counter.zip","bytes":655360,"sha256":"ab12"#)
+            view.to_json()
+                .starts_with(r#"{"v":1,"zip":"target/hit-counter.zip","bytes":655360,"sha256":"ab12"#)
         );
     }
 }

@@ -1,66 +1,73 @@
-//! Counts that were changed: what each path had before, and what it has now.
+//! Results of commands that change counts: the old and new hits of each path.
 
-use hitctl_counts::import::Reading;
-use hitctl_counts::{CountChange, CountRow, LeftOut};
+use hitctl_counts::import::ImportReport;
+use hitctl_counts::{CountChange, CountRow, SkippedViews};
 use serde::Serialize;
 
-use crate::render::View;
-use crate::style::Style;
-use crate::table::{Column, Table};
+use crate::render::CommandView;
+use crate::style::TextStyle;
+use crate::table::{Column, TextTable};
 use crate::{format, text};
 
-/// What a command did to the counts.
+/// The result of a change of the counts.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChangesView {
-    /// The counts now of the paths that have any, in the order of the changes.
+    /// The new counts of the changed paths, in the order of the changes. Deleted paths are left out.
     pub counts: Vec<CountRow>,
-    /// The changes, in the order in which they were asked for.
+    /// The changes, in the order of the request.
     pub changed: Vec<CountChange>,
 }
 
-/// What came of an import.
+/// The result of an import.
 #[derive(Clone, Debug, Serialize)]
 pub struct ImportView {
-    /// The id by which the same import is known again.
+    /// The ID of the import. Another run with the same ID imports nothing twice.
     pub id: String,
-    /// The paths of the file.
+    /// The number of paths in the file.
     pub paths: u64,
-    /// The hits of the file.
+    /// The number of hits in the file.
     pub hits: u64,
-    /// The visitors of the paths of the file.
+    /// The number of visitors in the file, summed over its paths.
     pub uniques: u64,
-    /// The paths that this run counted.
+    /// The number of paths that this run imported.
     pub counted: u64,
-    /// The paths that an earlier run had counted.
+    /// The number of paths that an earlier run had imported.
     pub already: u64,
-    /// The records of the file.
+    /// The number of records in the file.
     pub read: u64,
-    /// The views among them that were not counted.
-    pub left_out: LeftOut,
-    /// The parts that a counter cannot keep.
+    /// The views in the file that were not counted.
+    pub left_out: SkippedViews,
+    /// The data of the file that a counter cannot store.
     pub not_kept: Vec<String>,
-    /// Whether nothing was written, and `counted` is what would be.
+    /// Whether nothing was written, and `counted` is what would be imported.
     pub dry_run: bool,
 }
 
-impl View for ChangesView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for ChangesView {
+    fn render(&self, style: TextStyle) -> String {
         if self.changed.is_empty() {
             return "Nothing to change.\n".to_owned();
         }
-        let mut table =
-            Table::new([Column::text("PATH").flexible(), Column::number("BEFORE"), Column::number("NOW")]);
+        let mut table = TextTable::new([
+            Column::text("PATH").flexible(),
+            Column::number("BEFORE"),
+            Column::number("NOW"),
+        ]);
         let hits =
             |hits: Option<u64>| hits.map_or_else(|| "-".to_owned(), |hits| format::number(hits, style));
         for change in &self.changed {
-            table.row([text::clean(&change.path).into(), hits(change.old).into(), hits(change.new).into()]);
+            table.add_row([
+                text::clean(&change.path).into(),
+                hits(change.old).into(),
+                hits(change.new).into(),
+            ]);
         }
         table.render(0, style)
     }
 }
 
-impl View for ImportView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for ImportView {
+    fn render(&self, style: TextStyle) -> String {
         let paths = |n: u64| format::count(n, "path", style);
         let hits = format::number(self.hits, style);
         match (self.counted, self.already) {
@@ -88,9 +95,9 @@ impl View for ImportView {
     }
 }
 
-/// Describes a file that was read, in lines of text.
-pub fn imported_lines(reading: &Reading) -> Vec<String> {
-    let LeftOut { robots, events, refused } = reading.left_out;
+/// Returns lines of text that describe a file that was read.
+pub fn imported_lines(reading: &ImportReport) -> Vec<String> {
+    let SkippedViews { robots, events, refused } = reading.skipped;
     let left_out = [
         (robots > 0).then(|| format!("{} of robots", format::plural(robots, "view"))),
         (events > 0).then(|| format::plural(events, "event")),
@@ -109,7 +116,7 @@ pub fn imported_lines(reading: &Reading) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report as _;
+    use crate::render::Renderable as _;
     use crate::test_styles::{NARROW, WIDE, fits};
 
     #[test]
@@ -120,21 +127,21 @@ mod tests {
         ];
         let counts = vec![CountRow { hits: 1_207, ..CountRow::zero("/b\u{1b}") }];
         let view = ChangesView { counts, changed };
-        insta::assert_snapshot!(view.human(WIDE), @r"
+        insta::assert_snapshot!(view.to_text(WIDE), @r"
         PATH                                 BEFORE    NOW
         /a/very/long/path/that/does/not/fit   1,200      -
         /b\u{1b}                                  -  1,207
         ");
-        assert!(fits(&view.human(NARROW), NARROW));
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"counts":[{"path":"/b\u001b","hits":1207,"uniques":0,"first":null,"last":null}],"changed":[{"path":"/a/very/long/path/that/does/not/fit","old":1200,"new":null},{"path":"/b\u001b","old":null,"new":1207}]}"#);
-        assert_eq!(ChangesView { counts: vec![], changed: vec![] }.human(WIDE), "Nothing to change.\n");
+        assert!(fits(&view.to_text(NARROW), NARROW));
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"counts":[{"path":"/b\u001b","hits":1207,"uniques":0,"first":null,"last":null}],"changed":[{"path":"/a/very/long/path/that/does/not/fit","old":1200,"new":null},{"path":"/b\u001b","old":null,"new":1207}]}"#);
+        assert_eq!(ChangesView { counts: vec![], changed: vec![] }.to_text(WIDE), "Nothing to change.\n");
     }
 
     #[test]
-    fn an_import_says_what_it_counted() {
+    fn import_shows_imported_counts() {
         let view = |counted, already| ImportView {
             read: 3,
-            left_out: LeftOut::default(),
+            left_out: SkippedViews::default(),
             not_kept: Vec::new(),
             dry_run: false,
             id: "x".to_owned(),
@@ -144,19 +151,21 @@ mod tests {
             counted,
             already,
         };
-        assert_eq!(view(1, 0).human(WIDE), "Imported 1 path with 4,000 hits.\n");
-        assert!(view(0, 9).human(WIDE).starts_with("All of it was imported before (9 paths, 4,000 hits)"));
-        assert!(view(3, 9).human(Style::PLAIN).starts_with("Imported 3 paths; 9 paths of the same import"));
-        assert_eq!(view(0, 0).human(WIDE), "There is nothing in it to import.\n");
-        insta::assert_snapshot!(view(3, 9).json(), @r#"{"v":1,"id":"x","paths":12,"hits":4000,"uniques":0,"counted":3,"already":9,"read":3,"left_out":{"robots":0,"events":0,"refused":0},"not_kept":[],"dry_run":false}"#);
+        assert_eq!(view(1, 0).to_text(WIDE), "Imported 1 path with 4,000 hits.\n");
+        assert!(view(0, 9).to_text(WIDE).starts_with("All of it was imported before (9 paths, 4,000 hits)"));
+        assert!(
+            view(3, 9).to_text(TextStyle::PLAIN).starts_with("Imported 3 paths; 9 paths of the same import")
+        );
+        assert_eq!(view(0, 0).to_text(WIDE), "There is nothing in it to import.\n");
+        insta::assert_snapshot!(view(3, 9).to_json(), @r#"{"v":1,"id":"x","paths":12,"hits":4000,"uniques":0,"counted":3,"already":9,"read":3,"left_out":{"robots":0,"events":0,"refused":0},"not_kept":[],"dry_run":false}"#);
     }
 
     #[test]
-    fn imported_lines_say_what_was_left_out() {
-        let reading = Reading {
+    fn imported_lines_list_skipped_views() {
+        let reading = ImportReport {
             format: "GoatCounter's CSV export",
             lines: 9,
-            left_out: LeftOut { robots: 1, events: 1, refused: 1 },
+            skipped: SkippedViews { robots: 1, events: 1, refused: 1 },
             not_kept: vec!["titles".to_owned(), "locations".to_owned()],
         };
         insta::assert_snapshot!(imported_lines(&reading).join("\n"), @r"
@@ -164,7 +173,7 @@ mod tests {
         left out: 1 view of robots, 1 event, 1 view of paths that cannot be counted
         cannot keep: titles, locations
         ");
-        let plain = Reading { format: "CSV", lines: 2, ..Reading::default() };
+        let plain = ImportReport { format: "CSV", lines: 2, ..ImportReport::default() };
         assert_eq!(imported_lines(&plain), ["read 2 records of CSV"]);
     }
 }

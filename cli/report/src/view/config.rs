@@ -1,4 +1,4 @@
-//! The configuration: what `init` wrote, what `config show` and `env list` show.
+//! Results of `init`, `config show` and `env list`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,58 +6,58 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::facts::shown;
-use crate::render::View;
-use crate::style::{Style, Tone};
-use crate::table::{Cell, Column, Table};
+use super::facts::path_text;
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
+use crate::table::{Cell, Column, TextTable};
 use crate::text;
 
 /// The environments of the configuration.
 #[derive(Clone, Debug, Serialize)]
 pub struct EnvListView {
-    /// One a name.
+    /// One row per environment.
     pub envs: Vec<EnvRow>,
 }
 
-/// One environment.
+/// An environment of the configuration.
 #[derive(Clone, Debug, Serialize)]
 pub struct EnvRow {
-    /// Its name.
+    /// The name in the configuration.
     pub name: String,
     /// `aws` or `local`.
     pub target: String,
-    /// Whether it is in force.
+    /// Whether it is the selected environment.
     pub current: bool,
 }
 
-/// The configuration in force.
+/// The effective configuration.
 #[derive(Clone, Debug, Serialize)]
 pub struct ConfigView {
-    /// For people.
+    /// The TOML, for people.
     #[serde(skip)]
     pub toml: String,
-    /// For programs: an object.
+    /// The JSON object, for programs.
     #[serde(flatten)]
     pub json: Json,
 }
 
-/// A written configuration.
+/// A written configuration file.
 #[derive(Clone, Debug, Serialize)]
 pub struct InitView {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
     /// The command to run next.
     pub next: String,
 }
 
-impl View for EnvListView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for EnvListView {
+    fn render(&self, style: TextStyle) -> String {
         let mut table =
-            Table::new([Column::text(""), Column::text("ENV").flexible(), Column::text("TARGET")]);
+            TextTable::new([Column::text(""), Column::text("ENV").flexible(), Column::text("TARGET")]);
         for env in &self.envs {
             let tone = if env.current { Tone::Strong } else { Tone::Dim };
             let mark = if env.current { "*" } else { "" };
-            table.row([
+            table.add_row([
                 mark.into(),
                 Cell::toned(text::clean(&env.name), tone),
                 text::clean(&env.target).into(),
@@ -67,15 +67,15 @@ impl View for EnvListView {
     }
 }
 
-impl View for ConfigView {
-    fn render(&self, _: Style) -> String {
+impl CommandView for ConfigView {
+    fn render(&self, _: TextStyle) -> String {
         text::clean_lines(self.toml.trim_end()) + "\n"
     }
 }
 
-impl View for InitView {
-    fn render(&self, style: Style) -> String {
-        let mut out = format!("Wrote {}\n\n", style.paint(Tone::Strong, shown(&self.path)));
+impl CommandView for InitView {
+    fn render(&self, style: TextStyle) -> String {
+        let mut out = format!("Wrote {}\n\n", style.paint(Tone::Strong, path_text(&self.path)));
         let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, text::clean(&self.next)));
         out
     }
@@ -86,7 +86,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::Report;
+    use crate::render::Renderable;
     use crate::test_styles::{NARROW, WIDE};
 
     #[test]
@@ -97,13 +97,13 @@ mod tests {
             current,
         };
         let view = EnvListView { envs: vec![env("local", "local", true), env("prod", "aws", false)] };
-        insta::assert_snapshot!(Report::human(&view, NARROW), @"
+        insta::assert_snapshot!(Renderable::to_text(&view, NARROW), @"
            ENV    TARGET
         *  local  local
            prod   aws
         ");
         assert_eq!(
-            view.json(),
+            view.to_json(),
             r#"{"v":1,"envs":[{"name":"local","target":"local","current":true},{"name":"prod","target":"aws","current":false}]}"#
         );
     }
@@ -111,14 +111,17 @@ mod tests {
     #[test]
     fn config() {
         let view = ConfigView { toml: "app = \"hits\"\n".to_owned(), json: json!({"app": "hits"}) };
-        assert_eq!(Report::human(&view, WIDE), "app = \"hits\"\n");
-        assert_eq!(view.json(), r#"{"v":1,"app":"hits"}"#);
+        assert_eq!(Renderable::to_text(&view, WIDE), "app = \"hits\"\n");
+        assert_eq!(view.to_json(), r#"{"v":1,"app":"hits"}"#);
     }
 
     #[test]
     fn init() {
         let view = InitView { path: "hitctl.toml".into(), next: "hitctl deploy --env local".to_owned() };
-        assert_eq!(Report::human(&view, WIDE), "Wrote hitctl.toml\n\n  next  hitctl deploy --env local\n");
-        assert_eq!(view.json(), r#"{"v":1,"path":"hitctl.toml","next":"hitctl deploy --env local"}"#);
+        assert_eq!(
+            Renderable::to_text(&view, WIDE),
+            "Wrote hitctl.toml\n\n  next  hitctl deploy --env local\n"
+        );
+        assert_eq!(view.to_json(), r#"{"v":1,"path":"hitctl.toml","next":"hitctl deploy --env local"}"#);
     }
 }

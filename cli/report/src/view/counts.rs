@@ -1,45 +1,45 @@
-//! The counts, as a table for people and as JSON for programs.
+//! The result of `counts`: counts as a table and as JSON.
 
 use std::fmt::Write as _;
 
-use hitctl_counts::{CountRow, Numbers};
+use hitctl_counts::{CountRow, CounterData};
 use serde::Serialize;
 
-use crate::render::View;
-use crate::style::Style;
-use crate::table::{Column, Table};
+use crate::render::CommandView;
+use crate::style::TextStyle;
+use crate::table::{Column, TextTable};
 use crate::{format, text};
 
 /// The counts of some paths.
 #[derive(Clone, Debug, Serialize)]
 pub struct CountsView {
-    /// One a path, in the order to show.
+    /// One row per path, in display order.
     pub counts: Vec<CountRow>,
 }
 
-impl View for Numbers {
-    fn render(&self, style: Style) -> String {
+impl CommandView for CounterData {
+    fn render(&self, style: TextStyle) -> String {
         CountsView { counts: self.counts.clone() }.render(style)
     }
 }
 
-impl View for CountsView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for CountsView {
+    fn render(&self, style: TextStyle) -> String {
         if self.counts.is_empty() {
             return "No path has been hit yet.\n".to_owned();
         }
-        // Where visitors are not told apart, there is nothing to say of them.
+        // The column is left out if no visitors are counted.
         let visitors = self.counts.iter().any(|row| row.uniques > 0);
         let mut columns = vec![Column::text("PATH").flexible(), Column::number("HITS")];
         columns.extend(visitors.then(|| Column::number("UNIQUES")));
         columns.extend([Column::text("FIRST").optional(), Column::text("LAST").optional()]);
-        let mut table = Table::new(columns);
+        let mut table = TextTable::new(columns);
         let time = |time: &Option<String>| text::clean(time.as_deref().unwrap_or_default()).into_owned();
         for row in &self.counts {
             let mut cells = vec![text::clean(&row.path).into(), format::number(row.hits, style).into()];
             cells.extend(visitors.then(|| format::number(row.uniques, style).into()));
             cells.extend([time(&row.first).into(), time(&row.last).into()]);
-            table.row(cells);
+            table.add_row(cells);
         }
         let mut out = table.render(0, style);
         if style.tty && self.counts.len() > 1 {
@@ -58,7 +58,7 @@ mod tests {
     use hitctl_counts::Tally;
 
     use super::*;
-    use crate::render::Report as _;
+    use crate::render::Renderable as _;
     use crate::test_styles::{NARROW, WIDE, fits};
 
     fn view() -> CountsView {
@@ -78,8 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_fits() {
-        insta::assert_snapshot!(view().human(WIDE), @r#"
+    fn counts_table_fits_terminal() {
+        insta::assert_snapshot!(view().to_text(WIDE), @r#"
         PATH                                               HITS  FIRST                 LAST
         /                                             1,234,567  2026-09-20T10:00:00Z  2026-09-20T10:00:00Z
         /a/very/long/path/that/does/not/fit/anywhere         12  2026-09-20T10:00:00Z  2026-09-20T10:00:00Z
@@ -87,7 +87,7 @@ mod tests {
 
         1,234,579 hits on 3 paths
         "#);
-        insta::assert_snapshot!(view().human(NARROW), @r#"
+        insta::assert_snapshot!(view().to_text(NARROW), @r#"
         PATH                                HITS
         /                              1,234,567
         /a/very/long/path/that/does/…         12
@@ -95,13 +95,13 @@ mod tests {
 
         1,234,579 hits on 3 paths
         "#);
-        assert!(fits(&view().human(NARROW), NARROW));
-        assert!(view().human(Style::PLAIN).contains("  1234567  2026"));
-        assert_eq!(CountsView { counts: vec![] }.human(WIDE), "No path has been hit yet.\n");
+        assert!(fits(&view().to_text(NARROW), NARROW));
+        assert!(view().to_text(TextStyle::PLAIN).contains("  1234567  2026"));
+        assert_eq!(CountsView { counts: vec![] }.to_text(WIDE), "No path has been hit yet.\n");
     }
 
     #[test]
-    fn visitors_are_shown_where_there_are_any_and_days_are_in_the_json() {
+    fn visitors_column_and_json_days_are_shown_if_present() {
         let tally = Tally { hits: 12, uniques: 9 };
         let row = CountRow {
             hits: 12,
@@ -114,7 +114,7 @@ mod tests {
         both.add(row.clone());
         assert_eq!((both.uniques, both.days["2026-09-20"]), (18, Tally { hits: 24, uniques: 18 }));
         let view = CountsView { counts: vec![row.clone(), CountRow::zero("/b")] };
-        insta::assert_snapshot!(view.human(WIDE), @"
+        insta::assert_snapshot!(view.to_text(WIDE), @"
         PATH  HITS  UNIQUES
         /       12        9
         /b       0        0
@@ -123,15 +123,15 @@ mod tests {
         ");
         let days =
             r#""days":{"2026-09-20":{"hits":12,"uniques":9}},"months":{"2026-09":{"hits":12,"uniques":9}}"#;
-        assert!(view.json().contains(days));
-        assert!(!CountsView { counts: vec![row.brief()] }.json().contains("days"));
+        assert!(view.to_json().contains(days));
+        assert!(!CountsView { counts: vec![row.without_history()] }.to_json().contains("days"));
     }
 
     #[test]
     fn json_is_the_contract() {
         let view = CountsView { counts: vec![CountRow::zero("/")] };
         assert_eq!(
-            view.json(),
+            view.to_json(),
             r#"{"v":1,"counts":[{"path":"/","hits":0,"uniques":0,"first":null,"last":null}]}"#
         );
     }

@@ -1,4 +1,4 @@
-//! Dead letters: what there is, what went round again, what was deleted.
+//! Results of the commands for dead letters: list, redrive and purge.
 
 use std::fmt::Write as _;
 
@@ -6,21 +6,21 @@ use serde::Serialize;
 
 use crate::failure::Exit;
 use crate::format::plural;
-use crate::render::View;
-use crate::style::{Style, Tone};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::{format, text};
 
-/// The longest part of a letter that people are shown, in characters; scripts get all of it.
-const MOST_OF_BODY: usize = 200;
+/// The maximum number of characters of a body in the text output. JSON contains the whole body.
+const MAX_BODY_CHARS: usize = 200;
 
 /// Dead letters, oldest first.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeadLettersView {
-    /// The letters.
+    /// The dead letters.
     pub messages: Vec<DeadLetterRow>,
-    /// The queue that they are on.
+    /// The name of the dead-letter queue.
     pub queue: String,
-    /// How many there are, as far as the queue says.
+    /// The approximate number of messages on the queue.
     pub about: u64,
     /// The environment.
     #[serde(skip)]
@@ -30,63 +30,63 @@ pub struct DeadLettersView {
 /// One dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadLetterRow {
-    /// What SQS calls it.
+    /// The message ID.
     pub id: String,
-    /// What was to be counted.
+    /// The message, event or payload that was not counted.
     pub body: String,
-    /// How often it was received, looks included.
+    /// The receive count, including reads by this command.
     pub received: u64,
-    /// Why it is here.
+    /// The reason why it was dead-lettered.
     pub why: String,
     /// `message`, `event` or `invocation`.
     pub kind: String,
-    /// When it was sent, in UTC.
+    /// The time when it was sent, in UTC.
     pub sent: Option<String>,
 }
 
-/// Dead letters that were sent round again.
+/// The result of a redrive.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RedriveView {
     /// The environment.
     pub env: String,
-    /// The queue that they were on.
+    /// The name of the dead-letter queue.
     pub queue: String,
-    /// How many went back onto the queue of hits.
+    /// The number of dead letters that were sent back to the hits queue.
     pub to_queue: u64,
-    /// How many the function was given itself.
+    /// The number of dead letters that the function was invoked with.
     pub to_function: u64,
-    /// Those that stay.
-    pub failed: Vec<Stuck>,
-    /// Ids that were asked for and are not there.
+    /// The dead letters that stay on the queue.
+    pub failed: Vec<FailedRedrive>,
+    /// The requested IDs that were not found.
     pub missing: Vec<String>,
-    /// About how many somebody else has in hand, where nothing came.
+    /// The approximate number of messages that another consumer hides, if none was received.
     pub hidden: u64,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u64,
 }
 
-/// A letter that stays.
+/// A dead letter that stays on the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Stuck {
-    /// What SQS calls it.
+pub struct FailedRedrive {
+    /// The message ID.
     pub id: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
-/// Dead letters that were deleted.
+/// The result of a purge.
 #[derive(Clone, Debug, Serialize)]
 pub struct PurgeView {
     /// The environment.
     pub env: String,
-    /// The queue that they were on.
+    /// The name of the dead-letter queue.
     pub queue: String,
-    /// About how many there were.
+    /// The approximate number of deleted messages.
     pub purged: u64,
 }
 
 impl RedriveView {
-    /// How the program ends.
+    /// Returns the exit status.
     pub fn exit(&self) -> Exit {
         match (self.failed.is_empty() && self.missing.is_empty(), self.to_queue + self.to_function) {
             (true, _) => Exit::Done,
@@ -96,59 +96,59 @@ impl RedriveView {
     }
 }
 
-impl View for DeadLettersView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for DeadLettersView {
+    fn render(&self, style: TextStyle) -> String {
         let queue = text::clean(&self.queue);
         if self.messages.is_empty() {
             return match self.about {
                 0 => format!("There are no dead letters in {queue}.\n"),
-                n => in_hand(&queue, n, style),
+                n => hidden_messages_text(&queue, n, style),
             };
         }
         let mut out = String::new();
         for row in &self.messages {
             let id = style.paint(Tone::Strong, text::clean(&row.id));
-            let about = [Some(row.kind.as_str()), row.sent.as_deref()].into_iter().flatten();
-            let about =
-                about.map(|part| style.paint(Tone::Dim, text::clean(part))).collect::<Vec<_>>().join(" ");
-            let _ = writeln!(out, "{}", text::headed(&id, &about, 2, style));
+            let details = [Some(row.kind.as_str()), row.sent.as_deref()].into_iter().flatten();
+            let details =
+                details.map(|part| style.paint(Tone::Dim, text::clean(part))).collect::<Vec<_>>().join(" ");
+            let _ = writeln!(out, "{}", text::wrap_after_head(&id, &details, 2, style));
             let why = style.paint(Tone::Bad, text::clean(&row.why));
-            let _ = writeln!(out, "{}", text::headed("  why  ", &why, 8, style));
-            let body: String = row.body.chars().take(MOST_OF_BODY).collect();
-            let room = style.columns().saturating_sub(8).min(MOST_OF_BODY);
-            let cut = if body.len() < row.body.len() { style.ellipsis() } else { "" };
-            let body = format!("{}{cut}", text::clean(&body));
-            let _ = writeln!(out, "  body  {}", text::truncate(&body, room, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  why  ", &why, 8, style));
+            let body: String = row.body.chars().take(MAX_BODY_CHARS).collect();
+            let available = style.columns().saturating_sub(8).min(MAX_BODY_CHARS);
+            let ellipsis = if body.len() < row.body.len() { style.ellipsis() } else { "" };
+            let body = format!("{}{ellipsis}", text::clean(&body));
+            let _ = writeln!(out, "  body  {}", text::truncate(&body, available, style));
         }
         let shown = self.messages.len() as u64;
-        let of = if self.about > shown {
+        let total_suffix = if self.about > shown {
             format!(" of about {}", format::number(self.about, style))
         } else {
             String::new()
         };
-        let letters = if shown == 1 { "dead letter" } else { "dead letters" };
-        let sum = format!("{}{of} {letters} in {queue}", format::number(shown, style));
-        let _ = writeln!(out, "\n{}", text::wrap(&sum, 0, style));
+        let noun = if shown == 1 { "dead letter" } else { "dead letters" };
+        let total_line = format!("{}{total_suffix} {noun} in {queue}", format::number(shown, style));
+        let _ = writeln!(out, "\n{}", text::wrap(&total_line, 0, style));
         let next = format!("hitctl dlq redrive --env {}", text::clean(&self.env));
         let _ = writeln!(out, "next  {}", style.paint(Tone::Link, next));
         out
     }
 }
 
-/// Where nothing comes of a queue that is not empty.
-fn in_hand(queue: &str, about: u64, style: Style) -> String {
-    let said = format!(
+/// Returns the text for a queue that is not empty but returned no messages.
+fn hidden_messages_text(queue: &str, about: u64, style: TextStyle) -> String {
+    let message = format!(
         "Nothing came of {queue}, which says that it holds about {about}: somebody else has them in hand, or had until a \
          moment ago. What a run that was killed had in hand shows up again within a minute or so."
     );
-    text::wrap(&said, 0, style) + "\n"
+    text::wrap(&message, 0, style) + "\n"
 }
 
-impl View for RedriveView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for RedriveView {
+    fn render(&self, style: TextStyle) -> String {
         let mut out = match (self.to_queue, self.to_function) {
             (0, 0) if self.exit() == Exit::Done && self.hidden > 0 => {
-                in_hand(&text::clean(&self.queue), self.hidden, style)
+                hidden_messages_text(&text::clean(&self.queue), self.hidden, style)
             }
             (0, 0) if self.exit() == Exit::Done => {
                 format!("There are no dead letters in {}.\n", text::clean(&self.queue))
@@ -157,14 +157,14 @@ impl View for RedriveView {
             (n, 0) => format!("Sent {} back onto the queue of hits.\n", plural(n, "dead letter")),
             (_, n) => format!("Gave {} to the function.\n", plural(n, "dead letter")),
         };
-        for Stuck { id, why } in &self.failed {
+        for FailedRedrive { id, why } in &self.failed {
             let head = style.paint(Tone::Bad, format!("{} stays:", text::clean(id)));
-            let _ = writeln!(out, "{}", text::headed(&head, &text::clean(why), 2, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head(&head, &text::clean(why), 2, style));
         }
         for id in &self.missing {
             let head = style.paint(Tone::Bad, format!("{} was not found:", text::clean(id)));
             let why = "it is no dead letter any more, or somebody else looks at it";
-            let _ = writeln!(out, "{}", text::headed(&head, why, 2, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head(&head, why, 2, style));
         }
         if self.to_queue + self.to_function > 0 {
             let next = format!("hitctl status --env {}", text::clean(&self.env));
@@ -174,8 +174,8 @@ impl View for RedriveView {
     }
 }
 
-impl View for PurgeView {
-    fn render(&self, _: Style) -> String {
+impl CommandView for PurgeView {
+    fn render(&self, _: TextStyle) -> String {
         let queue = text::clean(&self.queue);
         match self.purged {
             0 => format!("There are no dead letters in {queue}.\n"),
@@ -188,7 +188,7 @@ impl View for PurgeView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report as _;
+    use crate::render::Renderable as _;
     use crate::test_styles::{NARROW, WIDE, fits};
 
     fn list() -> DeadLettersView {
@@ -217,8 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_shown_with_their_reasons() {
-        insta::assert_snapshot!(list().human(WIDE), @r#"
+    fn dead_letters_are_listed_with_reasons() {
+        insta::assert_snapshot!(list().to_text(WIDE), @r#"
         059f36b4-87a3-44ab-83d2-661975830a7d message 2026-09-20T10:00:00Z
           why   there is no path
           body  {"pth":"/"}\u{1b}
@@ -230,14 +230,14 @@ mod tests {
         next  hitctl dlq redrive --env prod
         "#);
         assert!(fits(
-            &DeadLettersView { messages: list().messages[..1].to_vec(), ..list() }.human(NARROW),
+            &DeadLettersView { messages: list().messages[..1].to_vec(), ..list() }.to_text(NARROW),
             NARROW
         ));
         let view = DeadLettersView { messages: list().messages[..1].to_vec(), about: 1, ..list() };
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"messages":[{"id":"059f36b4-87a3-44ab-83d2-661975830a7d","body":"{\"pth\":\"/\"}\u001b","received":6,"why":"there is no path","kind":"message","sent":"2026-09-20T10:00:00Z"}],"queue":"hits-prod-dlq","about":1}"#);
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"messages":[{"id":"059f36b4-87a3-44ab-83d2-661975830a7d","body":"{\"pth\":\"/\"}\u001b","received":6,"why":"there is no path","kind":"message","sent":"2026-09-20T10:00:00Z"}],"queue":"hits-prod-dlq","about":1}"#);
         let none = DeadLettersView { messages: Vec::new(), about: 0, ..list() };
-        assert_eq!(none.human(WIDE), "There are no dead letters in hits-prod-dlq.\n");
-        insta::assert_snapshot!(DeadLettersView { about: 2, ..none }.human(WIDE), @"
+        assert_eq!(none.to_text(WIDE), "There are no dead letters in hits-prod-dlq.\n");
+        insta::assert_snapshot!(DeadLettersView { about: 2, ..none }.to_text(WIDE), @"
         Nothing came of hits-prod-dlq, which says that it holds about 2: somebody else has them in hand, or
         had until a moment ago. What a run that was killed had in hand shows up again within a minute or so.
         ");
@@ -248,14 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn where_letters_went() {
+    fn redrive_shows_destinations_and_failures() {
         let view = RedriveView { to_queue: 3, ..redriven() };
         assert_eq!(view.exit(), Exit::Done);
-        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
         Sent 3 dead letters back onto the queue of hits.
         next  hitctl status --env prod
         ");
-        let stuck = Stuck { id: "m-1".to_owned(), why: "the function failed".to_owned() };
+        let stuck = FailedRedrive { id: "m-1".to_owned(), why: "the function failed".to_owned() };
         let view = RedriveView {
             to_function: 1,
             failed: vec![stuck],
@@ -263,27 +263,27 @@ mod tests {
             ..redriven()
         };
         assert_eq!(view.exit(), Exit::Partial);
-        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
         Gave 1 dead letter to the function.
         m-1 stays: the function failed
         m-2 was not found: it is no dead letter any more, or somebody else looks at it
         next  hitctl status --env prod
         ");
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","to_queue":0,"to_function":1,"failed":[{"id":"m-1","why":"the function failed"}],"missing":["m-2"],"hidden":0,"took_ms":0}"#);
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","to_queue":0,"to_function":1,"failed":[{"id":"m-1","why":"the function failed"}],"missing":["m-2"],"hidden":0,"took_ms":0}"#);
         let nothing = RedriveView { to_function: 0, ..view };
         assert_eq!(nothing.exit(), Exit::Error);
         let none = redriven();
-        assert_eq!(none.human(Style::PLAIN), "There are no dead letters in hits-prod-dlq.\n");
+        assert_eq!(none.to_text(TextStyle::PLAIN), "There are no dead letters in hits-prod-dlq.\n");
         let hidden = RedriveView { hidden: 3, ..none };
-        assert!(hidden.human(Style::PLAIN).contains("about 3: somebody else has them in hand"));
+        assert!(hidden.to_text(TextStyle::PLAIN).contains("about 3: somebody else has them in hand"));
         assert_eq!(hidden.exit(), Exit::Done);
     }
 
     #[test]
-    fn what_was_deleted() {
+    fn purge_shows_number_of_deleted_messages() {
         let view = |purged| PurgeView { env: "prod".to_owned(), queue: "hits-prod-dlq".to_owned(), purged };
-        assert_eq!(view(0).human(WIDE), "There are no dead letters in hits-prod-dlq.\n");
-        assert_eq!(view(1).human(WIDE), "Deleted the dead letter in hits-prod-dlq.\n");
-        assert_eq!(view(9).json(), r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","purged":9}"#);
+        assert_eq!(view(0).to_text(WIDE), "There are no dead letters in hits-prod-dlq.\n");
+        assert_eq!(view(1).to_text(WIDE), "Deleted the dead letter in hits-prod-dlq.\n");
+        assert_eq!(view(9).to_json(), r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","purged":9}"#);
     }
 }

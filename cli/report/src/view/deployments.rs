@@ -1,43 +1,43 @@
-//! What is deployed in an account, whatever the configuration says today.
+//! The result of `deployments`: everything that is deployed in an account, independent of the configuration.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::render::View;
-use crate::style::{Style, Tone};
-use crate::table::{Cell, Column, Table};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
+use crate::table::{Cell, Column, TextTable};
 use crate::text;
 
-/// Apps and envs of which something is there.
+/// The deployed apps and environments.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeploymentsView {
     /// `aws` or `local`.
     pub target: String,
-    /// One an app and env, by name.
+    /// One row per app and environment, sorted by name.
     pub deployments: Vec<DeploymentRow>,
-    /// Whether what the configuration declares is left out.
+    /// Whether the list contains only deployments that the configuration does not declare.
     #[serde(skip)]
     pub only_left_behind: bool,
 }
 
-/// An app in one env.
+/// An app in one environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeploymentRow {
-    /// The app.
+    /// The name of the app.
     pub app: String,
-    /// The env.
+    /// The environment.
     pub env: String,
-    /// How many resources of it are there.
+    /// The number of its existing resources.
     pub resources: usize,
-    /// Whether its table, with its counts, is among them.
+    /// Whether its table of counts exists.
     pub has_counts: bool,
-    /// Whether this configuration declares it.
+    /// Whether the configuration declares it.
     pub declared: bool,
 }
 
-impl View for DeploymentsView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for DeploymentsView {
+    fn render(&self, style: TextStyle) -> String {
         let mut out = String::new();
         if self.deployments.is_empty() {
             return if self.only_left_behind {
@@ -46,7 +46,7 @@ impl View for DeploymentsView {
                 "Nothing of hitctl's is deployed here.\n".to_owned()
             };
         }
-        let mut table = Table::new([
+        let mut table = TextTable::new([
             Column::text("APP"),
             Column::text("ENV"),
             Column::number("RESOURCES"),
@@ -54,7 +54,7 @@ impl View for DeploymentsView {
             Column::text("CONFIGURATION").optional(),
         ]);
         for row in &self.deployments {
-            table.row([
+            table.add_row([
                 text::clean(&row.app).into(),
                 text::clean(&row.env).into(),
                 row.resources.to_string().into(),

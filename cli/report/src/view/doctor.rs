@@ -1,55 +1,55 @@
-//! What a look at this machine found.
+//! The result of `doctor`: checks of this machine.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::render::View;
-use crate::style::{Style, Tone};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::{format, text};
 
-/// What a look at this machine found.
+/// The results of all checks.
 #[derive(Clone, Debug, Serialize)]
 pub struct DoctorView {
-    /// One a thing looked at.
-    pub checks: Vec<Check>,
+    /// One entry per check.
+    pub checks: Vec<DoctorCheck>,
 }
 
-/// One thing looked at.
+/// The result of one check.
 #[derive(Clone, Debug, Serialize)]
-pub struct Check {
-    /// What.
+pub struct DoctorCheck {
+    /// The name of the check.
     pub name: String,
-    /// How it is.
+    /// Whether the check passed.
     pub status: CheckStatus,
-    /// What was found.
+    /// The finding.
     pub detail: String,
-    /// What to do about it.
+    /// The hint how to fix it.
     pub hint: Option<String>,
 }
 
-/// How a thing looked at is.
+/// The status of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckStatus {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Something will not work, which not everybody needs.
+    /// A feature that not everybody needs does not work.
     Warn,
-    /// Something does not work.
+    /// A required feature does not work.
     Fail,
 }
 
 impl DoctorView {
-    /// The worst that was found.
+    /// Returns the worst status of all checks.
     pub fn worst(&self) -> CheckStatus {
         self.checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Ok)
     }
 }
 
-impl View for DoctorView {
-    fn render(&self, style: Style) -> String {
-        let wide = self.checks.iter().map(|check| text::width(&check.name)).max().unwrap_or(0).min(22);
+impl CommandView for DoctorView {
+    fn render(&self, style: TextStyle) -> String {
+        let name_width = self.checks.iter().map(|check| text::width(&check.name)).max().unwrap_or(0).min(22);
         let mut out = String::new();
         for check in &self.checks {
             let (word, tone) = match check.status {
@@ -57,17 +57,22 @@ impl View for DoctorView {
                 CheckStatus::Warn => ("warn", Tone::Warn),
                 CheckStatus::Fail => ("fail", Tone::Bad),
             };
-            let name = text::pad(&text::clean(&check.name), wide);
+            let name = text::pad(&text::clean(&check.name), name_width);
             let head = format!("  {}  {name} ", style.paint(tone, word));
-            let _ = writeln!(out, "{}", text::headed(&head, &text::clean_lines(&check.detail), 8, style));
+            let _ = writeln!(
+                out,
+                "{}",
+                text::wrap_after_head(&head, &text::clean_lines(&check.detail), 8, style)
+            );
             if let Some(hint) = &check.hint {
                 let head = format!("        {}", style.paint(Tone::Link, "hint:"));
-                let _ = writeln!(out, "{}", text::headed(&head, &text::clean_lines(hint), 14, style));
+                let _ =
+                    writeln!(out, "{}", text::wrap_after_head(&head, &text::clean_lines(hint), 14, style));
             }
         }
         let count = |status| self.checks.iter().filter(|check| check.status == status).count() as u64;
         let (warn, fail) = (count(CheckStatus::Warn), count(CheckStatus::Fail));
-        let verdict = match (fail, warn) {
+        let summary = match (fail, warn) {
             (0, 0) => "All is well.".to_owned(),
             (0, warn) => format!("{}, no failure.", format::plural(warn, "warning")),
             (fail, 0) => format!("{}.", format::plural(fail, "failure")),
@@ -75,7 +80,7 @@ impl View for DoctorView {
                 format!("{} and {}.", format::plural(fail, "failure"), format::plural(warn, "warning"))
             }
         };
-        let _ = writeln!(out, "\n{verdict}");
+        let _ = writeln!(out, "\n{summary}");
         out
     }
 }
@@ -83,12 +88,12 @@ impl View for DoctorView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report;
+    use crate::render::Renderable;
     use crate::test_styles::{NARROW, WIDE};
 
     #[test]
     fn doctor() {
-        let check = |name: &str, status, detail: &str, hint: Option<&str>| Check {
+        let check = |name: &str, status, detail: &str, hint: Option<&str>| DoctorCheck {
             name: name.to_owned(),
             status,
             detail: detail.to_owned(),
@@ -106,7 +111,7 @@ mod tests {
                 check("state directory", CheckStatus::Fail, "/s is read-only", None),
             ],
         };
-        insta::assert_snapshot!(Report::human(&view, WIDE), @"
+        insta::assert_snapshot!(Renderable::to_text(&view, WIDE), @"
           ok    cargo            1.95.0
           warn  target arm64     neither a musl target nor cargo-zigbuild is installed
                 hint: Run `rustup target add aarch64-unknown-linux-musl`.
@@ -114,7 +119,7 @@ mod tests {
 
         1 failure and 1 warning.
         ");
-        insta::assert_snapshot!(Report::human(&view, NARROW), @"
+        insta::assert_snapshot!(Renderable::to_text(&view, NARROW), @"
           ok    cargo            1.95.0
           warn  target arm64     neither a musl
                 target nor cargo-zigbuild is
@@ -126,9 +131,9 @@ mod tests {
         1 failure and 1 warning.
         ");
         assert_eq!(view.worst(), CheckStatus::Fail);
-        assert!(view.json().starts_with(
+        assert!(view.to_json().starts_with(
             r#"{"v":1,"checks":[{"name":"cargo","status":"ok","detail":"1.95.0","hint":null},"#
         ));
-        assert_eq!(Report::human(&DoctorView { checks: vec![] }, WIDE), "\nAll is well.\n");
+        assert_eq!(Renderable::to_text(&DoctorView { checks: vec![] }, WIDE), "\nAll is well.\n");
     }
 }

@@ -1,30 +1,30 @@
-//! What would be counted.
+//! The result of `explain`: whether and how a view would be counted.
 
 use serde::Serialize;
 
-use crate::render::View;
-use crate::style::{Style, Tone};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::text;
 
-/// What would be counted.
+/// Whether and how a view would be counted.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ExplainView {
-    /// The path as it was given.
+    /// The path as the user entered it.
     pub path: String,
     /// Whether the view would be counted.
     pub counted: bool,
-    /// What it would be counted under; none where the path would be refused.
+    /// The key under which it would be counted. `None` if the path is invalid.
     pub key: Option<String>,
-    /// A stable word for why it would not be counted.
+    /// The stable code of the reason why it would not be counted.
     pub why: Option<String>,
-    /// Why, in words.
+    /// The reason as a sentence.
     pub message: Option<String>,
-    /// What else it depends on.
+    /// Further conditions for counting.
     pub notes: Vec<String>,
 }
 
-impl View for ExplainView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for ExplainView {
+    fn render(&self, style: TextStyle) -> String {
         let path = text::clean(&self.path);
         let clean = |text: &Option<String>| text::clean(text.as_deref().unwrap_or_default()).into_owned();
         let line = if self.counted {
@@ -42,7 +42,7 @@ impl View for ExplainView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report;
+    use crate::render::Renderable;
     use crate::test_styles::{NARROW, WIDE, fits};
 
     #[test]
@@ -60,26 +60,26 @@ mod tests {
             message: Some(message.to_owned()),
             ..ExplainView::default()
         };
-        assert_eq!(Report::human(&counted, WIDE), "//a//b/?x=1  is counted as  /a/b\n");
+        assert_eq!(Renderable::to_text(&counted, WIDE), "//a//b/?x=1  is counted as  /a/b\n");
         assert_eq!(
-            counted.json(),
+            counted.to_json(),
             r#"{"v":1,"path":"//a//b/?x=1","counted":true,"key":"/a/b","why":null,"message":null,"notes":[]}"#
         );
         let robot = refused("/a", Some("/a"), "bot", "the user agent names a robot: `curl`");
         assert_eq!(
-            Report::human(&robot, WIDE),
+            Renderable::to_text(&robot, WIDE),
             "/a  is not counted: the user agent names a robot: `curl` (bot)\n"
         );
         let noted = ExplainView { notes: vec!["unless the same visitor looked at it".to_owned()], ..counted };
         assert_eq!(
-            Report::human(&noted, WIDE),
+            Renderable::to_text(&noted, WIDE),
             "//a//b/?x=1  is counted as  /a/b\n  unless the same visitor looked at it\n"
         );
         let refused = refused("/a\0", None, "bad_path", "a path must not have control characters");
-        insta::assert_snapshot!(Report::human(&refused, NARROW), @r"
+        insta::assert_snapshot!(Renderable::to_text(&refused, NARROW), @r"
         /a\u{0}  is not counted: a path must not
           have control characters (bad_path)
         ");
-        assert!(fits(&Report::human(&refused, NARROW), NARROW));
+        assert!(fits(&Renderable::to_text(&refused, NARROW), NARROW));
     }
 }

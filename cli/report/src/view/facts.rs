@@ -1,21 +1,21 @@
-//! Lines of names and values.
+//! Aligned lines of names and values.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::style::{Style, Tone};
+use crate::style::{TextStyle, Tone};
 use crate::text;
 
-/// A path as text that is safe to show.
-pub(super) fn shown(path: &Path) -> String {
+/// Returns a path as text that is safe for a terminal.
+pub(super) fn path_text(path: &Path) -> String {
     text::clean(&path.to_string_lossy()).into_owned()
 }
 
-/// `name  value` lines, the values under one another and never cut, since they are for copying.
-pub(super) fn facts(facts: &[(&str, String)], style: Style) -> String {
-    let wide = facts.iter().map(|(name, _)| text::width(name)).max().unwrap_or(0);
+/// Renders `name  value` lines with aligned values. Values are for copying and are never truncated.
+pub(super) fn fact_lines(facts: &[(&str, String)], style: TextStyle) -> String {
+    let name_width = facts.iter().map(|(name, _)| text::width(name)).max().unwrap_or(0);
     facts.iter().fold(String::new(), |mut out, (name, value)| {
-        let _ = writeln!(out, "  {}  {value}", style.paint(Tone::Dim, text::pad(name, wide)));
+        let _ = writeln!(out, "  {}  {value}", style.paint(Tone::Dim, text::pad(name, name_width)));
         out
     })
 }

@@ -1,4 +1,4 @@
-//! What a deployed function answered when it was called.
+//! The result of `invoke`: the response of the deployed function.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,26 +7,27 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::logs;
-use crate::render::View;
-use crate::style::{Style, Tone};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::text;
 
-/// An answer of the function.
+/// The response of a function.
 #[derive(Clone, Debug, Serialize)]
 pub struct InvokeView {
-    /// The HTTP status; 200 for an answer that is no HTTP answer, 500 for a failed invocation.
+    /// The HTTP status. It is 200 for a payload that is no HTTP response, and 500 for a failed invocation.
     status: u64,
     headers: BTreeMap<String, String>,
     body: Json,
     duration_ms: f64,
     log: String,
-    /// Lambda's word for a failed invocation.
+    /// Lambda's error type of a failed invocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     function_error: Option<String>,
 }
 
 impl InvokeView {
-    /// The view of an answer: what Lambda returned, its word for a failed invocation, milliseconds, and the log's end.
+    /// Returns the view of a response: the payload, Lambda's error type, the duration in milliseconds, and
+    /// the log tail.
     pub fn new(payload: &Json, function_error: Option<String>, duration_ms: f64, log: String) -> Self {
         let http = payload.get("statusCode").and_then(Json::as_u64).filter(|_| function_error.is_none());
         let headers = payload.get("headers").and_then(Json::as_object).filter(|_| http.is_some());
@@ -35,7 +36,7 @@ impl InvokeView {
         });
         let body = match (http, payload.get("body")) {
             (None, _) => payload.clone(),
-            // A body is text; where that text is JSON, scripts want it as such.
+            // The body is a string. If it contains JSON, scripts get it parsed.
             (Some(_), Some(Json::String(text))) => {
                 serde_json::from_str(text).unwrap_or_else(|_| text.clone().into())
             }
@@ -45,28 +46,30 @@ impl InvokeView {
         Self { status, headers: headers.collect(), body, duration_ms, log, function_error }
     }
 
-    /// Whether the invocation failed, or the function answered that it could not do its work, or not all of it.
+    /// Whether the invocation failed, the status is 500 or higher, or the batch response lists failed items.
     pub fn is_failure(&self) -> bool {
-        let refused = self.body.get("batchItemFailures").and_then(Json::as_array);
-        self.function_error.is_some() || self.status >= 500 || refused.is_some_and(|some| !some.is_empty())
+        let failed_items = self.body.get("batchItemFailures").and_then(Json::as_array);
+        self.function_error.is_some()
+            || self.status >= 500
+            || failed_items.is_some_and(|some| !some.is_empty())
     }
 }
 
 /// A generated event.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventView {
-    /// The event.
+    /// The event as JSON.
     pub event: Json,
 }
 
-impl View for EventView {
-    fn render(&self, _: Style) -> String {
+impl CommandView for EventView {
+    fn render(&self, _: TextStyle) -> String {
         text::clean_lines(&serde_json::to_string_pretty(&self.event).unwrap_or_default()) + "\n"
     }
 }
 
-impl View for InvokeView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for InvokeView {
+    fn render(&self, style: TextStyle) -> String {
         let tone = match self.status {
             _ if self.is_failure() => Tone::Bad,
             400.. => Tone::Warn,
@@ -89,7 +92,7 @@ impl View for InvokeView {
         if !body.is_empty() {
             let _ = writeln!(out, "\n{}", body.trim_end());
         }
-        let log = logs::tail(&self.log, style);
+        let log = logs::render_tail(&self.log, style);
         if !log.is_empty() {
             let _ = write!(out, "\n{}\n{log}", style.paint(Tone::Dim, "log"));
         }
@@ -102,7 +105,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::Report as _;
+    use crate::render::Renderable as _;
     use crate::test_styles::{COLOUR, visible};
 
     fn view() -> InvokeView {
@@ -120,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_its_log() {
-        insta::assert_snapshot!(view().human(Style::PLAIN), @r#"
+    fn response_is_shown_with_log() {
+        insta::assert_snapshot!(view().to_text(TextStyle::PLAIN), @r#"
         200  3.2 ms
         content-type: application/json
         x: \u{1b}[2J
@@ -136,21 +139,21 @@ mod tests {
           start    request=8f5e2c1a
           INFO   counted
         "#);
-        assert!(visible(&view().human(COLOUR)).starts_with("<32m200</>  3.2 ms\n"));
+        assert!(visible(&view().to_text(COLOUR)).starts_with("<32m200</>  3.2 ms\n"));
         assert!(!view().is_failure());
     }
 
     #[test]
     fn json_is_the_contract() {
-        insta::assert_snapshot!(view().json(), @r#"{"v":1,"status":200,"headers":{"content-type":"application/json","x":"\u001b[2J"},"body":{"hits":8,"path":"/","v":1},"duration_ms":3.25,"log":"START RequestId: 8f5e2c1a Version: 1\n{\"level\":\"INFO\",\"message\":\"counted\"}\n"}"#);
+        insta::assert_snapshot!(view().to_json(), @r#"{"v":1,"status":200,"headers":{"content-type":"application/json","x":"\u001b[2J"},"body":{"hits":8,"path":"/","v":1},"duration_ms":3.25,"log":"START RequestId: 8f5e2c1a Version: 1\n{\"level\":\"INFO\",\"message\":\"counted\"}\n"}"#);
     }
 
     #[test]
-    fn a_failed_invocation_and_an_answer_that_is_no_http() {
+    fn failed_invocation_and_non_http_payload() {
         let payload = json!({"errorType": "Panic", "errorMessage": "boom"});
         let failed = InvokeView::new(&payload, Some("Unhandled".to_owned()), 1.0, String::new());
         assert!(failed.is_failure());
-        insta::assert_snapshot!(failed.human(Style::PLAIN), @r#"
+        insta::assert_snapshot!(failed.to_text(TextStyle::PLAIN), @r#"
         failed: Unhandled  1.0 ms
 
         {
@@ -165,6 +168,6 @@ mod tests {
         let text =
             InvokeView::new(&json!({"statusCode": 503, "body": "busy\u{7}"}), None, 1.0, String::new());
         assert!(text.is_failure());
-        assert_eq!(text.human(Style::PLAIN), "503  1.0 ms\n\nbusy\\u{7}\n");
+        assert_eq!(text.to_text(TextStyle::PLAIN), "503  1.0 ms\n\nbusy\\u{7}\n");
     }
 }

@@ -1,105 +1,106 @@
-//! The local cloud: whether it runs, and where.
+//! The status of the local cloud.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::facts::{facts, shown};
-use crate::render::View;
-use crate::style::{Style, Tone};
+use super::facts::{fact_lines, path_text};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::{format, text};
 
-/// Whether the local cloud runs, and where.
+/// The status of the local cloud.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct LocalStatusView {
-    /// Whether it runs.
+    /// Whether the daemon runs.
     pub running: bool,
-    /// Its process.
+    /// The process ID of the daemon.
     pub pid: Option<u32>,
-    /// The base of its control API.
+    /// The base URL of the control API.
     pub control: Option<String>,
-    /// Where AWS SDKs reach its tables.
+    /// The endpoint for AWS SDKs.
     pub table: Option<String>,
-    /// Where it keeps its state.
+    /// The directory of its state.
     pub state_dir: PathBuf,
-    /// How many resources are deployed to it.
+    /// The number of deployed resources.
     pub resources: u64,
-    /// What its CloudFront was asked for, if it was asked for anything.
+    /// The recorded CloudFront invalidations, if there are any.
     pub invalidations: Option<InvalidationsView>,
-    /// What the user should know.
+    /// Notices for the user.
     pub notices: Vec<String>,
 }
 
-/// What CloudFront was asked to invalidate.
+/// The recorded CloudFront invalidations.
 #[derive(Clone, Debug, Serialize)]
 pub struct InvalidationsView {
-    /// How many times, as far as the local cloud remembers.
+    /// The number of recorded invalidations.
     pub asked: u64,
-    /// The last time.
+    /// The latest invalidation.
     pub last: InvalidationRow,
 }
 
-/// One invalidation.
+/// A CloudFront invalidation.
 #[derive(Clone, Debug, Serialize)]
 pub struct InvalidationRow {
-    /// CloudFront's id of it.
+    /// The ID of the invalidation.
     pub id: String,
-    /// The distribution.
+    /// The ID of the distribution.
     pub distribution: String,
-    /// What was invalidated.
+    /// The invalidated paths.
     pub paths: Vec<String>,
-    /// When it was asked for, in UTC.
+    /// The time of the request in UTC.
     pub at: String,
     /// `InProgress` or `Completed`.
     pub status: String,
 }
 
-impl View for LocalStatusView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for LocalStatusView {
+    fn render(&self, style: TextStyle) -> String {
         let mut out = if self.running {
             format!("The local cloud {}.\n\n", style.paint(Tone::Good, "runs"))
         } else {
             format!("The local cloud {}.\n\n", style.paint(Tone::Warn, "does not run"))
         };
-        let given = |value: &Option<String>| value.as_deref().map(|value| text::clean(value).into_owned());
+        let clean_value =
+            |value: &Option<String>| value.as_deref().map(|value| text::clean(value).into_owned());
         let mut lines = Vec::new();
         lines.extend(self.pid.map(|pid| ("process", pid.to_string())));
-        lines.extend(given(&self.control).map(|url| ("control", url)));
-        lines.extend(given(&self.table).map(|url| ("table", url)));
+        lines.extend(clean_value(&self.control).map(|url| ("control", url)));
+        lines.extend(clean_value(&self.table).map(|url| ("table", url)));
         if self.running {
             lines.push(("resources", self.resources.to_string()));
         }
-        lines.extend(self.invalidations.iter().flat_map(|asked| asked.facts(style)));
-        lines.push(("state", shown(&self.state_dir)));
+        lines.extend(self.invalidations.iter().flat_map(|asked| asked.summary_facts(style)));
+        lines.push(("state", path_text(&self.state_dir)));
         if !self.running {
             lines.push(("next", style.paint(Tone::Link, "hitctl local start")));
         }
-        out.push_str(&facts(&lines, style));
+        out.push_str(&fact_lines(&lines, style));
         for notice in &self.notices {
             let head = style.paint(Tone::Warn, "note:");
-            let _ = writeln!(out, "{}", text::headed(&head, &text::clean_lines(notice), 6, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head(&head, &text::clean_lines(notice), 6, style));
         }
         out
     }
 }
 
-/// So many paths of an invalidation are shown to people.
-const PATHS_SHOWN: usize = 3;
+/// The maximum number of paths in the text output.
+const MAX_PATHS_SHOWN: usize = 3;
 
 impl InvalidationsView {
-    /// How often; when and what, the last time.
-    fn facts(&self, style: Style) -> [(&'static str, String); 3] {
+    /// Returns the number of invalidations, and the time and paths of the latest one.
+    fn summary_facts(&self, style: TextStyle) -> [(&'static str, String); 3] {
         let InvalidationRow { distribution, paths, at, .. } = &self.last;
         let times = format::count(self.asked, "invalidation", style);
-        let shown: Vec<_> = paths.iter().take(PATHS_SHOWN).map(|path| text::clean(path)).collect();
-        let more = match paths.len().saturating_sub(PATHS_SHOWN) {
+        let path_text: Vec<_> = paths.iter().take(MAX_PATHS_SHOWN).map(|path| text::clean(path)).collect();
+        let more = match paths.len().saturating_sub(MAX_PATHS_SHOWN) {
             0 => String::new(),
             n => format!(" and {n} more"),
         };
-        let what = format!("{}: {}{more}", text::clean(distribution), shown.join(" "));
-        let room = style.columns().saturating_sub(14);
-        let what = text::truncate(&what, room, style).into_owned();
+        let what = format!("{}: {}{more}", text::clean(distribution), path_text.join(" "));
+        let available = style.columns().saturating_sub(14);
+        let what = text::truncate(&what, available, style).into_owned();
         [("cloudfront", times), ("", format!("last at {}", text::clean(at))), ("", what)]
     }
 }
@@ -107,7 +108,7 @@ impl InvalidationsView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report;
+    use crate::render::Renderable;
     use crate::test_styles::NARROW;
 
     #[test]
@@ -122,7 +123,7 @@ mod tests {
             invalidations: None,
             notices: vec!["port 8700 was taken, so the API of hits-local is on 8701".to_owned()],
         };
-        insta::assert_snapshot!(Report::human(&running, NARROW), @"
+        insta::assert_snapshot!(Renderable::to_text(&running, NARROW), @"
         The local cloud runs.
 
           process    4711
@@ -133,7 +134,7 @@ mod tests {
         note: port 8700 was taken, so the API of
               hits-local is on 8701
         ");
-        insta::assert_snapshot!(running.json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":null,"notices":["port 8700 was taken, so the API of hits-local is on 8701"]}"#);
+        insta::assert_snapshot!(running.to_json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":null,"notices":["port 8700 was taken, so the API of hits-local is on 8701"]}"#);
         let last = InvalidationRow {
             id: "I2J0I21PCUYOIK".to_owned(),
             distribution: "E123ABC".to_owned(),
@@ -150,7 +151,7 @@ mod tests {
                 ..running.clone()
             }
         };
-        insta::assert_snapshot!(Report::human(&asked(1, 1), Style::PLAIN), @"
+        insta::assert_snapshot!(Renderable::to_text(&asked(1, 1), TextStyle::PLAIN), @"
         The local cloud runs.
 
           process     4711
@@ -162,7 +163,7 @@ mod tests {
                       E123ABC: /
           state       /home/me/site/.hitctl/local
         ");
-        insta::assert_snapshot!(Report::human(&asked(1200, 5), NARROW), @"
+        insta::assert_snapshot!(Renderable::to_text(&asked(1200, 5), NARROW), @"
         The local cloud runs.
 
           process     4711
@@ -174,14 +175,14 @@ mod tests {
                       E123ABC: / /a /b and 2 mo…
           state       /home/me/site/.hitctl/local
         ");
-        insta::assert_snapshot!(asked(1, 1).json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":{"asked":1,"last":{"id":"I2J0I21PCUYOIK","distribution":"E123ABC","paths":["/"],"at":"2026-11-20T10:00:00Z","status":"Completed"}},"notices":[]}"#);
+        insta::assert_snapshot!(asked(1, 1).to_json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":{"asked":1,"last":{"id":"I2J0I21PCUYOIK","distribution":"E123ABC","paths":["/"],"at":"2026-11-20T10:00:00Z","status":"Completed"}},"notices":[]}"#);
         let stopped = LocalStatusView { state_dir: "/s".into(), ..LocalStatusView::default() };
-        insta::assert_snapshot!(Report::human(&stopped, Style::PLAIN), @"
+        insta::assert_snapshot!(Renderable::to_text(&stopped, TextStyle::PLAIN), @"
         The local cloud does not run.
 
           state  /s
           next   hitctl local start
         ");
-        assert!(stopped.json().starts_with(r#"{"v":1,"running":false,"pid":null,"control":null,"#));
+        assert!(stopped.to_json().starts_with(r#"{"v":1,"running":false,"pid":null,"control":null,"#));
     }
 }

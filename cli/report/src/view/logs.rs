@@ -1,6 +1,7 @@
-//! Log lines made readable: the function's JSON lines, Lambda's own lines in both formats, and anything else as it is.
+//! Makes log lines readable: JSON lines of the function, Lambda's own lines in both formats, and other lines
+//! unchanged.
 //!
-//! A log is what strangers made the function write: nothing of it reaches the terminal unescaped.
+//! A log contains text of strangers, so everything is escaped before it reaches the terminal.
 
 use std::fmt::Write as _;
 
@@ -8,36 +9,36 @@ use serde::Serialize;
 use serde::ser::SerializeStruct;
 use serde_json::{Map, Value as Json};
 
-use crate::render::{Report, View};
-use crate::style::{Style, Tone};
+use crate::render::{CommandView, Renderable};
+use crate::style::{TextStyle, Tone};
 use crate::text;
 
 /// Log lines, oldest first.
 #[derive(Clone, Debug, Serialize)]
 pub struct LogsView {
-    /// The lines.
+    /// The log lines.
     pub lines: Vec<LogLine>,
 }
 
-/// One line as it was logged.
+/// A log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// When, in milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub timestamp_ms: i64,
-    /// What.
+    /// The line as it was logged.
     pub message: String,
 }
 
-/// What a line says.
-struct Parsed {
-    /// `INFO`, or Lambda's own `start`, `end`, `report`.
+/// A parsed log line.
+struct ParsedLogLine {
+    /// A level such as `INFO`, or `start`, `end` or `report` for Lambda's own lines.
     level: String,
     message: String,
     fields: Vec<(String, String)>,
 }
 
 impl LogLine {
-    /// The level, in capitals, when the line has one.
+    /// Returns the level of the line, if it has one.
     pub fn level(&self) -> Option<String> {
         let level = parse(&self.message).level;
         (!level.is_empty()).then_some(level)
@@ -47,47 +48,47 @@ impl LogLine {
 impl Serialize for LogLine {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("LogLine", 3)?;
-        out.serialize_field("timestamp", &time(self.timestamp_ms, "%Y-%m-%dT%H:%M:%S%.3fZ"))?;
+        out.serialize_field("timestamp", &format_time(self.timestamp_ms, "%Y-%m-%dT%H:%M:%S%.3fZ"))?;
         out.serialize_field("level", &self.level())?;
         out.serialize_field("message", self.message.trim_end())?;
         out.end()
     }
 }
 
-impl View for LogLine {
-    fn render(&self, style: Style) -> String {
+impl CommandView for LogLine {
+    fn render(&self, style: TextStyle) -> String {
         let format = if style.narrow() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.3fZ" };
-        let time = style.paint(Tone::Dim, time(self.timestamp_ms, format));
-        format!("{time} {}", message(&self.message, style)).trim_end().to_owned() + "\n"
+        let time = style.paint(Tone::Dim, format_time(self.timestamp_ms, format));
+        format!("{time} {}", render_message(&self.message, style)).trim_end().to_owned() + "\n"
     }
 }
 
-impl View for LogsView {
-    fn render(&self, style: Style) -> String {
-        self.lines.iter().map(|line| Report::human(line, style)).collect()
+impl CommandView for LogsView {
+    fn render(&self, style: TextStyle) -> String {
+        self.lines.iter().map(|line| Renderable::to_text(line, style)).collect()
     }
 }
 
-/// The lines of a log tail, without times.
-pub(super) fn tail(log: &str, style: Style) -> String {
+/// Renders the lines of a log tail, without times.
+pub(super) fn render_tail(log: &str, style: TextStyle) -> String {
     log.lines().filter(|line| !line.trim().is_empty()).fold(String::new(), |mut out, line| {
-        let _ = writeln!(out, "  {}", message(line, style));
+        let _ = writeln!(out, "  {}", render_message(line, style));
         out
     })
 }
 
-/// A line without its time: level, message, and what else it has.
-fn message(line: &str, style: Style) -> String {
-    let Parsed { level, message, fields } = parse(line);
+/// Renders a line without its time: level, message and fields.
+fn render_message(line: &str, style: TextStyle) -> String {
+    let ParsedLogLine { level, message, fields } = parse(line);
     let tone = match level.as_str() {
         "ERROR" | "FATAL" | "CRITICAL" => Tone::Bad,
         "WARN" => Tone::Warn,
         "INFO" => Tone::Good,
         _ => Tone::Dim,
     };
-    let ours = level.chars().any(char::is_lowercase);
+    let is_lambda_line = level.chars().any(char::is_lowercase);
     let body = text::clean(&message);
-    let body = if ours { style.paint(Tone::Dim, body) } else { body.into_owned() };
+    let body = if is_lambda_line { style.paint(Tone::Dim, body) } else { body.into_owned() };
     let mut out = format!("{} {body}", style.paint(tone, text::pad(&text::clean(&level), 6)));
     for (name, value) in fields {
         let field = format!("{}={}", text::clean(&name), text::clean(&value));
@@ -96,16 +97,16 @@ fn message(line: &str, style: Style) -> String {
     out.trim_end().to_owned()
 }
 
-fn parse(line: &str) -> Parsed {
+fn parse(line: &str) -> ParsedLogLine {
     let line = line.trim_end();
     match serde_json::from_str::<Json>(line) {
         Ok(Json::Object(object)) => match object.get("type").and_then(Json::as_str) {
             Some(kind) if kind.starts_with("platform.") && object.contains_key("record") => {
-                platform_json(kind, &object)
+                parse_platform_json(kind, &object)
             }
-            _ => application(object),
+            _ => parse_application(object),
         },
-        _ => platform_text(line).unwrap_or_else(|| Parsed {
+        _ => parse_platform_text(line).unwrap_or_else(|| ParsedLogLine {
             level: String::new(),
             message: line.to_owned(),
             fields: Vec::new(),
@@ -113,28 +114,28 @@ fn parse(line: &str) -> Parsed {
     }
 }
 
-/// A JSON line of a function.
-fn application(mut object: Map<String, Json>) -> Parsed {
-    // Some loggers put what matters into `fields`.
+/// Parses a JSON line of the function.
+fn parse_application(mut object: Map<String, Json>) -> ParsedLogLine {
+    // Some loggers nest the message in `fields`.
     if let Some(Json::Object(inner)) = object.remove("fields") {
         for (name, value) in inner {
             object.entry(name).or_insert(value);
         }
     }
-    let mut take = |names: &[&str]| names.iter().find_map(|name| object.remove(*name)).map(plain);
+    let mut take = |names: &[&str]| names.iter().find_map(|name| object.remove(*name)).map(unquoted);
     let level = take(&["level", "severity", "lvl"]).unwrap_or_default().to_uppercase();
     let message = take(&["message", "msg", "errorMessage"]).unwrap_or_default();
     let request = take(&["requestId", "request_id", "AWSRequestId"]);
     drop(take(&["timestamp"]).or_else(|| take(&["time"])).or_else(|| take(&["ts"])));
     let mut fields: Vec<(String, String)> =
-        object.into_iter().map(|(name, value)| (name, quoted_if_needed(plain(value)))).collect();
+        object.into_iter().map(|(name, value)| (name, quoted_if_needed(unquoted(value)))).collect();
     fields.extend(request.map(|id| ("request".to_owned(), short_id(&id))));
     let level = if level == "WARNING" { "WARN".to_owned() } else { level };
-    Parsed { level, message, fields }
+    ParsedLogLine { level, message, fields }
 }
 
-/// A line of Lambda itself, as JSON.
-fn platform_json(kind: &str, object: &Map<String, Json>) -> Parsed {
+/// Parses a line of Lambda in JSON format.
+fn parse_platform_json(kind: &str, object: &Map<String, Json>) -> ParsedLogLine {
     let record = object.get("record").unwrap_or(&Json::Null);
     let metric =
         |name: &str| record.get("metrics").and_then(|metrics| metrics.get(name)).and_then(Json::as_f64);
@@ -148,28 +149,31 @@ fn platform_json(kind: &str, object: &Map<String, Json>) -> Parsed {
                     .zip(metric("memorySizeMB"))
                     .map(|(used, size)| format!("{used} of {size} MB")),
                 metric("initDurationMs").map(|ms| format!("init {ms} ms")),
-                status(record.get("status").and_then(Json::as_str)),
+                failed_status(record.get("status").and_then(Json::as_str)),
             ];
             ("report", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
         }
         "start" => ("start", String::new()),
-        "runtimeDone" => ("end", status(record.get("status").and_then(Json::as_str)).unwrap_or_default()),
+        "runtimeDone" => {
+            ("end", failed_status(record.get("status").and_then(Json::as_str)).unwrap_or_default())
+        }
         other if other.starts_with("init") => ("init", other.trim_start_matches("init").to_lowercase()),
         other => ("lambda", other.to_owned()),
     };
     let id = record.get("requestId").and_then(Json::as_str);
     let fields = id.map(|id| ("request".to_owned(), short_id(id))).into_iter().collect();
-    Parsed { level: level.to_owned(), message, fields }
+    ParsedLogLine { level: level.to_owned(), message, fields }
 }
 
-/// A line of Lambda itself, as text.
-fn platform_text(line: &str) -> Option<Parsed> {
+/// Parses a line of Lambda in text format.
+fn parse_platform_text(line: &str) -> Option<ParsedLogLine> {
     let request = |rest: &str| {
         let id = rest.strip_prefix("RequestId: ")?.split_whitespace().next()?;
         Some(vec![("request".to_owned(), short_id(id))])
     };
-    let parsed =
-        |level: &str, message: String, fields| Some(Parsed { level: level.to_owned(), message, fields });
+    let parsed = |level: &str, message: String, fields| {
+        Some(ParsedLogLine { level: level.to_owned(), message, fields })
+    };
     let (word, rest) = line.split_once(' ')?;
     match word {
         "START" => parsed("start", String::new(), request(rest)?),
@@ -187,7 +191,7 @@ fn platform_text(line: &str) -> Option<Parsed> {
                 part("Billed Duration").map(|ms| format!("billed {ms}")),
                 used.map(|(used, size)| format!("{} of {size}", used.trim_end_matches(" MB"))),
                 part("Init Duration").map(|ms| format!("init {ms}")),
-                status(part("Status").as_deref()),
+                failed_status(part("Status").as_deref()),
             ];
             parsed("report", parts.into_iter().flatten().collect::<Vec<_>>().join(", "), fields)
         }
@@ -195,13 +199,13 @@ fn platform_text(line: &str) -> Option<Parsed> {
     }
 }
 
-/// How an invocation ended, unless well.
-fn status(status: Option<&str>) -> Option<String> {
+/// Returns the status of an invocation, unless it is `success`.
+fn failed_status(status: Option<&str>) -> Option<String> {
     status.filter(|status| *status != "success").map(str::to_owned)
 }
 
-/// A value without the quotes of a string.
-fn plain(value: Json) -> String {
+/// Returns a value as text, strings without quotes.
+fn unquoted(value: Json) -> String {
     match value {
         Json::String(text) => text,
         other => other.to_string(),
@@ -212,13 +216,13 @@ fn quoted_if_needed(value: String) -> String {
     if value.is_empty() || value.contains(char::is_whitespace) { format!("{value:?}") } else { value }
 }
 
-/// Enough of an id to tell requests apart.
+/// Shortens a request ID to 8 characters, which suffice to distinguish requests.
 fn short_id(id: &str) -> String {
     id.chars().take(8).collect()
 }
 
-/// A time in UTC; one that is no time shows as a number.
-fn time(ms: i64, format: &str) -> String {
+/// Formats a time in UTC. A time out of range is formatted as a number.
+fn format_time(ms: i64, format: &str) -> String {
     jiff::Timestamp::from_millisecond(ms)
         .map_or_else(|_| ms.to_string(), |at| at.strftime(format).to_string())
 }
@@ -255,8 +259,8 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_readable_and_harmless() {
-        insta::assert_snapshot!(Report::human(&view(), Style::PLAIN), @r#"
+    fn log_lines_are_parsed_and_escaped() {
+        insta::assert_snapshot!(Renderable::to_text(&view(), TextStyle::PLAIN), @r#"
         2026-09-20 10:00:00.123Z INFO   counted  hits=7  path="/a b"  request=8f5e2c1a
         2026-09-20 10:00:00.124Z WARN   slow  ms=120
         2026-09-20 10:00:00.125Z ERROR  table is gone
@@ -273,21 +277,21 @@ mod tests {
         2026-09-20 10:00:00.136Z        [1,2]
         2026-09-20 10:00:00.137Z INFO   \u{1b}[2J gone?  \u{1b}=1
         "#);
-        let narrow = Report::human(&view().lines[2], NARROW);
+        let narrow = Renderable::to_text(&view().lines[2], NARROW);
         assert_eq!(narrow, "10:00:00 ERROR  table is gone\n");
-        insta::assert_snapshot!(visible(&Report::human(&view().lines[2], COLOUR)), @"<2m2026-09-20 10:00:00.125Z</> <31mERROR </> table is gone");
+        insta::assert_snapshot!(visible(&Renderable::to_text(&view().lines[2], COLOUR)), @"<2m2026-09-20 10:00:00.125Z</> <31mERROR </> table is gone");
     }
 
     #[test]
-    fn json_keeps_the_line() {
+    fn json_contains_unparsed_line() {
         let view = LogsView { lines: view().lines[1..3].to_vec() };
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"lines":[{"timestamp":"2026-09-20T10:00:00.124Z","level":"WARN","message":"{\"level\":\"warning\",\"fields\":{\"message\":\"slow\",\"ms\":120}}"},{"timestamp":"2026-09-20T10:00:00.125Z","level":"ERROR","message":"{\"level\":\"ERROR\",\"message\":\"table is gone\"}"}]}"#);
-        assert!(view.lines[0].json().starts_with(r#"{"v":1,"timestamp":"#));
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"lines":[{"timestamp":"2026-09-20T10:00:00.124Z","level":"WARN","message":"{\"level\":\"warning\",\"fields\":{\"message\":\"slow\",\"ms\":120}}"},{"timestamp":"2026-09-20T10:00:00.125Z","level":"ERROR","message":"{\"level\":\"ERROR\",\"message\":\"table is gone\"}"}]}"#);
+        assert!(view.lines[0].to_json().starts_with(r#"{"v":1,"timestamp":"#));
     }
 
     #[test]
-    fn a_time_out_of_range_is_a_number() {
+    fn time_out_of_range_is_number() {
         let line = LogLine { timestamp_ms: i64::MAX, message: "x".to_owned() };
-        assert!(Report::human(&line, Style::PLAIN).starts_with("9223372036854775807 "));
+        assert!(Renderable::to_text(&line, TextStyle::PLAIN).starts_with("9223372036854775807 "));
     }
 }

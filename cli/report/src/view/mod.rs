@@ -1,5 +1,5 @@
-//! What commands have found out, as plain data: it serialises to exactly the contract's JSON, and renders itself for
-//! people. A view is built by a command and never does anything.
+//! Views: the results of commands as plain data. A view serialises to exactly the documented JSON and renders
+//! itself as text. It has no side effects.
 
 mod applied;
 mod build;
@@ -26,25 +26,25 @@ mod status;
 mod tune;
 mod versions;
 
-pub use applied::{DeployView, DestroyView, Left};
+pub use applied::{DeployView, DestroyView, RetainedResource};
 pub use build::BuildView;
 pub use changes::{ChangesView, ImportView, imported_lines};
 pub use config::{ConfigView, EnvListView, EnvRow, InitView};
 pub use counts::CountsView;
-pub use dead_letters::{DeadLetterRow, DeadLettersView, PurgeView, RedriveView, Stuck};
+pub use dead_letters::{DeadLetterRow, DeadLettersView, FailedRedrive, PurgeView, RedriveView};
 pub use deployments::{DeploymentRow, DeploymentsView};
 pub use distribution::{DistributionRow, InvalidateView};
-pub use doctor::{Check, CheckStatus, DoctorView};
+pub use doctor::{CheckStatus, DoctorCheck, DoctorView};
 pub use explain::ExplainView;
 pub use invoke::{EventView, InvokeView};
 pub use local::{InvalidationRow, InvalidationsView, LocalStatusView};
 pub use logs::{LogLine, LogsView};
-pub use paths::{PathListView, PathsView, Stray};
-pub use plan::{Confirmation, Loss, PlanView};
+pub use paths::{PathListView, PathsView, StrayPath};
+pub use plan::{LossConfirmation, PlanView, PlannedLoss};
 pub use policy::{PolicyView, PrivacyView};
-pub use report::{AddressRow, Point, ReportView, Span};
-pub use send::{EmitView, FailedEvent, RefusedLine, SendView};
+pub use report::{ReportRange, ReportView, StatsPoint, VisitorIpRow};
+pub use send::{EmitView, FailedEvent, RejectedLine, SendView};
 pub use snippet::SnippetView;
-pub use status::{LiveVersion, NewPaths, ResourceRow, StatusView};
+pub use status::{LiveVersion, NewPathBudget, ResourceRow, StatusView};
 pub use tune::TuneView;
 pub use versions::{RollbackView, VersionRow, VersionsView};

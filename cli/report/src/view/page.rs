@@ -1,52 +1,52 @@
-//! The report as a page: one file of HTML with its plots drawn in it. No script and no address of another host, so that
-//! it can be opened anywhere and sent to anybody. Every text in it is escaped.
+//! The report as an HTML page in one file, with charts in SVG. The page has no scripts and no references to
+//! other hosts, so it works offline and can be shared. All texts are escaped.
 
 use std::fmt::Write as _;
 
 use hit_counter::badge;
 
-use super::report::{Point, ReportView};
-use crate::style::Style;
+use super::report::{ReportView, StatsPoint};
+use crate::style::TextStyle;
 use crate::{format, text};
 
-const STYLE: &str = include_str!("page.css");
-/// Numbers with commas, as on a terminal.
-const PEOPLE: Style = Style { color: false, tty: true, width: None, unicode: true };
+const PAGE_CSS: &str = include_str!("page.css");
+/// The style for numbers with separators.
+const NUMBER_STYLE: TextStyle = TextStyle { color: false, tty: true, width: None, unicode: true };
 
-/// A plot's size in its own units.
-const WIDTH: usize = 720;
-const HEIGHT: usize = 160;
-/// Under the plot, for the labels of its columns.
-const FOOT: usize = 18;
+/// The size of a chart in SVG units.
+const CHART_WIDTH: usize = 720;
+const CHART_HEIGHT: usize = 160;
+/// The height of the labels below a chart.
+const LABEL_HEIGHT: usize = 18;
 
-/// The page.
+/// Returns the HTML of the page.
 pub(crate) fn render(report: &ReportView) -> String {
-    let title = format!("{} {}: page views", escaped(&report.app), escaped(&report.env));
+    let title = format!("{} {}: page views", escape_html(&report.app), escape_html(&report.env));
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+         <title>{title}</title>\n<style>\n{PAGE_CSS}</style>\n</head>\n<body>\n<main>\n"
     );
-    head(&mut out, report);
-    plot(&mut out, "Days", &report.days, report.uniques.is_some());
-    plot(&mut out, "Months", &report.months, report.uniques.is_some());
-    pages(&mut out, report);
-    ignored(&mut out, report);
-    addresses(&mut out, report);
+    render_header(&mut out, report);
+    render_chart(&mut out, "Days", &report.days, report.uniques.is_some());
+    render_chart(&mut out, "Months", &report.months, report.uniques.is_some());
+    render_pages(&mut out, report);
+    render_not_counted(&mut out, report);
+    render_addresses(&mut out, report);
     out.push_str("</main>\n</body>\n</html>\n");
     out
 }
 
-fn head(out: &mut String, report: &ReportView) {
+fn render_header(out: &mut String, report: &ReportView) {
     let today = report.today();
     let day = report.days.last().map_or("", |point| point.time.as_str());
     let _ = writeln!(
         out,
         "<h1>{} <span>{}</span></h1>\n<p class=\"when\">Until {} (UTC)</p>\n<dl>",
-        escaped(&report.app),
-        escaped(&report.env),
-        escaped(day)
+        escape_html(&report.app),
+        escape_html(&report.env),
+        escape_html(day)
     );
     let mut fact = |name: &str, n: u64| {
         let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", number(n));
@@ -68,50 +68,57 @@ fn head(out: &mut String, report: &ReportView) {
     }
 }
 
-/// A column a day or month: views, and inside it visitors.
-fn plot(out: &mut String, title: &str, points: &[Point], has_visitors: bool) {
-    let most = points.iter().map(|point| point.tally.hits.max(point.tally.uniques)).max().unwrap_or(0);
-    if points.is_empty() || most == 0 {
+/// Renders a chart with one column per day or month. Each column shows views, and visitors in front of them.
+fn render_chart(out: &mut String, title: &str, points: &[StatsPoint], has_visitors: bool) {
+    let max = points.iter().map(|point| point.tally.hits.max(point.tally.uniques)).max().unwrap_or(0);
+    if points.is_empty() || max == 0 {
         return;
     }
     let _ = writeln!(
         out,
         "<section>\n<h2>{title} <small>at most {}</small></h2>\n\
-         <svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{title}: views{}\">",
-        number(most),
-        HEIGHT + FOOT,
+         <svg viewBox=\"0 0 {CHART_WIDTH} {}\" role=\"img\" aria-label=\"{title}: views{}\">",
+        number(max),
+        CHART_HEIGHT + LABEL_HEIGHT,
         if has_visitors { " and visitors" } else { "" }
     );
-    let step = WIDTH / points.len();
-    let wide = (step * 4 / 5).max(1);
-    let labelled = points.len().div_ceil(WIDTH / 80);
+    let column_step = CHART_WIDTH / points.len();
+    let column_width = (column_step * 4 / 5).max(1);
+    let label_interval = points.len().div_ceil(CHART_WIDTH / 80);
     for (n, point) in points.iter().enumerate() {
-        let left = n * step;
-        let said = if has_visitors {
+        let left = n * column_step;
+        let tooltip = if has_visitors {
             format!("{}: {} views, {} visitors", point.time, point.tally.hits, point.tally.uniques)
         } else {
             format!("{}: {} views", point.time, point.tally.hits)
         };
-        let _ = write!(out, "<g><title>{}</title>", escaped(&said));
+        let _ = write!(out, "<g><title>{}</title>", escape_html(&tooltip));
         for (class, value) in [("views", point.tally.hits), ("visitors", point.tally.uniques)] {
-            let high = scaled(value, most);
-            if high > 0 && (class == "views" || has_visitors) {
-                let top = HEIGHT - high;
+            let height = bar_height(value, max);
+            if height > 0 && (class == "views" || has_visitors) {
+                let top = CHART_HEIGHT - height;
                 let _ = write!(
                     out,
-                    "<rect class=\"{class}\" x=\"{left}\" y=\"{top}\" width=\"{wide}\" height=\"{high}\"/>"
+                    "<rect class=\"{class}\" x=\"{left}\" y=\"{top}\" width=\"{column_width}\" height=\"{height}\"/>"
                 );
             }
         }
         out.push_str("</g>\n");
-        if (points.len() - 1 - n).is_multiple_of(labelled) {
-            let middle = left + wide / 2;
+        if (points.len() - 1 - n).is_multiple_of(label_interval) {
+            let middle = left + column_width / 2;
             let label = point.time.get(5..).filter(|_| point.time.len() > 7).unwrap_or(&point.time);
-            let _ =
-                writeln!(out, "<text x=\"{middle}\" y=\"{}\">{}</text>", HEIGHT + FOOT - 4, escaped(label));
+            let _ = writeln!(
+                out,
+                "<text x=\"{middle}\" y=\"{}\">{}</text>",
+                CHART_HEIGHT + LABEL_HEIGHT - 4,
+                escape_html(label)
+            );
         }
     }
-    let _ = writeln!(out, "<line x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\n</svg>");
+    let _ = writeln!(
+        out,
+        "<line x1=\"0\" y1=\"{CHART_HEIGHT}\" x2=\"{CHART_WIDTH}\" y2=\"{CHART_HEIGHT}\"/>\n</svg>"
+    );
     if has_visitors {
         out.push_str(
             "<p class=\"key\"><i class=\"views\"></i> views <i class=\"visitors\"></i> visitors</p>\n",
@@ -120,7 +127,7 @@ fn plot(out: &mut String, title: &str, points: &[Point], has_visitors: bool) {
     out.push_str("</section>\n");
 }
 
-fn pages(out: &mut String, report: &ReportView) {
+fn render_pages(out: &mut String, report: &ReportView) {
     if report.top.is_empty() {
         return;
     }
@@ -129,34 +136,34 @@ fn pages(out: &mut String, report: &ReportView) {
         out.push_str("<th>visitors</th>");
     }
     out.push_str("<th></th></tr></thead>\n<tbody>\n");
-    let most = report.top.iter().map(|row| row.hits).max().unwrap_or(0);
+    let max = report.top.iter().map(|row| row.hits).max().unwrap_or(0);
     for row in &report.top {
-        let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escaped(&row.path), number(row.hits));
+        let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escape_html(&row.path), number(row.hits));
         if report.uniques.is_some() {
             let _ = write!(out, "<td>{}</td>", number(row.uniques));
         }
-        let _ = writeln!(out, "<td>{}</td></tr>", meter("views", row.hits, most));
+        let _ = writeln!(out, "<td>{}</td></tr>", bar_html("views", row.hits, max));
     }
     out.push_str("</tbody>\n</table>\n</section>\n");
 }
 
-fn ignored(out: &mut String, report: &ReportView) {
-    let reasons = report.reasons();
-    let Some((_, most)) = reasons.first() else { return };
+fn render_not_counted(out: &mut String, report: &ReportView) {
+    let reasons = report.drop_reasons();
+    let Some((_, max)) = reasons.first() else { return };
     out.push_str("<section>\n<h2>Not counted</h2>\n<table>\n<thead><tr><th>reason</th><th>views</th><th></th></tr></thead>\n<tbody>\n");
     for (reason, n) in &reasons {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-            escaped(reason),
+            escape_html(reason),
             number(*n),
-            meter("ignored", *n, *most)
+            bar_html("ignored", *n, *max)
         );
     }
     out.push_str("</tbody>\n</table>\n</section>\n");
 }
 
-fn addresses(out: &mut String, report: &ReportView) {
+fn render_addresses(out: &mut String, report: &ReportView) {
     if report.addresses.is_empty() {
         return;
     }
@@ -165,35 +172,35 @@ fn addresses(out: &mut String, report: &ReportView) {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{}</td><td class=\"time\">{}</td></tr>",
-            escaped(&row.address),
+            escape_html(&row.address),
             number(row.hits),
-            escaped(row.last.as_deref().unwrap_or_default())
+            escape_html(row.last.as_deref().unwrap_or_default())
         );
     }
     out.push_str("</tbody>\n</table>\n</section>\n");
 }
 
-/// A bar that is as wide as its share.
-fn meter(class: &str, n: u64, most: u64) -> String {
-    let percent = u128::from(n) * 1000 / u128::from(most.max(1));
+/// Renders a bar whose width is the share of `n` in `most`.
+fn bar_html(class: &str, n: u64, max: u64) -> String {
+    let percent = u128::from(n) * 1000 / u128::from(max.max(1));
     let percent = if n > 0 { percent.max(2) } else { 0 };
     format!("<b class=\"{class}\" style=\"width:{}.{}%\"></b>", percent / 10, percent % 10)
 }
 
-/// Of a plot's height; what is not zero can be seen.
-fn scaled(value: u64, most: u64) -> usize {
-    if value == 0 || most == 0 {
+/// Scales a value to the height of a chart. A value above 0 is always visible.
+fn bar_height(value: u64, max: u64) -> usize {
+    if value == 0 || max == 0 {
         return 0;
     }
-    let high = u128::from(value) * HEIGHT as u128 / u128::from(most);
-    usize::try_from(high).unwrap_or(HEIGHT).clamp(1, HEIGHT)
+    let height = u128::from(value) * CHART_HEIGHT as u128 / u128::from(max);
+    usize::try_from(height).unwrap_or(CHART_HEIGHT).clamp(1, CHART_HEIGHT)
 }
 
 fn number(n: u64) -> String {
-    format::number(n, PEOPLE)
+    format::number(n, NUMBER_STYLE)
 }
 
-/// A text as it may stand in HTML, within quotes too.
-fn escaped(raw: &str) -> String {
+/// Escapes a text for HTML content and attributes.
+fn escape_html(raw: &str) -> String {
     badge::escaped(&text::clean(raw))
 }

@@ -1,23 +1,23 @@
-//! A plan: every change, field by field, old -> new, and why.
+//! The view of a plan: each change with its reason and its fields, old and new.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use hitctl_engine::{Action, Address, FieldDiff, Plan, Summary, Why};
-use hitctl_stack::cost::Estimate;
+use hitctl_engine::{Action, Address, ChangeReason, FieldDiff, Plan, PlanSummary};
+use hitctl_stack::cost::CostEstimate;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::render::View;
-use crate::style::{Style, Tone};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::{format, progress_text, text};
 
-/// What stands for a value that is not known yet.
-const UNKNOWN: &str = "(known after deploy)";
-/// Values are cut to so many columns where nobody says how wide the terminal is.
-const LONGEST_VALUE: usize = 72;
+/// The placeholder for a value that is known only after the deploy.
+const UNKNOWN_VALUE: &str = "(known after deploy)";
+/// The width to which values are truncated if the width of the terminal is unknown.
+const MAX_VALUE_WIDTH: usize = 72;
 
-/// What is to be done, or was done, to each resource.
+/// The planned changes of all resources.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlanView {
     command: String,
@@ -25,44 +25,44 @@ pub struct PlanView {
     target: String,
     /// The AWS account.
     pub account: Option<String>,
-    /// Its region.
+    /// The AWS region.
     pub region: Option<String>,
     changes: Vec<ChangeRow>,
-    summary: Summary,
-    /// What the deployed app offers: `url`, `function`, `table`.
+    summary: PlanSummary,
+    /// The outputs of the deployed app: `url`, `function`, `table`.
     pub outputs: BTreeMap<String, String>,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
-    /// What is lost for good.
+    /// Irreversible losses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub losses: Vec<Loss>,
-    /// What it will cost.
+    pub losses: Vec<PlannedLoss>,
+    /// The estimated cost.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub estimate: Option<Estimate>,
-    /// How long it took, in milliseconds.
+    pub estimate: Option<CostEstimate>,
+    /// The duration in milliseconds.
     pub took_ms: u64,
     #[serde(skip)]
     brief: bool,
 }
 
-/// Something that a plan loses for good.
+/// An irreversible loss that a plan causes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Loss {
+pub struct PlannedLoss {
     /// The address of the resource.
     pub address: String,
-    /// The loss: a lower-case fragment.
+    /// The loss as a lower-case fragment.
     pub loss: String,
-    /// The confirmation that it needs.
-    pub confirm: Confirmation,
+    /// The confirmation that the loss requires.
+    pub confirm: LossConfirmation,
 }
 
-/// The confirmation that the user gives before a loss.
+/// A kind of confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Confirmation {
-    /// Yes, or `--yes`.
+pub enum LossConfirmation {
+    /// A yes, or `--yes`.
     Yes,
-    /// The name of the environment, typed or given with `--confirm`.
+    /// The name of the environment, typed or by `--confirm`.
     Name,
 }
 
@@ -75,13 +75,14 @@ struct ChangeRow {
     action: Action,
     fields: Vec<FieldDiff>,
     why: String,
-    /// It is kept against what is wanted, and the user should see that.
+    /// Whether the row is shown although the resource is kept: it is kept for another reason than being up to
+    /// date.
     #[serde(skip)]
     notable: bool,
 }
 
 impl PlanView {
-    /// The view of a plan. `command` is `plan`, `deploy` or `destroy`; `target` is `aws` or `local`.
+    /// Returns the view of a plan. `command` is `plan`, `deploy` or `destroy`; `target` is `aws` or `local`.
     pub fn new(command: &str, env: &str, target: &str, plan: &Plan) -> Self {
         let row = |change: &hitctl_engine::Change| ChangeRow {
             address: change.address().clone(),
@@ -90,7 +91,7 @@ impl PlanView {
             action: change.action,
             fields: change.fields.clone(),
             why: change.why.to_string(),
-            notable: change.action != Action::Keep || change.why != Why::AsWanted,
+            notable: change.action != Action::Keep || change.why != ChangeReason::UpToDate,
         };
         Self {
             command: command.to_owned(),
@@ -109,13 +110,13 @@ impl PlanView {
         }
     }
 
-    /// Leaves out the fields of what is made anew or removed, for a plan that is carried out at once.
+    /// Leaves out the fields of created and deleted resources, for a plan that is applied at once.
     #[must_use]
     pub fn brief(self) -> Self {
         Self { brief: true, ..self }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the plan has no changes.
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(|change| change.action == Action::Keep)
     }
@@ -124,8 +125,8 @@ impl PlanView {
         self.changes.iter().find(|row| row.address == *address).map_or("", |row| &row.name)
     }
 
-    /// Where it is, in words: `env prod (AWS account 123456789012, eu-central-1)`.
-    pub(super) fn whereabouts(&self) -> String {
+    /// Describes the target: `env prod (AWS account 123456789012, eu-central-1)`.
+    pub(super) fn target_description(&self) -> String {
         let env = text::clean(&self.env);
         match (&self.account, &self.region) {
             _ if self.target == "local" => format!("env {env} (this machine)"),
@@ -136,52 +137,52 @@ impl PlanView {
         }
     }
 
-    pub(super) fn warnings_text(&self, style: Style) -> String {
+    pub(super) fn warnings_text(&self, style: TextStyle) -> String {
         self.warnings.iter().fold(String::new(), |mut out, warning| {
             let head = style.paint(Tone::Warn, "warning:");
-            let _ = writeln!(out, "{}", text::headed(&head, &text::clean_lines(warning), 2, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head(&head, &text::clean_lines(warning), 2, style));
             out
         })
     }
 
-    /// Renders the losses, and how a deploy asks for them.
-    fn losses_text(&self, style: Style) -> String {
+    /// Renders the losses, and how a deploy confirms them.
+    fn losses_text(&self, style: TextStyle) -> String {
         let mut out = String::new();
         let head = style.paint(Tone::Warn, "cannot be undone:");
-        for Loss { address, loss, .. } in &self.losses {
+        for PlannedLoss { address, loss, .. } in &self.losses {
             let body = text::clean_lines(&format!("{address}: {loss}"));
-            let _ = writeln!(out, "{}", text::headed(&head, &body, 2, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head(&head, &body, 2, style));
         }
         if self.command == "plan" && !self.losses.is_empty() {
             let env = text::clean(&self.env);
-            let asks = if self.losses.iter().any(|loss| loss.confirm == Confirmation::Name) {
+            let confirmation_text = if self.losses.iter().any(|loss| loss.confirm == LossConfirmation::Name) {
                 format!(
                     "`hitctl deploy` asks for the name of the environment first; `--confirm {env}` answers it"
                 )
             } else {
                 "`hitctl deploy` asks first; `--yes` answers it".to_owned()
             };
-            let _ = writeln!(out, "{}", text::wrap(&asks, 2, style));
+            let _ = writeln!(out, "{}", text::wrap(&confirmation_text, 2, style));
         }
         out
     }
 
-    fn total(&self) -> String {
-        let Summary { create, update, replace, delete, .. } = self.summary;
+    fn totals_line(&self) -> String {
+        let PlanSummary { create, update, replace, delete, .. } = self.summary;
         let replace = if replace == 0 { String::new() } else { format!("{replace} to replace, ") };
         format!("Plan: {create} to create, {update} to update, {replace}{delete} to delete.")
     }
 }
 
-impl View for PlanView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for PlanView {
+    fn render(&self, style: TextStyle) -> String {
         let mut out = String::new();
         let mut changes: Vec<&ChangeRow> = self.changes.iter().filter(|row| row.notable).collect();
-        let wide = changes.iter().map(|row| text::width(row.address.as_str())).max().unwrap_or(0);
-        // What stays comes last, under what is done.
+        let address_width = changes.iter().map(|row| text::width(row.address.as_str())).max().unwrap_or(0);
+        // Kept resources come last.
         changes.sort_by_key(|row| row.action == Action::Keep);
         for row in &changes {
-            row.render(&mut out, wide, self.brief, style);
+            row.render(&mut out, address_width, self.brief, style);
         }
         let kept = (self.changes.len() - changes.len()) as u64;
         if kept > 0 && !changes.is_empty() {
@@ -196,74 +197,77 @@ impl View for PlanView {
         if self.is_empty() {
             let _ = writeln!(out, "Nothing to change.");
         } else {
-            let _ = writeln!(out, "{}", text::wrap(&style.paint(Tone::Strong, self.total()), 6, style));
+            let _ = writeln!(out, "{}", text::wrap(&style.paint(Tone::Strong, self.totals_line()), 6, style));
         }
         if let Some(estimate) = &self.estimate {
-            let _ = writeln!(out, "{}", text::headed("Cost:", &estimate.in_full(), 6, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("Cost:", &estimate.details(), 6, style));
         }
         out
     }
 }
 
 impl ChangeRow {
-    fn render(&self, out: &mut String, wide: usize, brief: bool, style: Style) {
-        let tone = progress_text::tone(self.action);
+    fn render(&self, out: &mut String, address_width: usize, brief: bool, style: TextStyle) {
+        let tone = progress_text::action_tone(self.action);
         let head =
-            style.paint(tone, format!("{} {:<7}", progress_text::sign(self.action, style), self.action));
+            style.paint(tone, format!("{} {:<7}", progress_text::symbol(self.action, style), self.action));
         let name = text::clean(&self.name);
         let why = format!("({})", text::clean(&self.why));
-        // sign, verb, address, name and why on one line where they fit.
-        let first = 2 + 9 + 1 + wide + 2;
-        if first + text::width(&name) + 2 + text::width(&why) <= style.columns() {
-            let address = text::pad(self.address.as_str(), wide);
+        // Symbol, verb, address, name and reason are on one line if they fit.
+        let prefix_width = 2 + 9 + 1 + address_width + 2;
+        if prefix_width + text::width(&name) + 2 + text::width(&why) <= style.columns() {
+            let address = text::pad(self.address.as_str(), address_width);
             let _ = writeln!(out, "  {head} {address}  {name}  {}", style.paint(Tone::Dim, why));
         } else {
             let address = text::truncate(self.address.as_str(), style.columns().saturating_sub(12), style);
             let _ = writeln!(out, "  {head} {address}");
             let name = text::truncate(&name, style.columns().saturating_sub(6), style);
             let _ = writeln!(out, "      {name}");
-            let _ = writeln!(out, "{}", style.paint(Tone::Dim, text::headed("     ", &why, 7, style)));
+            let _ =
+                writeln!(out, "{}", style.paint(Tone::Dim, text::wrap_after_head("     ", &why, 7, style)));
         }
         if brief && matches!(self.action, Action::Create | Action::Delete) {
             return;
         }
-        let names = self.fields.iter().map(|diff| text::width(&text::clean(&diff.field))).max().unwrap_or(0);
+        let name_width =
+            self.fields.iter().map(|diff| text::width(&text::clean(&diff.field))).max().unwrap_or(0);
         for diff in &self.fields {
-            field(out, diff, names.min(30), self.action == Action::Create, style);
+            render_field(out, diff, name_width.min(30), self.action == Action::Create, style);
         }
     }
 }
 
-/// One field: `name: value` of what is made, `name: old -> new` of what is changed; on two lines where one is too short.
-fn field(out: &mut String, diff: &FieldDiff, names: usize, create: bool, style: Style) {
+/// Renders one field: `name: value` for a created resource, else `name: old -> new`. Values that do not fit
+/// are on lines of their own.
+fn render_field(out: &mut String, diff: &FieldDiff, name_width: usize, create: bool, style: TextStyle) {
     const INDENT: usize = 6;
-    let room = style.width.map_or(usize::MAX, |_| style.columns().saturating_sub(INDENT));
-    let name = text::pad(&text::truncate(&text::clean(&diff.field), room.min(60), style), names);
-    let left = room.saturating_sub(text::width(&name) + 2).min(2 * LONGEST_VALUE);
-    let (old, new) = (value(&diff.old, usize::MAX, style), value(&diff.new, usize::MAX, style));
+    let available = style.width.map_or(usize::MAX, |_| style.columns().saturating_sub(INDENT));
+    let name = text::pad(&text::truncate(&text::clean(&diff.field), available.min(60), style), name_width);
+    let value_width = available.saturating_sub(text::width(&name) + 2).min(2 * MAX_VALUE_WIDTH);
+    let (old, new) = (format_value(&diff.old, usize::MAX, style), format_value(&diff.new, usize::MAX, style));
     let arrow = if style.unicode && style.color { style.paint(Tone::Dim, "->") } else { "->".to_owned() };
-    let one_line = if create { text::width(&new) } else { text::width(&old) + 4 + text::width(&new) };
-    if one_line <= left {
+    let line_width = if create { text::width(&new) } else { text::width(&old) + 4 + text::width(&new) };
+    if line_width <= value_width {
         let change = if create { new } else { format!("{old} {arrow} {new}") };
         let _ = writeln!(out, "{:INDENT$}{name}  {change}", "");
         return;
     }
-    // Each side on a line of its own, cut where it still does not fit.
-    let short = |side: &Json| value(side, room.saturating_sub(5).min(LONGEST_VALUE), style);
+    // The old and the new value each get a line, and are truncated if necessary.
+    let truncated = |side: &Json| format_value(side, available.saturating_sub(5).min(MAX_VALUE_WIDTH), style);
     let _ = writeln!(out, "{:INDENT$}{}", "", name.trim_end());
     if !create {
-        let _ = writeln!(out, "{:INDENT$}     {}", "", short(&diff.old));
+        let _ = writeln!(out, "{:INDENT$}     {}", "", truncated(&diff.old));
     }
-    let mark = if create { "  ".to_owned() } else { arrow };
-    let _ = writeln!(out, "{:INDENT$}  {mark} {}", "", short(&diff.new));
+    let prefix = if create { "  ".to_owned() } else { arrow };
+    let _ = writeln!(out, "{:INDENT$}  {prefix} {}", "", truncated(&diff.new));
 }
 
-/// A value on one line; what is not known yet stands without quotes.
-fn value(json: &Json, columns: usize, style: Style) -> String {
-    if json.as_str() == Some(UNKNOWN) {
-        return UNKNOWN.to_owned();
+/// Formats a value on one line. The placeholder for unknown values has no quotes.
+fn format_value(json: &Json, columns: usize, style: TextStyle) -> String {
+    if json.as_str() == Some(UNKNOWN_VALUE) {
+        return UNKNOWN_VALUE.to_owned();
     }
-    format::value(json, columns, style).replace(&format!("\"{UNKNOWN}\""), UNKNOWN)
+    format::value(json, columns, style).replace(&format!("\"{UNKNOWN_VALUE}\""), UNKNOWN_VALUE)
 }
 
 #[cfg(test)]

@@ -1,44 +1,44 @@
-//! Snapshots of plans, made by the engine's types.
+//! Snapshot tests of plans that are built with the engine's types.
 
-use hitctl_engine::{Change, Keep, Node, References, Want};
+use hitctl_engine::{Change, DeletionPolicy, Dependencies, DesiredState, Node};
 use serde_json::json;
 
 use super::*;
-use crate::render::Report;
+use crate::render::Renderable;
 use crate::test_styles::{COLOUR, NARROW, WIDE, fits, visible};
 
 fn diff(field: &str, old: Json, new: Json) -> FieldDiff {
-    let unknown = new == json!(UNKNOWN);
+    let unknown = new == json!(UNKNOWN_VALUE);
     FieldDiff { field: field.to_owned(), old, new, unknown }
 }
 
-fn change(address: (&str, &str), action: Action, why: Why, fields: Vec<FieldDiff>) -> Change {
+fn change(address: (&str, &str), action: Action, why: ChangeReason, fields: Vec<FieldDiff>) -> Change {
     let node = Node {
         address: Address::new(address.0, address.1),
         name: "hits-test".to_owned(),
-        want: Want::Absent,
-        keep: Keep::Never,
-        replace_on: Vec::new(),
-        secret: Vec::new(),
-        needs: References::new(),
-        lead: None,
-        before_update_of: None,
+        desired: DesiredState::Absent,
+        deletion_policy: DeletionPolicy::Delete,
+        immutable_fields: Vec::new(),
+        secret_fields: Vec::new(),
+        dependencies: Dependencies::new(),
+        ordering_hint: None,
+        create_before_update_of: None,
     };
-    Change { action, why, fields, node, have: None }
+    Change { action, why, fields, node, observed: None }
 }
 
-/// One of everything.
-pub(in super::super) fn everything() -> Plan {
+/// Returns a plan with every kind of change.
+pub(in super::super) fn plan_with_all_actions() -> Plan {
     use Action as A;
     Plan {
         changes: vec![
-            change(("table", "hits"), A::Keep, Why::DataKept, vec![]),
-            change(("role", "function"), A::Keep, Why::AsWanted, vec![]),
-            change(("log_group", "function"), A::Keep, Why::AsWanted, vec![]),
+            change(("table", "hits"), A::Keep, ChangeReason::DataKept, vec![]),
+            change(("role", "function"), A::Keep, ChangeReason::UpToDate, vec![]),
+            change(("log_group", "function"), A::Keep, ChangeReason::UpToDate, vec![]),
             change(
                 ("function", "counter"),
                 A::Update,
-                Why::Differs(vec!["memory_mb".to_owned(), "environment.TOKEN".to_owned()]),
+                ChangeReason::FieldsDiffer(vec!["memory_mb".to_owned(), "environment.TOKEN".to_owned()]),
                 vec![
                     diff("memory_mb", json!(128), json!(256)),
                     diff("environment.TOKEN", json!("sha256:1f2e"), Json::Null),
@@ -52,9 +52,9 @@ pub(in super::super) fn everything() -> Plan {
             change(
                 ("http_api", "api"),
                 A::Create,
-                Why::NotThere,
+                ChangeReason::Missing,
                 vec![
-                    diff("api_id", Json::Null, json!(UNKNOWN)),
+                    diff("api_id", Json::Null, json!(UNKNOWN_VALUE)),
                     diff("routes", Json::Null, json!(["GET /counter", "\u{1b}[2J"])),
                     diff("name", Json::Null, json!("hits-test")),
                 ],
@@ -62,10 +62,10 @@ pub(in super::super) fn everything() -> Plan {
             change(
                 ("permission", "http_api"),
                 A::Replace,
-                Why::MadeFrom(vec![Address::new("http_api", "api")]),
-                vec![diff("api_id", json!("a1b2"), json!(UNKNOWN))],
+                ChangeReason::DependencyReplaced(vec![Address::new("http_api", "api")]),
+                vec![diff("api_id", json!("a1b2"), json!(UNKNOWN_VALUE))],
             ),
-            change(("queue", "hits"), A::Delete, Why::NotWanted, vec![]),
+            change(("queue", "hits"), A::Delete, ChangeReason::NotDesired, vec![]),
         ],
     }
 }
@@ -79,13 +79,13 @@ fn view() -> PlanView {
             "with reserved concurrency 1 a hit that arrives while another is served is refused".to_owned(),
         ],
         took_ms: 1234,
-        ..PlanView::new("plan", "test", "aws", &everything())
+        ..PlanView::new("plan", "test", "aws", &plan_with_all_actions())
     }
 }
 
 #[test]
-fn every_change_field_by_field() {
-    insta::assert_snapshot!(Report::human(&view(), WIDE), @r#"
+fn plan_shows_changes_with_fields() {
+    insta::assert_snapshot!(Renderable::to_text(&view(), WIDE), @r#"
       ~ update  function.counter     hits-test  (memory_mb and environment.TOKEN differ)
           memory_mb           128 -> 256
           environment.TOKEN   "sha256:1f2e" -> (none)
@@ -106,8 +106,8 @@ fn every_change_field_by_field() {
 }
 
 #[test]
-fn a_narrow_terminal() {
-    insta::assert_snapshot!(Report::human(&view(), NARROW), @r#"
+fn plan_fits_narrow_terminal() {
+    insta::assert_snapshot!(Renderable::to_text(&view(), NARROW), @r#"
       ~ update  function.counter
           hits-test
           (memory_mb and environment.TOKEN
@@ -148,45 +148,46 @@ fn a_narrow_terminal() {
     Plan: 1 to create, 1 to update, 1 to
           replace, 1 to delete.
     "#);
-    assert!(fits(&Report::human(&view(), NARROW), NARROW));
+    assert!(fits(&Renderable::to_text(&view(), NARROW), NARROW));
 }
 
 #[test]
-fn colours_add_nothing_but_colour() {
-    let colour = visible(&Report::human(&view(), COLOUR));
+fn plan_without_colour_has_same_text() {
+    let colour = visible(&Renderable::to_text(&view(), COLOUR));
     assert!(colour.contains("<33m~ update </> function.counter"), "{colour}");
     assert!(colour.contains("<32m+ create </>") && colour.contains("<31m- delete </>"), "{colour}");
-    let ascii = Style { unicode: false, ..Style::PLAIN };
-    assert!(Report::human(&view(), ascii).contains("* replace permission.http_api"));
+    let ascii = TextStyle { unicode: false, ..TextStyle::PLAIN };
+    assert!(Renderable::to_text(&view(), ascii).contains("* replace permission.http_api"));
 }
 
 #[test]
-fn a_brief_plan_leaves_out_what_is_made_anew() {
-    let brief = Report::human(&view().brief(), WIDE);
+fn brief_plan_omits_fields_of_created_resources() {
+    let brief = Renderable::to_text(&view().brief(), WIDE);
     assert!(brief.contains("memory_mb") && !brief.contains("routes"), "{brief}");
 }
 
 #[test]
-fn nothing_to_change() {
-    let plan = Plan { changes: vec![change(("table", "hits"), Action::Keep, Why::AsWanted, vec![])] };
+fn plan_without_changes() {
+    let plan =
+        Plan { changes: vec![change(("table", "hits"), Action::Keep, ChangeReason::UpToDate, vec![])] };
     let view = PlanView::new("plan", "local", "local", &plan);
     assert!(view.is_empty());
-    assert_eq!(Report::human(&view, WIDE), "Nothing to change.\n");
-    insta::assert_snapshot!(view.json(), @r#"{"v":1,"command":"plan","env":"local","target":"local","account":null,"region":null,"changes":[{"address":"table.hits","kind":"table","name":"hits-test","action":"keep","fields":[],"why":"as wanted"}],"summary":{"keep":1,"create":0,"update":0,"replace":0,"delete":0},"outputs":{},"warnings":[],"took_ms":0}"#);
+    assert_eq!(Renderable::to_text(&view, WIDE), "Nothing to change.\n");
+    insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"command":"plan","env":"local","target":"local","account":null,"region":null,"changes":[{"address":"table.hits","kind":"table","name":"hits-test","action":"keep","fields":[],"why":"as wanted"}],"summary":{"keep":1,"create":0,"update":0,"replace":0,"delete":0},"outputs":{},"warnings":[],"took_ms":0}"#);
 }
 
 #[test]
-fn long_values_are_cut() {
+fn long_values_are_truncated() {
     let long = json!("x".repeat(300));
     let plan = Plan {
         changes: vec![change(
             ("role", "function"),
             Action::Update,
-            Why::Differs(vec!["policy".to_owned()]),
+            ChangeReason::FieldsDiffer(vec!["policy".to_owned()]),
             vec![diff("policy", long.clone(), json!("y"))],
         )],
     };
-    let text = Report::human(&PlanView::new("plan", "local", "local", &plan), Style::PLAIN);
+    let text = Renderable::to_text(&PlanView::new("plan", "local", "local", &plan), TextStyle::PLAIN);
     insta::assert_snapshot!(text, @r#"
       ~ update  role.function  hits-test  (policy differs)
           policy
@@ -199,20 +200,20 @@ fn long_values_are_cut() {
 
 #[test]
 fn json_is_the_contract() {
-    let value: Json = serde_json::from_str(&view().json()).unwrap();
+    let value: Json = serde_json::from_str(&view().to_json()).unwrap();
     assert_eq!(value["v"], 1);
     assert_eq!(value["account"], "123456789012");
     assert_eq!(value["changes"][3]["fields"][0], json!({"field": "memory_mb", "old": 128, "new": 256}));
     assert_eq!(value["summary"], json!({"keep": 3, "create": 1, "update": 1, "replace": 1, "delete": 1}));
     assert_eq!((&value["outputs"]["table"], &value["took_ms"]), (&json!("hits-test"), &json!(1234)));
-    assert!(view().json().starts_with(r#"{"v":1,"command":"plan","env":"test","target":"aws","#));
+    assert!(view().to_json().starts_with(r#"{"v":1,"command":"plan","env":"test","target":"aws","#));
 }
 
 #[test]
-fn what_it_will_cost_comes_last() {
+fn cost_estimate_comes_last() {
     let app = hitctl_config::load(None, None, &hitctl_config::Overrides::new()).unwrap().app;
     let view = PlanView { estimate: Some(hitctl_stack::cost::estimate(&app)), ..view() };
-    let text = Report::human(&view, WIDE);
+    let text = Renderable::to_text(&view, WIDE);
     let end = text.find("Plan:").map(|at| &text[at..]).unwrap();
     insta::assert_snapshot!(end, @"
     Plan: 1 to create, 1 to update, 1 to replace, 1 to delete.
@@ -223,8 +224,8 @@ fn what_it_will_cost_comes_last() {
           returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other
           regions differ by some 10-30 %.
     ");
-    assert!(fits(&Report::human(&view, NARROW), NARROW));
-    let json: Json = serde_json::from_str(&view.json()).unwrap();
+    assert!(fits(&Renderable::to_text(&view, NARROW), NARROW));
+    let json: Json = serde_json::from_str(&view.to_json()).unwrap();
     assert_eq!(
         json["estimate"],
         json!({

@@ -1,38 +1,38 @@
-//! What has to be allowed, and what the counter keeps of visitors: documents to hand on.
+//! Documents: the IAM policy that hitctl needs, and the data that the counter stores about visitors.
 
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::render::View;
-use crate::style::Style;
+use crate::render::CommandView;
+use crate::style::TextStyle;
 use crate::text;
 
-/// An IAM policy, ready to be given to AWS.
+/// An IAM policy document.
 #[derive(Clone, Debug, Serialize)]
 pub struct PolicyView {
     /// The document.
     pub policy: Json,
 }
 
-/// What the counter keeps of visitors.
+/// The data that the counter stores about visitors.
 #[derive(Clone, Debug, Serialize)]
 pub struct PrivacyView {
-    /// The env whose configuration it follows.
+    /// The environment whose configuration it describes.
     pub env: String,
     /// `none`, `hash` or `raw`.
     pub visitors: String,
-    /// The facts.
+    /// The statements, one paragraph each.
     pub paragraphs: Vec<String>,
 }
 
-impl View for PolicyView {
-    fn render(&self, _: Style) -> String {
+impl CommandView for PolicyView {
+    fn render(&self, _: TextStyle) -> String {
         serde_json::to_string_pretty(&self.policy).unwrap_or_default() + "\n"
     }
 }
 
-impl View for PrivacyView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for PrivacyView {
+    fn render(&self, style: TextStyle) -> String {
         let wrapped: Vec<String> = self.paragraphs.iter().map(|text| text::wrap(text, 0, style)).collect();
         wrapped.join("\n\n") + "\n"
     }

@@ -1,4 +1,4 @@
-//! The numbers of a counter with their course, as charts of text and, by [`page`](ReportView::page), as a page of HTML.
+//! The result of `report`: statistics with charts as text, and by [`page`](ReportView::page) as an HTML page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,82 +7,82 @@ use hitctl_counts::{CountRow, Tally};
 use serde::Serialize;
 
 use super::page;
-use crate::render::View;
-use crate::style::{Style, Tone};
-use crate::table::{Cell, Column, Table};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
+use crate::table::{Cell, Column, TextTable};
 use crate::{chart, format, text};
 
-/// How high a chart is, in lines.
-const LINES: usize = 6;
-/// How wide a bar beside a number is.
-const BAR: usize = 24;
+/// The height of a chart in lines.
+const CHART_LINES: usize = 6;
+/// The width of a bar in columns.
+const BAR_WIDTH: usize = 24;
 
-/// What a report is about: days and months, the oldest first, and how many pages.
+/// The range of a report: days and months, oldest first, and the number of pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Dates in UTC: `2026-09-20`. The last one is today.
+pub struct ReportRange {
+    /// Dates in UTC, such as `2026-09-20`. The last one is today.
     pub days: Vec<String>,
-    /// `2026-09`.
+    /// Months, such as `2026-09`.
     pub months: Vec<String>,
-    /// The most pages to name.
+    /// The maximum number of pages in the list.
     pub top: usize,
 }
 
-/// The numbers of a counter.
+/// The statistics of a counter.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReportView {
-    /// The app.
+    /// The name of the app.
     pub app: String,
-    /// Its env.
+    /// The environment.
     pub env: String,
-    /// Every view.
+    /// The number of all views.
     pub hits: u64,
-    /// Visitors of the site, as the sum over days; absent where they are not told apart.
+    /// The number of visitors of the site, summed over days. `None` if visitors are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uniques: Option<u64>,
-    /// How many pages there are.
+    /// The number of pages.
     pub paths: u64,
-    /// The days, the oldest first, without gaps.
-    pub days: Vec<Point>,
-    /// The months.
-    pub months: Vec<Point>,
-    /// The pages with most views.
+    /// The days, oldest first, without gaps.
+    pub days: Vec<StatsPoint>,
+    /// The months, oldest first.
+    pub months: Vec<StatsPoint>,
+    /// The pages with the most views.
     pub top: Vec<CountRow>,
-    /// What was not counted, by month and reason.
+    /// The number of views that were not counted, by month and reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Addresses of visitors, where the configuration has them kept.
+    /// The addresses of visitors, if the configuration stores them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub addresses: Vec<AddressRow>,
+    pub addresses: Vec<VisitorIpRow>,
 }
 
 /// A day or a month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Point {
-    /// `2026-09-20`, or `2026-09`.
+pub struct StatsPoint {
+    /// A date such as `2026-09-20`, or a month such as `2026-09`.
     pub time: String,
-    /// Its numbers.
+    /// The views and visitors.
     #[serde(flatten)]
     pub tally: Tally,
 }
 
-/// An address that is kept.
+/// An IP address that is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AddressRow {
-    /// The address.
+pub struct VisitorIpRow {
+    /// The IPv4 or IPv6 address.
     pub address: String,
-    /// Its views.
+    /// The number of views.
     pub hits: u64,
-    /// The day of the first one.
+    /// The day of the first view.
     pub first: Option<String>,
-    /// The time of the last one.
+    /// The time of the last view.
     pub last: Option<String>,
 }
 
 impl ReportView {
-    /// A report without numbers.
-    pub fn new(app: &str, env: &str, span: &Span, has_visitors: bool) -> Self {
+    /// Returns a report without counts.
+    pub fn new(app: &str, env: &str, span: &ReportRange, has_visitors: bool) -> Self {
         let zero = |times: &[String]| {
-            times.iter().map(|time| Point { time: time.clone(), tally: Tally::default() }).collect()
+            times.iter().map(|time| StatsPoint { time: time.clone(), tally: Tally::default() }).collect()
         };
         Self {
             app: app.to_owned(),
@@ -98,33 +98,35 @@ impl ReportView {
         }
     }
 
-    /// With the numbers of every page and, of visitors, those of the site: pages' visitors do not add up to it.
+    /// Adds the counts of all pages, and the visitors of the site. The visitors of the site are not the sum
+    /// of the visitors of its pages.
     #[must_use]
-    pub fn counting(mut self, mut counts: Vec<CountRow>, site: &CountRow, span: &Span) -> Self {
+    pub fn with_counts(mut self, mut counts: Vec<CountRow>, site: &CountRow, span: &ReportRange) -> Self {
         self.hits = counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
         self.uniques = self.uniques.map(|_| site.uniques);
         self.paths = counts.len() as u64;
-        let add = |points: &mut [Point], of: fn(&CountRow) -> &BTreeMap<String, Tally>| {
+        let add = |points: &mut [StatsPoint], tallies: fn(&CountRow) -> &BTreeMap<String, Tally>| {
             for point in points {
-                let hits = counts.iter().filter_map(|row| of(row).get(&point.time)).map(|tally| tally.hits);
+                let hits =
+                    counts.iter().filter_map(|row| tallies(row).get(&point.time)).map(|tally| tally.hits);
                 point.tally.hits = hits.fold(0, u64::saturating_add);
-                point.tally.uniques = of(site).get(&point.time).map_or(0, |tally| tally.uniques);
+                point.tally.uniques = tallies(site).get(&point.time).map_or(0, |tally| tally.uniques);
             }
         };
         add(&mut self.days, |row| &row.days);
         add(&mut self.months, |row| &row.months);
         counts.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.path.cmp(&b.path)));
-        self.top = counts.into_iter().take(span.top).map(CountRow::brief).collect();
+        self.top = counts.into_iter().take(span.top).map(CountRow::without_history).collect();
         self
     }
 
-    /// The report as one page of HTML that needs nothing else: no script, no other file.
+    /// Returns the report as a self-contained HTML page, without scripts and other files.
     pub fn page(&self) -> String {
         page::render(self)
     }
 
-    /// What was not counted, over all months, the most frequent reason first.
-    pub(crate) fn reasons(&self) -> Vec<(&str, u64)> {
+    /// Returns the reasons for views that were not counted, over all months, the most frequent first.
+    pub(crate) fn drop_reasons(&self) -> Vec<(&str, u64)> {
         let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
         for (reason, n) in self.dropped.values().flatten() {
             let sum = sums.entry(reason).or_default();
@@ -135,72 +137,86 @@ impl ReportView {
         sums
     }
 
-    /// Today's numbers.
+    /// Returns the views and visitors of today.
     pub(crate) fn today(&self) -> Tally {
         self.days.last().map(|point| point.tally).unwrap_or_default()
     }
 
-    fn summary(&self, style: Style) -> String {
+    fn summary(&self, style: TextStyle) -> String {
         let today = self.today();
-        let some = |n: u64, noun: &str| format::count(n, noun, style);
-        let visitors = |n: u64| self.uniques.map_or(String::new(), |_| format!(", {}", some(n, "visitor")));
+        let count = |n: u64, noun: &str| format::count(n, noun, style);
+        let visitors = |n: u64| self.uniques.map_or(String::new(), |_| format!(", {}", count(n, "visitor")));
         let line = format!(
             "{} {}: {}{} on {}; today {}{}",
             text::clean(&self.app),
             text::clean(&self.env),
-            style.paint(Tone::Strong, some(self.hits, "view")),
+            style.paint(Tone::Strong, count(self.hits, "view")),
             visitors(self.uniques.unwrap_or(0)),
-            some(self.paths, "page"),
-            some(today.hits, "view"),
+            count(self.paths, "page"),
+            count(today.hits, "view"),
             visitors(today.uniques),
         );
         text::wrap(&line, 2, style) + "\n"
     }
 
-    fn chart(title: &str, points: &[Point], of: fn(&Tally) -> u64, style: Style) -> String {
-        let values: Vec<u64> = points.iter().map(|point| of(&point.tally)).collect();
+    fn render_chart(
+        title: &str,
+        points: &[StatsPoint],
+        value_of: fn(&Tally) -> u64,
+        style: TextStyle,
+    ) -> String {
+        let values: Vec<u64> = points.iter().map(|point| value_of(&point.tally)).collect();
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return String::new() };
-        let most = values.iter().copied().max().unwrap_or(0);
-        let wide = [3, 2, 1].into_iter().find(|wide| 2 + wide * values.len() <= style.columns()).unwrap_or(1);
+        let max = values.iter().copied().max().unwrap_or(0);
+        let column_width = [3, 2, 1]
+            .into_iter()
+            .find(|column_width| 2 + column_width * values.len() <= style.columns())
+            .unwrap_or(1);
         let head =
-            format!("{title}, {} to {}, at most {}", first.time, last.time, format::number(most, style));
+            format!("{title}, {} to {}, at most {}", first.time, last.time, format::number(max, style));
         let mut out = format!("\n{}\n", text::wrap(&head, 0, style));
-        for line in chart::columns(&values, LINES, wide, style) {
+        for line in chart::column_chart(&values, CHART_LINES, column_width, style) {
             let _ = writeln!(out, "  {}", style.paint(Tone::Good, line));
         }
         let rule = if style.unicode { "\u{2500}" } else { "-" };
         let _ = writeln!(
             out,
             "  {}",
-            style.paint(Tone::Dim, rule.repeat((wide * values.len()).saturating_sub(usize::from(wide > 1))))
+            style.paint(
+                Tone::Dim,
+                rule.repeat((column_width * values.len()).saturating_sub(usize::from(column_width > 1)))
+            )
         );
         out
     }
 
-    fn pages(&self, style: Style) -> String {
-        let most = self.top.first().map_or(0, |row| row.hits);
+    fn render_pages(&self, style: TextStyle) -> String {
+        let max = self.top.first().map_or(0, |row| row.hits);
         let mut columns = vec![Column::text("PAGE").flexible(), Column::number("VIEWS")];
         columns.extend(self.uniques.map(|_| Column::number("VISITORS")));
         columns.push(Column::text("").optional());
-        let mut table = Table::new(columns);
+        let mut table = TextTable::new(columns);
         for row in &self.top {
             let number = |n| Cell::from(format::number(n, style));
             let mut cells = vec![Cell::from(text::clean(&row.path)), number(row.hits)];
             cells.extend(self.uniques.map(|_| number(row.uniques)));
-            cells.push(Cell::toned(chart::bar(row.hits, most, BAR, style), Tone::Good));
-            table.row(cells);
+            cells.push(Cell::toned(chart::bar(row.hits, max, BAR_WIDTH, style), Tone::Good));
+            table.add_row(cells);
         }
         table.render(0, style)
     }
 
-    fn ignored(&self, style: Style) -> String {
-        let reasons = self.reasons();
-        let most = reasons.first().map_or(0, |(_, n)| *n);
-        let mut table =
-            Table::new([Column::text("NOT COUNTED"), Column::number("VIEWS"), Column::text("").optional()]);
+    fn render_not_counted(&self, style: TextStyle) -> String {
+        let reasons = self.drop_reasons();
+        let max = reasons.first().map_or(0, |(_, n)| *n);
+        let mut table = TextTable::new([
+            Column::text("NOT COUNTED"),
+            Column::number("VIEWS"),
+            Column::text("").optional(),
+        ]);
         for (reason, n) in reasons {
-            let bar = chart::bar(n, most, BAR, style);
-            table.row([
+            let bar = chart::bar(n, max, BAR_WIDTH, style);
+            table.add_row([
                 text::clean(reason).into(),
                 format::number(n, style).into(),
                 Cell::toned(bar, Tone::Warn),
@@ -209,12 +225,15 @@ impl ReportView {
         table.render(0, style)
     }
 
-    fn addresses(&self, style: Style) -> String {
-        let mut table =
-            Table::new([Column::text("ADDRESS"), Column::number("VIEWS"), Column::text("LAST").optional()]);
+    fn render_addresses(&self, style: TextStyle) -> String {
+        let mut table = TextTable::new([
+            Column::text("ADDRESS"),
+            Column::number("VIEWS"),
+            Column::text("LAST").optional(),
+        ]);
         for row in &self.addresses {
             let last = text::clean(row.last.as_deref().unwrap_or_default()).into_owned();
-            table.row([
+            table.add_row([
                 text::clean(&row.address).into(),
                 format::number(row.hits, style).into(),
                 last.into(),
@@ -224,26 +243,26 @@ impl ReportView {
     }
 }
 
-impl View for ReportView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for ReportView {
+    fn render(&self, style: TextStyle) -> String {
         let mut out = self.summary(style);
         if self.hits == 0 && self.dropped.is_empty() {
             out.push_str("No page has been viewed yet: `hitctl snippet` prints what to put into one.\n");
             return out;
         }
-        out.push_str(&Self::chart("Views a day", &self.days, |tally| tally.hits, style));
+        out.push_str(&Self::render_chart("Views a day", &self.days, |tally| tally.hits, style));
         if self.uniques.is_some() {
-            out.push_str(&Self::chart("Visitors a day", &self.days, |tally| tally.uniques, style));
+            out.push_str(&Self::render_chart("Visitors a day", &self.days, |tally| tally.uniques, style));
         }
-        out.push_str(&Self::chart("Views a month", &self.months, |tally| tally.hits, style));
+        out.push_str(&Self::render_chart("Views a month", &self.months, |tally| tally.hits, style));
         if !self.top.is_empty() {
-            let _ = write!(out, "\n{}", self.pages(style));
+            let _ = write!(out, "\n{}", self.render_pages(style));
         }
-        if !self.reasons().is_empty() {
-            let _ = write!(out, "\n{}", self.ignored(style));
+        if !self.drop_reasons().is_empty() {
+            let _ = write!(out, "\n{}", self.render_not_counted(style));
         }
         if !self.addresses.is_empty() {
-            let _ = write!(out, "\n{}", self.addresses(style));
+            let _ = write!(out, "\n{}", self.render_addresses(style));
         }
         out
     }

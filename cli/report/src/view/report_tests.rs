@@ -1,7 +1,7 @@
-//! The report: its charts, its JSON, and that no text of a stranger gets into its page as anything but text.
+//! Tests of the report: its charts, its JSON, and the escaping of texts in its page.
 
 use super::*;
-use crate::render::Report;
+use crate::render::Renderable;
 use crate::test_styles::{NARROW, WIDE, fits};
 
 fn row(path: &str, hits: u64, uniques: u64, days: &[(&str, u64, u64)]) -> CountRow {
@@ -15,9 +15,9 @@ fn row(path: &str, hits: u64, uniques: u64, days: &[(&str, u64, u64)]) -> CountR
     }
 }
 
-fn span() -> Span {
+fn span() -> ReportRange {
     let days = (15..=21).map(|day| format!("2026-11-{day}")).collect();
-    Span { days, months: vec!["2026-10".to_owned(), "2026-11".to_owned()], top: 2 }
+    ReportRange { days, months: vec!["2026-10".to_owned(), "2026-11".to_owned()], top: 2 }
 }
 
 fn report() -> ReportView {
@@ -33,13 +33,13 @@ fn report() -> ReportView {
         ("2026-10".to_owned(), reasons(&[("bot", 40)])),
         ("2026-11".to_owned(), reasons(&[("bot", 25), ("dup", 9), ("gpc", 0)])),
     ]);
-    let report = ReportView::new("blog", "prod", &span(), true).counting(counts, &site, &span());
+    let report = ReportView::new("blog", "prod", &span(), true).with_counts(counts, &site, &span());
     ReportView { dropped, ..report }
 }
 
 #[test]
-fn charts_in_a_terminal() {
-    insta::assert_snapshot!(report().human(WIDE), @"
+fn report_shows_charts_in_terminal() {
+    insta::assert_snapshot!(report().to_text(WIDE), @"
     blog prod: 1,541 views, 900 visitors on 3 pages; today 50 views, 20 visitors
 
     Views a day, 2026-11-15 to 2026-11-21, at most 500
@@ -77,48 +77,48 @@ fn charts_in_a_terminal() {
     bot             65  ████████████████████████
     dup              9  ███▍
     ");
-    assert!(fits(&report().human(NARROW), NARROW), "{}", report().human(NARROW));
-    let ascii = report().human(Style { unicode: false, ..WIDE });
+    assert!(fits(&report().to_text(NARROW), NARROW), "{}", report().to_text(NARROW));
+    let ascii = report().to_text(TextStyle { unicode: false, ..WIDE });
     assert!(ascii.is_ascii(), "{ascii}");
 }
 
 #[test]
-fn nothing_yet() {
+fn report_without_views() {
     let empty = ReportView::new("blog", "prod", &span(), false);
-    insta::assert_snapshot!(empty.human(WIDE), @"
+    insta::assert_snapshot!(empty.to_text(WIDE), @"
     blog prod: 0 views on 0 pages; today 0 views
     No page has been viewed yet: `hitctl snippet` prints what to put into one.
     ");
 }
 
 #[test]
-fn the_same_as_json() {
+fn report_json() {
     let mut report = report();
     report.days.truncate(1);
-    insta::assert_snapshot!(report.json(), @r#"{"v":1,"app":"blog","env":"prod","hits":1541,"uniques":900,"paths":3,"days":[{"time":"2026-11-15","hits":4,"uniques":3}],"months":[{"time":"2026-10","hits":0,"uniques":0},{"time":"2026-11","hits":1541,"uniques":900}],"top":[{"path":"/","hits":1234,"uniques":800,"first":null,"last":null},{"path":"/about","hits":300,"uniques":200,"first":null,"last":null}],"dropped":{"2026-10":{"bot":40},"2026-11":{"bot":25,"dup":9,"gpc":0}}}"#);
-    let quiet = ReportView::new("blog", "prod", &Span { days: vec![], months: vec![], top: 1 }, false);
-    assert!(!quiet.json().contains("uniques") && !quiet.json().contains("addresses"));
+    insta::assert_snapshot!(report.to_json(), @r#"{"v":1,"app":"blog","env":"prod","hits":1541,"uniques":900,"paths":3,"days":[{"time":"2026-11-15","hits":4,"uniques":3}],"months":[{"time":"2026-10","hits":0,"uniques":0},{"time":"2026-11","hits":1541,"uniques":900}],"top":[{"path":"/","hits":1234,"uniques":800,"first":null,"last":null},{"path":"/about","hits":300,"uniques":200,"first":null,"last":null}],"dropped":{"2026-10":{"bot":40},"2026-11":{"bot":25,"dup":9,"gpc":0}}}"#);
+    let quiet = ReportView::new("blog", "prod", &ReportRange { days: vec![], months: vec![], top: 1 }, false);
+    assert!(!quiet.to_json().contains("uniques") && !quiet.to_json().contains("addresses"));
 }
 
 #[test]
-fn visitors_of_the_site_are_not_the_sum_over_its_pages() {
+fn site_visitors_are_not_sum_over_pages() {
     let report = report();
     assert_eq!((report.hits, report.uniques), (1541, Some(900)));
     assert_eq!(report.today(), Tally { hits: 50, uniques: 20 });
-    assert_eq!(report.reasons(), [("bot", 65), ("dup", 9)]);
+    assert_eq!(report.drop_reasons(), [("bot", 65), ("dup", 9)]);
 }
 
 #[test]
-fn the_page_is_one_file_without_scripts_and_everything_in_it_is_escaped() {
+fn html_page_is_self_contained_and_escaped() {
     let mut all = report();
-    all.addresses = vec![AddressRow { address: "\"><b>".to_owned(), hits: 1, first: None, last: None }];
+    all.addresses = vec![VisitorIpRow { address: "\"><b>".to_owned(), hits: 1, first: None, last: None }];
     all.top = vec![row("/<script>alert(1)</script>", 7, 7, &[]), row("a\"b'c&d", 1, 1, &[])];
     let page = all.page();
     assert!(!page.contains("<script") && !page.contains("\"><b>"), "{page}");
     assert!(page.contains("/&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("a&quot;b&#39;c&amp;d"));
     for other_host in ["http:", "https:", "//", "@import", "url("] {
-        let place = page.find(other_host);
-        assert!(place.is_none(), "{other_host}: {}", &page[place.unwrap_or(0)..][..60]);
+        let position = page.find(other_host);
+        assert!(position.is_none(), "{other_host}: {}", &page[position.unwrap_or(0)..][..60]);
     }
     assert_eq!(page.matches("<rect").count(), 2 * 3 + 2, "views and visitors of three days, and of a month");
     assert!(page.contains("<title>2026-11-20: 500 views, 300 visitors</title>"));

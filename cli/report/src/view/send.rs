@@ -1,77 +1,77 @@
-//! What was put on a queue or a bus.
+//! Results of commands that send hits or events.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use crate::failure::Exit;
-use crate::render::View;
-use crate::style::{Style, Tone};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::{format, text};
 
-/// Hits that were sent.
+/// The result of sending hits.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SendView {
     /// The environment.
     pub env: String,
-    /// The queue.
+    /// The name of the queue.
     pub queue: String,
-    /// How many hits were sent.
+    /// The number of sent hits.
     pub hits: u64,
-    /// In how many messages.
+    /// The number of messages that contain them.
     pub messages: u64,
-    /// The lines that are no hits.
-    pub refused: Vec<RefusedLine>,
-    /// The lines that the queue did not take.
-    pub failed: Vec<RefusedLine>,
-    /// What the ids of the messages begin with.
+    /// The lines that are not valid hits.
+    pub refused: Vec<RejectedLine>,
+    /// The lines that the queue rejected.
+    pub failed: Vec<RejectedLine>,
+    /// The prefix of the message IDs.
     pub id_prefix: String,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u64,
-    /// For how long messages are gathered before they are counted, in seconds.
+    /// The batching window of the queue in seconds: how long messages are collected before they are counted.
     #[serde(skip)]
     pub window_s: u32,
 }
 
 /// A line that was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RefusedLine {
-    /// Its number, from 1.
+pub struct RejectedLine {
+    /// The line number, starting at 1.
     pub line: u64,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
-/// Events that were put on a bus.
+/// The result of putting events on a bus.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct EmitView {
     /// The environment.
     pub env: String,
-    /// The bus.
+    /// The name of the bus.
     pub bus: String,
-    /// How many events were taken.
+    /// The number of accepted events.
     pub events: u64,
-    /// Their ids, in the order of the events.
+    /// The event IDs, in the order of the events.
     pub ids: Vec<String>,
-    /// Those that were not taken.
+    /// The rejected events.
     pub failed: Vec<FailedEvent>,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u64,
 }
 
-/// An event that the bus did not take.
+/// An event that the bus rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedEvent {
-    /// Its place in the list, from 0.
+    /// The index in the list, starting at 0.
     pub index: usize,
-    /// `EventBridge`'s code.
+    /// The error code of EventBridge.
     pub code: String,
-    /// Why.
+    /// The error message of EventBridge.
     pub message: String,
 }
 
 impl SendView {
-    /// How the program ends.
+    /// Returns the exit status.
     pub fn exit(&self) -> Exit {
         match (self.failed.is_empty(), self.refused.is_empty()) {
             (true, true) => Exit::Done,
@@ -81,14 +81,14 @@ impl SendView {
     }
 }
 
-impl View for SendView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for SendView {
+    fn render(&self, style: TextStyle) -> String {
         let count = |n: u64, noun: &str| format::count(n, noun, style);
         let (hits, messages) = (count(self.hits, "hit"), count(self.messages, "message"));
         let mut out = format!("Sent {hits} in {messages} to {}.\n", text::clean(&self.queue));
         for line in &self.failed {
             let head = style.paint(Tone::Bad, format!("line {} was not sent:", line.line));
-            let _ = writeln!(out, "{}", text::headed(&head, &text::clean(&line.why), 2, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head(&head, &text::clean(&line.why), 2, style));
         }
         if !self.refused.is_empty() {
             let lines = count(self.refused.len() as u64, "bad line");
@@ -106,14 +106,14 @@ impl View for SendView {
     }
 }
 
-impl View for EmitView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for EmitView {
+    fn render(&self, style: TextStyle) -> String {
         let events = format::count(self.events, "event", style);
         let mut out = format!("Put {events} on the bus {}.\n", text::clean(&self.bus));
         for failed in &self.failed {
             let why = format!("{}: {}", text::clean(&failed.code), text::clean(&failed.message));
             let head = style.paint(Tone::Bad, format!("event {} was not taken:", failed.index));
-            let _ = writeln!(out, "{}", text::headed(&head, &why, 2, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head(&head, &why, 2, style));
         }
         if self.events > 0 {
             let next = format!("hitctl logs --follow --env {}", text::clean(&self.env));
@@ -126,7 +126,7 @@ impl View for EmitView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report as _;
+    use crate::render::Renderable as _;
     use crate::test_styles::WIDE;
 
     fn sent() -> SendView {
@@ -142,19 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_and_what_was_not() {
-        insta::assert_snapshot!(sent().human(WIDE), @"
+    fn send_shows_sent_and_rejected_lines() {
+        insta::assert_snapshot!(sent().to_text(WIDE), @"
         Sent 1,200 hits in 12 messages to hits-prod-hits.
         They are gathered for up to 60 s before they are counted.
         next  hitctl counts list --env prod
         ");
         assert_eq!(sent().exit(), Exit::Done);
-        let bad = RefusedLine { line: 3, why: "it is not UTF-8".to_owned() };
+        let bad = RejectedLine { line: 3, why: "it is not UTF-8".to_owned() };
         let view = SendView { refused: vec![bad.clone()], ..sent() };
         assert_eq!(view.exit(), Exit::Error);
-        let failed = vec![RefusedLine { line: 4, why: "SQS\u{1b} is busy".to_owned() }];
+        let failed = vec![RejectedLine { line: 4, why: "SQS\u{1b} is busy".to_owned() }];
         let view = SendView { refused: vec![bad], failed, ..sent() };
-        insta::assert_snapshot!(view.human(Style::PLAIN), @r"
+        insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @r"
         Sent 1200 hits in 12 messages to hits-prod-hits.
         line 4 was not sent: SQS\u{1b} is busy
         1 bad line left out.
@@ -162,11 +162,11 @@ mod tests {
         next  hitctl counts list --env prod
         ");
         assert_eq!(view.exit(), Exit::Partial);
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-hits","hits":1200,"messages":12,"refused":[{"line":3,"why":"it is not UTF-8"}],"failed":[{"line":4,"why":"SQS\u001b is busy"}],"id_prefix":"monday","took_ms":0}"#);
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-hits","hits":1200,"messages":12,"refused":[{"line":3,"why":"it is not UTF-8"}],"failed":[{"line":4,"why":"SQS\u001b is busy"}],"id_prefix":"monday","took_ms":0}"#);
     }
 
     #[test]
-    fn what_was_put_on_a_bus() {
+    fn emit_shows_accepted_and_rejected_events() {
         let failed = FailedEvent { index: 2, code: "NotAuthorized".to_owned(), message: "no".to_owned() };
         let view = EmitView {
             env: "local".to_owned(),
@@ -176,11 +176,11 @@ mod tests {
             failed: vec![failed],
             took_ms: 3,
         };
-        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
         Put 1 event on the bus default.
         event 2 was not taken: NotAuthorized: no
         next  hitctl logs --follow --env local
         ");
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"local","bus":"default","events":1,"ids":["8f"],"failed":[{"index":2,"code":"NotAuthorized","message":"no"}],"took_ms":3}"#);
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"env":"local","bus":"default","events":1,"ids":["8f"],"failed":[{"index":2,"code":"NotAuthorized","message":"no"}],"took_ms":3}"#);
     }
 }

@@ -1,29 +1,29 @@
-//! What to paste, and where.
+//! The result of `snippet`: texts to paste into a page or a README.
 
 use serde::Serialize;
 
-use crate::render::View;
-use crate::style::{Style, Tone};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
 use crate::text;
 
-/// Texts to paste into a page or a README. What was not asked for is not there.
+/// Texts to paste into a page or a README. Texts that were not requested are `None`.
 #[derive(Clone, Debug, Serialize)]
 pub struct SnippetView {
     /// The environment.
     pub env: String,
-    /// Where its counter is.
+    /// The base URL of the counter.
     pub url: String,
-    /// The element that shows the number, and the script.
+    /// The element that shows the count, and the script.
     pub html: Option<String>,
-    /// The pixel.
+    /// The tracking pixel for browsers without scripts.
     pub noscript: Option<String>,
     /// The badge, in Markdown.
     pub badge: Option<String>,
 }
 
-impl View for SnippetView {
-    /// With headings where there are several; one alone is nothing but itself, for pipes.
-    fn render(&self, style: Style) -> String {
+impl CommandView for SnippetView {
+    /// Renders the texts with headings. A single text has no heading, so that it can be piped.
+    fn render(&self, style: TextStyle) -> String {
         let parts = [
             ("In your page, where the number belongs and once at its end:", &self.html),
             ("For readers without scripts, on the page of that path:", &self.noscript),
@@ -31,8 +31,8 @@ impl View for SnippetView {
         ];
         let parts: Vec<_> =
             parts.into_iter().filter_map(|(head, part)| Some((head, part.as_deref()?))).collect();
-        if let [(_, only)] = parts.as_slice() {
-            return text::clean_lines(only) + "\n";
+        if let [(_, single)] = parts.as_slice() {
+            return text::clean_lines(single) + "\n";
         }
         let parts = parts
             .into_iter()
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn several_have_headings_and_one_has_none() {
+    fn several_snippets_have_headings_and_single_one_has_none() {
         insta::assert_snapshot!(view().render(NARROW), @"
         In your page, where the number belongs and once at its end:
 

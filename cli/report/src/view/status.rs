@@ -1,4 +1,4 @@
-//! What is deployed, on one screen.
+//! The result of `status`: the deployed resources and the state of the app.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,62 +6,62 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::distribution::DistributionRow;
-use crate::render::View;
-use crate::style::{Style, Tone};
-use crate::table::{Cell, Column, Table};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
+use crate::table::{Cell, Column, TextTable};
 use crate::{format, text};
 
-/// What is deployed.
+/// The state of a deployed app.
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusView {
     /// The environment.
     pub env: String,
     /// `aws` or `local`.
     pub target: String,
-    /// Every resource that the app could own and that is there, or should be.
+    /// All resources that exist, or that the app should have.
     pub resources: Vec<ResourceRow>,
-    /// The base of the live URL, without a trailing slash.
+    /// The base URL without a trailing slash.
     pub url: Option<String>,
-    /// The hits of all paths; `None` where they cannot be read, since the local cloud does not run.
+    /// The sum of the hits of all paths. `None` if they cannot be read because the local cloud does not run.
     pub hits: Option<u64>,
-    /// The version that answers, where versions are published.
+    /// The live version, if versions are published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<LiveVersion>,
-    /// Whether the local cloud runs; true for one that always does.
+    /// Whether the cloud runs. Always true for AWS.
     pub running: bool,
-    /// The CloudFront distribution, where one is configured.
+    /// The CloudFront distribution, if one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distribution: Option<DistributionRow>,
-    /// How much of the budget of new paths is spent, where there is one and it can be read.
+    /// The usage of the budget of new paths, if there is one and it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub new_paths: Option<NewPaths>,
-    /// Warnings: access that others added and that stays until somebody removes it, a spent budget, a full disk.
+    pub new_paths: Option<NewPathBudget>,
+    /// Warnings, such as access that others granted, a spent budget, or a full disk.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// The budget of new paths.
+/// The usage of the budget of new paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct NewPaths {
-    /// Paths that are new today (UTC).
+pub struct NewPathBudget {
+    /// The number of paths that were created today (UTC).
     pub today: u64,
-    /// The most on a day.
+    /// The maximum number of new paths per day.
     pub per_day: u64,
-    /// Paths that hits have made, in all.
+    /// The number of all paths that hits have created.
     pub in_all: u64,
-    /// The most in all.
+    /// The maximum number of paths.
     pub max: u64,
-    /// Clients, about, that have used up their share today.
+    /// The approximate number of clients that have used up their share today.
     pub shares_spent: usize,
-    /// The share of a visitor.
+    /// The share of one visitor.
     #[serde(skip)]
     pub share: u64,
 }
 
-impl NewPaths {
-    /// Returns warnings for the owner: new pages are not counted, or soon will not be.
+impl NewPathBudget {
+    /// Returns warnings if the budget is spent or almost spent. New pages are not counted then.
     pub fn warnings(&self) -> Vec<String> {
-        let number = |n: u64| format::number(n, Style::PLAIN);
+        let number = |n: u64| format::number(n, TextStyle::PLAIN);
         let is_near = |used: u64, most: u64| used >= most.saturating_mul(4) / 5;
         let mut warnings = Vec::new();
         let used = |used: u64, most: u64| format!("{} of {} new paths", number(used), number(most));
@@ -90,40 +90,40 @@ impl NewPaths {
     }
 }
 
-/// The version that answers.
+/// The version that the live alias points at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LiveVersion {
-    /// Its number.
+    /// The version number.
     pub live: u64,
-    /// The one that was published since for what the function is now; `None` when that one answers.
+    /// The newest version, if it is not the live one.
     pub newest: Option<u64>,
 }
 
 /// One resource.
 #[derive(Clone, Debug, Serialize)]
 pub struct ResourceRow {
-    /// Its place in the graph.
+    /// The address in the graph.
     pub address: String,
-    /// What kind it is.
+    /// The resource kind.
     pub kind: String,
-    /// What it is called.
+    /// The physical name.
     pub name: String,
-    /// Whether it is there.
+    /// Whether it exists.
     pub present: bool,
-    /// The fields that are not as configured.
+    /// The fields that differ from the configuration.
     pub drift: Vec<String>,
-    /// Whether the next deploy deletes it, since the configuration no longer has it.
+    /// Whether the next deploy deletes it, because the configuration no longer contains it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unwanted: bool,
-    /// Whether it is somebody else's, so that no deploy is possible.
+    /// Whether it belongs to somebody else, so that no deploy is possible.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
-    /// What it offers to others.
+    /// The outputs that other resources use.
     pub outputs: BTreeMap<String, String>,
 }
 
-/// How much is on a queue.
-struct OnQueue {
+/// The approximate number of messages on a queue.
+struct QueueCounts {
     visible: u64,
     in_flight: u64,
     delayed: u64,
@@ -131,9 +131,9 @@ struct OnQueue {
     oldest_s: Option<u64>,
 }
 
-impl OnQueue {
-    /// `12 waiting, 3 in flight, the oldest for 40 s`.
-    fn human(&self, style: Style) -> String {
+impl QueueCounts {
+    /// Formats the numbers: `12 waiting, 3 in flight, the oldest for 40 s`.
+    fn summary(&self, style: TextStyle) -> String {
         if self.all == 0 {
             return "empty".to_owned();
         }
@@ -149,28 +149,28 @@ impl OnQueue {
 }
 
 impl StatusView {
-    /// Whether something is missing, or is not as configured.
+    /// Whether a resource is missing or differs from the configuration.
     pub fn is_drifted(&self) -> bool {
         self.resources.iter().any(|row| !row.present || row.unwanted || row.conflict || !row.drift.is_empty())
             || self.distribution.as_ref().is_some_and(|distribution| distribution.present == Some(false))
     }
 
-    /// How much is on a queue.
-    fn on(&self, address: &str) -> Option<OnQueue> {
+    /// Returns the number of messages on a queue from the outputs of its resource.
+    fn queue_counts(&self, address: &str) -> Option<QueueCounts> {
         let row = self.resources.iter().find(|row| row.address == address)?;
         let number = |name: &str| row.outputs.get(name).and_then(|text| text.parse::<u64>().ok());
         let (visible, in_flight, delayed) = (number("visible")?, number("in_flight")?, number("delayed")?);
         let all = visible + in_flight + delayed;
-        Some(OnQueue { visible, in_flight, delayed, all, oldest_s: number("oldest_s") })
+        Some(QueueCounts { visible, in_flight, delayed, all, oldest_s: number("oldest_s") })
     }
 
-    fn advice(&self) -> Option<String> {
+    fn next_command(&self) -> Option<String> {
         let env = text::clean(&self.env);
         let deployed = self.resources.iter().any(|row| row.present);
         match () {
             () if !deployed => Some(format!("hitctl deploy --env {env}")),
             () if !self.running => Some("hitctl local start".to_owned()),
-            () if self.on("queue.dlq").is_some_and(|depth| depth.all > 0) => {
+            () if self.queue_counts("queue.dlq").is_some_and(|depth| depth.all > 0) => {
                 Some(format!("hitctl dlq list --env {env}"))
             }
             () if self.is_drifted() => Some(format!("hitctl plan --env {env}")),
@@ -179,13 +179,13 @@ impl StatusView {
     }
 }
 
-impl View for StatusView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for StatusView {
+    fn render(&self, style: TextStyle) -> String {
         let mut out = String::new();
         if !self.running {
             let _ = writeln!(out, "{} The local cloud does not run.\n", style.paint(Tone::Warn, "stopped"));
         }
-        let mut table = Table::new([
+        let mut table = TextTable::new([
             Column::text("RESOURCE"),
             Column::text("STATE").flexible(),
             Column::text("NAME").optional(),
@@ -200,7 +200,7 @@ impl View for StatusView {
                     Cell::toned(format!("drift: {}", text::clean(&row.drift.join(", "))), Tone::Warn)
                 }
             };
-            table.row([text::clean(&row.address).into(), state, text::clean(&row.name).into()]);
+            table.add_row([text::clean(&row.address).into(), state, text::clean(&row.name).into()]);
         }
         out.push_str(&table.render(2, style));
         let url = self.url.as_deref().map_or("(none)".into(), text::clean);
@@ -209,31 +209,31 @@ impl View for StatusView {
             || style.paint(Tone::Dim, "(kept; not read while the local cloud does not run)"),
             |hits| style.paint(Tone::Strong, format::number(hits, style)),
         );
-        let _ = writeln!(out, "{}", text::headed("  hits ", &hits, 8, style));
-        if let Some(queue) = self.on("queue.hits") {
-            let _ = writeln!(out, "{}", text::headed("  queue", &queue.human(style), 8, style));
+        let _ = writeln!(out, "{}", text::wrap_after_head("  hits ", &hits, 8, style));
+        if let Some(queue) = self.queue_counts("queue.hits") {
+            let _ = writeln!(out, "{}", text::wrap_after_head("  queue", &queue.summary(style), 8, style));
         }
-        if let Some(dead) = self.on("queue.dlq") {
-            let letters = match dead.all {
+        if let Some(dead_letter_queue) = self.queue_counts("queue.dlq") {
+            let dead_letters = match dead_letter_queue.all {
                 0 => "none".to_owned(),
                 n => style.paint(Tone::Warn, format::plural(n, "dead letter")),
             };
-            let _ = writeln!(out, "{}", text::headed("  dead ", &letters, 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  dead ", &dead_letters, 8, style));
         }
         if let Some(LiveVersion { live, newest }) = self.version {
             let newest =
                 newest.map(|newest| format!("rolled back: version {live} answers, {newest} is the newest"));
             let line = newest.map_or_else(|| live.to_string(), |line| style.paint(Tone::Warn, line));
-            let _ = writeln!(out, "{}", text::headed("  live ", &line, 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  live ", &line, 8, style));
         }
         if let Some(distribution) = &self.distribution {
             out.push_str(&distribution.lines(style));
         }
         for warning in &self.warnings {
             let line = style.paint(Tone::Warn, text::clean(warning));
-            let _ = writeln!(out, "{}", text::headed("  warn ", &line, 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  warn ", &line, 8, style));
         }
-        if let Some(next) = self.advice() {
+        if let Some(next) = self.next_command() {
             let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
         }
         out
@@ -243,7 +243,7 @@ impl View for StatusView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report as _;
+    use crate::render::Renderable as _;
     use crate::test_styles::{COLOUR, NARROW, WIDE, fits, visible};
 
     fn row(address: &str, present: bool, drift: &[&str]) -> ResourceRow {
@@ -279,8 +279,8 @@ mod tests {
     }
 
     #[test]
-    fn one_screen() {
-        insta::assert_snapshot!(view().human(WIDE), @"
+    fn status_shows_resources_url_and_hits() {
+        insta::assert_snapshot!(view().to_text(WIDE), @"
           RESOURCE             STATE                                    NAME
           table.hits           ok                                       hits-local
           function.counter     drift: memory_mb, environment.LOG_LEVEL  hits-local
@@ -290,7 +290,7 @@ mod tests {
           hits  1,234,567
           next  hitctl plan --env local
         ");
-        insta::assert_snapshot!(view().human(NARROW), @"
+        insta::assert_snapshot!(view().to_text(NARROW), @"
           RESOURCE             STATE
           table.hits           ok
           function.counter     drift: memory_mb…
@@ -300,25 +300,25 @@ mod tests {
           hits  1,234,567
           next  hitctl plan --env local
         ");
-        assert!(fits(&view().human(NARROW), NARROW));
+        assert!(fits(&view().to_text(NARROW), NARROW));
         assert!(
-            visible(&view().human(COLOUR)).contains("<31mmissing</>"),
+            visible(&view().to_text(COLOUR)).contains("<31mmissing</>"),
             "{}",
-            visible(&view().human(COLOUR))
+            visible(&view().to_text(COLOUR))
         );
     }
 
     #[test]
     fn queues_are_one_line_each() {
-        let queue = |address: &str, told: &[(&str, &str)]| ResourceRow {
-            outputs: told.iter().map(|(name, n)| ((*name).to_owned(), (*n).to_owned())).collect(),
+        let queue = |address: &str, attributes: &[(&str, &str)]| ResourceRow {
+            outputs: attributes.iter().map(|(name, n)| ((*name).to_owned(), (*n).to_owned())).collect(),
             ..row(address, true, &[])
         };
         let hits = [("visible", "1200"), ("in_flight", "25"), ("delayed", "0"), ("oldest_s", "64")];
         let dead =
             |n: &'static str| queue("queue.dlq", &[("visible", n), ("in_flight", "0"), ("delayed", "0")]);
         let view = StatusView { resources: vec![queue("queue.hits", &hits), dead("2")], ..view() };
-        insta::assert_snapshot!(view.human(WIDE), @"
+        insta::assert_snapshot!(view.to_text(WIDE), @"
         RESOURCE    STATE  NAME
         queue.hits  ok     hits-local
         queue.dlq   ok     hits-local
@@ -329,7 +329,7 @@ mod tests {
         dead  2 dead letters
         next  hitctl dlq list --env local
         ");
-        assert!(visible(&view.human(COLOUR)).contains("<33m2 dead letters</>"));
+        assert!(visible(&view.to_text(COLOUR)).contains("<33m2 dead letters</>"));
         let view = StatusView {
             resources: vec![
                 queue(
@@ -340,7 +340,7 @@ mod tests {
             ],
             ..view
         };
-        insta::assert_snapshot!(view.human(WIDE), @"
+        insta::assert_snapshot!(view.to_text(WIDE), @"
         RESOURCE    STATE  NAME
         queue.hits  ok     hits-local
         queue.dlq   ok     hits-local
@@ -351,7 +351,7 @@ mod tests {
         dead  none
         ");
         let off = StatusView { resources: vec![queue("queue.hits", &[])], ..view };
-        assert!(!off.human(WIDE).contains("  queue "), "a cloud that does not run is not asked");
+        assert!(!off.to_text(WIDE).contains("  queue "), "a cloud that does not run is not asked");
     }
 
     #[test]
@@ -363,7 +363,7 @@ mod tests {
             ..view()
         };
         assert!(view.is_drifted());
-        insta::assert_snapshot!(view.human(WIDE), @"
+        insta::assert_snapshot!(view.to_text(WIDE), @"
         RESOURCE              STATE                                 NAME
         table.hits            ok                                    hits-local
         function_url.counter  unwanted: the next deploy deletes it  hits-local
@@ -373,21 +373,21 @@ mod tests {
         warn  role.function: role hits-test has the inline policy more
         next  hitctl plan --env local
         ");
-        assert!(view.json().contains(r#""drift":[],"unwanted":true"#), "{}", view.json());
+        assert!(view.to_json().contains(r#""drift":[],"unwanted":true"#), "{}", view.to_json());
     }
 
     #[test]
-    fn a_rollback_is_seen() {
+    fn rollback_is_shown() {
         let answers = |live, newest| {
             let view = StatusView { version: Some(LiveVersion { live, newest }), ..view() };
-            view.human(WIDE).lines().find(|line| line.starts_with("  live")).map(str::to_owned)
+            view.to_text(WIDE).lines().find(|line| line.starts_with("  live")).map(str::to_owned)
         };
         assert_eq!(answers(5, None).unwrap(), "  live  5");
         assert_eq!(answers(3, Some(5)).unwrap(), "  live  rolled back: version 3 answers, 5 is the newest");
     }
 
     #[test]
-    fn nothing_deployed_says_what_to_do() {
+    fn status_without_deployment_suggests_deploy() {
         let view = StatusView {
             resources: vec![row("table.hits", false, &[])],
             url: None,
@@ -395,7 +395,7 @@ mod tests {
             running: false,
             ..view()
         };
-        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
         stopped The local cloud does not run.
 
           RESOURCE    STATE    NAME
@@ -409,14 +409,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_not_shown_as_nothing() {
+    fn unread_hits_are_not_shown_as_zero() {
         let view = StatusView {
             resources: vec![row("table.hits", true, &[])],
             hits: None,
             running: false,
             ..view()
         };
-        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
         stopped The local cloud does not run.
 
           RESOURCE    STATE  NAME
@@ -426,15 +426,21 @@ mod tests {
           hits  (kept; not read while the local cloud does not run)
           next  hitctl local start
         ");
-        assert!(view.json().contains(r#""hits":null"#));
+        assert!(view.to_json().contains(r#""hits":null"#));
     }
 
     #[test]
     fn spent_budget_of_new_paths_is_a_warning() {
-        let calm =
-            NewPaths { today: 799, per_day: 1000, in_all: 7_999, max: 10_000, shares_spent: 0, share: 100 };
+        let calm = NewPathBudget {
+            today: 799,
+            per_day: 1000,
+            in_all: 7_999,
+            max: 10_000,
+            shares_spent: 0,
+            share: 100,
+        };
         assert_eq!(calm.warnings(), [""; 0]);
-        let spent = NewPaths { today: 1000, in_all: 8_000, shares_spent: 1, ..calm };
+        let spent = NewPathBudget { today: 1000, in_all: 8_000, shares_spent: 1, ..calm };
         let view = StatusView { new_paths: Some(spent), warnings: spent.warnings(), ..view() };
         let shown = view.warnings.join("\n");
         for part in [
@@ -445,14 +451,14 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert_eq!(view.human(WIDE).matches("  warn  ").count(), 3, "{}", view.human(WIDE));
-        let json = view.json();
+        assert_eq!(view.to_text(WIDE).matches("  warn  ").count(), 3, "{}", view.to_text(WIDE));
+        let json = view.to_json();
         assert!(json.contains(r#""new_paths":{"today":1000,"per_day":1000,"in_all":8000,"max":10000,"shares_spent":1},"warnings":["1000"#), "{json}");
     }
 
     #[test]
     fn json_is_the_contract() {
         let view = StatusView { resources: vec![row("table.hits", true, &["x"])], ..view() };
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"local","target":"local","resources":[{"address":"table.hits","kind":"table","name":"hits-local","present":true,"drift":["x"],"outputs":{}}],"url":"http://127.0.0.1:8700","hits":1234567,"running":true}"#);
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"env":"local","target":"local","resources":[{"address":"table.hits","kind":"table","name":"hits-local","present":true,"drift":["x"],"outputs":{}}],"url":"http://127.0.0.1:8700","hits":1234567,"running":true}"#);
     }
 }

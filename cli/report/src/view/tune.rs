@@ -1,49 +1,49 @@
-//! What each memory size brings and costs.
+//! The result of `tune`: duration and cost of each memory size.
 
 use std::fmt::Write as _;
 
-use hitctl_stack::memory::{Advice, Figures};
+use hitctl_stack::memory::{MemoryAdvice, MemoryFigures};
 use serde::Serialize;
 
-use crate::render::View;
-use crate::style::{Style, Tone};
-use crate::table::{Cell, Column, Table};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
+use crate::table::{Cell, Column, TextTable};
 use crate::{format, text};
 
-/// The table of memory sizes, and which to take.
+/// The measured memory sizes and the recommendation.
 #[derive(Clone, Debug, Serialize)]
 pub struct TuneView {
-    /// `tune`.
+    /// Always `tune`.
     pub command: &'static str,
-    /// The env.
+    /// The environment.
     pub env: String,
     /// `aws` or `local`.
     pub target: String,
-    /// What the function was asked.
+    /// The request that was measured.
     pub request: &'static str,
-    /// Hits a month.
+    /// The assumed number of hits per month.
     pub hits: u64,
-    /// How long the first answer may take, in milliseconds.
+    /// The maximum duration of the first response in milliseconds.
     pub within_ms: u32,
-    /// The month of the prices: `2026-11`.
+    /// The month of the price list: `2026-11`.
     pub prices_as_of: &'static str,
-    /// One row a size.
-    pub sizes: Vec<Figures>,
-    /// Which to take.
-    pub recommendation: Advice,
-    /// The size that the configuration has.
+    /// One row per memory size.
+    pub sizes: Vec<MemoryFigures>,
+    /// The recommended memory size.
+    pub recommendation: MemoryAdvice,
+    /// The configured memory size in MB.
     pub configured_mb: u32,
-    /// What there is to know about the figures.
+    /// Notes on the measurement.
     pub notes: Vec<String>,
-    /// What to do about it.
+    /// The recommended next step.
     pub next: Option<String>,
-    /// How long it took.
+    /// The duration in milliseconds.
     pub took_ms: u64,
 }
 
-impl View for TuneView {
-    fn render(&self, style: Style) -> String {
-        let mut table = Table::new([
+impl CommandView for TuneView {
+    fn render(&self, style: TextStyle) -> String {
+        let mut table = TextTable::new([
             Column::text(" "),
             Column::number("MEMORY"),
             Column::number("INIT").optional(),
@@ -55,34 +55,34 @@ impl View for TuneView {
         ]);
         for row in &self.sizes {
             let memory = row.memory_mb.map_or("no limit".to_owned(), |memory| format!("{memory} MB"));
-            let best = row.memory_mb.is_some() && row.memory_mb == self.recommendation.memory_mb;
-            table.row([
-                if best { Cell::toned("*", Tone::Good) } else { "".into() },
-                if best { Cell::toned(memory, Tone::Good) } else { memory.into() },
-                ms(row.init_ms),
-                ms(row.first_answer_ms),
-                ms(row.warm_ms),
-                ms(row.warm_p95_ms),
-                known(row.compute_month_usd.map(|usd| format!("{usd:.4} USD"))),
-                known(row.month_usd.map(|usd| format!("{usd:.2} USD"))),
+            let is_recommended = row.memory_mb.is_some() && row.memory_mb == self.recommendation.memory_mb;
+            table.add_row([
+                if is_recommended { Cell::toned("*", Tone::Good) } else { "".into() },
+                if is_recommended { Cell::toned(memory, Tone::Good) } else { memory.into() },
+                format_ms(row.init_ms),
+                format_ms(row.first_answer_ms),
+                format_ms(row.warm_ms),
+                format_ms(row.warm_p95_ms),
+                cell_or_dash(row.compute_month_usd.map(|usd| format!("{usd:.4} USD"))),
+                cell_or_dash(row.month_usd.map(|usd| format!("{usd:.2} USD"))),
             ]);
         }
         let mut out = table.render(0, style);
         out.push('\n');
-        let said = match self.recommendation.memory_mb {
+        let recommendation = match self.recommendation.memory_mb {
             Some(memory) => format!("{memory} MB; {}.", self.recommendation.why),
             None => format!("none; {}.", self.recommendation.why),
         };
         let mut line = |head: &str, body: &str| {
-            let _ = writeln!(out, "{}", text::headed(head, &text::clean_lines(body), 2, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head(head, &text::clean_lines(body), 2, style));
         };
-        line(&style.paint(Tone::Strong, "Recommended:"), &said);
+        line(&style.paint(Tone::Strong, "Recommended:"), &recommendation);
         let hits = format::number(self.hits, style);
-        let asked = format!(
+        let basis = format!(
             "{} in env {}; a month of {hits} hits at prices of us-east-1 without free tiers, as of {}.",
             self.request, self.env, self.prices_as_of
         );
-        line("Asked:", &asked);
+        line("Asked:", &basis);
         for note in &self.notes {
             line("Note:", &format!("{note}."));
         }
@@ -93,22 +93,22 @@ impl View for TuneView {
     }
 }
 
-fn ms(value: Option<f64>) -> Cell {
-    known(value.map(|ms| if ms < 99.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }))
+fn format_ms(value: Option<f64>) -> Cell {
+    cell_or_dash(value.map(|ms| if ms < 99.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }))
 }
 
-fn known(text: Option<String>) -> Cell {
+fn cell_or_dash(text: Option<String>) -> Cell {
     text.map_or_else(|| Cell::toned("-", Tone::Dim), Cell::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report as _;
+    use crate::render::Renderable as _;
     use crate::test_styles::{NARROW, WIDE, fits};
 
-    fn row(memory_mb: u32, init_ms: f64, warm_ms: f64, usd: f64) -> Figures {
-        Figures {
+    fn row(memory_mb: u32, init_ms: f64, warm_ms: f64, usd: f64) -> MemoryFigures {
+        MemoryFigures {
             memory_mb: Some(memory_mb),
             limited: true,
             starts: 5,
@@ -121,7 +121,7 @@ mod tests {
         }
     }
 
-    fn view(sizes: Vec<Figures>) -> TuneView {
+    fn view(sizes: Vec<MemoryFigures>) -> TuneView {
         TuneView {
             command: "tune",
             env: "local".to_owned(),
@@ -130,7 +130,7 @@ mod tests {
             hits: 1_000_000,
             within_ms: 100,
             prices_as_of: "2026-11",
-            recommendation: Advice::of(&sizes, 100),
+            recommendation: MemoryAdvice::recommend(&sizes, 100),
             sizes,
             configured_mb: 128,
             notes: vec!["measured on this machine".to_owned()],
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn the_sizes_stand_in_columns_and_one_is_marked() {
+    fn recommended_memory_size_is_marked() {
         let view = view(vec![
             row(128, 61.0, 12.34, 0.0334),
             row(512, 9.96, 1.5, 0.0133),
             row(1769, 3.1, 0.8, 0.023),
         ]);
-        insta::assert_snapshot!(view.human(WIDE), @"
+        insta::assert_snapshot!(view.to_text(WIDE), @"
             MEMORY     INIT  FIRST ANSWER     WARM      P95     COMPUTE   A MONTH
             128 MB  61.0 ms        244 ms  12.3 ms  37.0 ms  0.0334 USD  2.01 USD
         *   512 MB  10.0 ms       39.8 ms   1.5 ms   4.5 ms  0.0133 USD  1.99 USD
@@ -158,13 +158,13 @@ mod tests {
         Note: measured on this machine.
         next  set `memory_mb = 512` under [function] in hitctl.toml
         ");
-        assert!(fits(&view.human(NARROW), NARROW), "{}", view.human(NARROW));
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"command":"tune","env":"local","target":"local","request":"GET /counter?path=/","hits":1000000,"within_ms":100,"prices_as_of":"2026-11","sizes":[{"memory_mb":128,"limited":true,"starts":5,"init_ms":61.0,"first_answer_ms":244.0,"warm_ms":12.34,"warm_p95_ms":37.02,"compute_month_usd":0.0334,"month_usd":2.0084},{"memory_mb":512,"limited":true,"starts":5,"init_ms":9.96,"first_answer_ms":39.84,"warm_ms":1.5,"warm_p95_ms":4.5,"compute_month_usd":0.0133,"month_usd":1.9883},{"memory_mb":1769,"limited":true,"starts":5,"init_ms":3.1,"first_answer_ms":12.4,"warm_ms":0.8,"warm_p95_ms":2.4,"compute_month_usd":0.023,"month_usd":1.998}],"recommendation":{"memory_mb":512,"why":"the cheapest of those whose first answer takes at most 100 ms"},"configured_mb":128,"notes":["measured on this machine"],"next":"set `memory_mb = 512` under [function] in hitctl.toml","took_ms":12}"#);
+        assert!(fits(&view.to_text(NARROW), NARROW), "{}", view.to_text(NARROW));
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"command":"tune","env":"local","target":"local","request":"GET /counter?path=/","hits":1000000,"within_ms":100,"prices_as_of":"2026-11","sizes":[{"memory_mb":128,"limited":true,"starts":5,"init_ms":61.0,"first_answer_ms":244.0,"warm_ms":12.34,"warm_p95_ms":37.02,"compute_month_usd":0.0334,"month_usd":2.0084},{"memory_mb":512,"limited":true,"starts":5,"init_ms":9.96,"first_answer_ms":39.84,"warm_ms":1.5,"warm_p95_ms":4.5,"compute_month_usd":0.0133,"month_usd":1.9883},{"memory_mb":1769,"limited":true,"starts":5,"init_ms":3.1,"first_answer_ms":12.4,"warm_ms":0.8,"warm_p95_ms":2.4,"compute_month_usd":0.023,"month_usd":1.998}],"recommendation":{"memory_mb":512,"why":"the cheapest of those whose first answer takes at most 100 ms"},"configured_mb":128,"notes":["measured on this machine"],"next":"set `memory_mb = 512` under [function] in hitctl.toml","took_ms":12}"#);
     }
 
     #[test]
-    fn what_is_missing_is_a_dash_and_nothing_is_recommended() {
-        let missing = Figures {
+    fn missing_figures_are_dashes_without_recommendation() {
+        let missing = MemoryFigures {
             init_ms: None,
             first_answer_ms: None,
             warm_ms: None,
@@ -174,7 +174,7 @@ mod tests {
             ..row(128, 1.0, 1.0, 1.0)
         };
         let none = TuneView { next: None, ..view(vec![missing]) };
-        insta::assert_snapshot!(none.human(WIDE), @"
+        insta::assert_snapshot!(none.to_text(WIDE), @"
            MEMORY  INIT  FIRST ANSWER  WARM  P95  COMPUTE  A MONTH
            128 MB     -             -     -    -        -        -
 
@@ -183,7 +183,7 @@ mod tests {
           free tiers, as of 2026-11.
         Note: measured on this machine.
         ");
-        let free = Figures {
+        let free = MemoryFigures {
             memory_mb: None,
             limited: false,
             compute_month_usd: None,
@@ -191,7 +191,7 @@ mod tests {
             ..row(128, 1.0, 1.0, 1.0)
         };
         let free = TuneView { next: None, ..view(vec![free]) };
-        insta::assert_snapshot!(free.human(WIDE), @"
+        insta::assert_snapshot!(free.to_text(WIDE), @"
              MEMORY    INIT  FIRST ANSWER    WARM     P95  COMPUTE  A MONTH
            no limit  1.0 ms        4.0 ms  1.0 ms  3.0 ms        -        -
 

@@ -1,12 +1,12 @@
-//! The published versions, and a rollback to one of them.
+//! Results of `versions` and `rollback`.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::render::View;
-use crate::style::{Style, Tone};
-use crate::table::{Cell, Column, Table};
+use crate::render::CommandView;
+use crate::style::{TextStyle, Tone};
+use crate::table::{Cell, Column, TextTable};
 use crate::text;
 
 /// The published versions, newest first.
@@ -14,50 +14,50 @@ use crate::text;
 pub struct VersionsView {
     /// The environment.
     pub env: String,
-    /// One a version.
+    /// One row per version.
     pub versions: Vec<VersionRow>,
 }
 
 /// A published version.
 #[derive(Clone, Debug, Serialize)]
 pub struct VersionRow {
-    /// Its number.
+    /// The version number.
     pub version: u64,
-    /// Whether it answers.
+    /// Whether the live alias points at it.
     pub live: bool,
-    /// The build that it runs.
+    /// The ID of the build that it runs.
     pub build: Option<String>,
-    /// When it was published, as AWS has it.
+    /// The time of publication in AWS's format.
     pub published: String,
-    /// A fingerprint of the release that it was published for.
+    /// The fingerprint of the release for which it was published.
     pub release: String,
 }
 
-/// A rollback that was made.
+/// The result of a rollback.
 #[derive(Clone, Debug, Serialize)]
 pub struct RollbackView {
     /// The environment.
     pub env: String,
-    /// The version that answered.
+    /// The version that was live before.
     pub from: u64,
-    /// The version that answers.
+    /// The version that is live now.
     pub to: u64,
-    /// The build that it runs.
+    /// The ID of the build that it runs.
     pub build: Option<String>,
-    /// The base of the live URL, without a trailing slash.
+    /// The base URL without a trailing slash.
     pub url: Option<String>,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u64,
-    /// The command that undoes it.
+    /// The command that undoes the rollback.
     pub next: String,
 }
 
-impl View for VersionsView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for VersionsView {
+    fn render(&self, style: TextStyle) -> String {
         if self.versions.is_empty() {
             return format!("No version is published in {}.\n", text::clean(&self.env));
         }
-        let mut table = Table::new([
+        let mut table = TextTable::new([
             Column::text(""),
             Column::text("VERSION"),
             Column::text("BUILD").flexible(),
@@ -65,11 +65,12 @@ impl View for VersionsView {
         ]);
         for row in &self.versions {
             let (mark, tone) = if row.live { ("*", Tone::Good) } else { ("", Tone::Dim) };
-            table.row([
+            table.add_row([
                 mark.into(),
                 Cell::toned(row.version.to_string(), tone),
                 text::clean(row.build.as_deref().unwrap_or("(unknown)")).into(),
-                // Without the fraction of the second: `2026-01-01T00:00:00.000+0000` in AWS's form, which is UTC.
+                // AWS's format is `2026-01-01T00:00:00.000+0000`, in UTC. The fraction of the second is left
+                // out.
                 text::clean(row.published.split('.').next().unwrap_or_default()).into(),
             ]);
         }
@@ -81,8 +82,8 @@ impl View for VersionsView {
     }
 }
 
-impl View for RollbackView {
-    fn render(&self, style: Style) -> String {
+impl CommandView for RollbackView {
+    fn render(&self, style: TextStyle) -> String {
         let to = style.paint(Tone::Strong, format!("Version {}", self.to));
         let mut out = if self.from == self.to {
             format!("{to} answers already.\n\n")
@@ -102,7 +103,7 @@ impl View for RollbackView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Report as _;
+    use crate::render::Renderable as _;
     use crate::test_styles::{NARROW, WIDE, fits};
 
     fn row(version: u64, live: bool) -> VersionRow {
@@ -120,22 +121,22 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_answers_is_marked() {
+    fn live_version_is_marked() {
         let view = view_of(vec![row(5, false), row(4, true), row(3, false)]);
-        insta::assert_snapshot!(view.human(WIDE), @"
+        insta::assert_snapshot!(view.to_text(WIDE), @"
            VERSION  BUILD         PUBLISHED
            5        0123456789ab  2026-11-21T09:20:16
         *  4        0123456789ab  2026-11-21T09:20:16
            3        (unknown)     2026-11-21T09:20:16
         ");
-        assert!(fits(&view.human(NARROW), NARROW));
+        assert!(fits(&view.to_text(NARROW), NARROW));
         let none = view_of(vec![row(5, false)]);
-        assert!(none.human(WIDE).ends_with("None of them answers: requests go to the function itself.\n"));
-        assert_eq!(view_of(Vec::new()).human(WIDE), "No version is published in test.\n");
+        assert!(none.to_text(WIDE).ends_with("None of them answers: requests go to the function itself.\n"));
+        assert_eq!(view_of(Vec::new()).to_text(WIDE), "No version is published in test.\n");
     }
 
     #[test]
-    fn a_rollback_says_how_to_undo_it() {
+    fn rollback_shows_undo_command() {
         let view = RollbackView {
             env: "test".to_owned(),
             from: 5,
@@ -145,7 +146,7 @@ mod tests {
             took_ms: 120,
             next: "hitctl deploy --env test".to_owned(),
         };
-        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
         Version 4 answers, in place of version 5.
 
           url   https://a1b2.execute-api.eu-central-1.amazonaws.com
@@ -153,6 +154,6 @@ mod tests {
           next  hitctl deploy --env test  (undoes it)
         ");
         let same = RollbackView { from: 4, ..view };
-        assert!(same.human(Style::PLAIN).starts_with("Version 4 answers already.\n"));
+        assert!(same.to_text(TextStyle::PLAIN).starts_with("Version 4 answers already.\n"));
     }
 }

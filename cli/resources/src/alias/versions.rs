@@ -1,4 +1,4 @@
-//! The published versions of the function: what there is, and which of them answers.
+//! The published versions of the function, and which of them is live.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,69 +8,75 @@ use aws_sdk_lambda::types::{
     AliasConfiguration, AliasRoutingConfiguration, EnvironmentResponse, FunctionConfiguration,
 };
 use hitctl_config::contract::{ENV_BUILD, ENV_ROLE_ID};
-use hitctl_engine::{Cx, Fault, Wait};
+use hitctl_engine::{DriverContext, Fault, RetryPolicy};
 
 use crate::alias::spec::AliasSpec;
 use crate::aws::account::Aws;
-use crate::aws::call::Call;
-use crate::aws::fault::Doing;
+use crate::aws::call::ApiCall;
+use crate::aws::fault::ApiOperation;
 use crate::aws::lambda::wait::WRITE;
 
-/// Version 1 is the first; `$LATEST` is the function itself and none of these.
+/// A published version of the function. Version 1 is the first; `$LATEST` is the function itself and not a
+/// version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Its number. Numbers are never used again.
+    /// The version number. Numbers are never reused.
     pub number: u64,
     /// The release that it was published for.
     pub release: String,
-    /// The build that it runs, as `/healthz` has it.
+    /// The build that it runs, as `/healthz` reports it.
     pub build: Option<String>,
     /// The id of the role that it was published for.
     pub role_id: Option<String>,
-    /// When it was published, as AWS has it: `2026-01-01T00:00:00.000+0000`.
-    pub published: String,
+    /// The time of publication, as AWS formats it: `2026-01-01T00:00:00.000+0000`.
+    pub published_at: String,
     /// Whether the alias points at it.
     pub live: bool,
 }
 
-/// So long may a switch take.
-const SWITCH: Wait = Wait { budget: Duration::from_mins(1), ..WRITE };
+/// The retries of a switch.
+const SWITCH_RETRY: RetryPolicy = RetryPolicy { budget: Duration::from_mins(1), ..WRITE };
 
-/// The versions of the app's function, newest first; none when there is no function.
-pub async fn list(aws: &Aws, cx: &Cx) -> Result<Vec<Version>, Fault> {
+/// Returns the versions of the app's function, newest first; empty if there is no function.
+pub async fn list(aws: &Aws, cx: &DriverContext) -> Result<Vec<Version>, Fault> {
     let (client, name) = (Client::new(&aws.config), aws.base());
-    let (mut found, live) = tokio::try_join!(published(cx, &client, &name), live(cx, &client, &name))?;
+    let (mut found, live) =
+        tokio::try_join!(published_versions(cx, &client, &name), live_version(cx, &client, &name))?;
     for version in &mut found {
         version.live = Some(version.number) == live;
     }
     Ok(found)
 }
 
-/// Lets that version answer, in one step and for all visitors, and the reader's version of the same release: first the
-/// reader's, so that a switch that was interrupted is made again as a whole. A release without a reader leaves it as it is.
-pub async fn switch(aws: &Aws, cx: &Cx, to: &Version) -> Result<(), Fault> {
+/// Points the alias of the function at that version, in one step and for all visitors, and the reader's alias
+/// at its version of the same release. The reader is switched first, so that a switch that was interrupted is
+/// repeated as a whole. Without a version of that release, the reader's alias stays unchanged.
+pub async fn switch(aws: &Aws, cx: &DriverContext, target: &Version) -> Result<(), Fault> {
     let (client, name, reader) = (Client::new(&aws.config), aws.base(), aws.reader());
-    let of_reader = published(cx, &client, &reader).await?;
-    if let Some(same) = of_reader.iter().find(|version| version.release == to.release) {
-        let call = pointing(cx, &reader).retrying(&SWITCH, "switching the reader's alias");
-        point(call, &client, &reader, same.number, &same.release).await?;
+    let reader_versions = published_versions(cx, &client, &reader).await?;
+    if let Some(counterpart) = reader_versions.iter().find(|version| version.release == target.release) {
+        let call = update_alias_call(cx, &reader).retrying(&SWITCH_RETRY, "switching the reader's alias");
+        point_alias(call, &client, &reader, counterpart.number, &counterpart.release).await?;
     }
-    let call = pointing(cx, &name).retrying(&SWITCH, "switching the alias");
-    if point(call, &client, &name, to.number, &to.release).await? {
+    let call = update_alias_call(cx, &name).retrying(&SWITCH_RETRY, "switching the alias");
+    if point_alias(call, &client, &name, target.number, &target.release).await? {
         return Ok(());
     }
     Err(Fault::fatal("no_alias", format!("function {name} has no alias {:?}", AliasSpec::NAME))
         .hinted("run `hitctl deploy`: it makes one"))
 }
 
-/// The call that points the alias of a function at a version.
-pub(crate) fn pointing<'a>(cx: &'a Cx, name: &str) -> Call<'a> {
-    Call::new(cx, Doing::new("switch", format!("alias {name}:{}", AliasSpec::NAME), "lambda:UpdateAlias"))
+/// Returns the call that points the alias of a function at a version.
+pub(crate) fn update_alias_call<'a>(cx: &'a DriverContext, name: &str) -> ApiCall<'a> {
+    ApiCall::new(
+        cx,
+        ApiOperation::new("switch", format!("alias {name}:{}", AliasSpec::NAME), "lambda:UpdateAlias"),
+    )
 }
 
-/// Points the alias at a version; false when there is no such alias.
-pub(crate) async fn point(
-    call: Call<'_>,
+/// Points the alias at a version. Returns `false` if there is no such alias.
+pub(crate) async fn point_alias(
+    call: ApiCall<'_>,
     client: &Client,
     name: &str,
     number: u64,
@@ -82,31 +88,45 @@ pub(crate) async fn point(
         .name(AliasSpec::NAME)
         .function_version(number.to_string())
         .description(release)
-        // Nothing of it goes elsewhere any more, whatever was set by hand.
+        // Clears weights that were set by hand, so that no other version gets requests.
         .routing_config(
             AliasRoutingConfiguration::builder().set_additional_version_weights(Some([].into())).build(),
         );
     Ok(call.find(|| request.clone().send()).await?.is_some())
 }
 
-/// The published versions, newest first; which of them answers is not in it.
-pub(crate) async fn published(cx: &Cx, client: &Client, name: &str) -> Result<Vec<Version>, Fault> {
-    let doing =
-        Doing::new("list", format!("the versions of function {name}"), "lambda:ListVersionsByFunction");
+/// Returns the published versions, newest first, without `live`.
+pub(crate) async fn published_versions(
+    cx: &DriverContext,
+    client: &Client,
+    name: &str,
+) -> Result<Vec<Version>, Fault> {
+    let operation = ApiOperation::new(
+        "list",
+        format!("the versions of function {name}"),
+        "lambda:ListVersionsByFunction",
+    );
     let request = client.list_versions_by_function().function_name(name);
-    let found: Option<Vec<FunctionConfiguration>> =
-        Call::new(cx, doing).find(|| request.clone().into_paginator().items().send().try_collect()).await?;
-    let mut found: Vec<_> = found.iter().flatten().filter_map(version).collect();
+    let found: Option<Vec<FunctionConfiguration>> = ApiCall::new(cx, operation)
+        .find(|| request.clone().into_paginator().items().send().try_collect())
+        .await?;
+    let mut found: Vec<_> = found.iter().flatten().filter_map(to_version).collect();
     found.sort_by_key(|version| std::cmp::Reverse(version.number));
     Ok(found)
 }
 
-/// Every version that some alias points at, in part or as a whole.
-pub(crate) async fn pointed_at(cx: &Cx, client: &Client, function: &str) -> Result<BTreeSet<u64>, Fault> {
-    let doing = Doing::new("list", format!("the aliases of function {function}"), "lambda:ListAliases");
+/// Returns every version that some alias points at, fully or with a weight.
+pub(crate) async fn aliased_versions(
+    cx: &DriverContext,
+    client: &Client,
+    function: &str,
+) -> Result<BTreeSet<u64>, Fault> {
+    let operation =
+        ApiOperation::new("list", format!("the aliases of function {function}"), "lambda:ListAliases");
     let request = client.list_aliases().function_name(function);
-    let aliases: Vec<AliasConfiguration> =
-        Call::new(cx, doing).send(|| request.clone().into_paginator().items().send().try_collect()).await?;
+    let aliases: Vec<AliasConfiguration> = ApiCall::new(cx, operation)
+        .send(|| request.clone().into_paginator().items().send().try_collect())
+        .await?;
     let numbers = aliases.iter().flat_map(|alias| {
         let weighted = alias.routing_config().and_then(|routing| routing.additional_version_weights());
         let weighted = weighted.into_iter().flatten().map(|(number, _)| number.as_str());
@@ -115,27 +135,27 @@ pub(crate) async fn pointed_at(cx: &Cx, client: &Client, function: &str) -> Resu
     Ok(numbers.filter_map(|number| number.parse().ok()).collect())
 }
 
-/// The number of the version that the alias points at.
-async fn live(cx: &Cx, client: &Client, name: &str) -> Result<Option<u64>, Fault> {
-    let doing = Doing::new("read", format!("alias {name}:{}", AliasSpec::NAME), "lambda:GetAlias");
+/// Returns the number of the version that the alias points at.
+async fn live_version(cx: &DriverContext, client: &Client, name: &str) -> Result<Option<u64>, Fault> {
+    let operation = ApiOperation::new("read", format!("alias {name}:{}", AliasSpec::NAME), "lambda:GetAlias");
     let request = client.get_alias().function_name(name).name(AliasSpec::NAME);
-    let alias = Call::new(cx, doing).find(|| request.clone().send()).await?;
+    let alias = ApiCall::new(cx, operation).find(|| request.clone().send()).await?;
     Ok(alias.and_then(|alias| alias.function_version()?.parse().ok()))
 }
 
-/// A version, unless it is the function itself.
-fn version(live: &FunctionConfiguration) -> Option<Version> {
+/// Converts a configuration to a version; `None` for `$LATEST`.
+fn to_version(configuration: &FunctionConfiguration) -> Option<Version> {
     Some(Version {
-        number: live.version()?.parse().ok()?,
-        release: live.description().unwrap_or_default().to_owned(),
-        build: variable(live.environment(), ENV_BUILD),
-        role_id: role_id(live.environment()),
-        published: live.last_modified().unwrap_or_default().to_owned(),
+        number: configuration.version()?.parse().ok()?,
+        release: configuration.description().unwrap_or_default().to_owned(),
+        build: variable(configuration.environment(), ENV_BUILD),
+        role_id: role_id(configuration.environment()),
+        published_at: configuration.last_modified().unwrap_or_default().to_owned(),
         live: false,
     })
 }
 
-/// The id of the role that a version was published for.
+/// Returns the id of the role that a version was published for.
 pub(crate) fn role_id(environment: Option<&EnvironmentResponse>) -> Option<String> {
     variable(environment, ENV_ROLE_ID)
 }
@@ -149,21 +169,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_function_itself_is_no_version() {
+    fn to_version_ignores_latest() {
         let environment = EnvironmentResponse::builder()
             .variables(ENV_BUILD, "0123456789ab")
             .variables(ENV_ROLE_ID, "AROA1")
             .build();
-        let live = FunctionConfiguration::builder().description("f00d").environment(environment);
-        assert_eq!(version(&live.clone().version("$LATEST").build()), None);
+        let configuration = FunctionConfiguration::builder().description("f00d").environment(environment);
+        assert_eq!(to_version(&configuration.clone().version("$LATEST").build()), None);
         let expected = Version {
             number: 12,
             release: "f00d".to_owned(),
             build: Some("0123456789ab".to_owned()),
             role_id: Some("AROA1".to_owned()),
-            published: String::new(),
+            published_at: String::new(),
             live: false,
         };
-        assert_eq!(version(&live.version("12").build()), Some(expected));
+        assert_eq!(to_version(&configuration.version("12").build()), Some(expected));
     }
 }

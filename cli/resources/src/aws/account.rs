@@ -1,4 +1,4 @@
-//! The account and region that drivers work in.
+//! The AWS account and region that drivers work in.
 
 use std::time::Duration;
 
@@ -7,42 +7,44 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use hitctl_config::names;
 
+use crate::cloud_location::CloudLocation;
 use crate::code::CodePackage;
-use crate::place::Place;
 use crate::tags::Tags;
 
-/// An account and a region of it, as one app and env of ours sees them.
+/// An account and region, with the tags of one app and environment.
 #[derive(Clone, Debug)]
 pub struct Aws {
     /// Credentials, region, endpoint, retries and timeouts.
     pub config: SdkConfig,
     /// The account and region.
-    pub place: Place,
-    /// The tags that our resources carry.
+    pub location: CloudLocation,
+    /// The tags of our resources.
     pub tags: Tags,
     /// The code that the function should run; `None` where nothing is deployed.
     pub code: Option<CodePackage>,
-    /// Whether resources of our names that are somebody else's are taken over.
+    /// Whether to take over resources that have our names but belong to somebody else.
     pub adopt: bool,
-    /// Whether what is made anew is called through its alias before the run ends, until this code answers. That is the
-    /// better proof that it is ready: Lambda's own word for it is not waited for then.
-    pub called_at_the_end: bool,
-    /// The time between removing the last route to an integration of an HTTP API and removing the integration:
-    /// [`Aws::DRAIN`], or zero where no requests are sent.
+    /// Whether created functions are smoke-tested through their alias before the run ends, until this code
+    /// responds. Drivers then do not wait until Lambda reports the function as active, because the smoke test
+    /// is the better proof.
+    pub smoke_tested: bool,
+    /// The time between removing the last route to an integration of an HTTP API and removing the
+    /// integration: [`Aws::DRAIN`], or zero if no requests are sent.
     pub drain: Duration,
 }
 
 impl Aws {
-    /// The usual [`Aws::drain`]. A stage deploys changed routes by itself, in seconds, and no call reports when every gateway has
-    /// them. The old integration answers requests until then. Ten seconds are our own margin; AWS documents none.
+    /// The usual [`Aws::drain`]. A stage deploys changed routes automatically within seconds, but no call
+    /// reports when every gateway has them. Until then the old integration still receives requests. Ten
+    /// seconds are our own margin; AWS documents none.
     pub const DRAIN: Duration = Duration::from_secs(10);
 
-    /// `{app}-{env}`: what the function, the role, the table and the HTTP API are called.
+    /// Returns `{app}-{env}`, the name of the function, the role, the table and the HTTP API.
     pub fn base(&self) -> String {
-        names::base(self.tag(names::TAG_APP), self.tag(names::TAG_ENV))
+        names::base_name(self.tag(names::TAG_APP), self.tag(names::TAG_ENV))
     }
 
-    /// The name of the reader of the app and env that the tags name.
+    /// Returns the name of the reader function of the app and environment.
     pub fn reader(&self) -> String {
         names::reader(self.tag(names::TAG_APP), self.tag(names::TAG_ENV))
     }
@@ -55,18 +57,19 @@ impl Aws {
     #[must_use]
     pub fn in_region(&self, region: &'static str) -> Self {
         let config = self.config.to_builder().region(Region::new(region)).build();
-        let place = Place { region: region.to_owned(), ..self.place.clone() };
-        Self { config, place, ..self.clone() }
+        let location = CloudLocation { region: region.to_owned(), ..self.location.clone() };
+        Self { config, location, ..self.clone() }
     }
 
-    /// The configuration of clients that send each call once, so that all retries are the driver's: before one, it looks at
-    /// what the attempt that failed has done. The SDK also takes some limits of the account for throttles.
+    /// Returns the configuration of clients that send each call once. All retries are then the driver's,
+    /// which first checks what the failed attempt did. The SDK's retries would also take some account limits
+    /// for throttling.
     pub(crate) fn without_retries(&self) -> SdkConfig {
         self.config.to_builder().retry_config(RetryConfig::disabled()).build()
     }
 
-    /// The ARN of a resource of this account and region.
+    /// Returns the ARN of a resource in this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
-        self.place.location().arn(service, resource)
+        self.location.as_location().arn(service, resource)
     }
 }

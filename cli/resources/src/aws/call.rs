@@ -1,4 +1,4 @@
-//! One call of a service, with its retries: everything that a driver sends goes through here.
+//! One call of a service with its retries. All calls of the drivers are made here.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -6,69 +6,75 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use hitctl_engine::{Cx, Fault, FaultKind, Wait};
+use hitctl_engine::{DriverContext, Fault, FaultKind, RetryPolicy};
 
-use crate::aws::fault::{Doing, ErrorRule, NOT_FOUND, ToFault};
+use crate::aws::fault::{ApiOperation, ErrorRule, NOT_FOUND, ToFault};
 use crate::aws::resource::Resource;
 
-/// How long throttles, conflicts and lost answers are borne when nothing else is said.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The default limit for retrying throttles, conflicts and lost responses.
+const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
 
-/// A resource, for the calls of its driver: its name, and how errors name it and are classified.
+/// The resource that a driver call is about: its name, and how errors name it and are classified.
 pub struct CallContext<'a> {
-    cx: &'a Cx,
+    cx: &'a DriverContext,
     /// The name of the resource.
     pub name: &'a str,
-    what: String,
+    object: String,
     rules: &'static [ErrorRule],
 }
 
 impl<'a> CallContext<'a> {
-    /// A context for the resource of that kind and name.
-    pub fn of<R: Resource>(cx: &'a Cx, name: &'a str) -> Self {
-        Self { cx, name, what: format!("{} {name}", R::NOUN), rules: R::RULES }
+    /// Creates a context for the resource of that kind and name.
+    pub fn of<R: Resource>(cx: &'a DriverContext, name: &'a str) -> Self {
+        Self { cx, name, object: format!("{} {name}", R::NOUN), rules: R::RULES }
     }
 
-    /// A call on the resource. Errors say "failed to VERB NOUN NAME".
-    pub fn call(&self, verb: &'static str, operation: &'static str) -> Call<'a> {
-        self.call_on(verb, &self.what, operation)
+    /// Creates a call on the resource. Errors say "failed to VERB NOUN NAME".
+    pub fn call(&self, verb: &'static str, operation: &'static str) -> ApiCall<'a> {
+        self.call_on(verb, &self.object, operation)
     }
 
-    /// A call on something that belongs to the resource, called `what` in errors.
-    pub fn call_on(&self, verb: &'static str, what: impl Into<String>, operation: &'static str) -> Call<'a> {
-        Call::new(self.cx, Doing::new(verb, what, operation).with_rules(self.rules))
+    /// Creates a call on something that belongs to the resource. Errors name it `object`.
+    pub fn call_on(
+        &self,
+        verb: &'static str,
+        object: impl Into<String>,
+        operation: &'static str,
+    ) -> ApiCall<'a> {
+        ApiCall::new(self.cx, ApiOperation::new(verb, object, operation).with_rules(self.rules))
     }
 }
 
 impl Deref for CallContext<'_> {
-    type Target = Cx;
+    type Target = DriverContext;
 
-    fn deref(&self) -> &Cx {
+    fn deref(&self) -> &DriverContext {
         self.cx
     }
 }
 
-/// A call with its retries. Errors that the [table of errors](super::fault) classifies as transient are retried, for a minute unless
-/// something else is set.
+/// A call with its retries. Errors that the [table of errors](super::fault) classifies as transient are
+/// retried, for one minute by default.
 #[derive(Clone)]
-pub struct Call<'a> {
+pub struct ApiCall<'a> {
     /// `None` for a single attempt.
-    cx: Option<&'a Cx>,
-    doing: Doing,
-    policy: Wait,
+    cx: Option<&'a DriverContext>,
+    operation: ApiOperation,
+    policy: RetryPolicy,
     progress: Option<&'a str>,
     none_on: &'a [&'a str],
     none_on_message: Option<(&'a str, &'a str)>,
     retry_on: &'a [&'a str],
 }
 
-impl<'a> Call<'a> {
-    /// A call that is retried for a minute. [`Call::find`] returns `None` if the resource does not exist.
-    pub fn new(cx: &'a Cx, doing: Doing) -> Self {
-        let policy = Wait::up_to(PATIENCE);
+impl<'a> ApiCall<'a> {
+    /// Creates a call that is retried for one minute. [`ApiCall::find`] returns `None` if the resource does
+    /// not exist.
+    pub fn new(cx: &'a DriverContext, operation: ApiOperation) -> Self {
+        let policy = RetryPolicy::with_budget(DEFAULT_BUDGET);
         Self {
             cx: Some(cx),
-            doing,
+            operation,
             policy,
             progress: None,
             none_on: NOT_FOUND,
@@ -77,37 +83,37 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Makes one attempt, for a caller that retries several calls together.
+    /// Limits the call to one attempt, for a caller that retries several calls together.
     #[must_use]
     pub fn once(self) -> Self {
         Self { cx: None, ..self }
     }
 
-    /// Returns what errors of the call say.
-    pub fn doing(&self) -> &Doing {
-        &self.doing
+    /// Returns the operation that errors name.
+    pub fn operation(&self) -> &ApiOperation {
+        &self.operation
     }
 
-    /// Retries for at most that long.
+    /// Retries for at most that time.
     #[must_use]
     pub fn for_at_most(self, limit: Duration) -> Self {
-        Self { policy: Wait::up_to(limit), ..self }
+        Self { policy: RetryPolicy::with_budget(limit), ..self }
     }
 
-    /// Retries by that policy, with that progress text.
+    /// Sets the retry policy and the progress text.
     #[must_use]
-    pub fn retrying(self, policy: &Wait, progress: &'a str) -> Self {
+    pub fn retrying(self, policy: &RetryPolicy, progress: &'a str) -> Self {
         Self { policy: *policy, progress: Some(progress), ..self }
     }
 
-    /// Sets the error codes on which [`Call::find`] returns `None`, in place of those that mean "not found".
+    /// Sets the error codes on which [`ApiCall::find`] returns `None`, in place of the "not found" codes.
     #[must_use]
     pub fn none_on(self, codes: &'a [&'a str]) -> Self {
         Self { none_on: codes, ..self }
     }
 
-    /// Makes [`Call::find`] return `None` only on the error with that code whose message has that text, such as "already exist". Any code
-    /// matches an empty one.
+    /// Makes [`ApiCall::find`] return `None` only on the error with that code whose message contains that
+    /// text, such as "already exist". An empty code matches any code.
     #[must_use]
     pub fn none_on_message(self, code: &'a str, text: &'a str) -> Self {
         Self { none_on: &[], none_on_message: Some((code, text)), ..self }
@@ -119,7 +125,8 @@ impl<'a> Call<'a> {
         Self { retry_on: codes, ..self }
     }
 
-    /// Makes the call until `accept` returns something else than a transient fault. It gets the response, or `None` as [`Call::find`].
+    /// Makes the call until `accept` returns something other than a transient fault. `accept` gets the
+    /// response, or `None` as from [`ApiCall::find`].
     pub async fn until<T, U, E, F, Fut>(
         self,
         send: F,
@@ -130,33 +137,35 @@ impl<'a> Call<'a> {
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let Doing { verb, what, .. } = &self.doing;
+        let ApiOperation { verb, object, .. } = &self.operation;
         let attempt = || async { accept(self.response(send().await)?) };
         let Some(cx) = self.cx else { return Box::pin(attempt()).await };
-        let progress = self.progress.map_or_else(|| format!("waiting to {verb} {what}"), str::to_owned);
-        Box::pin(cx.wait(&self.policy, &progress, attempt)).await
+        let progress = self.progress.map_or_else(|| format!("waiting to {verb} {object}"), str::to_owned);
+        Box::pin(cx.retry(&self.policy, &progress, attempt)).await
     }
 
-    fn response<T, E>(&self, sent: Result<T, SdkError<E, HttpResponse>>) -> Result<Option<T>, Fault>
+    fn response<T, E>(&self, result: Result<T, SdkError<E, HttpResponse>>) -> Result<Option<T>, Fault>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let error = match sent {
+        let error = match result {
             Ok(response) => return Ok(Some(response)),
             Err(error) => error,
         };
-        let is_one_of = |codes: &[&str]| codes.iter().any(|code| error.is(code));
-        let is_message = |(code, text): (&str, &str)| (code.is_empty() || error.is(code)) && error.says(text);
+        let is_one_of = |codes: &[&str]| codes.iter().any(|code| error.has_code(code));
+        let is_message = |(code, text): (&str, &str)| {
+            (code.is_empty() || error.has_code(code)) && error.message_contains(text)
+        };
         if is_one_of(self.retry_on) {
-            return Err(Fault { kind: FaultKind::Transient, ..error.fault(&self.doing) });
+            return Err(Fault { kind: FaultKind::Transient, ..error.to_fault(&self.operation) });
         }
         if is_one_of(self.none_on) || self.none_on_message.is_some_and(is_message) {
             return Ok(None);
         }
-        Err(error.fault(&self.doing))
+        Err(error.to_fault(&self.operation))
     }
 
-    /// Makes the call. Returns `None` if the resource does not exist, or on the errors that were set in its place.
+    /// Makes the call. Returns `None` if the resource does not exist, or on the errors set with `none_on`.
     pub async fn find<T, E, F, Fut>(self, send: F) -> Result<Option<T>, Fault>
     where
         F: Fn() -> Fut + Send + Sync,
@@ -173,13 +182,13 @@ impl<'a> Call<'a> {
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let message = format!("failed to {} {}", self.doing.verb, self.doing.what);
+        let message = format!("failed to {} {}", self.operation.verb, self.operation.object);
         let found = self.none_on(&[]).find(send).await?;
         found.ok_or_else(|| Fault::fatal("no_answer", message))
     }
 
-    /// Makes the call for every page of a list that the SDK has no paginator for. `items` returns the items of a page and the token of the
-    /// next one. Returns `None` as [`Call::find`].
+    /// Makes the call for every page of a list that has no paginator in the SDK. `items` returns the items of
+    /// a page and the token of the next one. Returns `None` as [`ApiCall::find`] does.
     pub async fn pages<T, I, E, F, Fut>(
         self,
         send: F,
@@ -193,8 +202,8 @@ impl<'a> Call<'a> {
         let (mut found, mut next) = (Vec::new(), None);
         loop {
             let Some(page) = self.clone().find(|| send(next.clone())).await? else { return Ok(None) };
-            let (some, token) = items(page);
-            found.extend(some.unwrap_or_default());
+            let (page_items, token) = items(page);
+            found.extend(page_items.unwrap_or_default());
             next = token.filter(|token| !token.is_empty());
             if next.is_none() {
                 return Ok(Some(found));

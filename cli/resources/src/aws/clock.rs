@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-/// The time, to be compared with AWS's own; what decides by it takes it as an argument.
+/// Returns the current time, for comparison with AWS's times. Code that decides by the time takes it as an
+/// argument.
 #[expect(clippy::disallowed_methods, reason = "the drivers' one look at the clock")]
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()

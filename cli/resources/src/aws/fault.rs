@@ -1,7 +1,8 @@
-//! The failure of a call as a [`Fault`]: by the rules of the kind of resource, then by those common to all services.
+//! Converts the failure of a call to a [`Fault`], by the error rules of the kind of resource and then by the
+//! common ones.
 //!
-//! The codes and texts are those of the service models and of AWS's documentation. What is worth another try is
-//! [transient](FaultKind::Transient): the caller's [`Cx::wait`](hitctl_engine::Cx::wait) decides how long.
+//! The codes and texts are those of the service models and of AWS's documentation. A failure that a retry may
+//! fix is [transient](FaultKind::Transient). The caller's wait decides how long to retry.
 
 mod hint;
 mod response;
@@ -24,122 +25,122 @@ pub use rule::{ErrorClass, ErrorRule, rule};
 pub(crate) use table::NOT_FOUND;
 pub use table::classify;
 
-/// What a call was for: "failed to VERB WHAT", and the operation as IAM and AWS's documentation name it.
+/// The operation of a call: "failed to VERB OBJECT", and the operation's name in IAM and AWS's documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doing {
+pub struct ApiOperation {
     /// "create".
     pub verb: &'static str,
     /// "table hits-test".
-    pub what: String,
+    pub object: String,
     /// "dynamodb:CreateTable".
-    pub operation: &'static str,
-    /// The errors that have another meaning for the kind of resource than elsewhere.
+    pub name: &'static str,
+    /// The error rules that apply to this kind of resource only, before the common ones.
     pub rules: &'static [ErrorRule],
 }
 
-impl Doing {
-    /// What a call was for.
-    pub fn new(verb: &'static str, what: impl Into<String>, operation: &'static str) -> Self {
-        Self { verb, what: what.into(), operation, rules: &[] }
+impl ApiOperation {
+    /// Creates an operation without rules of its own.
+    pub fn new(verb: &'static str, object: impl Into<String>, name: &'static str) -> Self {
+        Self { verb, object: object.into(), name, rules: &[] }
     }
 
-    /// Puts the error rules of a kind before the common ones.
+    /// Sets the error rules of the kind, which come before the common ones.
     #[must_use]
     pub fn with_rules(self, rules: &'static [ErrorRule]) -> Self {
         Self { rules, ..self }
     }
 }
 
-/// Turns a failed call into a [`Fault`].
+/// The conversion of a failed call to a [`Fault`].
 pub trait ToFault {
-    /// What went wrong, and what to do next.
-    fn fault(&self, doing: &Doing) -> Fault;
+    /// Returns the fault, with a cause and a hint where they are known.
+    fn to_fault(&self, operation: &ApiOperation) -> Fault;
 
-    /// Whether the service answered with that error code.
-    fn is(&self, code: &str) -> bool;
+    /// Whether the service returned that error code.
+    fn has_code(&self, code: &str) -> bool;
 
-    /// Whether the service's words have that in them.
-    fn says(&self, text: &str) -> bool;
+    /// Whether the service's message contains that text, ignoring case.
+    fn message_contains(&self, text: &str) -> bool;
 }
 
 impl<E> ToFault for SdkError<E, HttpResponse>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    fn fault(&self, doing: &Doing) -> Fault {
-        let said = ErrorResponse {
+    fn to_fault(&self, operation: &ApiOperation) -> Fault {
+        let response = ErrorResponse {
             code: code(self),
             message: self.message().map(str::to_owned),
             status: self.raw_response().map(|response| response.status().as_u16()),
             date: self.raw_response().and_then(|response| response.headers().get("date").map(str::to_owned)),
             request_id: self.request_id().map(str::to_owned),
-            unanswered: unanswered(self),
+            transport_error: transport_error(self),
             not_sent: matches!(self, SdkError::DispatchFailure(failure) if failure.is_user()),
         };
-        fault_of(doing, &said, crate::aws::clock::now())
+        fault_of(operation, &response, crate::aws::clock::now())
     }
 
-    fn is(&self, wanted: &str) -> bool {
-        code(self).as_deref() == Some(wanted)
+    fn has_code(&self, expected: &str) -> bool {
+        code(self).as_deref() == Some(expected)
     }
 
-    fn says(&self, text: &str) -> bool {
+    fn message_contains(&self, text: &str) -> bool {
         self.message()
             .is_some_and(|message| message.to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
     }
 }
 
-/// The code of an error, without the decorations that some protocols give it.
+/// Returns the code of an error, without the decorations that some protocols add.
 fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let code = error.code()?;
     let plain = code.rsplit('#').next().unwrap_or(code).split(':').next().unwrap_or(code);
     Some(plain.to_owned())
 }
 
-/// What is said of a call that got no answer that could be read.
-fn unanswered<E>(error: &SdkError<E, HttpResponse>) -> Option<String>
+/// Describes why a call got no readable response; `None` if it got one.
+fn transport_error<E>(error: &SdkError<E, HttpResponse>) -> Option<String>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
     match error {
         SdkError::ServiceError(_) => None,
-        other => Some(crate::aws::words::error_in_words(other)),
+        other => Some(crate::aws::error_text::describe_error(other)),
     }
 }
 
-/// What an answer means.
-pub fn fault_of(doing: &Doing, said: &ErrorResponse, now: SystemTime) -> Fault {
-    let Doing { verb, what, operation, rules } = doing;
-    let mut fault = match &said.unanswered {
-        Some(why) if said.not_sent => Fault::fatal("not_sent", why.clone()),
-        Some(why) if said.code.is_none() => table::unanswered(why),
-        _ => table::answered(operation, rules, said, now),
+/// Converts an error response to a fault, at the given time.
+pub fn fault_of(operation: &ApiOperation, response: &ErrorResponse, now: SystemTime) -> Fault {
+    let ApiOperation { verb, object, name, rules } = operation;
+    let mut fault = match &response.transport_error {
+        Some(why) if response.not_sent => Fault::fatal("not_sent", why.clone()),
+        Some(why) if response.code.is_none() => table::transport_fault(why),
+        _ => table::response_fault(name, rules, response, now),
     };
     fault.message = match fault.message.as_str() {
-        "" => format!("failed to {verb} {what}"),
-        why => format!("failed to {verb} {what}: {why}"),
+        "" => format!("failed to {verb} {object}"),
+        why => format!("failed to {verb} {object}: {why}"),
     };
-    if !said.not_sent {
-        fault = fault.caused_by(cause(operation, said));
+    if !response.not_sent {
+        fault = fault.caused_by(cause(name, response));
     }
-    fault.request_id.clone_from(&said.request_id);
+    fault.request_id.clone_from(&response.request_id);
     fault
 }
 
-/// What the service said, with its operation: `AccessDeniedException (lambda:CreateFunction): ...`.
-fn cause(operation: &str, said: &ErrorResponse) -> String {
-    let code = match (&said.code, said.status) {
+/// Returns the service's error and the operation: `AccessDeniedException (lambda:CreateFunction): ...`.
+fn cause(operation: &str, response: &ErrorResponse) -> String {
+    let code = match (&response.code, response.status) {
         (Some(code), _) => code.clone(),
-        (None, Some(status)) if said.unanswered.is_none() => format!("HTTP {status}"),
+        (None, Some(status)) if response.transport_error.is_none() => format!("HTTP {status}"),
         _ => "no answer".to_owned(),
     };
-    match said.message.as_ref().or(said.unanswered.as_ref()) {
+    match response.message.as_ref().or(response.transport_error.as_ref()) {
         Some(message) => format!("{code} ({operation}): {message}"),
         None => format!("{code} ({operation})"),
     }
 }
 
-/// Whether trying again may help.
+/// Whether a retry may help.
 pub fn is_transient(fault: &Fault) -> bool {
     fault.kind == FaultKind::Transient
 }

@@ -1,4 +1,5 @@
-//! What the kinds that belong to a function share: its states, its resource policy, and how long to wait for Lambda.
+//! The code that the kinds of a function share: function states, the resource policy and Lambda's retry
+//! limits.
 
 pub(crate) mod policy;
 pub(crate) mod state;
@@ -6,36 +7,36 @@ pub(crate) mod wait;
 
 use std::fmt;
 
-use hitctl_engine::Value;
+use hitctl_engine::SpecValue;
 
-/// The function that a spec names, perhaps with a qualifier. Both may be references that are not resolved yet.
+/// The function that a spec names, with an optional qualifier. Both may be unresolved references.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FunctionRef<'a> {
-    pub(crate) function: &'a Value<String>,
-    pub(crate) qualifier: Option<&'a Value<String>>,
+    pub(crate) function: &'a SpecValue<String>,
+    pub(crate) qualifier: Option<&'a SpecValue<String>>,
 }
 
 /// A function, or a version or an alias of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Qualified<'a> {
+pub(crate) struct QualifiedFunction<'a> {
     pub(crate) function: &'a str,
     pub(crate) qualifier: Option<&'a str>,
 }
 
-impl<'a> Qualified<'a> {
-    /// The one that a spec names.
+impl<'a> QualifiedFunction<'a> {
+    /// Returns the function that a spec names.
     pub(crate) fn of(spec: FunctionRef<'a>) -> Self {
-        let qualifier = spec.qualifier.and_then(Value::get).map(String::as_str);
+        let qualifier = spec.qualifier.and_then(SpecValue::get).map(String::as_str);
         Self { function: spec.function.get().map_or("", String::as_str), qualifier }
     }
 
-    /// The qualifier as the SDK takes it.
+    /// Returns the qualifier as the SDK takes it.
     pub(crate) fn qualifier(self) -> Option<String> {
         self.qualifier.map(str::to_owned)
     }
 }
 
-impl fmt::Display for Qualified<'_> {
+impl fmt::Display for QualifiedFunction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.function)?;
         self.qualifier.map_or(Ok(()), |qualifier| write!(f, ":{qualifier}"))

@@ -1,19 +1,20 @@
-//! Whose a resource is, by its tags.
+//! Determines the owner of a resource by its tags.
 
 use hitctl_config::names::{TAG_APP, TAG_ENV};
 use hitctl_engine::{Fault, FaultKind, Owner};
 
 use crate::aws::account::Aws;
-use crate::aws::resource::Found;
+use crate::aws::resource::ReadState;
 use crate::spec::Spec;
 use crate::tags::Tags;
 
-/// Whose the bearer of these tags is, asked by the owner of `ours`. A resource that takes no tags is ours by its name.
+/// Returns the owner of a resource with these tags, from the view of the owner of `ours`. A resource of a
+/// kind without tags is ours by its name.
 pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {
     let Some(found) = found else { return Owner::Ours };
-    let both = |tags: &Tags| [tags.get(TAG_APP).cloned(), tags.get(TAG_ENV).cloned()];
-    match both(found) {
-        tags if tags == both(ours) => Owner::Ours,
+    let app_and_env = |tags: &Tags| [tags.get(TAG_APP).cloned(), tags.get(TAG_ENV).cloned()];
+    match app_and_env(found) {
+        tags if tags == app_and_env(ours) => Owner::Ours,
         [Some(app), Some(env)] => Owner::Other(format!("app {app}, env {env}")),
         _ if found.is_empty() => Owner::Other("untagged".to_owned()),
         _ => Owner::Other(
@@ -22,19 +23,21 @@ pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {
     }
 }
 
-/// Whether the bearer of these tags is this app's. A resource that takes no tags is ours by its name.
+/// Whether a resource with these tags belongs to this app. A resource of a kind without tags is ours by its
+/// name.
 pub fn is_ours(aws: &Aws, found: Option<&Tags>) -> bool {
     owner_of(found, &aws.tags) == Owner::Ours
 }
 
-/// Splits candidates of one name into those that are this app's by their tags, and the others: for a kind whose names are not
+/// Splits candidates of one name into this app's and the others, by their tags. For kinds whose names are not
 /// unique.
 pub fn split_by_tags<T>(aws: &Aws, candidates: Vec<T>, tags: impl Fn(&T) -> &Tags) -> (Vec<T>, Vec<T>) {
     candidates.into_iter().partition(|candidate| is_ours(aws, Some(tags(candidate))))
 }
 
-/// Refuses what is somebody else's, unless it is to be taken over: for a `create` that finds its name taken.
-pub fn check_ours<S: Spec>(aws: &Aws, name: &str, found: &Found<S>) -> Result<(), Fault> {
+/// Returns an error for a resource of somebody else, unless it is to be taken over. For a `create` whose name
+/// already exists.
+pub fn check_ours<S: Spec>(aws: &Aws, name: &str, found: &ReadState<S>) -> Result<(), Fault> {
     match owner_of(found.tags.as_ref(), &aws.tags) {
         Owner::Other(owner) if !aws.adopt => {
             let message = format!("{} {name} is there already and is not this app's", S::KIND);
@@ -55,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_app_and_env_is_ours() {
+    fn owner_of_same_app_and_env_is_ours() {
         let ours = tags(&[(TAG_APP, "hits"), (TAG_ENV, "test")]);
         let more = tags(&[(TAG_APP, "hits"), (TAG_ENV, "test"), ("team", "web")]);
         assert_eq!(owner_of(Some(&more), &ours), Owner::Ours);

@@ -10,61 +10,63 @@ use crate::aws::fault::ErrorRule;
 use crate::spec::Spec;
 use crate::tags::Tags;
 
-/// A live resource, as a driver found it.
+/// The state of a live resource, as a driver read it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found<S> {
-    /// Its settings, normalised: every default filled in.
+pub struct ReadState<S> {
+    /// The settings, normalised: every default is filled in.
     pub spec: S,
-    /// Its outputs.
+    /// The outputs of the resource.
     pub outputs: Outputs,
-    /// Its tags; `None` for a kind that takes none, and is ours by its id inside something that is ours.
+    /// The tags. `None` for a kind without tags, whose resources are ours if the resource that they belong to
+    /// is ours.
     pub tags: Option<Tags>,
 }
 
-/// One kind of resource in AWS. The same promises as [`hitctl_engine::Driver`], in the types of the kind: `create` of what is
-/// there already and ours brings it to `want`; `delete` of what is gone is `Ok`; each returns once the change is in force.
+/// The driver of one kind of resource in AWS. It has the same contract as [`hitctl_engine::Driver`], in the
+/// types of the kind: `create` reconciles an existing resource that is ours with `want`; `delete` of a
+/// missing resource succeeds; each call returns once the change is in force.
 pub trait Resource: Sized + Send + Sync + 'static {
-    /// Its settings.
+    /// The settings of the kind.
     type Spec: Spec;
 
-    /// What a resource is called in errors, before its name.
+    /// The name of the kind in errors, before the resource's name.
     const NOUN: &'static str = <Self::Spec as Spec>::KIND;
-    /// The errors that have another meaning for this kind than elsewhere.
+    /// The error rules that apply to this kind only, before the common ones.
     const RULES: &'static [ErrorRule] = &[];
 
-    /// The driver of this kind in that account.
+    /// Creates the driver for an account.
     fn new(aws: Arc<Aws>) -> Self;
 
-    /// Reads the resource; `want` is what it should be, `None` when it should not be. Never writes.
+    /// Reads the resource. `want` is the wanted spec; `None` if the resource should not exist. Never writes.
     fn read(
         &self,
         cx: &CallContext<'_>,
         want: Option<&Self::Spec>,
-    ) -> impl Future<Output = Read<Self::Spec>> + Send;
+    ) -> impl Future<Output = ReadResult<Self::Spec>> + Send;
 
-    /// Makes the resource.
-    fn create(&self, cx: &CallContext<'_>, want: &Self::Spec) -> impl Future<Output = Written> + Send;
+    /// Creates the resource.
+    fn create(&self, cx: &CallContext<'_>, want: &Self::Spec) -> impl Future<Output = WriteResult> + Send;
 
-    /// Changes what differs. Without an implementation, `create` does, which brings an existing resource to `want`.
+    /// Changes what differs. The default calls `create`, which reconciles an existing resource.
     fn update(
         &self,
         cx: &CallContext<'_>,
-        _have: &Found<Self::Spec>,
+        _have: &ReadState<Self::Spec>,
         want: &Self::Spec,
-    ) -> impl Future<Output = Written> + Send {
+    ) -> impl Future<Output = WriteResult> + Send {
         self.create(cx, want)
     }
 
-    /// Removes the resource and returns once its name is free again.
+    /// Deletes the resource and returns once its name is free again.
     fn delete(
         &self,
         cx: &CallContext<'_>,
-        have: &Found<Self::Spec>,
+        have: &ReadState<Self::Spec>,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// The resource that was read; `None` where there is none.
-pub type Read<S> = Result<Option<Found<S>>, Fault>;
+/// The resource that was read; `None` if it does not exist.
+pub type ReadResult<S> = Result<Option<ReadState<S>>, Fault>;
 
-/// The outputs of a resource that was made or changed.
-pub type Written = Result<Outputs, Fault>;
+/// The outputs of a resource that was created or changed.
+pub type WriteResult = Result<Outputs, Fault>;

@@ -1,4 +1,5 @@
-//! What several ask at the same time is asked once: a survey reads everything at once, and some of it lies in one place.
+//! Deduplicates concurrent reads: a survey reads all resources at once, and several of them need the same
+//! response.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,21 +9,22 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, WeakShared};
 use hitctl_engine::Fault;
 
-type Question<T> = BoxFuture<'static, Result<T, Fault>>;
+type SharedRequest<T> = BoxFuture<'static, Result<T, Fault>>;
 
-/// Questions that are under way, by what they are about. Nothing is kept: who asks when the answer is there asks anew, so that
-/// no answer is older than the question.
-pub(crate) struct SingleFlight<K, T>(Mutex<BTreeMap<K, WeakShared<Question<T>>>>);
+/// The requests in flight, by key. Responses are not cached: a caller that arrives after a response starts a
+/// new request, so no response is older than the call.
+pub(crate) struct SingleFlight<K, T>(Mutex<BTreeMap<K, WeakShared<SharedRequest<T>>>>);
 
 impl<K: Ord, T: Clone> SingleFlight<K, T> {
-    /// The answer to the question about `key` that is under way, or else to this one.
-    pub(crate) fn ask(&self, key: K, question: impl FnOnce() -> Question<T>) -> Shared<Question<T>> {
-        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = under_way.get(&key).and_then(WeakShared::upgrade).filter(|same| same.peek().is_none());
-        same.unwrap_or_else(|| {
-            let asked = question().shared();
-            under_way.extend(asked.downgrade().map(|weak| (key, weak)));
-            asked
+    /// Joins the request for `key` that is in flight, or starts this one.
+    pub(crate) fn run(&self, key: K, start: impl FnOnce() -> SharedRequest<T>) -> Shared<SharedRequest<T>> {
+        let mut in_flight = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let existing =
+            in_flight.get(&key).and_then(WeakShared::upgrade).filter(|existing| existing.peek().is_none());
+        existing.unwrap_or_else(|| {
+            let started = start().shared();
+            in_flight.extend(started.downgrade().map(|weak| (key, weak)));
+            started
         })
     }
 }
@@ -48,27 +50,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_at_once_gets_one_answer_and_who_asks_later_a_new_one() {
-        let (together, asked) = (SingleFlight::<&str, u32>::default(), AtomicU32::new(0));
-        let ask = |key| {
-            let number = || ready(Ok(asked.fetch_add(1, Ordering::SeqCst))).boxed();
-            together.ask(key, number)
+    fn concurrent_callers_share_response_and_later_caller_starts_new_request() {
+        let (flights, count) = (SingleFlight::<&str, u32>::default(), AtomicU32::new(0));
+        let run = |key| {
+            let request = || ready(Ok(count.fetch_add(1, Ordering::SeqCst))).boxed();
+            flights.run(key, request)
         };
-        let (first, second, other) = (ask("a"), ask("a"), ask("b"));
-        assert_eq!(asked.load(Ordering::SeqCst), 2, "one a key");
+        let (first, second, other) = (run("a"), run("a"), run("b"));
+        assert_eq!(count.load(Ordering::SeqCst), 2, "one a key");
         assert_eq!((first.now_or_never(), second.clone().now_or_never()), (Some(Ok(0)), Some(Ok(0))));
         assert_eq!(other.now_or_never(), Some(Ok(1)));
-        // One answer is still held by somebody, and is no answer to this.
-        assert_eq!(ask("a").now_or_never(), Some(Ok(2)));
+        // The second caller still holds the first response, which must not be reused.
+        assert_eq!(run("a").now_or_never(), Some(Ok(2)));
         assert_eq!(second.now_or_never(), Some(Ok(0)));
     }
 
     #[test]
-    fn a_question_that_nobody_waits_for_any_more_is_asked_anew() {
-        let together = SingleFlight::<&str, u32>::default();
-        let given_up = together.ask("a", || pending().boxed());
-        assert_eq!(given_up.clone().now_or_never(), None);
-        drop(given_up);
-        assert_eq!(together.ask("a", || ready(Ok(1)).boxed()).now_or_never(), Some(Ok(1)));
+    fn abandoned_request_is_started_again() {
+        let flights = SingleFlight::<&str, u32>::default();
+        let abandoned = flights.run("a", || pending().boxed());
+        assert_eq!(abandoned.clone().now_or_never(), None);
+        drop(abandoned);
+        assert_eq!(flights.run("a", || ready(Ok(1)).boxed()).now_or_never(), Some(Ok(1)));
     }
 }

@@ -1,56 +1,57 @@
-//! Tags: ours among those that others have put on the same resource.
+//! Compares and applies our tags. Tags that others added to the same resource are left alone.
 
 use std::time::{Duration, SystemTime};
 
-use hitctl_engine::{Cx, Fault, Wait};
+use hitctl_engine::{DriverContext, Fault, RetryPolicy};
 
 use crate::tags::Tags;
 
-/// For so long after something is made, tags that cannot be seen may be on their way.
-const YOUNG: Duration = Duration::from_mins(1);
+/// The age up to which a resource is new: its tags may not be visible yet.
+const NEW_AGE: Duration = Duration::from_mins(1);
 
-/// AWS's word for a table's tags: they are there "within a few seconds".
-const ON_THEIR_WAY: Wait = Wait::up_to(Duration::from_secs(5)).each_within(Duration::from_mins(2));
+/// The wait for a table's tags, which are visible "within a few seconds" according to AWS.
+const TAGS_VISIBLE_RETRY: RetryPolicy =
+    RetryPolicy::with_budget(Duration::from_secs(5)).with_attempt_timeout(Duration::from_mins(2));
 
-/// The fault that says that there are no tags; it does not leave this file.
+/// The fault code for missing tags; it does not leave this file.
 const NO_TAGS: &str = "no_tags_yet";
 
-/// Reads the tags of something that was made then. Those of what is young may take a moment to be seen, and it would pass
-/// for somebody else's without them.
+/// Reads the tags of a resource that was created at that time. Retries if a new resource has no tags yet:
+/// without them it would count as somebody else's.
 pub(crate) async fn read_tags<F>(
-    cx: &Cx,
-    what: &str,
-    made: Option<SystemTime>,
+    cx: &DriverContext,
+    resource: &str,
+    created: Option<SystemTime>,
     read: impl Fn() -> F + Send + Sync,
 ) -> Result<Tags, Fault>
 where
     F: Future<Output = Result<Tags, Fault>> + Send,
 {
-    let is_young = is_young(made, crate::aws::clock::now());
+    let is_new = is_new(created, crate::aws::clock::now());
     let read = || {
         let tags = read();
         async move {
             let tags = tags.await?;
-            if tags.is_empty() && is_young {
-                return Err(Fault::transient(NO_TAGS, format!("{what} has no tags yet")));
+            if tags.is_empty() && is_new {
+                return Err(Fault::transient(NO_TAGS, format!("{resource} has no tags yet")));
             }
             Ok(tags)
         }
     };
-    let doing = format!("waiting for the tags of {what}");
-    match Box::pin(cx.wait(&ON_THEIR_WAY, &doing, read)).await {
+    let progress = format!("waiting for the tags of {resource}");
+    match Box::pin(cx.retry(&TAGS_VISIBLE_RETRY, &progress, read)).await {
         Err(fault) if fault.code == NO_TAGS => Ok(Tags::new()),
         read => read,
     }
 }
 
-fn is_young(made: Option<SystemTime>, now: SystemTime) -> bool {
-    // A clock that is behind gives no age: young.
-    made.is_some_and(|made| now.duration_since(made).map_or(true, |age| age < YOUNG))
+fn is_new(created: Option<SystemTime>, now: SystemTime) -> bool {
+    // A clock that is behind yields a negative age: new.
+    created.is_some_and(|created| now.duration_since(created).map_or(true, |age| age < NEW_AGE))
 }
 
-/// Those tags of a resource that are ours to compare: the keys that we set. What others add to it is theirs, and no drift.
-/// Where nothing is wanted, all.
+/// Returns the tags that we manage: those with the keys that we set. Tags that others added are no drift.
+/// Without a wanted spec, returns all tags.
 pub fn managed_tags(found: &Tags, want: Option<&Tags>) -> Tags {
     let is_ours = |name: &&String| want.is_none_or(|want| want.contains_key(*name));
     found
@@ -60,7 +61,7 @@ pub fn managed_tags(found: &Tags, want: Option<&Tags>) -> Tags {
         .collect()
 }
 
-/// The tags that have to be set, so that all wanted ones are there with their values.
+/// Returns the tags that must be set to reach all wanted values.
 pub fn tags_to_apply(have: &Tags, want: &Tags) -> Tags {
     want.iter()
         .filter(|(name, value)| have.get(*name) != Some(*value))
@@ -68,7 +69,7 @@ pub fn tags_to_apply(have: &Tags, want: &Tags) -> Tags {
         .collect()
 }
 
-/// Tags in the type that a service has for them.
+/// Converts tags to the type of a service's SDK.
 pub(crate) fn sdk_tags<T, E: std::fmt::Debug>(
     tags: &Tags,
     tag: impl Fn(&str, &str) -> Result<T, E>,
@@ -76,7 +77,7 @@ pub(crate) fn sdk_tags<T, E: std::fmt::Debug>(
     tags.iter().map(|(key, value)| tag(key, value).expect("a tag with its key and its value")).collect()
 }
 
-/// Tags in the type of IAM, for the kinds that have roles.
+/// Converts tags to IAM's type, for the kinds that create roles.
 pub(crate) fn iam_tags(tags: &Tags) -> Vec<aws_sdk_iam::types::Tag> {
     sdk_tags(tags, |key, value| aws_sdk_iam::types::Tag::builder().key(key).value(value).build())
 }
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_add_is_no_drift_and_what_is_ours_is() {
+    fn managed_tags_ignores_tags_of_others() {
         let want = tags(&[("app", "hits"), ("env", "test")]);
         let found = tags(&[("app", "hits"), ("env", "prod"), ("team", "web")]);
         let have = managed_tags(&found, Some(&want));
@@ -100,19 +101,19 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_is_gone_is_set_again_and_the_rest_left_alone() {
+    fn tags_to_apply_contains_missing_tags_only() {
         let want = tags(&[("app", "hits"), ("env", "test")]);
         assert_eq!(tags_to_apply(&tags(&[("app", "hits")]), &want), tags(&[("env", "test")]));
         assert!(tags_to_apply(&want, &want).is_empty());
     }
 
     #[test]
-    fn things_are_young_for_a_minute() {
+    fn resource_is_new_for_one_minute() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let made = Some(at(1000));
-        assert!(is_young(made, at(1030)));
-        assert!(is_young(made, at(990)), "by a clock that is behind");
-        assert!(!is_young(made, at(1060)));
-        assert!(!is_young(None, at(0)));
+        let created = Some(at(1000));
+        assert!(is_new(created, at(1030)));
+        assert!(is_new(created, at(990)), "by a clock that is behind");
+        assert!(!is_new(created, at(1060)));
+        assert!(!is_new(None, at(0)));
     }
 }

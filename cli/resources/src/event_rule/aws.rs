@@ -1,4 +1,5 @@
-//! The rule in AWS: EventBridge, where a call that changes targets is answered as done and says in its answer what was not.
+//! The driver of EventBridge rules. A call that changes targets succeeds even if entries failed; its response
+//! lists them.
 
 mod parts;
 
@@ -11,13 +12,13 @@ use aws_sdk_eventbridge::operation::remove_targets::RemoveTargetsOutput;
 use aws_sdk_eventbridge::types::{RuleState, Tag, Target};
 use futures::FutureExt as _;
 use futures::future::try_join;
-use hitctl_engine::{Cx, Fault, Outputs, Wait};
+use hitctl_engine::{DriverContext, Fault, Outputs, RetryPolicy};
 
 use crate::aws::account::Aws;
-use crate::aws::call::{Call, CallContext};
-use crate::aws::fault::{Doing, ErrorRule, NOT_FOUND};
+use crate::aws::call::{ApiCall, CallContext};
+use crate::aws::fault::{ApiOperation, ErrorRule, NOT_FOUND};
 use crate::aws::owner::{check_ours, is_ours};
-use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::resource::{ReadResult, ReadState, Resource, WriteResult};
 use crate::aws::single_flight::SingleFlight;
 use crate::aws::tags::{managed_tags, sdk_tags, tags_to_apply};
 use crate::event_rule::errors;
@@ -28,26 +29,26 @@ use parts::FailedEntry;
 /// The bus that every account has.
 const DEFAULT_BUS: &str = "default";
 
-/// For a write. Targets that are refused for the moment are put again.
-const WRITE: Wait = Wait {
-    first: Duration::from_millis(300),
-    longest: Duration::from_secs(5),
-    attempt: Duration::from_mins(2),
+/// The retries of a write. Targets whose write failed transiently are written again.
+const WRITE: RetryPolicy = RetryPolicy {
+    initial_delay: Duration::from_millis(300),
+    max_delay: Duration::from_secs(5),
+    attempt_timeout: Duration::from_mins(2),
     budget: Duration::from_mins(5),
 };
 
-/// Rules of one account and region.
+/// The driver of rules.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(crate) struct EventRuleDriver {
     aws: Arc<Aws>,
     client: Client,
-    /// All buses, which every rule that is not where it should be is looked for on.
+    /// The names of all buses. Each rule that is not on its wanted bus is searched on all of them.
     buses: SingleFlight<(), Arc<Vec<String>>>,
 }
 
-impl Rules {
+impl EventRuleDriver {
     fn arn(&self, bus: &str, name: &str) -> String {
-        self.aws.place.location().rule_arn(bus, name)
+        self.aws.location.as_location().rule_arn(bus, name)
     }
 
     fn outputs(&self, bus: &str, name: &str) -> Outputs {
@@ -59,7 +60,7 @@ impl Rules {
         cx.call("read", "events:DescribeRule").find(|| request.clone().send()).await
     }
 
-    /// All targets of a rule; `None` when there is no such rule.
+    /// Returns all targets of a rule; `None` if the rule does not exist.
     async fn targets(&self, cx: &CallContext<'_>, bus: &str) -> Result<Option<Vec<Target>>, Fault> {
         let request = self.client.list_targets_by_rule().rule(cx.name).event_bus_name(bus);
         cx.call("read the targets of", "events:ListTargetsByRule")
@@ -70,40 +71,46 @@ impl Rules {
     async fn tags(&self, cx: &CallContext<'_>, bus: &str) -> Result<Option<Tags>, Fault> {
         let request = self.client.list_tags_for_resource().resource_arn(self.arn(bus, cx.name));
         let call = cx.call("read the tags of", "events:ListTagsForResource");
-        let plain = |tag: Tag| (tag.key, tag.value);
-        let found = call.find(|| request.clone().send()).await?;
-        Ok(found.map(|found| found.tags.unwrap_or_default().into_iter().map(plain).collect()))
+        let to_pair = |tag: Tag| (tag.key, tag.value);
+        let response = call.find(|| request.clone().send()).await?;
+        Ok(response.map(|response| response.tags.unwrap_or_default().into_iter().map(to_pair).collect()))
     }
 
-    /// The rule of that name on that bus.
-    async fn on(&self, cx: &CallContext<'_>, bus: &str, want: Option<&EventRuleSpec>) -> Read<EventRuleSpec> {
+    /// Reads the rule on that bus.
+    async fn read_on(
+        &self,
+        cx: &CallContext<'_>,
+        bus: &str,
+        want: Option<&EventRuleSpec>,
+    ) -> ReadResult<EventRuleSpec> {
         let Some(rule) = self.describe(cx, bus).await? else { return Ok(None) };
         let (targets, tags) = try_join(self.targets(cx, bus), self.tags(cx, bus)).await?;
         let (Some(targets), Some(tags)) = (targets, tags) else { return Ok(None) };
         let spec = parts::spec(bus, &rule, &targets, managed_tags(&tags, want.map(|want| &want.tags)));
-        Ok(Some(Found { spec, outputs: self.outputs(bus, cx.name), tags: Some(tags) }))
+        Ok(Some(ReadState { spec, outputs: self.outputs(bus, cx.name), tags: Some(tags) }))
     }
 
-    /// The names of all buses.
-    async fn buses(&self, cx: &Cx) -> Result<Arc<Vec<String>>, Fault> {
-        let asked = self.buses.ask((), || {
+    /// Returns the names of all buses.
+    async fn buses(&self, cx: &DriverContext) -> Result<Arc<Vec<String>>, Fault> {
+        let shared = self.buses.run((), || {
             let (client, cx) = (self.client.clone(), cx.clone());
             async move {
-                let call = Call::new(&cx, Doing::new("list", "the event buses", "events:ListEventBuses"));
+                let call =
+                    ApiCall::new(&cx, ApiOperation::new("list", "the event buses", "events:ListEventBuses"));
                 let request = client.list_event_buses();
-                let found = call.none_on(&[]).pages(
+                let buses = call.none_on(&[]).pages(
                     |next| request.clone().set_next_token(next).send(),
                     |page| (page.event_buses, page.next_token),
                 );
-                let found = found.await?.unwrap_or_default();
-                Ok(Arc::new(found.into_iter().filter_map(|bus| bus.name).collect()))
+                let buses = buses.await?.unwrap_or_default();
+                Ok(Arc::new(buses.into_iter().filter_map(|bus| bus.name).collect()))
             }
             .boxed()
         });
-        asked.await
+        shared.await
     }
 
-    /// Writes the rule itself, all of it: what is left out of it is gone.
+    /// Writes the rule without its targets. Settings that the request omits are reset.
     async fn put(
         &self,
         cx: &CallContext<'_>,
@@ -118,7 +125,7 @@ impl Rules {
             .event_bus_name(&want.bus)
             .event_pattern(want.pattern.to_string())
             .state(state)
-            // Only a new rule takes them.
+            // Only a new rule takes tags.
             .set_tags(tags.map(rule_tags));
         cx.call("write", "events:PutRule").send(|| request.clone().send()).await.map(drop)
     }
@@ -127,38 +134,38 @@ impl Rules {
         let request =
             self.client.put_targets().rule(cx.name).event_bus_name(&want.bus).targets(parts::target(want));
         let call = cx.call("set the target of", "events:PutTargets");
-        let doing = call.doing().clone();
-        // A rule that was made just now may not be visible everywhere.
-        let said = call.retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
-        let failed = said.failed_entries().iter().map(|entry| FailedEntry {
+        let operation = call.operation().clone();
+        // A new rule may not be visible everywhere yet.
+        let response = call.retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
+        let failed = response.failed_entries().iter().map(|entry| FailedEntry {
             target: entry.target_id(),
             code: entry.error_code(),
             message: entry.error_message(),
         });
-        parts::all_done(&doing, failed)
+        parts::check_failed_entries(&operation, failed)
     }
 
     async fn remove_target(&self, cx: &CallContext<'_>, bus: &str) -> Result<(), Fault> {
         let request =
             self.client.remove_targets().rule(cx.name).event_bus_name(bus).ids(EventRuleSpec::TARGET_ID);
         let call = cx.call("remove the target of", "events:RemoveTargets");
-        let doing = call.doing().clone();
-        let said = call.find(|| request.clone().send()).await?;
-        let failed = said.iter().flat_map(RemoveTargetsOutput::failed_entries).map(|entry| FailedEntry {
+        let operation = call.operation().clone();
+        let response = call.find(|| request.clone().send()).await?;
+        let failed = response.iter().flat_map(RemoveTargetsOutput::failed_entries).map(|entry| FailedEntry {
             target: entry.target_id(),
             code: entry.error_code(),
             message: entry.error_message(),
         });
-        parts::all_done(&doing, failed)
+        parts::check_failed_entries(&operation, failed)
     }
 
-    /// Brings what is there of it to what is wanted.
+    /// Reconciles the existing rule, if any, with the wanted one.
     async fn reconcile(
         &self,
         cx: &CallContext<'_>,
-        have: Option<&Found<EventRuleSpec>>,
+        have: Option<&ReadState<EventRuleSpec>>,
         want: &EventRuleSpec,
-    ) -> Written {
+    ) -> WriteResult {
         if let Some(have) = have {
             check_ours(&self.aws, cx.name, have)?;
             let have = &have.spec;
@@ -171,7 +178,7 @@ impl Rules {
             if have.pattern != want.pattern || have.enabled != want.enabled {
                 self.put(cx, want, None).await?;
             }
-            if !parts::is_target(have, want) {
+            if !parts::has_same_target(have, want) {
                 self.put_target(cx, want).await?;
             }
         } else {
@@ -184,7 +191,7 @@ impl Rules {
     /// Deletes a rule that has no targets but ours.
     async fn remove(&self, cx: &CallContext<'_>, bus: &str) -> Result<(), Fault> {
         let Some(targets) = self.targets(cx, bus).await? else { return Ok(()) };
-        if let Some(fault) = parts::in_the_way(bus, cx.name, &targets) {
+        if let Some(fault) = parts::foreign_targets_error(bus, cx.name, &targets) {
             return Err(fault);
         }
         if !targets.is_empty() {
@@ -195,7 +202,7 @@ impl Rules {
     }
 }
 
-impl Resource for Rules {
+impl Resource for EventRuleDriver {
     type Spec = EventRuleSpec;
 
     const NOUN: &'static str = "rule";
@@ -205,15 +212,16 @@ impl Resource for Rules {
         Self { client: Client::new(&aws.without_retries()), aws, buses: SingleFlight::default() }
     }
 
-    /// The rule: on its bus, or left on another one by a configuration that is no more.
-    async fn read(&self, cx: &CallContext<'_>, want: Option<&EventRuleSpec>) -> Read<EventRuleSpec> {
+    /// Reads the rule from its bus, or from another bus where an earlier configuration left it.
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&EventRuleSpec>) -> ReadResult<EventRuleSpec> {
         let likely = want.map_or(DEFAULT_BUS, |want| want.bus.as_str());
-        let there = self.on(cx, likely, want);
-        // One that should not be is rarely there: rather than one after the other, so that all of them ask for the buses at once.
+        let likely_rule = self.read_on(cx, likely, want);
+        // An unwanted rule rarely exists: both reads run concurrently, so that all rules share one list of
+        // the buses.
         let (found, buses) = if want.is_some() {
-            (there.await?, None)
+            (likely_rule.await?, None)
         } else {
-            let (found, buses) = try_join(there, self.buses(cx)).await?;
+            let (found, buses) = try_join(likely_rule, self.buses(cx)).await?;
             (found, Some(buses))
         };
         if found.is_some() {
@@ -226,12 +234,12 @@ impl Resource for Rules {
         if want.is_some() && likely != DEFAULT_BUS && !buses.iter().any(|bus| bus == likely) {
             return Err(Fault::fatal("no_bus", format!("there is no event bus {likely}")).hinted(format!(
                 "make it with `aws events create-event-bus --region {} --name {likely}`, or change `bus` in [events]",
-                self.aws.place.region
+                self.aws.location.region
             )));
         }
         for bus in buses.iter().filter(|bus| *bus != likely) {
-            let elsewhere = self.on(cx, bus, want).await?;
-            // What is not ours is in nobody's way there.
+            let elsewhere = self.read_on(cx, bus, want).await?;
+            // A rule of somebody else on another bus does not conflict.
             if let Some(found) = elsewhere.filter(|found| is_ours(&self.aws, found.tags.as_ref())) {
                 return Ok(Some(found));
             }
@@ -239,17 +247,17 @@ impl Resource for Rules {
         Ok(None)
     }
 
-    async fn create(&self, cx: &CallContext<'_>, want: &EventRuleSpec) -> Written {
+    async fn create(&self, cx: &CallContext<'_>, want: &EventRuleSpec) -> WriteResult {
         let attempt = || async move {
-            // Putting a rule overwrites whatever bears its name.
-            let have = self.on(cx, &want.bus, Some(want)).await?;
+            // `PutRule` overwrites any rule of that name, so read it first.
+            let have = self.read_on(cx, &want.bus, Some(want)).await?;
             self.reconcile(cx, have.as_ref(), want).await
         };
-        cx.wait(&WRITE, "writing the rule", attempt).await
+        cx.retry(&WRITE, "writing the rule", attempt).await
     }
 
-    async fn delete(&self, cx: &CallContext<'_>, have: &Found<EventRuleSpec>) -> Result<(), Fault> {
-        cx.wait(&WRITE, "deleting the rule", || self.remove(cx, &have.spec.bus)).await
+    async fn delete(&self, cx: &CallContext<'_>, have: &ReadState<EventRuleSpec>) -> Result<(), Fault> {
+        cx.retry(&WRITE, "deleting the rule", || self.remove(cx, &have.spec.bus)).await
     }
 }
 

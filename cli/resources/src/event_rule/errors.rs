@@ -1,4 +1,4 @@
-//! The errors that have a meaning of their own for a rule.
+//! The error rules of EventBridge rules.
 
 use crate::aws::fault::{
     ErrorClass::{Final, Retryable},

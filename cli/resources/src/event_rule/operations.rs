@@ -2,10 +2,10 @@
 
 use hitctl_config::names;
 
-use crate::operation::{ACCOUNT, Operation, Scope};
+use crate::operation::{ACCOUNT, Operation, PolicyScope};
 
-/// The rules on the default bus and on any other.
-pub const RULES: Scope = Scope::new("Rules", |n| {
+/// The rules on the default bus and on any other bus.
+pub const RULES: PolicyScope = PolicyScope::new("Rules", |n| {
     [names::rule(n.app, n.env), names::bucket_rule(n.app, n.env)]
         .iter()
         .flat_map(|name| ["default", "*"].map(|bus| n.location.rule_arn(bus, name)))

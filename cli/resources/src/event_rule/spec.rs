@@ -1,32 +1,32 @@
-//! A rule of EventBridge with its one target: which events come to the function, or to the queue in front of it.
+//! The settings of an EventBridge rule with its one target: the function, or the queue in front of it.
 
-use hitctl_engine::Value;
+use hitctl_engine::SpecValue;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::spec::Spec;
 use crate::tags::Tags;
 
-/// A rule on an event bus, and where it sends what matches.
+/// A rule on an event bus, and the target for matching events.
 ///
 /// Outputs: `arn`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRuleSpec {
-    /// The bus, by name. Rules of two buses may have one name; a bus is never made here.
+    /// The name of the bus. Rules on two buses may have the same name. Buses are never created.
     pub bus: String,
-    /// Which events match, as EventBridge writes it.
+    /// The event pattern, in EventBridge's syntax.
     pub pattern: Json,
-    /// Whether it is in force.
+    /// Whether the rule is enabled.
     pub enabled: bool,
-    /// The function, its alias, or the queue.
-    pub target_arn: Value<String>,
-    /// How often delivery is tried again.
+    /// The ARN of the function, its alias, or the queue.
+    pub target_arn: SpecValue<String>,
+    /// The number of delivery retries.
     pub max_retries: u32,
-    /// How old an event may become meanwhile, in seconds.
+    /// The maximum age of an event, in seconds.
     pub max_age_s: u32,
-    /// The queue that gets what could not be delivered.
-    pub dead_letter_arn: Value<String>,
-    /// Its tags.
+    /// The queue that receives undeliverable events.
+    pub dead_letter_arn: SpecValue<String>,
+    /// The tags of the rule.
     pub tags: Tags,
 }
 
@@ -37,5 +37,5 @@ impl EventRuleSpec {
 
 impl Spec for EventRuleSpec {
     const KIND: &'static str = "event_rule";
-    const REPLACE_ON: &'static [&'static str] = &["bus"];
+    const IMMUTABLE_FIELDS: &'static [&'static str] = &["bus"];
 }

@@ -3,16 +3,18 @@
 use serde_json::json;
 
 use crate::function::operations::FUNCTION;
-use crate::operation::{ACCOUNT, Operation, Scope};
+use crate::operation::{ACCOUNT, Operation, PolicyScope};
 
-/// The event source mappings of the function, where they are changed. AWS picks their ids, so that they are recognised by
-/// their function: by the key `lambda:FunctionArn` (service authorization reference of Lambda).
-pub(crate) const MAPPINGS: Scope = Scope::new("Mappings", |_| vec!["*".to_owned()])
+/// The event source mappings of the function, for calls that change them. AWS chooses their ids, so the
+/// policy identifies them by their function, with the key `lambda:FunctionArn` (service authorization
+/// reference of Lambda).
+pub(crate) const MAPPINGS: PolicyScope = PolicyScope::new("Mappings", |_| vec!["*".to_owned()])
     .on_condition(|n| json!({ "ArnLike": { "lambda:FunctionArn": (FUNCTION.arns)(n) } }));
 
-/// Event source mappings where they are read or tagged, by their own ARN: a condition on the function would refuse that.
-pub(crate) const MAPPING_ARNS: Scope =
-    Scope::new("MappingArns", |n| vec![n.location.arn("lambda", "event-source-mapping:*")]);
+/// The event source mappings by their own ARN, for calls that read or tag them. A condition on the function
+/// would deny these calls.
+pub(crate) const MAPPING_ARNS: PolicyScope =
+    PolicyScope::new("MappingArns", |n| vec![n.location.arn("lambda", "event-source-mapping:*")]);
 
 /// The calls, by name.
 pub(super) const OPERATIONS: &[Operation] = &[

@@ -1,36 +1,37 @@
-//! The event source mapping: Lambda's pollers that take messages off a queue and give them to the function.
+//! The settings of the event source mapping: Lambda's pollers, which pass messages of a queue to the
+//! function.
 
-use hitctl_engine::Value;
+use hitctl_engine::SpecValue;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Spec;
 use crate::tags::Tags;
 
-/// A mapping from a queue to a function. It has no name of its own: it is found by the two, and its node is named after the
-/// queue.
+/// A mapping from a queue to a function. It has no name; it is found by queue and function, and its node is
+/// named after the queue.
 ///
-/// Outputs: `uuid`, which the server picks, and `state`.
+/// Outputs: `uuid`, which AWS chooses, and `state`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventSourceMappingSpec {
-    /// The queue.
-    pub queue_arn: Value<String>,
-    /// The function, or its alias, that counts.
-    pub function_arn: Value<String>,
-    /// Whether messages are taken.
+    /// The ARN of the queue.
+    pub queue_arn: SpecValue<String>,
+    /// The ARN of the function that counts, or of its alias.
+    pub function_arn: SpecValue<String>,
+    /// Whether messages are consumed.
     pub enabled: bool,
-    /// The most messages that one invocation gets.
+    /// The maximum number of messages per invocation.
     pub batch_size: u32,
-    /// How long messages are gathered for a batch, in seconds.
+    /// The time to collect messages for a batch, in seconds.
     pub window_s: u32,
-    /// The most invocations at once.
+    /// The maximum number of concurrent invocations.
     pub max_concurrency: u32,
-    /// Whether the function's answer says which messages of a batch failed (`ReportBatchItemFailures`).
+    /// Whether the function's response lists the failed messages of a batch (`ReportBatchItemFailures`).
     pub reports_failures: bool,
-    /// Its tags.
+    /// The tags of the mapping.
     pub tags: Tags,
 }
 
 impl Spec for EventSourceMappingSpec {
     const KIND: &'static str = "event_source_mapping";
-    const REPLACE_ON: &'static [&'static str] = &["queue_arn"];
+    const IMMUTABLE_FIELDS: &'static [&'static str] = &["queue_arn"];
 }

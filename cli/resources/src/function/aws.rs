@@ -1,7 +1,7 @@
-//! The function in AWS: code, configuration, reserved concurrency and tags, each with its own calls.
+//! The driver of functions. Code, configuration, reserved concurrency and tags have separate calls.
 
 mod live;
-mod stand_in;
+mod temporary_role;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,30 +17,30 @@ use futures::future::{Either, select};
 use hitctl_engine::{Fault, Outputs};
 use sha2::{Digest as _, Sha256};
 
-use self::stand_in::StandIn;
+use self::temporary_role::TemporaryRole;
 use crate::aws::account::Aws;
-use crate::aws::call::{Call, CallContext};
+use crate::aws::call::{ApiCall, CallContext};
 use crate::aws::fault::ErrorRule;
-use crate::aws::lambda::state::{SETTLING, Until, wait_until_ready};
+use crate::aws::lambda::state::{READY_RETRY, ReadyCondition, wait_until_ready};
 use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
 use crate::aws::number;
 use crate::aws::owner::check_ours;
-use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::resource::{ReadResult, ReadState, Resource, WriteResult};
 use crate::aws::tags::tags_to_apply;
 use crate::function::errors;
 use crate::function::spec::FunctionSpec;
 use hitctl_config::Arch;
 
-/// The custom runtime runs the file of this name, whatever the handler; it is called the same.
+/// The custom runtime runs the file of this name, whatever the handler is; so the handler has the same name.
 const HANDLER: &str = "bootstrap";
 
 /// The driver of functions.
-pub(crate) struct Function {
+pub(crate) struct FunctionDriver {
     aws: Arc<Aws>,
     client: Client,
 }
 
-impl Resource for Function {
+impl Resource for FunctionDriver {
     type Spec = FunctionSpec;
 
     const RULES: &'static [ErrorRule] = errors::RULES;
@@ -49,23 +49,24 @@ impl Resource for Function {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    async fn read(&self, cx: &CallContext<'_>, want: Option<&FunctionSpec>) -> Read<FunctionSpec> {
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&FunctionSpec>) -> ReadResult<FunctionSpec> {
         let call = cx.call("read", "lambda:GetFunction").retrying(&READ, "reading the function");
         self.get(call, cx.name, want).await
     }
 
-    async fn create(&self, cx: &CallContext<'_>, want: &FunctionSpec) -> Written {
-        let (name, code) = (cx.name, self.code(want).await?);
-        let there = cx.wait(&WRITE, "creating the function", || self.make(cx, want, &code)).await?;
-        let active = wait_until_ready(cx, &self.client, name, None, &Until::Active);
-        match (there, want.reserved_concurrency) {
+    async fn create(&self, cx: &CallContext<'_>, want: &FunctionSpec) -> WriteResult {
+        let (name, code) = (cx.name, self.read_code(want).await?);
+        let existing = cx.retry(&WRITE, "creating the function", || self.try_create(cx, want, &code)).await?;
+        let active = wait_until_ready(cx, &self.client, name, None, &ReadyCondition::Active);
+        match (existing, want.reserved_concurrency) {
             (Some(have), _) => {
                 active.await?;
                 self.update(cx, &have, want).await?;
             }
-            // The reservation needs no code, so it is not kept waiting; where Lambda wants it to, it says so.
-            (None, Some(reserved)) if self.aws.called_at_the_end => {
-                // Until the reservation is made, the function may turn out never to be ready.
+            // The reservation needs no code, so it does not wait for the function. Lambda returns an error if
+            // it must.
+            (None, Some(reserved)) if self.aws.smoke_tested => {
+                // If the function fails before the reservation is made, stop.
                 let (active, reserve) = (pin!(active), pin!(self.reserve(cx, reserved)));
                 match select(reserve, active).await {
                     Either::Left((reserved, _)) => reserved?,
@@ -78,20 +79,25 @@ impl Resource for Function {
             (None, Some(reserved)) => {
                 tokio::try_join!(active, self.reserve(cx, reserved))?;
             }
-            (None, None) if self.aws.called_at_the_end => {}
+            (None, None) if self.aws.smoke_tested => {}
             (None, None) => active.await?,
         }
         Ok(Outputs::new())
     }
 
-    /// Changes what differs. Lambda takes one change of configuration or code at a time. The configuration goes first, so
-    /// that new code never runs without a setting that it needs; what old code does not know it does not read. Where
-    /// versions are published, visitors get neither before the alias switches.
-    async fn update(&self, cx: &CallContext<'_>, have: &Found<FunctionSpec>, want: &FunctionSpec) -> Written {
+    /// Changes what differs. Lambda takes one change of configuration or code at a time. The configuration is
+    /// changed first, so that new code never runs without a setting that it needs; old code ignores new
+    /// settings. If versions are published, visitors get neither before the alias switches.
+    async fn update(
+        &self,
+        cx: &CallContext<'_>,
+        have: &ReadState<FunctionSpec>,
+        want: &FunctionSpec,
+    ) -> WriteResult {
         let have = &have.spec;
-        // Read before anything is changed: without it nothing can be brought to its end.
+        // Read the code before any change: without it the update could not finish.
         let code = if have.code_sha256 != want.code_sha256 || have.arch != want.arch {
-            Some(self.code(want).await?)
+            Some(self.read_code(want).await?)
         } else {
             None
         };
@@ -112,19 +118,19 @@ impl Resource for Function {
         match (have.reserved_concurrency, want.reserved_concurrency) {
             (have, want) if have == want => {}
             (_, Some(reserved)) => self.reserve(cx, reserved).await?,
-            (_, None) => self.release(cx).await?,
+            (_, None) => self.delete_reservation(cx).await?,
         }
         Ok(Outputs::new())
     }
 
-    /// Versions, aliases and the function's policy go with it.
-    async fn delete(&self, cx: &CallContext<'_>, _have: &Found<FunctionSpec>) -> Result<(), Fault> {
+    /// Deletes the function with its versions, aliases and policy.
+    async fn delete(&self, cx: &CallContext<'_>, _have: &ReadState<FunctionSpec>) -> Result<(), Fault> {
         let request = self.client.delete_function().function_name(cx.name);
         let call = cx.call("delete", "lambda:DeleteFunction").retrying(&WRITE, "deleting the function");
         call.find(|| request.clone().send()).await?;
         let request = self.client.get_function_configuration().function_name(cx.name);
         cx.call("read", "lambda:GetFunctionConfiguration")
-            .retrying(&SETTLING, "waiting for Lambda to delete it")
+            .retrying(&READY_RETRY, "waiting for Lambda to delete it")
             .until(
                 || request.clone().send(),
                 |found| match found {
@@ -136,22 +142,27 @@ impl Resource for Function {
     }
 }
 
-impl Function {
-    /// The function as it is: one call, which has tags and reserved concurrency in it.
-    async fn get(&self, call: Call<'_>, name: &str, want: Option<&FunctionSpec>) -> Read<FunctionSpec> {
+impl FunctionDriver {
+    /// Reads the function with one call, which includes tags and reserved concurrency.
+    async fn get(
+        &self,
+        call: ApiCall<'_>,
+        name: &str,
+        want: Option<&FunctionSpec>,
+    ) -> ReadResult<FunctionSpec> {
         let request = self.client.get_function().function_name(name);
         call.until(
             || request.clone().send(),
-            |found| found.map_or(Ok(None), |found| live::found(&found, want)),
+            |found| found.map_or(Ok(None), |found| live::read_function(&found, want)),
         )
         .await
     }
 
-    /// The zip, checked to be the one that is wanted.
-    async fn code(&self, want: &FunctionSpec) -> Result<Blob, Fault> {
+    /// Reads the zip and checks its hash.
+    async fn read_code(&self, want: &FunctionSpec) -> Result<Blob, Fault> {
         let code =
             self.aws.code.as_ref().filter(|code| code.sha256 == want.code_sha256).ok_or_else(|| {
-                Fault::fatal("no_code", "the function's code was not built for this run").hinted(REPORT)
+                Fault::fatal("no_code", "the function's code was not built for this run").hinted(REPORT_HINT)
             })?;
         let file = code.zip.display();
         let zip = tokio::fs::read(&code.zip).await.map_err(|error| {
@@ -167,8 +178,13 @@ impl Function {
         Ok(Blob::new(zip))
     }
 
-    /// Makes it. When it is there already, and ours: what it is like.
-    async fn make(&self, cx: &CallContext<'_>, want: &FunctionSpec, code: &Blob) -> Read<FunctionSpec> {
+    /// Creates the function. Returns the state of an existing one that is ours.
+    async fn try_create(
+        &self,
+        cx: &CallContext<'_>,
+        want: &FunctionSpec,
+        code: &Blob,
+    ) -> ReadResult<FunctionSpec> {
         let request = self
             .client
             .create_function()
@@ -188,7 +204,7 @@ impl Function {
         if call.find(|| request.clone().send()).await?.is_some() {
             return Ok(None);
         }
-        // It is ours when the answer to our own call was lost.
+        // It is ours if the response to our own call was lost.
         let Some(found) = self.get(cx.call("read", "lambda:GetFunction").once(), cx.name, Some(want)).await?
         else {
             return Err(Fault::transient("deleting", "the one before is still being deleted"));
@@ -197,9 +213,9 @@ impl Function {
         Ok(Some(found))
     }
 
-    /// Gives the function another role for a moment where its own is not the one that it got its KMS grant for: Lambda makes
-    /// a grant when the role changes, and [`configure`](Self::configure) changes it back. Safe to repeat: the id of the role
-    /// is in the environment that `configure` sets last.
+    /// Assigns a temporary role to the function if its own role is not the one that the KMS grant is for.
+    /// Lambda makes a grant when the role changes, and [`configure`](Self::configure) assigns the own role
+    /// again. Safe to repeat: the role's id is in the environment, which `configure` sets last.
     async fn renew_grant(
         &self,
         cx: &CallContext<'_>,
@@ -209,23 +225,24 @@ impl Function {
         if have.role_id() == want.role_id() {
             return Ok(());
         }
-        let stand_in = StandIn::new(&self.aws, cx.name);
+        let temporary_role = TemporaryRole::new(&self.aws, cx.name);
         if have.role_arn == want.role_arn && self.has_stale_grant(cx, have, want).await? {
-            stand_in.create(cx, &want.tags).await?;
+            temporary_role.create(cx, &want.tags).await?;
             let request = self.client.update_function_configuration().function_name(cx.name);
-            let request = request.role(stand_in.arn());
+            let request = request.role(temporary_role.arn());
             let call = cx.call("renew the KMS grant of", "lambda:UpdateFunctionConfiguration");
             let call = call.retrying(&WRITE, "renewing the KMS grant");
-            self.configured(cx, &call.send(|| request.clone().send()).await?).await?;
-        } else if text(have.role_arn.get()) != stand_in.arn() {
+            self.wait_until_configured(cx, &call.send(|| request.clone().send()).await?).await?;
+        } else if text(have.role_arn.get()) != temporary_role.arn() {
             return Ok(());
         }
-        // It goes before the role changes back, so that nothing is left once the plan is empty.
-        stand_in.delete(cx).await
+        // Delete the temporary role before the role changes back, so that nothing is left once the plan is
+        // empty.
+        temporary_role.delete(cx).await
     }
 
-    /// Whether the function's role was created again after the function got its KMS grant. A function of an earlier release
-    /// does not say for which role that was: then the creation times decide.
+    /// Whether the function's role was created again after the function got its KMS grant. A function of an
+    /// earlier release does not record the role's id; then the creation times decide.
     async fn has_stale_grant(
         &self,
         cx: &CallContext<'_>,
@@ -235,16 +252,18 @@ impl Function {
         if have.role_id().is_some() {
             return Ok(want.role_id().is_some());
         }
-        let Some(created) = stand_in::created(&self.aws, cx, &text(want.role_arn.get())).await? else {
+        let Some(created) = temporary_role::creation_time(&self.aws, cx, &text(want.role_arn.get())).await?
+        else {
             return Ok(false);
         };
         let request = self.client.get_function_configuration().function_name(cx.name);
         let call = cx.call("read", "lambda:GetFunctionConfiguration");
-        let modified = call.retrying(&READ, "reading the function").send(|| request.clone().send()).await?;
-        Ok(is_before(modified.last_modified().unwrap_or_default(), &created))
+        let configuration =
+            call.retrying(&READ, "reading the function").send(|| request.clone().send()).await?;
+        Ok(is_before(configuration.last_modified().unwrap_or_default(), &created))
     }
 
-    /// Sets all of the configuration, and waits until it is in force.
+    /// Sets the whole configuration and waits until it is in force.
     async fn configure(&self, cx: &CallContext<'_>, want: &FunctionSpec) -> Result<(), Fault> {
         let request = self
             .client
@@ -259,28 +278,28 @@ impl Function {
             .logging_config(logging(want));
         let call = cx.call("configure", "lambda:UpdateFunctionConfiguration");
         let call = call.retrying(&WRITE, "changing the configuration");
-        self.configured(cx, &call.send(|| request.clone().send()).await?).await
+        self.wait_until_configured(cx, &call.send(|| request.clone().send()).await?).await
     }
 
-    /// Uploads the code, with the instruction set that it is for: both are of this call only.
+    /// Uploads the code with its instruction set. Only this call sets these two.
     async fn upload(&self, cx: &CallContext<'_>, want: &FunctionSpec, code: &Blob) -> Result<(), Fault> {
         let request = self.client.update_function_code().function_name(cx.name);
         let request = request.architectures(architecture(want.arch)).zip_file(code.clone());
         let call = cx.call("upload the code of", "lambda:UpdateFunctionCode");
-        let answer = call.retrying(&WRITE, "uploading the code").send(|| request.clone().send()).await?;
-        self.updated(cx, answer.last_update_status(), answer.last_modified()).await
+        let response = call.retrying(&WRITE, "uploading the code").send(|| request.clone().send()).await?;
+        self.wait_until_updated(cx, response.last_update_status(), response.last_modified()).await
     }
 
-    async fn configured(
+    async fn wait_until_configured(
         &self,
         cx: &CallContext<'_>,
-        answer: &UpdateFunctionConfigurationOutput,
+        response: &UpdateFunctionConfigurationOutput,
     ) -> Result<(), Fault> {
-        self.updated(cx, answer.last_update_status(), answer.last_modified()).await
+        self.wait_until_updated(cx, response.last_update_status(), response.last_modified()).await
     }
 
-    /// Waits for an update, unless its own answer says that it is in force.
-    async fn updated(
+    /// Waits for an update, unless its response says that it is in force.
+    async fn wait_until_updated(
         &self,
         cx: &CallContext<'_>,
         status: Option<&LastUpdateStatus>,
@@ -289,42 +308,49 @@ impl Function {
         if status == Some(&LastUpdateStatus::Successful) {
             return Ok(());
         }
-        wait_until_ready(cx, &self.client, cx.name, None, &Until::Updated(modified.map(str::to_owned))).await
+        wait_until_ready(
+            cx,
+            &self.client,
+            cx.name,
+            None,
+            &ReadyCondition::Updated(modified.map(str::to_owned)),
+        )
+        .await
     }
 
     /// Reserves concurrency.
     async fn reserve(&self, cx: &CallContext<'_>, reserved: u32) -> Result<(), Fault> {
         let request = self.client.put_function_concurrency().function_name(cx.name);
         let request = request.reserved_concurrent_executions(number(reserved));
-        // Reads may lag behind the creation, and so may this.
-        let unseen = || Fault::transient("not_visible", "the function is not visible yet");
+        // Reads may lag behind the creation, and so may this call.
+        let not_visible = || Fault::transient("not_visible", "the function is not visible yet");
         let call = cx.call("reserve concurrency for", "lambda:PutFunctionConcurrency");
-        let reserved = call
+        let reservation = call
             .retrying(&WRITE, "reserving concurrency")
-            .until(|| request.clone().send(), |found| found.map(drop).ok_or_else(unseen));
+            .until(|| request.clone().send(), |found| found.map(drop).ok_or_else(not_visible));
         let is_quota =
             |fault: &Fault| fault.cause.as_ref().is_some_and(|cause| cause.contains(errors::QUOTA));
-        reserved.await.map_err(|fault| match fault {
+        reservation.await.map_err(|fault| match fault {
             fault if is_quota(&fault) => Fault { code: "concurrency_quota".into(), ..fault },
             fault => fault,
         })
     }
 
-    /// Gives reserved concurrency back.
-    async fn release(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
+    /// Removes the reservation of concurrency.
+    async fn delete_reservation(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
         let request = self.client.delete_function_concurrency().function_name(cx.name);
         let call = cx.call("free the concurrency of", "lambda:DeleteFunctionConcurrency");
         call.retrying(&WRITE, "freeing concurrency").send(|| request.clone().send()).await.map(drop)
     }
 }
 
-const REPORT: &str = "this is a mistake in hitctl: please report it";
+const REPORT_HINT: &str = "this is a mistake in hitctl: please report it";
 
-/// What `UpdateFunctionConfiguration` is for: the spec without what other calls change.
+/// Returns the part of the spec that `UpdateFunctionConfiguration` sets, for comparison.
 fn configuration(spec: &FunctionSpec) -> impl PartialEq {
     let variables: Vec<_> =
         spec.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let texts = [
+    let strings = [
         spec.runtime.clone(),
         text(spec.role_arn.get()),
         spec.log_format.clone(),
@@ -332,14 +358,14 @@ fn configuration(spec: &FunctionSpec) -> impl PartialEq {
         text(spec.system_log_level.as_ref()),
         text(spec.log_group.get()),
     ];
-    (texts, spec.memory_mb, spec.timeout_s, variables)
+    (strings, spec.memory_mb, spec.timeout_s, variables)
 }
 
 fn text(value: Option<&String>) -> String {
     value.cloned().unwrap_or_default()
 }
 
-/// Whether a time of Lambda's is before one of IAM's: both are in UTC, and equal in form up to the seconds.
+/// Whether a time of Lambda is before one of IAM. Both are in UTC and have the same format down to seconds.
 fn is_before(time: &str, other: &str) -> bool {
     matches!((time.get(..19), other.get(..19)), (Some(time), Some(other)) if time < other)
 }
@@ -351,13 +377,13 @@ fn architecture(arch: Arch) -> Architecture {
     }
 }
 
-/// All of the environment: what is sent replaces what is there, and an empty one clears it.
+/// Returns the whole environment. It replaces the existing one; an empty one clears it.
 fn environment(want: &FunctionSpec) -> Environment {
     let variables = want.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     Environment::builder().set_variables(Some(variables)).build()
 }
 
-/// All settings of the log. The levels are legal with JSON only.
+/// Returns all logging settings. Levels are valid with JSON only.
 fn logging(want: &FunctionSpec) -> LoggingConfig {
     LoggingConfig::builder()
         .log_format(LogFormat::from(want.log_format.as_str()))
@@ -372,7 +398,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_of_both_services_compare() {
+    fn is_before_compares_lambda_and_iam_times() {
         for (modified, created, expected) in [
             ("2026-11-21T09:20:16.863+0000", "2026-11-21T09:20:17Z", true),
             ("2026-11-21T09:20:17.863+0000", "2026-11-21T09:20:17Z", false),

@@ -1,8 +1,8 @@
-//! The errors that have a meaning of their own for a function.
+//! The error rules of functions.
 
 use crate::aws::fault::{ErrorClass, ErrorRule, rule};
 
-/// The part of the message that names the quota of concurrency that no function has reserved.
+/// The part of an error message that names the quota of unreserved concurrency.
 pub(crate) const QUOTA: &str = "UnreservedConcurrentExecution";
 
 /// The rules, which come before the common ones.

@@ -2,11 +2,11 @@
 
 use hitctl_config::names;
 
-use crate::operation::{Operation, Scope};
+use crate::operation::{Operation, PolicyScope};
 use crate::role::operations::ROLE_FOR_LAMBDA;
 
 /// The functions, their versions and aliases, and the copy that `tune` measures.
-pub const FUNCTION: Scope = Scope::new("Function", |n| {
+pub const FUNCTION: PolicyScope = PolicyScope::new("Function", |n| {
     let arn = n.location.function_arn(&names::function(n.app, n.env));
     let reader = n.location.function_arn(&names::reader(n.app, n.env));
     let tuned = names::tuned_function(n.app, n.env).map(|name| n.location.function_arn(&name));
@@ -26,7 +26,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation::new("lambda:DeleteFunction", &[("lambda:DeleteFunction", FUNCTION)]),
     Operation::new("lambda:DeleteFunctionConcurrency", &[("lambda:DeleteFunctionConcurrency", FUNCTION)]),
-    // Its response contains the tags only for callers that may list them.
+    // Its response contains the tags only if the caller may list them.
     Operation::new("lambda:GetFunction", &[("lambda:GetFunction", FUNCTION), ("lambda:ListTags", FUNCTION)]),
     Operation::new("lambda:GetFunctionConfiguration", &[("lambda:GetFunctionConfiguration", FUNCTION)]),
     Operation::new("lambda:ListTags", &[("lambda:ListTags", FUNCTION)]),

@@ -1,4 +1,4 @@
-//! The function URL in AWS, and the two statements without which it answers 403.
+//! The driver of function URLs and of the two policy statements without which a URL responds with 403.
 
 use std::sync::Arc;
 
@@ -7,58 +7,58 @@ use aws_sdk_lambda::types::{self, FunctionUrlAuthType, InvokeMode};
 use hitctl_config::partitions::Partition;
 use hitctl_engine::{Fault, FaultKind, Outputs};
 
-use crate::alias::places::places;
+use crate::alias::candidates::candidate_targets;
 use crate::aws::account::Aws;
-use crate::aws::call::{Call, CallContext};
+use crate::aws::call::{ApiCall, CallContext};
 use crate::aws::cors::{CorsSettings, list};
 use crate::aws::fault::NOT_FOUND;
-use crate::aws::lambda::policy::{Grant, Policy, Statement};
+use crate::aws::lambda::policy::{FunctionPolicy, Grant, PolicyStatement};
 use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
-use crate::aws::lambda::{FunctionRef, Qualified};
+use crate::aws::lambda::{FunctionRef, QualifiedFunction};
 use crate::aws::number;
-use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::resource::{ReadResult, ReadState, Resource, WriteResult};
 use crate::cors::Cors;
 use crate::function_url::spec::FunctionUrlSpec;
 
-/// The statement that lets the URL be asked.
-const ASK: &str = "hitctl-url";
-/// The statement that lets the URL call the function.
-const CALL: &str = "hitctl-url-invoke";
+/// The id of the statement that allows requests to the URL.
+const URL_STATEMENT: &str = "hitctl-url";
+/// The id of the statement that allows the URL to invoke the function.
+const INVOKE_STATEMENT: &str = "hitctl-url-invoke";
 /// The ids of both statements.
-pub(crate) const STATEMENTS: [&str; 2] = [ASK, CALL];
-const CALL_ACTION: &str = FunctionUrlSpec::ACTIONS[0];
-const ASK_ACTION: &str = FunctionUrlSpec::ACTIONS[1];
+pub(crate) const STATEMENTS: [&str; 2] = [URL_STATEMENT, INVOKE_STATEMENT];
+const INVOKE_ACTION: &str = FunctionUrlSpec::ACTIONS[0];
+const URL_ACTION: &str = FunctionUrlSpec::ACTIONS[1];
 
-/// Function URLs in AWS.
+/// The driver of function URLs.
 #[derive(Clone, Debug)]
-pub(crate) struct FunctionUrls {
+pub(crate) struct FunctionUrlDriver {
     aws: Arc<Aws>,
     client: Client,
 }
 
-fn of(spec: &FunctionUrlSpec) -> Qualified<'_> {
-    Qualified::of(function(spec))
+fn target_of(spec: &FunctionUrlSpec) -> QualifiedFunction<'_> {
+    QualifiedFunction::of(function(spec))
 }
 
 fn call<'a>(
     cx: &CallContext<'a>,
     verb: &'static str,
-    of: Qualified<'_>,
+    target: QualifiedFunction<'_>,
     operation: &'static str,
-) -> Call<'a> {
-    cx.call_on(verb, format!("the URL of function {of}"), operation)
+) -> ApiCall<'a> {
+    cx.call_on(verb, format!("the URL of function {target}"), operation)
 }
 
-impl FunctionUrls {
-    fn policy<'a>(&'a self, of: Qualified<'a>) -> Policy<'a> {
-        Policy { client: &self.client, of }
+impl FunctionUrlDriver {
+    fn policy<'a>(&'a self, target: QualifiedFunction<'a>) -> FunctionPolicy<'a> {
+        FunctionPolicy { client: &self.client, target }
     }
 
-    /// Whether one call can tell that the function has no URL at all. What answers anything else has to be asked place by
-    /// place.
-    async fn has_none(&self, cx: &CallContext<'_>, of: Qualified<'_>) -> bool {
-        let request = self.client.list_function_url_configs().function_name(of.function);
-        let call = call(cx, "read", of, "lambda:ListFunctionUrlConfigs").once();
+    /// Whether a single call shows that the function has no URL at all. On any other response, each target
+    /// must be read.
+    async fn has_none(&self, cx: &CallContext<'_>, target: QualifiedFunction<'_>) -> bool {
+        let request = self.client.list_function_url_configs().function_name(target.function);
+        let call = call(cx, "read", target, "lambda:ListFunctionUrlConfigs").once();
         match call.find(|| request.clone().send()).await {
             Ok(Some(found)) => found.function_url_configs().is_empty() && found.next_marker().is_none(),
             Ok(None) => true,
@@ -66,126 +66,135 @@ impl FunctionUrls {
         }
     }
 
-    /// The URL of that place with its statements, if it has one.
-    async fn at(&self, cx: &CallContext<'_>, of: Qualified<'_>) -> Read<FunctionUrlSpec> {
-        let request = self.client.get_function_url_config().function_name(of.function);
-        let request = request.set_qualifier(of.qualifier());
-        let call = call(cx, "read", of, "lambda:GetFunctionUrlConfig");
+    /// Reads the URL of that target with its statements.
+    async fn read_at(
+        &self,
+        cx: &CallContext<'_>,
+        target: QualifiedFunction<'_>,
+    ) -> ReadResult<FunctionUrlSpec> {
+        let request = self.client.get_function_url_config().function_name(target.function);
+        let request = request.set_qualifier(target.qualifier());
+        let call = call(cx, "read", target, "lambda:GetFunctionUrlConfig");
         let call = call.retrying(&READ, "reading the function URL");
         let Some(url) = call.find(|| request.clone().send()).await? else { return Ok(None) };
-        let statements = self.policy(of).read(cx).await?;
+        let statements = self.policy(target).read(cx).await?;
         let spec = FunctionUrlSpec {
-            function_name: of.function.to_owned().into(),
-            qualifier: of.qualifier().map(Into::into),
+            function_name: target.function.to_owned().into(),
+            qualifier: target.qualifier().map(Into::into),
             auth_type: auth_type(&url.auth_type, url.invoke_mode.as_ref()),
-            allowed_actions: statements.iter().filter_map(allowed).collect(),
+            allowed_actions: statements.iter().filter_map(allowed_action).collect(),
             cors: cors_of(url.cors.as_ref()),
         };
-        Ok(Some(Found { spec, outputs: self.outputs(&url.function_url), tags: None }))
+        Ok(Some(ReadState { spec, outputs: self.outputs(&url.function_url), tags: None }))
     }
 
-    fn outputs(&self, said: &str) -> Outputs {
-        Outputs::from([("url".to_owned(), self.url(said))])
+    fn outputs(&self, returned_url: &str) -> Outputs {
+        Outputs::from([("url".to_owned(), self.url(returned_url))])
     }
 
-    /// Where it answers: what Lambda says, but emulators say a host of AWS's that they are not.
-    fn url(&self, said: &str) -> String {
-        let said = said.trim_end_matches('/');
-        let id = said.split_once("://").and_then(|(_, host)| host.split_once(".lambda-url."));
+    /// Returns the reachable URL: Lambda's, unless an emulator returns a host of AWS.
+    fn url(&self, returned_url: &str) -> String {
+        let returned_url = returned_url.trim_end_matches('/');
+        let id = returned_url.split_once("://").and_then(|(_, host)| host.split_once(".lambda-url."));
         match (self.aws.config.endpoint_url(), id) {
-            (Some(endpoint), Some((id, _))) if !self.is_of_aws(endpoint) => {
+            (Some(endpoint), Some((id, _))) if !self.is_aws_endpoint(endpoint) => {
                 format!("{}/_aws/lambda-url/{id}", endpoint.trim_end_matches('/'))
             }
-            _ => said.to_owned(),
+            _ => returned_url.to_owned(),
         }
     }
 
-    /// Whether an endpoint is one of AWS's own, by its domain.
-    fn is_of_aws(&self, endpoint: &str) -> bool {
-        Partition::named(&self.aws.place.partition)
+    /// Whether an endpoint is AWS's own, by its domain.
+    fn is_aws_endpoint(&self, endpoint: &str) -> bool {
+        Partition::by_name(&self.aws.location.partition)
             .is_some_and(|partition| endpoint.contains(&format!(".{}", partition.dns_suffix)))
     }
 
-    /// Changes the URL that is there; `None` when there is none.
-    async fn change(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<Option<String>, Fault> {
+    /// Updates the existing URL; `None` if there is none.
+    async fn update_config(
+        &self,
+        cx: &CallContext<'_>,
+        want: &FunctionUrlSpec,
+    ) -> Result<Option<String>, Fault> {
         let request = self
             .client
             .update_function_url_config()
-            .function_name(of(want).function)
-            .set_qualifier(of(want).qualifier())
+            .function_name(target_of(want).function)
+            .set_qualifier(target_of(want).qualifier())
             .auth_type(FunctionUrlAuthType::from(want.auth_type.as_str()))
             .invoke_mode(InvokeMode::Buffered)
             .cors(cors_for(&want.cors));
-        let call = call(cx, "change", of(want), "lambda:UpdateFunctionUrlConfig").once();
-        Ok(call.find(|| request.clone().send()).await?.map(|changed| changed.function_url))
+        let call = call(cx, "change", target_of(want), "lambda:UpdateFunctionUrlConfig").once();
+        Ok(call.find(|| request.clone().send()).await?.map(|updated| updated.function_url))
     }
 
-    async fn make(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<String, Fault> {
+    async fn create_config(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<String, Fault> {
         let request = self
             .client
             .create_function_url_config()
-            .function_name(of(want).function)
-            .set_qualifier(of(want).qualifier())
+            .function_name(target_of(want).function)
+            .set_qualifier(target_of(want).qualifier())
             .auth_type(FunctionUrlAuthType::from(want.auth_type.as_str()))
             .invoke_mode(InvokeMode::Buffered)
             .cors(cors_for(&want.cors));
-        let call = call(cx, "create", of(want), "lambda:CreateFunctionUrlConfig").once();
+        let call = call(cx, "create", target_of(want), "lambda:CreateFunctionUrlConfig").once();
         match call.retry_on(NOT_FOUND).send(|| request.clone().send()).await {
-            Ok(made) => Ok(made.function_url),
-            // An answer that was lost: it is there, and is changed, since made anew it would get another address.
+            Ok(created) => Ok(created.function_url),
+            // The response of an earlier attempt was lost. Update the existing URL: a new one would get
+            // another host.
             Err(fault) if fault.code == CONFLICT => {
-                let unseen = Fault { kind: FaultKind::Transient, ..fault };
-                self.change(cx, want).await?.ok_or(unseen)
+                let not_visible = Fault { kind: FaultKind::Transient, ..fault };
+                self.update_config(cx, want).await?.ok_or(not_visible)
             }
             Err(fault) => Err(fault),
         }
     }
 
-    async fn change_or_make(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<String, Fault> {
-        match self.change(cx, want).await? {
+    async fn update_or_create(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<String, Fault> {
+        match self.update_config(cx, want).await? {
             Some(url) => Ok(url),
-            None => self.make(cx, want).await,
+            None => self.create_config(cx, want).await,
         }
     }
 
-    /// Brings both statements to what is wanted.
-    async fn allow(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<(), Fault> {
-        let (add, drop): (Vec<Grant>, Vec<Grant>) = grants(&want.auth_type)
+    /// Reconciles both statements with the wanted ones.
+    async fn reconcile_permissions(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<(), Fault> {
+        let (missing, revoked): (Vec<Grant>, Vec<Grant>) = url_grants(&want.auth_type)
             .into_iter()
             .partition(|grant| want.allowed_actions.contains(&grant.action));
-        let policy = self.policy(of(want));
-        if !drop.is_empty() {
-            let drop: Vec<&str> = drop.iter().map(|grant| grant.sid.as_str()).collect();
-            policy.revoke(cx, &drop).await?;
+        let policy = self.policy(target_of(want));
+        if !revoked.is_empty() {
+            let revoked: Vec<&str> = revoked.iter().map(|grant| grant.sid.as_str()).collect();
+            policy.revoke(cx, &revoked).await?;
         }
-        policy.grant(cx, &add).await
+        policy.grant(cx, &missing).await
     }
 }
 
-/// Both statements, for a URL that anybody may ask.
-fn grants(auth_type: &str) -> [Grant; 2] {
-    let anybody = |sid: &str, action: &str| Grant {
+/// Returns both statements of a public URL.
+fn url_grants(auth_type: &str) -> [Grant; 2] {
+    let public_grant = |sid: &str, action: &str| Grant {
         sid: sid.to_owned(),
         principal: "*".to_owned(),
         action: action.to_owned(),
         ..Grant::default()
     };
     [
-        Grant { url_auth_type: Some(auth_type.to_owned()), ..anybody(ASK, ASK_ACTION) },
-        Grant { via_url: true, ..anybody(CALL, CALL_ACTION) },
+        Grant { url_auth_type: Some(auth_type.to_owned()), ..public_grant(URL_STATEMENT, URL_ACTION) },
+        Grant { via_url: true, ..public_grant(INVOKE_STATEMENT, INVOKE_ACTION) },
     ]
 }
 
-/// The action that one of our statements allows. One that is not as we write it is not the same action.
-fn allowed(statement: &Statement) -> Option<String> {
-    let grant = grants("NONE").into_iter().find(|grant| grant.sid == statement.grant.sid)?;
+/// Returns the action that one of our statements allows. A changed statement counts as another action.
+fn allowed_action(statement: &PolicyStatement) -> Option<String> {
+    let grant = url_grants("NONE").into_iter().find(|grant| grant.sid == statement.grant.sid)?;
     if statement.is_exactly(&grant) {
         return Some(grant.action);
     }
-    Some(format!("{} (changed)", statement.marked(&statement.grant.action)))
+    Some(format!("{} (changed)", statement.with_unexpected(&statement.grant.action)))
 }
 
-/// How callers prove who they are, and what else of the URL is not as we have it.
+/// Returns the authentication type, with a note about settings that differ from ours.
 fn auth_type(auth_type: &FunctionUrlAuthType, mode: Option<&InvokeMode>) -> String {
     match mode {
         Some(InvokeMode::ResponseStream) => format!("{auth_type} (streaming)"),
@@ -216,62 +225,66 @@ fn cors_for(cors: &Cors) -> types::Cors {
         .build()
 }
 
-/// The function that the spec names.
+/// Returns the function that the spec names.
 fn function(spec: &FunctionUrlSpec) -> FunctionRef<'_> {
     FunctionRef { function: &spec.function_name, qualifier: spec.qualifier.as_ref() }
 }
 
-impl Resource for FunctionUrls {
+impl Resource for FunctionUrlDriver {
     type Spec = FunctionUrlSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
         Self { client: Client::new(&aws.without_retries()), aws }
     }
 
-    async fn read(&self, cx: &CallContext<'_>, want: Option<&FunctionUrlSpec>) -> Read<FunctionUrlSpec> {
+    async fn read(
+        &self,
+        cx: &CallContext<'_>,
+        want: Option<&FunctionUrlSpec>,
+    ) -> ReadResult<FunctionUrlSpec> {
         let base = self.aws.base();
-        let places = places(want.map(function), &base);
-        if want.is_none() && self.has_none(cx, places[0]).await {
+        let targets = candidate_targets(want.map(function), &base);
+        if want.is_none() && self.has_none(cx, targets[0]).await {
             return Ok(None);
         }
-        for of in places {
-            if let Some(found) = self.at(cx, of).await? {
+        for target in targets {
+            if let Some(found) = self.read_at(cx, target).await? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    async fn create(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Written {
-        let url = cx.wait(&WRITE, "making the function URL", || self.make(cx, want)).await?;
-        self.allow(cx, want).await?;
+    async fn create(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> WriteResult {
+        let url = cx.retry(&WRITE, "making the function URL", || self.create_config(cx, want)).await?;
+        self.reconcile_permissions(cx, want).await?;
         Ok(self.outputs(&url))
     }
 
     async fn update(
         &self,
         cx: &CallContext<'_>,
-        have: &Found<FunctionUrlSpec>,
+        have: &ReadState<FunctionUrlSpec>,
         want: &FunctionUrlSpec,
-    ) -> Written {
+    ) -> WriteResult {
         let mut outputs = have.outputs.clone();
         let is_other_type = have.spec.auth_type != want.auth_type;
         if have.spec.cors != want.cors || is_other_type {
-            let change = || self.change_or_make(cx, want);
-            outputs = self.outputs(&cx.wait(&WRITE, "changing the function URL", change).await?);
+            let change = || self.update_or_create(cx, want);
+            outputs = self.outputs(&cx.retry(&WRITE, "changing the function URL", change).await?);
         }
         if have.spec.allowed_actions != want.allowed_actions || is_other_type {
-            self.allow(cx, want).await?;
+            self.reconcile_permissions(cx, want).await?;
         }
         Ok(outputs)
     }
 
-    async fn delete(&self, cx: &CallContext<'_>, have: &Found<FunctionUrlSpec>) -> Result<(), Fault> {
-        let of = of(&have.spec);
-        self.policy(of).revoke(cx, &[ASK, CALL]).await?;
-        let request = self.client.delete_function_url_config().function_name(of.function);
-        let request = request.set_qualifier(of.qualifier());
-        let call = call(cx, "delete", of, "lambda:DeleteFunctionUrlConfig");
+    async fn delete(&self, cx: &CallContext<'_>, have: &ReadState<FunctionUrlSpec>) -> Result<(), Fault> {
+        let target = target_of(&have.spec);
+        self.policy(target).revoke(cx, &[URL_STATEMENT, INVOKE_STATEMENT]).await?;
+        let request = self.client.delete_function_url_config().function_name(target.function);
+        let request = request.set_qualifier(target.qualifier());
+        let call = call(cx, "delete", target, "lambda:DeleteFunctionUrlConfig");
         call.retrying(&WRITE, "deleting the function URL").find(|| request.clone().send()).await.map(drop)
     }
 }

@@ -1,5 +1,5 @@
-//! The HTTP API in AWS: an API, found by its name and our tags, with one integration, perhaps one more that goes to a queue, their
-//! routes and the stage `$default`.
+//! The driver of HTTP APIs: an API, which is found by its name and our tags, with an integration for the
+//! function, optional ones for a reader and a queue, their routes and the stage `$default`.
 
 mod client;
 mod find;
@@ -14,17 +14,17 @@ use hitctl_engine::{Fault, Outputs};
 
 use crate::aws::account::Aws;
 use crate::aws::call::CallContext;
-use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::resource::{ReadResult, ReadState, Resource, WriteResult};
 use crate::http_api::spec::HttpApiSpec;
 use client::{ApiCalls, READ, STAGE, WRITE};
 use find::Api;
-use parts::Parts;
+use parts::ApiParts;
 
-pub(crate) use client::HttpApis;
+pub(crate) use client::HttpApiDriver;
 
-impl HttpApis {
+impl HttpApiDriver {
     fn outputs(&self, api: &Api) -> Outputs {
-        let call_arn = self.aws.place.location().http_api_call_arn(&api.id);
+        let call_arn = self.aws.location.as_location().http_api_call_arn(&api.id);
         Outputs::from([
             ("api_id".to_owned(), api.id.clone()),
             ("call_arn".to_owned(), call_arn),
@@ -32,67 +32,68 @@ impl HttpApis {
         ])
     }
 
-    /// Where it answers: what API Gateway says, unless an emulator names a host that no resolver knows. A real one's host
-    /// ends in the region's own domain.
+    /// Returns the reachable URL: API Gateway's, unless an emulator returns a host that does not resolve. A
+    /// real host is in the region's own domain.
     fn url(&self, api: &Api) -> String {
-        let regional = format!("{}.execute-api.{}.", api.id, self.aws.place.region);
-        let said = api.endpoint.trim_end_matches('/');
+        let regional = format!("{}.execute-api.{}.", api.id, self.aws.location.region);
+        let endpoint = api.endpoint.trim_end_matches('/');
         match self.aws.config.endpoint_url() {
-            Some(emulator) if !said.contains(&regional) => {
+            Some(emulator) if !endpoint.contains(&regional) => {
                 format!("{}/_aws/execute-api/{}/{STAGE}", emulator.trim_end_matches('/'), api.id)
             }
-            _ => said.to_owned(),
+            _ => endpoint.to_owned(),
         }
     }
 }
 
-impl Resource for HttpApis {
+impl Resource for HttpApiDriver {
     type Spec = HttpApiSpec;
 
     const NOUN: &'static str = "HTTP API";
 
     fn new(aws: Arc<Aws>) -> Self {
-        // Each retry of a change is ours: before it, we look at what the attempt that failed has done. Looks are retried one by
-        // one: where every second call is throttled, all of them together would never come through.
-        Self { client: Client::new(&aws.without_retries()), reader: Client::new(&aws.config), aws }
+        // Writes have no SDK retries: before each retry, the driver checks what the failed attempt did. Reads
+        // are retried one by one: if every second call is throttled, retrying all of them together would
+        // never succeed.
+        Self { client: Client::new(&aws.without_retries()), read_client: Client::new(&aws.config), aws }
     }
 
-    async fn read(&self, cx: &CallContext<'_>, want: Option<&HttpApiSpec>) -> Read<HttpApiSpec> {
-        cx.wait(&READ, "reading the HTTP API", || async {
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&HttpApiSpec>) -> ReadResult<HttpApiSpec> {
+        cx.retry(&READ, "reading the HTTP API", || async {
             let Some(api) = self.find(cx).await? else { return Ok(None) };
             let spec = ApiCalls { apis: self, cx, id: &api.id }.parts().await?.spec(&api, want);
-            Ok(Some(Found { spec, outputs: self.outputs(&api), tags: Some(api.tags) }))
+            Ok(Some(ReadState { spec, outputs: self.outputs(&api), tags: Some(api.tags) }))
         })
         .await
     }
 
-    /// Brings what is there of it, if anything, to what is wanted.
-    async fn create(&self, cx: &CallContext<'_>, want: &HttpApiSpec) -> Written {
-        // Nothing but the list keeps a call whose answer was lost from making a second one: it comes before every attempt. One
-        // that was made just now has nothing in it yet.
-        let find_or_make = || async {
+    /// Reconciles the existing API, if any, with the wanted one.
+    async fn create(&self, cx: &CallContext<'_>, want: &HttpApiSpec) -> WriteResult {
+        // Only the list prevents a second API when the response to a creation was lost, so every attempt
+        // starts with it. A new API has no parts yet.
+        let find_or_create = || async {
             match self.find(cx).await? {
                 Some(api) => Ok((api, None)),
-                None => Ok((self.make(cx, want).await?, Some(Parts::default()))),
+                None => Ok((self.create_api(cx, want).await?, Some(ApiParts::default()))),
             }
         };
-        let (api, mut known) = cx.wait(&WRITE, "making the HTTP API", find_or_make).await?;
+        let (api, mut known_parts) = cx.retry(&WRITE, "making the HTTP API", find_or_create).await?;
         let set_up = || {
-            let (api, known) = (&api, known.take());
+            let (api, known_parts) = (&api, known_parts.take());
             let calls = ApiCalls { apis: self, cx, id: &api.id };
             async move {
-                let parts = match known {
+                let parts = match known_parts {
                     Some(parts) => parts,
                     None => calls.parts().await?,
                 };
                 calls.reconcile(api, &parts, want).await
             }
         };
-        cx.wait(&WRITE, "setting up the HTTP API", set_up).await?;
+        cx.retry(&WRITE, "setting up the HTTP API", set_up).await?;
         Ok(self.outputs(&api))
     }
 
-    async fn delete(&self, cx: &CallContext<'_>, have: &Found<HttpApiSpec>) -> Result<(), Fault> {
+    async fn delete(&self, cx: &CallContext<'_>, have: &ReadState<HttpApiSpec>) -> Result<(), Fault> {
         let Some(id) = have.outputs.get("api_id") else {
             return Err(Fault::fatal("no_output", format!("the id of HTTP API {} is not known", cx.name)));
         };

@@ -1,14 +1,16 @@
 //! The calls that create, read, change and delete an HTTP API, and the IAM actions that they need.
 
-use crate::operation::{Operation, Scope};
+use crate::operation::{Operation, PolicyScope};
 use crate::role::operations::ROLE_FOR_API;
 
-/// The HTTP APIs of the region: AWS chooses their ids, so that no narrower name is known beforehand.
-pub(crate) const APIS: Scope =
-    Scope::new("Apis", |n| vec![n.location.api_gateway_arn("/apis"), n.location.api_gateway_arn("/apis/*")]);
+/// The HTTP APIs of the region. AWS chooses their ids, so the scope cannot be narrower.
+pub(crate) const APIS: PolicyScope = PolicyScope::new("Apis", |n| {
+    vec![n.location.api_gateway_arn("/apis"), n.location.api_gateway_arn("/apis/*")]
+});
 
 /// The tags of HTTP APIs.
-pub(crate) const API_TAGS: Scope = Scope::new("ApiTags", |n| vec![n.location.api_gateway_arn("/tags/*")]);
+pub(crate) const API_TAGS: PolicyScope =
+    PolicyScope::new("ApiTags", |n| vec![n.location.api_gateway_arn("/tags/*")]);
 
 /// The calls, by name.
 pub(super) const OPERATIONS: &[Operation] = &[

@@ -2,5 +2,5 @@
 
 use crate::price::Price;
 
-/// The ingested log lines.
+/// The price of ingested log data.
 pub const INGESTED: Price = Price::new("GB ingested", 0.50, "aws.amazon.com/cloudwatch/pricing");

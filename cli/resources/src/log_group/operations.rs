@@ -2,10 +2,10 @@
 
 use hitctl_config::names;
 
-use crate::operation::{ACCOUNT, Operation, Scope};
+use crate::operation::{ACCOUNT, Operation, PolicyScope};
 
-/// The log group, by both of its ARNs: its tags are on the one without `:*`.
-pub const LOG_GROUP: Scope = Scope::new("LogGroup", |n| {
+/// The log group by both of its ARNs. The one without `:*` is for tags.
+pub const LOG_GROUP: PolicyScope = PolicyScope::new("LogGroup", |n| {
     let arn = n.location.log_group_arn(&names::log_group(n.app, n.env));
     vec![format!("{arn}:*"), arn]
 });

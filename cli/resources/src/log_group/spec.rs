@@ -1,25 +1,26 @@
-//! The CloudWatch log group of the function.
+//! The settings of the function's CloudWatch log group.
 
-use hitctl_engine::Keep;
+use hitctl_engine::DeletionPolicy;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Spec;
 use crate::tags::Tags;
 
-/// The output of a live log group that says since when it may hold lines, in milliseconds since 1970.
+/// The output of a live log group with the time of its creation, in milliseconds since 1970. It has no older
+/// lines.
 pub const OLDEST_MS: &str = "oldest_ms";
 
-/// A log group that forgets.
+/// A log group with a retention.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogGroupSpec {
-    /// How many days events are kept.
+    /// The number of days that events are kept.
     pub retention_days: u32,
-    /// Its tags.
+    /// The tags of the group.
     pub tags: Tags,
 }
 
 impl Spec for LogGroupSpec {
     const KIND: &'static str = "log_group";
-    // Its lines are deleted when their time is over, and not before the user says so.
-    const KEEP: Keep = Keep::AskBeforeLoss;
+    // Lines are deleted when their retention ends, and not before the user confirms it.
+    const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Confirm;
 }

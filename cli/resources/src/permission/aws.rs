@@ -1,51 +1,55 @@
-//! The statement in AWS.
+//! The driver of permissions: single statements of function policies.
 
 use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
 use futures::FutureExt as _;
-use hitctl_engine::{Cx, Fault, Outputs};
+use hitctl_engine::{DriverContext, Fault, Outputs};
 
-use crate::alias::places::places;
+use crate::alias::candidates::candidate_targets;
 use crate::aws::account::Aws;
 use crate::aws::call::CallContext;
-use crate::aws::lambda::policy::{self, Grant, Policy, Statement};
-use crate::aws::lambda::{FunctionRef, Qualified};
-use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::lambda::policy::{self, FunctionPolicy, Grant, PolicyStatement};
+use crate::aws::lambda::{FunctionRef, QualifiedFunction};
+use crate::aws::resource::{ReadResult, ReadState, Resource, WriteResult};
 use crate::aws::single_flight::SingleFlight;
 use crate::permission::spec::PermissionSpec;
 
 const ACTION: &str = "lambda:InvokeFunction";
 
-/// What a policy says: of a function, or of an alias of it.
-type PolicyReads = SingleFlight<(String, Option<String>), Arc<Vec<Statement>>>;
+/// The concurrent reads of policies, by function and qualifier.
+type PolicyReads = SingleFlight<(String, Option<String>), Arc<Vec<PolicyStatement>>>;
 
-/// Statements of function policies in AWS.
+/// The driver of permissions.
 #[derive(Debug)]
-pub(crate) struct Permissions {
+pub(crate) struct PermissionDriver {
     aws: Arc<Aws>,
     client: Client,
-    /// Several statements are looked for in one policy.
+    /// Several statements are read from one policy.
     reads: PolicyReads,
 }
 
-impl Permissions {
-    fn policy<'a>(&'a self, spec: &'a PermissionSpec) -> Policy<'a> {
-        Policy { client: &self.client, of: Qualified::of(function(spec)) }
+impl PermissionDriver {
+    fn policy<'a>(&'a self, spec: &'a PermissionSpec) -> FunctionPolicy<'a> {
+        FunctionPolicy { client: &self.client, target: QualifiedFunction::of(function(spec)) }
     }
 
-    /// What the policy says, which is asked once by all who look at the same time.
-    async fn statements(&self, cx: &Cx, of: Qualified<'_>) -> Result<Arc<Vec<Statement>>, Fault> {
-        let key = (of.function.to_owned(), of.qualifier());
-        let asked = self.reads.ask(key.clone(), || {
+    /// Returns the statements of the policy. Concurrent callers share one read.
+    async fn statements(
+        &self,
+        cx: &DriverContext,
+        target: QualifiedFunction<'_>,
+    ) -> Result<Arc<Vec<PolicyStatement>>, Fault> {
+        let key = (target.function.to_owned(), target.qualifier());
+        let shared = self.reads.run(key.clone(), || {
             let (client, cx, (function, qualifier)) = (self.client.clone(), cx.clone(), key);
             let read = async move {
-                let of = Qualified { function: &function, qualifier: qualifier.as_deref() };
-                Policy { client: &client, of }.read(&cx).await.map(Arc::new)
+                let target = QualifiedFunction { function: &function, qualifier: qualifier.as_deref() };
+                FunctionPolicy { client: &client, target }.read(&cx).await.map(Arc::new)
             };
             read.boxed()
         });
-        asked.await
+        shared.await
     }
 
     fn grant(name: &str, want: &PermissionSpec) -> Grant {
@@ -59,15 +63,15 @@ impl Permissions {
         }
     }
 
-    fn spec(statement: &Statement, of: Qualified<'_>) -> PermissionSpec {
+    fn spec(statement: &PolicyStatement, target: QualifiedFunction<'_>) -> PermissionSpec {
         let grant = &statement.grant;
-        let mut principal = statement.marked(&grant.principal);
+        let mut principal = statement.with_unexpected(&grant.principal);
         if grant.action != ACTION {
             principal = format!("{principal} ({})", grant.action);
         }
         PermissionSpec {
-            function_name: of.function.to_owned().into(),
-            qualifier: of.qualifier().map(Into::into),
+            function_name: target.function.to_owned().into(),
+            qualifier: target.qualifier().map(Into::into),
             principal,
             source_arn: grant.source_arn.clone().unwrap_or_default().into(),
             source_account: grant.source_account.clone(),
@@ -75,34 +79,34 @@ impl Permissions {
     }
 }
 
-/// The function that the spec names.
+/// Returns the function that the spec names.
 fn function(spec: &PermissionSpec) -> FunctionRef<'_> {
     FunctionRef { function: &spec.function_name, qualifier: spec.qualifier.as_ref() }
 }
 
-impl Resource for Permissions {
+impl Resource for PermissionDriver {
     type Spec = PermissionSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
         Self { client: Client::new(&aws.without_retries()), aws, reads: PolicyReads::default() }
     }
 
-    async fn read(&self, cx: &CallContext<'_>, want: Option<&PermissionSpec>) -> Read<PermissionSpec> {
-        for of in places(want.map(function), &self.aws.base()) {
-            let there = self.statements(cx, of).await?;
-            let ids = policy::ids(cx.name);
-            let ours = there.iter().filter(|statement| ids.contains(&statement.grant.sid));
-            // Both are there when an exchange was interrupted: the one that has to go is shown.
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&PermissionSpec>) -> ReadResult<PermissionSpec> {
+        for target in candidate_targets(want.map(function), &self.aws.base()) {
+            let existing = self.statements(cx, target).await?;
+            let ids = policy::statement_ids(cx.name);
+            let ours = existing.iter().filter(|statement| ids.contains(&statement.grant.sid));
+            // Both exist if a replacement was interrupted; return the one that must be removed.
             let is_wanted =
                 |spec: &PermissionSpec| want.is_some_and(|want| want.source_account == spec.source_account);
-            if let Some(spec) = ours.map(|statement| Self::spec(statement, of)).min_by_key(is_wanted) {
-                return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
+            if let Some(spec) = ours.map(|statement| Self::spec(statement, target)).min_by_key(is_wanted) {
+                return Ok(Some(ReadState { spec, outputs: Outputs::new(), tags: None }));
             }
         }
         Ok(None)
     }
 
-    async fn create(&self, cx: &CallContext<'_>, want: &PermissionSpec) -> Written {
+    async fn create(&self, cx: &CallContext<'_>, want: &PermissionSpec) -> WriteResult {
         self.policy(want).grant(cx, &[Self::grant(cx.name, want)]).await?;
         Ok(Outputs::new())
     }
@@ -110,14 +114,14 @@ impl Resource for Permissions {
     async fn update(
         &self,
         cx: &CallContext<'_>,
-        _have: &Found<PermissionSpec>,
+        _have: &ReadState<PermissionSpec>,
         want: &PermissionSpec,
-    ) -> Written {
-        self.policy(want).exchange(cx, &Self::grant(cx.name, want)).await?;
+    ) -> WriteResult {
+        self.policy(want).replace(cx, &Self::grant(cx.name, want)).await?;
         Ok(Outputs::new())
     }
 
-    async fn delete(&self, cx: &CallContext<'_>, have: &Found<PermissionSpec>) -> Result<(), Fault> {
-        self.policy(&have.spec).revoke_exchanged(cx, cx.name).await
+    async fn delete(&self, cx: &CallContext<'_>, have: &ReadState<PermissionSpec>) -> Result<(), Fault> {
+        self.policy(&have.spec).revoke_with_alternate(cx, cx.name).await
     }
 }

@@ -1,31 +1,34 @@
-//! A statement in the function's own policy that lets the HTTP API, or a rule, call it.
+//! The settings of a permission: a statement in the function's policy that lets the HTTP API or a rule invoke
+//! it.
 
-use hitctl_engine::Value;
+use hitctl_engine::SpecValue;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Spec;
 
-/// A statement of the function's resource-based policy. Its name is the statement id; it takes no tags, and is ours by
-/// that id inside a function that is ours.
+/// A statement of the function's resource-based policy. Its name is the statement id. It takes no tags; it is
+/// ours if it has that id and the function is ours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PermissionSpec {
-    /// The function that may be called, by name.
-    pub function_name: Value<String>,
-    /// The alias that may be called; `None` is the function as it was last changed. Each has a policy of its own.
+    /// The name of the function.
+    pub function_name: SpecValue<String>,
+    /// The alias that may be invoked; `None` for the function's latest state (`$LATEST`). Each has its own
+    /// policy.
     #[serde(default)]
-    pub qualifier: Option<Value<String>>,
-    /// Who may call: `apigateway.amazonaws.com` or `events.amazonaws.com`.
+    pub qualifier: Option<SpecValue<String>>,
+    /// The service that may invoke: `apigateway.amazonaws.com` or `events.amazonaws.com`.
     pub principal: String,
-    /// What it may call for: any route of the HTTP API, or the rule.
-    pub source_arn: Value<String>,
-    /// The account that this must be in; `None` for rules, whose calls do not say it, so that Lambda would refuse them.
+    /// The ARN of the caller: any route of the HTTP API, or the rule.
+    pub source_arn: SpecValue<String>,
+    /// The account of the caller. `None` for rules: their calls do not have it, so Lambda would refuse them.
     #[serde(default)]
     pub source_account: Option<String>,
 }
 
 impl Spec for PermissionSpec {
     const KIND: &'static str = "permission";
-    // A statement cannot be changed, only removed and added. What may call stays the same when the account alone differs, so
-    // that nobody may be refused in between.
-    const REPLACE_ON: &'static [&'static str] = &["function_name", "qualifier", "principal", "source_arn"];
+    // A statement can only be removed and added. If only the account differs, it is replaced without a gap,
+    // so that no call is refused meanwhile.
+    const IMMUTABLE_FIELDS: &'static [&'static str] =
+        &["function_name", "qualifier", "principal", "source_arn"];
 }

@@ -1,4 +1,4 @@
-//! The errors that have a meaning of their own for a queue.
+//! The error rules of queues.
 
 use crate::aws::fault::{ErrorClass::Retryable, ErrorRule, SQS_PROPAGATION, rule};
 

@@ -2,10 +2,10 @@
 
 use hitctl_config::names;
 
-use crate::operation::{Operation, Scope};
+use crate::operation::{Operation, PolicyScope};
 
-/// The queues of hits and of dead letters.
-pub const QUEUES: Scope = Scope::new("Queues", |n| {
+/// The queue of hits and its dead-letter queue.
+pub const QUEUES: PolicyScope = PolicyScope::new("Queues", |n| {
     vec![
         n.location.queue_arn(&names::queue(n.app, n.env)),
         n.location.queue_arn(&names::dead_letter_queue(n.app, n.env)),

@@ -1,8 +1,8 @@
-//! A queue of SQS: of hits that wait to be counted, or of dead letters.
+//! The settings of an SQS queue: of hits that wait to be counted, or of dead letters.
 
 use std::collections::BTreeSet;
 
-use hitctl_engine::{Keep, Value};
+use hitctl_engine::{DeletionPolicy, SpecValue};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Spec;
@@ -10,43 +10,44 @@ use crate::tags::Tags;
 
 /// A standard queue.
 ///
-/// Outputs: `arn`, `url`, and `held`: about how many messages are in it, in flight or not, where that is more than none.
+/// Outputs: `arn`, `url`, and `held`: the approximate number of messages, in flight or not, if there are any.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueSpec {
-    /// For how long a message that was received is hidden from others, in seconds.
+    /// How long a received message is hidden from other consumers, in seconds.
     pub visibility_timeout_s: u32,
     /// How long a message is kept, in seconds.
     pub retention_s: u32,
-    /// Whether SQS encrypts it with its own keys.
+    /// Whether SQS encrypts the queue with its own keys.
     pub managed_encryption: bool,
-    /// Where messages go that were received too often.
-    pub redrive: Option<Redrive>,
-    /// Which services may put messages there, and from where; besides roles, which need no word of the queue.
-    pub senders: BTreeSet<Sender>,
-    /// Its tags.
+    /// The dead-letter queue for messages that are received too often.
+    pub redrive: Option<RedrivePolicy>,
+    /// The services that may send messages, and their source. Roles need no permission from the queue.
+    pub senders: BTreeSet<AllowedSender>,
+    /// The tags of the queue.
     pub tags: Tags,
 }
 
-/// What becomes of a message that is received again and again.
+/// The handling of messages that are received again and again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Redrive {
-    /// The queue of dead letters.
-    pub dead_letter_arn: Value<String>,
-    /// How often a message is received before it goes there.
+pub struct RedrivePolicy {
+    /// The ARN of the dead-letter queue.
+    pub dead_letter_arn: SpecValue<String>,
+    /// The number of receives before a message moves to the dead-letter queue.
     pub max_receive_count: u32,
 }
 
-/// A service that may put messages on a queue: a statement of the queue's policy.
+/// A service that may send messages to a queue: a statement of the queue's policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Sender {
+pub struct AllowedSender {
     /// The service: `events.amazonaws.com`.
     pub service: String,
-    /// The rule that it acts for. Its name is ours, so that the ARN is known before the rule is there.
+    /// The ARN of the rule that the service acts for. We choose the rule's name, so the ARN is known before
+    /// the rule exists.
     pub source_arn: String,
 }
 
 impl Spec for QueueSpec {
     const KIND: &'static str = "queue";
-    // What waits to be counted, or died, is somebody's hits.
-    const KEEP: Keep = Keep::AskWhileHolding;
+    // Waiting hits and dead letters are data.
+    const DELETION_POLICY: DeletionPolicy = DeletionPolicy::ConfirmIfNonEmpty;
 }

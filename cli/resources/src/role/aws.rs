@@ -1,4 +1,4 @@
-//! The role in AWS: IAM, which is global and takes a while until all of it sees a change.
+//! The driver of IAM roles. IAM is global and eventually consistent.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::aws::account::Aws;
 use crate::aws::call::CallContext;
 use crate::aws::fault::{ErrorRule, NOT_FOUND};
 use crate::aws::owner::check_ours;
-use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::resource::{ReadResult, ReadState, Resource, WriteResult};
 use crate::aws::tags::{iam_tags, managed_tags, tags_to_apply};
 use crate::role::spec::RoleSpec;
 use crate::role::{errors, policy};
@@ -19,42 +19,42 @@ use crate::tags::Tags;
 /// The name of the inline policy.
 pub(crate) const POLICY: &str = "hitctl";
 
-/// What IAM says when a role still has something on it.
-const HELD: &str = "DeleteConflict";
+/// IAM's code for a role that still has policies.
+const DELETE_CONFLICT: &str = "DeleteConflict";
 
-/// How often a role is emptied anew when something turns out to be still on it.
-const ROUNDS: u32 = 5;
+/// The maximum number of attempts to remove all policies and delete the role.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// Roles of one account.
-pub(crate) struct Role {
+/// The driver of roles.
+pub(crate) struct RoleDriver {
     aws: Arc<Aws>,
     client: Client,
 }
 
-impl Role {
-    /// The ARN is computed, since IAM may name a new role by its unique id for a moment.
+impl RoleDriver {
+    /// Returns the outputs. The ARN is computed, because IAM may briefly name a new role by its unique id.
     fn outputs(&self, name: &str, id: &str) -> Outputs {
         Outputs::from([
-            ("arn".to_owned(), self.aws.place.location().role_arn(name)),
+            ("arn".to_owned(), self.aws.location.as_location().role_arn(name)),
             ("id".to_owned(), id.to_owned()),
         ])
     }
 
     async fn get(&self, cx: &CallContext<'_>) -> Result<Option<Description>, Fault> {
         let request = self.client.get_role().role_name(cx.name);
-        let found = cx.call("read", "iam:GetRole").find(|| request.clone().send()).await?;
-        Ok(found.and_then(|found| found.role))
+        let response = cx.call("read", "iam:GetRole").find(|| request.clone().send()).await?;
+        Ok(response.and_then(|response| response.role))
     }
 
     async fn put_policy(&self, cx: &CallContext<'_>, want: &RoleSpec) -> Result<(), Fault> {
         let request = self.client.put_role_policy().role_name(cx.name).policy_name(POLICY);
-        let request = request.policy_document(policy::document(&want.statements));
+        let request = request.policy_document(policy::policy_document(&want.statements));
         let call = cx.call("set the policy of", "iam:PutRolePolicy").retry_on(NOT_FOUND);
         call.send(|| request.clone().send()).await.map(drop)
     }
 
-    /// Takes everything off a role: IAM deletes only empty ones.
-    async fn empty(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
+    /// Removes all policies from a role: IAM only deletes roles without any.
+    async fn remove_policies(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
         let request = self.client.list_role_policies().role_name(cx.name);
         let inline: Option<Vec<String>> = cx
             .call("list the policies of", "iam:ListRolePolicies")
@@ -79,7 +79,7 @@ impl Role {
     }
 }
 
-impl Resource for Role {
+impl Resource for RoleDriver {
     type Spec = RoleSpec;
 
     const RULES: &'static [ErrorRule] = errors::RULES;
@@ -88,7 +88,7 @@ impl Resource for Role {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    async fn read(&self, cx: &CallContext<'_>, want: Option<&RoleSpec>) -> Read<RoleSpec> {
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&RoleSpec>) -> ReadResult<RoleSpec> {
         let Some(role) = self.get(cx).await? else { return Ok(None) };
         let request = self.client.get_role_policy().role_name(cx.name).policy_name(POLICY);
         let call = cx.call("read the policy of", "iam:GetRolePolicy");
@@ -101,38 +101,39 @@ impl Resource for Role {
             statements: inline.map(|inline| policy::statements(inline.policy_document())).unwrap_or_default(),
             tags: managed_tags(&tags, want.map(|want| &want.tags)),
         };
-        Ok(Some(Found { spec, outputs: self.outputs(cx.name, role.role_id()), tags: Some(tags) }))
+        Ok(Some(ReadState { spec, outputs: self.outputs(cx.name, role.role_id()), tags: Some(tags) }))
     }
 
-    async fn create(&self, cx: &CallContext<'_>, want: &RoleSpec) -> Written {
+    async fn create(&self, cx: &CallContext<'_>, want: &RoleSpec) -> WriteResult {
         let request = self
             .client
             .create_role()
             .role_name(cx.name)
-            .assume_role_policy_document(policy::trust(&want.trusted_service))
+            .assume_role_policy_document(policy::trust_policy(&want.trusted_service))
             .set_tags(Some(iam_tags(&want.tags)));
         let call = cx.call("create", "iam:CreateRole").none_on(&["EntityAlreadyExists"]);
-        if let Some(made) = call.find(|| request.clone().send()).await? {
+        if let Some(created) = call.find(|| request.clone().send()).await? {
             self.put_policy(cx, want).await?;
-            return Ok(self.outputs(cx.name, made.role.as_ref().map_or("", |role| role.role_id())));
+            return Ok(self.outputs(cx.name, created.role.as_ref().map_or("", |role| role.role_id())));
         }
         let found = if let Some(found) = self.read(cx, Some(want)).await? {
             found
         } else {
-            // Not to be seen yet, so it has just been made: by us, in a call whose answer was lost, or by another deploy.
-            // Whose it is has to be known before anything of it is changed.
+            // The role is not visible yet, so it was just created: by a call of ours whose response was lost,
+            // or by another deploy. Its owner must be known before anything is changed.
             let request = self.client.get_role().role_name(cx.name);
             cx.call("read", "iam:GetRole").retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
-            let unseen = || Fault::transient("not_visible", format!("role {} is not visible yet", cx.name));
-            self.read(cx, Some(want)).await?.ok_or_else(unseen)?
+            let not_visible =
+                || Fault::transient("not_visible", format!("role {} is not visible yet", cx.name));
+            self.read(cx, Some(want)).await?.ok_or_else(not_visible)?
         };
         check_ours(&self.aws, cx.name, &found)?;
         self.update(cx, &found, want).await
     }
 
-    async fn update(&self, cx: &CallContext<'_>, have: &Found<RoleSpec>, want: &RoleSpec) -> Written {
+    async fn update(&self, cx: &CallContext<'_>, have: &ReadState<RoleSpec>, want: &RoleSpec) -> WriteResult {
         if have.spec.trusted_service != want.trusted_service {
-            let trust = policy::trust(&want.trusted_service);
+            let trust = policy::trust_policy(&want.trusted_service);
             let request = self.client.update_assume_role_policy().role_name(cx.name).policy_document(trust);
             let call = cx.call("set who may assume", "iam:UpdateAssumeRolePolicy").retry_on(NOT_FOUND);
             call.send(|| request.clone().send()).await?;
@@ -148,13 +149,13 @@ impl Resource for Role {
         Ok(have.outputs.clone())
     }
 
-    async fn delete(&self, cx: &CallContext<'_>, _: &Found<RoleSpec>) -> Result<(), Fault> {
+    async fn delete(&self, cx: &CallContext<'_>, _: &ReadState<RoleSpec>) -> Result<(), Fault> {
         let request = self.client.delete_role().role_name(cx.name);
-        let gone_or_held = [NOT_FOUND, &[HELD]].concat();
-        for round in 1..=ROUNDS {
-            self.empty(cx).await?;
-            // In all rounds but the last, what is still on it is taken off again.
-            let codes = if round == ROUNDS { NOT_FOUND } else { &gone_or_held };
+        let not_found_or_conflict = [NOT_FOUND, &[DELETE_CONFLICT]].concat();
+        for attempt in 1..=MAX_ATTEMPTS {
+            self.remove_policies(cx).await?;
+            // In all attempts but the last, a role that still has policies is emptied again.
+            let codes = if attempt == MAX_ATTEMPTS { NOT_FOUND } else { &not_found_or_conflict };
             let call = cx.call("delete", "iam:DeleteRole").none_on(codes);
             if call.find(|| request.clone().send()).await?.is_some() || self.get(cx).await?.is_none() {
                 return Ok(());

@@ -1,4 +1,4 @@
-//! The errors that have a meaning of their own for a role.
+//! The error rules of roles.
 
 use crate::aws::fault::{
     ErrorClass::{Final, Retryable},

@@ -3,32 +3,33 @@
 use hitctl_config::names;
 use serde_json::{Value as Json, json};
 
-use crate::operation::{Naming, Operation, Scope};
+use crate::operation::{Naming, Operation, PolicyScope};
 
-/// The functions' roles, those that stand in for them for a moment, and that of the HTTP API that puts hits on the queue.
-pub(crate) const ROLE: Scope = Scope::new("Role", |n| {
+/// The functions' roles with their temporary roles, and the HTTP API's role for sending hits to the queue.
+pub(crate) const ROLE: PolicyScope = PolicyScope::new("Role", |n| {
     let ingest = n.location.role_arn(&names::ingest_role(n.app, n.env));
     function_roles(n).iter().map(|name| n.location.role_arn(name)).chain([ingest]).collect()
 });
 
-/// Any role of the account, to find out whose it is.
-pub(crate) const ANY_ROLE: Scope = Scope::new("AnyRole", |n| vec![n.location.role_arn("*")]);
+/// Any role of the account, for reading its owner.
+pub(crate) const ANY_ROLE: PolicyScope = PolicyScope::new("AnyRole", |n| vec![n.location.role_arn("*")]);
 
 /// The HTTP API's role, which may be passed to API Gateway only.
-pub(crate) const ROLE_FOR_API: Scope =
-    Scope::new("RoleForApi", |n| vec![n.location.role_arn(&names::ingest_role(n.app, n.env))])
+pub(crate) const ROLE_FOR_API: PolicyScope =
+    PolicyScope::new("RoleForApi", |n| vec![n.location.role_arn(&names::ingest_role(n.app, n.env))])
         .on_condition(|_| passed_to("apigateway.amazonaws.com"));
 
 /// The functions' roles, which may be passed to Lambda only.
-pub(crate) const ROLE_FOR_LAMBDA: Scope =
-    Scope::new("RoleForLambda", |n| function_roles(n).iter().map(|name| n.location.role_arn(name)).collect())
-        .on_condition(|_| passed_to("lambda.amazonaws.com"));
+pub(crate) const ROLE_FOR_LAMBDA: PolicyScope = PolicyScope::new("RoleForLambda", |n| {
+    function_roles(n).iter().map(|name| n.location.role_arn(name)).collect()
+})
+.on_condition(|_| passed_to("lambda.amazonaws.com"));
 
 fn passed_to(service: &str) -> Json {
     json!({ "StringEquals": { "iam:PassedToService": service } })
 }
 
-/// The roles of the functions, and those that stand in for them while their KMS grants are renewed.
+/// Returns the names of the functions' roles and of the temporary roles that renew their KMS grants.
 fn function_roles(n: &Naming<'_>) -> [String; 4] {
     let (function, reader) = (names::function(n.app, n.env), names::reader(n.app, n.env));
     [names::role(n.app, n.env), reader.clone(), names::grant_role(&function), names::grant_role(&reader)]
@@ -41,7 +42,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("iam:DeleteRolePolicy", &[("iam:DeleteRolePolicy", ROLE)]),
     Operation::new("iam:DetachRolePolicy", &[("iam:DetachRolePolicy", ROLE)]),
     Operation::new("iam:GetRole", &[("iam:GetRole", ROLE)]),
-    // `gc` and `status --all` find out which region a role belongs to.
+    // `gc` and `status --all` look up the region of a role.
     Operation::new("iam:GetRolePolicy", &[("iam:GetRolePolicy", ANY_ROLE)]),
     Operation::new("iam:ListAttachedRolePolicies", &[("iam:ListAttachedRolePolicies", ROLE)]),
     Operation::new("iam:ListRolePolicies", &[("iam:ListRolePolicies", ROLE)]),

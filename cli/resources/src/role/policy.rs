@@ -1,19 +1,19 @@
-//! Policies of IAM: ours as text, and what comes back of them, normalised.
+//! Renders our IAM policies, and parses and normalises those that IAM returns.
 //!
-//! IAM gives documents back URL-encoded (RFC 3986), in which one string and a list of it are the same, and the order of
-//! statements, actions and resources says nothing.
+//! IAM returns documents URL-encoded (RFC 3986). In them, a string and a list of one string are equivalent,
+//! and the order of statements, actions and resources has no meaning.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use crate::role::spec::Statement;
+use crate::role::spec::RolePermission;
 
 const VERSION: &str = "2012-10-17";
 const ASSUME: &str = "sts:AssumeRole";
 
-/// The policy that lets that service assume the role.
-pub(crate) fn trust(service: &str) -> String {
+/// Returns the trust policy that lets that service assume the role.
+pub(crate) fn trust_policy(service: &str) -> String {
     json!({
         "Version": VERSION,
         "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": ASSUME}],
@@ -21,43 +21,44 @@ pub(crate) fn trust(service: &str) -> String {
     .to_string()
 }
 
-/// The policy of these statements.
-pub(super) fn document(statements: &[Statement]) -> String {
+/// Returns the policy document of these statements.
+pub(super) fn policy_document(statements: &[RolePermission]) -> String {
     let statements: Vec<Json> = statements
         .iter()
-        .map(|Statement { sid, actions, resources }| {
+        .map(|RolePermission { sid, actions, resources }| {
             json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources})
         })
         .collect();
     json!({"Version": VERSION, "Statement": statements}).to_string()
 }
 
-/// The service in a trust policy that came back, when it is all that the policy says; else the policy's text, which
-/// differs from any service.
+/// Returns the service in a trust policy if the policy has nothing else. Otherwise returns the policy's text,
+/// which differs from any service.
 pub(crate) fn trusted_service(document: &str) -> String {
-    let text = decoded(document);
-    let statements = parsed(&text);
+    let text = decode_url(document);
+    let statements = parse_statements(&text);
     let service = match statements.as_deref() {
-        Some([only]) => only_service(only),
+        Some([only]) => single_service(only),
         _ => None,
     };
     service.unwrap_or(text)
 }
 
-/// The statements of a policy that came back, in the order of their names. One that is more than a plain permission
-/// stands there as its text, and so differs from any that is wanted.
-pub(crate) fn statements(document: &str) -> Vec<Statement> {
-    let text = decoded(document);
-    let odd = |text: String| Statement { sid: text, actions: BTreeSet::new(), resources: BTreeSet::new() };
-    let Some(found) = parsed(&text) else { return vec![odd(text)] };
+/// Parses the statements of a policy, sorted. A statement that is more than a plain permission becomes one
+/// with its text as id, so that it differs from any wanted one.
+pub(crate) fn statements(document: &str) -> Vec<RolePermission> {
+    let text = decode_url(document);
+    let opaque =
+        |text: String| RolePermission { sid: text, actions: BTreeSet::new(), resources: BTreeSet::new() };
+    let Some(found) = parse_statements(&text) else { return vec![opaque(text)] };
     let mut statements: Vec<_> =
-        found.iter().map(|json| statement(json).unwrap_or_else(|| odd(json.to_string()))).collect();
+        found.iter().map(|json| statement(json).unwrap_or_else(|| opaque(json.to_string()))).collect();
     statements.sort();
     statements
 }
 
-/// The statements in a document; one may stand there without a list around it.
-fn parsed(document: &str) -> Option<Vec<Json>> {
+/// Returns the statements in a document. A single one may stand without a list around it.
+fn parse_statements(document: &str) -> Option<Vec<Json>> {
     let mut policy: Json = serde_json::from_str(document).ok()?;
     match policy.get_mut("Statement")?.take() {
         Json::Array(statements) => Some(statements),
@@ -66,34 +67,34 @@ fn parsed(document: &str) -> Option<Vec<Json>> {
     }
 }
 
-fn only_service(statement: &Json) -> Option<String> {
-    only_keys(statement, &["Sid", "Effect", "Principal", "Action"])?;
-    only_keys(&statement["Principal"], &["Service"])?;
-    let mut services = words(&statement["Principal"]["Service"])?;
-    let plain = statement["Effect"] == "Allow"
+fn single_service(statement: &Json) -> Option<String> {
+    has_only_keys(statement, &["Sid", "Effect", "Principal", "Action"])?;
+    has_only_keys(&statement["Principal"], &["Service"])?;
+    let mut services = string_set(&statement["Principal"]["Service"])?;
+    let is_plain = statement["Effect"] == "Allow"
         && services.len() == 1
-        && words(&statement["Action"])? == BTreeSet::from([ASSUME.to_owned()]);
-    services.pop_first().filter(|_| plain)
+        && string_set(&statement["Action"])? == BTreeSet::from([ASSUME.to_owned()]);
+    services.pop_first().filter(|_| is_plain)
 }
 
-fn statement(json: &Json) -> Option<Statement> {
-    only_keys(json, &["Sid", "Effect", "Action", "Resource"])?;
+fn statement(json: &Json) -> Option<RolePermission> {
+    has_only_keys(json, &["Sid", "Effect", "Action", "Resource"])?;
     if json["Effect"] != "Allow" {
         return None;
     }
-    Some(Statement {
+    Some(RolePermission {
         sid: json["Sid"].as_str().unwrap_or_default().to_owned(),
-        actions: words(&json["Action"])?,
-        resources: words(&json["Resource"])?,
+        actions: string_set(&json["Action"])?,
+        resources: string_set(&json["Resource"])?,
     })
 }
 
-fn only_keys(json: &Json, known: &[&str]) -> Option<()> {
-    json.as_object()?.keys().all(|key| known.contains(&key.as_str())).then_some(())
+fn has_only_keys(json: &Json, allowed: &[&str]) -> Option<()> {
+    json.as_object()?.keys().all(|key| allowed.contains(&key.as_str())).then_some(())
 }
 
-/// A string, or a list of them.
-fn words(json: &Json) -> Option<BTreeSet<String>> {
+/// Returns the strings in a string or a list of strings.
+fn string_set(json: &Json) -> Option<BTreeSet<String>> {
     match json {
         Json::String(one) => Some(BTreeSet::from([one.clone()])),
         Json::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
@@ -101,9 +102,9 @@ fn words(json: &Json) -> Option<BTreeSet<String>> {
     }
 }
 
-/// Text without its URL-encoding; what is no encoding is left as it stands, so that plain JSON stays itself.
-fn decoded(text: &str) -> String {
-    // JSON itself begins with a brace; an encoded document with `%7B`.
+/// Decodes URL-encoded text. Invalid encodings and plain JSON stay unchanged.
+fn decode_url(text: &str) -> String {
+    // JSON starts with a brace; an encoded document starts with `%7B`.
     if text.trim_start().starts_with('{') {
         return text.to_owned();
     }
@@ -118,8 +119,8 @@ mod tests {
         items.iter().map(ToString::to_string).collect()
     }
 
-    fn statement(sid: &str, actions: &[&str], resources: &[&str]) -> Statement {
-        Statement { sid: sid.to_owned(), actions: set(actions), resources: set(resources) }
+    fn statement(sid: &str, actions: &[&str], resources: &[&str]) -> RolePermission {
+        RolePermission { sid: sid.to_owned(), actions: set(actions), resources: set(resources) }
     }
 
     fn encoded(text: &str) -> String {
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_comes_back_the_same_encoded_or_not() {
+    fn policies_round_trip_plain_and_encoded() {
         let ours = [
             statement(
                 "Logs",
@@ -143,16 +144,16 @@ mod tests {
             ),
             statement("Table", &["dynamodb:UpdateItem"], &["arn:aws:dynamodb:r:a:table/hits+1%"]),
         ];
-        let document = document(&ours);
+        let document = policy_document(&ours);
         assert_eq!(statements(&document), ours);
         assert_eq!(statements(&encoded(&document)), ours);
-        let trust = trust("lambda.amazonaws.com");
+        let trust = trust_policy("lambda.amazonaws.com");
         assert_eq!(trusted_service(&trust), "lambda.amazonaws.com");
         assert_eq!(trusted_service(&encoded(&trust)), "lambda.amazonaws.com");
     }
 
     #[test]
-    fn strings_and_lists_and_any_order_are_the_same() {
+    fn strings_lists_and_order_are_normalised() {
         let lists = r#"{"Statement": [
             {"Sid": "Table", "Effect": "Allow", "Action": ["b:Y", "b:X"], "Resource": ["arn:2", "arn:1"]},
             {"Sid": "Logs", "Effect": "Allow", "Action": ["a:X"], "Resource": ["arn:1"]}]}"#;
@@ -172,17 +173,17 @@ mod tests {
     }
 
     #[test]
-    fn what_grants_more_or_less_than_a_plain_statement_is_drift() {
-        for odd in [
+    fn changed_statement_is_drift() {
+        for changed in [
             r#"{"Sid":"S","Effect":"Deny","Action":"a:X","Resource":"arn:1"}"#,
             r#"{"Sid":"S","Effect":"Allow","Action":"a:X","Resource":"arn:1","Condition":{"Bool":{"x":"true"}}}"#,
             r#"{"Sid":"S","Effect":"Allow","NotAction":"a:X","Resource":"arn:1"}"#,
             r#"{"Sid":"S","Effect":"Allow","Action":"a:X","NotResource":"arn:1"}"#,
             r#"{"Sid":"S","Effect":"Allow","Action":7,"Resource":"arn:1"}"#,
         ] {
-            let found = statements(&format!(r#"{{"Statement":[{odd}]}}"#));
-            assert_eq!(found.len(), 1, "{odd}");
-            assert_ne!(found[0], statement("S", &["a:X"], &["arn:1"]), "{odd}");
+            let found = statements(&format!(r#"{{"Statement":[{changed}]}}"#));
+            assert_eq!(found.len(), 1, "{changed}");
+            assert_ne!(found[0], statement("S", &["a:X"], &["arn:1"]), "{changed}");
         }
         assert_eq!(statements("{}")[0].sid, "{}");
         assert_eq!(statements("no JSON")[0].sid, "no JSON");
@@ -190,8 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn a_trust_that_says_more_or_less_is_drift() {
-        for odd in [
+    fn changed_trust_policy_is_drift() {
+        for changed in [
             r#"{"Effect":"Allow","Principal":{"Service":["lambda.amazonaws.com","ec2.amazonaws.com"]},"Action":"sts:AssumeRole"}"#,
             r#"{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com","AWS":"*"},"Action":"sts:AssumeRole"}"#,
             r#"{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}"#,
@@ -200,18 +201,18 @@ mod tests {
             r#"{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}"#,
         ] {
             assert_ne!(
-                trusted_service(&format!(r#"{{"Statement":[{odd}]}}"#)),
+                trusted_service(&format!(r#"{{"Statement":[{changed}]}}"#)),
                 "lambda.amazonaws.com",
-                "{odd}"
+                "{changed}"
             );
         }
-        let two = trust("lambda.amazonaws.com").replace("}]", r#"},{"Effect":"Deny"}]"#);
+        let two = trust_policy("lambda.amazonaws.com").replace("}]", r#"},{"Effect":"Deny"}]"#);
         assert_ne!(trusted_service(&two), "lambda.amazonaws.com");
     }
 
     #[test]
-    fn what_only_looks_encoded_stays() {
-        assert_eq!(decoded("%7B%22a%22%3A%2B1%zz%4"), "{\"a\":+1%zz%4");
-        assert_eq!(decoded("a+b"), "a+b");
+    fn decode_url_keeps_invalid_encoding() {
+        assert_eq!(decode_url("%7B%22a%22%3A%2B1%zz%4"), "{\"a\":+1%zz%4");
+        assert_eq!(decode_url("a+b"), "a+b");
     }
 }

@@ -1,4 +1,4 @@
-//! The IAM role that the function runs as, with its one inline policy.
+//! The settings of an IAM role with one inline policy.
 
 use std::collections::BTreeSet;
 
@@ -9,25 +9,25 @@ use crate::tags::Tags;
 
 /// A role that one service may assume.
 ///
-/// Outputs: `arn`; and `id`, its unique id, which is another one once the role was deleted and created again.
+/// Outputs: `arn`; and `id`, its unique id, which changes when the role is deleted and created again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoleSpec {
-    /// The service that may assume it: `lambda.amazonaws.com`.
+    /// The service that may assume the role: `lambda.amazonaws.com`.
     pub trusted_service: String,
-    /// What it may do; nothing else.
-    pub statements: Vec<Statement>,
-    /// Its tags.
+    /// The permissions of the role; it has no others.
+    pub statements: Vec<RolePermission>,
+    /// The tags of the role.
     pub tags: Tags,
 }
 
 /// One permission of a role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Statement {
-    /// Its name within the policy.
+pub struct RolePermission {
+    /// The id of the statement within the policy.
     pub sid: String,
-    /// The actions it allows.
+    /// The allowed actions.
     pub actions: BTreeSet<String>,
-    /// The ARNs it allows them on.
+    /// The ARNs that the actions are allowed on.
     pub resources: BTreeSet<String>,
 }
 

@@ -1,4 +1,5 @@
-//! The table in AWS: `DynamoDB`, where a change is in force once the table is ACTIVE again, and one change goes at a time.
+//! The driver of `DynamoDB` tables. A change is in force once the table is ACTIVE again, and DynamoDB takes
+//! one change at a time.
 
 mod read;
 mod ttl;
@@ -11,41 +12,42 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, OnDemandThroughput,
     PointInTimeRecoverySpecification, ScalarAttributeType, TableDescription, TableStatus, Tag,
 };
-use hitctl_engine::{Fault, Outputs, Wait};
+use hitctl_engine::{Fault, Outputs, RetryPolicy};
 
 use crate::aws::account::Aws;
 use crate::aws::call::CallContext;
 use crate::aws::fault::{ErrorRule, NOT_FOUND};
 use crate::aws::owner::check_ours;
-use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::resource::{ReadResult, ReadState, Resource, WriteResult};
 use crate::aws::tags::{sdk_tags, tags_to_apply};
 use crate::table::errors;
 use crate::table::spec::TableSpec;
 use crate::tags::Tags;
 
-/// What is said of one that is there already, or that is being changed.
+/// DynamoDB's codes for a table that already exists or is being changed.
 const IN_USE: &[&str] = &["ResourceInUseException"];
 
-/// Tables take seconds, and minutes on bad days.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// The limit for waiting. Tables take seconds, sometimes minutes.
+const MAX_WAIT: Duration = Duration::from_mins(10);
 
-/// How often a table is looked at while it changes: soon at first, and then every second.
-const POLLS: Wait = Wait { longest: Duration::from_secs(1), ..Wait::up_to(PATIENCE) };
+/// The polling of a table while it changes: short intervals at first, then one second.
+const POLLING: RetryPolicy =
+    RetryPolicy { max_delay: Duration::from_secs(1), ..RetryPolicy::with_budget(MAX_WAIT) };
 
-/// Tables of one account and region.
-pub(crate) struct Table {
+/// The driver of tables.
+pub(crate) struct TableDriver {
     aws: Arc<Aws>,
     client: Client,
 }
 
-/// One change by `UpdateTable`, which takes no two at once.
+/// One change by `UpdateTable`, which takes one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+enum TableUpdate {
     Protection(bool),
     MaxWriteUnits(u32),
 }
 
-impl Table {
+impl TableDriver {
     fn arn(&self, name: &str) -> String {
         self.aws.arn("dynamodb", &format!("table/{name}"))
     }
@@ -54,73 +56,78 @@ impl Table {
         Outputs::from([("arn".to_owned(), self.arn(name))])
     }
 
-    /// Waits until the table can be used.
-    async fn active(&self, cx: &CallContext<'_>) -> Result<TableDescription, Fault> {
-        let look = move || async move {
+    /// Waits until the table is active.
+    async fn wait_until_active(&self, cx: &CallContext<'_>) -> Result<TableDescription, Fault> {
+        let check_active = move || async move {
             let Some(table) = self.describe(cx).await? else { return Ok(None) };
             match table.table_status() {
                 Some(TableStatus::Active) => Ok(Some(table)),
                 Some(TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting) | None => {
-                    Err(unsettled(cx.name, &table))
+                    Err(status_fault(cx.name, &table))
                 }
-                Some(_) => Err(Fault::fatal("table_status", unsettled(cx.name, &table).message)
+                Some(_) => Err(Fault::fatal("table_status", status_fault(cx.name, &table).message)
                     .hinted("look at the table in the DynamoDB console: AWS does not let it be used")),
             }
         };
-        let table = cx.wait(&POLLS, &format!("waiting for table {}", cx.name), look).await?;
+        let table = cx.retry(&POLLING, &format!("waiting for table {}", cx.name), check_active).await?;
         table.ok_or_else(|| {
             Fault::fatal("table_gone", format!("table {} was deleted meanwhile", cx.name))
                 .hinted("run the same command again; it continues where it stopped")
         })
     }
 
-    /// Makes the changes that go by `UpdateTable`: one, wait, the next.
-    async fn apply(&self, cx: &CallContext<'_>, changes: &[Change]) -> Result<(), Fault> {
-        self.active(cx).await?;
-        for &change in changes {
-            let attempt = move || self.try_change(cx, change);
-            let wait = POLLS.each_within(Duration::from_mins(2));
-            cx.wait(&wait, &format!("waiting to update table {}", cx.name), attempt).await?;
-            self.active(cx).await?;
+    /// Makes the changes by `UpdateTable`, one after the other, and waits after each.
+    async fn apply_updates(&self, cx: &CallContext<'_>, updates: &[TableUpdate]) -> Result<(), Fault> {
+        self.wait_until_active(cx).await?;
+        for &update in updates {
+            let attempt = move || self.try_update(cx, update);
+            let wait = POLLING.with_attempt_timeout(Duration::from_mins(2));
+            cx.retry(&wait, &format!("waiting to update table {}", cx.name), attempt).await?;
+            self.wait_until_active(cx).await?;
         }
         Ok(())
     }
 
-    /// Makes one change, unless it is made already: by a call whose answer was lost, which AWS may refuse to do again.
-    async fn try_change(&self, cx: &CallContext<'_>, change: Change) -> Result<(), Fault> {
-        let table = self.active(cx).await?;
-        if change.is_made(&table) {
+    /// Makes one change, unless it is already made: by a call whose response was lost, which AWS may refuse
+    /// to repeat.
+    async fn try_update(&self, cx: &CallContext<'_>, update: TableUpdate) -> Result<(), Fault> {
+        let table = self.wait_until_active(cx).await?;
+        if update.is_applied(&table) {
             return Ok(());
         }
-        let update = self.client.update_table().table_name(cx.name);
-        let request = match change {
-            Change::Protection(on) => update.deletion_protection_enabled(on),
-            Change::MaxWriteUnits(units) if read::is_on_demand(&table) => {
-                update.on_demand_throughput(on_demand(units))
+        let request_builder = self.client.update_table().table_name(cx.name);
+        let request = match update {
+            TableUpdate::Protection(enabled) => request_builder.deletion_protection_enabled(enabled),
+            TableUpdate::MaxWriteUnits(units) if read::is_on_demand(&table) => {
+                request_builder.on_demand_throughput(on_demand(units))
             }
-            Change::MaxWriteUnits(units) => {
-                update.billing_mode(BillingMode::PayPerRequest).on_demand_throughput(on_demand(units))
-            }
+            TableUpdate::MaxWriteUnits(units) => request_builder
+                .billing_mode(BillingMode::PayPerRequest)
+                .on_demand_throughput(on_demand(units)),
         };
         let call = cx.call("update", "dynamodb:UpdateTable").none_on(IN_USE);
-        let changed = call.find(|| request.clone().send()).await?;
-        changed.map(drop).ok_or_else(|| unsettled(cx.name, &table))
+        let updated = call.find(|| request.clone().send()).await?;
+        updated.map(drop).ok_or_else(|| status_fault(cx.name, &table))
     }
 
-    async fn set_backups(&self, cx: &CallContext<'_>, on: bool) -> Result<(), Fault> {
+    async fn set_backups(&self, cx: &CallContext<'_>, enabled: bool) -> Result<(), Fault> {
         let backups = PointInTimeRecoverySpecification::builder()
-            .point_in_time_recovery_enabled(on)
+            .point_in_time_recovery_enabled(enabled)
             .build()
             .expect("its one required field is set");
         let request = self.client.update_continuous_backups().table_name(cx.name);
         let request = request.point_in_time_recovery_specification(backups);
-        // "Backups are being enabled", for a while after a table is made.
+        // "Backups are being enabled", for a while after the creation of a table.
         let call = cx.call("set the backups of", "dynamodb:UpdateContinuousBackups");
-        call.for_at_most(PATIENCE).retry_on(NOT_FOUND).send(|| request.clone().send()).await.map(drop)
+        call.for_at_most(MAX_WAIT).retry_on(NOT_FOUND).send(|| request.clone().send()).await.map(drop)
     }
 
-    /// Makes the table; `None` where it is there already. One that is just being deleted is waited for.
-    async fn make(&self, cx: &CallContext<'_>, want: &TableSpec) -> Result<Option<TableDescription>, Fault> {
+    /// Creates the table. Returns `None` if it already exists. Waits for one that is being deleted.
+    async fn try_create(
+        &self,
+        cx: &CallContext<'_>,
+        want: &TableSpec,
+    ) -> Result<Option<TableDescription>, Fault> {
         let key = &want.partition_key;
         let attribute =
             AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
@@ -137,23 +144,23 @@ impl Table {
             .set_tags(Some(table_tags(&want.tags)));
         let attempt = move || async move {
             let call = cx.call("create", "dynamodb:CreateTable").none_on(IN_USE);
-            if let Some(made) = call.find(|| request.clone().send()).await? {
-                return Ok(made.table_description);
+            if let Some(created) = call.find(|| request.clone().send()).await? {
+                return Ok(created.table_description);
             }
             match self.describe(cx).await? {
                 Some(table) if table.table_status() != Some(&TableStatus::Deleting) => Ok(None),
-                Some(table) => Err(unsettled(cx.name, &table)),
+                Some(table) => Err(status_fault(cx.name, &table)),
                 None => {
                     Err(Fault::transient("table_gone", format!("table {} was deleted meanwhile", cx.name)))
                 }
             }
         };
-        let patience = POLLS.each_within(Duration::from_mins(2));
-        cx.wait(&patience, &format!("waiting for the name of table {}", cx.name), attempt).await
+        let policy = POLLING.with_attempt_timeout(Duration::from_mins(2));
+        cx.retry(&policy, &format!("waiting for the name of table {}", cx.name), attempt).await
     }
 }
 
-impl Resource for Table {
+impl Resource for TableDriver {
     type Spec = TableSpec;
 
     const RULES: &'static [ErrorRule] = errors::RULES;
@@ -162,14 +169,14 @@ impl Resource for Table {
         Self { client: Client::new(&aws.without_retries()), aws }
     }
 
-    async fn read(&self, cx: &CallContext<'_>, want: Option<&TableSpec>) -> Read<TableSpec> {
-        self.found(cx, want).await
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&TableSpec>) -> ReadResult<TableSpec> {
+        self.read_spec(cx, want).await
     }
 
-    async fn create(&self, cx: &CallContext<'_>, want: &TableSpec) -> Written {
-        if let Some(made) = self.make(cx, want).await? {
-            if made.table_status() != Some(&TableStatus::Active) {
-                self.active(cx).await?;
+    async fn create(&self, cx: &CallContext<'_>, want: &TableSpec) -> WriteResult {
+        if let Some(created) = self.try_create(cx, want).await? {
+            if created.table_status() != Some(&TableStatus::Active) {
+                self.wait_until_active(cx).await?;
             }
             if want.point_in_time_recovery {
                 self.set_backups(cx, true).await?;
@@ -177,14 +184,19 @@ impl Resource for Table {
             if let Some(attribute) = &want.ttl_attribute {
                 self.set_ttl(cx, attribute, true).await?;
             }
-        } else if let Some(found) = self.found(cx, Some(want)).await? {
+        } else if let Some(found) = self.read_spec(cx, Some(want)).await? {
             check_ours(&self.aws, cx.name, &found)?;
             self.update(cx, &found, want).await?;
         }
         Ok(self.outputs(cx.name))
     }
 
-    async fn update(&self, cx: &CallContext<'_>, have: &Found<TableSpec>, want: &TableSpec) -> Written {
+    async fn update(
+        &self,
+        cx: &CallContext<'_>,
+        have: &ReadState<TableSpec>,
+        want: &TableSpec,
+    ) -> WriteResult {
         let (name, have) = (cx.name, &have.spec);
         if have.partition_key != want.partition_key {
             let message =
@@ -192,8 +204,8 @@ impl Resource for Table {
             return Err(Fault::fatal("table_key", message)
                 .hinted("run the same command again: its plan shows what a new table would lose"));
         }
-        // Also waits for a table that an earlier run has only begun to make.
-        self.apply(cx, &changes(have, want)).await?;
+        // Also waits for a table that an interrupted run created.
+        self.apply_updates(cx, &updates(have, want)).await?;
         if have.point_in_time_recovery != want.point_in_time_recovery {
             self.set_backups(cx, want.point_in_time_recovery).await?;
         }
@@ -204,52 +216,52 @@ impl Resource for Table {
             let call = cx.call("tag", "dynamodb:TagResource").retry_on(NOT_FOUND);
             call.send(|| request.clone().send()).await?;
         }
-        // Last: it may be refused for an hour.
+        // Last, because AWS may refuse it for an hour.
         self.reconcile_ttl(cx, have, want).await?;
         Ok(self.outputs(name))
     }
 
-    async fn delete(&self, cx: &CallContext<'_>, _: &Found<TableSpec>) -> Result<(), Fault> {
+    async fn delete(&self, cx: &CallContext<'_>, _: &ReadState<TableSpec>) -> Result<(), Fault> {
         let Some(table) = self.describe(cx).await? else { return Ok(()) };
         if table.table_status() != Some(&TableStatus::Deleting) {
             if table.deletion_protection_enabled() == Some(true) {
-                self.apply(cx, &[Change::Protection(false)]).await?;
+                self.apply_updates(cx, &[TableUpdate::Protection(false)]).await?;
             }
-            // In use while it is changing: that passes.
+            // Retries while the table is in use, that is, being changed.
             let request = self.client.delete_table().table_name(cx.name);
-            let call = cx.call("delete", "dynamodb:DeleteTable").for_at_most(PATIENCE);
+            let call = cx.call("delete", "dynamodb:DeleteTable").for_at_most(MAX_WAIT);
             call.find(|| request.clone().send()).await?;
         }
-        let look = move || async move {
+        let check_deleted = move || async move {
             match self.describe(cx).await? {
-                Some(table) => Err(unsettled(cx.name, &table)),
+                Some(table) => Err(status_fault(cx.name, &table)),
                 None => Ok(()),
             }
         };
-        cx.wait(&POLLS, &format!("waiting until table {} is gone", cx.name), look).await
+        cx.retry(&POLLING, &format!("waiting until table {} is gone", cx.name), check_deleted).await
     }
 }
 
-/// A table that is not as it will be.
-fn unsettled(name: &str, table: &TableDescription) -> Fault {
+/// Returns the transient fault for a table in a transitional status.
+fn status_fault(name: &str, table: &TableDescription) -> Fault {
     let status = table.table_status().map_or("in an unknown state", TableStatus::as_str);
     Fault::transient("table_status", format!("table {name} is {status}"))
 }
 
-/// What differs of what goes by `UpdateTable`.
-fn changes(have: &TableSpec, want: &TableSpec) -> Vec<Change> {
+/// Returns the differences that `UpdateTable` changes.
+fn updates(have: &TableSpec, want: &TableSpec) -> Vec<TableUpdate> {
     let protection = (have.deletion_protection != want.deletion_protection)
-        .then_some(Change::Protection(want.deletion_protection));
-    let units =
-        (have.max_write_units != want.max_write_units).then_some(Change::MaxWriteUnits(want.max_write_units));
+        .then_some(TableUpdate::Protection(want.deletion_protection));
+    let units = (have.max_write_units != want.max_write_units)
+        .then_some(TableUpdate::MaxWriteUnits(want.max_write_units));
     protection.into_iter().chain(units).collect()
 }
 
-impl Change {
-    /// Whether the table is so.
-    fn is_made(self, table: &TableDescription) -> bool {
+impl TableUpdate {
+    /// Whether the table already has this setting.
+    fn is_applied(self, table: &TableDescription) -> bool {
         match self {
-            Self::Protection(on) => on == table.deletion_protection_enabled().unwrap_or(false),
+            Self::Protection(enabled) => enabled == table.deletion_protection_enabled().unwrap_or(false),
             Self::MaxWriteUnits(units) => units == read::max_write_units(table),
         }
     }
@@ -268,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_difference_is_a_change_of_its_own() {
+    fn each_difference_is_separate_update() {
         let have = TableSpec {
             partition_key: "path".to_owned(),
             point_in_time_recovery: true,
@@ -277,20 +289,29 @@ mod tests {
             ttl_attribute: None,
             tags: Tags::new(),
         };
-        assert_eq!(changes(&have, &TableSpec { point_in_time_recovery: false, ..have.clone() }), []);
+        assert_eq!(updates(&have, &TableSpec { point_in_time_recovery: false, ..have.clone() }), []);
         let want = TableSpec { deletion_protection: false, max_write_units: 50, ..have.clone() };
-        assert_eq!(changes(&have, &want), [Change::Protection(false), Change::MaxWriteUnits(50)]);
+        assert_eq!(updates(&have, &want), [TableUpdate::Protection(false), TableUpdate::MaxWriteUnits(50)]);
     }
 
     #[test]
-    fn what_is_made_is_not_made_again() {
+    fn is_applied_compares_update_with_table() {
         let table = TableDescription::builder()
             .deletion_protection_enabled(true)
             .on_demand_throughput(on_demand(100))
             .build();
-        assert!(Change::Protection(true).is_made(&table) && !Change::Protection(false).is_made(&table));
-        assert!(Change::MaxWriteUnits(100).is_made(&table) && !Change::MaxWriteUnits(50).is_made(&table));
+        assert!(
+            TableUpdate::Protection(true).is_applied(&table)
+                && !TableUpdate::Protection(false).is_applied(&table)
+        );
+        assert!(
+            TableUpdate::MaxWriteUnits(100).is_applied(&table)
+                && !TableUpdate::MaxWriteUnits(50).is_applied(&table)
+        );
         let bare = TableDescription::builder().build();
-        assert!(Change::Protection(false).is_made(&bare) && !Change::MaxWriteUnits(100).is_made(&bare));
+        assert!(
+            TableUpdate::Protection(false).is_applied(&bare)
+                && !TableUpdate::MaxWriteUnits(100).is_applied(&bare)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The errors that have a meaning of their own for a table.
+//! The error rules of tables.
 
 use crate::aws::fault::{
     ErrorClass::{Final, Retryable},

@@ -1,13 +1,14 @@
-//! The effects of changes of a table that cannot be undone.
+//! The irreversible effects of changing a table.
 
 use hitctl_engine::Change;
 use serde_json::Value as Json;
 
 use crate::irreversible::{EffectContext, IrreversibleEffect, RequiredConfirmation, is_removal};
 
-/// Returns the loss of existing backups when they are switched off. Deleting the table is the loss of its data instead.
+/// Returns the loss of existing backups when they are disabled. Deleting the table is a loss of its data
+/// instead.
 pub(super) fn effect(change: &Change, _: EffectContext) -> Option<IrreversibleEffect> {
-    change.have.as_ref().filter(|_| !is_removal(change))?;
+    change.observed.as_ref().filter(|_| !is_removal(change))?;
     let diff = change.fields.iter().find(|diff| diff.field == "point_in_time_recovery")?;
     let is_switched_off = diff.old == Json::Bool(true) && diff.new == Json::Bool(false);
     is_switched_off.then(|| IrreversibleEffect {

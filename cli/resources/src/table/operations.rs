@@ -2,10 +2,10 @@
 
 use hitctl_config::names;
 
-use crate::operation::{Operation, Scope};
+use crate::operation::{Operation, PolicyScope};
 
 /// The tables of counts and of visitors.
-pub(crate) const TABLES: Scope = Scope::new("Tables", |n| {
+pub(crate) const TABLES: PolicyScope = PolicyScope::new("Tables", |n| {
     vec![
         n.location.table_arn(&names::table(n.app, n.env)),
         n.location.table_arn(&names::seen_table(n.app, n.env)),

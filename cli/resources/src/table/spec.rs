@@ -1,30 +1,31 @@
-//! A DynamoDB table: of the counts, or of who was seen.
+//! The settings of a DynamoDB table: of the counts, or of recent visitors.
 
-use hitctl_engine::Keep;
+use hitctl_engine::DeletionPolicy;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Spec;
 use crate::tags::Tags;
 
-/// An on-demand table with one string key.
+/// An on-demand table with a partition key of type string.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TableSpec {
-    /// The name of the partition key; it holds strings.
+    /// The name of the partition key.
     pub partition_key: String,
-    /// Whether AWS keeps continuous backups.
+    /// Whether AWS keeps point-in-time backups.
     pub point_in_time_recovery: bool,
-    /// Whether the table refuses to be deleted.
+    /// Whether the table is protected against deletion.
     pub deletion_protection: bool,
-    /// The most write request units a second: a ceiling on the bill.
+    /// The maximum of write request units per second, which limits the cost.
     pub max_write_units: u32,
-    /// The attribute that holds when an item expires, in seconds since 1970, after which it is deleted. None: items stay.
+    /// The attribute with the expiry time of an item, in seconds since 1970. DynamoDB deletes expired items.
+    /// `None`: items do not expire.
     pub ttl_attribute: Option<String>,
-    /// Its tags.
+    /// The tags of the table.
     pub tags: Tags,
 }
 
 impl Spec for TableSpec {
     const KIND: &'static str = "table";
-    const REPLACE_ON: &'static [&'static str] = &["partition_key"];
-    const KEEP: Keep = Keep::AskBeforeLoss;
+    const IMMUTABLE_FIELDS: &'static [&'static str] = &["partition_key"];
+    const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Confirm;
 }

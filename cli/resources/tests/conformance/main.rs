@@ -1,92 +1,89 @@
-//! Every kind against two emulators of AWS that nobody here wrote: made, read, changed, removed, each again, and cut at every
-//! call that writes.
+//! Tests every kind on two independent emulators of AWS: create, read, change and delete, each twice, and
+//! interrupted at every write.
 //!
-//! Where an emulator has a gap, the kind says so ([`Gap`]) and why, the other emulator stands in for it, and a gap that is no
-//! longer there fails the test.
+//! The kind declares each gap of an emulator with the reason ([`Gap`]), and the other emulator covers it. A gap
+//! that no longer exists fails the test.
 
 #![expect(clippy::unwrap_used, reason = "these are tests; clippy knows only functions with #[test] as such")]
 
-mod cuts;
+mod custom_kind;
+mod interruptions;
 mod kinds;
-mod own_kind;
 mod suite;
+mod test_app;
 mod ttl;
-mod world;
 
-use hitctl_emulators::Kind;
+use hitctl_emulators::EmulatorKind;
 
-/// What one of the emulators cannot do.
+/// A feature that an emulator lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gap {
-    /// It takes that field, and does not hold it.
-    Forgets {
-        /// Which emulator.
-        by: Kind,
+    /// The emulator accepts the field but does not store it.
+    DropsField {
+        emulator: EmulatorKind,
         /// The field of the spec.
         field: &'static str,
-        /// What it does instead.
-        why: &'static str,
+        /// The observed behaviour.
+        reason: &'static str,
     },
-    /// It answers that change with an error.
-    Refuses {
-        /// Which emulator.
-        by: Kind,
-        /// The change, as the case calls it.
+    /// The emulator refuses the change with an error.
+    RejectsChange {
+        emulator: EmulatorKind,
+        /// The name of the change in the case.
         change: &'static str,
-        /// What it does instead.
-        why: &'static str,
+        /// The observed behaviour.
+        reason: &'static str,
     },
-    /// It goes wrong with a resource that was changed many times over: each cut gets a new one.
-    Wears {
-        /// Which emulator.
-        by: Kind,
-        /// What it does.
-        why: &'static str,
+    /// The emulator fails on a resource that was changed many times. Each interruption gets a new resource.
+    Degrades {
+        emulator: EmulatorKind,
+        /// The observed behaviour.
+        reason: &'static str,
     },
 }
 
 macro_rules! conforms {
     ($($kind:ident),* $(,)?) => {
-        /// The kinds, and what the emulators lack for each.
+        /// The kinds, and the gaps of the emulators for each.
         const GAPS: &[(&str, &[Gap])] = &[$((stringify!($kind), kinds::$kind::GAPS)),*];
 
         $(
             mod $kind {
-                use hitctl_emulators::Kind;
+                use hitctl_emulators::EmulatorKind;
 
-                use crate::cuts::{Op, survive};
+                use crate::interruptions::{InterruptedOperation, assert_recovery};
                 use crate::kinds::$kind::case;
-                use crate::suite::conform;
+                use crate::suite::assert_conformance;
 
                 const NAME: &str = stringify!($kind);
 
-                conforms!(@tests ministack Kind::MiniStack);
-                conforms!(@tests moto Kind::Moto);
+                conforms!(@tests ministack EmulatorKind::MiniStack);
+                conforms!(@tests moto EmulatorKind::Moto);
             }
         )*
     };
-    (@tests $emulator:ident $is:expr) => {
+    (@tests $emulator:ident $emulator_kind:expr) => {
         mod $emulator {
             use super::*;
 
             #[tokio::test]
-            async fn what_is_made_changed_and_removed_is_read_back_so() {
-                conform($is, NAME, case).await;
+            async fn lifecycle_reads_back_as_wanted() {
+                assert_conformance($emulator_kind, NAME, case).await;
             }
 
             #[tokio::test]
-            async fn making_one_can_be_cut_anywhere() {
-                survive($is, NAME, Op::Create, case).await;
+            async fn creation_recovers_from_any_interruption() {
+                assert_recovery($emulator_kind, NAME, InterruptedOperation::Create, case).await;
             }
 
             #[tokio::test]
-            async fn changing_one_can_be_cut_anywhere() {
-                survive($is, NAME, Op::Update, case).await;
+            async fn update_recovers_from_any_interruption() {
+                assert_recovery($emulator_kind, NAME, InterruptedOperation::Update, case).await;
             }
 
             #[tokio::test]
-            async fn removing_one_can_be_cut_anywhere() {
-                survive($is, NAME, Op::Delete, case).await;
+            async fn deletion_recovers_from_any_interruption() {
+                assert_recovery($emulator_kind, NAME, InterruptedOperation::Delete, case).await;
             }
         }
     };
@@ -108,37 +105,37 @@ conforms!(
     permission
 );
 
-/// What the emulators lack for that kind.
+/// Returns the gaps of the emulators for that kind.
 fn gaps_of(kind: &str) -> &'static [Gap] {
     GAPS.iter().find(|(name, _)| *name == kind).map_or(&[], |(_, gaps)| gaps)
 }
 
 #[test]
-fn every_kind_of_the_registry_has_a_case() {
+fn every_registered_kind_has_case() {
     for kind in hitctl_resources::KINDS {
         assert!(GAPS.iter().any(|(name, _)| name == kind), "{kind} is not in `conforms!`");
     }
 }
 
-/// What one emulator lacks, the other has: nothing goes untested.
+/// Every gap of one emulator must be covered by the other, so that everything is tested.
 #[test]
-fn no_gap_is_in_both_emulators() {
+fn every_gap_is_covered_by_other_emulator() {
     for (kind, gaps) in GAPS {
         for gap in *gaps {
             let covered = match gap {
-                Gap::Forgets { by, field, why } => {
-                    assert!(!why.is_empty());
-                    let also = |other: &Gap| matches!(other, Gap::Forgets { by: too, field: same, .. } if too != by && same == field);
-                    !gaps.iter().any(also)
+                Gap::DropsField { emulator, field, reason } => {
+                    assert!(!reason.is_empty());
+                    let is_shared = |other: &Gap| matches!(other, Gap::DropsField { emulator: other_emulator, field: same_value, .. } if other_emulator != emulator && same_value == field);
+                    !gaps.iter().any(is_shared)
                 }
-                Gap::Refuses { by, change, why } => {
-                    assert!(!why.is_empty());
-                    let also = |other: &Gap| matches!(other, Gap::Refuses { by: too, change: same, .. } if too != by && same == change);
-                    !gaps.iter().any(also)
+                Gap::RejectsChange { emulator, change, reason } => {
+                    assert!(!reason.is_empty());
+                    let is_shared = |other: &Gap| matches!(other, Gap::RejectsChange { emulator: other_emulator, change: same_value, .. } if other_emulator != emulator && same_value == change);
+                    !gaps.iter().any(is_shared)
                 }
-                Gap::Wears { by, why } => {
-                    assert!(!why.is_empty());
-                    !gaps.iter().any(|other| matches!(other, Gap::Wears { by: too, .. } if too != by))
+                Gap::Degrades { emulator, reason } => {
+                    assert!(!reason.is_empty());
+                    !gaps.iter().any(|other| matches!(other, Gap::Degrades { emulator: other_emulator, .. } if other_emulator != emulator))
                 }
             };
             assert!(covered, "{kind}: {gap:?}");

@@ -1,174 +1,187 @@
-//! What every kind promises: what was made is read back as it was wanted; what is done again is well; what is gone is gone.
+//! The contract of every kind: a created resource reads back as wanted, and repeated calls succeed.
 
 use futures::future::BoxFuture;
-use hitctl_emulators::Kind;
-use hitctl_engine::{Action, Address, Graph, Live, Node, Owner};
+use hitctl_emulators::EmulatorKind;
+use hitctl_engine::{Action, Address, Graph, Node, ObservedState, Owner};
 use serde_json::Value as Json;
 
-use crate::{gaps_of, world::World};
+use crate::{gaps_of, test_app::TestApp};
 
-/// A resource of one kind, all that it needs, and its changes.
-pub(crate) struct Case {
-    /// What must be there first.
-    pub(crate) before: Vec<Node>,
+/// A resource of one kind, its dependencies and its changes.
+pub(crate) struct ConformanceCase {
+    /// The dependencies of the resource.
+    pub(crate) dependencies: Vec<Node>,
     /// The resource.
     pub(crate) node: Node,
-    /// Its changes, one after the other, each a field or two. The last one differs from `node` in all that can be changed.
-    pub(crate) changes: Vec<Change>,
-    /// How many of it there are, by a look that is not the driver's.
-    pub(crate) count: for<'a> fn(&'a World) -> BoxFuture<'a, usize>,
-    /// How it looks to an app of another name that wants the same.
-    pub(crate) foreign: Foreign,
+    /// The successive changes of the resource, each of a field or two. The last one differs from `node` in
+    /// everything that can change.
+    pub(crate) changes: Vec<CaseChange>,
+    /// Counts the resources of this kind and name, without the driver.
+    pub(crate) count: for<'a> fn(&'a TestApp) -> BoxFuture<'a, usize>,
+    /// How an app of another name sees the resource when it wants the same one.
+    pub(crate) foreign_view: ForeignView,
 }
 
-/// A change of the resource, or of what it needs.
-pub(crate) struct Change {
-    /// What is changed, in words.
-    pub(crate) what: &'static str,
-    /// The resource as it is then.
+/// A change of the resource or of its dependencies.
+pub(crate) struct CaseChange {
+    /// The name of the change in messages.
+    pub(crate) label: &'static str,
+    /// The resource after the change.
     pub(crate) node: Node,
-    /// What it needs, where that changes with it.
-    pub(crate) before: Vec<Node>,
+    /// The dependencies that change with it.
+    pub(crate) dependencies: Vec<Node>,
 }
 
-impl Change {
-    /// A change of the resource alone.
-    pub(crate) fn new(what: &'static str, node: Node) -> Self {
-        Self { what, node, before: Vec::new() }
+impl CaseChange {
+    /// Creates a change of the resource alone.
+    pub(crate) fn new(label: &'static str, node: Node) -> Self {
+        Self { label, node, dependencies: Vec::new() }
     }
 }
 
-/// How a resource looks to an app that did not make it, under whose name it is.
+/// How an app sees a resource that another app created under the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Foreign {
-    /// As somebody else's: by its tags.
-    Theirs,
-    /// Not at all: it is found by its tags.
-    Unseen,
-    /// As its own: it takes no tags, and belongs to what is checked before it.
+pub(crate) enum ForeignView {
+    /// As somebody else's, by its tags.
+    OtherOwner,
+    /// Not at all: the kind is found by its tags.
+    Missing,
+    /// As its own: the kind takes no tags, and the resource belongs to a dependency that is checked before
+    /// it.
     Ours,
 }
 
-impl Case {
-    /// What must be there first, alone; the resource is known, and unwanted.
-    pub(crate) fn without(&self) -> Graph {
-        let nodes = self.before.iter().cloned().chain([self.node.clone().absent()]);
+impl ConformanceCase {
+    /// Returns the graph of the dependencies, in which the resource is known but unwanted.
+    pub(crate) fn graph_without_resource(&self) -> Graph {
+        let nodes = self.dependencies.iter().cloned().chain([self.node.clone().absent()]);
         Graph::new(nodes.collect()).unwrap()
     }
 
-    /// With the resource.
-    pub(crate) fn with(&self) -> Graph {
-        Graph::new(self.before.iter().cloned().chain([self.node.clone()]).collect()).unwrap()
+    /// Returns the graph with the resource.
+    pub(crate) fn graph_with_resource(&self) -> Graph {
+        Graph::new(self.dependencies.iter().cloned().chain([self.node.clone()]).collect()).unwrap()
     }
 
-    /// With the resource changed.
-    pub(crate) fn changed(&self, change: &Change) -> Graph {
-        let instead = |node: &Node| change.before.iter().find(|other| other.address == node.address).cloned();
-        let before = self.before.iter().map(|node| instead(node).unwrap_or_else(|| node.clone()));
-        Graph::new(before.chain([change.node.clone()]).collect()).unwrap()
+    /// Returns the graph with the changed resource.
+    pub(crate) fn graph_after(&self, change: &CaseChange) -> Graph {
+        let replacement =
+            |node: &Node| change.dependencies.iter().find(|other| other.address == node.address).cloned();
+        let dependencies =
+            self.dependencies.iter().map(|node| replacement(node).unwrap_or_else(|| node.clone()));
+        Graph::new(dependencies.chain([change.node.clone()]).collect()).unwrap()
     }
 
-    /// The change that changes most of all that this emulator does not refuse.
-    pub(crate) fn largest(&self, kind: Option<Kind>) -> &Change {
-        let refused = |change: &&Change| {
-            !gaps_of(self.node.address.kind()).iter().any(|gap| gap.refuses(kind, change.what))
+    /// Returns the largest change that the emulator does not refuse.
+    pub(crate) fn largest_change(&self, kind: Option<EmulatorKind>) -> &CaseChange {
+        let is_accepted = |change: &&CaseChange| {
+            !gaps_of(self.node.address.kind()).iter().any(|gap| gap.rejects_change(kind, change.label))
         };
-        self.changes.iter().rfind(refused).expect("every emulator can do something")
+        self.changes.iter().rfind(is_accepted).expect("every emulator can do something")
     }
 }
 
-/// Makes, changes and removes one, and looks after each step.
-pub(crate) async fn conform(kind: Kind, name: &str, case: fn(&World) -> Case) {
-    let world = World::new(kind, name);
-    let case = case(&world);
-    conform_in(&world, &case).await;
+/// Creates, changes and deletes the resource of a case in a new app, and checks after each step.
+pub(crate) async fn assert_conformance(
+    kind: EmulatorKind,
+    name: &str,
+    case: fn(&TestApp) -> ConformanceCase,
+) {
+    let app = TestApp::new(kind, name);
+    let case = case(&app);
+    assert_conformance_in(&app, &case).await;
 }
 
-/// Makes, changes and removes the resource of a case in that world, and looks after each step.
-pub(crate) async fn conform_in(world: &World, case: &Case) {
-    let (kind, at) = (world.kind(), &case.node.address);
-    let gaps = gaps_of(at.kind());
-    let mut forgotten = Vec::new();
+/// Creates, changes and deletes the resource of a case in that app, and checks after each step.
+pub(crate) async fn assert_conformance_in(app: &TestApp, case: &ConformanceCase) {
+    let (kind, address) = (app.kind(), &case.node.address);
+    let gaps = gaps_of(address.kind());
+    let mut dropped_fields = Vec::new();
 
-    world.deploy(&case.without()).await;
-    assert_eq!(world.read(&case.with(), at).await, None, "absent to begin with");
-    assert_eq!((case.count)(world).await, 0);
+    app.deploy(&case.graph_without_resource()).await;
+    assert_eq!(app.read(&case.graph_with_resource(), address).await, None, "absent to begin with");
+    assert_eq!((case.count)(app).await, 0);
 
-    world.deploy(&case.with()).await;
-    forgotten.extend(looks(world, &case.with(), at, "made").await);
-    world.create_again(&case.with(), at).await;
-    assert_eq!((case.count)(world).await, 1, "made again is made once");
-    looks(world, &case.with(), at, "made again").await;
-    strangers(world, case).await;
+    app.deploy(&case.graph_with_resource()).await;
+    dropped_fields.extend(assert_converged(app, &case.graph_with_resource(), address, "made").await);
+    app.create_again(&case.graph_with_resource(), address).await;
+    assert_eq!((case.count)(app).await, 1, "made again is made once");
+    assert_converged(app, &case.graph_with_resource(), address, "made again").await;
+    assert_foreign_view(app, case).await;
 
     for change in &case.changes {
-        let graph = case.changed(change);
-        let (_, plan) = world.plan(&graph).await;
-        let planned = plan.change(at).unwrap();
+        let graph = case.graph_after(change);
+        let (_, plan) = app.plan(&graph).await;
+        let planned = plan.change(address).unwrap();
         assert!(
             matches!(planned.action, Action::Update | Action::Replace),
             "{}: {:?}",
-            change.what,
+            change.label,
             planned.action
         );
-        if gaps.iter().any(|gap| gap.refuses(kind, change.what)) {
-            let done = world.deploys_at_once(&graph).await;
-            assert!(!done, "{kind:?} can do {:?} by now: remove its gap", change.what);
+        if gaps.iter().any(|gap| gap.rejects_change(kind, change.label)) {
+            let done = app.deploys_without_retry(&graph).await;
+            assert!(!done, "{kind:?} can do {:?} by now: remove its gap", change.label);
             continue;
         }
-        world.deploy(&graph).await;
-        forgotten.extend(looks(world, &graph, at, change.what).await);
-        assert_eq!((case.count)(world).await, 1, "{}", change.what);
+        app.deploy(&graph).await;
+        dropped_fields.extend(assert_converged(app, &graph, address, change.label).await);
+        assert_eq!((case.count)(app).await, 1, "{}", change.label);
     }
 
-    let have = world.read(&case.with(), at).await.unwrap();
-    world.deploy(&case.without().deleting_data()).await;
-    assert_eq!(world.read(&case.with(), at).await, None, "gone");
-    assert_eq!((case.count)(world).await, 0);
-    world.delete_again(&case.with(), at, &have).await;
-    world.deploy(&case.with().all_absent().deleting_data()).await;
+    let have = app.read(&case.graph_with_resource(), address).await.unwrap();
+    app.deploy(&case.graph_without_resource().allow_data_deletion()).await;
+    assert_eq!(app.read(&case.graph_with_resource(), address).await, None, "gone");
+    assert_eq!((case.count)(app).await, 0);
+    app.delete_again(&case.graph_with_resource(), address, &have).await;
+    app.deploy(&case.graph_with_resource().all_absent().allow_data_deletion()).await;
 
-    // An excuse that is no longer needed hides what breaks.
+    // A gap that is no longer needed would hide a regression.
     for gap in gaps {
-        if let crate::Gap::Forgets { by, field, .. } = gap {
-            let needed = forgotten.iter().any(|one: &String| gap.forgets(kind, one));
-            assert!(Some(*by) != kind || needed, "{kind:?} holds {field} of {at} by now: remove its gap");
+        if let crate::Gap::DropsField { emulator, field, .. } = gap {
+            let needed = dropped_fields.iter().any(|field: &String| gap.drops_field(kind, field));
+            assert!(
+                Some(*emulator) != kind || needed,
+                "{kind:?} holds {field} of {address} by now: remove its gap"
+            );
         }
     }
 }
 
-/// Looks that what is live is what is wanted, and ours, and that nothing is left to do. The fields that differ are those
-/// that this emulator cannot hold.
-async fn looks(world: &World, graph: &Graph, at: &Address, when: &str) -> Vec<String> {
-    let (live, plan) = world.plan(graph).await;
-    let kind = world.kind();
-    let live: &Live = live.live(at).unwrap_or_else(|| panic!("{kind:?}: no {at}, {when}"));
-    let want: Json = world.wanted(graph, at).await;
-    let open = world.open(&plan);
-    assert!(open.is_empty(), "{kind:?}: left to do when {when}: {open:#?}");
-    assert_eq!(live.owner, Owner::Ours, "{kind:?}: {when}");
-    let differ = hitctl_engine::diff(&live.spec, &want, &[], &hitctl_engine::Mask::default());
-    if differ.is_empty() {
-        // The diff takes a missing field for null; a spec is to be read back whole.
-        assert_eq!(live.spec, want, "{kind:?}: {when}");
+/// Asserts that the live resource is as wanted and ours, and that the plan is empty. Returns the differing
+/// fields, which this emulator does not store.
+async fn assert_converged(app: &TestApp, graph: &Graph, address: &Address, step: &str) -> Vec<String> {
+    let (live, plan) = app.plan(graph).await;
+    let kind = app.kind();
+    let live: &ObservedState =
+        live.observed(address).unwrap_or_else(|| panic!("{kind:?}: no {address}, {step}"));
+    let want: Json = app.wanted_spec(graph, address).await;
+    let pending = app.pending_changes(&plan);
+    assert!(pending.is_empty(), "{kind:?}: left to do when {step}: {pending:#?}");
+    assert_eq!(live.owner, Owner::Ours, "{kind:?}: {step}");
+    let differences = hitctl_engine::diff(&live.spec, &want, &[], &hitctl_engine::SecretMask::default());
+    if differences.is_empty() {
+        // The diff treats a missing field as null; a spec must be read back completely.
+        assert_eq!(live.spec, want, "{kind:?}: {step}");
     }
-    differ.into_iter().map(|one| one.field).collect()
+    differences.into_iter().map(|diff| diff.field).collect()
 }
 
-/// Looks at the resource through the eyes of an app of another name, which takes it over where it may.
-async fn strangers(world: &World, case: &Case) {
-    let at = &case.node.address;
-    let other = world.stranger();
-    let seen = other.read(&case.with(), at).await;
-    match (case.foreign, seen.map(|live| live.owner)) {
-        (Foreign::Unseen, None) | (Foreign::Ours, Some(Owner::Ours)) => {}
-        (Foreign::Theirs, Some(Owner::Other(whose))) => {
-            assert_eq!(whose, format!("app {}, env test", world.app));
+/// Asserts how an app of another name sees the resource, and that it can adopt the resource if it sees it as
+/// somebody else's.
+async fn assert_foreign_view(app: &TestApp, case: &ConformanceCase) {
+    let address = &case.node.address;
+    let other = app.other_app();
+    let observed = other.read(&case.graph_with_resource(), address).await;
+    match (case.foreign_view, observed.map(|live| live.owner)) {
+        (ForeignView::Missing, None) | (ForeignView::Ours, Some(Owner::Ours)) => {}
+        (ForeignView::OtherOwner, Some(Owner::Other(owner))) => {
+            assert_eq!(owner, format!("app {}, env test", app.app_name));
             let mut other = other;
             other.adopt = true;
-            let seen = other.read(&case.with(), at).await.unwrap();
-            assert_eq!(seen.owner, Owner::Ours, "adopted");
+            let observed = other.read(&case.graph_with_resource(), address).await.unwrap();
+            assert_eq!(observed.owner, Owner::Ours, "adopted");
         }
-        (want, found) => panic!("{:?}: {at} looks to others like {found:?}, not {want:?}", world.kind()),
+        (want, found) => panic!("{:?}: {address} looks to others like {found:?}, not {want:?}", app.kind()),
     }
 }

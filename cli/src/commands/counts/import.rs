@@ -1,12 +1,12 @@
-//! `hitctl counts import`: counts what a file says, once.
+//! `hitctl counts import`: imports counts from a file, or a start value. Repeating an import adds nothing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hitctl_cloud::{Counts, IMPORT_DIFFERS};
-use hitctl_config::{Bots, Loaded};
-use hitctl_counts::import::{Chunk, Format, ImportOptions, Mode, Reading, id_of};
-use hitctl_counts::{CountRow, Numbers, fields};
+use hitctl_cloud::{CountsTable, IMPORT_DIFFERS};
+use hitctl_config::{BotPolicy, LoadedConfig};
+use hitctl_counts::import::{ImportChunk, ImportFormat, ImportMode, ImportOptions, ImportReport, import_id};
+use hitctl_counts::{CountRow, CounterData, fields};
 use hitctl_report::{Exit, Failure, ImportView, imported_lines, phases, plural};
 
 use crate::deployment::context::{RunContext, with_progress};
@@ -32,7 +32,7 @@ pub struct Import {
     #[arg(long, value_enum, default_value = "auto")]
     pub format: Input,
     /// Instead of a file: begin with the number that the old counter of a path showed, once
-    #[arg(long, value_name = "N", requires = "path", conflicts_with_all = ["file", "format", "replace", "id"], value_parser = fields::count_argument)]
+    #[arg(long, value_name = "N", requires = "path", conflicts_with_all = ["file", "format", "replace", "id"], value_parser = fields::parse_count_argument)]
     pub start_at: Option<u64>,
     /// The path that `--start-at` is about
     #[arg(long, value_name = "PATH", requires = "start_at")]
@@ -64,56 +64,58 @@ pub enum Input {
     Goatcounter,
 }
 
-impl From<Input> for Option<Format> {
+impl From<Input> for Option<ImportFormat> {
     fn from(input: Input) -> Self {
         match input {
             Input::Auto => None,
-            Input::Csv => Some(Format::Csv),
-            Input::Ndjson => Some(Format::Json),
-            Input::Goatcounter => Some(Format::GoatCounter),
+            Input::Csv => Some(ImportFormat::Csv),
+            Input::Ndjson => Some(ImportFormat::Json),
+            Input::Goatcounter => Some(ImportFormat::GoatCounter),
         }
     }
 }
 
-/// The largest file, in bytes, unpacked: a hundred times the paths that a counter takes.
-const LARGEST: u64 = 256 * 1024 * 1024;
+/// The maximum size of the unpacked file in bytes: a hundred times the paths of a counter.
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(super) async fn run(
     session: &Session,
-    counts: &Counts,
-    loaded: &Loaded,
+    counts: &CountsTable,
+    loaded: &LoadedConfig,
     args: Import,
 ) -> Result<Exit, Failure> {
-    let mode = if args.replace { Mode::Replace } else { Mode::Add };
+    let mode = if args.replace { ImportMode::Replace } else { ImportMode::Add };
     let (id, numbers, reading) = match (&args.file, args.start_at, &args.path) {
         (Some(file), ..) => {
-            let content = ingest::content(session, file, LARGEST)?;
+            let content = ingest::read_content(session, file, MAX_FILE_BYTES)?;
             let counter = &loaded.app.counter;
-            let taking =
-                ImportOptions { keep_query: counter.keep_query.clone(), robots: counter.bots == Bots::Count };
+            let taking = ImportOptions {
+                keep_query: counter.keep_query.clone(),
+                count_bots: counter.bots == BotPolicy::Count,
+            };
             let (id, numbers, reading) =
-                hitctl_counts::import::read(content, args.format.into(), &taking, mode, LARGEST)?;
+                hitctl_counts::import::read(content, args.format.into(), &taking, mode, MAX_FILE_BYTES)?;
             for line in imported_lines(&reading) {
-                session.console.talk(&line);
+                session.console.message(&line);
             }
             (args.id.unwrap_or(id), numbers, reading)
         }
         (None, Some(hits), Some(path)) => {
             let (id, numbers) = start(&key(counts, path)?, hits);
-            (id, numbers, Reading::default())
+            (id, numbers, ImportReport::default())
         }
         _ => return Err(Failure::usage("there is nothing to import")),
     };
     let mut view = view_of(&id, &numbers, &reading, args.dry_run);
     if args.dry_run {
-        for chunk in Chunk::all(&numbers) {
+        for chunk in ImportChunk::split(&numbers) {
             let imported = counts.was_imported(&id, &chunk, mode).await?;
             *(if imported { &mut view.already } else { &mut view.counted }) += chunk.paths();
         }
         session.console.result(&view);
         return Ok(Exit::Done);
     }
-    if mode == Mode::Replace {
+    if mode == ImportMode::Replace {
         confirm(session, counts, &loaded.env, &numbers, args.confirm.as_deref()).await?;
     }
     let detail = format!("importing {}", plural(numbers.counts.len() as u64, "path"));
@@ -122,14 +124,14 @@ pub(super) async fn run(
     };
     let imported = with_progress(session, loaded, importing).await;
     let imported = imported.map_err(|failure| match args.start_at {
-        Some(_) if failure.code == IMPORT_DIFFERS => already_begun(args.path.as_deref()),
+        Some(_) if failure.code == IMPORT_DIFFERS => already_started(args.path.as_deref()),
         _ => failure,
     });
     session.console.result(&imported?);
     Ok(Exit::Done)
 }
 
-fn view_of(id: &str, numbers: &Numbers, reading: &Reading, dry_run: bool) -> ImportView {
+fn view_of(id: &str, numbers: &CounterData, reading: &ImportReport, dry_run: bool) -> ImportView {
     let total = |of: fn(&CountRow) -> u64| numbers.counts.iter().map(of).fold(0, u64::saturating_add);
     ImportView {
         id: id.to_owned(),
@@ -139,53 +141,54 @@ fn view_of(id: &str, numbers: &Numbers, reading: &Reading, dry_run: bool) -> Imp
         counted: 0,
         already: 0,
         read: reading.lines,
-        left_out: reading.left_out,
+        left_out: reading.skipped,
         not_kept: reading.not_kept.clone(),
         dry_run,
     }
 }
 
-/// The import that lets a path begin with a number. Its id is the path, so that it is done once, in whatever number.
-fn start(path: &str, hits: u64) -> (String, Numbers) {
+/// Returns the import that gives a path a start value. Its id is the path, so that each path gets only one, whatever
+/// the number.
+fn start(path: &str, hits: u64) -> (String, CounterData) {
     let row = CountRow { hits, ..CountRow::zero(path) };
-    let id = id_of(format!("start-at {path}").as_bytes(), Mode::Add);
-    (id, Numbers { counts: vec![row], ..Numbers::default() })
+    let id = import_id(format!("start-at {path}").as_bytes(), ImportMode::Add);
+    (id, CounterData { counts: vec![row], ..CounterData::default() })
 }
 
-fn already_begun(path: Option<&str>) -> Failure {
+fn already_started(path: Option<&str>) -> Failure {
     let path = path.unwrap_or_default();
     Failure::new("already_begun", format!("{path:?} has begun with another number already"))
         .hinted(format!("run `hitctl counts add {path} N` with what is missing"))
 }
 
-/// Has the loss of hits confirmed that a replacement brings.
+/// Asks for confirmation if a replacing import would reduce hits.
 async fn confirm(
     session: &Session,
-    counts: &Counts,
+    counts: &CountsTable,
     env: &str,
-    numbers: &Numbers,
-    given: Option<&str>,
+    numbers: &CounterData,
+    confirm_arg: Option<&str>,
 ) -> Result<(), Failure> {
-    let there: BTreeMap<String, u64> =
+    let existing: BTreeMap<String, u64> =
         counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
-    let less = |row: &&CountRow| there.get(&row.path).is_some_and(|has| *has > row.hits);
-    let fewer = numbers.counts.iter().filter(less).count() as u64;
+    let has_fewer_hits = |row: &&CountRow| existing.get(&row.path).is_some_and(|has| *has > row.hits);
+    let fewer = numbers.counts.iter().filter(has_fewer_hits).count() as u64;
     if fewer == 0 {
         return Ok(());
     }
     let warning = format!("This gives {} of {env} fewer hits than now.", plural(fewer, "path"));
-    session.console.confirm_loss(&warning, env, given).await
+    session.console.confirm_loss(&warning, env, confirm_arg).await
 }
 
 async fn import(
     run: RunContext<'_>,
-    counts: &Counts,
+    counts: &CountsTable,
     mut view: ImportView,
-    numbers: &Numbers,
-    mode: Mode,
+    numbers: &CounterData,
+    mode: ImportMode,
 ) -> Result<ImportView, Failure> {
     let paths = view.paths;
-    for chunk in Chunk::all(numbers) {
+    for chunk in ImportChunk::split(numbers) {
         let done = view.counted + view.already;
         let left = |failure: Failure| {
             let hint = match done {

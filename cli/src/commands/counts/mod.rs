@@ -1,10 +1,10 @@
-//! `hitctl counts`: the numbers, straight from the table.
+//! `hitctl counts`: reads and changes the counts in the table.
 
 mod import;
 mod read;
 mod write;
 
-use hitctl_cloud::Access;
+use hitctl_cloud::AccessMode;
 use hitctl_report::{Exit, Failure};
 
 use crate::deployment::context::RunContext;
@@ -46,16 +46,16 @@ impl Command {
     }
 }
 
-/// Does it.
+/// Runs a subcommand of `counts`.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
     let writes = command.writes();
     let loaded =
         if writes { session.load_for_writing("change the counts of").await? } else { session.load()? };
     let session = &*session;
-    let run = RunContext { session, config: &loaded, sink: &hitctl_engine::Sink::none() };
-    // Nothing is started for a table that is not there.
-    let cloud = if writes { run.open(Access::Read).await? } else { run.cloud(Access::Read).await? };
-    let counts = counts::of(&*cloud, &loaded, &session.stop)?;
+    let run = RunContext { session, config: &loaded, sink: &hitctl_engine::EventSink::none() };
+    // A table that does not exist is no reason to start the local cloud.
+    let cloud = if writes { run.open(AccessMode::Read).await? } else { run.cloud(AccessMode::Read).await? };
+    let counts = counts::open(&*cloud, &loaded, &session.stop)?;
     match command {
         Command::List(args) => read::list(session, &counts, &args).await,
         Command::Get(args) => read::get(session, &counts, &args).await,

@@ -1,9 +1,9 @@
-//! What only reads the counts: `list`, `get` and `export`.
+//! The subcommands that only read counts: `list`, `get` and `export`.
 
 use std::path::PathBuf;
 
-use hitctl_cloud::Counts;
-use hitctl_counts::{CountRow, Numbers};
+use hitctl_cloud::CountsTable;
+use hitctl_counts::{CountRow, CounterData};
 use hitctl_report::{CountsView, Exit, Failure, plural};
 
 use crate::deployment::counts::key;
@@ -46,20 +46,20 @@ pub enum Format {
     Ndjson,
 }
 
-/// Shows every count.
-pub(super) async fn list(session: &Session, counts: &Counts, args: &List) -> Result<Exit, Failure> {
+/// Shows the counts of all paths.
+pub(super) async fn list(session: &Session, counts: &CountsTable, args: &List) -> Result<Exit, Failure> {
     let mut counts = counts.all().await?;
     counts.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.path.cmp(&b.path)));
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     counts.truncate(limit.unwrap_or(usize::MAX));
-    // Days and months are for `get` and `export`: a list of thousands of paths is to stay small.
-    let counts = counts.into_iter().map(CountRow::brief).collect();
+    // Days and months are left to `get` and `export`, to keep a list of thousands of paths small.
+    let counts = counts.into_iter().map(CountRow::without_history).collect();
     session.console.result(&CountsView { counts });
     Ok(Exit::Done)
 }
 
 /// Shows the counts of some paths.
-pub(super) async fn get(session: &Session, counts: &Counts, args: &Get) -> Result<Exit, Failure> {
+pub(super) async fn get(session: &Session, counts: &CountsTable, args: &Get) -> Result<Exit, Failure> {
     let keys = args.paths.iter().map(|path| key(counts, path)).collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::new();
     for key in &keys {
@@ -70,8 +70,8 @@ pub(super) async fn get(session: &Session, counts: &Counts, args: &Get) -> Resul
     Ok(Exit::Done)
 }
 
-/// Writes every count somewhere.
-pub(super) async fn export(session: &Session, counts: &Counts, args: &Export) -> Result<Exit, Failure> {
+/// Writes all counts to stdout or a file.
+pub(super) async fn export(session: &Session, counts: &CountsTable, args: &Export) -> Result<Exit, Failure> {
     let numbers = counts.numbers().await?;
     match &args.out {
         None if session.console.is_json() => session.console.result(&numbers),
@@ -81,16 +81,16 @@ pub(super) async fn export(session: &Session, counts: &Counts, args: &Export) ->
             write_new(&path, &render(&numbers, args.format))?;
             let paths = numbers.counts.len() as u64;
             let talk = format!("wrote the counts of {} to {}", plural(paths, "path"), out.display());
-            session.console.wrote(&path, &talk);
+            session.console.file_written(&path, &talk);
         }
     }
     Ok(Exit::Done)
 }
 
-/// The counts as text.
-fn render(numbers: &Numbers, format: Format) -> String {
+/// Formats the counts as text.
+fn render(numbers: &CounterData, format: Format) -> String {
     match format {
-        Format::Csv => hitctl_counts::csv(&numbers.counts),
-        Format::Ndjson => hitctl_counts::ndjson(numbers),
+        Format::Csv => hitctl_counts::to_csv(&numbers.counts),
+        Format::Ndjson => hitctl_counts::to_ndjson(numbers),
     }
 }

@@ -1,11 +1,11 @@
-//! What changes counts by hand: `add`, `set`, `reset`, `merge`, `rename` and `delete`.
+//! The subcommands that change counts: `add`, `set`, `reset`, `merge`, `rename` and `delete`.
 //!
-//! What loses numbers for good has the environment's name typed, or given with `--confirm`; what only moves them asks for
-//! a yes. What is added, or can be taken back, asks nothing.
+//! A change that loses numbers needs the environment's name, typed or given with `--confirm`. A merge or a reduction by
+//! `add` needs a yes. All other changes need no confirmation.
 
 use std::collections::BTreeSet;
 
-use hitctl_cloud::{CountEdit, Counts, MOST_MERGED};
+use hitctl_cloud::{CountEdit, CountsTable, MAX_MERGED_PATHS};
 use hitctl_config::contract::MAX_COUNT;
 use hitctl_counts::{CountChange, fields};
 use hitctl_engine::Fault;
@@ -34,7 +34,7 @@ pub struct Set {
     #[arg(value_name = "PATH")]
     pub path: String,
     /// How many, up to 9007199254740991
-    #[arg(value_name = "N", value_parser = fields::count_argument)]
+    #[arg(value_name = "N", value_parser = fields::parse_count_argument)]
     pub n: u64,
     /// Confirm without a question that hits are lost: the name of the environment
     #[arg(long, value_name = "NAME")]
@@ -92,17 +92,17 @@ pub struct Delete {
     pub confirm: Option<String>,
 }
 
-/// Reads how many hits are added, or taken away.
+/// Parses the number of hits to add, which may be negative.
 fn change(text: &str) -> Result<i64, String> {
     let change = text.parse::<i64>().ok().filter(|change| change.unsigned_abs() <= MAX_COUNT);
     change.ok_or_else(|| format!("expected a whole number from -{MAX_COUNT} to {MAX_COUNT}"))
 }
 
-pub(super) async fn add(session: &Session, counts: &Counts, args: &Add) -> Result<Exit, Failure> {
+pub(super) async fn add(session: &Session, counts: &CountsTable, args: &Add) -> Result<Exit, Failure> {
     let path = key(counts, &args.path)?;
     if args.n < 0 {
         let question = format!("Take {} from {path}?", plural(args.n.unsigned_abs(), "hit"));
-        session.console.agree(&question, session.global.yes).await?;
+        session.console.confirm(&question, session.global.yes).await?;
     }
     let decide = |old: Option<u64>| {
         let has = old.unwrap_or(0);
@@ -116,19 +116,24 @@ pub(super) async fn add(session: &Session, counts: &Counts, args: &Add) -> Resul
                 ),
             ));
         }
-        Ok((args.n != 0).then_some(CountEdit::Plus(args.n)))
+        Ok((args.n != 0).then_some(CountEdit::Add(args.n)))
     };
     let change = counts.change(&path, decide).await?;
     show(session, counts, vec![change]).await
 }
 
-pub(super) async fn set(session: &Session, counts: &Counts, env: &str, args: &Set) -> Result<Exit, Failure> {
+pub(super) async fn set(
+    session: &Session,
+    counts: &CountsTable,
+    env: &str,
+    args: &Set,
+) -> Result<Exit, Failure> {
     let path = key(counts, &args.path)?;
     let has = counts.get(&path).await?.map_or(0, |row| row.hits);
     let may_lose = has > args.n;
     if may_lose {
-        let lost = plural(has - args.n, "hit");
-        let warning = format!("This sets {path} from {has} to {}: {lost} of {env} are lost.", args.n);
+        let difference = plural(has - args.n, "hit");
+        let warning = format!("This sets {path} from {has} to {}: {difference} of {env} are lost.", args.n);
         session.console.confirm_loss(&warning, env, args.confirm.as_deref()).await?;
     }
     let decide = |old: Option<u64>| match old {
@@ -137,7 +142,7 @@ pub(super) async fn set(session: &Session, counts: &Counts, env: &str, args: &Se
             Err(Fault::fatal("changed", format!("{path:?} has {old} hits by now; nothing was changed"))
                 .hinted("run the command again"))
         }
-        _ => Ok(Some(CountEdit::Hits(args.n))),
+        _ => Ok(Some(CountEdit::Set(args.n))),
     };
     let change = counts.change(&path, decide).await?;
     show(session, counts, vec![change]).await
@@ -145,62 +150,62 @@ pub(super) async fn set(session: &Session, counts: &Counts, env: &str, args: &Se
 
 pub(super) async fn reset(
     session: &Session,
-    counts: &Counts,
+    counts: &CountsTable,
     env: &str,
     args: &Reset,
 ) -> Result<Exit, Failure> {
-    let mut lost = Vec::new();
+    let mut affected = Vec::new();
     if args.all {
-        lost = counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
+        affected = counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
     } else {
         for path in keys(counts, &args.paths)? {
             let hits = counts.get(&path).await?.map_or(0, |row| row.hits);
-            lost.push((path, hits));
+            affected.push((path, hits));
         }
     }
-    lost.retain(|(_, hits)| *hits > 0);
-    confirm(session, "resets", &lost, env, args.confirm.as_deref()).await?;
-    if args.all && !lost.is_empty() {
-        // Nobody has ever come: to no page, and not to the site.
-        counts.forget_site().await?;
+    affected.retain(|(_, hits)| *hits > 0);
+    confirm(session, "resets", &affected, env, args.confirm.as_deref()).await?;
+    if args.all && !affected.is_empty() {
+        // The reset also forgets the visitors of the whole site.
+        counts.delete_site_visitors().await?;
     }
-    each(session, counts, &lost, |old| Ok(old.filter(|hits| *hits > 0).map(|_| CountEdit::Zero))).await
+    each(session, counts, &affected, |old| Ok(old.filter(|hits| *hits > 0).map(|_| CountEdit::Reset))).await
 }
 
 pub(super) async fn delete(
     session: &Session,
-    counts: &Counts,
+    counts: &CountsTable,
     env: &str,
     args: &Delete,
 ) -> Result<Exit, Failure> {
-    let mut lost = Vec::new();
+    let mut affected = Vec::new();
     for path in keys(counts, &args.paths)? {
-        lost.extend(counts.get(&path).await?.map(|row| (path, row.hits)));
+        affected.extend(counts.get(&path).await?.map(|row| (path, row.hits)));
     }
-    confirm(session, "forgets", &lost, env, args.confirm.as_deref()).await?;
-    let done = each(session, counts, &lost, |old| Ok(old.map(|_| CountEdit::Delete))).await;
-    counts.give_back().await?;
+    confirm(session, "forgets", &affected, env, args.confirm.as_deref()).await?;
+    let done = each(session, counts, &affected, |old| Ok(old.map(|_| CountEdit::Delete))).await;
+    counts.release_unused_budget().await?;
     done
 }
 
-pub(super) async fn merge(session: &Session, counts: &Counts, args: Merge) -> Result<Exit, Failure> {
+pub(super) async fn merge(session: &Session, counts: &CountsTable, args: Merge) -> Result<Exit, Failure> {
     let (into, from) = args.paths.split_last().ok_or_else(|| Failure::usage("there is nothing to merge"))?;
     let (into, from) = (key(counts, into)?, keys(counts, from)?);
     if from.contains(&into) {
         return Err(Failure::usage(format!("{into:?} cannot be merged into itself")));
     }
-    if from.len() > MOST_MERGED {
-        return Err(Failure::usage(format!("at most {MOST_MERGED} paths can be merged at once")));
+    if from.len() > MAX_MERGED_PATHS {
+        return Err(Failure::usage(format!("at most {MAX_MERGED_PATHS} paths can be merged at once")));
     }
     let from: Vec<String> = from.into_iter().collect();
     let question = format!("Merge {} into {into}? It cannot be undone.", plural(from.len() as u64, "path"));
-    session.console.agree(&question, session.global.yes).await?;
+    session.console.confirm(&question, session.global.yes).await?;
     let changes = counts.merge(&from, &into).await?;
-    counts.give_back().await?;
+    counts.release_unused_budget().await?;
     show(session, counts, changes).await
 }
 
-pub(super) async fn rename(session: &Session, counts: &Counts, args: &Rename) -> Result<Exit, Failure> {
+pub(super) async fn rename(session: &Session, counts: &CountsTable, args: &Rename) -> Result<Exit, Failure> {
     let (old, new) = (key(counts, &args.old)?, key(counts, &args.new)?);
     if old == new {
         return Err(Failure::usage(format!("both are {old:?}")));
@@ -209,35 +214,35 @@ pub(super) async fn rename(session: &Session, counts: &Counts, args: &Rename) ->
     show(session, counts, changes).await
 }
 
-/// The keys of some paths, each once.
-fn keys(counts: &Counts, paths: &[String]) -> Result<BTreeSet<String>, Failure> {
+/// Returns the distinct keys of these paths.
+fn keys(counts: &CountsTable, paths: &[String]) -> Result<BTreeSet<String>, Failure> {
     paths.iter().map(|path| key(counts, path)).collect()
 }
 
-/// Has the loss of some counts confirmed; that of nothing needs no word.
+/// Asks for confirmation before counts are lost. Without hits there is nothing to confirm.
 async fn confirm(
     session: &Session,
     verb: &str,
-    lost: &[(String, u64)],
+    affected: &[(String, u64)],
     env: &str,
-    given: Option<&str>,
+    confirm_arg: Option<&str>,
 ) -> Result<(), Failure> {
-    let hits = lost.iter().fold(0_u64, |sum, (_, hits)| sum.saturating_add(*hits));
+    let hits = affected.iter().fold(0_u64, |sum, (_, hits)| sum.saturating_add(*hits));
     if hits == 0 {
         return Ok(());
     }
-    let paths = match lost {
+    let paths = match affected {
         [(path, _)] => path.clone(),
         many => plural(many.len() as u64, "path"),
     };
     let warning = format!("This {verb} {paths} of {env}: {} are lost.", plural(hits, "hit"));
-    session.console.confirm_loss(&warning, env, given).await
+    session.console.confirm_loss(&warning, env, confirm_arg).await
 }
 
-/// Changes one path after the other. What is done is shown even if the next one fails.
+/// Changes the paths one after the other. Completed changes are shown even if a later one fails.
 async fn each(
     session: &Session,
-    counts: &Counts,
+    counts: &CountsTable,
     paths: &[(String, u64)],
     decide: impl Fn(Option<u64>) -> Result<Option<CountEdit>, Fault> + Sync,
 ) -> Result<Exit, Failure> {
@@ -253,7 +258,7 @@ async fn each(
             Err(fault) => {
                 let failure = Failure::from(fault);
                 let exit = if changes.is_empty() { failure.exit } else { Exit::Partial };
-                failed = Some(failure.exits(exit));
+                failed = Some(failure.with_exit(exit));
                 break;
             }
         }
@@ -265,8 +270,8 @@ async fn each(
     failed.map_or(Ok(Exit::Done), Err)
 }
 
-/// Shows what was changed.
-async fn show(session: &Session, counts: &Counts, changed: Vec<CountChange>) -> Result<Exit, Failure> {
+/// Shows the changes.
+async fn show(session: &Session, counts: &CountsTable, changed: Vec<CountChange>) -> Result<Exit, Failure> {
     let mut rows = Vec::new();
     if session.console.is_json() {
         for change in changed.iter().filter(|change| change.new.is_some()) {

@@ -1,18 +1,19 @@
-//! `hitctl dlq redrive`: each letter goes where it came from, and is deleted only after it was taken there. Killed anywhere in
-//! between it is there twice; both carry one id, so that with `counter.exact = true` they count once.
+//! `hitctl dlq redrive`: sends each dead letter back to its source, and deletes it only after it was accepted there. A
+//! run that is killed in between leaves both copies. They have the same id, so that with `counter.exact = true` they
+//! count once.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use hitctl_cloud::{Cloud, Entry, Message, Queue};
-use hitctl_config::{Loaded, names};
+use hitctl_cloud::{Cloud, ReceivedMessage, SendMessageEntry, SqsQueue};
+use hitctl_config::{LoadedConfig, names};
 use hitctl_engine::{Event, Fault};
-use hitctl_report::{Exit, Failure, RedriveView, Stuck, phases, plural};
+use hitctl_report::{Exit, FailedRedrive, Failure, RedriveView, phases, plural};
 use hitctl_stack::address;
 use serde_json::Value as Json;
 
-use super::letter::Letter;
-use super::{MOST_HIDDEN_S, dead_letters, hidden_s};
+use super::dead_letter::DeadLetter;
+use super::{MAX_HIDDEN_S, hidden_s, open_queue};
 use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::ingest;
 use crate::elapsed::millis;
@@ -37,28 +38,28 @@ pub struct Redrive {
     pub hide: Option<Duration>,
 }
 
-/// SQS takes whole seconds, up to twelve hours.
+/// Parses a visibility timeout. SQS takes whole seconds, up to twelve hours.
 fn hide(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
-    let most = Duration::from_secs(u64::from(MOST_HIDDEN_S.unsigned_abs()));
+    let most = Duration::from_secs(u64::from(MAX_HIDDEN_S.unsigned_abs()));
     let fits = (Duration::from_secs(1)..=most).contains(&time);
     if fits { Ok(time) } else { Err("it is not from 1s to 12h".to_owned()) }
 }
 
-/// Where letters go.
-struct Way<'a> {
+/// Redrives the dead letters of one env.
+struct Redriver<'a> {
     run: RunContext<'a>,
     cloud: &'a dyn Cloud,
-    dead: &'a Queue,
-    /// The queue of hits, where there is one.
-    hits: Option<Queue>,
+    dlq: &'a SqsQueue,
+    /// The queue of hits, if the env has one.
+    hits: Option<SqsQueue>,
     function: String,
-    /// For how long what is in hand is hidden, in seconds.
+    /// The visibility timeout of received dead letters in seconds.
     hide_s: i32,
 }
 
-/// Redrives.
-pub(super) async fn run(session: &Session, loaded: &Loaded, args: Redrive) -> Result<Exit, Failure> {
+/// Redrives the dead letters.
+pub(super) async fn run(session: &Session, loaded: &LoadedConfig, args: Redrive) -> Result<Exit, Failure> {
     let view = with_progress(session, loaded, async |run| redrive(run, args).await).await?;
     let exit = view.exit();
     session.console.result(&view);
@@ -70,24 +71,24 @@ async fn redrive(run: RunContext<'_>, args: Redrive) -> Result<RedriveView, Fail
     let started = Instant::now();
     let (app, env) = (&loaded.app.app, &loaded.env);
     let cloud = ingest::open(run, &address::dead_letter_queue()).await?;
-    let dead = dead_letters(loaded, &*cloud).await?;
+    let dlq = open_queue(loaded, &*cloud).await?;
     let hits = loaded.app.queue.enabled.then(|| cloud.queue(&names::queue(app, env))).transpose()?;
     if let Some(hits) = &hits {
         hits.url().await?;
     }
     let hide_s = match args.hide {
-        Some(hide) => i32::try_from(hide.as_secs()).unwrap_or(MOST_HIDDEN_S),
-        None => hidden_s(dead.depth().await?.all()),
+        Some(hide) => i32::try_from(hide.as_secs()).unwrap_or(MAX_HIDDEN_S),
+        None => hidden_s(dlq.depth().await?.total()),
     };
     let function = names::function(app, env);
-    let way = Way { run, cloud: &*cloud, dead: &dead, hits, function, hide_s };
-    let detail = format!("redriving the letters of {}", dead.name());
+    let redriver = Redriver { run, cloud: &*cloud, dlq: &dlq, hits, function, hide_s };
+    let detail = format!("redriving the letters of {}", dlq.name());
     sink.send(Event::PhaseStarted { phase: phases::SEND, detail });
-    let mut view = RedriveView { env: env.clone(), queue: dead.name().to_owned(), ..RedriveView::default() };
+    let mut view = RedriveView { env: env.clone(), queue: dlq.name().to_owned(), ..RedriveView::default() };
     let mut held = Vec::new();
-    let done = way.all(args.ids.into_iter().collect(), &mut view, &mut held).await;
-    // What stays is shown to others again, whatever happened.
-    let released = dead.release(&held).await;
+    let done = redriver.all(args.ids.into_iter().collect(), &mut view, &mut held).await;
+    // Messages that stay become visible again, whatever happened.
+    let released = dlq.release(&held).await;
     view.took_ms = millis(started);
     let ok = done.is_ok() && view.exit() == Exit::Done;
     sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: view.took_ms });
@@ -102,29 +103,30 @@ async fn redrive(run: RunContext<'_>, args: Redrive) -> Result<RedriveView, Fail
         return Err(Failure::interrupted("interrupted; the rest stays where it is").hinted(hint.clone()));
     }
     if moved == 0 && view.failed.is_empty() {
-        view.hidden = dead.depth().await?.in_flight;
+        view.hidden = dlq.depth().await?.in_flight;
     }
     Ok(view)
 }
 
-impl Way<'_> {
-    /// Redrives what there is, or what is `wanted`; `held` is what was received and stays.
+impl Redriver<'_> {
+    /// Redrives all dead letters, or those in `wanted`. Received messages that stay on the queue are added to `held`.
     async fn all(
         &self,
         mut wanted: BTreeSet<String>,
         view: &mut RedriveView,
-        held: &mut Vec<Message>,
+        held: &mut Vec<ReceivedMessage>,
     ) -> Result<(), Fault> {
         let picks = !wanted.is_empty();
         let mut seen = BTreeSet::new();
         while !self.run.session.stop.is_cancelled() && (!picks || !wanted.is_empty()) {
-            let came = self.dead.receive(self.hide_s).await?;
-            let fresh = |message: &Message| {
-                // One that was sent round again and failed at once comes back by another name, with the id that it had.
+            let received = self.dlq.receive(self.hide_s).await?;
+            let fresh = |message: &ReceivedMessage| {
+                // A message that was redriven and failed at once returns under another id, with the original id as an
+                // attribute.
                 let first = message.attributes.get(hitctl_config::contract::MESSAGE_ID);
                 !seen.contains(&message.id) && !first.is_some_and(|id| seen.contains(id))
             };
-            let (fresh, again): (Vec<_>, Vec<_>) = came.into_iter().partition(fresh);
+            let (fresh, again): (Vec<_>, Vec<_>) = received.into_iter().partition(fresh);
             held.extend(again);
             if fresh.is_empty() {
                 break;
@@ -133,35 +135,35 @@ impl Way<'_> {
             let (taken, left): (Vec<_>, Vec<_>) =
                 fresh.into_iter().partition(|message| !picks || wanted.remove(&message.id));
             held.extend(left);
-            self.some(taken, view, held).await?;
+            self.redrive_batch(taken, view, held).await?;
             self.run.note(phases::SEND, plural(view.to_queue + view.to_function, "letter"));
         }
         view.missing = wanted.into_iter().collect();
         Ok(())
     }
 
-    /// Redrives some letters: each is deleted after it was taken.
-    async fn some(
+    /// Redrives a batch of dead letters. Each is deleted after it was accepted.
+    async fn redrive_batch(
         &self,
-        messages: Vec<Message>,
+        messages: Vec<ReceivedMessage>,
         view: &mut RedriveView,
-        held: &mut Vec<Message>,
+        held: &mut Vec<ReceivedMessage>,
     ) -> Result<(), Fault> {
-        let letters: Vec<Letter> = messages.iter().map(Letter::read).collect();
-        let mut became = Vec::new();
+        let dead_letters: Vec<DeadLetter> = messages.iter().map(DeadLetter::read).collect();
+        let mut results = Vec::new();
         if let Some(hits) = &self.hits {
-            let entries: Vec<Entry> = letters.iter().map(Letter::entry).collect();
-            for batch in Entry::batches(&entries) {
-                became.extend(hits.send(batch, &self.run.session.stop).await);
+            let entries: Vec<SendMessageEntry> = dead_letters.iter().map(DeadLetter::to_entry).collect();
+            for batch in SendMessageEntry::batches(&entries) {
+                results.extend(hits.send(batch, &self.run.session.stop).await);
             }
         } else {
-            for (message, letter) in messages.iter().zip(&letters) {
-                became.push(self.call(message, letter).await);
+            for (message, dead_letter) in messages.iter().zip(&dead_letters) {
+                results.push(self.call(message, dead_letter).await);
             }
         }
-        let taken = messages.iter().zip(&became).filter(|(_, became)| became.is_ok());
-        let taken: Vec<&Message> = taken.map(|(message, _)| message).collect();
-        let undeleted = match self.dead.delete(&taken).await {
+        let taken = messages.iter().zip(&results).filter(|(_, result)| result.is_ok());
+        let taken: Vec<&ReceivedMessage> = taken.map(|(message, _)| message).collect();
+        let undeleted = match self.dlq.delete(&taken).await {
             Ok(undeleted) => undeleted,
             Err(fault) => {
                 held.extend(messages);
@@ -169,15 +171,15 @@ impl Way<'_> {
             }
         };
         *(if self.hits.is_some() { &mut view.to_queue } else { &mut view.to_function }) += taken.len() as u64;
-        for (message, became) in messages.into_iter().zip(became) {
-            match became {
+        for (message, result) in messages.into_iter().zip(results) {
+            match result {
                 Ok(()) if undeleted.contains(&message.id) => {
-                    let why = "it went round again, but could not be deleted here".to_owned();
-                    view.failed.push(Stuck { id: message.id, why });
+                    let reason = "it went round again, but could not be deleted here".to_owned();
+                    view.failed.push(FailedRedrive { id: message.id, why: reason });
                 }
                 Ok(()) => {}
                 Err(fault) => {
-                    view.failed.push(Stuck { id: message.id.clone(), why: fault.message });
+                    view.failed.push(FailedRedrive { id: message.id.clone(), why: fault.message });
                     held.push(message);
                 }
             }
@@ -185,18 +187,19 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// Gives a letter to the function itself.
-    async fn call(&self, message: &Message, letter: &Letter) -> Result<(), Fault> {
-        let answer = self.cloud.invoke(&self.function, &letter.event(&message.id)).await?;
-        let refused = answer.payload["batchItemFailures"].as_array().is_some_and(|failed| !failed.is_empty());
-        if answer.function_error.is_none() && !refused {
+    /// Invokes the function with a dead letter.
+    async fn call(&self, message: &ReceivedMessage, dead_letter: &DeadLetter) -> Result<(), Fault> {
+        let response = self.cloud.invoke(&self.function, &dead_letter.to_event(&message.id)).await?;
+        let refused =
+            response.payload["batchItemFailures"].as_array().is_some_and(|failed| !failed.is_empty());
+        if response.function_error.is_none() && !refused {
             return Ok(());
         }
-        let said = answer.payload["errorMessage"].as_str().map(str::to_owned);
-        let why = said.unwrap_or_else(|| match &answer.payload {
+        let error_message = response.payload["errorMessage"].as_str().map(str::to_owned);
+        let reason = error_message.unwrap_or_else(|| match &response.payload {
             Json::Null => "the function failed".to_owned(),
             _ => "the function refused it again: see `hitctl logs`".to_owned(),
         });
-        Err(Fault::fatal("function_error", why))
+        Err(Fault::fatal("function_error", reason))
     }
 }

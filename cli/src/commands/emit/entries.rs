@@ -1,18 +1,18 @@
-//! Events as a file has them, in the shape that EventBridge's `PutEvents` takes, checked before any is sent. Pure.
+//! Parses and checks events in the format of EventBridge's `PutEvents`. It makes no calls.
 
-use hitctl_cloud::{BusEvent, MOST_EVENT_BYTES};
-use hitctl_config::event_pattern::Pattern;
+use hitctl_cloud::{BusEvent, MAX_EVENT_BYTES};
+use hitctl_config::event_pattern::EventPattern;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-/// The longest detail type, in characters, by EventBridge's reference.
-const LONGEST_TYPE: usize = 128;
+/// The maximum length of a detail type in characters, by EventBridge's reference.
+const MAX_DETAIL_TYPE_CHARS: usize = 128;
 
-/// An entry as it may be written.
+/// An entry of `PutEvents` as it is written in a file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct Entry {
+struct EventEntry {
     source: Option<String>,
     detail_type: Option<String>,
     detail: Option<Json>,
@@ -22,12 +22,12 @@ struct Entry {
     trace_header: Option<String>,
 }
 
-/// The events of a file; else what is wrong, one line each.
+/// Parses the events of a file. Errors are one line each.
 pub(super) fn parse(content: &[u8], bus: &str) -> Result<Vec<BusEvent>, Vec<String>> {
     let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
     let list: Json =
         serde_json::from_slice(content).map_err(|error| vec![format!("it is not JSON: {error}")])?;
-    // What the AWS CLI takes by --cli-input-json has the list inside an object.
+    // The format of the AWS CLI's --cli-input-json has the list inside an object.
     let list = match list {
         Json::Object(mut object) if object.len() == 1 => {
             object.remove("Entries").unwrap_or(Json::Object(object))
@@ -41,7 +41,7 @@ pub(super) fn parse(content: &[u8], bus: &str) -> Result<Vec<BusEvent>, Vec<Stri
     };
     let (mut events, mut wrong) = (Vec::new(), Vec::new());
     for (index, entry) in entries.into_iter().enumerate() {
-        match checked(entry, bus) {
+        match check_entry(entry, bus) {
             Ok(event) => events.push(event),
             Err(why) => wrong.push(format!("event {index}: {why}")),
         }
@@ -49,16 +49,21 @@ pub(super) fn parse(content: &[u8], bus: &str) -> Result<Vec<BusEvent>, Vec<Stri
     if wrong.is_empty() { Ok(events) } else { Err(wrong) }
 }
 
-/// An event of the command line.
-pub(super) fn one(source: &str, detail_type: &str, detail: &str, bus: &str) -> Result<BusEvent, String> {
-    checked(json!({ "Source": source, "DetailType": detail_type, "Detail": detail }), bus)
+/// Parses an event of the command line.
+pub(super) fn from_args(
+    source: &str,
+    detail_type: &str,
+    detail: &str,
+    bus: &str,
+) -> Result<BusEvent, String> {
+    check_entry(json!({ "Source": source, "DetailType": detail_type, "Detail": detail }), bus)
 }
 
-fn checked(entry: Json, bus: &str) -> Result<BusEvent, String> {
+fn check_entry(entry: Json, bus: &str) -> Result<BusEvent, String> {
     if !entry.is_object() {
         return Err("it is not a JSON object".to_owned());
     }
-    let entry: Entry = serde_json::from_value(entry).map_err(|error| error.to_string())?;
+    let entry: EventEntry = serde_json::from_value(entry).map_err(|error| error.to_string())?;
     let text = |name: &str, value: Option<String>| {
         value.filter(|value| !value.is_empty()).ok_or_else(|| format!("{name} is missing"))
     };
@@ -83,10 +88,10 @@ fn checked(entry: Json, bus: &str) -> Result<BusEvent, String> {
         resources: entry.resources.unwrap_or_default(),
         trace_header: entry.trace_header,
     };
-    if event.detail_type.chars().count() > LONGEST_TYPE {
-        return Err(format!("DetailType has more than {LONGEST_TYPE} characters"));
+    if event.detail_type.chars().count() > MAX_DETAIL_TYPE_CHARS {
+        return Err(format!("DetailType has more than {MAX_DETAIL_TYPE_CHARS} characters"));
     }
-    if event.bytes() >= MOST_EVENT_BYTES {
+    if event.bytes() >= MAX_EVENT_BYTES {
         return Err(format!("it has {} bytes, and EventBridge takes less than 1 MB", event.bytes()));
     }
     Ok(event)
@@ -96,7 +101,7 @@ fn is_arn_of(name: &str, bus: &str) -> bool {
     name.starts_with("arn:") && name.rsplit_once(":event-bus/").is_some_and(|(_, name)| name == bus)
 }
 
-/// A time as text, or in seconds since 1970 as AWS's own JSON has it.
+/// Parses a time, as text or in seconds since 1970 as in AWS's own JSON. Returns milliseconds.
 fn time(time: &Json) -> Result<i64, String> {
     let wrong = || format!("Time is {time}, which is no time such as \"2026-09-20T10:00:00Z\"");
     match time {
@@ -109,10 +114,10 @@ fn time(time: &Json) -> Result<i64, String> {
     }
 }
 
-/// Which of the events the pattern does not match, by their places.
-pub(super) fn strays(events: &[BusEvent], pattern: &Json) -> Vec<usize> {
-    let Ok(pattern) = Pattern::parse(pattern) else { return Vec::new() };
-    let seen = |event: &BusEvent| {
+/// Returns the indexes of the events that the pattern does not match.
+pub(super) fn unmatched(events: &[BusEvent], pattern: &Json) -> Vec<usize> {
+    let Ok(pattern) = EventPattern::parse(pattern) else { return Vec::new() };
+    let as_delivered = |event: &BusEvent| {
         json!({
             "version": "0",
             "id": "",
@@ -125,8 +130,8 @@ pub(super) fn strays(events: &[BusEvent], pattern: &Json) -> Vec<usize> {
             "detail": serde_json::from_str::<Json>(&event.detail).unwrap_or_default(),
         })
     };
-    let strays = events.iter().enumerate().filter(|(_, event)| !pattern.matches(&seen(event)));
-    strays.map(|(index, _)| index).collect()
+    let unmatched = events.iter().enumerate().filter(|(_, event)| !pattern.matches(&as_delivered(event)));
+    unmatched.map(|(index, _)| index).collect()
 }
 
 #[cfg(test)]
@@ -151,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_is_checked_and_told_by_its_place() {
+    fn invalid_events_are_reported_by_index() {
         let long = "x".repeat(129);
         let huge = "x".repeat(1_000_000);
         let list = json!([
@@ -186,17 +191,19 @@ mod tests {
         event 12: DetailType has more than 128 characters
         event 13: it has 1000012 bytes, and EventBridge takes less than 1 MB
         "#);
-        for (text, says) in [("{}", "not a list"), ("[", "not JSON"), ("", "not JSON"), ("7", "not a list")] {
+        for (text, expected) in
+            [("{}", "not a list"), ("[", "not JSON"), ("", "not JSON"), ("7", "not a list")]
+        {
             let wrong = parse(text.as_bytes(), "default").unwrap_err();
-            assert!(wrong[0].contains(says), "{text}: {wrong:?}");
+            assert!(wrong[0].contains(expected), "{text}: {wrong:?}");
         }
         assert_eq!(parse(b"[]", "default"), Ok(Vec::new()));
     }
 
     #[test]
-    fn what_no_rule_takes_is_known_beforehand() {
-        let event = |source: &str| one(source, "t", "{\"path\":\"/\"}", "default").unwrap();
+    fn events_that_match_no_pattern_are_found() {
+        let event = |source: &str| from_args(source, "t", "{\"path\":\"/\"}", "default").unwrap();
         let pattern = json!({ "source": ["cli"], "detail": { "path": [{ "prefix": "/" }] } });
-        assert_eq!(strays(&[event("cli"), event("other"), event("cli")], &pattern), [1]);
+        assert_eq!(unmatched(&[event("cli"), event("other"), event("cli")], &pattern), [1]);
     }
 }

@@ -1,47 +1,47 @@
-//! The pages of a site: the HTML files of a directory, or what a sitemap names, by the keys that the function counts them
-//! under. It must not know of counts.
+//! The pages of a site by their keys: the HTML files of a directory, or the URLs in a sitemap. It must not know of
+//! counts.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use hit_counter::path;
-use hitctl_cloud::Web;
-use hitctl_counts::import::unpacked;
+use hitctl_cloud::WebClient;
+use hitctl_counts::import::decompress;
 use hitctl_counts::pages::sitemap::{self, Sitemap};
-use hitctl_counts::pages::{Pages, Refused};
+use hitctl_counts::pages::{RejectedPage, SitePages};
 use hitctl_report::Failure;
 
 use crate::session::Session;
 
-/// The largest sitemap that sitemaps.org allows, in bytes.
-const LARGEST: u64 = 50 * 1024 * 1024;
-/// The most sitemaps of one index, as sitemaps.org has it.
-const MOST_SITEMAPS: usize = 50_000;
+/// The maximum size of a sitemap by sitemaps.org, in bytes.
+const MAX_BYTES: u64 = 50 * 1024 * 1024;
+/// The maximum number of sitemaps in an index by sitemaps.org.
+const MAX_SITEMAPS: usize = 50_000;
 
-/// The pages of a site: `source` is its directory, a sitemap in a file, or the address of one. With `clean_urls` a page
-/// `about.html` is served as `/about`.
+/// Returns the pages of a site. `source` is its directory, or the file or URL of a sitemap. With `clean_urls`, the file
+/// `about.html` is the page `/about`.
 pub(crate) async fn find(
     session: &Session,
     source: &str,
     clean_urls: bool,
     keep_query: &[String],
-) -> Result<Pages, Failure> {
-    let mut pages = Pages::keeping(keep_query);
+) -> Result<SitePages, Failure> {
+    let mut pages = SitePages::with_query_parameters(keep_query);
     if is_url(source) {
-        let web = Web::new(&session.env)?;
-        let mut left = vec![source.to_owned()];
-        let mut seen = BTreeSet::new();
-        while let Some(url) = left.pop().filter(|_| !session.stop.is_cancelled()) {
-            if !seen.insert(url.clone()) {
+        let web = WebClient::new(&session.env)?;
+        let mut pending = vec![source.to_owned()];
+        let mut visited = BTreeSet::new();
+        while let Some(url) = pending.pop().filter(|_| !session.stop.is_cancelled()) {
+            if !visited.insert(url.clone()) {
                 continue;
             }
-            let got = web.fetch(&url, LARGEST).await.map_err(|why| {
+            let content = web.fetch(&url, MAX_BYTES).await.map_err(|why| {
                 Failure::new("not_fetched", format!("failed to get {url}"))
                     .caused_by(why)
                     .hinted("download the sitemap and name the file instead")
             })?;
-            left.extend(further(&mut pages, &url, got)?);
+            pending.extend(read_sitemap(&mut pages, &url, content)?);
         }
         return Ok(pages);
     }
@@ -54,15 +54,15 @@ pub(crate) async fn find(
         return Ok(pages);
     }
     let dir = path.parent().unwrap_or(Path::new(".")).to_path_buf();
-    let mut left = vec![path];
-    let mut seen = BTreeSet::new();
-    while let Some(file) = left.pop() {
-        if !seen.insert(file.clone()) {
+    let mut pending = vec![path];
+    let mut visited = BTreeSet::new();
+    while let Some(file) = pending.pop() {
+        if !visited.insert(file.clone()) {
             continue;
         }
         let content = fs::read(&file).map_err(|error| failed(&file, error))?;
-        for url in further(&mut pages, &file.display().to_string(), content)? {
-            left.push(beside(&dir, &url)?);
+        for url in read_sitemap(&mut pages, &file.display().to_string(), content)? {
+            pending.push(sitemap_file(&dir, &url)?);
         }
     }
     Ok(pages)
@@ -73,12 +73,12 @@ fn is_url(source: &str) -> bool {
     lower.starts_with("https://") || lower.starts_with("http://")
 }
 
-/// Takes the pages of a sitemap, or says which further ones there are.
-fn further(pages: &mut Pages, name: &str, content: Vec<u8>) -> Result<Vec<String>, Failure> {
+/// Adds the pages of a sitemap, or returns the sitemaps that an index names.
+fn read_sitemap(pages: &mut SitePages, name: &str, content: Vec<u8>) -> Result<Vec<String>, Failure> {
     let wrong = |why: String| Failure::new("bad_sitemap", format!("{name} cannot be used")).caused_by(why);
-    match sitemap::read(&unpacked(content, LARGEST)?).map_err(wrong)? {
-        Sitemap::Index(urls) if urls.len() > MOST_SITEMAPS => {
-            Err(wrong(format!("it names more than {MOST_SITEMAPS} sitemaps")))
+    match sitemap::parse(&decompress(content, MAX_BYTES)?).map_err(wrong)? {
+        Sitemap::Index(urls) if urls.len() > MAX_SITEMAPS => {
+            Err(wrong(format!("it names more than {MAX_SITEMAPS} sitemaps")))
         }
         Sitemap::Index(urls) => Ok(urls),
         Sitemap::Pages(urls) => {
@@ -90,22 +90,22 @@ fn further(pages: &mut Pages, name: &str, content: Vec<u8>) -> Result<Vec<String
     }
 }
 
-/// The file of a sitemap that an index names by its address: under the directory of the index, where the address says, or
-/// right there.
-fn beside(dir: &Path, url: &str) -> Result<PathBuf, Failure> {
+/// Returns the file of a sitemap that an index names by its URL: below the directory of the index at the URL's path, or
+/// in the directory itself.
+fn sitemap_file(dir: &Path, url: &str) -> Result<PathBuf, Failure> {
     let key = path::normalise(url);
     let path = key.as_ref().map_or(url, |key| key.as_str()).trim_start_matches('/');
-    let places = [dir.join(path), dir.join(path.rsplit('/').next().unwrap_or(path))];
-    places.into_iter().find(|place| place.is_file()).ok_or_else(|| {
+    let candidates = [dir.join(path), dir.join(path.rsplit('/').next().unwrap_or(path))];
+    candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
         Failure::usage(format!("the sitemap index names {url}, which is not in {}", dir.display()))
             .hinted("name the index by its address, so that all of it is fetched")
     })
 }
 
-/// Every HTML file under a directory, but for what is hidden.
-fn walk(pages: &mut Pages, top: PathBuf, clean_urls: bool) -> Result<(), (PathBuf, std::io::Error)> {
-    let mut left = vec![(top, String::new())];
-    while let Some((dir, prefix)) = left.pop() {
+/// Adds every HTML file below a directory, except hidden ones.
+fn walk(pages: &mut SitePages, top: PathBuf, clean_urls: bool) -> Result<(), (PathBuf, std::io::Error)> {
+    let mut pending = vec![(top, String::new())];
+    while let Some((dir, prefix)) = pending.pop() {
         let entries = fs::read_dir(&dir).map_err(|error| (dir.clone(), error))?;
         for entry in entries {
             let entry = entry.map_err(|error| (dir.clone(), error))?;
@@ -116,19 +116,19 @@ fn walk(pages: &mut Pages, top: PathBuf, clean_urls: bool) -> Result<(), (PathBu
             }
             let kind = entry.file_type().map_err(|error| (path.clone(), error))?;
             if kind.is_dir() {
-                // A name that is not UTF-8 is refused at its files.
-                left.push((path, format!("{prefix}/{}", encoded(&name.to_string_lossy()))));
+                // A name that is not UTF-8 is rejected at its files.
+                pending.push((path, format!("{prefix}/{}", encode_name(&name.to_string_lossy()))));
                 continue;
             }
-            let ending = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
-            let is_page = ending.is_some_and(|ending| ending == "html" || ending == "htm");
-            // A link may lead to a file, or to nowhere; one to a directory may lead in a circle.
+            let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
+            let is_page = extension.is_some_and(|extension| extension == "html" || extension == "htm");
+            // A link may point to a file, or to nothing. A link to a directory may form a loop.
             if !is_page || kind.is_symlink() && !path.is_file() {
                 continue;
             }
             match name.to_str() {
-                Some(name) => pages.add(&served(&prefix, name, clean_urls)),
-                None => pages.refused.push(Refused {
+                Some(name) => pages.add(&served_path(&prefix, name, clean_urls)),
+                None => pages.rejected.push(RejectedPage {
                     page: path.display().to_string(),
                     why: "the name is not UTF-8".to_owned(),
                 }),
@@ -138,15 +138,15 @@ fn walk(pages: &mut Pages, top: PathBuf, clean_urls: bool) -> Result<(), (PathBu
     Ok(())
 }
 
-/// The path under which a file is served.
-fn served(prefix: &str, name: &str, clean_urls: bool) -> String {
+/// Returns the path under which a file is served.
+fn served_path(prefix: &str, name: &str, clean_urls: bool) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let shown = if clean_urls && stem != "index" { stem } else { name };
-    format!("{prefix}/{}", encoded(shown))
+    format!("{prefix}/{}", encode_name(shown))
 }
 
-/// A file's name as it stands in a path: what would end the path, or decode to something else, is encoded.
-fn encoded(name: &str) -> String {
+/// Encodes a file name for a path: characters that would end the path, or decode to others.
+fn encode_name(name: &str) -> String {
     name.replace('%', "%25").replace('?', "%3F").replace('#', "%23")
 }
 
@@ -165,13 +165,13 @@ mod tests {
     }
 
     fn keys(dir: &Path, clean_urls: bool) -> Vec<String> {
-        let mut pages = Pages::default();
+        let mut pages = SitePages::default();
         walk(&mut pages, dir.to_path_buf(), clean_urls).unwrap();
         pages.keys.into_iter().collect()
     }
 
     #[test]
-    fn html_files_are_pages_under_the_paths_that_they_are_served_as() {
+    fn html_files_are_pages_under_their_served_paths() {
         let dir = site(&[
             "index.html",
             "about.html",
@@ -204,22 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_is_told() {
+    fn uncountable_pages_are_reported() {
         let dir = site(&["a\\b.html", "ok.html"]);
-        let mut pages = Pages::default();
+        let mut pages = SitePages::default();
         walk(&mut pages, dir.path().to_path_buf(), false).unwrap();
         assert_eq!(pages.keys.len(), 1);
         assert_eq!(
-            pages.refused,
-            [Refused { page: "/a\\b.html".to_owned(), why: "the path holds a backslash".to_owned() }]
+            pages.rejected,
+            [RejectedPage { page: "/a\\b.html".to_owned(), why: "the path holds a backslash".to_owned() }]
         );
     }
 
     #[test]
-    fn further_sitemaps_are_found_beside_their_index() {
+    fn sitemaps_are_found_next_to_their_index() {
         let dir = site(&["one.xml", "maps/two.xml"]);
         let at = |url: &str| {
-            beside(dir.path(), url).map(|path| path.strip_prefix(dir.path()).unwrap().to_path_buf())
+            sitemap_file(dir.path(), url).map(|path| path.strip_prefix(dir.path()).unwrap().to_path_buf())
         };
         assert_eq!(at("https://me.example/one.xml").unwrap(), Path::new("one.xml"));
         assert_eq!(at("https://me.example/x/one.xml").unwrap(), Path::new("one.xml"));

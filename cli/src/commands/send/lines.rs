@@ -1,27 +1,27 @@
-//! The lines of a file of hits, judged by the function's own rules before anything is sent. Pure.
+//! Parses the lines of a file of hits and checks them by the function's own rules. It makes no calls.
 
 use std::net::IpAddr;
 
 use hit_counter::moment::Moment;
 use hit_counter::path::normalise_keeping;
-use hit_counter::trigger::{self, Content, Sources};
+use hit_counter::trigger::{self, EventOptions, ParsedContent};
 use hitctl_config::contract::MAX_COUNT;
-use hitctl_counts::fields::{self, Fields};
-use hitctl_report::RefusedLine;
+use hitctl_counts::fields::{self, JsonFields};
+use hitctl_report::RejectedLine;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::flags::id_argument;
 
-/// How far ahead a time may be, as the function takes it.
+/// How far in the future a time may be, by the function's rules.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
-/// How long ago a time may be, as the function takes it.
+/// How far in the past a time may be, by the function's rules.
 const AGO: SignedDuration = SignedDuration::from_hours(60 * 24);
 
-/// A hit, or many of one path.
+/// A line of hits: one hit, several of one path, or a message of another format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hit {
-    /// The line of the file; 1 for one of the command line.
+pub(super) struct HitLine {
+    /// The line number in the file; 1 for a hit of the command line.
     pub(super) line: u64,
     pub(super) path: String,
     pub(super) ts: Timestamp,
@@ -29,35 +29,35 @@ pub(super) struct Hit {
     pub(super) ip: Option<IpAddr>,
     pub(super) ua: Option<String>,
     pub(super) id: String,
-    /// The message as it was written, where it is one already: of several hits, or of another service.
-    pub(super) record: Option<String>,
+    /// The message as it was written, if the line is one: with several hits, or of another service.
+    pub(super) message: Option<String>,
 }
 
-/// What a message of another form has, by which it is told.
-const RECORDS: [&str; 3] = ["Records", "hits", "detail-type"];
+/// The fields by which a message of another format is recognized.
+const MESSAGE_FIELDS: [&str; 3] = ["Records", "hits", "detail-type"];
 
-/// What every hit is made with.
-pub(super) struct Making<'a> {
-    /// What the ids of hits without one begin with.
+/// Parses hits. The fields apply to every line.
+pub(super) struct HitParser<'a> {
+    /// The prefix of the ids of hits without one.
     pub(super) prefix: &'a str,
     /// The query parameters that belong to a path.
     pub(super) keep_query: &'a [String],
-    /// When this is.
+    /// The current time.
     pub(super) now: Timestamp,
-    /// What the function is told of events and buckets.
-    pub(super) sources: &'a Sources,
+    /// The settings of the function for events and buckets.
+    pub(super) sources: &'a EventOptions,
 }
 
 /// The fields of a hit.
 const FIELDS: [&str; 7] = ["v", "path", "ts", "n", "ip", "ua", "id"];
 /// The prefixes of paths and URLs. A name without a slash could be counted too, but then any line of text would be a hit.
-const PATHS: [&str; 3] = ["/", "http://", "https://"];
+const PATH_PREFIXES: [&str; 3] = ["/", "http://", "https://"];
 /// The prefix of comments.
-const COMMENT: &str = "#";
+const COMMENT_PREFIX: &str = "#";
 
-/// A message as the function takes it.
+/// A message in the format of the function.
 #[derive(Serialize)]
-struct Body<'a> {
+struct HitMessage<'a> {
     v: u8,
     path: &'a str,
     ts: String,
@@ -75,33 +75,33 @@ fn is_one(n: &u64) -> bool {
     *n == 1
 }
 
-impl Making<'_> {
-    /// The hits of a file, and the lines that are none.
-    pub(super) fn lines(&self, content: &[u8]) -> (Vec<Hit>, Vec<RefusedLine>) {
+impl HitParser<'_> {
+    /// Parses a file. Returns its hits and the lines that are invalid.
+    pub(super) fn parse_file(&self, content: &[u8]) -> (Vec<HitLine>, Vec<RejectedLine>) {
         let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
         let (mut hits, mut refused) = (Vec::new(), Vec::new());
         for (n, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
             let line = line.trim_ascii();
-            if line.is_empty() || line.starts_with(COMMENT.as_bytes()) {
+            if line.is_empty() || line.starts_with(COMMENT_PREFIX.as_bytes()) {
                 continue;
             }
-            let made = std::str::from_utf8(line).map_err(|_| "expected UTF-8, found other bytes".to_owned());
-            match made.and_then(|line| self.line(n, line)) {
+            let text = std::str::from_utf8(line).map_err(|_| "expected UTF-8, found other bytes".to_owned());
+            match text.and_then(|line| self.parse_line(n, line)) {
                 Ok(hit) => hits.push(hit),
-                Err(why) => refused.push(RefusedLine { line: n, why }),
+                Err(why) => refused.push(RejectedLine { line: n, why }),
             }
         }
         (hits, refused)
     }
 
-    fn line(&self, number: u64, line: &str) -> Result<Hit, String> {
+    fn parse_line(&self, number: u64, line: &str) -> Result<HitLine, String> {
         let is_path =
             |start: &&str| line.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
-        if PATHS.iter().any(is_path) {
+        if PATH_PREFIXES.iter().any(is_path) {
             return self.hit(number, line, None, 1);
         }
         if line.starts_with('"') {
-            let path: String = serde_json::from_str(line).map_err(|error| fields::syntax(&error))?;
+            let path: String = serde_json::from_str(line).map_err(|error| fields::syntax_error(&error))?;
             return self.hit(number, &path, None, 1);
         }
         if !line.starts_with('{') {
@@ -110,16 +110,16 @@ impl Making<'_> {
                 fields::quoted(line)
             ));
         }
-        let mut fields = Fields::parse(line)?;
-        if RECORDS.iter().any(|name| fields.has(name)) {
-            return self.record(number, line);
+        let mut fields = JsonFields::parse(line)?;
+        if MESSAGE_FIELDS.iter().any(|name| fields.has(name)) {
+            return self.parse_message(number, line);
         }
-        fields.only(&FIELDS)?;
+        fields.allow_only(&FIELDS)?;
         match fields.count("v")? {
             None | Some(1) => {}
             Some(other) => return Err(format!("expected 1 in \"v\", found {other}")),
         }
-        let path = fields.text("path")?.ok_or_else(|| fields::missing("path"))?;
+        let path = fields.text("path")?.ok_or_else(|| fields::missing_field("path"))?;
         let (ts, n) = (fields.text("ts")?, fields.count("n")?.unwrap_or(1));
         let mut hit = self.hit(number, &path, ts.as_deref(), n)?;
         if let Some(ip) = fields.text("ip")? {
@@ -133,38 +133,47 @@ impl Making<'_> {
         Ok(hit)
     }
 
-    /// A message of several hits or of another service, as the function itself reads it.
-    fn record(&self, line: u64, text: &str) -> Result<Hit, String> {
+    /// Parses a message with several hits or of another service, as the function does.
+    fn parse_message(&self, line: u64, text: &str) -> Result<HitLine, String> {
         let now = Moment::from_millis(u64::try_from(self.now.as_millisecond()).unwrap_or_default());
-        let n = match trigger::body(text, self.sources, now)? {
-            Content::Hits(hits) => hits.iter().map(|hit| hit.n).fold(0, u64::saturating_add),
-            Content::Wrong(why) => return Err(why),
-            // What is sent for another purpose is no hit.
-            Content::Objects(_) | Content::Nothing => 0,
+        let n = match trigger::parse_body(text, self.sources, now)? {
+            ParsedContent::Hits(hits) => hits.iter().map(|hit| hit.n).fold(0, u64::saturating_add),
+            ParsedContent::Invalid(why) => return Err(why),
+            // Messages for another purpose contain no hits.
+            ParsedContent::Objects(_) | ParsedContent::Nothing => 0,
         };
-        let record = Some(text.to_owned());
-        Ok(Hit { line, path: String::new(), ts: self.now, n, ip: None, ua: None, id: String::new(), record })
+        let message = Some(text.to_owned());
+        Ok(HitLine {
+            line,
+            path: String::new(),
+            ts: self.now,
+            n,
+            ip: None,
+            ua: None,
+            id: String::new(),
+            message,
+        })
     }
 
-    /// A hit that is found to be right.
-    pub(super) fn hit(&self, line: u64, path: &str, ts: Option<&str>, n: u64) -> Result<Hit, String> {
+    /// Checks a hit. `line` is its line number.
+    pub(super) fn hit(&self, line: u64, path: &str, ts: Option<&str>, n: u64) -> Result<HitLine, String> {
         normalise_keeping(path, self.keep_query).map_err(|why| why.to_string())?;
         let ts = ts.map_or(Ok(self.now), |text| time(text, self.now))?;
         if !(1..=MAX_COUNT).contains(&n) {
             return Err(format!("expected a whole number from 1 to {MAX_COUNT} in \"n\", found {n}"));
         }
         let id = format!("{}-{line}", self.prefix);
-        Ok(Hit { line, path: path.to_owned(), ts, n, ip: None, ua: None, id, record: None })
+        Ok(HitLine { line, path: path.to_owned(), ts, n, ip: None, ua: None, id, message: None })
     }
 }
 
-impl Hit {
-    /// Its message.
+impl HitLine {
+    /// Returns the body of the message.
     pub(super) fn body(&self) -> String {
-        if let Some(record) = &self.record {
-            return in_xml(record);
+        if let Some(message) = &self.message {
+            return escape_for_sqs(message);
         }
-        let body = Body {
+        let body = HitMessage {
             v: 1,
             path: &self.path,
             ts: self.ts.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -173,16 +182,16 @@ impl Hit {
             n: self.n,
             id: &self.id,
         };
-        in_xml(&serde_json::to_string(&body).unwrap_or_default())
+        escape_for_sqs(&serde_json::to_string(&body).unwrap_or_default())
     }
 }
 
-/// Messages are characters of XML: SQS refuses these two, and JSON has another way to write them.
-fn in_xml(json: &str) -> String {
+/// Escapes two characters that SQS refuses, since its messages must be valid XML text. JSON can escape them.
+fn escape_for_sqs(json: &str) -> String {
     json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// A time as the function takes it.
+/// Parses a time and checks it by the function's rules.
 fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let ts: Timestamp = text
         .parse()
@@ -203,14 +212,14 @@ mod tests {
 
     const NOW: &str = "2026-09-20T10:00:00Z";
 
-    fn making() -> Making<'static> {
-        static NONE: Sources =
-            Sources { event_key: None, event_amount: None, site_bucket: None, log_bucket: None };
-        Making { prefix: "p", keep_query: &[], now: NOW.parse().unwrap(), sources: &NONE }
+    fn parser() -> HitParser<'static> {
+        static NONE: EventOptions =
+            EventOptions { event_key: None, event_amount: None, site_bucket: None, log_bucket: None };
+        HitParser { prefix: "p", keep_query: &[], now: NOW.parse().unwrap(), sources: &NONE }
     }
 
-    fn lines(text: &str) -> (Vec<Hit>, Vec<RefusedLine>) {
-        making().lines(text.as_bytes())
+    fn lines(text: &str) -> (Vec<HitLine>, Vec<RejectedLine>) {
+        parser().parse_file(text.as_bytes())
     }
 
     #[test]
@@ -219,7 +228,7 @@ mod tests {
             {\"path\":\"/d\",\"ts\":\"2026-09-19T23:00:00-02:00\",\"n\":7,\"ip\":\"::1\",\"ua\":\"u\",\"id\":\"own\"}\n# a comment\n  #another\n{\"path\":\"Distance\"}\nHTTPS://a.example/x";
         let (hits, refused) = lines(text);
         assert_eq!(refused, []);
-        let bodies: Vec<_> = hits.iter().map(Hit::body).collect();
+        let bodies: Vec<_> = hits.iter().map(HitLine::body).collect();
         insta::assert_snapshot!(bodies.join("\n"), @r#"
         {"v":1,"path":"/a","ts":"2026-09-20T10:00:00Z","id":"p-1"}
         {"v":1,"path":"/b c?x=1","ts":"2026-09-20T10:00:00Z","id":"p-3"}
@@ -231,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_told_with_its_number_and_the_rest_goes_on() {
+    fn bad_lines_are_reported_and_others_are_kept() {
         let text = [
             "/good",
             "!site",
@@ -258,8 +267,8 @@ mod tests {
         ];
         let (hits, refused) = lines(&text.join("\n"));
         assert_eq!(hits.iter().map(|hit| hit.line).collect::<Vec<_>>(), [1, 18]);
-        let told: Vec<_> = refused.iter().map(|line| format!("{}: {}", line.line, line.why)).collect();
-        insta::assert_snapshot!(told.join("\n"), @r#"
+        let shown: Vec<_> = refused.iter().map(|line| format!("{}: {}", line.line, line.why)).collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
         2: expected a path, a hit as a JSON object, or a comment, found "!site"
         3: the path holds a backslash
         4: expected more JSON, found the end of it
@@ -281,23 +290,23 @@ mod tests {
         21: expected a path, a hit as a JSON object, or a comment, found "203.0.113.7 - - [20/Sep/2026:10:00:00 +0000] \"GET / HTTP/1.1"..
         22: expected a whole number from 0 to 9007199254740991 in "n", found 9007199254740992
         "#);
-        let (_, refused) = making().lines(b"\xff/a");
+        let (_, refused) = parser().parse_file(b"\xff/a");
         assert_eq!(refused[0].why, "expected UTF-8, found other bytes");
     }
 
     #[test]
     fn many_hits_are_one_message() {
         let body = |n| -> serde_json::Value {
-            serde_json::from_str(&making().hit(1, "/", None, n).unwrap().body()).unwrap()
+            serde_json::from_str(&parser().hit(1, "/", None, n).unwrap().body()).unwrap()
         };
         assert_eq!(body(MAX_COUNT)["n"], MAX_COUNT);
-        // One alone is said by leaving it out.
+        // A single hit has no `n`.
         assert_eq!(body(1)["n"], serde_json::Value::Null);
-        assert!(making().hit(1, "/", None, MAX_COUNT + 1).is_err());
+        assert!(parser().hit(1, "/", None, MAX_COUNT + 1).is_err());
     }
 
     #[test]
-    fn messages_of_other_forms_go_as_they_are() {
+    fn messages_of_other_formats_are_unchanged() {
         let records = include_str!("../../../../examples/visitors/records.ndjson");
         let (hits, refused) = lines(records);
         assert_eq!((hits.len(), refused), (3, Vec::new()));
@@ -309,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sqs_refuses_is_written_in_another_way() {
+    fn characters_that_sqs_refuses_are_escaped() {
         let (hits, _) = lines("/x?\u{ffff}");
         assert!(hits[0].body().contains(r"x?\uffff"));
     }

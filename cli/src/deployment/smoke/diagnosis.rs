@@ -1,10 +1,10 @@
-//! Explains what a deployed function answers instead of what it should: the probable cause, and what to do. Pure.
+//! Explains unexpected responses of a deployed function: the probable cause, and a hint. It makes no calls.
 
-use hitctl_cloud::Answer;
+use hitctl_cloud::InvokeResult;
 use hitctl_engine::Fault;
 use serde_json::Value as Json;
 
-/// A response that is not the expected one, or none.
+/// An unexpected response, or none.
 #[derive(Debug)]
 pub(super) struct Unexpected {
     pub(super) url: String,
@@ -13,7 +13,7 @@ pub(super) struct Unexpected {
     pub(super) body: String,
 }
 
-/// A cause, and a hint where the cause is known.
+/// A cause, and a hint if the cause is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Diagnosis {
     pub(super) cause: String,
@@ -21,23 +21,23 @@ pub(super) struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// A cause that suggests nothing.
+    /// Returns a cause without a hint.
     pub(super) fn unknown(cause: String) -> Self {
         Self { cause, hint: None }
     }
 }
 
-/// Explains a response with the status of a server's error, by what a direct call of the function gave.
+/// Explains a server error by the result of a direct call of the function.
 pub(super) fn of_response(
     function: &str,
     Unexpected { what, status, body, .. }: &Unexpected,
-    invoked: &Result<Answer, Fault>,
+    invoked: &Result<InvokeResult, Fault>,
 ) -> Diagnosis {
-    let said = message(body).map_or_else(|| what.clone(), |message| format!("{what} ({message})"));
-    if let Ok(answer) = invoked
-        && is_good(answer)
+    let response_text = message(body).map_or_else(|| what.clone(), |message| format!("{what} ({message})"));
+    if let Ok(invoke_result) = invoked
+        && is_good(invoke_result)
     {
-        let cause = format!("{said}; called directly, function {function} answers");
+        let cause = format!("{response_text}; called directly, function {function} answers");
         let hint = match status {
             Some(500) => format!(
                 "the HTTP API may not invoke function {function}: `hitctl plan` shows what its resource policy lacks, and \
@@ -51,7 +51,7 @@ pub(super) fn of_response(
         return Diagnosis { cause, hint: Some(hint) };
     }
     let Diagnosis { cause, hint } = of_call(function, invoked);
-    // Who may not call it directly knows no more than the status says.
+    // Without permission for a direct call, only the status is known.
     let hint = hint.or_else(|| match status {
         Some(500) if is_denied(invoked) => Some(format!(
             "the HTTP API may not invoke function {function}, or Lambda may not decrypt its environment variables since its role \
@@ -60,13 +60,13 @@ pub(super) fn of_response(
         Some(503) if is_denied(invoked) => Some(reservation(function)),
         _ => None,
     });
-    Diagnosis { cause: format!("{said}; called directly: {cause}"), hint }
+    Diagnosis { cause: format!("{response_text}; called directly: {cause}"), hint }
 }
 
 /// Explains a direct call that failed.
-pub(super) fn of_call(function: &str, invoked: &Result<Answer, Fault>) -> Diagnosis {
-    let answer = match invoked {
-        Ok(answer) => answer,
+pub(super) fn of_call(function: &str, invoked: &Result<InvokeResult, Fault>) -> Diagnosis {
+    let invoke_result = match invoked {
+        Ok(invoke_result) => invoke_result,
         Err(fault) => {
             let cause = fault.cause.as_deref().unwrap_or(&fault.message).to_owned();
             let hint = match fault.code.as_str() {
@@ -77,20 +77,20 @@ pub(super) fn of_call(function: &str, invoked: &Result<Answer, Fault>) -> Diagno
             return Diagnosis { cause, hint };
         }
     };
-    if answer.function_error.is_some() {
-        let text = |name: &str| answer.payload[name].as_str().unwrap_or_default();
+    if invoke_result.function_error.is_some() {
+        let text = |name: &str| invoke_result.payload[name].as_str().unwrap_or_default();
         let cause = match (text("errorType"), text("errorMessage")) {
-            ("", "") => format!("function {function} failed: {}", answer.payload),
+            ("", "") => format!("function {function} failed: {}", invoke_result.payload),
             ("", message) => message.to_owned(),
             (kind, message) => format!("{kind}: {message}"),
         };
         return Diagnosis::unknown(cause);
     }
-    let status = &answer.payload["statusCode"];
-    let body = answer.payload["body"].as_str().unwrap_or_default();
-    let said = message(body).map_or_else(String::new, |message| format!(" ({message})"));
-    let cause = format!("function {function} answers HTTP {status}{said}");
-    match logged_cause(&answer.log_tail) {
+    let status = &invoke_result.payload["statusCode"];
+    let body = invoke_result.payload["body"].as_str().unwrap_or_default();
+    let response_text = message(body).map_or_else(String::new, |message| format!(" ({message})"));
+    let cause = format!("function {function} answers HTTP {status}{response_text}");
+    match logged_cause(&invoke_result.log_tail) {
         Some(why) => Diagnosis {
             cause: format!("{cause}: {why}"),
             hint: Some(
@@ -103,11 +103,11 @@ pub(super) fn of_call(function: &str, invoked: &Result<Answer, Fault>) -> Diagno
     }
 }
 
-fn is_good(answer: &Answer) -> bool {
-    answer.function_error.is_none() && answer.payload["statusCode"] == 200
+fn is_good(invoke_result: &InvokeResult) -> bool {
+    invoke_result.function_error.is_none() && invoke_result.payload["statusCode"] == 200
 }
 
-fn is_denied(invoked: &Result<Answer, Fault>) -> bool {
+fn is_denied(invoked: &Result<InvokeResult, Fault>) -> bool {
     invoked.as_ref().is_err_and(|fault| fault.code.starts_with("AccessDenied"))
 }
 
@@ -125,13 +125,13 @@ fn kms(function: &str) -> String {
     )
 }
 
-/// The message of a JSON error, of the HTTP API or the function.
+/// Returns the message of a JSON error of the HTTP API or the function.
 fn message(body: &str) -> Option<String> {
     let json: Json = serde_json::from_str(body).ok()?;
     json["message"].as_str().map(str::to_owned)
 }
 
-/// The last cause that the log of an invocation names.
+/// Returns the last cause in the log of an invocation.
 fn logged_cause(tail: &str) -> Option<String> {
     let mut newest_first = tail.lines().rev().filter_map(|line| serde_json::from_str::<Json>(line).ok());
     newest_first.find_map(|line| line["cause"].as_str().map(str::to_owned))
@@ -149,17 +149,17 @@ mod tests {
         Unexpected { url: "https://x/healthz".to_owned(), what, status: Some(status), body: body.to_owned() }
     }
 
-    fn answer(payload: Json, error: Option<&str>, log_tail: &str) -> Answer {
+    fn invoke_result(payload: Json, error: Option<&str>, log_tail: &str) -> InvokeResult {
         let function_error = error.map(str::to_owned);
-        Answer { payload, function_error, duration_ms: 1.0, log_tail: log_tail.to_owned() }
+        InvokeResult { payload, function_error, duration_ms: 1.0, log_tail: log_tail.to_owned() }
     }
 
-    fn fault(code: &'static str, cause: &'static str) -> Result<Answer, Fault> {
+    fn fault(code: &'static str, cause: &'static str) -> Result<InvokeResult, Fault> {
         let fault = Fault::fatal(code, "failed to call function hits-test").caused_by(cause);
         Err(Fault { kind: FaultKind::Fatal, ..fault })
     }
 
-    fn shown(response: &Unexpected, invoked: &Result<Answer, Fault>) -> String {
+    fn shown(response: &Unexpected, invoked: &Result<InvokeResult, Fault>) -> String {
         let Diagnosis { cause, hint } = of_response("hits-test", response, invoked);
         format!("{cause}\nhint: {}", hint.as_deref().unwrap_or("-"))
     }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn internal_server_error_of_good_function_is_missing_permission() {
-        let good = Ok(answer(json!({"statusCode": 200}), None, ""));
+        let good = Ok(invoke_result(json!({"statusCode": 200}), None, ""));
         insta::assert_snapshot!(shown(&response(500, INTERNAL), &good), @"
         the answer was HTTP 500 (Internal Server Error); called directly, function hits-test answers
         hint: the HTTP API may not invoke function hits-test: `hitctl plan` shows what its resource policy lacks, and `hitctl deploy` adds it
@@ -196,7 +196,7 @@ mod tests {
         the answer was HTTP 503 (Service Unavailable); called directly: TooManyRequestsException (lambda:Invoke): Rate Exceeded.
         hint: Lambda refuses to run function hits-test: its reserved concurrency, or that of the account, is used up or 0; raise `reserved_concurrency` under [function], or wait until there are fewer requests
         ");
-        let good = Ok(answer(json!({"statusCode": 200}), None, ""));
+        let good = Ok(invoke_result(json!({"statusCode": 200}), None, ""));
         assert!(shown(&response(503, UNAVAILABLE), &good).contains("reserved_concurrency"));
     }
 
@@ -211,7 +211,7 @@ mod tests {
     fn function_that_cannot_read_its_table_gives_logged_cause() {
         let body = r#"{"error":"unavailable","message":"the counts cannot be reached"}"#;
         let tail = "START\n{\"level\":\"error\",\"message\":\"the store failed\",\"cause\":\"127.0.0.1:1: refused\"}\nREPORT";
-        let failing = Ok(answer(json!({"statusCode": 503, "body": body}), None, tail));
+        let failing = Ok(invoke_result(json!({"statusCode": 503, "body": body}), None, tail));
         insta::assert_snapshot!(shown(&response(503, body), &failing), @"
         the answer was HTTP 503 (the counts cannot be reached); called directly: function hits-test answers HTTP 503 (the counts cannot be reached): 127.0.0.1:1: refused
         hint: the function cannot use its table: check AWS_ENDPOINT_URL and its like under `[function.environment]`, and `hitctl plan` for changes of its role
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn function_that_fails_gives_its_error() {
-        let broken = Ok(answer(
+        let broken = Ok(invoke_result(
             json!({"errorType": "Runtime.ExitError", "errorMessage": "HITS_TABLE_NAME is not set"}),
             Some("Unhandled"),
             "",

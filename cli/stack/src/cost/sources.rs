@@ -1,50 +1,50 @@
-//! What queues, events and invalidations add to the bill.
+//! The additional cost of queues, events and invalidations.
 
-use hitctl_config::{App, Ingest};
+use hitctl_config::{AppConfig, QueueIngest};
 use hitctl_resources::prices::event_rule::EVENTS;
 use hitctl_resources::prices::event_source_mapping::IDLE_RECEIVES;
 use hitctl_resources::prices::queue::{self, CARRYING_A_MESSAGE, DELETING_A_MESSAGE};
 
 use super::{MILLION, MONTH_S, usd};
 
-/// `CloudFront`, an invalidated path: aws.amazon.com/cloudfront/pricing.
-const PATH: f64 = 0.005;
-/// So many paths a month are free, for all distributions of an account.
+/// The price of an invalidated path in `CloudFront`, in US dollars: aws.amazon.com/cloudfront/pricing.
+const PATH_USD: f64 = 0.005;
+/// The number of free paths per month, for all distributions of an account.
 const FREE_PATHS: f64 = 1_000.0;
 
-/// A million messages that are billed as so many each.
-fn million_of_messages(billed: f64) -> f64 {
-    queue::REQUESTS.of(CARRYING_A_MESSAGE * billed + DELETING_A_MESSAGE)
+/// Returns the price of a million messages, each of which SQS bills as `billed` requests, in US dollars.
+fn per_million_messages(billed: f64) -> f64 {
+    queue::REQUESTS.cost_of(CARRYING_A_MESSAGE * billed + DELETING_A_MESSAGE)
 }
 
-/// So many invalidated paths in a month, in US dollars.
+/// Returns the price of the invalidated paths of a month, in US dollars.
 fn price_of_paths(paths: f64) -> f64 {
-    (paths - FREE_PATHS).max(0.0) * PATH
+    (paths - FREE_PATHS).max(0.0) * PATH_USD
 }
 
-/// What the sources of an app add.
+/// The additional cost of an app's sources.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Sources {
-    /// What a month costs in which nothing happens.
-    pub(super) at_rest: f64,
-    /// Whether the hits of the web go through the queue.
+pub(super) struct SourceCosts {
+    /// The cost of a month without any hits, in US dollars.
+    pub(super) idle_month_usd: f64,
+    /// Whether web hits pass through the queue.
     through_queue: bool,
-    /// What a million hits that were sent to the queue, or came as events, cost before they are counted.
-    pub(super) million_of_messages: Option<f64>,
-    /// How often the distribution is invalidated in a month at most, and how many paths that is.
+    /// The cost of a million messages or events before they are counted, in US dollars; `None` without a queue and events.
+    pub(super) per_million_messages: Option<f64>,
+    /// The maximum number of invalidations per month and the number of their paths; `None` without a distribution.
     invalidations: Option<(f64, f64)>,
 }
 
-impl Sources {
-    pub(super) fn of(app: &App) -> Self {
+impl SourceCosts {
+    pub(super) fn for_app(app: &AppConfig) -> Self {
         let has_queue = app.queue.enabled;
-        let message = if has_queue { million_of_messages(1.0) } else { 0.0 };
+        let message = if has_queue { per_million_messages(1.0) } else { 0.0 };
         let event = if app.events.enabled { EVENTS.usd } else { 0.0 };
         let cloudfront = &app.cloudfront;
         Self {
-            at_rest: if has_queue { queue::REQUESTS.of(IDLE_RECEIVES / MILLION) } else { 0.0 },
-            through_queue: has_queue && app.queue.ingest == Ingest::Http,
-            million_of_messages: (has_queue || app.events.enabled).then_some(message + event),
+            idle_month_usd: if has_queue { queue::REQUESTS.cost_of(IDLE_RECEIVES / MILLION) } else { 0.0 },
+            through_queue: has_queue && app.queue.ingest == QueueIngest::Http,
+            per_million_messages: (has_queue || app.events.enabled).then_some(message + event),
             invalidations: cloudfront.distribution_id.as_ref().map(|_| {
                 let times = (MONTH_S / f64::from(cloudfront.invalidate_after_s)).ceil();
                 #[expect(clippy::cast_precision_loss, reason = "twenty at most")]
@@ -54,42 +54,42 @@ impl Sources {
         }
     }
 
-    /// The additional cost of a million hits of the web that go through the queue, in messages that are billed as so many each.
-    pub(super) fn million_of_web(self, billed: f64) -> f64 {
-        if self.through_queue { million_of_messages(billed) } else { 0.0 }
+    /// Returns the additional cost of a million web hits whose messages SQS bills as `billed` requests each.
+    pub(super) fn per_million_web_hits(self, billed: f64) -> f64 {
+        if self.through_queue { per_million_messages(billed) } else { 0.0 }
     }
 
-    /// What the invalidations of a month cost at most, in US dollars.
+    /// Returns the maximum monthly cost of invalidations, in US dollars.
     pub(super) fn invalidations(self) -> Option<f64> {
         self.invalidations.map(|(_, paths)| price_of_paths(paths))
     }
 
-    /// The cost of the invalidations after so many views in a month, when the views come independently of each other: a window without
-    /// a view is not invalidated.
+    /// Returns the cost of the invalidations after `views` views in a month. Assumes that the views are independent of each other; a
+    /// window without a view causes no invalidation.
     pub(super) fn invalidations_of(self, views: f64) -> f64 {
         self.invalidations
             .map_or(0.0, |(windows, paths)| price_of_paths(paths * (1.0 - (-views / windows).exp())))
     }
 
-    /// What is said of them, sentence by sentence.
-    pub(super) fn in_words(self) -> String {
-        let pollers = (self.at_rest > 0.0).then(|| {
-            let rest = usd(self.at_rest);
+    /// Returns the explanatory sentences.
+    pub(super) fn to_text(self) -> String {
+        let pollers = (self.idle_month_usd > 0.0).then(|| {
+            let rest = usd(self.idle_month_usd);
             format!(
                 " The queue's pollers ask all day: about {rest} a month at rest, which the free million requests of SQS cover."
             )
         });
-        let messages = self.million_of_messages.map(|million| {
+        let messages = self.per_million_messages.map(|million| {
             let million = usd(million);
             format!(
                 " A million messages or events cost at most {million} before they are counted; in full batches a third of that."
             )
         });
-        let parts = [pollers, messages, self.invalidations_in_words()];
+        let parts = [pollers, messages, self.invalidations_text()];
         parts.into_iter().flatten().collect()
     }
 
-    fn invalidations_in_words(self) -> Option<String> {
+    fn invalidations_text(self) -> Option<String> {
         let ((times, paths), most) = self.invalidations.zip(self.invalidations())?;
         let cost = if most > 0.0 { format!("{} a month", usd(most)) } else { "nothing".to_owned() };
         let free = (MONTH_S * paths / times / FREE_PATHS).ceil();

@@ -1,50 +1,52 @@
-//! Which size to take, and why. Pure.
+//! Recommends a memory size and states the reason. Pure.
 
 use serde::Serialize;
 
-use super::figures::Figures;
+use super::figures::MemoryFigures;
 
-/// What more memory has to save of the first answer for being worth it, where no size is quick enough.
-const PAYS: f64 = 0.10;
+/// The minimum relative saving of the first response time for which more memory is worthwhile, if no size is fast enough.
+const MIN_SAVING: f64 = 0.10;
 
-/// Which size to take.
+/// The recommended memory size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Advice {
-    /// The memory size in MB; `None` where the figures do not tell.
+pub struct MemoryAdvice {
+    /// The memory size in MB; `None` if the figures are incomplete.
     pub memory_mb: Option<u32>,
-    /// Why, in a sentence.
+    /// The reason, as a fragment.
     pub why: String,
 }
 
-/// A size with all that is needed to judge it.
-struct Known {
+/// The figures of a size that the recommendation needs.
+struct CompleteFigures {
     memory_mb: u32,
     first_ms: f64,
     usd: f64,
 }
 
-impl Advice {
-    /// The cheapest size whose first answer takes at most so long; where there is none, the size from which on more memory
-    /// hardly helps.
-    pub fn of(rows: &[Figures], within_ms: u32) -> Self {
-        let known: Option<Vec<Known>> = rows
+impl MemoryAdvice {
+    /// Returns the cheapest size whose first response takes at most `within_ms` milliseconds. If there is none, returns the size from
+    /// which on more memory hardly helps.
+    pub fn recommend(rows: &[MemoryFigures], within_ms: u32) -> Self {
+        let complete: Option<Vec<CompleteFigures>> = rows
             .iter()
             .map(|row| {
-                Some(Known {
+                Some(CompleteFigures {
                     memory_mb: row.memory_mb?,
                     first_ms: row.first_answer_ms?,
                     usd: row.compute_month_usd?,
                 })
             })
             .collect();
-        let Some(mut known) = known.filter(|known| !known.is_empty()) else {
-            return Self { memory_mb: None, why: missing(rows) };
+        let Some(mut complete) = complete.filter(|complete| !complete.is_empty()) else {
+            return Self { memory_mb: None, why: missing_reason(rows) };
         };
-        known.sort_by_key(|row| row.memory_mb);
-        let quick = known.iter().filter(|row| row.first_ms <= f64::from(within_ms));
-        // The smaller one where two cost the same.
-        let Some(best) = quick.min_by(|a, b| a.usd.total_cmp(&b.usd)) else { return slow(&known, within_ms) };
-        let why = match known.as_slice() {
+        complete.sort_by_key(|row| row.memory_mb);
+        let fast_enough = complete.iter().filter(|row| row.first_ms <= f64::from(within_ms));
+        // If two sizes cost the same, the smaller one is taken.
+        let Some(best) = fast_enough.min_by(|a, b| a.usd.total_cmp(&b.usd)) else {
+            return recommend_without_fast_size(&complete, within_ms);
+        };
+        let why = match complete.as_slice() {
             [_] => format!("its first answer takes at most {within_ms} ms; no other size was measured"),
             _ => format!("the cheapest of those whose first answer takes at most {within_ms} ms"),
         };
@@ -52,33 +54,35 @@ impl Advice {
     }
 }
 
-/// No size is quick enough: the smallest that is not much slower than any larger one.
-fn slow(known: &[Known], within_ms: u32) -> Advice {
-    let fastest = |rows: &[Known]| rows.iter().map(|row| row.first_ms).fold(f64::INFINITY, f64::min);
-    let enough = (0..known.len()).find(|at| fastest(&known[at + 1..]) > known[*at].first_ms * (1.0 - PAYS));
+/// Returns the recommendation if no size is fast enough: the smallest size that is not much slower than any larger one.
+fn recommend_without_fast_size(known: &[CompleteFigures], within_ms: u32) -> MemoryAdvice {
+    let fastest =
+        |rows: &[CompleteFigures]| rows.iter().map(|row| row.first_ms).fold(f64::INFINITY, f64::min);
+    let enough =
+        (0..known.len()).find(|at| fastest(&known[at + 1..]) > known[*at].first_ms * (1.0 - MIN_SAVING));
     let best = enough.and_then(|at| known.get(at));
     let why = format!(
         "none answers first within {within_ms} ms; from here on more memory saves less than 10 % of the first answer"
     );
-    Advice { memory_mb: best.map(|row| row.memory_mb), why }
+    MemoryAdvice { memory_mb: best.map(|row| row.memory_mb), why }
 }
 
-/// Why nothing is said.
-fn missing(rows: &[Figures]) -> String {
+/// Returns the reason why there is no recommendation.
+fn missing_reason(rows: &[MemoryFigures]) -> String {
     if rows.iter().any(|row| !row.limited) {
         return "no CPU share could be set, and without one every size runs alike".to_owned();
     }
-    let missing = |what: fn(&Figures) -> Option<f64>| rows.iter().any(|row| what(row).is_none());
-    let mut lacks = Vec::new();
-    if missing(|row| row.first_answer_ms) {
-        lacks.push("cold start");
+    let is_missing = |what: fn(&MemoryFigures) -> Option<f64>| rows.iter().any(|row| what(row).is_none());
+    let mut missing_figures = Vec::new();
+    if is_missing(|row| row.first_answer_ms) {
+        missing_figures.push("cold start");
     }
-    if missing(|row| row.month_usd) {
-        lacks.push("billed time");
+    if is_missing(|row| row.month_usd) {
+        missing_figures.push("billed time");
     }
-    match lacks.as_slice() {
+    match missing_figures.as_slice() {
         [] => "no size was measured".to_owned(),
-        lacks => format!("the service did not report the {}", lacks.join(" and the ")),
+        missing_figures => format!("the service did not report the {}", missing_figures.join(" and the ")),
     }
 }
 
@@ -88,8 +92,8 @@ mod tests {
 
     use super::*;
 
-    fn row(memory_mb: u32, first_ms: f64, usd: f64) -> Figures {
-        Figures {
+    fn row(memory_mb: u32, first_ms: f64, usd: f64) -> MemoryFigures {
+        MemoryFigures {
             memory_mb: Some(memory_mb),
             limited: true,
             starts: 1,
@@ -103,38 +107,38 @@ mod tests {
     }
 
     #[test]
-    fn the_cheapest_that_is_quick_enough() {
+    fn recommend_returns_cheapest_fast_size() {
         let rows = [row(128, 80.0, 0.02), row(256, 40.0, 0.01), row(512, 20.0, 0.01), row(1024, 9.0, 0.03)];
-        let best = |within| Advice::of(&rows, within).memory_mb;
+        let best = |within| MemoryAdvice::recommend(&rows, within).memory_mb;
         assert_eq!((best(100), best(30), best(10)), (Some(256), Some(512), Some(1024)));
-        insta::assert_snapshot!(Advice::of(&rows, 100).why, @"the cheapest of those whose first answer takes at most 100 ms");
-        insta::assert_snapshot!(Advice::of(&rows[..1], 100).why, @"its first answer takes at most 100 ms; no other size was measured");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the cheapest of those whose first answer takes at most 100 ms");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows[..1], 100).why, @"its first answer takes at most 100 ms; no other size was measured");
     }
 
     #[test]
-    fn where_none_is_quick_enough_more_memory_is_taken_while_it_pays() {
+    fn recommend_without_fast_size_adds_memory_while_worthwhile() {
         let rows =
             [row(128, 800.0, 0.02), row(256, 400.0, 0.01), row(512, 390.0, 0.01), row(1024, 385.0, 0.03)];
-        let advice = Advice::of(&rows, 100);
+        let advice = MemoryAdvice::recommend(&rows, 100);
         assert_eq!(advice.memory_mb, Some(256));
         insta::assert_snapshot!(advice.why, @"none answers first within 100 ms; from here on more memory saves less than 10 % of the first answer");
     }
 
     #[test]
-    fn nothing_is_said_of_what_was_not_measured() {
+    fn recommend_with_missing_figures_returns_reason() {
         let mut rows = [row(128, 80.0, 0.02), row(256, 40.0, 0.01)];
         rows[0].first_answer_ms = None;
-        assert_eq!(Advice::of(&rows, 100).memory_mb, None);
-        insta::assert_snapshot!(Advice::of(&rows, 100).why, @"the service did not report the cold start");
+        assert_eq!(MemoryAdvice::recommend(&rows, 100).memory_mb, None);
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the service did not report the cold start");
         rows[1].compute_month_usd = None;
         rows[1].month_usd = None;
-        insta::assert_snapshot!(Advice::of(&rows, 100).why, @"the service did not report the cold start and the billed time");
-        let free = Figures { memory_mb: None, limited: false, ..row(128, 5.0, 0.0) };
-        insta::assert_snapshot!(Advice::of(&[free], 100).why, @"no CPU share could be set, and without one every size runs alike");
-        insta::assert_snapshot!(Advice::of(&[], 100).why, @"no size was measured");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the service did not report the cold start and the billed time");
+        let free = MemoryFigures { memory_mb: None, limited: false, ..row(128, 5.0, 0.0) };
+        insta::assert_snapshot!(MemoryAdvice::recommend(&[free], 100).why, @"no CPU share could be set, and without one every size runs alike");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&[], 100).why, @"no size was measured");
     }
 
-    fn rows() -> impl Strategy<Value = Vec<Figures>> {
+    fn rows() -> impl Strategy<Value = Vec<MemoryFigures>> {
         let one = (1.0..1e4_f64, 0.001..1.0_f64);
         proptest::collection::vec(one, 1..6)
             .prop_map(|all| (1..).zip(all).map(|(n, (first_ms, usd))| row(n * 128, first_ms, usd)).collect())
@@ -142,15 +146,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_one_of_them_and_none_that_is_quick_enough_is_cheaper(rows in rows(), within in 1_u32..12_000) {
-            let advice = Advice::of(&rows, within);
+        fn recommend_returns_measured_size_and_no_fast_size_is_cheaper(rows in rows(), within in 1_u32..12_000) {
+            let advice = MemoryAdvice::recommend(&rows, within);
             let best = rows.iter().find(|row| row.memory_mb == advice.memory_mb).unwrap();
-            let first = |row: &Figures| row.first_answer_ms.unwrap();
+            let first = |row: &MemoryFigures| row.first_answer_ms.unwrap();
             let quick: Vec<_> = rows.iter().filter(|row| first(row) <= f64::from(within)).collect();
             if quick.is_empty() {
                 let more = rows.iter().filter(|row| row.memory_mb > best.memory_mb);
                 for row in more {
-                    prop_assert!(first(row) > first(best) * (1.0 - PAYS));
+                    prop_assert!(first(row) > first(best) * (1.0 - MIN_SAVING));
                 }
             } else {
                 prop_assert!(first(best) <= f64::from(within));
@@ -159,10 +163,10 @@ mod tests {
         }
 
         #[test]
-        fn the_order_of_the_sizes_does_not_matter(rows in rows(), within in 1_u32..12_000) {
+        fn recommend_is_independent_of_order(rows in rows(), within in 1_u32..12_000) {
             let mut back = rows.clone();
             back.reverse();
-            prop_assert_eq!(Advice::of(&rows, within), Advice::of(&back, within));
+            prop_assert_eq!(MemoryAdvice::recommend(&rows, within), MemoryAdvice::recommend(&back, within));
         }
     }
 }

@@ -1,43 +1,43 @@
-//! What is somebody else's is left alone, until it is asked for.
+//! Resources of another app are left alone unless `--adopt` is given.
 
 use hitctl_emulators::Emulator;
 
-use super::scene::left;
-use super::yard::AwsYard;
-use crate::support::{Ran, artifact};
+use super::recorded_env::remaining_resources;
+use super::test_env::AwsTestEnv;
+use crate::support::{CommandOutput, artifact};
 
-/// Deploys `app` to `env`: two of these can come to the same names.
-fn deploy(yard: &AwsYard, app: &str, env: &str, more: &[&str]) -> Ran {
+/// Deploys `app` to `env`. Two such pairs can have the same resource names.
+fn deploy(aws_env: &AwsTestEnv, app: &str, env: &str, more: &[&str]) -> CommandOutput {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let region = Emulator::REGION;
-    yard.yard.write(
+    aws_env.base.write(
         "hitctl.toml",
         &format!("app = \"{app}\"\nregion = \"{region}\"\nfunction.arch = \"{arch}\"\n[env.{env}]\n"),
     );
     let zip = artifact();
-    let place = ["deploy", "--json", "--env", env, "--endpoint-url", &yard.endpoint, "--artifact", &zip];
-    yard.yard.run_as(&[&place, more].concat(), |world| world.env = yard.env())
+    let args = ["deploy", "--json", "--env", env, "--endpoint-url", &aws_env.endpoint, "--artifact", &zip];
+    aws_env.base.run_with(&[&args, more].concat(), |process| process.env = aws_env.env())
 }
 
 #[test]
-fn what_is_somebody_elses_is_taken_over_only_when_asked() {
+fn resources_of_another_app_are_adopted_only_with_flag() {
     let emulator = Emulator::ministack();
-    let yard = AwsYard::new(emulator.endpoint(), "adopt", "");
-    let first = deploy(&yard, "adopt", "x-test", &[]);
+    let aws_env = AwsTestEnv::new(emulator.endpoint(), "adopt", "");
+    let first = deploy(&aws_env, "adopt", "x-test", &[]);
     assert_eq!(first.code, 0, "{first:?}");
 
-    let refused = deploy(&yard, "adopt-x", "test", &[]);
+    let refused = deploy(&aws_env, "adopt-x", "test", &[]);
     assert_eq!(refused.code, 1, "{refused:?}");
-    let said = refused.json()["error"].to_string();
-    assert!(said.contains("app adopt, env x-test") && said.contains("hitctl deploy --adopt"), "{said}");
+    let error = refused.json()["error"].to_string();
+    assert!(error.contains("app adopt, env x-test") && error.contains("hitctl deploy --adopt"), "{error}");
 
-    let adopted = deploy(&yard, "adopt-x", "test", &["--adopt"]);
+    let adopted = deploy(&aws_env, "adopt-x", "test", &["--adopt"]);
     assert_eq!(adopted.code, 0, "{adopted:?}");
     assert_eq!(adopted.json()["summary"]["create"], 0, "nothing is made twice: {adopted:?}");
     assert_eq!(adopted.json()["outputs"]["url"], first.json()["outputs"]["url"], "the URL stays");
-    assert_eq!(left(emulator, "adopt-x").len(), 7);
+    assert_eq!(remaining_resources(emulator, "adopt-x").len(), 7);
 
-    let again = deploy(&yard, "adopt-x", "test", &[]);
+    let again = deploy(&aws_env, "adopt-x", "test", &[]);
     assert_eq!((again.code, &again.json()["summary"]["update"]), (0, &0.into()), "it is ours now: {again:?}");
-    assert_eq!(deploy(&yard, "adopt", "x-test", &[]).code, 1, "and theirs no more");
+    assert_eq!(deploy(&aws_env, "adopt", "x-test", &[]).code, 1, "and theirs no more");
 }

@@ -1,6 +1,6 @@
-//! The calls of every command, word for word.
+//! Snapshots of the AWS calls that each command makes.
 
-mod counted;
+mod counts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,15 +8,15 @@ use std::sync::OnceLock;
 
 use hitctl_emulators::Emulator;
 
-use super::scene::{Scene, left};
+use super::recorded_env::{RecordedAwsEnv, remaining_resources};
 use crate::support::{DEFAULTS, artifact};
 
-/// What a deploy that finds nothing to change may ask AWS.
-const MOST_WITHOUT_CHANGES: usize = 46;
+/// The maximum number of AWS calls of a deploy without changes.
+const MAX_CALLS_WITHOUT_CHANGES: usize = 46;
 
-/// The calls that read everything that is deployed, and that nothing else is, and how often each is made: there are two tables, two
-/// functions with their roles and aliases, and there might be two queues, two rules, and another role. What one call returns as a
-/// whole, such as the statements of one policy or the list of buses, is read once.
+/// The calls that read all resources, deployed or not, and how often each is made. There are two tables, and two
+/// functions with their roles and aliases. There may be two queues, two rules and one more role. A call that returns
+/// everything at once, such as the statements of one policy or the list of buses, is made once.
 const SURVEY: [(&str, usize); 22] = [
     ("apigateway:GetApis", 1),
     ("apigateway:GetIntegrations", 1),
@@ -42,27 +42,28 @@ const SURVEY: [(&str, usize); 22] = [
     ("sqs:GetQueueUrl", 2),
 ];
 
-/// The calls that find what others added to the roles and to the policies of the functions and their aliases.
+/// The calls that find what others added to the roles, and to the policies of the functions and their aliases.
 const ADDITIONS: [(&str, usize); 3] =
     [("iam:ListAttachedRolePolicies", 2), ("iam:ListRolePolicies", 2), ("lambda:GetPolicy", 4)];
 
-/// The sign of life of a lease, which a slow machine makes a run give.
-const SIGN_OF_LIFE: &str = "dynamodb:UpdateItem";
+/// The heartbeat of a lease, which only slow runs send.
+const HEARTBEAT: &str = "dynamodb:UpdateItem";
 
-/// Runs a command, and gives back its calls: those that look, and those that write. Independent ones come in any order, so they
-/// are sorted. A command that writes asks until it sees what it wrote, and logs come in pages: how often is not said then.
-fn calls(scene: &mut Scene, args: &[&str]) -> String {
-    scene.ok(args);
-    let names: Vec<_> = scene.wire.names().into_iter().filter(|name| name != SIGN_OF_LIFE).collect();
+/// Runs a command and returns its calls, reads and writes apart. Independent calls run in any order, so they are
+/// sorted. A command that writes polls until it sees its changes, and logs come in pages: their number of calls is left
+/// out.
+fn calls(aws_env: &mut RecordedAwsEnv, args: &[&str]) -> String {
+    aws_env.ok(args);
+    let names: Vec<_> = aws_env.proxy.call_names().into_iter().filter(|name| name != HEARTBEAT).collect();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for name in &names {
         *counts.entry(name).or_default() += 1;
     }
-    let writes: BTreeSet<String> = scene.wire.writes().into_iter().collect();
+    let writes: BTreeSet<String> = aws_env.proxy.write_names().into_iter().collect();
     let is_counted = writes.is_empty() && args[0] != "logs";
-    let (mut looks, mut wrote) = (String::new(), String::new());
-    // What is asked more often is shown.
-    let mut without = |of: &[(&'static str, usize)]| {
+    let (mut reads, mut wrote) = (String::new(), String::new());
+    // Calls that are made more often than that stay in the list.
+    let mut remove_calls = |of: &[(&'static str, usize)]| {
         for (name, times) in of {
             match counts.get_mut(name) {
                 Some(count) if is_counted && *count > *times => *count -= times,
@@ -70,14 +71,14 @@ fn calls(scene: &mut Scene, args: &[&str]) -> String {
             }
         }
     };
-    let is_asked = |of: &[(&str, usize)]| of.iter().all(|(name, _)| names.iter().any(|asked| asked == name));
-    if is_asked(&SURVEY) {
-        looks.push_str("  the survey\n");
-        without(&SURVEY);
+    let includes = |of: &[(&str, usize)]| of.iter().all(|(name, _)| names.iter().any(|made| made == name));
+    if includes(&SURVEY) {
+        reads.push_str("  the survey\n");
+        remove_calls(&SURVEY);
     }
-    if is_asked(&ADDITIONS) && matches!(args[0], "plan" | "deploy" | "status") {
-        looks.push_str("  the additions of others\n");
-        without(&ADDITIONS);
+    if includes(&ADDITIONS) && matches!(args[0], "plan" | "deploy" | "status") {
+        reads.push_str("  the additions of others\n");
+        remove_calls(&ADDITIONS);
     }
     for (name, count) in counts {
         let times = if count > 1 { format!(" x{count}") } else { String::new() };
@@ -85,33 +86,33 @@ fn calls(scene: &mut Scene, args: &[&str]) -> String {
         let _infallible = if writes.contains(name) {
             writeln!(wrote, "  {name}{times}")
         } else if is_counted {
-            writeln!(looks, "  {name}{times}")
+            writeln!(reads, "  {name}{times}")
         } else {
-            writeln!(looks, "  {name}")
+            writeln!(reads, "  {name}")
         };
     }
-    format!("looks\n{looks}writes\n{wrote}")
+    format!("looks\n{reads}writes\n{wrote}")
 }
 
-/// Every call of every command.
+/// Runs every command. Returns the names of all calls.
 pub(super) fn all() -> &'static BTreeSet<String> {
-    static SEEN: OnceLock<BTreeSet<String>> = OnceLock::new();
-    SEEN.get_or_init(|| {
-        // Alone: what others deploy meanwhile is found too by what looks for all there is.
+    static CALLS: OnceLock<BTreeSet<String>> = OnceLock::new();
+    CALLS.get_or_init(|| {
+        // An emulator of its own: commands that list all deployments would find those of other tests.
         let emulator = Emulator::new_ministack();
-        let mut scene = Scene::new(&emulator, "calls", DEFAULTS);
-        deployed(&mut scene);
-        looked_at(&mut scene);
-        counted::all(&mut scene);
-        gone(&mut scene);
-        assert_eq!(left(&emulator, "calls"), Vec::<String>::new());
-        scene.into_seen()
+        let mut aws_env = RecordedAwsEnv::new(&emulator, "calls", DEFAULTS);
+        check_deploys(&mut aws_env);
+        check_reads(&mut aws_env);
+        counts::all(&mut aws_env);
+        check_destroys(&mut aws_env);
+        assert_eq!(remaining_resources(&emulator, "calls"), Vec::<String>::new());
+        aws_env.into_calls()
     })
 }
 
-fn deployed(scene: &mut Scene) {
+fn check_deploys(aws_env: &mut RecordedAwsEnv) {
     let zip = artifact();
-    insta::assert_snapshot!(calls(scene, &["plan", "--artifact", &zip]), @"
+    insta::assert_snapshot!(calls(aws_env, &["plan", "--artifact", &zip]), @"
     looks
       apigateway:GetApis
       dynamodb:DescribeTable x2
@@ -131,7 +132,7 @@ fn deployed(scene: &mut Scene) {
       sts:GetCallerIdentity
     writes
     ");
-    insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
+    insta::assert_snapshot!(calls(aws_env, &["deploy", "--artifact", &zip]), @"
     looks
       apigateway:GetApis
       dynamodb:DescribeTable
@@ -170,27 +171,27 @@ fn deployed(scene: &mut Scene) {
       logs:PutRetentionPolicy
     ");
 
-    insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
+    insta::assert_snapshot!(calls(aws_env, &["deploy", "--artifact", &zip]), @"
     looks
       the survey
       the additions of others
       sts:GetCallerIdentity
     writes
     ");
-    assert_eq!(scene.wire.writes(), Vec::<String>::new());
-    let asked = scene.wire.names().len();
-    assert!(asked <= MOST_WITHOUT_CHANGES, "a deploy without changes makes {asked} calls");
-    insta::assert_snapshot!(calls(scene, &["plan", "--artifact", &zip]), @"
+    assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new());
+    let call_count = aws_env.proxy.call_names().len();
+    assert!(call_count <= MAX_CALLS_WITHOUT_CHANGES, "a deploy without changes makes {call_count} calls");
+    insta::assert_snapshot!(calls(aws_env, &["plan", "--artifact", &zip]), @"
     looks
       the survey
       the additions of others
       sts:GetCallerIdentity
     writes
     ");
-    assert_eq!(scene.wire.names().len(), asked, "a plan asks what a deploy asks");
+    assert_eq!(aws_env.proxy.call_names().len(), call_count, "a plan asks what a deploy asks");
 
-    scene.yard.configure(&format!("{DEFAULTS}function.memory_mb = 256\nhttp.burst = 40\n"));
-    insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
+    aws_env.env.configure(&format!("{DEFAULTS}function.memory_mb = 256\nhttp.burst = 40\n"));
+    insta::assert_snapshot!(calls(aws_env, &["deploy", "--artifact", &zip]), @"
     looks
       the survey
       the additions of others
@@ -203,14 +204,14 @@ fn deployed(scene: &mut Scene) {
       lambda:UpdateAlias x2
       lambda:UpdateFunctionConfiguration x2
     ");
-    insta::assert_snapshot!(calls(scene, &["rollback", "--list"]), @"
+    insta::assert_snapshot!(calls(aws_env, &["rollback", "--list"]), @"
     looks
       lambda:GetAlias
       lambda:ListVersionsByFunction
       sts:GetCallerIdentity
     writes
     ");
-    insta::assert_snapshot!(calls(scene, &["rollback", "--yes"]), @"
+    insta::assert_snapshot!(calls(aws_env, &["rollback", "--yes"]), @"
     looks
       the survey
       lambda:ListVersionsByFunction
@@ -220,7 +221,7 @@ fn deployed(scene: &mut Scene) {
       dynamodb:PutItem
       lambda:UpdateAlias x2
     ");
-    insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
+    insta::assert_snapshot!(calls(aws_env, &["deploy", "--artifact", &zip]), @"
     looks
       the survey
       the additions of others
@@ -233,8 +234,8 @@ fn deployed(scene: &mut Scene) {
     ");
 }
 
-fn looked_at(scene: &mut Scene) {
-    insta::assert_snapshot!(calls(scene, &["status"]), @"
+fn check_reads(aws_env: &mut RecordedAwsEnv) {
+    insta::assert_snapshot!(calls(aws_env, &["status"]), @"
     looks
       the survey
       the additions of others
@@ -242,7 +243,7 @@ fn looked_at(scene: &mut Scene) {
       sts:GetCallerIdentity
     writes
     ");
-    insta::assert_snapshot!(calls(scene, &["status", "--all"]), @"
+    insta::assert_snapshot!(calls(aws_env, &["status", "--all"]), @"
     looks
       the survey
       iam:GetRole x2
@@ -254,32 +255,32 @@ fn looked_at(scene: &mut Scene) {
       tagging:GetResources
     writes
     ");
-    insta::assert_snapshot!(calls(scene, &["doctor"]), @"
+    insta::assert_snapshot!(calls(aws_env, &["doctor"]), @"
     looks
       lambda:GetAccountSettings
       sts:GetCallerIdentity
     writes
     ");
-    insta::assert_snapshot!(calls(scene, &["invoke", "--path", "/"]), @"
+    insta::assert_snapshot!(calls(aws_env, &["invoke", "--path", "/"]), @"
     looks
       sts:GetCallerIdentity
     writes
       lambda:Invoke
     ");
-    insta::assert_snapshot!(calls(scene, &["logs"]), @"
+    insta::assert_snapshot!(calls(aws_env, &["logs"]), @"
     looks
       logs:FilterLogEvents
       sts:GetCallerIdentity
     writes
     ");
-    insta::assert_snapshot!(calls(scene, &["policy", "deployer"]), @"
+    insta::assert_snapshot!(calls(aws_env, &["policy", "deployer"]), @"
     looks
     writes
     ");
 }
 
-fn gone(scene: &mut Scene) {
-    insta::assert_snapshot!(calls(scene, &["destroy", "--yes"]), @"
+fn check_destroys(aws_env: &mut RecordedAwsEnv) {
+    insta::assert_snapshot!(calls(aws_env, &["destroy", "--yes"]), @"
     looks
       the survey
       iam:ListAttachedRolePolicies
@@ -297,7 +298,7 @@ fn gone(scene: &mut Scene) {
       lambda:DeleteFunction x2
       lambda:RemovePermission
     ");
-    insta::assert_snapshot!(calls(scene, &["destroy", "--yes"]), @"
+    insta::assert_snapshot!(calls(aws_env, &["destroy", "--yes"]), @"
     looks
       apigateway:GetApis
       dynamodb:DescribeContinuousBackups
@@ -321,7 +322,7 @@ fn gone(scene: &mut Scene) {
     writes
     ");
     let all = ["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"];
-    insta::assert_snapshot!(calls(scene, &all), @"
+    insta::assert_snapshot!(calls(aws_env, &all), @"
     looks
       apigateway:GetApis
       dynamodb:DescribeContinuousBackups
@@ -349,11 +350,11 @@ fn gone(scene: &mut Scene) {
       dynamodb:UpdateTable
       logs:DeleteLogGroup
     ");
-    let left = scene.ok(&["gc", "--json"]).json();
+    let left = aws_env.ok(&["gc", "--json"]).json();
     assert_eq!(left["deployments"], serde_json::json!([]));
 }
 
 #[test]
-fn every_command_makes_these_calls_and_no_others() {
+fn commands_make_expected_aws_calls() {
     assert!(!all().is_empty());
 }

@@ -3,31 +3,34 @@
 use hitctl_emulators::Emulator;
 use serde_json::{Value as Json, json};
 
-use super::scene::Scene;
-use crate::support::{Ran, artifact};
+use super::recorded_env::RecordedAwsEnv;
+use crate::support::{CommandOutput, artifact};
 
-/// Fails to confirm: nothing may have been written.
+/// Asserts that a command fails for lack of confirmation, before any write.
 #[track_caller]
-fn refuses(scene: &mut Scene, args: &[&str], part: &str) -> Ran {
-    let ran = scene.run(args);
-    assert_eq!(ran.code, 3, "{args:?}: {ran:?}");
-    assert_eq!(scene.wire.writes(), Vec::<String>::new(), "{args:?} wrote before it was confirmed");
-    assert!(format!("{}{}", ran.stderr, ran.stdout).contains(part), "{args:?}: {part:?} is not in {ran:?}");
-    ran
+fn assert_needs_confirmation(aws_env: &mut RecordedAwsEnv, args: &[&str], part: &str) -> CommandOutput {
+    let output = aws_env.run(args);
+    assert_eq!(output.code, 3, "{args:?}: {output:?}");
+    assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new(), "{args:?} wrote before it was confirmed");
+    assert!(
+        format!("{}{}", output.stderr, output.stdout).contains(part),
+        "{args:?}: {part:?} is not in {output:?}"
+    );
+    output
 }
 
-fn losses(plan: &Ran) -> Json {
+fn losses(plan: &CommandOutput) -> Json {
     plan.json()["losses"].clone()
 }
 
 #[test]
-fn deploy_asks_before_a_url_stops_working_and_yes_is_enough() {
-    let mut scene = Scene::new(Emulator::ministack(), "consenturl", "");
-    let url = scene.deploy().expect("an API has a URL");
+fn deploy_that_stops_a_url_needs_yes() {
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "consenturl", "");
+    let url = aws_env.deploy().expect("an API has a URL");
     let zip = artifact();
     for expose in ["function-url", "none"] {
-        scene.yard.configure(&format!("http.expose = \"{expose}\"\n"));
-        let plan = scene.ok(&["plan", "--json", "--artifact", &zip]);
+        aws_env.env.configure(&format!("http.expose = \"{expose}\"\n"));
+        let plan = aws_env.ok(&["plan", "--json", "--artifact", &zip]);
         assert_eq!(
             losses(&plan),
             json!([{
@@ -36,59 +39,68 @@ fn deploy_asks_before_a_url_stops_working_and_yes_is_enough() {
                 "confirm": "yes",
             }])
         );
-        refuses(&mut scene, &["deploy", "--artifact", &zip], "will stop working");
-        refuses(&mut scene, &["deploy", "--json", "--artifact", &zip], "confirmation_needed");
+        assert_needs_confirmation(&mut aws_env, &["deploy", "--artifact", &zip], "will stop working");
+        assert_needs_confirmation(
+            &mut aws_env,
+            &["deploy", "--json", "--artifact", &zip],
+            "confirmation_needed",
+        );
         for wrong in [
             &["deploy", "--artifact", &zip, "--yes", "--confirm", "prod"] as &[&str],
             &["destroy", "--yes", "--confirm", "prod"],
         ] {
-            refuses(&mut scene, wrong, "expected --confirm test");
+            assert_needs_confirmation(&mut aws_env, wrong, "expected --confirm test");
         }
     }
-    let shown = scene.ok(&["plan", "--artifact", &zip]).stdout;
+    let shown = aws_env.ok(&["plan", "--artifact", &zip]).stdout;
     assert!(
         shown.contains("cannot be undone: http_api.api") && shown.contains("`--yes` answers it"),
         "{shown}"
     );
-    scene.ok(&["deploy", "--yes", "--artifact", &zip]);
-    assert_eq!(losses(&scene.ok(&["plan", "--json", "--artifact", &zip])), Json::Null);
-    scene.ok(&["destroy", "--yes"]);
+    aws_env.ok(&["deploy", "--yes", "--artifact", &zip]);
+    assert_eq!(losses(&aws_env.ok(&["plan", "--json", "--artifact", &zip])), Json::Null);
+    aws_env.ok(&["destroy", "--yes"]);
 }
 
 #[test]
-fn deploy_asks_for_the_name_before_backups_or_log_lines_are_deleted() {
-    let mut scene = Scene::new(Emulator::ministack(), "consentdata", "function.log_retention_days = 30\n");
-    scene.deploy();
+fn deploy_that_deletes_backups_or_log_lines_needs_environment_name() {
+    let mut aws_env =
+        RecordedAwsEnv::new(Emulator::ministack(), "consentdata", "function.log_retention_days = 30\n");
+    aws_env.deploy();
     let zip = artifact();
-    scene.yard.configure("function.log_retention_days = 30\ntable.point_in_time_recovery = false\n");
-    let plan = scene.ok(&["plan", "--json", "--artifact", &zip]);
+    aws_env.env.configure("function.log_retention_days = 30\ntable.point_in_time_recovery = false\n");
+    let plan = aws_env.ok(&["plan", "--json", "--artifact", &zip]);
     let backups = "existing point-in-time backups will be deleted";
     assert_eq!(losses(&plan), json!([{"address": "table.hits", "loss": backups, "confirm": "name"}]));
-    refuses(&mut scene, &["deploy", "--artifact", &zip], backups);
-    refuses(&mut scene, &["deploy", "--yes", "--artifact", &zip], backups);
-    refuses(&mut scene, &["deploy", "--yes", "--confirm", "prod", "--artifact", &zip], "prod");
-    scene.ok(&["deploy", "--confirm", "test", "--artifact", &zip]);
-    // The log group is younger than a day: it has no line to lose.
-    scene.yard.configure("function.log_retention_days = 1\ntable.point_in_time_recovery = false\n");
-    assert_eq!(losses(&scene.ok(&["plan", "--json", "--artifact", &zip])), Json::Null);
-    scene.ok(&["deploy", "--artifact", &zip]);
-    scene.ok(&["destroy", "--yes"]);
+    assert_needs_confirmation(&mut aws_env, &["deploy", "--artifact", &zip], backups);
+    assert_needs_confirmation(&mut aws_env, &["deploy", "--yes", "--artifact", &zip], backups);
+    assert_needs_confirmation(
+        &mut aws_env,
+        &["deploy", "--yes", "--confirm", "prod", "--artifact", &zip],
+        "prod",
+    );
+    aws_env.ok(&["deploy", "--confirm", "test", "--artifact", &zip]);
+    // The log group is younger than a day, so it has no line that would be deleted.
+    aws_env.env.configure("function.log_retention_days = 1\ntable.point_in_time_recovery = false\n");
+    assert_eq!(losses(&aws_env.ok(&["plan", "--json", "--artifact", &zip])), Json::Null);
+    aws_env.ok(&["deploy", "--artifact", &zip]);
+    aws_env.ok(&["destroy", "--yes"]);
 }
 
-/// The first plan of a new user: nothing is there, so nothing can be lost.
+/// The first plan of a new user starts from nothing, so nothing can be lost.
 #[test]
-fn first_plan_and_deploy_warn_of_no_loss() {
+fn first_plan_and_deploy_warn_about_no_loss() {
     for more in ["", "table.point_in_time_recovery = false\nfunction.log_retention_days = 1\n"] {
-        let mut scene = Scene::new(Emulator::ministack(), "consentfirst", more);
+        let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "consentfirst", more);
         let zip = artifact();
-        let plan = scene.ok(&["plan", "--json", "--artifact", &zip]);
+        let plan = aws_env.ok(&["plan", "--json", "--artifact", &zip]);
         assert_eq!(losses(&plan), Json::Null);
-        let plan = scene.ok(&["plan", "--artifact", &zip]);
-        let deployed = scene.ok(&["deploy", "--artifact", &zip]);
+        let plan = aws_env.ok(&["plan", "--artifact", &zip]);
+        let deployed = aws_env.ok(&["deploy", "--artifact", &zip]);
         for shown in [&plan.stdout, &plan.stderr, &deployed.stdout, &deployed.stderr] {
             assert!(!shown.contains("undone") && !shown.contains("deleted"), "{shown}");
         }
-        scene.ok(&[
+        aws_env.ok(&[
             "destroy",
             "--delete-data",
             "--confirm",
@@ -99,20 +111,20 @@ fn first_plan_and_deploy_warn_of_no_loss() {
     }
 }
 
-/// Every command that writes, on an env that nobody named.
+/// Runs every command that writes without naming the env.
 #[test]
-fn writing_to_an_env_on_aws_that_is_only_implied_asks_first() {
-    let scene = Scene::new(Emulator::moto(), "consentenv", "");
+fn write_to_implied_aws_env_needs_confirmation() {
+    let aws_env = RecordedAwsEnv::new(Emulator::moto(), "consentenv", "");
     let more = "[queue]\nenabled = true\n[events]\nenabled = true\n";
-    scene.yard.configure(more);
+    aws_env.env.configure(more);
     let zip = artifact();
-    std::fs::write(scene.yard.yard.path().join("counts.csv"), "path,hits\n/,1\n").unwrap();
+    std::fs::write(aws_env.env.base.path().join("counts.csv"), "path,hits\n/,1\n").unwrap();
     let run = |args: &[&str]| {
-        scene.wire.reset();
-        let endpoint = ["--endpoint-url", &scene.yard.endpoint];
-        scene.yard.yard.run_as(&[args, &endpoint].concat(), |world| world.env = scene.yard.env())
+        aws_env.proxy.reset();
+        let endpoint = ["--endpoint-url", &aws_env.env.endpoint];
+        aws_env.env.base.run_with(&[args, &endpoint].concat(), |process| process.env = aws_env.env.env())
     };
-    let writing: &[&[&str]] = &[
+    let commands: &[&[&str]] = &[
         &["deploy", "--artifact", &zip],
         &["destroy"],
         &["rollback"],
@@ -131,12 +143,16 @@ fn writing_to_an_env_on_aws_that_is_only_implied_asks_first() {
         &["paths", "sync", "."],
         &["tune"],
     ];
-    for args in writing {
-        let ran = run(args);
-        assert_eq!(ran.code, 3, "{args:?}: {ran:?}");
-        assert!(ran.stderr.contains("No environment is named"), "{args:?}: {ran:?}");
-        assert!(ran.stderr.contains("`--env test`"), "{args:?}: {ran:?}");
-        assert_eq!(scene.wire.names(), Vec::<String>::new(), "{args:?} asked AWS before it was agreed to");
+    for args in commands {
+        let output = run(args);
+        assert_eq!(output.code, 3, "{args:?}: {output:?}");
+        assert!(output.stderr.contains("No environment is named"), "{args:?}: {output:?}");
+        assert!(output.stderr.contains("`--env test`"), "{args:?}: {output:?}");
+        assert_eq!(
+            aws_env.proxy.call_names(),
+            Vec::<String>::new(),
+            "{args:?} asked AWS before it was agreed to"
+        );
     }
     for args in [
         &["plan", "--artifact", &zip] as &[&str],
@@ -144,11 +160,11 @@ fn writing_to_an_env_on_aws_that_is_only_implied_asks_first() {
         &["rollback", "--list"],
         &["invoke", "--path", "/", "--print"],
     ] {
-        let ran = run(args);
-        assert!(ran.code != 3, "{args:?} only reads: {ran:?}");
+        let output = run(args);
+        assert!(output.code != 3, "{args:?} only reads: {output:?}");
     }
     // `default_env` names it.
-    scene.yard.yard.write(
+    aws_env.env.base.write(
         "hitctl.toml",
         &format!("default_env = \"test\"\nregion = \"{}\"\n{more}[env.test]\n", Emulator::REGION),
     );

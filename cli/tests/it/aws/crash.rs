@@ -1,69 +1,72 @@
-//! The crash loop on an emulator: a run is cut at its n-th call, for every n, in every way. The next run brings everything where
-//! it belongs, with one API and nothing orphaned; the URL stays, and no hit that was answered is lost.
+//! The crash loop on an emulator: a run is cut at its n-th call, for every n, in every way. The next run completes the
+//! deployment, with one API and nothing orphaned. The URL stays the same, and no acknowledged hit is lost.
 
-mod fed;
+mod event_sources;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use hitctl_emulators::{Emulator, Fault, Wire};
+use hitctl_emulators::{Emulator, InjectedFault, RecordingProxy};
 use serde_json::Value as Json;
 
-use super::scene::{Death, build, hit, left, one_more, try_to_ask};
-use super::yard::AwsYard;
-use crate::support::{Ran, SetOnDrop, artifact};
+use super::recorded_env::{
+    KillSwitch, assert_one_more_hit, build, hit, remaining_resources, try_get_from_emulator,
+};
+use super::test_env::AwsTestEnv;
+use crate::support::{CommandOutput, SetOnDrop, artifact};
 
-/// With visitors, and every hit counts.
+/// Counts every hit, and visitors too.
 const SMALL: &str = "function.reserved_concurrency = \"none\"\nhttp.rate_per_second = 100000\nhttp.burst = 100000\n\
                      counter.paths = \"open\"\ncounter.bots = \"count\"\ncounter.repeat_window_s = 0\n";
-/// Without visitors: their table goes.
+/// Counts no visitors, so their table is deleted.
 const LARGE: &str = "function.reserved_concurrency = \"none\"\nfunction.memory_mb = 256\nhttp.rate_per_second = 100000\nhttp.burst = 90000\n\
                      counter.paths = \"open\"\ncounter.bots = \"count\"\ncounter.repeat_window_s = 0\ncounter.visitors = \"none\"\n";
 
-/// So many visits during a run, at most: the emulator has to serve everybody.
+/// Maximum number of visits during a run. The emulator serves several tests.
 const VISITS: u32 = 30;
 
-/// How a call is cut.
+/// The point at which a call is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// The program is killed before the call is sent on.
-    KilledBefore,
-    /// The program is killed when the call is done, and has no answer yet.
-    KilledAfter,
-    /// The call is done, and its answer is lost.
-    Lost,
-    /// The service fails.
-    Failed,
+enum CutKind {
+    /// The program is killed before the call is forwarded.
+    ProgramKilledBefore,
+    /// The program is killed after the call was executed, before it gets the response.
+    ProgramKilledAfter,
+    /// The call is executed, and its response is lost.
+    ResponseLost,
+    /// The service returns an error.
+    ServerError,
 }
 
-const WAYS: [Way; 4] = [Way::KilledBefore, Way::KilledAfter, Way::Lost, Way::Failed];
+const CUT_KINDS: [CutKind; 4] =
+    [CutKind::ProgramKilledBefore, CutKind::ProgramKilledAfter, CutKind::ResponseLost, CutKind::ServerError];
 
-/// An app of its own, the emulator that it is on, and the wire to it. Each loop has an emulator for itself: one that serves several
-/// of them may answer nobody for half a minute, since it ends processes one by one.
+/// An app, its emulator and the proxy in front of it. Each loop has its own emulator: one that serves several loops may
+/// not respond for half a minute, since it ends processes one by one.
 struct Case {
     emulator: Arc<Emulator>,
-    yard: AwsYard,
-    wire: Wire,
+    env: AwsTestEnv,
+    proxy: RecordingProxy,
     zip: String,
-    /// Of the same function, with another hash.
-    other: String,
+    /// A zip of the same function with another hash.
+    other_zip: String,
 }
 
 impl Case {
-    fn new(emulator: &Arc<Emulator>, subject: &str, way: Way) -> Self {
-        let wire = Wire::new(emulator.endpoint());
-        let app = format!("{subject}-{}", format!("{way:?}").to_lowercase());
-        let yard = AwsYard::new(wire.endpoint(), &app, SMALL);
-        let other = build(&yard, 1);
-        Self { emulator: Arc::clone(emulator), yard, wire, zip: artifact(), other }
+    fn new(emulator: &Arc<Emulator>, subject: &str, kind: CutKind) -> Self {
+        let proxy = RecordingProxy::new(emulator.endpoint());
+        let app = format!("{subject}-{}", format!("{kind:?}").to_lowercase());
+        let env = AwsTestEnv::new(proxy.endpoint(), &app, SMALL);
+        let other_zip = build(&env, 1);
+        Self { emulator: Arc::clone(emulator), env, proxy, zip: artifact(), other_zip }
     }
 
-    /// Runs what must succeed.
+    /// Runs a command and asserts that it succeeds.
     #[track_caller]
-    fn ok(&self, args: &[&str]) -> Ran {
-        let ran = self.yard.run(args);
-        assert_eq!(ran.code, 0, "{}: {args:?}: {ran:?}", self.yard.app);
-        ran
+    fn ok(&self, args: &[&str]) -> CommandOutput {
+        let output = self.env.run(args);
+        assert_eq!(output.code, 0, "{}: {args:?}: {output:?}", self.env.app);
+        output
     }
 
     fn deploy(&self) -> String {
@@ -71,164 +74,176 @@ impl Case {
     }
 
     fn deploy_zip(&self, zip: &str) -> String {
-        let ran = self.ok(&["deploy", "--json", "--artifact", zip]);
-        ran.json()["outputs"]["url"].as_str().unwrap().to_owned()
+        let output = self.ok(&["deploy", "--json", "--artifact", zip]);
+        output.json()["outputs"]["url"].as_str().unwrap().to_owned()
     }
 
-    /// Deploys once more after the cut, and looks that nothing is left to do after that, and nothing is there twice.
-    fn mended(&self, zip: &str) -> String {
+    /// Deploys again after the cut. Asserts that nothing is left to change and that no resource exists twice. Returns
+    /// the URL.
+    fn recover(&self, zip: &str) -> String {
         let url = self.deploy_zip(zip);
         let plan = self.ok(&["plan", "--json", "--artifact", zip]).json();
         let changes = plan["changes"].as_array().unwrap().iter().filter(|change| change["action"] != "keep");
-        let changes = changes.filter(|change| !is_forgotten(change));
+        let changes = changes.filter(|change| !is_emulator_gap(change));
         assert_eq!(changes.count(), 0, "a deploy after the cut is the end of it: {plan}");
-        let config = std::fs::read_to_string(self.yard.yard.path().join("hitctl.toml")).unwrap();
+        let config = std::fs::read_to_string(self.env.base.path().join("hitctl.toml")).unwrap();
         let tables = if config.contains("visitors = \"none\"") { 1 } else { 2 };
         // Two queues, a mapping, a rule, and another role.
-        let fed = if config.contains("queue.enabled = true") { 5 } else { 0 };
-        let left = self.left();
+        let event_sources = if config.contains("queue.enabled = true") { 5 } else { 0 };
+        let remaining = self.remaining_resources();
         assert_eq!(
-            left.len(),
-            tables + 4 + fed,
-            "the tables, role, log group, function and one API: {left:?}"
+            remaining.len(),
+            tables + 4 + event_sources,
+            "the tables, role, log group, function and one API: {remaining:?}"
         );
         url
     }
 
-    /// What the emulator says is there.
-    fn left(&self) -> Vec<String> {
-        left(&self.emulator, &self.yard.app)
+    /// Lists the resources of the app in the emulator.
+    fn remaining_resources(&self) -> Vec<String> {
+        remaining_resources(&self.emulator, &self.env.app)
     }
 
-    /// Removes everything, counts too.
+    /// Removes everything, counts included.
     fn wipe(&self) {
-        let file = self.yard.yard.path().join("wiped.ndjson");
+        let file = self.env.base.path().join("wiped.ndjson");
         let name = file.display().to_string();
         self.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", &name]);
         drop(std::fs::remove_file(file));
-        assert_eq!(self.left(), [""; 0], "nothing is orphaned");
+        assert_eq!(self.remaining_resources(), [""; 0], "nothing is orphaned");
     }
 
     fn hits(&self) -> u64 {
         self.ok(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"].as_u64().unwrap()
     }
 
-    /// Runs with the n-th call cut. `None`: it made fewer calls than that, and so has come to its end. Else whether it may have
-    /// changed something.
-    fn cut(&self, n: usize, way: Way, args: &[&str]) -> Option<bool> {
-        self.wire.reset();
-        let code = if matches!(way, Way::KilledBefore | Way::KilledAfter) {
-            self.killed(n, way, args)
+    /// Runs a command with its n-th call cut. Returns whether it may have changed something, or `None` if it made fewer
+    /// calls and completed.
+    fn cut(&self, n: usize, kind: CutKind, args: &[&str]) -> Option<bool> {
+        self.proxy.reset();
+        let code = if matches!(kind, CutKind::ProgramKilledBefore | CutKind::ProgramKilledAfter) {
+            self.run_killed(n, kind, args)
         } else {
-            let fault = if way == Way::Lost { Fault::LostAnswer } else { Fault::server_error() };
-            self.wire.at(n, fault);
-            let ran = self.yard.run(args);
-            // Most of it is mended by asking again. What is not is an error with words; 6 says that all is made, and the URL was
-            // too slow to answer.
-            if !matches!(ran.code, 0 | 6) {
-                let json = ran.json();
+            let fault = if kind == CutKind::ResponseLost {
+                InjectedFault::DropResponse
+            } else {
+                InjectedFault::server_error()
+            };
+            self.proxy.fail_call(n, fault);
+            let output = self.env.run(args);
+            // Retries repair most cuts. The others end with an error message. Exit code 6 means that everything was
+            // created, but the URL did not respond in time.
+            if !matches!(output.code, 0 | 6) {
+                let json = output.json();
                 let error =
                     if json["error"].is_object() { &json["error"] } else { &json["failed"][0]["error"] };
-                assert!(error["message"].is_string(), "{way:?} of call {n}: {ran:?}");
+                assert!(error["message"].is_string(), "{kind:?} of call {n}: {output:?}");
             }
-            Some(i32::from(ran.code))
+            Some(i32::from(output.code))
         };
-        self.wire.heal();
-        let reached = self.wire.calls().len() >= n;
-        let expected: &[Option<i32>] = match (way, reached) {
+        self.proxy.clear_fault_rule();
+        let reached = self.proxy.calls().len() >= n;
+        let expected: &[Option<i32>] = match (kind, reached) {
             (_, false) => &[Some(0)],
-            (Way::KilledBefore | Way::KilledAfter, true) => &[None],
-            (Way::Lost | Way::Failed, true) => &[Some(0), Some(1), Some(5), Some(6)],
+            (CutKind::ProgramKilledBefore | CutKind::ProgramKilledAfter, true) => &[None],
+            (CutKind::ResponseLost | CutKind::ServerError, true) => &[Some(0), Some(1), Some(5), Some(6)],
         };
-        let calls = self.wire.names();
-        assert!(expected.contains(&code), "{way:?} of call {n}: ended with {code:?}: {calls:?}");
-        let wrote = !self.wire.writes().is_empty();
+        let calls = self.proxy.call_names();
+        assert!(expected.contains(&code), "{kind:?} of call {n}: ended with {code:?}: {calls:?}");
+        let wrote = !self.proxy.write_names().is_empty();
         reached.then_some(wrote)
     }
 
-    /// As a process of its own, which is killed at the n-th call.
-    fn killed(&self, n: usize, way: Way, args: &[&str]) -> Option<i32> {
-        let death = Death::default();
+    /// Runs a command as a separate process, which is killed at its n-th call.
+    fn run_killed(&self, n: usize, kind: CutKind, args: &[&str]) -> Option<i32> {
+        let kill_switch = KillSwitch::default();
         let kill = {
-            let death = death.clone();
-            move || death.comes()
+            let kill_switch = kill_switch.clone();
+            move || kill_switch.kill()
         };
-        self.wire.at(n, if way == Way::KilledBefore { Fault::before(kill) } else { Fault::after(kill) });
-        death.of(&self.wire, self.yard.command(args)).status.code()
+        self.proxy.fail_call(
+            n,
+            if kind == CutKind::ProgramKilledBefore {
+                InjectedFault::hook_before(kill)
+            } else {
+                InjectedFault::hook_after(kill)
+            },
+        );
+        kill_switch.run(&self.proxy, self.env.command(args)).status.code()
     }
 }
 
-/// Whether nothing differs but the role that is assumed to put hits on the queue: the emulator drops it.
-fn is_forgotten(change: &Json) -> bool {
+/// Whether only the role that may send hits to the queue differs, which the emulator does not store.
+fn is_emulator_gap(change: &Json) -> bool {
     let fields: Vec<_> = change["fields"].as_array().unwrap().iter().map(|diff| &diff["field"]).collect();
     change["address"] == "http_api.api" && fields == ["ingest.role_arn"]
 }
 
-/// Cuts a run at every call that it makes, in every way, each way with an app of its own. `again` brings back the state to
-/// begin with, `look` looks after each cut that may have changed something.
+/// Cuts a run at every call that it makes, in every way, with one app per way. `reset` restores the initial state.
+/// `check` runs after each cut that may have changed something.
 fn at_every_call(
     subject: &str,
-    least: usize,
-    begin: impl Fn(&Case) + Sync,
-    again: impl Fn(&Case, usize) + Sync,
-    run: impl Fn(&Case, usize, Way) -> Option<bool> + Sync,
-    look: impl Fn(&Case, usize) + Sync,
+    min_calls: usize,
+    set_up: impl Fn(&Case) + Sync,
+    reset: impl Fn(&Case, usize) + Sync,
+    run: impl Fn(&Case, usize, CutKind) -> Option<bool> + Sync,
+    check: impl Fn(&Case, usize) + Sync,
 ) {
     let emulator = Arc::new(Emulator::new_ministack());
-    let one_way = |way: Way| {
-        let case = Case::new(&emulator, subject, way);
-        begin(&case);
+    let run_kind = |kind: CutKind| {
+        let case = Case::new(&emulator, subject, kind);
+        set_up(&case);
         let mut n = 1;
         loop {
-            again(&case, n);
-            match run(&case, n, way) {
+            reset(&case, n);
+            match run(&case, n, kind) {
                 None => break,
-                Some(true) => look(&case, n),
-                // Cut while it was still looking: all is as it was.
+                Some(true) => check(&case, n),
+                // It was cut while it only read, so nothing changed.
                 Some(false) => {}
             }
             n += 1;
         }
-        assert!(n > least, "{way:?}: only {n} calls were there to be cut");
+        assert!(n > min_calls, "{kind:?}: only {n} calls were there to be cut");
         case.wipe();
     };
     std::thread::scope(|scope| {
-        let ways = WAYS.map(|way| scope.spawn(move || one_way(way)));
-        for way in ways {
-            way.join().unwrap();
+        let runs = CUT_KINDS.map(|kind| scope.spawn(move || run_kind(kind)));
+        for kind in runs {
+            kind.join().unwrap();
         }
     });
 }
 
 #[test]
-fn a_first_deploy_can_be_cut_anywhere() {
+fn first_deploy_cut_at_any_call_recovers() {
     at_every_call(
         "first",
         25,
         |_| {},
         |_, _| {},
-        |case, n, way| case.cut(n, way, &["deploy", "--json", "--artifact", &case.zip]),
+        |case, n, kind| case.cut(n, kind, &["deploy", "--json", "--artifact", &case.zip]),
         |case, n| {
-            let url = case.mended(&case.zip);
-            one_more(&url, 0, &format!("after the cut of call {n}"));
+            let url = case.recover(&case.zip);
+            assert_one_more_hit(&url, 0, &format!("after the cut of call {n}"));
             case.wipe();
         },
     );
 }
 
 #[test]
-fn an_update_under_hits_can_be_cut_anywhere() {
-    // From one setting and code to the others and back, so that nothing has to be brought back in between.
-    fn changed(case: &Case, n: usize) -> (&'static str, &str) {
-        if n % 2 == 1 { (LARGE, &case.other) } else { (SMALL, &case.zip) }
+fn update_under_hits_cut_at_any_call_recovers() {
+    // Alternates between two configurations and builds, so that nothing has to be reset in between.
+    fn config_and_zip(case: &Case, n: usize) -> (&'static str, &str) {
+        if n % 2 == 1 { (LARGE, &case.other_zip) } else { (SMALL, &case.zip) }
     }
     at_every_call(
         "update",
         15,
         |case| drop(case.deploy()),
-        |case, n| case.yard.configure(changed(case, n).0),
-        |case, n, way| {
-            let (url, zip) = (url_of(case), changed(case, n).1);
+        |case, n| case.env.configure(config_and_zip(case, n).0),
+        |case, n, kind| {
+            let (url, zip) = (live_url(case), config_and_zip(case, n).1);
             let before = case.hits();
             let (answered, sent, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
             let cut = std::thread::scope(|scope| {
@@ -238,22 +253,22 @@ fn an_update_under_hits_can_be_cut_anywhere() {
                             break;
                         }
                         sent.fetch_add(1, Ordering::SeqCst);
-                        // What is not answered is nobody's loss.
-                        let is_answered =
-                            try_to_ask(&url, "/counter?path=/").is_ok_and(|answer| answer.status == 200);
+                        // A hit without a response is not a lost hit.
+                        let is_answered = try_get_from_emulator(&url, "/counter?path=/")
+                            .is_ok_and(|response| response.status == 200);
                         answered.fetch_add(u64::from(is_answered), Ordering::SeqCst);
                     }
                 });
                 let _over = SetOnDrop(&over);
-                case.cut(n, way, &["deploy", "--json", "--artifact", zip])
+                case.cut(n, kind, &["deploy", "--json", "--artifact", zip])
             });
-            assert_eq!(case.mended(zip), url, "{way:?} of call {n}: the URL stays");
-            // A process that is replaced may have counted without having answered.
+            assert_eq!(case.recover(zip), url, "{kind:?} of call {n}: the URL stays");
+            // A process that was replaced may have counted a hit without responding.
             let counted = case.hits() - before;
             let (answered, sent) = (answered.into_inner(), sent.into_inner());
             assert!(
                 (answered..=sent).contains(&counted),
-                "{way:?} of call {n}: {counted} of {answered} to {sent}"
+                "{kind:?} of call {n}: {counted} of {answered} to {sent}"
             );
             cut
         },
@@ -262,51 +277,57 @@ fn an_update_under_hits_can_be_cut_anywhere() {
 }
 
 #[test]
-fn a_destroy_can_be_cut_anywhere() {
+fn destroy_cut_at_any_call_recovers() {
     at_every_call(
         "destroy",
         20,
         |case| drop(case.deploy()),
         |_, _| {},
-        |case, n, way| case.cut(n, way, &["destroy", "--yes", "--json"]),
+        |case, n, kind| case.cut(n, kind, &["destroy", "--yes", "--json"]),
         |case, n| {
             case.ok(&["destroy", "--yes"]);
-            let left = case.left();
+            let remaining = case.remaining_resources();
             assert!(
-                left.len() == 2 && left[0].starts_with("destroy-") && left[1].contains(":log-group:"),
-                "the table and the log group alone, after call {n}: {left:?}"
+                remaining.len() == 2
+                    && remaining[0].starts_with("destroy-")
+                    && remaining[1].contains(":log-group:"),
+                "the table and the log group alone, after call {n}: {remaining:?}"
             );
             let url = case.deploy();
-            one_more(&url, case.hits(), &format!("the counts are those of before the cut of call {n}"));
+            assert_one_more_hit(
+                &url,
+                case.hits(),
+                &format!("the counts are those of before the cut of call {n}"),
+            );
         },
     );
 }
 
 #[test]
-fn a_destroy_with_its_data_has_exported_it_before_it_is_gone() {
+fn destroy_with_data_cut_at_any_call_has_exported_counts() {
     let export = |n: usize| format!("export-{n}.ndjson");
-    let begin = |case: &Case| assert_eq!(hit(&case.deploy(), "/counter?path=/").status, 200);
+    let set_up = |case: &Case| assert_eq!(hit(&case.deploy(), "/counter?path=/").status, 200);
     at_every_call(
         "data",
         25,
-        begin,
+        set_up,
         |_, _| {},
-        |case, n, way| {
+        |case, n, kind| {
             let args = ["destroy", "--json", "--delete-data", "--confirm", "test", "--export", &export(n)];
-            case.cut(n, way, &args)
+            case.cut(n, kind, &args)
         },
         |case, n| {
-            let table = case.yard.run(&["counts", "get", "/", "--json"]);
+            let table = case.env.run(&["counts", "get", "/", "--json"]);
             let in_table = table.json()["counts"][0]["hits"].as_u64().is_some_and(|hits| hits > 0);
-            let file = case.yard.yard.path().join(export(n));
+            let file = case.env.base.path().join(export(n));
             let exported = std::fs::read_to_string(file).unwrap_or_default();
             assert!(in_table || exported.contains(r#""path":"/""#), "lost by the cut of call {n}");
             case.wipe();
-            begin(case);
+            set_up(case);
         },
     );
 }
 
-fn url_of(case: &Case) -> String {
+fn live_url(case: &Case) -> String {
     case.ok(&["status", "--json"]).json()["url"].as_str().unwrap().to_owned()
 }

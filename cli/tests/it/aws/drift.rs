@@ -1,34 +1,34 @@
-//! What somebody changed by hand is seen, and mended by the next deploy: every field of every kind.
+//! Drift: a manual change of any field of any resource kind is reported, and undone by the next deploy.
 
 mod foreign;
-mod hand;
+mod manual_change;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use hitctl_emulators::{Emulator, Kind};
+use hitctl_emulators::{Emulator, EmulatorKind};
 use hitctl_resources::{
     EventInvokeConfigSpec, EventRuleSpec, EventSourceMappingSpec, FunctionUrlSpec, KINDS, QueueSpec,
     Spec as _,
 };
 use serde_json::Value as Json;
 
-use self::hand::{Done, Hand};
-use super::scene::{Scene, config};
-use crate::support::{DEFAULTS, Ran, artifact};
+use self::manual_change::{ChangeResult, ManualEditor};
+use super::recorded_env::{RecordedAwsEnv, sdk_config};
+use crate::support::{CommandOutput, DEFAULTS, artifact};
 
-/// What an emulator cannot be made to show; the other one has to.
-const GAPS: &[(Kind, &str, &str)] =
-    &[(Kind::MiniStack, "http_api tags", "GetApis shows no tag of a later TagResource")];
+/// Fields whose change one emulator does not report. The test covers them on the other one.
+const GAPS: &[(EmulatorKind, &str, &str)] =
+    &[(EmulatorKind::MiniStack, "http_api tags", "GetApis shows no tag of a later TagResource")];
 
 /// Moto drops `OnDemandThroughput`.
-const FORGOTTEN_BY_MOTO: &[&str] = &["table.hits max_write_units", "table.seen max_write_units"];
+const NOT_STORED_BY_MOTO: &[&str] = &["table.hits max_write_units", "table.seen max_write_units"];
 
-/// The kinds that are there with a queue and events.
-const FED_BY: [&str; 3] = [QueueSpec::KIND, EventSourceMappingSpec::KIND, EventRuleSpec::KIND];
+/// The kinds that exist only with a queue and events.
+const EVENT_SOURCE_KINDS: [&str; 3] = [QueueSpec::KIND, EventSourceMappingSpec::KIND, EventRuleSpec::KIND];
 
-/// The fields of the specs that a plan makes, by address: settings in groups one by one, maps as a whole.
-fn fields(plan: &Ran) -> BTreeMap<String, Vec<String>> {
+/// Returns the fields that a plan sets, by address. Grouped settings are listed one by one, maps as a whole.
+fn fields(plan: &CommandOutput) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::new();
     for change in plan.json()["changes"].as_array().unwrap() {
         let address = change["address"].as_str().unwrap().to_owned();
@@ -50,12 +50,12 @@ fn kind(address: &str) -> &str {
     address.split('.').next().unwrap()
 }
 
-/// What differs, as a plan or a status names it: `table.hits tags.team`.
-fn differing(ran: &Ran) -> BTreeSet<String> {
-    let json = ran.json();
+/// Returns the fields that differ in a plan or a status, such as `table.hits tags.team`.
+fn differing_fields(output: &CommandOutput) -> BTreeSet<String> {
+    let json = output.json();
     let rows = json.get("changes").or_else(|| json.get("resources")).and_then(Json::as_array);
     let mut found = BTreeSet::new();
-    for row in rows.unwrap_or_else(|| panic!("no rows in {ran:?}")) {
+    for row in rows.unwrap_or_else(|| panic!("no rows in {output:?}")) {
         let fields = row.get("fields").or_else(|| row.get("drift")).and_then(Json::as_array).unwrap();
         for field in fields {
             let field = field.as_str().or_else(|| field["field"].as_str()).unwrap();
@@ -65,45 +65,45 @@ fn differing(ran: &Ran) -> BTreeSet<String> {
     found
 }
 
-/// Whether that field, or a part of it, is among these.
-fn names(differing: &BTreeSet<String>, (address, field): &(String, String)) -> bool {
+/// Whether the list contains the field or a part of it.
+fn includes(differing_fields: &BTreeSet<String>, (address, field): &(String, String)) -> bool {
     let name = format!("{address} {field}");
-    let mut rests = differing.iter().filter_map(|one| one.strip_prefix(&name));
-    rests.any(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    let mut suffixes = differing_fields.iter().filter_map(|one| one.strip_prefix(&name));
+    suffixes.any(|suffix| suffix.is_empty() || suffix.starts_with(['.', '[']))
 }
 
-/// Changes fields by hand, one of each resource at a time, until all were changed; after each round the drift is seen, mended,
-/// and gone. Gives back which were.
-fn drift_and_mend(
+/// Changes the wanted fields, one per resource and round. After each round, asserts that the drift is reported and that
+/// a deploy undoes it. Returns the changed fields.
+fn change_and_repair(
     emulator: &Emulator,
-    scene: &mut Scene,
+    aws_env: &mut RecordedAwsEnv,
     app: &str,
     wanted: impl Fn(&str, &str) -> bool,
 ) -> BTreeSet<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let plan = scene.ok(&["plan", "--json", "--artifact", &artifact()]);
-    let mut open = fields(&plan);
-    // No plan has it, since it is not there; and it would delete the counts.
-    open.entry("table.hits".to_owned()).or_default().push("ttl_attribute".to_owned());
-    scene.deploy();
-    let zip = std::fs::read(scene.build(9)).unwrap();
-    let hand = Hand::new(&config(emulator), app, Emulator::ACCOUNT, Emulator::REGION, zip);
-    let mut all = BTreeSet::new();
+    let plan = aws_env.ok(&["plan", "--json", "--artifact", &artifact()]);
+    let mut unchanged = fields(&plan);
+    // No plan contains it, since the counts table must have no TTL: it would delete the counts.
+    unchanged.entry("table.hits".to_owned()).or_default().push("ttl_attribute".to_owned());
+    aws_env.deploy();
+    let zip = std::fs::read(aws_env.build(9)).unwrap();
+    let editor = ManualEditor::new(&sdk_config(emulator), app, Emulator::ACCOUNT, Emulator::REGION, zip);
+    let mut changed = BTreeSet::new();
     loop {
         let mut round = Vec::new();
-        for (address, fields) in &mut open {
+        for (address, fields) in &mut unchanged {
             while let Some(field) = fields.pop() {
                 let (kind, name) = (kind(address), format!("{} {field}", kind(address)));
                 if !wanted(kind, &field) {
                     continue;
                 }
-                all.insert(name.clone());
+                changed.insert(name.clone());
                 if GAPS.iter().any(|(of, gap, _)| *of == emulator.kind() && *gap == name) {
                     continue;
                 }
-                match runtime.block_on(hand.change(address, &field)) {
-                    Done::Fixed(why) => assert!(!why.is_empty()),
-                    Done::Changed => {
+                match runtime.block_on(editor.change(address, &field)) {
+                    ChangeResult::Immutable(reason) => assert!(!reason.is_empty()),
+                    ChangeResult::Changed => {
                         round.push((address.clone(), field));
                         break;
                     }
@@ -112,51 +112,53 @@ fn drift_and_mend(
         }
         if round.is_empty() {
             if wanted("function", "everything") {
-                runtime.block_on(hand.delete());
-                missing(scene);
+                runtime.block_on(editor.delete());
+                assert_recreated(aws_env);
             }
-            runtime.block_on(hand.attach());
-            scene.ok(&["destroy", "--yes"]);
-            return all;
+            runtime.block_on(editor.attach_policy());
+            aws_env.ok(&["destroy", "--yes"]);
+            return changed;
         }
-        let forgotten: &[&str] = if emulator.kind() == Kind::Moto { FORGOTTEN_BY_MOTO } else { &[] };
-        mended(scene, &round, forgotten);
+        let not_stored: &[&str] =
+            if emulator.kind() == EmulatorKind::Moto { NOT_STORED_BY_MOTO } else { &[] };
+        assert_repaired(aws_env, &round, not_stored);
     }
 }
 
-/// After a change by hand: it is seen, a deploy mends it, and nothing but what the emulator forgets differs then.
-fn mended(scene: &mut Scene, round: &[(String, String)], forgotten: &[&str]) {
+/// Asserts that a round of changes is reported and that a deploy undoes it. Then only the fields differ that the
+/// emulator does not store.
+fn assert_repaired(aws_env: &mut RecordedAwsEnv, round: &[(String, String)], not_stored: &[&str]) {
     let zip = artifact();
-    let status = scene.run(&["status", "--json", "--detailed-exitcode"]);
+    let status = aws_env.run(&["status", "--json", "--detailed-exitcode"]);
     assert_eq!(status.code, 2, "{round:?}: {status:?}");
-    let plan = scene.run(&["plan", "--json", "--detailed-exitcode", "--artifact", &zip]);
+    let plan = aws_env.run(&["plan", "--json", "--detailed-exitcode", "--artifact", &zip]);
     assert_eq!(plan.code, 2, "{round:?}: {plan:?}");
     for change in round {
-        assert!(names(&differing(&plan), change), "plan: {change:?}: {plan:?}");
-        // A look does not build: it takes the live code for the wanted one, and says that another release answers.
+        assert!(includes(&differing_fields(&plan), change), "plan: {change:?}: {plan:?}");
+        // `status` builds nothing: it takes the live code for the wanted one, and reports that another release answers.
         if change.1 != "code_sha256" {
-            assert!(names(&differing(&status), change), "status: {change:?}: {status:?}");
+            assert!(includes(&differing_fields(&status), change), "status: {change:?}: {status:?}");
         }
     }
-    // Backups that somebody switched on by hand are lost when they are switched off again.
-    scene.ok(&["deploy", "--json", "--confirm", "test", "--artifact", &zip]);
+    // Backups that were switched on manually are lost when the deploy switches them off.
+    aws_env.ok(&["deploy", "--json", "--confirm", "test", "--artifact", &zip]);
     for again in [&["plan", "--json", "--artifact", &zip] as &[&str], &["status", "--json"]] {
-        let again = scene.ok(again);
-        let rest: Vec<_> = differing(&again).into_iter().collect();
-        assert_eq!(rest, forgotten, "{round:?} is not mended: {again:?}");
+        let again = aws_env.ok(again);
+        let remaining: Vec<_> = differing_fields(&again).into_iter().collect();
+        assert_eq!(remaining, not_stored, "{round:?} is not mended: {again:?}");
     }
 }
 
-/// After the function was deleted by hand: all of it is missed, and made again.
-fn missing(scene: &mut Scene) {
-    let status = scene.run(&["status", "--json", "--detailed-exitcode"]);
+/// Asserts that the resources of a deleted function are reported as missing, and that a deploy recreates them.
+fn assert_recreated(aws_env: &mut RecordedAwsEnv) {
+    let status = aws_env.run(&["status", "--json", "--detailed-exitcode"]);
     assert_eq!(status.code, 2, "{status:?}");
     let json = status.json();
     let rows = json["resources"].as_array().unwrap().iter().filter(|row| row["present"] == false);
     let rows: Vec<_> = rows.map(|row| row["address"].as_str().unwrap()).collect();
     assert_eq!(rows, ["log_group.function", "function.counter", "alias.live", "permission.http_api"]);
-    scene.deploy();
-    let status = scene.run(&["status", "--detailed-exitcode"]);
+    aws_env.deploy();
+    let status = aws_env.run(&["status", "--detailed-exitcode"]);
     assert_eq!(status.code, 0, "{status:?}");
 }
 
@@ -164,33 +166,35 @@ fn kinds(fields: &BTreeSet<String>) -> BTreeSet<&str> {
     fields.iter().map(|field| field.split(' ').next().unwrap()).collect()
 }
 
-/// The calls that seeing and mending took.
+/// Runs the drift tests. Returns the names of all calls.
 pub(super) fn all() -> &'static BTreeSet<String> {
-    static SEEN: OnceLock<BTreeSet<String>> = OnceLock::new();
-    SEEN.get_or_init(|| {
+    static CALLS: OnceLock<BTreeSet<String>> = OnceLock::new();
+    CALLS.get_or_init(|| {
         let emulator = Emulator::ministack();
-        let mut api = Scene::new(emulator, "drift", DEFAULTS);
-        let mut fields = drift_and_mend(emulator, &mut api, "drift", |_, _| true);
-        let mut url = Scene::new(emulator, "drifturl", "http.expose = \"function-url\"\n");
-        let only = |kind: &str, _: &str| kind == FunctionUrlSpec::KIND;
-        fields.extend(drift_and_mend(emulator, &mut url, "drifturl", only));
-        let mut queue = Scene::new(emulator, "driftq", "queue.enabled = true\nevents.enabled = true\n");
-        let only = |kind: &str, _: &str| FED_BY.contains(&kind);
-        fields.extend(drift_and_mend(emulator, &mut queue, "driftq", only));
-        // Where there is no queue, Lambda queues events by itself.
-        let mut events = Scene::new(emulator, "drifte", "events.enabled = true\n");
-        let only = |kind: &str, _: &str| kind == EventInvokeConfigSpec::KIND;
-        fields.extend(drift_and_mend(emulator, &mut events, "drifte", only));
+        let mut api = RecordedAwsEnv::new(emulator, "drift", DEFAULTS);
+        let mut fields = change_and_repair(emulator, &mut api, "drift", |_, _| true);
+        let mut url = RecordedAwsEnv::new(emulator, "drifturl", "http.expose = \"function-url\"\n");
+        let filter = |kind: &str, _: &str| kind == FunctionUrlSpec::KIND;
+        fields.extend(change_and_repair(emulator, &mut url, "drifturl", filter));
+        let mut queue =
+            RecordedAwsEnv::new(emulator, "driftq", "queue.enabled = true\nevents.enabled = true\n");
+        let filter = |kind: &str, _: &str| EVENT_SOURCE_KINDS.contains(&kind);
+        fields.extend(change_and_repair(emulator, &mut queue, "driftq", filter));
+        // Without a queue, Lambda queues events itself.
+        let mut events = RecordedAwsEnv::new(emulator, "drifte", "events.enabled = true\n");
+        let filter = |kind: &str, _: &str| kind == EventInvokeConfigSpec::KIND;
+        fields.extend(change_and_repair(emulator, &mut events, "drifte", filter));
         assert_eq!(kinds(&fields), KINDS.iter().copied().collect(), "each kind has fields that drift");
         let moto = Emulator::moto();
-        let mut other = Scene::new(moto, "drift", DEFAULTS);
-        let rest = |kind: &str, field: &str| GAPS.iter().any(|(_, gap, _)| *gap == format!("{kind} {field}"));
-        assert!(!drift_and_mend(moto, &mut other, "drift", rest).is_empty());
-        [api, url, queue, events, other].into_iter().flat_map(Scene::into_seen).collect()
+        let mut other = RecordedAwsEnv::new(moto, "drift", DEFAULTS);
+        let remaining =
+            |kind: &str, field: &str| GAPS.iter().any(|(_, gap, _)| *gap == format!("{kind} {field}"));
+        assert!(!change_and_repair(moto, &mut other, "drift", remaining).is_empty());
+        [api, url, queue, events, other].into_iter().flat_map(RecordedAwsEnv::into_calls).collect()
     })
 }
 
 #[test]
-fn every_field_that_drifts_is_seen_and_mended() {
+fn drift_of_every_field_is_reported_and_repaired() {
     assert!(!all().is_empty());
 }

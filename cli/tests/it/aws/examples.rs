@@ -1,123 +1,129 @@
-//! The examples on an emulator, by the commands in their READMEs.
+//! The examples on an emulator, run by the commands of their READMEs.
 
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use hitctl_emulators::Emulator;
 use serde_json::{Value as Json, json};
 
-use super::scene::config;
-use super::yard::AwsYard;
-use crate::examples::{copy, died_and_counted_once, end, eventually, follow, lines};
-use crate::support::{Answer, Http, Ran};
+use super::recorded_env::sdk_config;
+use super::test_env::AwsTestEnv;
+use crate::examples::{
+    becomes_true, check_dead_letter_counts_once, copy_example, destroy_and_check, readme_commands,
+    run_commands,
+};
+use crate::support::{CommandOutput, TestConnection, TestResponse};
 
-/// The place on the emulator, as an env of its own beside those of the example.
+/// Adds an env `test` on the emulator to the configuration of an example.
 fn env_test(config: &str) -> String {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let quick = if config.contains("[env.local.queue]") { "queue.window_s = 1\n" } else { "" };
     format!("{config}\n[env.test]\nregion = \"{}\"\nfunction.arch = \"{arch}\"\n{quick}", Emulator::REGION)
 }
 
-/// A copy of an example, whose lines are run there instead of here.
-struct There(AwsYard);
+/// A copy of an example whose commands run on an emulator instead of the local cloud.
+struct EmulatorExample(AwsTestEnv);
 
-impl There {
+impl EmulatorExample {
     fn new(name: &str, change: impl FnOnce(String) -> String) -> Self {
         Self::on(Emulator::ministack(), name, change)
     }
 
     fn on(emulator: &Emulator, name: &str, change: impl FnOnce(String) -> String) -> Self {
-        let yard = AwsYard::new(emulator.endpoint(), name, "");
-        copy(name, &yard.yard, |config| env_test(&change(config)));
-        Self(yard)
+        let aws_env = AwsTestEnv::new(emulator.endpoint(), name, "");
+        copy_example(name, &aws_env.base, |config| env_test(&change(config)));
+        Self(aws_env)
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
-        let mut kept: Vec<&str> = args.to_vec();
-        if let Some(at) = kept.iter().position(|arg| *arg == "--env") {
-            kept.drain(at..at + 2);
+    fn run(&self, args: &[&str]) -> CommandOutput {
+        let mut args_on_emulator: Vec<&str> = args.to_vec();
+        if let Some(at) = args_on_emulator.iter().position(|arg| *arg == "--env") {
+            args_on_emulator.drain(at..at + 2);
         }
-        self.0.run(&kept)
+        self.0.run(&args_on_emulator)
     }
 
-    fn follow(&self, name: &str) {
-        follow(&lines(name, "Try it"), &|args| self.run(args));
+    fn run_readme(&self, name: &str) {
+        run_commands(&readme_commands(name, "Try it"), &|args| self.run(args));
     }
 }
 
-fn whole(name: &str) {
-    let there = There::new(name, |config| config);
-    there.follow(name);
-    end("test", &[], &|args| there.run(args));
+fn run_example(name: &str) {
+    let example = EmulatorExample::new(name, |config| config);
+    example.run_readme(name);
+    destroy_and_check("test", &[], &|args| example.run(args));
 }
 
 #[test]
-fn the_counter_counts_there() {
-    whole("counter");
+fn counter_example_works_on_emulator() {
+    run_example("counter");
 }
 
 #[test]
-fn the_function_at_its_own_url_counts_there() {
-    whole("function-url");
+fn function_url_example_works_on_emulator() {
+    run_example("function-url");
 }
 
 #[test]
-fn the_visitors_of_a_site_are_counted_there() {
-    whole("visitors");
+fn visitors_example_works_on_emulator() {
+    run_example("visitors");
 }
 
 #[test]
-fn the_bus_adds_there_and_what_died_counts_once_after_the_fix() {
+fn event_bus_example_works_on_emulator() {
     let name = "event-bus";
-    // MiniStack knows what becomes of failed events for the function itself only, not for its aliases; and an event that meets
-    // another one is refused and forgotten there, where Lambda keeps it.
-    // What it puts on the bus that every account has would reach the rules of other tests.
+    // MiniStack handles failed events only for the function itself, not for its aliases. It drops an event that arrives
+    // during another invocation, where Lambda keeps it. Events on the default bus would reach the rules of other tests,
+    // so this test has its own emulator.
     let emulator = Emulator::new_ministack();
-    let there = There::on(&emulator, name, |config| {
+    let example = EmulatorExample::on(&emulator, name, |config| {
         format!("{config}\n[function]\npublish = false\nreserved_concurrency = \"none\"\n")
     });
-    let run = |args: &[&str]| there.run(args);
-    there.follow(name);
-    died_and_counted_once(name, &there.0.yard, "test", &|args: &[&str]| {
+    let run = |args: &[&str]| example.run(args);
+    example.run_readme(name);
+    check_dead_letter_counts_once(name, &example.0.base, "test", &|args: &[&str]| {
         if args[0] != "emit" {
             return run(args);
         }
-        // Its bus calls a function once and forgets it, where EventBridge invokes asynchronously. Lambda's half it does.
+        // MiniStack's bus calls a function once, where EventBridge invokes it asynchronously. An asynchronous
+        // invocation itself works.
         let event = run(&["invoke", "--event", "eventbridge", "--print", "--json"]).json();
         let mut event = event["event"].clone();
         event["detail"] = json!({ "coordinate": { "x": "far", "y": "away" }, "type": "jump" });
-        invoked_asynchronously(&emulator, "event-bus-test", &event);
+        invoke_asynchronously(&emulator, "event-bus-test", &event);
         run(&["status"])
     });
-    end("test", &[], &run);
+    destroy_and_check("test", &[], &run);
 }
 
 #[test]
-fn the_queue_counts_there_and_the_cache_is_told() {
+fn queue_invalidation_example_works_on_emulator() {
     let name = "queue-invalidation";
-    let id = distribution(name);
-    let there = There::new(name, |config| config.replace("E123EXAMPLE", &id));
-    there.follow(name);
-    // It is asked for after the hits are counted and answered.
-    let asked = || cloudfront("GET", &format!("/2020-05-31/distribution/{id}/invalidation"), b"").body;
-    let once = |asked: &str| asked.matches("<InvalidationSummary>").count() == 1;
-    assert!(eventually(|| once(&asked())), "one burst, one invalidation: {}", asked());
-    // MiniStack forgets as whom the API puts hits on the queue.
-    end("test", &["ingest.role_arn"], &|args| there.run(args));
+    let id = create_distribution(name);
+    let example = EmulatorExample::new(name, |config| config.replace("E123EXAMPLE", &id));
+    example.run_readme(name);
+    // The invalidation is requested after the hits are counted.
+    let invalidations =
+        || call_cloudfront("GET", &format!("/2020-05-31/distribution/{id}/invalidation"), b"").body;
+    let has_one = |invalidations: &str| invalidations.matches("<InvalidationSummary>").count() == 1;
+    assert!(becomes_true(|| has_one(&invalidations())), "one burst, one invalidation: {}", invalidations());
+    // MiniStack does not store the role with which the API sends hits to the queue.
+    destroy_and_check("test", &["ingest.role_arn"], &|args| example.run(args));
 }
 
-/// Lambda takes an event, and tries it by itself.
-fn invoked_asynchronously(emulator: &Emulator, function: &str, event: &Json) {
+/// Invokes a function asynchronously: Lambda accepts the event and retries it itself.
+fn invoke_asynchronously(emulator: &Emulator, function: &str, event: &Json) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = aws_sdk_lambda::Client::new(&config(emulator));
+        let client = aws_sdk_lambda::Client::new(&sdk_config(emulator));
         let call = client.invoke().function_name(function).invocation_type(InvocationType::Event);
-        let answer = call.payload(Blob::new(event.to_string())).send().await.unwrap();
-        assert_eq!(answer.status_code(), 202);
+        let response = call.payload(Blob::new(event.to_string())).send().await.unwrap();
+        assert_eq!(response.status_code(), 202);
     });
 }
 
-/// A distribution of the emulator's, by its id: one a name, which is how CloudFront keeps from making it twice.
-pub(super) fn distribution(name: &str) -> String {
+/// Creates a distribution in the emulator and returns its id. The name is the caller reference, with which CloudFront
+/// prevents duplicates.
+pub(super) fn create_distribution(name: &str) -> String {
     let config = format!(
         r#"<DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><CallerReference>{name}</CallerReference>
         <Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>www.example.com</DomainName><CustomOriginConfig><HTTPPort>80</HTTPPort>
@@ -126,21 +132,24 @@ pub(super) fn distribution(name: &str) -> String {
         <CachePolicyId>4135ea2d-6df8-44a3-9df3-4b5a84be39ad</CachePolicyId></DefaultCacheBehavior><Comment>of a test</Comment>
         <Enabled>true</Enabled></DistributionConfig>"#
     );
-    let made = cloudfront("POST", "/2020-05-31/distribution", config.as_bytes());
-    let id = made
+    let response = call_cloudfront("POST", "/2020-05-31/distribution", config.as_bytes());
+    let id = response
         .body
         .split_once("<Id>")
         .and_then(|(_, rest)| rest.split_once("</Id>"))
         .map(|(id, _)| id.to_owned());
-    id.unwrap_or_else(|| panic!("no distribution was made: {made:?}"))
+    id.unwrap_or_else(|| panic!("no distribution was made: {response:?}"))
 }
 
-/// What the emulator says to a call of CloudFront's. It asks for no signature, only for whose it would be.
-pub(super) fn cloudfront(method: &str, path: &str, body: &[u8]) -> Answer {
+/// Sends a CloudFront request to the emulator. It checks no signature, and only needs the account in it.
+pub(super) fn call_cloudfront(method: &str, path: &str, body: &[u8]) -> TestResponse {
     let headers = format!(
         "authorization: AWS4-HMAC-SHA256 Credential={}/20261121/us-east-1/cloudfront/aws4_request, SignedHeaders=host, Signature=0\r\n\
          content-type: application/xml\r\n",
         Emulator::ACCOUNT
     );
-    Http::connect(Emulator::ministack().endpoint()).unwrap().ask(method, path, &headers, body).unwrap()
+    TestConnection::connect(Emulator::ministack().endpoint())
+        .unwrap()
+        .send(method, path, &headers, body)
+        .unwrap()
 }

@@ -1,112 +1,127 @@
-//! Faults put between the program and AWS: what passes is borne, and what does not is said, with what to do about it.
+//! Faults between the program and AWS: transient ones are retried, and permanent ones are reported with a hint.
 
 mod deleted;
-mod fed;
-mod late;
-mod refused;
+mod event_sources;
+mod eventual_consistency;
+mod permanent_errors;
 
 use std::collections::BTreeMap;
 
-use hitctl_emulators::{Call, Emulator, Fault};
+use hitctl_emulators::{Emulator, InjectedFault, RecordedCall};
 
-use super::scene::{Scene, config, left};
-use crate::support::{Ran, artifact};
+use super::recorded_env::{RecordedAwsEnv, remaining_resources, sdk_config};
+use crate::support::{CommandOutput, artifact};
 
-/// What leaves nothing behind.
-const GONE: [&str; 6] = ["destroy", "--delete-data", "--confirm", "test", "--export", "all.ndjson"];
+/// The command that deletes everything.
+const DESTROY_ALL: [&str; 6] = ["destroy", "--delete-data", "--confirm", "test", "--export", "all.ndjson"];
 
-/// Runs a command, while each call goes wrong as the rule says.
-fn under(scene: &mut Scene, args: &[&str], rule: impl FnMut(&Call) -> Option<Fault> + Send + 'static) -> Ran {
-    scene.wire.reset();
-    scene.wire.rule(rule);
-    let ran = scene.run_on(args);
-    scene.wire.heal();
-    ran
+/// Runs a command while `rule` injects faults into its calls.
+fn run_with_faults(
+    aws_env: &mut RecordedAwsEnv,
+    args: &[&str],
+    rule: impl FnMut(&RecordedCall) -> Option<InjectedFault> + Send + 'static,
+) -> CommandOutput {
+    aws_env.proxy.reset();
+    aws_env.proxy.set_fault_rule(rule);
+    let output = aws_env.run_with_rules(args);
+    aws_env.proxy.clear_fault_rule();
+    output
 }
 
-/// As [`under`], and has to succeed.
-fn bears(scene: &mut Scene, args: &[&str], rule: impl FnMut(&Call) -> Option<Fault> + Send + 'static) -> Ran {
-    let ran = under(scene, args, rule);
-    assert_eq!(ran.code, 0, "{args:?}: {ran:?}\n{:?}", scene.wire.names());
-    ran
+/// Runs a command like [`run_with_faults`] and asserts that it succeeds.
+fn succeeds_with_faults(
+    aws_env: &mut RecordedAwsEnv,
+    args: &[&str],
+    rule: impl FnMut(&RecordedCall) -> Option<InjectedFault> + Send + 'static,
+) -> CommandOutput {
+    let output = run_with_faults(aws_env, args, rule);
+    assert_eq!(output.code, 0, "{args:?}: {output:?}\n{:?}", aws_env.proxy.call_names());
+    output
 }
 
-/// How often a call was made.
-fn count(scene: &Scene, name: &str) -> usize {
-    scene.wire.calls().iter().filter(|call| call.is(name)).count()
+/// Returns how often a call was made.
+fn count(aws_env: &RecordedAwsEnv, name: &str) -> usize {
+    aws_env.proxy.calls().iter().filter(|call| call.has_name(name)).count()
 }
 
-/// How many HTTP APIs the emulator has of an app: asked past hitctl.
+/// Returns the number of HTTP APIs of an app in the emulator.
 fn apis(app: &str) -> usize {
-    let asked = async {
-        let client = aws_sdk_apigatewayv2::Client::new(&config(Emulator::ministack()));
+    let listing = async {
+        let client = aws_sdk_apigatewayv2::Client::new(&sdk_config(Emulator::ministack()));
         client.get_apis().send().await.unwrap().items.unwrap_or_default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let base = format!("{app}-test");
-    runtime.block_on(asked).iter().filter(|api| api.name().is_some_and(|name| name.contains(&base))).count()
+    runtime.block_on(listing).iter().filter(|api| api.name().is_some_and(|name| name.contains(&base))).count()
 }
 
-/// Nothing differs any more, and nothing was made twice.
-fn converged(scene: &mut Scene, app: &str) {
-    let plan = scene.run(&["plan", "--detailed-exitcode", "--artifact", &artifact()]);
+/// Asserts that no change is left and that there is only one API.
+fn assert_converged(aws_env: &mut RecordedAwsEnv, app: &str) {
+    let plan = aws_env.run(&["plan", "--detailed-exitcode", "--artifact", &artifact()]);
     assert_eq!(plan.code, 0, "{plan:?}");
     assert_eq!(apis(app), 1);
 }
 
-/// Destroys all of it.
-fn gone(scene: &mut Scene, app: &str) {
-    scene.ok(&GONE);
-    assert_eq!(left(Emulator::ministack(), app), Vec::<String>::new());
+/// Destroys everything and asserts that nothing remains.
+fn destroy_all(aws_env: &mut RecordedAwsEnv, app: &str) {
+    aws_env.ok(&DESTROY_ALL);
+    assert_eq!(remaining_resources(Emulator::ministack(), app), Vec::<String>::new());
 }
 
-/// What a service says to too many calls.
-fn throttled(call: &Call) -> Fault {
+/// Returns the throttling error of a service.
+fn throttled(call: &RecordedCall) -> InjectedFault {
     match call.service.as_str() {
-        "lambda" | "apigateway" => Fault::status(429, "TooManyRequestsException", "Too Many Requests"),
-        "iam" | "sts" => Fault::status(400, "Throttling", "Rate exceeded"),
-        _ => Fault::status(400, "ThrottlingException", "Rate exceeded"),
+        "lambda" | "apigateway" => {
+            InjectedFault::service_error(429, "TooManyRequestsException", "Too Many Requests")
+        }
+        "iam" | "sts" => InjectedFault::service_error(400, "Throttling", "Rate exceeded"),
+        _ => InjectedFault::service_error(400, "ThrottlingException", "Rate exceeded"),
     }
 }
 
-/// Refuses every second call of each operation, the first one too.
-fn storm() -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
-    let mut asked: BTreeMap<String, u32> = BTreeMap::new();
+/// Throttles every second call of each operation, beginning with the first.
+fn storm() -> impl FnMut(&RecordedCall) -> Option<InjectedFault> + Send + 'static {
+    let mut attempts: BTreeMap<String, u32> = BTreeMap::new();
     move |call| {
-        let asked = asked.entry(call.to_string()).or_default();
-        *asked += 1;
-        (*asked % 2 == 1).then(|| throttled(call))
+        let attempts = attempts.entry(call.to_string()).or_default();
+        *attempts += 1;
+        (*attempts % 2 == 1).then(|| throttled(call))
     }
 }
 
 #[test]
-fn a_storm_of_throttling_is_borne() {
-    let mut scene = Scene::new(Emulator::ministack(), "storm", "");
-    bears(&mut scene, &["deploy", "--artifact", &artifact()], storm());
+fn throttled_calls_are_retried() {
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "storm", "");
+    succeeds_with_faults(&mut aws_env, &["deploy", "--artifact", &artifact()], storm());
     for (name, resources) in [
         ("sts:GetCallerIdentity", 1),
         ("apigateway:CreateApi", 1),
         ("iam:CreateRole", 2),
         ("lambda:CreateFunction", 2),
     ] {
-        let calls = count(&scene, name);
-        assert_eq!(calls, 2 * resources, "{name} was refused once for each: {:?}", scene.wire.names());
+        let calls = count(&aws_env, name);
+        assert_eq!(
+            calls,
+            2 * resources,
+            "{name} was refused once for each: {:?}",
+            aws_env.proxy.call_names()
+        );
     }
-    converged(&mut scene, "storm");
-    bears(&mut scene, &GONE, storm());
-    assert_eq!(left(Emulator::ministack(), "storm"), Vec::<String>::new());
+    assert_converged(&mut aws_env, "storm");
+    succeeds_with_faults(&mut aws_env, &DESTROY_ALL, storm());
+    assert_eq!(remaining_resources(Emulator::ministack(), "storm"), Vec::<String>::new());
 }
 
-/// Refuses the first call of each operation that another change keeps from being made.
-fn busy() -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
-    let mut asked: BTreeMap<String, u32> = BTreeMap::new();
+/// Fails the first call of each operation with the error for another change in progress.
+fn busy() -> impl FnMut(&RecordedCall) -> Option<InjectedFault> + Send + 'static {
+    let mut attempts: BTreeMap<String, u32> = BTreeMap::new();
     move |call| {
         let (code, message) = match (call.service.as_str(), call.operation.as_str()) {
             ("lambda", "UpdateFunctionConfiguration" | "UpdateFunctionCode" | "PublishVersion") => (
                 "ResourceConflictException",
                 "The operation cannot be performed at this time. An update is in progress for resource: f",
             ),
-            ("apigateway", _) if call.writes() => {
+            ("apigateway", _) if call.is_write() => {
                 ("ConflictException", "Unable to complete operation due to concurrent modification.")
             }
             ("dynamodb", "UpdateTable") => {
@@ -118,25 +133,25 @@ fn busy() -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
             ),
             _ => return None,
         };
-        let asked = asked.entry(call.to_string()).or_default();
-        *asked += 1;
+        let attempts = attempts.entry(call.to_string()).or_default();
+        *attempts += 1;
         let status = if call.service == "dynamodb" { 400 } else { 409 };
-        (*asked == 1).then(|| Fault::status(status, code, message))
+        (*attempts == 1).then(|| InjectedFault::service_error(status, code, message))
     }
 }
 
 #[test]
-fn a_change_in_progress_is_waited_for() {
-    let mut scene = Scene::new(Emulator::ministack(), "inprogress", "");
-    bears(&mut scene, &["deploy", "--artifact", &artifact()], busy());
-    converged(&mut scene, "inprogress");
+fn change_in_progress_is_waited_for() {
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "inprogress", "");
+    succeeds_with_faults(&mut aws_env, &["deploy", "--artifact", &artifact()], busy());
+    assert_converged(&mut aws_env, "inprogress");
 
-    let build = scene.build(1);
-    scene.yard.configure(
+    let build = aws_env.build(1);
+    aws_env.env.configure(
         "function.memory_mb = 256\nhttp.burst = 40\nhttp.allow_origins = [\"https://a.example\"]\n\
          table.max_write_units = 40\n",
     );
-    bears(&mut scene, &["deploy", "--artifact", &build], busy());
+    succeeds_with_faults(&mut aws_env, &["deploy", "--artifact", &build], busy());
     for name in [
         "lambda:UpdateFunctionConfiguration",
         "lambda:UpdateFunctionCode",
@@ -145,11 +160,11 @@ fn a_change_in_progress_is_waited_for() {
         "apigateway:UpdateStage",
         "dynamodb:UpdateTable",
     ] {
-        assert!(count(&scene, name) > 1, "{name} is made again: {:?}", scene.wire.names());
+        assert!(count(&aws_env, name) > 1, "{name} is made again: {:?}", aws_env.proxy.call_names());
     }
-    let plan = scene.run(&["plan", "--detailed-exitcode", "--artifact", &build]);
+    let plan = aws_env.run(&["plan", "--detailed-exitcode", "--artifact", &build]);
     assert_eq!((plan.code, apis("inprogress")), (0, 1), "{plan:?}");
 
-    bears(&mut scene, &GONE, busy());
-    assert_eq!(left(Emulator::ministack(), "inprogress"), Vec::<String>::new());
+    succeeds_with_faults(&mut aws_env, &DESTROY_ALL, busy());
+    assert_eq!(remaining_resources(Emulator::ministack(), "inprogress"), Vec::<String>::new());
 }

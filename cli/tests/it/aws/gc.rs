@@ -1,11 +1,11 @@
-//! Leftovers of which nothing but a role is left: the tagging API never answers with those.
+//! Leftover deployments of which only a role remains. The tagging API does not return roles.
 
 use aws_sdk_iam::types::Tag;
 use hitctl_emulators::Emulator;
 
-use super::scene::{Scene, config, left};
+use super::recorded_env::{RecordedAwsEnv, remaining_resources, sdk_config};
 
-/// Creates a role by hand; with a policy on a table in that region, if one is given.
+/// Creates a role with the SDK. If `region` is given, it gets a policy on a table in that region.
 async fn create(client: &aws_sdk_iam::Client, name: &str, tags: &[(&str, &str)], region: Option<&str>) {
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
     let tag = |(key, value): &(&str, &str)| Tag::builder().key(*key).value(*value).build().unwrap();
@@ -22,29 +22,29 @@ async fn create(client: &aws_sdk_iam::Client, name: &str, tags: &[(&str, &str)],
 }
 
 #[test]
-fn role_that_is_left_alone_is_listed_and_removed() {
+fn leftover_role_is_listed_and_removed() {
     let emulator = Emulator::new_ministack();
-    let client = aws_sdk_iam::Client::new(&config(&emulator));
+    let client = aws_sdk_iam::Client::new(&sdk_config(&emulator));
     let ours = |app| [("hitctl:app", app), ("hitctl:env", "test"), ("hitctl:managed", "true")];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         create(&client, "old-test", &ours("old"), Some(Emulator::REGION)).await;
-        // It may do nothing any more.
+        // A role without a policy.
         create(&client, "older-test", &ours("older"), None).await;
-        // Its function is in another region, and lives.
+        // A role whose function exists in another region.
         create(&client, "elsewhere-test", &ours("elsewhere"), Some("us-west-2")).await;
         create(&client, "somebodys-own", &[("team", "web")], None).await;
     });
-    let mut scene = Scene::new(&emulator, "rolegc", "");
-    let found = |scene: &mut Scene| -> Vec<String> {
-        let json = scene.ok(&["gc", "--json"]).json();
+    let mut aws_env = RecordedAwsEnv::new(&emulator, "rolegc", "");
+    let found = |aws_env: &mut RecordedAwsEnv| -> Vec<String> {
+        let json = aws_env.ok(&["gc", "--json"]).json();
         let rows = json["deployments"].as_array().unwrap().clone();
         rows.iter().map(|row| format!("{} {}", row["app"].as_str().unwrap(), row["resources"])).collect()
     };
-    assert_eq!(found(&mut scene), ["old 1", "older 1"]);
-    let all = scene.ok(&["status", "--all", "--json"]).json();
+    assert_eq!(found(&mut aws_env), ["old 1", "older 1"]);
+    let all = aws_env.ok(&["status", "--all", "--json"]).json();
     assert_eq!(all["deployments"].as_array().unwrap().len(), 2, "{all}");
-    scene.ok(&["gc", "old/test", "--confirm", "test"]);
-    assert_eq!(left(&emulator, "old"), Vec::<String>::new());
-    assert_eq!(found(&mut scene), ["older 1"]);
+    aws_env.ok(&["gc", "old/test", "--confirm", "test"]);
+    assert_eq!(remaining_resources(&emulator, "old"), Vec::<String>::new());
+    assert_eq!(found(&mut aws_env), ["older 1"]);
 }

@@ -1,11 +1,11 @@
-//! Nothing is sent to AWS by whoever should not be there, or cannot say who they are.
+//! Runs with the wrong account, without credentials or without a region: they send nothing else to AWS.
 
 use hitctl_emulators::Emulator;
 
-use super::scene::Scene;
-use crate::support::{Ran, artifact};
+use super::recorded_env::RecordedAwsEnv;
+use crate::support::{CommandOutput, artifact};
 
-/// Commands of every sort.
+/// Returns commands that read, write, invoke and destroy.
 fn commands(zip: &str) -> [Vec<&str>; 7] {
     [
         vec!["deploy", "--artifact", zip],
@@ -18,53 +18,59 @@ fn commands(zip: &str) -> [Vec<&str>; 7] {
     ]
 }
 
-/// Runs each command where it cannot go on; all that may be sent is the question who is asking.
-fn each(scene: &mut Scene, without: &[&str], check: impl Fn(&Ran), sent: &[&str]) {
+/// Runs each command without these variables. Asserts that it fails and that it made only the calls in `sent`.
+fn assert_all_fail(
+    aws_env: &mut RecordedAwsEnv,
+    without: &[&str],
+    check: impl Fn(&CommandOutput),
+    sent: &[&str],
+) {
     let zip = artifact();
     for command in commands(&zip) {
-        scene.wire.reset();
-        let ran = scene.yard.run_as(&command, |world| {
+        aws_env.proxy.reset();
+        let output = aws_env.env.run_with(&command, |process| {
             for name in without {
-                world.env.remove(*name);
+                process.env.remove(*name);
             }
         });
-        assert_ne!(ran.code, 0, "{command:?}: {ran:?}");
-        check(&ran);
-        assert_eq!(scene.wire.names(), sent, "{command:?}: {ran:?}");
+        assert_ne!(output.code, 0, "{command:?}: {output:?}");
+        check(&output);
+        assert_eq!(aws_env.proxy.call_names(), sent, "{command:?}: {output:?}");
     }
 }
 
 #[test]
-fn another_account_than_the_configured_one_is_left_alone() {
-    let mut scene = Scene::new(Emulator::ministack(), "guard", "account = \"999999999999\"\n");
-    let check = |ran: &Ran| {
-        assert_eq!(ran.code, 4, "{ran:?}");
-        let said = "these credentials are for account 123456789012, and hitctl.toml allows only 999999999999";
-        assert!(ran.stderr.contains(said), "{ran:?}");
+fn wrong_account_is_refused_after_identity_check() {
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "guard", "account = \"999999999999\"\n");
+    let check = |output: &CommandOutput| {
+        assert_eq!(output.code, 4, "{output:?}");
+        let expected =
+            "these credentials are for account 123456789012, and hitctl.toml allows only 999999999999";
+        assert!(output.stderr.contains(expected), "{output:?}");
     };
-    each(&mut scene, &[], check, &["sts:GetCallerIdentity"]);
-    // The right one is let in.
-    scene.yard.configure(&format!("account = \"{}\"\n", Emulator::ACCOUNT));
-    scene.ok(&["status"]);
+    assert_all_fail(&mut aws_env, &[], check, &["sts:GetCallerIdentity"]);
+    // The right account is accepted.
+    aws_env.env.configure(&format!("account = \"{}\"\n", Emulator::ACCOUNT));
+    aws_env.ok(&["status"]);
 }
 
 #[test]
-fn nobody_sends_nothing() {
-    let mut scene = Scene::new(Emulator::ministack(), "nobody", "");
-    let check = |ran: &Ran| {
-        assert_eq!(ran.code, 4, "{ran:?}");
-        assert!(ran.stderr.contains("credentials"), "{ran:?}");
+fn missing_credentials_send_nothing() {
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "nobody", "");
+    let check = |output: &CommandOutput| {
+        assert_eq!(output.code, 4, "{output:?}");
+        assert!(output.stderr.contains("credentials"), "{output:?}");
     };
-    each(&mut scene, &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], check, &[]);
+    assert_all_fail(&mut aws_env, &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], check, &[]);
 }
 
 #[test]
-fn without_a_region_nothing_is_sent() {
-    let mut scene = Scene::new(Emulator::ministack(), "nowhere", "");
-    let toml = scene.yard.yard.path().join("hitctl.toml");
+fn missing_region_sends_nothing() {
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "nowhere", "");
+    let toml = aws_env.env.base.path().join("hitctl.toml");
     let config = std::fs::read_to_string(&toml).unwrap();
     let config: Vec<&str> = config.lines().filter(|line| !line.starts_with("region")).collect();
-    scene.yard.yard.write("hitctl.toml", &config.join("\n"));
-    let check = |ran: &Ran| assert!(ran.stderr.contains("region"), "{ran:?}");
-    each(&mut scene, &[], check, &[]);
+    aws_env.env.base.write("hitctl.toml", &config.join("\n"));
+    let check = |output: &CommandOutput| assert!(output.stderr.contains("region"), "{output:?}");
+    assert_all_fail(&mut aws_env, &[], check, &[]);
 }

@@ -1,8 +1,8 @@
-//! Credentials of `aws login`: the sign-in of the console, as the AWS command line stores it.
+//! Credentials of `aws login`: a console sign-in as the AWS CLI stores it.
 
-use hitctl_emulators::{Emulator, Wire};
+use hitctl_emulators::{Emulator, RecordingProxy};
 
-use super::AwsYard;
+use super::AwsTestEnv;
 
 const SESSION: &str = "arn:aws:iam::123456789012:user/eva";
 /// The SHA-256 of the session, which names its file.
@@ -16,30 +16,30 @@ const TOKEN: &str = r#"{
     "dpopKey": "-----BEGIN EC PRIVATE KEY-----\\n-----END EC PRIVATE KEY-----\\n"
 }"#;
 
-/// In a process of its own: the AWS library looks for the file by the environment of the process.
+/// Runs as a separate process, because the AWS SDK finds the file by the environment of the process.
 #[test]
-fn credentials_of_a_console_sign_in_are_used() {
-    let wire = Wire::new(Emulator::moto().endpoint());
-    let yard = AwsYard::new(wire.endpoint(), "login", "");
-    let cache = yard.yard.path().join("home/.aws/login/cache");
+fn console_sign_in_credentials_are_used() {
+    let proxy = RecordingProxy::new(Emulator::moto().endpoint());
+    let aws_env = AwsTestEnv::new(proxy.endpoint(), "login", "");
+    let cache = aws_env.base.path().join("home/.aws/login/cache");
     std::fs::create_dir_all(&cache).unwrap();
     std::fs::write(
-        yard.yard.path().join("home/.aws/config"),
+        aws_env.base.path().join("home/.aws/config"),
         format!("[default]\nlogin_session = {SESSION}\n"),
     )
     .unwrap();
     let run = || {
-        let mut command = yard.command(&["status"]);
+        let mut command = aws_env.command(&["status"]);
         command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
         command.output().unwrap()
     };
     let without = run();
-    let said = String::from_utf8_lossy(&without.stderr);
-    assert_eq!(without.status.code(), Some(4), "{said}");
-    assert!(said.contains("run `aws login --profile default`"), "{said}");
-    assert_eq!(wire.names(), Vec::<String>::new(), "nothing is sent without credentials");
+    let stderr = String::from_utf8_lossy(&without.stderr);
+    assert_eq!(without.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("run `aws login --profile default`"), "{stderr}");
+    assert_eq!(proxy.call_names(), Vec::<String>::new(), "nothing is sent without credentials");
     std::fs::write(cache.join(FILE), TOKEN).unwrap();
     let with = run();
     assert_eq!(with.status.code(), Some(0), "{}", String::from_utf8_lossy(&with.stderr));
-    assert!(wire.names().contains(&"sts:GetCallerIdentity".to_owned()), "{:?}", wire.names());
+    assert!(proxy.call_names().contains(&"sts:GetCallerIdentity".to_owned()), "{:?}", proxy.call_names());
 }

@@ -1,12 +1,12 @@
-//! The statement that lets a rule call the function, as earlier releases wrote it: with a condition on the account, which calls
-//! of EventBridge do not meet. It is exchanged without a moment in which there is none.
+//! The statement that lets a rule call the function. Earlier releases added a condition on the account, which calls of
+//! EventBridge do not meet. A deploy replaces it without a gap.
 
 use hitctl_emulators::Emulator;
 use serde_json::Value as Json;
 
-use super::scene::{Scene, config};
+use super::recorded_env::{RecordedAwsEnv, sdk_config};
 
-/// The statements for rules in the alias's policy.
+/// Returns the statements for rules in the alias's policy.
 async fn statements(client: &aws_sdk_lambda::Client, function: &str) -> Vec<Json> {
     let policy = client.get_policy().function_name(function).qualifier("live").send().await.unwrap();
     let policy: Json = serde_json::from_str(policy.policy().unwrap()).unwrap();
@@ -15,17 +15,17 @@ async fn statements(client: &aws_sdk_lambda::Client, function: &str) -> Vec<Json
 }
 
 #[test]
-fn permission_of_a_rule_loses_its_account_without_a_gap() {
+fn rule_permission_with_account_condition_is_replaced_without_gap() {
     let emulator = Emulator::ministack();
-    let mut scene = Scene::new(emulator, "gapless", "events.enabled = true\n");
-    scene.deploy();
-    let client = aws_sdk_lambda::Client::new(&config(emulator));
+    let mut aws_env = RecordedAwsEnv::new(emulator, "gapless", "events.enabled = true\n");
+    aws_env.deploy();
+    let client = aws_sdk_lambda::Client::new(&sdk_config(emulator));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let name = "gapless-test";
-    let there = runtime.block_on(statements(&client, name));
-    assert_eq!(there.len(), 1);
-    assert!(!there[0].to_string().contains("SourceAccount"), "{there:?}");
-    let rule = there[0]["Condition"]["ArnLike"]["AWS:SourceArn"].as_str().unwrap().to_owned();
+    let found = runtime.block_on(statements(&client, name));
+    assert_eq!(found.len(), 1);
+    assert!(!found[0].to_string().contains("SourceAccount"), "{found:?}");
+    let rule = found[0]["Condition"]["ArnLike"]["AWS:SourceArn"].as_str().unwrap().to_owned();
     runtime.block_on(async {
         let call = client.remove_permission().function_name(name).qualifier("live");
         call.statement_id("hitctl-events").send().await.unwrap();
@@ -35,18 +35,19 @@ fn permission_of_a_rule_loses_its_account_without_a_gap() {
         call.source_account(Emulator::ACCOUNT).send().await.unwrap();
     });
 
-    scene.deploy();
-    let writes: Vec<_> = scene.wire.writes().into_iter().filter(|call| call.starts_with("lambda:")).collect();
+    aws_env.deploy();
+    let writes: Vec<_> =
+        aws_env.proxy.write_names().into_iter().filter(|call| call.starts_with("lambda:")).collect();
     assert_eq!(writes, ["lambda:AddPermission", "lambda:RemovePermission"]);
-    let there = runtime.block_on(statements(&client, name));
-    assert_eq!(there.len(), 1, "{there:?}");
-    assert!(!there[0].to_string().contains("SourceAccount"), "{there:?}");
-    scene.deploy();
-    assert_eq!(scene.wire.writes(), Vec::<String>::new());
-    let status = scene.ok(&["status", "--json"]);
+    let found = runtime.block_on(statements(&client, name));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(!found[0].to_string().contains("SourceAccount"), "{found:?}");
+    aws_env.deploy();
+    assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new());
+    let status = aws_env.ok(&["status", "--json"]);
     assert!(
         status.json().get("warnings").is_none(),
         "the statement is ours under both of its ids: {status:?}"
     );
-    scene.ok(&["destroy", "--yes"]);
+    aws_env.ok(&["destroy", "--yes"]);
 }

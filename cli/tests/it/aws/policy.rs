@@ -1,16 +1,16 @@
-//! The policy of whoever deploys is neither too narrow nor too wide: against every call that the commands here made.
+//! The deployer's policy is neither too narrow nor too wide, compared with every call that the tests here recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hitctl_emulators::policy_findings;
-use hitctl_stack::policy::{CALLS, OperationNeeds};
+use hitctl_stack::policy::{OPERATIONS, OperationNeeds};
 use serde_json::{Value as Json, json};
 
-use super::{calls, drift, life};
-use crate::support::Yard;
+use super::{calls, drift, lifecycle};
+use crate::support::TestEnv;
 
-/// Calls that no command here makes, and when one is made.
-const ELSEWHERE: &[(&str, &str)] = &[
+/// Calls that no command in these tests makes, and when they are made.
+const CALLED_ELSEWHERE: &[(&str, &str)] = &[
     ("apigateway:DeleteIntegration", "when `queue.ingest` is switched off: as the conformance tests do"),
     ("cloudfront:CreateInvalidation", "`invalidate`"),
     ("cloudfront:GetDistribution", "`plan`, `deploy`, `status` and `doctor`, with a `distribution_id`"),
@@ -37,21 +37,21 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("sqs:UntagQueue", "when a queue bears the mark of a deletion that never came: as a test of faults does"),
 ];
 
-/// Everything that was called.
-fn seen() -> BTreeSet<&'static str> {
-    [calls::all(), drift::all(), life::on_ministack(), life::of_ways()]
+/// Returns the names of all recorded calls.
+fn recorded() -> BTreeSet<&'static str> {
+    [calls::all(), drift::all(), lifecycle::on_ministack(), lifecycle::with_switched_exposure()]
         .into_iter()
         .flatten()
         .map(String::as_str)
         .collect()
 }
 
-/// The actions of the printed policy.
-fn printed() -> BTreeSet<String> {
-    let ran = Yard::with("cloudfront.distribution_id = \"E123ABC\"\n")
+/// Returns the actions of the printed policy.
+fn printed_actions() -> BTreeSet<String> {
+    let output = TestEnv::with_config("cloudfront.distribution_id = \"E123ABC\"\n")
         .run(&["policy", "deployer", "--env", "local"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    let json = ran.json();
+    assert_eq!(output.code, 0, "{output:?}");
+    let json = output.json();
     let statements = json["Statement"].as_array().unwrap().iter();
     statements
         .flat_map(|statement| statement["Action"].as_array().unwrap())
@@ -60,43 +60,48 @@ fn printed() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_call_is_allowed_and_everything_that_is_allowed_is_called() {
-    let table: BTreeMap<&str, &OperationNeeds> = CALLS.iter().map(|call| (call.operation, call)).collect();
-    let (seen, printed) = (seen(), printed());
+fn deployer_policy_allows_exactly_the_calls_made() {
+    let table: BTreeMap<&str, &OperationNeeds> =
+        OPERATIONS.iter().map(|call| (call.operation, call)).collect();
+    let (recorded, printed_actions) = (recorded(), printed_actions());
 
-    let unknown: Vec<_> = seen.iter().filter(|call| !table.contains_key(*call)).collect();
+    let unknown: Vec<_> = recorded.iter().filter(|call| !table.contains_key(*call)).collect();
     assert!(unknown.is_empty(), "no action is known for these calls: {unknown:?}");
-    for action in CALLS.iter().flat_map(|call| &call.needs).map(|(action, _)| *action) {
-        assert!(printed.contains(action), "{action} is needed, and not printed");
+    for action in OPERATIONS.iter().flat_map(|call| &call.needs).map(|(action, _)| *action) {
+        assert!(printed_actions.contains(action), "{action} is needed, and not printed");
     }
 
-    let elsewhere: BTreeSet<&str> = ELSEWHERE.iter().map(|(call, _)| *call).collect();
+    let elsewhere: BTreeSet<&str> = CALLED_ELSEWHERE.iter().map(|(call, _)| *call).collect();
     let unused: Vec<_> =
-        table.keys().filter(|call| !seen.contains(*call) && !elsewhere.contains(*call)).collect();
+        table.keys().filter(|call| !recorded.contains(*call) && !elsewhere.contains(*call)).collect();
     assert!(unused.is_empty(), "allowed, and never called: {unused:?}");
     let stale: Vec<_> = elsewhere.iter().filter(|call| !table.contains_key(*call)).collect();
     assert!(stale.is_empty(), "said to be called elsewhere, and not allowed: {stale:?}");
 
-    let needed = CALLS.iter().flat_map(|call| &call.needs).map(|(action, _)| *action);
+    let needed = OPERATIONS.iter().flat_map(|call| &call.needs).map(|(action, _)| *action);
     let needed: BTreeSet<&str> = needed.collect();
-    let wide: Vec<_> = printed.iter().filter(|action| !needed.contains(action.as_str())).collect();
+    let wide: Vec<_> = printed_actions.iter().filter(|action| !needed.contains(action.as_str())).collect();
     assert!(wide.is_empty(), "printed, and needed by no call: {wide:?}");
 }
 
-/// Every source and every way out, so that each statement of each policy is there.
+/// Enables every event source and every output, so that each policy has all of its statements.
 const EVERYTHING: &str = "account = \"123456789012\"\n[queue]\nenabled = true\ningest = \"http\"\n[events]\nenabled = true\n\
     pattern = { source = [\"mine\"] }\n[cloudfront]\ndistribution_id = \"E123ABC\"\nsite_bucket = \"site\"\nlog_bucket = \"logs\"\n";
 
 #[test]
-fn printed_policies_name_only_what_aws_knows() {
+fn printed_policies_use_only_names_known_to_aws() {
     let mut documents = serde_json::Map::new();
     for region in ["eu-central-1", "cn-north-1"] {
         for more in ["account = \"123456789012\"\n", EVERYTHING] {
-            let yard = Yard::with(&format!("app = \"hits\"\nregion = \"{region}\"\n{more}\n[env.test]\n"));
-            for whose in ["deployer", "function"] {
-                let ran = yard.run(&["policy", whose, "--env", "test"]);
-                assert_eq!(ran.code, 0, "{ran:?}");
-                documents.insert(format!("{whose} of {region}, {} keys", more.lines().count()), ran.json());
+            let aws_env =
+                TestEnv::with_config(&format!("app = \"hits\"\nregion = \"{region}\"\n{more}\n[env.test]\n"));
+            for policy_kind in ["deployer", "function"] {
+                let output = aws_env.run(&["policy", policy_kind, "--env", "test"]);
+                assert_eq!(output.code, 0, "{output:?}");
+                documents.insert(
+                    format!("{policy_kind} of {region}, {} keys", more.lines().count()),
+                    output.json(),
+                );
             }
         }
     }
@@ -105,7 +110,7 @@ fn printed_policies_name_only_what_aws_knows() {
 }
 
 #[test]
-fn policies_that_aws_does_not_know_are_found() {
+fn policies_with_unknown_names_are_reported() {
     let policy = |statement: Json| json!({ "Version": "2012-10-17", "Statement": [statement] });
     let wrong = json!({
         "action": policy(json!({

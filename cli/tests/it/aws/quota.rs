@@ -1,96 +1,101 @@
-//! A new account, in which nobody may reserve concurrency.
+//! A new account, whose quota allows no reserved concurrency.
 
-use hitctl_emulators::{Emulator, Fault};
+use hitctl_emulators::{Emulator, InjectedFault};
 
-use super::scene::{Scene, hit};
+use super::recorded_env::{RecordedAwsEnv, hit};
 use crate::support::artifact;
 
-/// What AWS gives a new account.
-const NEW: u32 = 10;
-const ASK: &str = "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 \
+/// The concurrency quota of a new account.
+const NEW_ACCOUNT_QUOTA: u32 = 10;
+const INCREASE_COMMAND: &str = "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 \
                    --desired-value 1000 --region eu-central-1";
-const SHORT: &str = "1 cannot be reserved: the account may run 10 invocations at once, 10 of them are unreserved, and 10 \
+const NOT_RESERVABLE: &str = "1 cannot be reserved: the account may run 10 invocations at once, 10 of them are unreserved, and 10 \
                      have to stay so";
 
 #[test]
-fn a_new_account_goes_without_and_is_told_how_to_get_more() {
-    let emulator = Emulator::new_ministack_of(NEW);
-    let mut scene = Scene::new(&emulator, "quota", "strict = true\n");
+fn new_account_deploys_without_reservation_and_shows_quota_command() {
+    let emulator = Emulator::new_ministack_with_concurrency(NEW_ACCOUNT_QUOTA);
+    let mut aws_env = RecordedAwsEnv::new(&emulator, "quota", "strict = true\n");
     let zip = artifact();
 
-    let refused = scene.run(&["deploy", "--artifact", &zip]);
+    let refused = aws_env.run(&["deploy", "--artifact", &zip]);
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert_eq!(scene.wire.writes(), Vec::<String>::new(), "it is refused before anything is made");
-    for part in [SHORT, ASK, "`strict = true`", "nothing was changed"] {
+    assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new(), "it is refused before anything is made");
+    for part in [NOT_RESERVABLE, INCREASE_COMMAND, "`strict = true`", "nothing was changed"] {
         assert!(refused.stderr.contains(part), "{part:?} is not in {refused:?}");
     }
-    let doctor = scene.run(&["doctor"]);
+    let doctor = aws_env.run(&["doctor"]);
     assert_ne!(doctor.code, 0, "{doctor:?}");
-    assert!(doctor.stdout.contains(ASK) && doctor.stdout.contains("deploys fail"), "{doctor:?}");
+    assert!(doctor.stdout.contains(INCREASE_COMMAND) && doctor.stdout.contains("deploys fail"), "{doctor:?}");
 
-    scene.yard.configure("");
-    let doctor = scene.ok(&["doctor"]);
-    assert!(doctor.stdout.contains(ASK) && doctor.stdout.contains("deploys go without"), "{doctor:?}");
-    let deployed = scene.ok(&["deploy", "--artifact", &zip]);
-    assert!(!scene.wire.names().contains(&"lambda:PutFunctionConcurrency".to_owned()));
-    let said = deployed.stdout.clone() + &deployed.stderr;
-    assert_eq!(said.matches(ASK).count(), 1, "one warning, with the command: {deployed:?}");
-    assert!(said.contains("cannot be reserved"), "{deployed:?}");
+    aws_env.env.configure("");
+    let doctor = aws_env.ok(&["doctor"]);
+    assert!(
+        doctor.stdout.contains(INCREASE_COMMAND) && doctor.stdout.contains("deploys go without"),
+        "{doctor:?}"
+    );
+    let deployed = aws_env.ok(&["deploy", "--artifact", &zip]);
+    assert!(!aws_env.proxy.call_names().contains(&"lambda:PutFunctionConcurrency".to_owned()));
+    let shown = deployed.stdout.clone() + &deployed.stderr;
+    assert_eq!(shown.matches(INCREASE_COMMAND).count(), 1, "one warning, with the command: {deployed:?}");
+    assert!(shown.contains("cannot be reserved"), "{deployed:?}");
 
-    // What cannot be had is no drift, and is told again by whatever would have it.
-    assert_eq!(scene.run(&["status", "--detailed-exitcode"]).code, 0);
-    let plan = scene.run(&["plan", "--json", "--detailed-exitcode", "--artifact", &zip]);
+    // A reservation that the quota forbids is not drift. Each command that wants it warns again.
+    assert_eq!(aws_env.run(&["status", "--detailed-exitcode"]).code, 0);
+    let plan = aws_env.run(&["plan", "--json", "--detailed-exitcode", "--artifact", &zip]);
     assert_eq!(plan.code, 0, "{plan:?}");
-    assert!(plan.json()["warnings"].to_string().contains(ASK), "{plan:?}");
-    let url = scene.deploy().expect("an API has a URL");
+    assert!(plan.json()["warnings"].to_string().contains(INCREASE_COMMAND), "{plan:?}");
+    let url = aws_env.deploy().expect("an API has a URL");
     assert_eq!(hit(&url, "/counter?path=/").json()["hits"], 1);
 }
 
 #[test]
-fn who_may_not_ask_for_the_quota_goes_on() {
-    let mut scene = Scene::new(Emulator::ministack(), "noquota", "");
-    let denied = |scene: &Scene| {
-        scene.wire.reset();
-        scene.wire.rule(|call| {
+fn denied_quota_read_does_not_stop_deploy() {
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "noquota", "");
+    let denied = |aws_env: &RecordedAwsEnv| {
+        aws_env.proxy.reset();
+        aws_env.proxy.set_fault_rule(|call| {
             let message = "User is not authorized to perform: lambda:GetAccountSettings";
-            call.is("lambda:GetAccountSettings").then(|| Fault::status(403, "AccessDeniedException", message))
+            call.has_name("lambda:GetAccountSettings")
+                .then(|| InjectedFault::service_error(403, "AccessDeniedException", message))
         });
     };
-    denied(&scene);
-    let doctor = scene.run_on(&["doctor"]);
+    denied(&aws_env);
+    let doctor = aws_env.run_with_rules(&["doctor"]);
     assert!(doctor.code == 0 && doctor.stdout.contains("not known"), "{doctor:?}");
-    denied(&scene);
-    let deployed = scene.run_on(&["deploy", "--artifact", &artifact()]);
+    denied(&aws_env);
+    let deployed = aws_env.run_with_rules(&["deploy", "--artifact", &artifact()]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
-    assert!(scene.wire.names().contains(&"lambda:PutFunctionConcurrency".to_owned()), "it is tried");
-    assert_eq!(scene.run(&["status", "--detailed-exitcode"]).code, 0);
+    assert!(aws_env.proxy.call_names().contains(&"lambda:PutFunctionConcurrency".to_owned()), "it is tried");
+    assert_eq!(aws_env.run(&["status", "--detailed-exitcode"]).code, 0);
 }
 
 #[test]
-fn more_writes_than_a_table_may_take_are_refused_before_anything_is_made() {
-    let mut scene = Scene::new(Emulator::ministack(), "tablequota", "table.max_write_units = 50000\n");
+fn max_write_units_above_quota_is_refused_before_anything_is_created() {
+    let mut aws_env =
+        RecordedAwsEnv::new(Emulator::ministack(), "tablequota", "table.max_write_units = 50000\n");
     let zip = artifact();
     for command in ["plan", "deploy"] {
-        let refused = scene.run(&[command, "--artifact", &zip]);
+        let refused = aws_env.run(&[command, "--artifact", &zip]);
         assert_eq!(refused.code, 1, "{refused:?}");
-        assert_eq!(scene.wire.writes(), Vec::<String>::new());
+        assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new());
         for part in ["`max_write_units` is 50000", "at most 40000", "Service Quotas"] {
             assert!(refused.stderr.contains(part), "{part:?} is not in {refused:?}");
         }
     }
-    let answered = |scene: &mut Scene, fault: fn() -> Fault| {
-        scene.wire.reset();
-        scene.wire.rule(move |call| call.is("dynamodb:DescribeLimits").then(fault));
-        scene.run_on(&["plan", "--artifact", &artifact()])
+    let plan_with = |aws_env: &mut RecordedAwsEnv, fault: fn() -> InjectedFault| {
+        aws_env.proxy.reset();
+        aws_env.proxy.set_fault_rule(move |call| call.has_name("dynamodb:DescribeLimits").then(fault));
+        aws_env.run_with_rules(&["plan", "--artifact", &artifact()])
     };
-    let more = answered(&mut scene, || Fault::Answer {
+    let more = plan_with(&mut aws_env, || InjectedFault::Response {
         status: 200,
         content_type: "application/x-amz-json-1.0".to_owned(),
         body: r#"{"TableMaxWriteCapacityUnits":60000}"#.to_owned(),
     });
     assert_eq!(more.code, 0, "an account may have asked for more: {more:?}");
-    let denied = answered(&mut scene, || {
-        Fault::status(
+    let denied = plan_with(&mut aws_env, || {
+        InjectedFault::service_error(
             403,
             "AccessDeniedException",
             "User is not authorized to perform: dynamodb:DescribeLimits",
@@ -98,10 +103,10 @@ fn more_writes_than_a_table_may_take_are_refused_before_anything_is_made() {
     });
     assert!(denied.code == 1 && denied.stderr.contains("AWS's default"), "{denied:?}");
 
-    scene.yard.configure("table.max_write_units = 40000\n");
-    scene.ok(&["plan", "--artifact", &zip]);
+    aws_env.env.configure("table.max_write_units = 40000\n");
+    aws_env.ok(&["plan", "--artifact", &zip]);
     assert!(
-        !scene.wire.names().contains(&"dynamodb:DescribeLimits".to_owned()),
+        !aws_env.proxy.call_names().contains(&"dynamodb:DescribeLimits".to_owned()),
         "the default is not asked for"
     );
 }

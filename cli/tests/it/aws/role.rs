@@ -1,48 +1,48 @@
-//! A role that was deleted and created again: its KMS grant is renewed, with a new version. The emulators know no grants, so
-//! what is tested is which calls are made.
+//! A role that was deleted and recreated: its KMS grant is renewed, with a new version. The emulators have no grants,
+//! so the tests check the calls.
 
 use aws_sdk_iam::primitives::DateTimeFormat;
 use aws_sdk_iam::types::Tag;
-use hitctl_emulators::{Emulator, Fault};
+use hitctl_emulators::{Emulator, InjectedFault};
 use serde_json::Value as Json;
 
-use super::scene::{Scene, config, left};
+use super::recorded_env::{RecordedAwsEnv, remaining_resources, sdk_config};
 use crate::support::{DEFAULTS, artifact};
 
-/// Lambda's configuration of the function, or of one of its versions.
-fn function(emulator: &Emulator, name: &str) -> aws_sdk_lambda::types::FunctionConfiguration {
-    let client = aws_sdk_lambda::Client::new(&config(emulator));
+/// Returns the configuration of the function, or of one of its versions.
+fn function_config(emulator: &Emulator, name: &str) -> aws_sdk_lambda::types::FunctionConfiguration {
+    let client = aws_sdk_lambda::Client::new(&sdk_config(emulator));
     block_on(async { client.get_function().function_name(name).send().await.unwrap().configuration.unwrap() })
 }
 
-fn block_on<T>(what: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(what)
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Deletes the role by hand.
-async fn delete(client: &aws_sdk_iam::Client, name: &str) {
+/// Deletes the role with the SDK.
+async fn delete_role(client: &aws_sdk_iam::Client, name: &str) {
     client.delete_role_policy().role_name(name).policy_name("hitctl").send().await.unwrap();
     client.delete_role().role_name(name).send().await.unwrap();
 }
 
-/// Deletes the role and creates it again, the same but for its id.
-fn recreate(emulator: &Emulator, name: &str) {
-    let client = aws_sdk_iam::Client::new(&config(emulator));
+/// Deletes the role and creates it again with the same settings and another id.
+fn recreate_role(emulator: &Emulator, name: &str) {
+    let client = aws_sdk_iam::Client::new(&sdk_config(emulator));
     block_on(async {
-        let there = client.get_role().role_name(name).send().await.unwrap().role.unwrap();
+        let role = client.get_role().role_name(name).send().await.unwrap().role.unwrap();
         let policy = client.get_role_policy().role_name(name).policy_name("hitctl").send().await.unwrap();
-        delete(&client, name).await;
-        let trust = decoded(there.assume_role_policy_document().unwrap());
-        let tags: Vec<Tag> = there.tags().to_vec();
+        delete_role(&client, name).await;
+        let trust = percent_decode(role.assume_role_policy_document().unwrap());
+        let tags: Vec<Tag> = role.tags().to_vec();
         let create = client.create_role().role_name(name).assume_role_policy_document(trust);
         create.set_tags(Some(tags)).send().await.unwrap();
         let put = client.put_role_policy().role_name(name).policy_name("hitctl");
-        put.policy_document(decoded(policy.policy_document())).send().await.unwrap();
+        put.policy_document(percent_decode(policy.policy_document())).send().await.unwrap();
     });
 }
 
-/// A policy as IAM answers it, percent-decoded.
-fn decoded(text: &str) -> String {
+/// Percent-decodes a policy, which IAM returns encoded.
+fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
@@ -58,9 +58,9 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The writes of the last command that are not the lease's.
-fn writes(scene: &Scene) -> Vec<String> {
-    scene.wire.writes().into_iter().filter(|call| !call.starts_with("dynamodb:")).collect()
+/// Returns the writes of the last command, without those of the lease.
+fn writes(aws_env: &RecordedAwsEnv) -> Vec<String> {
+    aws_env.proxy.write_names().into_iter().filter(|call| !call.starts_with("dynamodb:")).collect()
 }
 
 fn changes(plan: &Json) -> Vec<String> {
@@ -73,7 +73,7 @@ fn changes(plan: &Json) -> Vec<String> {
         .collect()
 }
 
-/// The writing calls of a renewed grant and a published version.
+/// The writes that renew a grant and publish a version.
 const RENEWAL: [&str; 6] = [
     "iam:CreateRole",
     "lambda:UpdateFunctionConfiguration",
@@ -83,50 +83,58 @@ const RENEWAL: [&str; 6] = [
     "lambda:UpdateAlias",
 ];
 
-fn only_reads(scene: &mut Scene) {
-    scene.deploy();
-    assert_eq!(scene.wire.writes(), Vec::<String>::new(), "the next deploy finds nothing to do");
+fn assert_only_reads(aws_env: &mut RecordedAwsEnv) {
+    aws_env.deploy();
+    assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new(), "the next deploy finds nothing to do");
 }
 
 #[test]
-fn recreated_role_gets_a_new_grant_and_the_function_a_new_version() {
+fn recreated_role_gets_new_grant_and_function_new_version() {
     let emulator = Emulator::ministack();
-    let mut scene = Scene::new(emulator, "regrant", DEFAULTS);
-    scene.deploy();
-    let role = function(emulator, "regrant-test").role.unwrap();
-    recreate(emulator, "regrant-test");
+    let mut aws_env = RecordedAwsEnv::new(emulator, "regrant", DEFAULTS);
+    aws_env.deploy();
+    let role = function_config(emulator, "regrant-test").role.unwrap();
+    recreate_role(emulator, "regrant-test");
 
-    let plan = scene.ok(&["plan", "--json", "--artifact", &artifact()]).json();
+    let plan = aws_env.ok(&["plan", "--json", "--artifact", &artifact()]).json();
     assert_eq!(changes(&plan), ["update function.counter", "update alias.live"]);
-    assert_eq!(scene.run(&["status", "--detailed-exitcode"]).code, 2);
-    scene.deploy();
-    assert_eq!(writes(&scene), RENEWAL);
-    assert_eq!(function(emulator, "regrant-test").role.unwrap(), role, "it is the own role in the end");
-    assert!(!left(emulator, "regrant").iter().any(|name| name.contains("-grant")), "nothing is left of it");
-    only_reads(&mut scene);
+    assert_eq!(aws_env.run(&["status", "--detailed-exitcode"]).code, 2);
+    aws_env.deploy();
+    assert_eq!(writes(&aws_env), RENEWAL);
+    assert_eq!(
+        function_config(emulator, "regrant-test").role.unwrap(),
+        role,
+        "it is the own role in the end"
+    );
+    assert!(
+        !remaining_resources(emulator, "regrant").iter().any(|name| name.contains("-grant")),
+        "nothing is left of it"
+    );
+    assert_only_reads(&mut aws_env);
 
-    let refused = scene.run(&["rollback", "--yes", "--to", "1"]);
+    let refused = aws_env.run(&["rollback", "--yes", "--to", "1"]);
     assert!(refused.code == 1 && refused.stderr.contains("a role that was deleted"), "{refused:?}");
-    let refused = scene.run(&["rollback", "--yes"]);
+    let refused = aws_env.run(&["rollback", "--yes"]);
     assert_eq!(refused.code, 1, "there is no version before that works: {refused:?}");
 
-    // What a deploy itself creates again is another role as well.
-    block_on(delete(&aws_sdk_iam::Client::new(&config(emulator)), "regrant-test"));
-    scene.deploy();
-    assert_eq!(writes(&scene), [&["iam:CreateRole", "iam:PutRolePolicy"] as &[&str], &RENEWAL].concat());
-    only_reads(&mut scene);
-    scene.ok(&["destroy", "--yes"]);
+    // A role that the deploy itself recreates has another id too.
+    block_on(delete_role(&aws_sdk_iam::Client::new(&sdk_config(emulator)), "regrant-test"));
+    aws_env.deploy();
+    assert_eq!(writes(&aws_env), [&["iam:CreateRole", "iam:PutRolePolicy"] as &[&str], &RENEWAL].concat());
+    assert_only_reads(&mut aws_env);
+    aws_env.ok(&["destroy", "--yes"]);
 }
 
 #[test]
-fn function_of_an_earlier_release_is_judged_by_the_age_of_its_role() {
+fn grant_of_earlier_release_is_judged_by_age_of_role() {
     let emulator = Emulator::ministack();
-    let mut scene = Scene::new(emulator, "oldgrant", DEFAULTS);
-    scene.deploy();
-    // An earlier release told the function nothing of its role.
+    let mut aws_env = RecordedAwsEnv::new(emulator, "oldgrant", DEFAULTS);
+    aws_env.deploy();
+    // Earlier releases did not tell the function the id of its role.
     let forget = || {
-        let client = aws_sdk_lambda::Client::new(&config(emulator));
-        let mut variables = function(emulator, "oldgrant-test").environment.unwrap().variables.unwrap();
+        let client = aws_sdk_lambda::Client::new(&sdk_config(emulator));
+        let mut variables =
+            function_config(emulator, "oldgrant-test").environment.unwrap().variables.unwrap();
         variables.remove("HITCTL_ROLE_ID").unwrap();
         let environment =
             aws_sdk_lambda::types::Environment::builder().set_variables(Some(variables)).build();
@@ -134,51 +142,53 @@ fn function_of_an_earlier_release_is_judged_by_the_age_of_its_role() {
         block_on(update.environment(environment).send()).unwrap();
     };
     forget();
-    scene.deploy();
+    aws_env.deploy();
     assert_eq!(
-        writes(&scene),
+        writes(&aws_env),
         ["lambda:UpdateFunctionConfiguration"],
         "the role is older than the function, and the version behind the alias knows it"
     );
     forget();
     // The times are compared by the second.
-    let modified = function(emulator, "oldgrant-test").last_modified.unwrap();
-    let client = aws_sdk_iam::Client::new(&config(emulator));
+    let modified = function_config(emulator, "oldgrant-test").last_modified.unwrap();
+    let client = aws_sdk_iam::Client::new(&sdk_config(emulator));
     loop {
-        recreate(emulator, "oldgrant-test");
+        recreate_role(emulator, "oldgrant-test");
         let role = block_on(client.get_role().role_name("oldgrant-test").send()).unwrap().role.unwrap();
         if role.create_date().fmt(DateTimeFormat::DateTime).unwrap()[..19] > modified[..19] {
             break;
         }
     }
-    scene.deploy();
-    assert_eq!(writes(&scene), RENEWAL);
-    only_reads(&mut scene);
-    scene.ok(&["destroy", "--yes"]);
+    aws_env.deploy();
+    assert_eq!(writes(&aws_env), RENEWAL);
+    assert_only_reads(&mut aws_env);
+    aws_env.ok(&["destroy", "--yes"]);
 }
 
 #[test]
 fn interrupted_renewal_is_finished_by_the_next_deploy_or_removed_by_destroy() {
     let emulator = Emulator::ministack();
-    let mut scene = Scene::new(emulator, "cutgrant", DEFAULTS);
-    scene.deploy();
-    let stand_in = |emulator| left(emulator, "cutgrant").iter().any(|name| name.contains("-grant"));
-    let cut = |scene: &mut Scene| {
-        recreate(emulator, "cutgrant-test");
-        scene.wire.reset();
-        scene.wire.rule(|call| {
-            call.is("iam:DeleteRole")
-                .then(|| Fault::status(403, "AccessDenied", "not authorized to perform: iam:DeleteRole"))
+    let mut aws_env = RecordedAwsEnv::new(emulator, "cutgrant", DEFAULTS);
+    aws_env.deploy();
+    let has_temporary_role =
+        |emulator| remaining_resources(emulator, "cutgrant").iter().any(|name| name.contains("-grant"));
+    let cut = |aws_env: &mut RecordedAwsEnv| {
+        recreate_role(emulator, "cutgrant-test");
+        aws_env.proxy.reset();
+        aws_env.proxy.set_fault_rule(|call| {
+            call.has_name("iam:DeleteRole").then(|| {
+                InjectedFault::service_error(403, "AccessDenied", "not authorized to perform: iam:DeleteRole")
+            })
         });
-        let ran = scene.run_on(&["deploy", "--artifact", &artifact()]);
-        assert_ne!(ran.code, 0, "{ran:?}");
-        assert!(stand_in(emulator));
+        let output = aws_env.run_with_rules(&["deploy", "--artifact", &artifact()]);
+        assert_ne!(output.code, 0, "{output:?}");
+        assert!(has_temporary_role(emulator));
     };
-    cut(&mut scene);
-    scene.deploy();
-    assert!(!stand_in(emulator));
-    only_reads(&mut scene);
-    cut(&mut scene);
-    scene.ok(&["destroy", "--yes"]);
-    assert!(!stand_in(emulator), "{:?}", left(emulator, "cutgrant"));
+    cut(&mut aws_env);
+    aws_env.deploy();
+    assert!(!has_temporary_role(emulator));
+    assert_only_reads(&mut aws_env);
+    cut(&mut aws_env);
+    aws_env.ok(&["destroy", "--yes"]);
+    assert!(!has_temporary_role(emulator), "{:?}", remaining_resources(emulator, "cutgrant"));
 }

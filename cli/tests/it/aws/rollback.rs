@@ -1,40 +1,40 @@
-//! Back to an earlier version, and forth again.
+//! Rollback to an earlier version, and the next deploy.
 
 use hitctl_emulators::Emulator;
 
-use super::yard::AwsYard;
+use super::test_env::AwsTestEnv;
 
-/// A directory in which two versions were deployed.
-fn twice(app: &str) -> AwsYard {
-    let yard = AwsYard::new(Emulator::ministack().endpoint(), app, "");
-    let first = yard.deploy(&[]);
+/// Creates an environment in which two versions were deployed.
+fn deployed_twice(app: &str) -> AwsTestEnv {
+    let aws_env = AwsTestEnv::new(Emulator::ministack().endpoint(), app, "");
+    let first = aws_env.deploy(&[]);
     assert_eq!(first.code, 0, "{first:?}");
-    yard.configure("function.memory_mb = 512");
-    let second = yard.deploy(&[]);
+    aws_env.configure("function.memory_mb = 512");
+    let second = aws_env.deploy(&[]);
     assert_eq!(second.code, 0, "{second:?}");
-    yard
+    aws_env
 }
 
 #[test]
-fn an_earlier_version_answers_until_the_next_deploy() {
-    let yard = twice("rollback");
+fn rolled_back_version_is_live_until_next_deploy() {
+    let aws_env = deployed_twice("rollback");
     assert_eq!(
-        yard.run(&["status", "--json"]).json()["version"],
+        aws_env.run(&["status", "--json"]).json()["version"],
         serde_json::json!({"live": 2, "newest": null})
     );
 
-    let back = yard.run(&["rollback", "--yes", "--json"]);
+    let back = aws_env.run(&["rollback", "--yes", "--json"]);
     assert_eq!(back.code, 0, "{back:?}");
     let back = back.json();
     assert_eq!((&back["from"], &back["to"]), (&2.into(), &1.into()));
     assert!(back["url"].is_string(), "{back}");
-    let listed = yard.run(&["rollback", "--list", "--json"]).json();
+    let listed = aws_env.run(&["rollback", "--list", "--json"]).json();
     let live = |version: &serde_json::Value| (version["version"].as_u64(), version["live"].as_bool());
     let versions: Vec<_> = listed["versions"].as_array().unwrap().iter().map(live).collect();
     assert_eq!(versions, [(Some(2), Some(false)), (Some(1), Some(true))]);
     assert!(listed["versions"][0]["build"].is_string(), "{listed}");
-    // The reader goes back to the same release.
-    let resources = yard.run(&["status", "--json"]).json()["resources"].clone();
+    // The reader is rolled back to the same release.
+    let resources = aws_env.run(&["status", "--json"]).json()["resources"].clone();
     let alias = |address: &str| {
         let rows = resources.as_array().unwrap();
         rows.iter().find(|row| row["address"] == address).map(|row| row["outputs"]["version"].clone())
@@ -42,43 +42,43 @@ fn an_earlier_version_answers_until_the_next_deploy() {
     assert_eq!(alias("alias.live"), Some("1".into()), "{resources}");
     assert_eq!(alias("alias.reader"), Some("1".into()), "{resources}");
 
-    let status = yard.run(&["status"]);
+    let status = aws_env.run(&["status"]);
     assert!(status.stdout.contains("rolled back: version 1 answers, 2 is the newest"), "{status:?}");
-    let plan = yard.run(&["plan", "--artifact", &crate::support::artifact(), "--detailed-exitcode"]);
+    let plan = aws_env.run(&["plan", "--artifact", &crate::support::artifact(), "--detailed-exitcode"]);
     assert_eq!(plan.code, 2, "{plan:?}");
     assert!(plan.stdout.contains("alias.live: version 1 answers"), "{plan:?}");
 
-    // Nothing is published for what was published before.
-    let forth = yard.deploy(&[]);
-    assert_eq!(forth.code, 0, "{forth:?}");
+    // A release that was published before is not published again.
+    let redeployed = aws_env.deploy(&[]);
+    assert_eq!(redeployed.code, 0, "{redeployed:?}");
     assert_eq!(
-        yard.run(&["status", "--json"]).json()["version"],
+        aws_env.run(&["status", "--json"]).json()["version"],
         serde_json::json!({"live": 2, "newest": null})
     );
 }
 
 #[test]
-fn what_cannot_be_gone_back_to_changes_nothing() {
-    let yard = twice("norollback");
-    // Nobody is there to agree.
-    let asked = yard.run(&["rollback", "--no-input"]);
-    assert_eq!(asked.code, 3, "{asked:?}");
-    let unknown = yard.run(&["rollback", "--to", "7", "--yes"]);
+fn impossible_rollback_changes_nothing() {
+    let aws_env = deployed_twice("norollback");
+    // Nobody can confirm.
+    let unconfirmed = aws_env.run(&["rollback", "--no-input"]);
+    assert_eq!(unconfirmed.code, 3, "{unconfirmed:?}");
+    let unknown = aws_env.run(&["rollback", "--to", "7", "--yes"]);
     assert_eq!(unknown.code, 1, "{unknown:?}");
     assert!(unknown.stderr.contains("there is no version 7"), "{unknown:?}");
-    let back = yard.run(&["rollback", "--to", "1", "--yes"]);
+    let back = aws_env.run(&["rollback", "--to", "1", "--yes"]);
     assert_eq!(back.code, 0, "{back:?}");
-    let further = yard.run(&["rollback", "--yes"]);
+    let further = aws_env.run(&["rollback", "--yes"]);
     assert_eq!(further.code, 1, "{further:?}");
     assert!(further.stderr.contains("there is no version before 1"), "{further:?}");
 }
 
 #[test]
-fn without_versions_the_function_itself_answers() {
-    let yard = AwsYard::new(Emulator::ministack().endpoint(), "nopublish", "");
-    let deployed = yard.deploy(&["--no-publish"]);
+fn rollback_without_published_versions_fails() {
+    let aws_env = AwsTestEnv::new(Emulator::ministack().endpoint(), "nopublish", "");
+    let deployed = aws_env.deploy(&["--no-publish"]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
-    let back = yard.run(&["rollback", "--yes"]);
+    let back = aws_env.run(&["rollback", "--yes"]);
     assert_eq!(back.code, 1, "{back:?}");
     assert!(back.stderr.contains("no version is published in test"), "{back:?}");
 }

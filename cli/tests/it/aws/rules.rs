@@ -1,19 +1,23 @@
-//! Every way of counting, on an emulator that runs the function.
+//! The counting rules on an emulator that runs the function.
 
 use hitctl_emulators::Emulator;
 
-use super::scene::left;
-use super::yard::AwsYard;
-use crate::rules::{Site, every_way_of_counting};
+use super::recorded_env::remaining_resources;
+use super::test_env::AwsTestEnv;
+use crate::rules::{TestedDeployment, check_counting_rules};
 use crate::support::DEFAULTS;
 
 #[test]
-fn every_way_of_counting_works_on_ministack() {
+fn counting_rules_apply_on_ministack() {
     let emulator = Emulator::ministack();
-    let yard = AwsYard::new(emulator.endpoint(), "rules", DEFAULTS);
-    every_way_of_counting(&Site {
-        run: &|args| yard.run(args),
-        configure: &|settings| yard.configure(settings),
+    let aws_env = AwsTestEnv::new(emulator.endpoint(), "rules", DEFAULTS);
+    check_counting_rules(&TestedDeployment {
+        run: &|args| aws_env.run(args),
+        configure: &|settings| aws_env.configure(settings),
     });
-    assert_eq!(left(emulator, "rules").len(), 8, "two tables, log group, two functions with roles, and API");
+    assert_eq!(
+        remaining_resources(emulator, "rules").len(),
+        8,
+        "two tables, log group, two functions with roles, and API"
+    );
 }

@@ -1,61 +1,61 @@
-//! The memory table in an account: a copy is measured that counts nothing, and is gone in the end, however it ends.
+//! `tune` in an account: it measures a copy of the function that counts nothing, and always deletes the copy.
 
 use hitctl::Interrupts;
-use hitctl_emulators::{Emulator, Fault};
+use hitctl_emulators::{Emulator, InjectedFault};
 use serde_json::{Value as Json, json};
 
-use super::scene::{Death, Scene, hit, left};
-use crate::support::Ran;
+use super::recorded_env::{KillSwitch, RecordedAwsEnv, hit, remaining_resources};
+use crate::support::CommandOutput;
 
 const SHORT: [&str; 7] = ["tune", "--yes", "--json", "--memory", "128", "--starts", "2"];
 
-fn scene(app: &str) -> Scene {
-    let mut scene = Scene::new(Emulator::ministack(), app, "");
-    let url = scene.deploy().expect("an API has a URL");
+fn deployed_env(app: &str) -> RecordedAwsEnv {
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), app, "");
+    let url = aws_env.deploy().expect("an API has a URL");
     assert_eq!(hit(&url, "/counter?path=/").json()["hits"], 1);
-    scene
+    aws_env
 }
 
-/// The copies there are.
-fn copies(scene: &Scene) -> Vec<String> {
-    let all = left(Emulator::ministack(), &scene.yard.app);
+/// Lists the existing copies.
+fn copies(aws_env: &RecordedAwsEnv) -> Vec<String> {
+    let all = remaining_resources(Emulator::ministack(), &aws_env.env.app);
     all.into_iter().filter(|name| name.contains("-tune")).collect()
 }
 
-/// What was counted in all: what is measured must not.
-fn hits(scene: &mut Scene) -> Json {
-    scene.ok(&["counts", "list", "--json"]).json()["counts"].clone()
+/// Returns all counts, which a measurement must not change.
+fn counts(aws_env: &mut RecordedAwsEnv) -> Json {
+    aws_env.ok(&["counts", "list", "--json"]).json()["counts"].clone()
 }
 
-fn wipe(scene: &mut Scene) {
-    let file = scene.yard.yard.path().join("wiped.ndjson").display().to_string();
-    scene.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", &file]);
-    assert_eq!(left(Emulator::ministack(), &scene.yard.app), [""; 0], "nothing is orphaned");
+fn wipe(aws_env: &mut RecordedAwsEnv) {
+    let file = aws_env.env.base.path().join("wiped.ndjson").display().to_string();
+    aws_env.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", &file]);
+    assert_eq!(remaining_resources(Emulator::ministack(), &aws_env.env.app), [""; 0], "nothing is orphaned");
 }
 
-/// Runs with one call killed in its stead: the program is gone, and has cleaned up nothing.
-fn killed(scene: &Scene, operation: &'static str) {
-    scene.wire.reset();
-    let death = Death::default();
+/// Runs `tune` and kills it at the given operation, so that it cannot clean up.
+fn run_killed_at(aws_env: &RecordedAwsEnv, operation: &'static str) {
+    aws_env.proxy.reset();
+    let kill_switch = KillSwitch::default();
     let fault = {
-        let death = death.clone();
-        Fault::before(move || death.comes())
+        let kill_switch = kill_switch.clone();
+        InjectedFault::hook_before(move || kill_switch.kill())
     };
-    scene.wire.rule(move |call| (call.operation == operation).then(|| fault.clone()));
-    let output = death.of(&scene.wire, scene.yard.command(&SHORT));
+    aws_env.proxy.set_fault_rule(move |call| (call.operation == operation).then(|| fault.clone()));
+    let output = kill_switch.run(&aws_env.proxy, aws_env.env.command(&SHORT));
     assert_eq!(output.status.code(), None, "{output:?}");
-    scene.wire.reset();
+    aws_env.proxy.reset();
 }
 
 #[test]
-fn what_is_not_reported_is_missing_and_nothing_is_counted() {
-    let mut scene = scene("tuned");
-    let before = hits(&mut scene);
-    let ran = scene.ok(&SHORT);
-    let json = ran.json();
+fn unreported_figures_are_null_and_nothing_is_counted() {
+    let mut aws_env = deployed_env("tuned");
+    let before = counts(&mut aws_env);
+    let output = aws_env.ok(&SHORT);
+    let json = output.json();
     assert_eq!((&json["command"], &json["target"]), (&json!("tune"), &json!("aws")));
     assert_eq!(json["request"], "GET /counter?path=/&ro=1");
-    // The emulator's log tail has no report: there is nothing to tell, and nothing is told.
+    // The emulator's log tail has no report line, so no figures are shown.
     let size = &json["sizes"][0];
     assert_eq!(
         (&size["memory_mb"], &size["starts"], &size["limited"]),
@@ -66,16 +66,17 @@ fn what_is_not_reported_is_missing_and_nothing_is_counted() {
     }
     assert_eq!((&json["recommendation"]["memory_mb"], &json["next"]), (&Json::Null, &Json::Null));
     assert!(json["notes"].to_string().contains("was not reported"), "{json}");
-    for said in ["makes tuned-test-tune, a copy of tuned-test", "asks it 22 times", "costs at most 0.00 USD"]
+    for expected in
+        ["makes tuned-test-tune, a copy of tuned-test", "asks it 22 times", "costs at most 0.00 USD"]
     {
-        assert!(ran.stderr.contains(said), "{said}: {ran:?}");
+        assert!(output.stderr.contains(expected), "{expected}: {output:?}");
     }
-    assert_eq!(copies(&scene), [""; 0]);
-    assert_eq!(hits(&mut scene), before, "no hit, and no other path");
+    assert_eq!(copies(&aws_env), [""; 0]);
+    assert_eq!(counts(&mut aws_env), before, "no hit, and no other path");
 
-    // A change of the configuration ends the processes that run: each start has one.
-    scene.run(&SHORT);
-    let calls = scene.wire.names();
+    // A configuration change ends the running processes, so that each start makes a new one.
+    aws_env.run(&SHORT);
+    let calls = aws_env.proxy.call_names();
     let count = |name: &str| calls.iter().filter(|call| *call == name).count();
     let seen = [
         "lambda:CreateFunction",
@@ -84,63 +85,64 @@ fn what_is_not_reported_is_missing_and_nothing_is_counted() {
         "lambda:DeleteFunction",
     ];
     assert_eq!(seen.map(count), [1, 1, 22, 1], "{calls:?}");
-    let unknown = |call: &&String| !hitctl_stack::policy::CALLS.iter().any(|known| known.operation == **call);
+    let unknown =
+        |call: &&String| !hitctl_stack::policy::OPERATIONS.iter().any(|known| known.operation == **call);
     let unknown: Vec<_> = calls.iter().filter(unknown).collect();
     assert!(unknown.is_empty(), "the deployer's policy does not have {unknown:?}");
-    wipe(&mut scene);
+    wipe(&mut aws_env);
 }
 
 #[test]
-fn nobody_who_was_not_asked_pays() {
-    let mut scene = scene("tuneasks");
-    let ran = scene.run(&["tune", "--no-input", "--memory", "128"]);
-    assert_eq!(ran.code, 3, "{ran:?}");
-    assert_eq!(scene.wire.writes(), [""; 0]);
-    assert!(ran.stderr.contains("costs at most"), "{ran:?}");
-    let ran = scene.run(&["tune", "--yes", "--artifact", "function.zip"]);
-    assert_eq!(ran.code, 64, "{ran:?}");
-    wipe(&mut scene);
-    let ran = scene.run(&SHORT);
-    assert_eq!((ran.code, &ran.json()["error"]["code"]), (1, &json!("not_deployed")), "{ran:?}");
+fn measurement_in_account_needs_confirmation() {
+    let mut aws_env = deployed_env("tuneasks");
+    let output = aws_env.run(&["tune", "--no-input", "--memory", "128"]);
+    assert_eq!(output.code, 3, "{output:?}");
+    assert_eq!(aws_env.proxy.write_names(), [""; 0]);
+    assert!(output.stderr.contains("costs at most"), "{output:?}");
+    let output = aws_env.run(&["tune", "--yes", "--artifact", "function.zip"]);
+    assert_eq!(output.code, 64, "{output:?}");
+    wipe(&mut aws_env);
+    let output = aws_env.run(&SHORT);
+    assert_eq!((output.code, &output.json()["error"]["code"]), (1, &json!("not_deployed")), "{output:?}");
 }
 
 #[test]
-fn the_copy_goes_when_it_fails_and_when_it_is_interrupted() {
-    let mut scene = scene("tunestops");
-    // Neither is sent again: it may have run.
+fn copy_is_deleted_after_failure_and_interrupt() {
+    let mut aws_env = deployed_env("tunestops");
+    // Neither call is retried: it may have been executed.
     for operation in ["Invoke", "UpdateFunctionConfiguration"] {
-        scene.wire.reset();
-        scene.wire.rule(move |call| {
+        aws_env.proxy.reset();
+        aws_env.proxy.set_fault_rule(move |call| {
             (call.operation == operation)
-                .then(|| Fault::status(400, "InvalidParameterValueException", "injected"))
+                .then(|| InjectedFault::service_error(400, "InvalidParameterValueException", "injected"))
         });
-        let ran = scene.run_on(&SHORT);
-        assert_eq!(ran.code, 1, "{operation}: {ran:?}");
-        assert!(ran.json()["error"]["cause"].to_string().contains("injected"), "{ran:?}");
-        assert_eq!(copies(&scene), [""; 0], "{operation}");
+        let output = aws_env.run_with_rules(&SHORT);
+        assert_eq!(output.code, 1, "{operation}: {output:?}");
+        assert!(output.json()["error"]["cause"].to_string().contains("injected"), "{output:?}");
+        assert_eq!(copies(&aws_env), [""; 0], "{operation}");
     }
-    let interrupted = |operation: &'static str| -> Ran {
+    let interrupted = |operation: &'static str| -> CommandOutput {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-        scene.wire.reset();
-        let mut asked = false;
-        scene.wire.rule(move |call| {
-            if call.operation == operation && !asked {
-                asked = true;
+        aws_env.proxy.reset();
+        let mut sent = false;
+        aws_env.proxy.set_fault_rule(move |call| {
+            if call.operation == operation && !sent {
+                sent = true;
                 sender.send(()).unwrap();
             }
             None
         });
-        scene.yard.run_as(&SHORT, |world| world.interrupts = Interrupts::Channel(receiver))
+        aws_env.env.run_with(&SHORT, |process| process.interrupts = Interrupts::Channel(receiver))
     };
     for operation in ["CreateFunction", "Invoke", "UpdateFunctionConfiguration"] {
-        let ran = interrupted(operation);
-        assert_eq!(ran.code, 130, "{operation}: {ran:?}");
-        assert_eq!(copies(&scene), [""; 0], "{operation}");
+        let output = interrupted(operation);
+        assert_eq!(output.code, 130, "{operation}: {output:?}");
+        assert_eq!(copies(&aws_env), [""; 0], "{operation}");
     }
-    wipe(&mut scene);
+    wipe(&mut aws_env);
 }
 
-/// How many resources of the app are there, by a list of what is deployed.
+/// Returns the number of resources of the app in a list of deployments.
 fn resources(listed: &Json) -> u64 {
     let rows = listed["deployments"].as_array().unwrap();
     let row = rows.iter().find(|row| row["app"] == "tunekill");
@@ -148,24 +150,27 @@ fn resources(listed: &Json) -> u64 {
 }
 
 #[test]
-fn the_copy_of_a_killed_run_is_found_by_whatever_comes_next() {
-    let mut scene = scene("tunekill");
-    killed(&scene, "Invoke");
-    assert_eq!(copies(&scene).len(), 1, "a killed run cannot clean up");
-    let ran = scene.ok(&[&SHORT[..], &["--lock-timeout", "3m"]].concat());
-    assert!(ran.stderr.contains("removed tunekill-test-tune, which an earlier run left behind"), "{ran:?}");
-    assert_eq!(copies(&scene), [""; 0]);
+fn copy_of_killed_run_is_removed_by_next_tune_or_gc() {
+    let mut aws_env = deployed_env("tunekill");
+    run_killed_at(&aws_env, "Invoke");
+    assert_eq!(copies(&aws_env).len(), 1, "a killed run cannot clean up");
+    let output = aws_env.ok(&[&SHORT[..], &["--lock-timeout", "3m"]].concat());
+    assert!(
+        output.stderr.contains("removed tunekill-test-tune, which an earlier run left behind"),
+        "{output:?}"
+    );
+    assert_eq!(copies(&aws_env), [""; 0]);
 
-    let before = resources(&scene.ok(&["status", "--all", "--json"]).json());
-    killed(&scene, "Invoke");
-    assert_eq!(copies(&scene).len(), 1);
-    // Known by its name in the env that is in force, and by its tags when nobody has it any more.
-    let text = std::fs::read_to_string(scene.yard.yard.path().join("hitctl.toml")).unwrap();
-    scene.yard.yard.write("hitctl.toml", &text.replace("tunekill", "tunenew"));
-    let listed = scene.ok(&["gc", "--json"]).json();
+    let before = resources(&aws_env.ok(&["status", "--all", "--json"]).json());
+    run_killed_at(&aws_env, "Invoke");
+    assert_eq!(copies(&aws_env).len(), 1);
+    // The copy is found by its name in the current env, and by its tags if no configuration has the env.
+    let text = std::fs::read_to_string(aws_env.env.base.path().join("hitctl.toml")).unwrap();
+    aws_env.env.base.write("hitctl.toml", &text.replace("tunekill", "tunenew"));
+    let listed = aws_env.ok(&["gc", "--json"]).json();
     assert_eq!(resources(&listed), before + 1, "what is deployed, and the copy: {listed}");
-    let file = scene.yard.yard.path().join("gone.ndjson").display().to_string();
-    scene.ok(&[
+    let file = aws_env.env.base.path().join("gone.ndjson").display().to_string();
+    aws_env.ok(&[
         "gc",
         "tunekill/test",
         "--delete-data",
@@ -176,5 +181,5 @@ fn the_copy_of_a_killed_run_is_found_by_whatever_comes_next() {
         "--lock-timeout",
         "3m",
     ]);
-    assert_eq!(left(Emulator::ministack(), "tunekill"), [""; 0]);
+    assert_eq!(remaining_resources(Emulator::ministack(), "tunekill"), [""; 0]);
 }

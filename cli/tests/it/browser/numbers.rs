@@ -1,37 +1,37 @@
-//! The numbers that people see are the same everywhere, and right: on a page with the widget, on a badge in a README, in
-//! `hitctl report` and in the page that it writes. On the cloud of this machine and on an emulator of AWS.
+//! The displayed numbers are correct and the same everywhere: on a page with the widget, on a badge, in `hitctl report`
+//! and in its HTML page. Tested on the local cloud and on an AWS emulator.
 
 use hitctl_emulators::Emulator;
 use serde_json::Value as Json;
 
-use super::stand::{Reply, Stand};
+use super::stub_server::{StubResponse, StubServer};
 use super::webdriver::Browser;
-use crate::aws::AwsYard;
-use crate::support::{Http, Ran, Yard};
+use crate::aws::AwsTestEnv;
+use crate::support::{CommandOutput, TestConnection, TestEnv};
 
-/// A browser under a driver says that it is one; here it is a visitor.
+/// Counts bots, since a browser under `WebDriver` identifies itself as one.
 const RULES: &str = "[counter]\nbots = \"count\"\nrepeat_window_s = 0\n\
                      [http]\nrate_per_second = 1000\nburst = 1000\n";
 const HITS: &str = "document.querySelector('[data-hitctl=hits]').textContent";
 const UNIQUES: &str = "document.querySelector('[data-hitctl=uniques]').textContent";
 
-/// A site whose every page shows its numbers.
-fn site(api: &str) -> Stand {
+/// Serves pages that show their numbers.
+fn site(api: &str) -> StubServer {
     let page = format!(
         "<!doctype html><meta charset=utf-8><title>x</title><b data-hitctl=hits>many</b> \
          <b data-hitctl=uniques>some</b><script defer src='{api}/v1/widget.js'></script>"
     );
-    Stand::open(move |_, _| Reply::new(200, page.clone()))
+    StubServer::start(move |_, _| StubResponse::new(200, page.clone()))
 }
 
 fn get(url: &str, target: &str) -> String {
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
-    Http::connect(server).unwrap().ask("GET", &format!("{base}{target}"), "", b"").unwrap().body
+    TestConnection::connect(server).unwrap().send("GET", &format!("{base}{target}"), "", b"").unwrap().body
 }
 
-/// Views three pages by the widget, and asks everybody for the numbers.
-fn everybody_says_the_same(browser: &Browser, url: &str, run: &dyn Fn(&[&str]) -> Ran) {
+/// Views pages with the widget. Checks the numbers of the page, the badge, the report and the counts.
+fn check_numbers_agree(browser: &Browser, url: &str, run: &dyn Fn(&[&str]) -> CommandOutput) {
     let site = site(url);
     for views in 1..=3 {
         browser.goto(&format!("{}/about/", site.url));
@@ -58,16 +58,16 @@ fn everybody_says_the_same(browser: &Browser, url: &str, run: &dyn Fn(&[&str]) -
     assert_eq!(listed["counts"][0]["uniques"], 1);
 }
 
-/// The page that `report` writes draws what is counted, and asks nobody for anything.
-fn the_page_of_the_report_is_whole(browser: &Browser, yard: &Yard, run: &dyn Fn(&[&str]) -> Ran) {
+/// Checks that the HTML page of `report` draws the counts and loads no other resource.
+fn check_report_page(browser: &Browser, test_env: &TestEnv, run: &dyn Fn(&[&str]) -> CommandOutput) {
     assert_eq!(run(&["report", "--html", "report.html"]).code, 0);
-    browser.goto(&format!("file://{}", yard.path().join("report.html").display()));
+    browser.goto(&format!("file://{}", test_env.path().join("report.html").display()));
     let facts = browser.eval("[...document.querySelectorAll('dd')].map((fact) => fact.textContent)");
     assert_eq!(facts, serde_json::json!(["4", "1", "4", "1", "2"]));
     let high = browser.eval("document.querySelector('rect.views').getBoundingClientRect().height > 50");
     assert_eq!(high, Json::Bool(true), "today's column fills its plot");
-    let asked = browser.eval("performance.getEntriesByType('resource').length");
-    assert_eq!(asked, 0);
+    let loaded = browser.eval("performance.getEntriesByType('resource').length");
+    assert_eq!(loaded, 0);
     assert_eq!(browser.console(), Vec::<String>::new());
     let again = run(&["report", "--html", "report.html"]);
     assert!(again.code != 0 && again.stderr.contains("there already"), "{again:?}");
@@ -75,22 +75,22 @@ fn the_page_of_the_report_is_whole(browser: &Browser, yard: &Yard, run: &dyn Fn(
 
 #[test]
 fn page_badge_and_report_show_the_same_numbers_on_this_machine() {
-    let yard = Yard::with(RULES);
-    let Some(browser) = Browser::open(yard.path()) else { return };
-    let url = yard.deploy();
-    let run = |args: &[&str]| yard.run(args);
-    everybody_says_the_same(&browser, &url, &run);
-    the_page_of_the_report_is_whole(&browser, &yard, &run);
+    let test_env = TestEnv::with_config(RULES);
+    let Some(browser) = Browser::open(test_env.path()) else { return };
+    let url = test_env.deploy();
+    let run = |args: &[&str]| test_env.run(args);
+    check_numbers_agree(&browser, &url, &run);
+    check_report_page(&browser, &test_env, &run);
 }
 
 #[test]
-fn page_badge_and_report_show_the_same_numbers_on_an_emulator_of_aws() {
+fn page_badge_and_report_show_the_same_numbers_on_aws_emulator() {
     let emulator = Emulator::ministack();
-    let aws = AwsYard::new(emulator.endpoint(), "same-numbers", RULES);
-    let Some(browser) = Browser::open(aws.yard.path()) else { return };
-    let deployed = aws.deploy(&["--json", "--yes"]);
+    let aws_env = AwsTestEnv::new(emulator.endpoint(), "same-numbers", RULES);
+    let Some(browser) = Browser::open(aws_env.base.path()) else { return };
+    let deployed = aws_env.deploy(&["--json", "--yes"]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
     let url = deployed.json()["outputs"]["url"].as_str().unwrap().to_owned();
-    everybody_says_the_same(&browser, &url, &|args| aws.run(args));
-    assert_eq!(aws.run(&["destroy", "--yes", "--delete-data", "--confirm", "test"]).code, 0);
+    check_numbers_agree(&browser, &url, &|args| aws_env.run(args));
+    assert_eq!(aws_env.run(&["destroy", "--yes", "--delete-data", "--confirm", "test"]).code, 0);
 }

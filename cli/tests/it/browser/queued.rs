@@ -1,27 +1,28 @@
-//! A page whose hits go onto the queue: they are counted without the function being asked, and the page shows the numbers.
+//! A page whose hits go to the queue: they are counted without a request to the function, and the page shows the
+//! numbers.
 
-use super::stand::{Reply, Stand};
+use super::stub_server::{StubResponse, StubServer};
 use super::webdriver::Browser;
-use crate::examples::comes_to;
-use crate::support::Yard;
+use crate::examples::wait_for_count;
+use crate::support::TestEnv;
 
-/// Batches of a second, and a browser under a driver that counts as a visitor.
+/// One-second batches. Bots are counted, since a browser under `WebDriver` identifies itself as one.
 const RULES: &str = "[counter]\nbots = \"count\"\nrepeat_window_s = 0\n\
                      [http]\nrate_per_second = 1000\nburst = 1000\n\
                      [function]\nreserved_concurrency = \"none\"\n[queue]\nenabled = true\ningest = \"http\"\nwindow_s = 1\n";
 const HITS: &str = "document.querySelector('[data-hitctl=hits]').textContent";
 
-/// A site whose pages show their hits; under `/quiet` the visitor asks not to be followed.
-fn site(api: &str) -> Stand {
+/// Serves pages that show their hits. Under `/quiet` the browser sends Global Privacy Control.
+fn site(api: &str) -> StubServer {
     let api = api.to_owned();
-    Stand::open(move |asked, _| {
-        let asks =
+    StubServer::start(move |request, _| {
+        let gpc_script =
             "<script>Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })</script>";
-        let asks = if asked.target.starts_with("/quiet") { asks } else { "" };
-        Reply::new(
+        let gpc_script = if request.target.starts_with("/quiet") { gpc_script } else { "" };
+        StubResponse::new(
             200,
             format!(
-                "<!doctype html><meta charset=utf-8><title>x</title>{asks}<b data-hitctl=hits>many</b>\
+                "<!doctype html><meta charset=utf-8><title>x</title>{gpc_script}<b data-hitctl=hits>many</b>\
                  <script defer src='{api}/v1/widget.js'></script>"
             ),
         )
@@ -29,26 +30,26 @@ fn site(api: &str) -> Stand {
 }
 
 #[test]
-fn hits_of_a_page_go_onto_the_queue_and_its_numbers_come_from_the_table() {
-    let yard = Yard::with(RULES);
-    let Some(browser) = Browser::open(yard.path()) else { return };
-    let site = site(&yard.deploy());
-    let run = |args: &[&str]| yard.run(args);
+fn page_hits_are_queued_and_numbers_come_from_table() {
+    let test_env = TestEnv::with_config(RULES);
+    let Some(browser) = Browser::open(test_env.path()) else { return };
+    let site = site(&test_env.deploy());
+    let run = |args: &[&str]| test_env.run(args);
     for (path, key) in [("/about/", "/about"), ("/quiet", "/quiet")] {
-        yard.counts(&["add", key, "7"]);
+        test_env.counts(&["add", key, "7"]);
         browser.goto(&format!("{}{path}", site.url));
-        // The numbers are those of before this hit, which waits for its batch.
+        // The number excludes this hit, which waits for its batch.
         browser.wait_for(&format!("{HITS} === '7'"));
-        comes_to(&run, &["counts", "get", key], 8);
+        wait_for_count(&run, &["counts", "get", key], 8);
         browser.reload();
-        comes_to(&run, &["counts", "get", key], 9);
+        wait_for_count(&run, &["counts", "get", key], 9);
     }
     assert_eq!(browser.console(), Vec::<String>::new());
-    let uniques = |key| yard.counts(&["get", key, "--json"]).json()["counts"][0]["uniques"].clone();
+    let uniques = |key| test_env.counts(&["get", key, "--json"]).json()["counts"][0]["uniques"].clone();
     assert_eq!(
         (uniques("/about"), uniques("/quiet")),
         (1.into(), 0.into()),
         "nothing is made of who asks for that"
     );
-    assert_eq!(yard.run(&["dlq", "list", "--json"]).json()["messages"], serde_json::json!([]));
+    assert_eq!(test_env.run(&["dlq", "list", "--json"]).json()["messages"], serde_json::json!([]));
 }

@@ -1,6 +1,6 @@
-//! A browser to look through: headless Chromium, driven by chromedriver with the few calls of the W3C `WebDriver` protocol
-//! that the tests need. Nothing in here knows what is looked at. No library does this: `fantoccini` depends on `webdriver`, whose
-//! licence is MPL-2.0, which `deny.toml` does not allow, and `thirtyfour` needs a second HTTP client.
+//! Headless Chromium, controlled through chromedriver with the few calls of the W3C `WebDriver` protocol that the tests
+//! need. Nothing here depends on the tested pages. No library fits: `fantoccini` depends on `webdriver`, whose licence
+//! is MPL-2.0, which `deny.toml` does not allow, and `thirtyfour` needs a second HTTP client.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -13,16 +13,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
-use crate::support::{Http, env_var};
+use crate::support::{TestConnection, env_var};
 
-/// What the pages get to see, in CSS pixels of one pixel each.
+/// The width and height of the viewport in CSS pixels, at one device pixel each.
 pub(crate) const VIEW: (u32, u32) = (1200, 720);
 
-/// How long a script may wait for what it waits for; shorter than a connection waits for an answer.
+/// The timeout of scripts and page loads. It is shorter than the read timeout of a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Quiet, without a network of its own, and without a sandbox, which root and many containers cannot have: it opens the
-/// tests' own pages only.
+/// The switches of Chromium: headless, without background traffic, and without a sandbox, which root and many
+/// containers cannot use. It opens only the tests' own pages.
 const SWITCHES: &[&str] = &[
     "--headless",
     "--no-sandbox",
@@ -37,11 +37,11 @@ const SWITCHES: &[&str] = &[
     "--force-prefers-reduced-motion",
     "--lang=en-US",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    // As people have it: a headless browser says so in its own, and robots are not counted for ever.
+    // The user agent of a normal browser: a headless one identifies itself as a bot, which is never counted.
     "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
 ];
 
-/// A session with a browser of its own, which ends with it.
+/// A `WebDriver` session with its own browser, which ends when this is dropped.
 pub(crate) struct Browser {
     driver: Child,
     url: String,
@@ -49,18 +49,18 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Opens a browser that keeps its profile below `home`. Without one on this machine: a panic on CI, and elsewhere a loud
-    /// word and `None`.
+    /// Starts a browser with its profile below `home`. Without Chromium on this machine it panics on CI, and elsewhere
+    /// prints a notice and returns `None`.
     pub(crate) fn open(home: &Path) -> Option<Self> {
         let (chromium, chromedriver) = match installed() {
             Ok(found) => found,
             Err(missing) if on_ci() => panic!("{missing}: install it (Debian: chromium, chromium-driver)"),
             Err(missing) => {
-                // Past the test harness, which swallows what passing tests print.
-                let word = format!(
+                // Writes past the test harness, which hides the output of passing tests.
+                let notice = format!(
                     "\nNOT RUN: {missing}, so no browser looked at the page (Debian: chromium-driver)\n"
                 );
-                std::io::stderr().write_all(word.as_bytes()).ok();
+                std::io::stderr().write_all(notice.as_bytes()).ok();
                 return None;
             }
         };
@@ -68,96 +68,98 @@ impl Browser {
         let mut browser = Self { driver, url, session: String::new() };
         let profile = format!("--user-data-dir={}", home.join("profile").display());
         let switches: Vec<&str> = SWITCHES.iter().copied().chain([profile.as_str()]).collect();
-        let wish = json!({"capabilities": {"alwaysMatch": {
+        let capabilities = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"binary": chromium, "args": switches},
             "goog:loggingPrefs": {"browser": "ALL"},
             "timeouts": {"script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis()},
         }}});
-        let made = browser.call("POST", "/session", &wish);
-        browser.session = format!("/session/{}", made["sessionId"].as_str().expect("a session id"));
+        let session = browser.call("POST", "/session", &capabilities);
+        browser.session = format!("/session/{}", session["sessionId"].as_str().expect("a session id"));
         let view = json!({"width": VIEW.0, "height": VIEW.1, "deviceScaleFactor": 1, "mobile": false});
         browser.devtools("Emulation.setDeviceMetricsOverride", &view);
         Some(browser)
     }
 
-    /// Opens a page, and returns when it is loaded.
+    /// Opens a page and waits until it is loaded.
     pub(crate) fn goto(&self, url: &str) {
-        self.ask("POST", "/url", &json!({"url": url}));
+        self.command("POST", "/url", &json!({"url": url}));
     }
 
-    /// Loads the page again.
+    /// Reloads the page.
     pub(crate) fn reload(&self) {
-        self.ask("POST", "/refresh", &json!({}));
+        self.command("POST", "/refresh", &json!({}));
     }
 
-    /// Evaluates an expression in the page every few milliseconds until it is neither null nor false; returns what it then is.
+    /// Evaluates an expression in the page every 10 ms until it is truthy. Returns its value.
     pub(crate) fn wait_for(&self, expression: &str) -> Json {
         let script = format!(
             "const done = arguments[0]; \
              const look = () => {{ const seen = {expression}; seen ? done(seen) : setTimeout(look, 10) }}; look();"
         );
-        self.ask("POST", "/execute/async", &json!({"script": script, "args": []}))
+        self.command("POST", "/execute/async", &json!({"script": script, "args": []}))
     }
 
     /// Evaluates an expression in the page.
     pub(crate) fn eval(&self, expression: &str) -> Json {
         let script = format!("return {expression}");
-        self.ask("POST", "/execute/sync", &json!({"script": script, "args": []}))
+        self.command("POST", "/execute/sync", &json!({"script": script, "args": []}))
     }
 
     /// Goes back in the history.
     pub(crate) fn back(&self) {
-        self.ask("POST", "/back", &json!({}));
+        self.command("POST", "/back", &json!({}));
     }
 
-    /// Goes to another tab, by its handle, and brings it to the front.
+    /// Switches to another tab by its handle, which brings it to the front.
     pub(crate) fn switch_to(&self, tab: &str) {
-        self.ask("POST", "/window", &json!({"handle": tab}));
+        self.command("POST", "/window", &json!({"handle": tab}));
     }
 
-    /// What was written to the console since the last look, by pages and by the browser itself.
+    /// Returns the console messages of the pages and the browser since the last call.
     pub(crate) fn console(&self) -> Vec<String> {
-        let lines = self.ask("POST", "/se/log", &json!({"type": "browser"}));
+        let lines = self.command("POST", "/se/log", &json!({"type": "browser"}));
         let lines = lines.as_array().expect("a list of lines").iter();
         lines.map(|line| line["message"].as_str().expect("a message").to_owned()).collect()
     }
 
-    /// A call of the `DevTools` protocol.
-    pub(crate) fn devtools(&self, command: &str, params: &Json) -> Json {
-        self.ask("POST", "/goog/cdp/execute", &json!({"cmd": command, "params": params}))
+    /// Calls a command of the `DevTools` protocol.
+    pub(crate) fn devtools(&self, path: &str, params: &Json) -> Json {
+        self.command("POST", "/goog/cdp/execute", &json!({"cmd": path, "params": params}))
     }
 
-    /// A picture of what is seen, as a PNG.
+    /// Takes a screenshot of the viewport as PNG.
     pub(crate) fn screenshot(&self) -> Vec<u8> {
-        let picture = self.ask("GET", "/screenshot", &Json::Null);
+        let picture = self.command("GET", "/screenshot", &Json::Null);
         STANDARD.decode(picture.as_str().expect("a picture")).expect("base64")
     }
 
-    fn ask(&self, method: &str, command: &str, body: &Json) -> Json {
-        self.call(method, &format!("{}{command}", self.session), body)
+    fn command(&self, method: &str, path: &str, body: &Json) -> Json {
+        self.call(method, &format!("{}{path}", self.session), body)
     }
 
-    /// One call on a connection of its own. What the driver refuses is a panic with its words.
+    /// Sends one request on a new connection. Panics with the driver's message if it fails.
     fn call(&self, method: &str, target: &str, body: &Json) -> Json {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = Http::connect(&self.url)
-            .and_then(|mut http| http.ask(method, target, "", body.as_bytes()))
+        let response = TestConnection::connect(&self.url)
+            .and_then(|mut http| http.send(method, target, "", body.as_bytes()))
             .unwrap_or_else(|error| panic!("{method} {target}: {error}"));
-        let mut said = answer.json();
+        let mut result = response.json();
         assert_eq!(
-            answer.status, 200,
+            response.status, 200,
             "{method} {target} {body}: {} {}",
-            said["value"]["error"], said["value"]["message"]
+            result["value"]["error"], result["value"]["message"]
         );
-        said["value"].take()
+        result["value"].take()
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
         if !self.session.is_empty() {
-            // Lets the browser end by itself; whatever is left of it goes with the group.
-            Http::connect(&self.url).and_then(|mut http| http.ask("DELETE", &self.session, "", b"")).ok();
+            // Asks the browser to end. Killing the process group ends what is left of it.
+            TestConnection::connect(&self.url)
+                .and_then(|mut http| http.send("DELETE", &self.session, "", b""))
+                .ok();
         }
         if let Some(group) = i32::try_from(self.driver.id()).ok().and_then(rustix::process::Pid::from_raw) {
             rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
@@ -196,9 +198,9 @@ fn start(program: &Path, home: &Path) -> (Child, String) {
 fn installed() -> Result<(PathBuf, PathBuf), String> {
     let path = env_var("PATH").unwrap_or_default();
     let find = |names: &[&str]| {
-        let places = || std::env::split_paths(&path);
+        let dirs = || std::env::split_paths(&path);
         let found =
-            names.iter().find_map(|name| places().map(|dir| dir.join(name)).find(|file| file.is_file()));
+            names.iter().find_map(|name| dirs().map(|dir| dir.join(name)).find(|file| file.is_file()));
         found.ok_or_else(|| format!("there is no `{}` on this machine", names[0]))
     };
     Ok((find(&["chromium", "chromium-browser", "google-chrome"])?, find(&["chromedriver"])?))

@@ -1,15 +1,15 @@
-//! Badges: what they show, that they do not count unless told to, and that mistakes are drawn.
+//! Tests of badges: their contents, that they count only on request, and that errors are drawn.
 
 use super::*;
-use crate::rules::Ignored;
+use crate::rules::IgnoreReason;
 
 fn texts(svg: &str) -> String {
     svg.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or_default().to_owned()
 }
 
 #[test]
-fn a_badge_shows_and_does_not_count() {
-    let mut counter = with(|setup| setup.visitors = true);
+fn badge_without_hit_parameter_only_reads() {
+    let mut counter = with(|config| config.visitors = true);
     for _ in 0..3 {
         visit_at(&mut counter, 1, "/a", NOON);
     }
@@ -23,14 +23,14 @@ fn a_badge_shows_and_does_not_count() {
         "path=/never",
         "path=/a&hit=0",
     ] {
-        let answer = get(&mut counter, "/v1/badge.svg", query);
-        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("public, max-age=300")));
-        assert_eq!(answer.header("content-type"), Some("image/svg+xml; charset=utf-8"));
+        let response = get(&mut counter, "/v1/badge.svg", query);
+        assert_eq!((response.status, response.header("cache-control")), (200, Some("public, max-age=300")));
+        assert_eq!(response.header("content-type"), Some("image/svg+xml; charset=utf-8"));
         assert_eq!(
-            answer.header("content-security-policy"),
+            response.header("content-security-policy"),
             Some("default-src 'none'; style-src 'unsafe-inline'")
         );
-        shown.extend([format!("{query}: {}\n", texts(&answer.body))]);
+        shown.extend([format!("{query}: {}\n", texts(&response.body))]);
     }
     insta::assert_snapshot!(shown, @"
     path=/a: views: 4
@@ -44,35 +44,36 @@ fn a_badge_shows_and_does_not_count() {
 }
 
 #[test]
-fn a_badge_that_counts_is_never_kept() {
+fn counting_badge_is_not_cached() {
     let mut counter = counter();
-    let answer = get(&mut counter, "/v1/badge.svg", "path=/a&hit=1&style=none");
-    assert_eq!(answer.header("cache-control"), Some("max-age=0, no-cache, no-store, must-revalidate"));
-    assert!(answer.body.contains(r#"width="1""#), "{}", answer.body);
+    let response = get(&mut counter, "/v1/badge.svg", "path=/a&hit=1&style=none");
+    assert_eq!(response.header("cache-control"), Some("max-age=0, no-cache, no-store, must-revalidate"));
+    assert!(response.body.contains(r#"width="1""#), "{}", response.body);
     assert!(get(&mut counter, "/v1/count", "path=/a").body.contains(r#""hits":1,"#));
-    ask_at(&mut counter, "HEAD", "/v1/badge.svg", "path=/a&hit=1", NOON);
+    request_at(&mut counter, "HEAD", "/v1/badge.svg", "path=/a&hit=1", NOON);
     assert!(get(&mut counter, "/v1/count", "path=/a").body.contains(r#""hits":1,"#));
 }
 
-/// GitHub shows a README's pictures through its image proxy, so all readers have one address and one user agent.
+/// GitHub shows a README's images through its image proxy, so that all readers share one address and one user
+/// agent.
 #[test]
 fn badge_in_a_readme_counts_every_reader() {
-    let mut counter = with(|setup| {
-        setup.visitors = true;
-        setup.repeat_s = 10;
-        setup.rules.ignore_bots = true;
+    let mut counter = with(|config| {
+        config.visitors = true;
+        config.repeat_s = 10;
+        config.rules.ignore_bots = true;
     });
     let mut read = |agent: &str| {
-        let request = Request {
+        let request = CounterRequest {
             method: "GET".to_owned(),
             route: "/v1/badge.svg".to_owned(),
             query: "path=/readme&hit=1".to_owned(),
-            headers: Headers { user_agent: agent.into(), ..Headers::default() },
+            headers: RequestHeaders { user_agent: agent.into(), ..RequestHeaders::default() },
             source_address: "140.82.115.1".into(),
-            ..Request::default()
+            ..CounterRequest::default()
         };
-        let outcome = counter.answer(&request, NOON);
-        (outcome.counted, outcome.ignored, texts(&outcome.answer.body))
+        let outcome = counter.handle(&request, NOON);
+        (outcome.counted, outcome.ignored, texts(&outcome.response.body))
     };
     for n in 1..=3 {
         assert_eq!(read("github-camo (c006e452)"), (true, None, format!("views: {n}")));
@@ -81,13 +82,13 @@ fn badge_in_a_readme_counts_every_reader() {
     assert_eq!(read(firefox), (true, None, "views: 4".to_owned()));
     assert_eq!(
         read(firefox),
-        (false, Some(Ignored::Dup), "views: 4".to_owned()),
+        (false, Some(IgnoreReason::Duplicate), "views: 4".to_owned()),
         "a reload of the page itself"
     );
 }
 
 #[test]
-fn mistakes_and_failures_are_drawn() {
+fn errors_are_drawn_as_badges() {
     let mut counter = counter();
     let mut shown = String::new();
     for query in [
@@ -100,11 +101,11 @@ fn mistakes_and_failures_are_drawn() {
         "path=/a&abbr=2",
     ] {
         for route in ["/v1/badge.svg", "/v1/badge.json"] {
-            let answer = get(&mut counter, route, query);
-            assert_eq!(answer.status, 200);
-            assert!(answer.body.contains("n/a"), "{}", answer.body);
+            let response = get(&mut counter, route, query);
+            assert_eq!(response.status, 200);
+            assert!(response.body.contains("n/a"), "{}", response.body);
             if route.ends_with("svg") {
-                shown.extend([format!("{query}: {:?}\n", answer.header("hitctl-error"))]);
+                shown.extend([format!("{query}: {:?}\n", response.header("hitctl-error"))]);
             }
         }
     }
@@ -117,27 +118,27 @@ fn mistakes_and_failures_are_drawn() {
     path=/a&show=unique: Some("bad_param")
     path=/a&abbr=2: Some("bad_param")
     "#);
-    counter.store().fail(Some(StoreError::Busy("hot".to_owned())));
-    let request = Request {
+    counter.store().fail(Some(StoreError::Throttled("hot".to_owned())));
+    let request = CounterRequest {
         method: "GET".to_owned(),
         route: "/v1/badge.svg".to_owned(),
         query: "path=/a".to_owned(),
-        ..Request::default()
+        ..CounterRequest::default()
     };
-    let outcome = counter.answer(&request, NOON);
-    assert_eq!((outcome.answer.status, outcome.answer.header("retry-after")), (200, Some("1")));
-    assert!(outcome.trouble.is_some(), "the log is told");
+    let outcome = counter.handle(&request, NOON);
+    assert_eq!((outcome.response.status, outcome.response.header("retry-after")), (200, Some("1")));
+    assert!(outcome.store_error.is_some(), "the log is told");
 }
 
 #[test]
-fn texts_of_strangers_are_escaped() {
+fn untrusted_label_is_escaped() {
     let mut counter = counter();
-    let answer = get(&mut counter, "/v1/badge.svg", "path=/a&label=%3Cscript%3E%22%27%26");
-    assert!(!answer.body.contains("<script>"), "{}", answer.body);
+    let response = get(&mut counter, "/v1/badge.svg", "path=/a&label=%3Cscript%3E%22%27%26");
+    assert!(!response.body.contains("<script>"), "{}", response.body);
     assert!(
-        answer.body.contains("&lt;script&gt;&quot;&#39;&amp;")
-            || answer.body.contains("&lt;script&gt;&quot;&apos;&amp;"),
+        response.body.contains("&lt;script&gt;&quot;&#39;&amp;")
+            || response.body.contains("&lt;script&gt;&quot;&apos;&amp;"),
         "{}",
-        answer.body
+        response.body
     );
 }

@@ -1,84 +1,87 @@
-//! DynamoDB's protocol over one connection: signs a call, sends it, judges the answer. Knows nothing of counting.
+//! DynamoDB's protocol over one connection: signs a call, sends it and interprets the response. Knows nothing
+//! of counting.
 //!
-//! Adding is not idempotent, so such a call is sent a second time only where the first surely had no effect: no
-//! connection was made, or the request did not leave whole. Once it left, a lost answer stays lost: the hit may be
-//! missing in the answer, never twice in the table. The one gap is a connection that DynamoDB closes just while we
-//! send; it is kept narrow by looking at the socket before each use and by not reusing one that idled for long.
-//! What is idempotent is repeated once whatever happened. A throttled call is not repeated: the caller is told to come
-//! back.
+//! Adding is not idempotent, so such a call is sent again only if the first attempt certainly had no effect:
+//! the connection failed, or the request was not sent completely. After that, a lost response stays lost: the
+//! hit may be missing in the response, but is never counted twice. One gap remains: DynamoDB may close the
+//! connection while the request is being sent. Checking the socket before each use, and not reusing
+//! connections that were idle for long, keeps it small. Idempotent calls are repeated once after any failure.
+//! A throttled call is not repeated; the caller gets an error and can retry later.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-use super::answer::{Failure, Reason};
+use super::responses::{CancellationReasonBody, ErrorBody};
 use crate::aws::sleep_within;
 use crate::moment::Moment;
-use crate::net::{Endpoint, Lost, Peer, Response, Tls};
+use crate::net::{Endpoint, ExchangeError, Peer, PeerResponse, Tls};
 use crate::sigv4::Signer;
 use crate::store::error::StoreError;
-use crate::store::transaction::Transacted;
+use crate::store::transaction::TransactionResult;
 
-/// Every call of an invocation together must be done by then, if the invocation leaves that long.
-const CALL_LIMIT: Duration = Duration::from_secs(3);
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
-/// About what the first of several tries is waited for.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// A page of a Scan is at most 1 MB of items; as JSON it is smaller than this.
-const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
+/// The total time of all calls of an invocation, if the invocation has that much left.
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The approximate pause before the first retry.
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+/// The largest response body that is read, in bytes. A page of a Scan holds at most 1 MB of items, whose JSON
+/// is smaller than this.
+const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
 
 const TRANSACT: &str = "TransactWriteItems";
 
-/// Whether a request may be sent again when its answer was lost.
+/// Whether a request may be sent again if its response was lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(super) enum ResendPolicy {
     Never,
     Once,
 }
 
-/// A table, and how much of what DynamoDB says of it may be told.
+/// A table, and whether its error messages may be logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Table {
+pub(super) struct TableTarget {
     pub(super) name: String,
-    /// Whether requests hold what no log may: a message of DynamoDB can quote them, and is left out.
+    /// Whether requests hold data that must not be logged. DynamoDB's messages can quote requests, so they
+    /// are left out.
     pub(super) private: bool,
 }
 
-/// Why a call has no answer.
+/// The reason that a call failed.
 #[derive(Debug)]
-pub(super) enum Refused {
-    /// Its condition does not hold; it had no effect. For many calls that is an answer as good as any.
-    Condition,
-    /// Anything else.
-    Failed(StoreError),
+pub(super) enum DynamoDbError {
+    /// The condition does not hold, so the call had no effect. Many callers expect this result.
+    ConditionFailed,
+    /// Any other error.
+    Store(StoreError),
 }
 
-impl From<StoreError> for Refused {
+impl From<StoreError> for DynamoDbError {
     fn from(error: StoreError) -> Self {
-        Self::Failed(error)
+        Self::Store(error)
     }
 }
 
-impl From<Refused> for StoreError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Condition => {
+impl From<DynamoDbError> for StoreError {
+    fn from(error: DynamoDbError) -> Self {
+        match error {
+            DynamoDbError::ConditionFailed => {
                 Self::Unavailable("dynamodb refused a condition that was not set".to_owned())
             }
-            Refused::Failed(error) => error,
+            DynamoDbError::Store(error) => error,
         }
     }
 }
 
-/// What a call whose condition holds returns; `None` if it does not hold.
-pub(super) fn if_condition_holds<T>(result: Result<T, Refused>) -> Result<Option<T>, StoreError> {
+/// Returns the result of a conditional call, or `None` if its condition does not hold.
+pub(super) fn if_condition_holds<T>(result: Result<T, DynamoDbError>) -> Result<Option<T>, StoreError> {
     match result {
-        Ok(answer) => Ok(Some(answer)),
-        Err(Refused::Condition) => Ok(None),
-        Err(Refused::Failed(error)) => Err(error),
+        Ok(response) => Ok(Some(response)),
+        Err(DynamoDbError::ConditionFailed) => Ok(None),
+        Err(DynamoDbError::Store(error)) => Err(error),
     }
 }
 
-/// Whether an error says: later.
+/// Returns whether an error code stands for throttling or a conflict, so that a later retry may succeed.
 fn is_throttling(kind: &str) -> bool {
     matches!(
         kind,
@@ -89,33 +92,34 @@ fn is_throttling(kind: &str) -> bool {
     )
 }
 
-/// A client of one endpoint.
+/// A client of one DynamoDB endpoint.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct DynamoDbClient {
     peer: Peer,
     signer: Signer,
     deadline: Instant,
-    half: Instant,
+    midpoint: Instant,
 }
 
-impl Client {
+impl DynamoDbClient {
     pub(super) fn new(endpoint: Endpoint, tls: Tls, signer: Signer, clock: fn() -> Moment) -> Self {
-        let deadline = Instant::now() + CALL_LIMIT;
-        Self { peer: Peer::new(endpoint, tls, clock), signer, deadline, half: deadline }
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        Self { peer: Peer::new(endpoint, tls, clock), signer, deadline, midpoint: deadline }
     }
 
     pub(super) fn now(&self) -> Moment {
         self.peer.now()
     }
 
-    /// Bounds the calls that follow: an invocation has `left`, and its answer must still get out.
-    pub(super) fn begin(&mut self, left: Duration) {
+    /// Sets the deadline of the following calls of a request. The invocation has `left` time, of which a
+    /// quarter, at most 250 ms, is reserved for sending the response.
+    pub(super) fn set_request_deadline(&mut self, left: Duration) {
         let reserve = (left / 4).min(Duration::from_millis(250));
-        self.deadline = Instant::now() + left.saturating_sub(reserve).min(CALL_LIMIT);
+        self.deadline = Instant::now() + left.saturating_sub(reserve).min(CALL_TIMEOUT);
     }
 
-    /// Gives `calls` half of the time that is left, so that what follows still has the other half.
-    pub(super) fn with_half<T>(&mut self, calls: impl FnOnce(&mut Self) -> T) -> T {
+    /// Runs `calls` with half of the remaining time, so that the other half is left for what follows.
+    pub(super) fn with_reduced_deadline<T>(&mut self, calls: impl FnOnce(&mut Self) -> T) -> T {
         let (now, whole) = (Instant::now(), self.deadline);
         self.deadline = now + whole.saturating_duration_since(now) / 2;
         let done = calls(self);
@@ -123,151 +127,167 @@ impl Client {
         done
     }
 
-    /// Connects ahead of the first call where that is costly, which is where there is TLS.
-    pub(super) fn warm(&mut self, table: &Table) -> Result<(), StoreError> {
-        self.peer.warm(self.connect_limit()).map_err(|error| self.not_connected(table, &error))
+    /// Connects ahead of the first call if the endpoint uses TLS, where connecting is costly.
+    pub(super) fn warm_up(&mut self, table: &TableTarget) -> Result<(), StoreError> {
+        self.peer.warm_up(self.connect_timeout()).map_err(|error| self.not_connected(table, &error))
     }
 
-    /// Bounds the calls that follow by all that an invocation has `left`, but for a second in which its answer must get out.
-    pub(super) fn begin_long(&mut self, left: Duration) {
+    /// Sets the deadline for a batch to all the time that the invocation has `left`, minus a second for
+    /// sending the response.
+    pub(super) fn set_batch_deadline(&mut self, left: Duration) {
         let reserve = (left / 2).min(Duration::from_secs(1));
         let (now, left) = (Instant::now(), left.saturating_sub(reserve));
         self.deadline = now + left;
-        self.half = now + left / 2;
+        self.midpoint = now + left / 2;
     }
 
-    /// Whether the first half of the time of a long invocation is spent: what follows is left to what matters most.
-    pub(super) fn is_half_over(&self) -> bool {
-        Instant::now() >= self.half
+    /// Returns whether half of a batch's time is spent; the rest is reserved for the hits.
+    pub(super) fn is_past_midpoint(&self) -> bool {
+        Instant::now() >= self.midpoint
     }
 
-    /// Waits before a call that was refused is made again: the longer the more often it was, and never in step with
-    /// others. False if there is no time left for that.
-    pub(super) fn pause(&mut self, tries: u32) -> bool {
-        let most = FIRST_PAUSE * 2_u32.pow(tries.min(6));
+    /// Waits before a retry, longer after each attempt, with jitter. Returns false if there is not enough
+    /// time left.
+    pub(super) fn back_off(&mut self, tries: u32) -> bool {
+        let max_pause = FIRST_BACKOFF * 2_u32.pow(tries.min(6));
         let chance = RandomState::new().hash_one(tries) % 1024;
-        let pause = most / 2 + most * u32::try_from(chance).unwrap_or_default() / 2048;
+        let pause = max_pause / 2 + max_pause * u32::try_from(chance).unwrap_or_default() / 2048;
         sleep_within(pause, self.deadline)
     }
 
-    /// Returns the body of a call's answer.
+    /// Sends a call and returns the body of its response.
     pub(super) fn call(
         &mut self,
         operation: &str,
-        table: &Table,
+        table: &TableTarget,
         body: &str,
-        repeat: Repeat,
-    ) -> Result<Vec<u8>, Refused> {
+        resend: ResendPolicy,
+    ) -> Result<Vec<u8>, DynamoDbError> {
         let mut repeated = false;
         loop {
             let again = !std::mem::replace(&mut repeated, true);
             match self.send(operation, table, body) {
-                Ok(response) if again && repeat == Repeat::Once && response.status >= 500 => {}
-                Ok(response) => return self.judge(operation, table, response),
+                Ok(response) if again && resend == ResendPolicy::Once && response.status >= 500 => {}
+                Ok(response) => return self.interpret(operation, table, response),
                 Err((_, was_sent))
-                    if again && (!was_sent || repeat == Repeat::Once) && self.is_time_left() => {}
+                    if again && (!was_sent || resend == ResendPolicy::Once) && self.has_time_left() => {}
                 Err((error, _)) => return Err(error.into()),
             }
         }
     }
 
-    /// Sends a call once. The error says whether the request left, so that nobody knows whether it was carried out.
-    fn send(&mut self, operation: &str, table: &Table, body: &str) -> Result<Response, (StoreError, bool)> {
-        let taken = self.peer.take(self.connect_limit());
-        let (mut connection, now) = taken.map_err(|error| (self.not_connected(table, &error), false))?;
+    /// Sends a call once. The error includes whether the request was sent, in which case its outcome is
+    /// unknown.
+    fn send(
+        &mut self,
+        operation: &str,
+        table: &TableTarget,
+        body: &str,
+    ) -> Result<PeerResponse, (StoreError, bool)> {
+        let connected = self.peer.take_connection(self.connect_timeout());
+        let (mut connection, now) = connected.map_err(|error| (self.not_connected(table, &error), false))?;
         let request = self.request(operation, body, now);
-        // No single call gets more than this, so that one which hangs leaves time for another.
-        let deadline = self.deadline.min(Instant::now() + CALL_LIMIT);
-        let answer = connection.exchange(&request, Some(deadline), ANSWER_LIMIT);
-        let response = answer.map_err(|lost| {
-            let was_sent = matches!(lost, Lost::Unanswered(_));
-            (self.unavailable(operation, table, &lost.to_string()), was_sent)
+        // Limits each single call, so that a call that hangs leaves time for another.
+        let deadline = self.deadline.min(Instant::now() + CALL_TIMEOUT);
+        let response = connection.exchange(&request, Some(deadline), MAX_RESPONSE_BYTES);
+        let response = response.map_err(|error| {
+            let was_sent = matches!(error, ExchangeError::NoResponse(_));
+            (self.unavailable(operation, table, &error.to_string()), was_sent)
         })?;
-        self.peer.keep(connection, now);
+        self.peer.keep_connection(connection, now);
         Ok(response)
     }
 
-    pub(super) fn unavailable(&self, operation: &str, table: &Table, why: &str) -> StoreError {
+    pub(super) fn unavailable(&self, operation: &str, table: &TableTarget, why: &str) -> StoreError {
         StoreError::Unavailable(self.describe(operation, table, why))
     }
 
-    pub(super) fn describe(&self, operation: &str, table: &Table, why: &str) -> String {
+    pub(super) fn describe(&self, operation: &str, table: &TableTarget, why: &str) -> String {
         format!("dynamodb {operation}, table {}, {}: {why}", table.name, self.peer.endpoint.authority())
     }
 
-    /// Writes a transaction. A lost answer is asked for again with the same bytes, and with them the same token, so that
-    /// it is carried out once.
-    pub(super) fn transact(&mut self, table: &Table, body: &str) -> Transacted {
+    /// Writes a transaction. After a lost response the same bytes are sent again, including the client
+    /// request token, so that the transaction is carried out only once.
+    pub(super) fn transact(&mut self, table: &TableTarget, body: &str) -> TransactionResult {
         let mut tries = 0;
         loop {
             let why = match self.send(TRANSACT, table, body) {
                 Err((error, _)) => error.to_string(),
-                Ok(response) => match self.judge_transaction(table, &response) {
+                Ok(response) => match self.interpret_transaction(table, &response) {
                     Ok(done) => return done,
                     Err(why) => why,
                 },
             };
             tries += 1;
-            if !self.is_time_left() || !self.pause(tries) {
-                return Transacted::Failed(StoreError::Unavailable(why));
+            if !self.has_time_left() || !self.back_off(tries) {
+                return TransactionResult::Failed(StoreError::Unavailable(why));
             }
         }
     }
 
-    /// What came of a transaction; the error is that nobody knows yet.
-    fn judge_transaction(&self, table: &Table, response: &Response) -> Result<Transacted, String> {
+    /// Interprets the response to a transaction. The error means that the outcome is not known yet.
+    fn interpret_transaction(
+        &self,
+        table: &TableTarget,
+        response: &PeerResponse,
+    ) -> Result<TransactionResult, String> {
         if response.status == 200 {
-            return Ok(Transacted::Done);
+            return Ok(TransactionResult::Committed);
         }
-        // Its message repeats the reasons.
-        let (failure, why) = self.failure(TRANSACT, table, response, true);
-        match failure.code() {
-            "TransactionCanceledException" => {
-                Ok(Transacted::Cancelled(failure.reasons.into_iter().map(Reason::obstacle).collect()))
-            }
+        // The message repeats the reasons, so it is left out.
+        let (error, why) = self.parse_error(TRANSACT, table, response, true);
+        match error.code() {
+            "TransactionCanceledException" => Ok(TransactionResult::Cancelled(
+                error.reasons.into_iter().map(CancellationReasonBody::into_reason).collect(),
+            )),
             "TransactionInProgressException" => Err(why),
-            kind if is_throttling(kind) => Ok(Transacted::Busy(why)),
+            kind if is_throttling(kind) => Ok(TransactionResult::Throttled(why)),
             _ if response.status >= 500 => Err(why),
-            _ => Ok(Transacted::Failed(StoreError::Unavailable(why))),
+            _ => Ok(TransactionResult::Failed(StoreError::Unavailable(why))),
         }
     }
 
-    fn judge(&self, operation: &str, table: &Table, response: Response) -> Result<Vec<u8>, Refused> {
+    fn interpret(
+        &self,
+        operation: &str,
+        table: &TableTarget,
+        response: PeerResponse,
+    ) -> Result<Vec<u8>, DynamoDbError> {
         if response.too_large {
             return Err(self.unavailable(operation, table, "the answer is too large").into());
         }
         if response.status == 200 {
             return Ok(response.body);
         }
-        let (failure, why) = self.failure(operation, table, &response, table.private);
-        Err(match failure.code() {
-            "ConditionalCheckFailedException" => Refused::Condition,
-            kind if is_throttling(kind) => StoreError::Busy(why).into(),
+        let (error, why) = self.parse_error(operation, table, &response, table.private);
+        Err(match error.code() {
+            "ConditionalCheckFailedException" => DynamoDbError::ConditionFailed,
+            kind if is_throttling(kind) => StoreError::Throttled(why).into(),
             _ => StoreError::Unavailable(why).into(),
         })
     }
 
-    /// An answer that is an error, read, and as a sentence: without its message if that is `private`.
-    fn failure(
+    /// Parses an error response and describes it, without DynamoDB's message if `private`.
+    fn parse_error(
         &self,
         operation: &str,
-        table: &Table,
-        response: &Response,
+        table: &TableTarget,
+        response: &PeerResponse,
         private: bool,
-    ) -> (Failure, String) {
-        let failure: Failure = serde_json::from_slice(&response.body).unwrap_or_default();
+    ) -> (ErrorBody, String) {
+        let error: ErrorBody = serde_json::from_slice(&response.body).unwrap_or_default();
         let id = response.header("x-amzn-requestid").unwrap_or("unknown");
-        let message = if private { String::new() } else { format!(": {}", failure.message) };
-        let why = format!("status {} {}{message} (request {id})", response.status, failure.code());
+        let message = if private { String::new() } else { format!(": {}", error.message) };
+        let why = format!("status {} {}{message} (request {id})", response.status, error.code());
         let why = self.describe(operation, table, &why);
-        (failure, why)
+        (error, why)
     }
 
-    fn connect_limit(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_LIMIT)
+    fn connect_timeout(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT)
     }
 
-    fn not_connected(&self, table: &Table, error: &std::io::Error) -> StoreError {
+    fn not_connected(&self, table: &TableTarget, error: &std::io::Error) -> StoreError {
         self.unavailable("connect", table, &error.to_string())
     }
 
@@ -283,7 +303,7 @@ impl Client {
         self.signer.request("POST", path, &headers, body.as_bytes(), now)
     }
 
-    pub(super) fn is_time_left(&self) -> bool {
+    pub(super) fn has_time_left(&self) -> bool {
         Instant::now() < self.deadline
     }
 }

@@ -1,35 +1,37 @@
-//! Reading items: one, many, or every one of pages.
+//! Reads items: one, several, or those of all pages.
 
 use serde_json::value::RawValue;
 
-use super::DynamoDb;
-use super::answer::{Attributes, Batch, Got, Page};
-use super::client::Repeat;
-use super::wire::{self, Wanted};
-use crate::hit::Item;
-use crate::json::Object;
+use super::DynamoDbStore;
+use super::client::ResendPolicy;
+use super::requests::{self, Projection};
+use super::responses::{BatchGetItemOutput, GetItemOutput, ScanOutput, StoredItem};
+use crate::hit::CountItem;
+use crate::json::JsonObject;
 use crate::store::error::StoreError;
 
-/// 32 MB of items: more than 40,000 pages. Beyond that a total costs too much to be read by visitors.
+/// The maximum number of pages of a Scan. They are 32 MB of items, which is more than 40,000 pages of a site;
+/// reading more for a visitor would cost too much.
 const SCAN_PAGES: usize = 32;
 const BATCH_ROUNDS: usize = 4;
-/// The most keys that a `BatchGetItem` takes.
+/// The maximum number of keys of a `BatchGetItem` call.
 const BATCH_KEYS: usize = 100;
 
-impl DynamoDb {
-    /// Reads many items, in no order; what DynamoDB leaves over is asked for again.
+impl DynamoDbStore {
+    /// Reads several items, in no particular order. Requests unprocessed keys again.
     pub(super) fn read_items(
         &mut self,
         keys: &[String],
-        wanted: Wanted,
-    ) -> Result<Vec<Attributes>, StoreError> {
+        projection: Projection,
+    ) -> Result<Vec<StoredItem>, StoreError> {
         let mut found = Vec::new();
         for chunk in keys.chunks(BATCH_KEYS) {
-            let mut request = wire::batch(&self.table.name, chunk.iter().map(String::as_str), wanted);
+            let mut request =
+                requests::batch_get(&self.table.name, chunk.iter().map(String::as_str), projection);
             let mut rounds = 0;
             loop {
-                let body = Object::new().raw("RequestItems", &request).end();
-                let batch: Batch = self.ask("BatchGetItem", &body, Repeat::Once)?;
+                let body = JsonObject::new().raw("RequestItems", &request).end();
+                let batch: BatchGetItemOutput = self.call_json("BatchGetItem", &body, ResendPolicy::Once)?;
                 found.extend(batch.responses.into_values().flatten());
                 match batch.unprocessed {
                     Some(left) if left.get().contains("Keys") => request = Box::<str>::from(left).into(),
@@ -38,29 +40,33 @@ impl DynamoDb {
                 rounds += 1;
                 if rounds == BATCH_ROUNDS {
                     let why = "keys were left unprocessed";
-                    return Err(StoreError::Busy(self.client.describe("BatchGetItem", &self.table, why)));
+                    return Err(StoreError::Throttled(self.client.describe(
+                        "BatchGetItem",
+                        &self.table,
+                        why,
+                    )));
                 }
             }
         }
         Ok(found)
     }
 
-    pub(super) fn read_item(&mut self, key: &str, wanted: Wanted) -> Result<Item, StoreError> {
-        let body = wire::get(&self.table.name, key, wanted);
-        let got: Got = self.ask("GetItem", &body, Repeat::Once)?;
+    pub(super) fn read_item(&mut self, key: &str, projection: Projection) -> Result<CountItem, StoreError> {
+        let body = requests::get_item(&self.table.name, key, projection);
+        let got: GetItemOutput = self.call_json("GetItem", &body, ResendPolicy::Once)?;
         Ok(got.item.unwrap_or_default().item)
     }
 
-    /// Hands every item of pages and of the site to `each`.
+    /// Calls `each` with every item of the pages and of the site.
     pub(super) fn scan(
         &mut self,
-        wanted: Wanted,
-        each: &mut dyn FnMut(Attributes),
+        projection: Projection,
+        each: &mut dyn FnMut(StoredItem),
     ) -> Result<(), StoreError> {
         let mut start: Option<Box<RawValue>> = None;
         for _ in 0..SCAN_PAGES {
-            let body = wire::scan(&self.table.name, wanted, start.as_deref().map(RawValue::get));
-            let page: Page = self.ask("Scan", &body, Repeat::Once)?;
+            let body = requests::scan(&self.table.name, projection, start.as_deref().map(RawValue::get));
+            let page: ScanOutput = self.call_json("Scan", &body, ResendPolicy::Once)?;
             page.items.into_iter().for_each(&mut *each);
             start = page.next.filter(|next| next.get() != "null");
             if start.is_none() {

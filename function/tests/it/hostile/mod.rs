@@ -1,67 +1,71 @@
-//! 100,000 requests and events with a fixed seed, good ones and hostile ones: none panics, none is counted wrongly, every answer
-//! is well-formed. What is known to mean something is compared with a model; what was broken by lot, with itself.
+//! Sends 100,000 random requests and events with a fixed seed, valid and hostile ones: nothing panics,
+//! nothing is counted wrongly, and every response is well-formed. Valid requests are compared with a model;
+//! corrupted ones with their own responses.
 
-pub(crate) mod asked;
+pub(crate) mod drawn;
 mod messages;
 mod model;
 
 use std::collections::BTreeMap;
 
-use hit_counter::hit::Item;
+use hit_counter::hit::CountItem;
 use hit_counter::moment::Moment;
 use hit_counter::path::normalise;
-use hit_counter::routes::{Counter, Outcome, Setup};
-use hit_counter::rules::Ignored;
-use hit_counter::store::{Memory, Paths};
-use hit_counter::trigger::{Event, Sources};
+use hit_counter::routes::{Counter, CounterConfig, RouteOutcome};
+use hit_counter::rules::IgnoreReason;
+use hit_counter::store::{MemoryStore, PathAdmission};
+use hit_counter::trigger::{EventOptions, TriggerEvent};
 use hitctl_config::contract::{
     ATTR_DROPPED_PATH, ATTR_HITS, ATTR_UNIQUES, HEADER_ERROR, KEY_DROPPED_PREFIX, KEY_SITE,
 };
 use serde_json::Value;
 
 use crate::wellformed;
-use asked::{Asked, Dice};
-use model::{Expected, Model};
+use drawn::{DrawnRequest, SeededRng};
+use model::{CounterModel, ExpectedResponse};
 
-/// In the afternoon of 2026-09-20.
+/// 10:00 UTC on 2026-09-20.
 const START_MS: u64 = 1_789_898_400_000;
 const REQUESTS: usize = 20_000;
 
-fn known(counter: &mut Counter<Memory>) -> BTreeMap<String, u64> {
+fn known(counter: &mut Counter<MemoryStore>) -> BTreeMap<String, u64> {
     counter.store().items().map(|(key, item)| (key.to_owned(), item.number(ATTR_HITS))).collect()
 }
 
-fn hits(counter: &mut Counter<Memory>) -> u64 {
+fn hits(counter: &mut Counter<MemoryStore>) -> u64 {
     counter.store().items().map(|(_, item)| item.number(ATTR_HITS)).sum()
 }
 
-/// Asks [`REQUESTS`] times, `step_s` seconds apart at most, and compares each answer and in the end the whole table.
-fn compare(seed: u64, setup: Setup, pages: usize, step_s: usize, by_hand: &[&str]) {
-    let mut dice = Dice(seed);
-    let mut counter = Counter::new(Memory::default(), setup.clone());
-    let mut model = Model::new(setup);
-    for key in by_hand {
-        counter.store().put(key, Item::default());
-        model.know(key);
+/// Sends [`REQUESTS`] requests, at most `step_s` seconds apart, and compares each response, and finally the
+/// whole table, with the model.
+fn compare(seed: u64, config: CounterConfig, pages: usize, step_s: usize, preset_paths: &[&str]) {
+    let mut rng = SeededRng(seed);
+    let mut counter = Counter::new(MemoryStore::default(), config.clone());
+    let mut model = CounterModel::new(config);
+    for key in preset_paths {
+        counter.store().put(key, CountItem::default());
+        model.add_known_path(key);
     }
     let mut now = Moment::from_millis(START_MS);
     let mut sum = 0_u64;
     for n in 0..REQUESTS {
-        now = Moment::from_millis(now.millis() + u64::try_from(dice.below(step_s * 1000)).unwrap());
-        let asked = Asked::draw(&mut dice, pages);
-        let event = asked.event(&mut dice).to_string();
-        let Ok(Event::Http(request)) = Event::parse(event.as_bytes(), &Sources::default(), now) else {
+        now = Moment::from_millis(now.millis() + u64::try_from(rng.below(step_s * 1000)).unwrap());
+        let drawn = DrawnRequest::random(&mut rng, pages);
+        let event = drawn.event(&mut rng).to_string();
+        let Ok(TriggerEvent::Http(request)) =
+            TriggerEvent::parse(event.as_bytes(), &EventOptions::default(), now)
+        else {
             panic!("no request: {event}")
         };
-        let outcome = counter.answer(&request, now);
-        let (expected, counts, why) = model.answer(&asked, now);
+        let outcome = counter.handle(&request, now);
+        let (expected, counts, why) = model.expect(&drawn, now);
         let context = || format!("seed {seed}, request {n}: {event}\n{outcome:?}\n{expected:?}");
         assert_eq!(outcome.counted, counts, "{}", context());
-        assert_eq!(outcome.ignored.map(Ignored::code), why, "{}", context());
-        assert!(is_as_expected(&outcome, &expected, asked.method), "{}", context());
-        wellformed::check(asked.method, &outcome);
+        assert_eq!(outcome.ignored.map(IgnoreReason::code), why, "{}", context());
+        assert!(is_as_expected(&outcome, &expected, drawn.method), "{}", context());
+        wellformed::check(drawn.method, &outcome);
         if let (Some(key), true) = (&outcome.key, counts) {
-            assert_eq!(Some(key.as_str()), asked.page.as_deref().ok(), "{}", context());
+            assert_eq!(Some(key.as_str()), drawn.page.as_deref().ok(), "{}", context());
         }
         sum += u64::from(counts);
     }
@@ -70,47 +74,51 @@ fn compare(seed: u64, setup: Setup, pages: usize, step_s: usize, by_hand: &[&str
     let site = counter.store().raw(KEY_SITE).map_or(0, |item| item.number(ATTR_UNIQUES));
     assert_eq!(site, model.site_uniques());
     for ((month, reason), n) in model.dropped() {
-        let noted = counter.store().raw(&format!("{KEY_DROPPED_PREFIX}{month}"));
-        // `path` is the table's key.
+        let dropped = counter.store().raw(&format!("{KEY_DROPPED_PREFIX}{month}"));
+        // `path` is already the name of the table's key.
         let name = if *reason == "path" { ATTR_DROPPED_PATH } else { reason };
-        assert_eq!(noted.map(|item| item.number(name)), Some(*n), "{reason} in {month}");
+        assert_eq!(dropped.map(|item| item.number(name)), Some(*n), "{reason} in {month}");
     }
     assert!(sum > 2000, "only {sum} were counted: the lot draws too little that is good");
 }
 
-fn is_as_expected(outcome: &Outcome, expected: &Expected, method: &str) -> bool {
-    let answer = &outcome.answer;
-    let said = || serde_json::from_str::<Value>(&answer.body).unwrap_or_default();
+fn is_as_expected(outcome: &RouteOutcome, expected: &ExpectedResponse, method: &str) -> bool {
+    let response = &outcome.response;
+    let body_json = || serde_json::from_str::<Value>(&response.body).unwrap_or_default();
     let has_body = method != "HEAD";
     match expected {
-        Expected::Body(body) => answer.status == 200 && (!has_body || said() == *body),
-        Expected::Drawn(n) => {
+        ExpectedResponse::Body(body) => response.status == 200 && (!has_body || body_json() == *body),
+        ExpectedResponse::Badge(n) => {
             let title = format!("<title>views: {n}</title>");
-            let is_drawn = !has_body || answer.body.replace(',', "").contains(&title);
-            answer.status == 200 && answer.header(HEADER_ERROR).is_none() && is_drawn
+            let is_drawn = !has_body || response.body.replace(',', "").contains(&title);
+            response.status == 200 && response.header(HEADER_ERROR).is_none() && is_drawn
         }
-        Expected::DrawnError(code) => answer.status == 200 && answer.header(HEADER_ERROR) == Some(code),
-        Expected::Status(status) => answer.status == *status,
-        Expected::Error(status, code) => answer.status == *status && (!has_body || said()["error"] == *code),
+        ExpectedResponse::BadgeError(code) => {
+            response.status == 200 && response.header(HEADER_ERROR) == Some(code)
+        }
+        ExpectedResponse::Status(status) => response.status == *status,
+        ExpectedResponse::Error(status, code) => {
+            response.status == *status && (!has_body || body_json()["error"] == *code)
+        }
     }
 }
 
 #[test]
-fn a_counter_that_counts_everything_for_months() {
-    compare(1, Setup::default(), 40, 600, &[]);
+fn default_counter_matches_the_model_over_months() {
+    compare(1, CounterConfig::default(), 40, 600, &[]);
 }
 
 #[test]
-fn a_careful_counter() {
-    compare(2, Model::careful(), 60, 40, &[]);
+fn counter_with_all_rules_matches_the_model() {
+    compare(2, CounterModel::strict_config(), 60, 40, &[]);
 }
 
 #[test]
-fn a_counter_of_paths_that_were_added_by_hand() {
-    let setup = Setup { paths: Paths::Strict, ..Setup::default() };
+fn counter_with_strict_paths_matches_the_model() {
+    let config = CounterConfig { paths: PathAdmission::Strict, ..CounterConfig::default() };
     compare(
         3,
-        setup,
+        config,
         30,
         20,
         &[
@@ -121,33 +129,37 @@ fn a_counter_of_paths_that_were_added_by_hand() {
 }
 
 #[test]
-fn a_counter_with_a_budget_of_paths() {
-    let setup = Setup { paths: Paths::Budget { new_a_day: 40, most: 100 }, ..Setup::default() };
-    compare(4, setup, 3000, 40, &[]);
+fn counter_with_path_budget_matches_the_model() {
+    let config = CounterConfig {
+        paths: PathAdmission::Budget { new_per_day: 40, max_total: 100 },
+        ..CounterConfig::default()
+    };
+    compare(4, config, 3000, 40, &[]);
 }
 
-/// Breaks an event in one of the ways in which events break, or in which nobody sends them.
-fn break_one(dice: &mut Dice, event: &str) -> Vec<u8> {
+/// Corrupts an event in ways that occur in practice, or that no sender would produce.
+fn corrupt(rng: &mut SeededRng, event: &str) -> Vec<u8> {
     let mut bytes = event.as_bytes().to_vec();
-    for _ in 0..=dice.below(2) {
-        let at = dice.below(bytes.len().max(1));
-        let insert = |bytes: &mut Vec<u8>, piece: &[u8]| drop(bytes.splice(at..at, piece.iter().copied()));
-        match dice.below(9) {
+    for _ in 0..=rng.below(2) {
+        let at = rng.below(bytes.len().max(1));
+        let insert =
+            |bytes: &mut Vec<u8>, inserted: &[u8]| drop(bytes.splice(at..at, inserted.iter().copied()));
+        match rng.below(9) {
             0 => bytes.truncate(at),
             1 | 2 => {
                 if let Some(byte) = bytes.get_mut(at) {
-                    *byte = u8::try_from(dice.below(256)).unwrap();
+                    *byte = u8::try_from(rng.below(256)).unwrap();
                 }
             }
             3 => insert(&mut bytes, b"\xff\xfe"),
-            4 => insert(&mut bytes, "[".repeat(dice.below(3000)).as_bytes()),
+            4 => insert(&mut bytes, "[".repeat(rng.below(3000)).as_bytes()),
             5 => insert(&mut bytes, b"\\u0000"),
             6 => insert(&mut bytes, b"\\ud800"),
-            7 => insert(&mut bytes, "%c3".repeat(dice.below(3000)).as_bytes()),
+            7 => insert(&mut bytes, "%c3".repeat(rng.below(3000)).as_bytes()),
             _ => {
                 let words =
                     [("\"GET\"", "null"), ("null", "{}"), ("\"2.0\"", "2"), ("true", "null"), ("{", "[{")];
-                let (from, to) = dice.pick(&words);
+                let (from, to) = rng.pick(&words);
                 bytes = String::from_utf8_lossy(&bytes).replacen(from, to, 1).into_bytes();
             }
         }
@@ -156,19 +168,24 @@ fn break_one(dice: &mut Dice, event: &str) -> Vec<u8> {
 }
 
 #[test]
-fn broken_events_are_refused_in_words_or_counted_as_they_say() {
-    let mut dice = Dice(5);
-    let setup = Setup { repeat_s: 10, public_stats: true, approximate: true, ..Model::careful() };
-    let mut counter = Counter::new(Memory::default(), setup);
+fn corrupted_events_are_rejected_or_counted_as_reported() {
+    let mut rng = SeededRng(5);
+    let config = CounterConfig {
+        repeat_s: 10,
+        public_stats: true,
+        approximate: true,
+        ..CounterModel::strict_config()
+    };
+    let mut counter = Counter::new(MemoryStore::default(), config);
     let mut now = Moment::from_millis(START_MS);
     let mut before = 0;
     let (mut refused, mut sum) = (0, 0);
     for n in 0..REQUESTS {
         now = Moment::from_millis(now.millis() + 3000);
-        let event = Asked::draw(&mut dice, 20).event(&mut dice).to_string();
-        let event = break_one(&mut dice, &event);
-        let request = match Event::parse(&event, &Sources::default(), now) {
-            Ok(Event::Http(request)) => request,
+        let event = DrawnRequest::random(&mut rng, 20).event(&mut rng).to_string();
+        let event = corrupt(&mut rng, &event);
+        let request = match TriggerEvent::parse(&event, &EventOptions::default(), now) {
+            Ok(TriggerEvent::Http(request)) => request,
             Ok(other) => panic!("a request became {other:?}"),
             Err(failure) => {
                 assert!(failure.message.starts_with("the event is"), "{}", failure.message);
@@ -176,7 +193,7 @@ fn broken_events_are_refused_in_words_or_counted_as_they_say() {
                 continue;
             }
         };
-        let outcome = counter.answer(&request, now);
+        let outcome = counter.handle(&request, now);
         wellformed::check(&request.method, &outcome);
         let after = hits(&mut counter);
         assert_eq!(

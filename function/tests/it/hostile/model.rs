@@ -1,43 +1,43 @@
-//! What should come of a request, said again in the simplest way: maps of numbers, and the rules one after another.
+//! The expected behaviour in its simplest form: maps of numbers, and the rules one after another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hit_counter::http::Origins;
 use hit_counter::moment::{Day, Moment};
-use hit_counter::routes::Setup;
-use hit_counter::rules::Rules;
-use hit_counter::share::Share;
-use hit_counter::store::Paths;
+use hit_counter::routes::CounterConfig;
+use hit_counter::rules::CountingRules;
+use hit_counter::share::BudgetShare;
+use hit_counter::store::PathAdmission;
 use hit_counter::visitor::Visitor;
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Route, network};
+use super::drawn::{DrawnRequest, DrawnRoute, network};
 
-/// What is to be answered.
+/// The expected response.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
+pub(crate) enum ExpectedResponse {
     /// This body, with status 200.
     Body(Value),
     /// A badge with this number.
-    Drawn(u64),
+    Badge(u64),
     /// A badge with this error.
-    DrawnError(&'static str),
-    /// Only a status: no body, or none that is looked at.
+    BadgeError(&'static str),
+    /// Only a status; the body is not checked.
     Status(u16),
-    /// An error.
+    /// An error response with this status and code.
     Error(u16, &'static str),
 }
 
-/// How often a page, or the site, was looked at, and by how many.
+/// The number of views and visitors of a page or of the site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Numbers {
+struct ModelCounts {
     hits: u64,
     uniques: u64,
     day: Option<Day>,
     today: (u64, u64),
 }
 
-impl Numbers {
+impl ModelCounts {
     fn add(&mut self, day: Day, hits: u64, uniques: u64) {
         let today = self.on(day);
         self.day = Some(day);
@@ -51,24 +51,24 @@ impl Numbers {
     }
 }
 
-/// The counter, told simply.
-pub(crate) struct Model {
-    pub(crate) setup: Setup,
-    pages: BTreeMap<String, Numbers>,
-    site: Numbers,
+/// A simple model of the counter.
+pub(crate) struct CounterModel {
+    pub(crate) config: CounterConfig,
+    pages: BTreeMap<String, ModelCounts>,
+    site: ModelCounts,
     seen: BTreeSet<(Day, String, String, Option<String>)>,
     new_paths: BTreeMap<Day, u64>,
     dropped: BTreeMap<(String, &'static str), u64>,
-    /// New paths by the slots of shares of the budget.
+    /// The number of new paths by budget share.
     shares: BTreeMap<String, u64>,
 }
 
-impl Model {
-    pub(crate) fn new(setup: Setup) -> Self {
+impl CounterModel {
+    pub(crate) fn new(config: CounterConfig) -> Self {
         Self {
-            setup,
+            config,
             pages: BTreeMap::new(),
-            site: Numbers::default(),
+            site: ModelCounts::default(),
             seen: BTreeSet::new(),
             new_paths: BTreeMap::new(),
             dropped: BTreeMap::new(),
@@ -76,23 +76,23 @@ impl Model {
         }
     }
 
-    /// Everything is decided but what a counter remembers for seconds.
-    pub(crate) fn careful() -> Setup {
-        let rules = Rules {
+    /// Returns a configuration with all rules enabled, except those that depend on recent views.
+    pub(crate) fn strict_config() -> CounterConfig {
+        let rules = CountingRules {
             ignore_bots: true,
             ignore_opted_out: true,
             origins: Origins::parse(Some("https://a.example")),
-            ..Rules::default()
+            ..CountingRules::default()
         };
-        Setup { rules, visitors: true, ..Setup::default() }
+        CounterConfig { rules, visitors: true, ..CounterConfig::default() }
     }
 
-    /// The pages that were counted, and how often.
+    /// Returns the counted pages and their hits.
     pub(crate) fn hits(&self) -> BTreeMap<String, u64> {
         self.pages.iter().map(|(key, page)| (key.clone(), page.hits)).collect()
     }
 
-    /// The views that were not counted, by month and reason.
+    /// Returns the views that were not counted, by month and reason.
     pub(crate) fn dropped(&self) -> &BTreeMap<(String, &'static str), u64> {
         &self.dropped
     }
@@ -101,136 +101,149 @@ impl Model {
         self.site.uniques
     }
 
-    /// What is to be answered, whether that counts, and why not.
-    pub(crate) fn answer(&mut self, asked: &Asked, now: Moment) -> (Expected, bool, Option<&'static str>) {
+    /// Returns the expected response, whether the view counts, and why not.
+    pub(crate) fn expect(
+        &mut self,
+        request: &DrawnRequest,
+        now: Moment,
+    ) -> (ExpectedResponse, bool, Option<&'static str>) {
         let not_counted = |expected| (expected, false, None);
-        let allowed: &[&str] = if asked.route == Route::Hit { &["POST"] } else { &["GET", "HEAD"] };
-        if asked.route == Route::Nowhere {
-            return not_counted(Expected::Error(404, "not_found"));
+        let allowed: &[&str] = if request.route == DrawnRoute::Hit { &["POST"] } else { &["GET", "HEAD"] };
+        if request.route == DrawnRoute::Nowhere {
+            return not_counted(ExpectedResponse::Error(404, "not_found"));
         }
-        if !allowed.contains(&asked.method) {
-            return not_counted(Expected::Error(405, "method_not_allowed"));
+        if !allowed.contains(&request.method) {
+            return not_counted(ExpectedResponse::Error(405, "method_not_allowed"));
         }
-        if asked.too_large {
-            return not_counted(Expected::Error(413, "body_too_large"));
+        if request.too_large {
+            return not_counted(ExpectedResponse::Error(413, "body_too_large"));
         }
-        if asked.route == Route::Health {
-            return not_counted(Expected::Body(json!({"v": 1, "ok": true})));
+        if request.route == DrawnRoute::Health {
+            return not_counted(ExpectedResponse::Body(json!({"v": 1, "ok": true})));
         }
-        let reads_all = matches!(asked.route, Route::Count | Route::Total);
-        let result = match asked.broken {
-            _ if reads_all && self.is_foreign_read(asked) => Err((403, "origin_not_allowed")),
+        let reads_all = matches!(request.route, DrawnRoute::Count | DrawnRoute::Total);
+        let result = match request.broken {
+            _ if reads_all && self.is_foreign_read(request) => Err((403, "origin_not_allowed")),
             Some((_, code)) => Err((400, code)),
-            None if asked.route == Route::Total => {
-                return not_counted(Expected::Body(self.told(json!({"v": 1}), &self.site, now)));
+            None if request.route == DrawnRoute::Total => {
+                return not_counted(ExpectedResponse::Body(self.body_with_counts(
+                    json!({"v": 1}),
+                    &self.site,
+                    now,
+                )));
             }
-            None => self.page(asked, now),
+            None => self.page(request, now),
         };
-        match (result, asked.route) {
+        match (result, request.route) {
             (Ok((key, counted, why)), route) => {
                 let page = match why {
-                    Some("path" | "full") => Numbers::default(),
+                    Some("path" | "full") => ModelCounts::default(),
                     _ => self.pages.get(&key).copied().unwrap_or_default(),
                 };
                 let expected = match route {
-                    Route::Badge => Expected::Drawn(page.hits),
-                    Route::Hit if asked.quiet => Expected::Status(204),
+                    DrawnRoute::Badge => ExpectedResponse::Badge(page.hits),
+                    DrawnRoute::Hit if request.quiet => ExpectedResponse::Status(204),
                     _ => {
-                        let mut body =
-                            self.told(json!({"v": 1, "path": key, "counted": counted}), &page, now);
+                        let mut body = self.body_with_counts(
+                            json!({"v": 1, "path": key, "counted": counted}),
+                            &page,
+                            now,
+                        );
                         if let Some(why) = why {
                             body["why"] = why.into();
                         }
-                        Expected::Body(body)
+                        ExpectedResponse::Body(body)
                     }
                 };
                 (expected, counted, why)
             }
-            (Err((_, code)), Route::Badge) => (Expected::DrawnError(code), false, None),
-            (Err((status, code)), _) => not_counted(Expected::Error(status, code)),
+            (Err((_, code)), DrawnRoute::Badge) => (ExpectedResponse::BadgeError(code), false, None),
+            (Err((status, code)), _) => not_counted(ExpectedResponse::Error(status, code)),
         }
     }
 
-    fn told(&self, mut body: Value, numbers: &Numbers, now: Moment) -> Value {
+    fn body_with_counts(&self, mut body: Value, numbers: &ModelCounts, now: Moment) -> Value {
         let (hits, uniques) = numbers.on(now.day());
         body["hits"] = numbers.hits.into();
         body["today"] = json!({"hits": hits});
-        if self.setup.visitors {
+        if self.config.visitors {
             body["uniques"] = numbers.uniques.into();
             body["today"]["uniques"] = uniques.into();
         }
         body
     }
 
-    /// Reads or counts one page: its key, whether it was counted, and why not.
+    /// Reads or counts one page. Returns its key, whether it was counted, and why not.
     fn page(
         &mut self,
-        asked: &Asked,
+        request: &DrawnRequest,
         now: Moment,
     ) -> Result<(String, bool, Option<&'static str>), (u16, &'static str)> {
-        let may_read = matches!(asked.route, Route::Counter | Route::Badge);
-        let reads = asked.route == Route::Count || may_read && (asked.only_reads || asked.method == "HEAD");
-        if reads && asked.route != Route::Badge && self.is_foreign_read(asked) {
+        let may_read = matches!(request.route, DrawnRoute::Counter | DrawnRoute::Badge);
+        let reads = request.route == DrawnRoute::Count
+            || may_read && (request.only_reads || request.method == "HEAD");
+        if reads && request.route != DrawnRoute::Badge && self.is_foreign_read(request) {
             return Err((403, "origin_not_allowed"));
         }
-        let key = asked.page.clone()?;
+        let key = request.page.clone()?;
         if reads {
             return Ok((key, false, None));
         }
-        let rules = &self.setup.rules;
-        let is_ours = match (asked.origin, asked.referer) {
+        let rules = &self.config.rules;
+        let is_ours = match (request.origin, request.referer) {
             _ if rules.origins == Origins::Any => true,
             (Some(origin), _) => origin == "https://a.example",
             (None, Some(referer)) => referer.starts_with("https://a.example/"),
-            (None, None) => !asked.cross_site,
+            (None, None) => !request.cross_site,
         };
         let why = if !is_ours {
             Some("origin")
-        } else if asked.prefetched {
+        } else if request.prefetched {
             Some("prefetch")
-        } else if rules.ignore_bots && asked.robot {
+        } else if rules.ignore_bots && request.bot {
             Some("bot")
-        } else if rules.ignore_opted_out && asked.opted_out {
+        } else if rules.ignore_opted_out && request.opted_out {
             Some("gpc")
         } else {
-            self.count(&key, asked, now)
+            self.count(&key, request, now)
         };
         if let Some(why) = why {
             *self.dropped.entry((now.day().month_attribute(), why)).or_default() += 1;
-            if why == "origin" && asked.route != Route::Badge {
+            if why == "origin" && request.route != DrawnRoute::Badge {
                 return Err((403, "origin_not_allowed"));
             }
         }
         Ok((key, why.is_none(), why))
     }
 
-    /// Whether another site's page would read numbers as JSON.
-    fn is_foreign_read(&self, asked: &Asked) -> bool {
-        self.setup.rules.origins != Origins::Any
-            && asked.origin.is_some_and(|origin| origin != "https://a.example")
+    /// Returns whether a page of another site would read counts as JSON.
+    fn is_foreign_read(&self, request: &DrawnRequest) -> bool {
+        self.config.rules.origins != Origins::Any
+            && request.origin.is_some_and(|origin| origin != "https://a.example")
     }
 
-    /// Counts, or says why the path may not be.
-    fn count(&mut self, key: &str, asked: &Asked, now: Moment) -> Option<&'static str> {
+    /// Counts a view, or returns why its path may not be counted.
+    fn count(&mut self, key: &str, request: &DrawnRequest, now: Moment) -> Option<&'static str> {
         let day = now.day();
         if !self.pages.contains_key(key) {
             let all = u64::try_from(self.pages.len()).unwrap();
             let new = self.new_paths.entry(day).or_default();
-            match self.setup.paths {
-                Paths::Open => {}
-                Paths::Strict => return Some("path"),
-                Paths::Budget { new_a_day, most } => {
-                    let visitor = Visitor::new(asked.address, asked.agent.unwrap_or_default());
+            match self.config.paths {
+                PathAdmission::Open => {}
+                PathAdmission::Strict => return Some("path"),
+                PathAdmission::Budget { new_per_day, max_total } => {
+                    let visitor = Visitor::new(request.address, request.agent.unwrap_or_default());
                     let share = match &visitor {
-                        Some(_) if asked.opted_out => Some(Share::unfollowed()),
-                        Some(visitor) => Some(Share::of(visitor)),
+                        Some(_) if request.opted_out => Some(BudgetShare::for_opted_out()),
+                        Some(visitor) => Some(BudgetShare::for_visitor(visitor)),
                         None => None,
                     };
-                    let shares = share.map(|share| share.numbers(day, new_a_day)).unwrap_or_default();
-                    let taken = |name: &String| self.shares.get(name).copied().unwrap_or_default();
-                    if *new >= new_a_day
-                        || all >= most
-                        || shares.iter().any(|(name, limit)| taken(name) >= *limit)
+                    let shares =
+                        share.map(|share| share.attributes_with_limits(day, new_per_day)).unwrap_or_default();
+                    let used = |name: &String| self.shares.get(name).copied().unwrap_or_default();
+                    if *new >= new_per_day
+                        || all >= max_total
+                        || shares.iter().any(|(name, limit)| used(name) >= *limit)
                     {
                         return Some("full");
                     }
@@ -242,24 +255,24 @@ impl Model {
             *new += 1;
         }
         let (mut on_page, mut on_site) = (0, 0);
-        if let Some(network) = network(asked.address)
-            && self.setup.visitors
-            && !asked.opted_out
+        if let Some(network) = network(request.address)
+            && self.config.visitors
+            && !request.opted_out
         {
-            let who = |page: Option<&str>| {
-                let agent = asked.agent.unwrap_or_default();
+            let visitor_key = |page: Option<&str>| {
+                let agent = request.agent.unwrap_or_default();
                 (day, network.to_owned(), agent.to_owned(), page.map(str::to_owned))
             };
-            on_page = u64::from(self.seen.insert(who(Some(key))));
-            on_site = u64::from(self.seen.insert(who(None)));
+            on_page = u64::from(self.seen.insert(visitor_key(Some(key))));
+            on_site = u64::from(self.seen.insert(visitor_key(None)));
         }
         self.pages.entry(key.to_owned()).or_default().add(day, 1, on_page);
         self.site.add(day, 1, on_site);
         None
     }
 
-    /// A page that was added by hand.
-    pub(crate) fn know(&mut self, key: &str) {
-        self.pages.insert(key.to_owned(), Numbers::default());
+    /// Adds a page that was added by hand.
+    pub(crate) fn add_known_path(&mut self, key: &str) {
+        self.pages.insert(key.to_owned(), ModelCounts::default());
     }
 }

@@ -1,4 +1,4 @@
-//! Zips that are good, bad and damaged, and what is done about unpacked code that is not what its zip says.
+//! Tests of valid, invalid and damaged zips, and of unpacked code that differs from its zip.
 
 use super::*;
 use sha2::{Digest as _, Sha256};
@@ -27,7 +27,7 @@ fn unpacked(bytes: &[u8]) -> (tempfile::TempDir, Result<PathBuf, Fault>) {
 }
 
 #[test]
-fn a_good_zip_becomes_an_executable_directory() {
+fn unpack_of_valid_zip_creates_executable_directory() {
     let (_dir, result) = unpacked(&zipped(&[("bootstrap", b"#!/bin/sh\n"), ("lib/a.txt", b"a")]));
     let dir = result.unwrap();
     assert_eq!(fs::metadata(dir.join("bootstrap")).unwrap().permissions().mode() & 0o111, 0o111);
@@ -47,10 +47,10 @@ fn unpack_of_same_zip_keeps_intact_directory() {
     assert_eq!(fs::metadata(again.join(BOOTSTRAP)).unwrap().ino(), inode);
 }
 
-/// Something that can happen to unpacked code, by the name of the case.
+/// A way to damage unpacked code, and the name of the test case.
 type Damage = (&'static str, fn(&Path));
 
-/// Kinds of damage to a directory of unpacked code. Each is distinguished from the content of the zip.
+/// Kinds of damage to a directory of unpacked code. Each must be detected.
 const DAMAGES: &[Damage] = &[
     ("empty bootstrap", |dir| fs::write(dir.join(BOOTSTRAP), "").unwrap()),
     ("cut bootstrap", |dir| fs::write(dir.join(BOOTSTRAP), "#!/bin").unwrap()),
@@ -121,7 +121,7 @@ fn unpack_over_damaged_directory_restores_it() {
 }
 
 #[test]
-fn zip_that_cannot_be_read_is_reported_with_hint() {
+fn unpack_of_unreadable_zip_fails_with_hint() {
     let dir = tempfile::tempdir().unwrap();
     let sha = "2".repeat(64);
     fs::create_dir(dir.path().join(format!("{sha}.zip"))).unwrap();
@@ -132,7 +132,7 @@ fn zip_that_cannot_be_read_is_reported_with_hint() {
 }
 
 #[test]
-fn zip_with_two_files_of_one_path_is_refused() {
+fn unpack_of_zip_with_duplicate_path_is_refused() {
     for files in [[("a", ""), ("./a", "")], [("a", ""), ("a/b", "")], [("a/b", ""), ("a", "")]] {
         let mut all = vec![("bootstrap", b"#!".as_slice())];
         all.extend(files.iter().map(|(name, text)| (*name, text.as_bytes())));
@@ -142,7 +142,7 @@ fn zip_with_two_files_of_one_path_is_refused() {
 }
 
 #[test]
-fn code_that_nothing_uses_goes() {
+fn sweep_removes_old_unused_code() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["used", "old", ".unpacking-x"] {
         fs::create_dir(dir.path().join(name)).unwrap();
@@ -159,7 +159,7 @@ fn code_that_nothing_uses_goes() {
 }
 
 #[test]
-fn bad_zips_are_refused_with_words_and_leave_nothing() {
+fn unpack_of_invalid_zip_is_refused_and_leaves_no_files() {
     let long = vec![b'x'; 100];
     let damaged = {
         let mut bytes = zipped(&[("bootstrap", &[b"#!/bin/sh\n".as_slice(), &long].concat())]);
@@ -183,7 +183,7 @@ fn bad_zips_are_refused_with_words_and_leave_nothing() {
 }
 
 #[test]
-fn a_zip_that_is_not_what_its_name_says_is_corrupted() {
+fn unpack_of_zip_with_wrong_hash_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let sha = "0".repeat(64);
     fs::write(dir.path().join(format!("{sha}.zip")), zipped(&[("bootstrap", b"#!")])).unwrap();
@@ -195,7 +195,7 @@ fn a_zip_that_is_not_what_its_name_says_is_corrupted() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn another_architecture_is_named() {
+fn unpack_for_other_architecture_is_refused_with_its_name() {
     let mut elf = b"\x7fELF\x02\x01".to_vec();
     elf.resize(64, 0);
     elf[18] = if cfg!(target_arch = "aarch64") { 0x3e } else { 0xb7 };
@@ -206,7 +206,7 @@ fn another_architecture_is_named() {
 }
 
 #[test]
-fn a_zip_that_lies_about_its_size_is_stopped() {
+fn unpack_of_zip_over_size_limit_is_refused() {
     let mut zip = ZipWriter::new(io::Cursor::new(Vec::new()));
     zip.start_file("bootstrap", SimpleFileOptions::default()).unwrap();
     let zeros = vec![0; 1024 * 1024];

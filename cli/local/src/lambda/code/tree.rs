@@ -1,4 +1,5 @@
-//! The files and directories that a zip unpacks to: written to an empty directory, or compared with one that is there.
+//! The files and directories of a zip: unpacks them to an empty directory, or compares them with an existing
+//! one.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -11,33 +12,34 @@ use zip::ZipArchive;
 
 use super::{bad_zip, io_fault, sync};
 
-/// Lambda's bound on a package, unpacked.
-const UNPACKED_BYTES: u64 = 250 * 1024 * 1024;
-/// More files than any function has.
-const FILES: usize = 10_000;
-/// The mode of every file and of every directory, whatever the zip and the umask say.
+/// Lambda's size limit for an unpacked package, in bytes.
+const MAX_UNPACKED_BYTES: u64 = 250 * 1024 * 1024;
+/// The maximum number of files, which is more than any function has.
+const MAX_FILES: usize = 10_000;
+/// The mode of every file and directory, whatever the zip and the umask say.
 const MODE: u32 = 0o755;
-/// How much of two files is compared at once, in bytes.
-const CHUNK: usize = 64 * 1024;
+/// The size of the chunks in which two files are compared, in bytes.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// An entry at a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Entry {
+enum TreeEntry {
     Directory,
     /// A file, by its index in the zip.
     File(usize),
 }
 
-/// Every path of a zip, relative to the directory that it is unpacked to. A directory comes before what is in it.
-pub(super) struct Tree {
-    entries: BTreeMap<PathBuf, Entry>,
+/// All paths of a zip, relative to the directory that it is unpacked to. A directory comes before its
+/// content.
+pub(super) struct ZipTree {
+    entries: BTreeMap<PathBuf, TreeEntry>,
 }
 
-impl Tree {
-    /// Reads the paths of a zip. One that would leave the directory, or that is there twice, is refused.
-    pub(super) fn of(archive: &mut ZipArchive<File>) -> Result<Self, Fault> {
-        if archive.len() > FILES {
-            return Err(bad_zip(format!("it has {} files; at most {FILES} are taken", archive.len())));
+impl ZipTree {
+    /// Reads the paths of a zip. Refuses a path that leaves the directory, and one that occurs twice.
+    pub(super) fn read(archive: &mut ZipArchive<File>) -> Result<Self, Fault> {
+        if archive.len() > MAX_FILES {
+            return Err(bad_zip(format!("it has {} files; at most {MAX_FILES} are taken", archive.len())));
         }
         let mut entries = BTreeMap::new();
         for index in 0..archive.len() {
@@ -46,28 +48,30 @@ impl Tree {
             let Some(path) = entry.enclosed_name().filter(|_| !entry.is_symlink()) else {
                 return Err(bad_zip(format!("`{name}` would leave the function's directory")));
             };
-            let twice = || bad_zip(format!("`{name}` is in it twice, or is both a file and a directory"));
+            let duplicate = || bad_zip(format!("`{name}` is in it twice, or is both a file and a directory"));
             for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
-                if *entries.entry(parent.to_owned()).or_insert(Entry::Directory) != Entry::Directory {
-                    return Err(twice());
+                if *entries.entry(parent.to_owned()).or_insert(TreeEntry::Directory) != TreeEntry::Directory {
+                    return Err(duplicate());
                 }
             }
-            let kind = if entry.is_dir() { Entry::Directory } else { Entry::File(index) };
-            let before = (!path.as_os_str().is_empty()).then(|| entries.insert(path, kind)).flatten();
-            if before.is_some_and(|before| before != Entry::Directory || kind != Entry::Directory) {
-                return Err(twice());
+            let kind = if entry.is_dir() { TreeEntry::Directory } else { TreeEntry::File(index) };
+            let previous = (!path.as_os_str().is_empty()).then(|| entries.insert(path, kind)).flatten();
+            if previous
+                .is_some_and(|previous| previous != TreeEntry::Directory || kind != TreeEntry::Directory)
+            {
+                return Err(duplicate());
             }
         }
         Ok(Self { entries })
     }
 
-    /// Writes all of it to an empty directory. It is on the disk when this returns.
-    pub(super) fn extract(&self, archive: &mut ZipArchive<File>, into: &Path) -> Result<(), Fault> {
-        let mut left = UNPACKED_BYTES;
+    /// Writes all entries to an empty directory. They are on disk when this returns.
+    pub(super) fn extract(&self, archive: &mut ZipArchive<File>, target: &Path) -> Result<(), Fault> {
+        let mut remaining = MAX_UNPACKED_BYTES;
         for (path, entry) in &self.entries {
-            let path = into.join(path);
+            let path = target.join(path);
             let failed = |error: &io::Error| io_fault(&path, error);
-            let Entry::File(index) = entry else {
+            let TreeEntry::File(index) = entry else {
                 fs::create_dir(&path).map_err(|error| failed(&error))?;
                 fs::set_permissions(&path, Permissions::from_mode(MODE)).map_err(|error| failed(&error))?;
                 continue;
@@ -75,28 +79,28 @@ impl Tree {
             let mut zipped = archive.by_index(*index).map_err(bad_zip)?;
             let name = zipped.name().map_err(bad_zip)?.into_owned();
             let mut out = File::create_new(&path).map_err(|error| failed(&error))?;
-            // The size in the zip's directory may lie: what counts is what comes out.
-            let written = io::copy(&mut (&mut zipped).take(left + 1), &mut out)
+            // The size in the zip's directory may be wrong: only the actual output counts.
+            let written = io::copy(&mut (&mut zipped).take(remaining + 1), &mut out)
                 .map_err(|error| unpack_fault(&name, &path, &error))?;
-            left = left.checked_sub(written).ok_or_else(|| {
-                bad_zip(format!("it is larger than {} MB unpacked", UNPACKED_BYTES / 1024 / 1024))
+            remaining = remaining.checked_sub(written).ok_or_else(|| {
+                bad_zip(format!("it is larger than {} MB unpacked", MAX_UNPACKED_BYTES / 1024 / 1024))
             })?;
             out.set_permissions(Permissions::from_mode(MODE))
                 .and_then(|()| out.sync_all())
                 .map_err(|error| failed(&error))?;
         }
-        let directories = self.entries.iter().filter(|(_, entry)| **entry == Entry::Directory);
-        for directory in directories.map(|(path, _)| into.join(path)).chain([into.to_owned()]) {
+        let directories = self.entries.iter().filter(|(_, entry)| **entry == TreeEntry::Directory);
+        for directory in directories.map(|(path, _)| target.join(path)).chain([target.to_owned()]) {
             sync(&directory).map_err(|error| io_fault(&directory, &error))?;
         }
         Ok(())
     }
 
-    /// Whether a directory holds all of it and nothing else, with the same contents and modes. Follows no link.
-    pub(super) fn is_at(&self, root: &Path, archive: &mut ZipArchive<File>) -> bool {
-        let is_ours = fs::symlink_metadata(root)
+    /// Whether a directory holds exactly these entries, with the same contents and modes. Follows no links.
+    pub(super) fn matches_dir(&self, root: &Path, archive: &mut ZipArchive<File>) -> bool {
+        let is_private_dir = fs::symlink_metadata(root)
             .is_ok_and(|meta| meta.is_dir() && meta.permissions().mode() & 0o7777 == 0o700);
-        is_ours && self.has_same_paths(root) && self.has_same_contents(root, archive).unwrap_or(false)
+        is_private_dir && self.has_same_paths(root) && self.has_same_contents(root, archive).unwrap_or(false)
     }
 
     fn has_same_paths(&self, root: &Path) -> bool {
@@ -107,14 +111,14 @@ impl Tree {
             for child in children {
                 let Ok(child) = child else { return false };
                 let path = directory.join(child.file_name());
-                // Of the entry itself, not of what a link points to.
+                // The metadata of the entry itself, not of a link's target.
                 let Ok(meta) = child.metadata() else { return false };
-                let is_as_zipped = match self.entries.get(&path) {
-                    Some(Entry::Directory) => meta.is_dir(),
-                    Some(Entry::File(_)) => meta.is_file(),
+                let is_expected_type = match self.entries.get(&path) {
+                    Some(TreeEntry::Directory) => meta.is_dir(),
+                    Some(TreeEntry::File(_)) => meta.is_file(),
                     None => false,
                 };
-                if !is_as_zipped || meta.permissions().mode() & 0o7777 != MODE {
+                if !is_expected_type || meta.permissions().mode() & 0o7777 != MODE {
                     return false;
                 }
                 if meta.is_dir() {
@@ -128,10 +132,10 @@ impl Tree {
 
     fn has_same_contents(&self, root: &Path, archive: &mut ZipArchive<File>) -> io::Result<bool> {
         for (path, entry) in &self.entries {
-            let Entry::File(index) = entry else { continue };
+            let TreeEntry::File(index) = entry else { continue };
             let path = root.join(path);
             let zipped = archive.by_index(*index).map_err(io::Error::other)?;
-            // The size in the zip's directory may lie, so the contents decide.
+            // The size in the zip's directory may be wrong, so the contents are compared.
             if !is_same(zipped, File::open(&path)?)? {
                 return Ok(false);
             }
@@ -140,25 +144,26 @@ impl Tree {
     }
 }
 
-/// Whether two readers give the same bytes.
+/// Whether two readers yield the same bytes.
 fn is_same(a: impl Read, b: impl Read) -> io::Result<bool> {
     let (mut a, mut b) = (BufReader::new(a), BufReader::new(b));
-    let (mut of_a, mut of_b) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+    let (mut chunk_a, mut chunk_b) = (Vec::with_capacity(CHUNK_BYTES), Vec::with_capacity(CHUNK_BYTES));
     loop {
-        of_a.clear();
-        of_b.clear();
-        a.by_ref().take(CHUNK as u64).read_to_end(&mut of_a)?;
-        b.by_ref().take(CHUNK as u64).read_to_end(&mut of_b)?;
-        if of_a != of_b {
+        chunk_a.clear();
+        chunk_b.clear();
+        a.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk_a)?;
+        b.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk_b)?;
+        if chunk_a != chunk_b {
             return Ok(false);
         }
-        if of_a.is_empty() {
+        if chunk_a.is_empty() {
             return Ok(true);
         }
     }
 }
 
-/// A failing copy is the zip's fault or the disk's; what decompresses badly says so.
+/// Converts an error of copying an entry into a fault of the zip or of the disk. Errors of decompression
+/// blame the zip.
 fn unpack_fault(name: &str, path: &Path, error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::InvalidData

@@ -1,17 +1,18 @@
-//! The processes of a function: how long a start may take, who has a job, and which one stays longest.
+//! Tests of the processes of a function: the time limit of a start, the assignment of invocations, and the
+//! pool after a burst.
 
 use super::super::limits;
 use super::*;
 use crate::lambda::{Runner, RunnerConfig};
 use crate::logs::Logs;
 
-struct Place {
+struct PoolTestEnv {
     _dir: tempfile::TempDir,
-    version: Arc<Version>,
-    load: Arc<limits::Load>,
+    version: Arc<FunctionVersion>,
+    load: Arc<limits::FunctionConcurrency>,
 }
 
-impl Place {
+impl PoolTestEnv {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = RunnerConfig {
@@ -23,99 +24,101 @@ impl Place {
             account_concurrency: 10,
         };
         let shared = Runner::new(config, Logs::open(dir.path()).unwrap()).shared;
-        let function = Function {
+        let function = FunctionConfig {
             code_sha256: String::new(),
             name: "f".to_owned(),
             arn: String::new(),
             group: "g".to_owned(),
-            least_level: None,
+            min_log_level: None,
             memory_mb: 128,
             timeout: Duration::from_secs(3),
             dir: dir.path().to_owned(),
             environment: Vec::new(),
             shared,
         };
-        let version = Arc::new(Version { function, pool: Pool::new() });
-        Self { _dir: dir, version, load: Arc::new(limits::Load::new(Some(1))) }
+        let version = Arc::new(FunctionVersion { function, pool: IdlePool::new() });
+        Self { _dir: dir, version, load: Arc::new(limits::FunctionConcurrency::new(Some(1))) }
     }
 
-    fn job(&self) -> (Job, oneshot::Receiver<Reply>) {
-        let permit = Permit::take(&self.version.function.shared.account, &self.load).ok().unwrap();
-        job(Bytes::from_static(b"{}"), permit)
+    fn request(&self) -> (InvocationRequest, oneshot::Receiver<InvocationOutcome>) {
+        let permit =
+            InvocationPermit::acquire(&self.version.function.shared.account, &self.load).ok().unwrap();
+        invocation_request(Bytes::from_static(b"{}"), permit)
     }
 
-    /// A process that started `age` ago; nothing of it is real but what is said about it.
-    fn process(&self, age: Duration, job: Job) -> Arc<Process> {
+    /// Creates the state of a process that started `age` ago. There is no real process.
+    fn process(&self, age: Duration, request: InvocationRequest) -> Arc<FunctionProcess> {
         let (read, _write) = std::io::pipe().unwrap();
-        let output = Output::new(read, "g", None, self.version.function.shared.logs.clone()).unwrap();
-        let mut process = Process::new(Arc::clone(&self.version), output, Memory::of(u32::MAX), job);
-        process.born = Instant::now().checked_sub(age).unwrap();
+        let output = ProcessOutput::new(read, "g", None, self.version.function.shared.logs.clone()).unwrap();
+        let mut process =
+            FunctionProcess::new(Arc::clone(&self.version), output, MemoryMonitor::open(u32::MAX), request);
+        process.started_at = Instant::now().checked_sub(age).unwrap();
         Arc::new(process)
     }
 }
 
-fn done(reply: &mut oneshot::Receiver<Reply>) -> Option<Invocation> {
-    match reply.try_recv().unwrap() {
-        Reply::Done(invocation) => Some(*invocation),
-        Reply::NotStarted(..) => None,
+fn completed(outcome: &mut oneshot::Receiver<InvocationOutcome>) -> Option<Invocation> {
+    match outcome.try_recv().unwrap() {
+        InvocationOutcome::Completed(invocation) => Some(*invocation),
+        InvocationOutcome::NotStarted(..) => None,
     }
 }
 
 #[tokio::test]
-async fn a_start_may_take_ten_seconds() {
-    let place = Place::new();
-    let (job, mut reply) = place.job();
-    let process = place.process(Duration::from_secs(9), job);
-    process.look();
+async fn start_over_ten_seconds_times_out() {
+    let env = PoolTestEnv::new();
+    let (request, mut outcome) = env.request();
+    let process = env.process(Duration::from_secs(9), request);
+    process.check_limits();
     assert!(!process.kill.is_cancelled());
     process.finish(None);
-    assert!(done(&mut reply).is_some());
+    assert!(completed(&mut outcome).is_some());
 
-    let (job, mut reply) = place.job();
-    let process = place.process(Duration::from_secs(11), job);
-    process.look();
+    let (request, mut outcome) = env.request();
+    let process = env.process(Duration::from_secs(11), request);
+    process.check_limits();
     assert!(process.kill.is_cancelled());
     process.finish(None);
-    let failed = done(&mut reply).unwrap();
+    let failed = completed(&mut outcome).unwrap();
     let payload = String::from_utf8(failed.payload.to_vec()).unwrap();
     assert!(payload.contains("Sandbox.Timedout") && payload.contains("after 10.00 seconds"), "{payload}");
     assert!(failed.log_tail.contains("Phase: init\tStatus: timeout"), "{}", failed.log_tail);
 }
 
 #[tokio::test]
-async fn a_job_that_an_idle_process_never_saw_goes_to_another() {
-    let place = Place::new();
-    let (first, mut reply) = place.job();
-    let process = place.process(Duration::ZERO, first);
+async fn invocation_that_process_never_received_is_not_started() {
+    let env = PoolTestEnv::new();
+    let (first, mut outcome) = env.request();
+    let process = env.process(Duration::ZERO, first);
     let event = process.next().await.unwrap();
     assert!(process.next().await.is_none(), "one at a time");
-    assert!(!process.answer("another id", Answer::TooLarge));
-    assert!(process.answer(&event.request_id, Answer::Response(Bytes::from_static(b"1"))));
-    assert_eq!(done(&mut reply).unwrap().payload, "1");
-    let (second, mut reply) = place.job();
+    assert!(!process.record_result("another id", RuntimeResult::TooLarge));
+    assert!(process.record_result(&event.request_id, RuntimeResult::Response(Bytes::from_static(b"1"))));
+    assert_eq!(completed(&mut outcome).unwrap().payload, "1");
+    let (second, mut outcome) = env.request();
     assert!(process.assign(second).is_ok());
     process.finish(None);
-    assert!(done(&mut reply).is_none());
-    let (third, _reply) = place.job();
+    assert!(completed(&mut outcome).is_none());
+    let (third, _reply) = env.request();
     assert!(process.assign(third).is_err(), "it is gone");
     assert!(process.next().await.is_none());
 }
 
 #[tokio::test]
-async fn after_a_burst_the_last_process_stays_longest() {
-    let place = Place::new();
+async fn trim_after_burst_keeps_last_process_longest() {
+    let env = PoolTestEnv::new();
     let start = Instant::now();
     let mut processes = Vec::new();
     for _ in 0..3 {
-        let (job, _reply) = place.job();
-        let process = place.process(Duration::ZERO, job);
+        let (request, _reply) = env.request();
+        let process = env.process(Duration::ZERO, request);
         let event = process.next().await.unwrap();
-        assert!(process.answer(&event.request_id, Answer::Response(Bytes::new())));
+        assert!(process.record_result(&event.request_id, RuntimeResult::Response(Bytes::new())));
         processes.push(process);
     }
     let left = |seconds: u64| {
-        place.version.pool.trim(start + Duration::from_secs(seconds));
-        place.version.pool.idle()
+        env.version.pool.trim(start + Duration::from_secs(seconds));
+        env.version.pool.idle_count()
     };
     assert_eq!((left(20), left(60), left(200), left(400)), (3, 1, 1, 0));
     assert!(processes.iter().all(|process| process.kill.is_cancelled()));

@@ -1,4 +1,4 @@
-//! The batches: the rules that all of them have, and which of their entries failed.
+//! Batch operations: checks common to all batches, and results by entry.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,135 +6,151 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::{asked, hidden, outcome, outgoing, receipt};
-use crate::queue::error::{MAX_BYTES, Refusal};
+use super::{new_message, parse_receipt, requests, visibility_result, visibility_timeout};
+use crate::queue::error::{MAX_BYTES, SqsError};
 use crate::queue::message::md5_of_attributes;
-use crate::queue::{Attribute, Queue, Queues, Sent, check};
+use crate::queue::{MessageAttributeValue, Queue, Queues, SendMessageResult, check};
 
-/// The most entries of a batch.
+/// The maximum number of entries in a batch.
 const MAX_ENTRIES: usize = 10;
 
-/// What became of the entries.
+/// The response to a batch operation, with the results of its entries.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Outcome {
+pub(super) struct BatchResponse {
     successful: Vec<Json>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<Json>,
 }
 
-impl Outcome {
-    fn fail(&mut self, id: &str, refusal: &Refusal) {
-        let (by_sender, (_, code)) = (refusal.is_by_sender(), refusal.name_and_code());
-        let message = refusal.to_string();
-        self.failed.push(json!({ "Id": id, "SenderFault": by_sender, "Code": code, "Message": message }));
+impl BatchResponse {
+    fn add_failure(&mut self, id: &str, error: &SqsError) {
+        let (is_sender_fault, (_, code)) = (error.is_sender_fault(), error.name_and_code());
+        let message = error.to_string();
+        self.failed
+            .push(json!({ "Id": id, "SenderFault": is_sender_fault, "Code": code, "Message": message }));
     }
 }
 
-/// What a sender hears of one message.
-pub(super) fn sent(sent: &Sent, trace: Option<&str>, id: Option<&str>) -> Json {
-    let mut shown = json!({ "MessageId": sent.message_id, "MD5OfMessageBody": sent.md5 });
-    if let Some(md5) = &sent.attributes_md5 {
-        shown["MD5OfMessageAttributes"] = md5.clone().into();
+/// Returns the result of one sent message; `id` is its batch entry's id.
+pub(super) fn send_result_json(
+    result: &SendMessageResult,
+    trace_header: Option<&str>,
+    id: Option<&str>,
+) -> Json {
+    let mut json = json!({ "MessageId": result.message_id, "MD5OfMessageBody": result.md5 });
+    if let Some(md5) = &result.attributes_md5 {
+        json["MD5OfMessageAttributes"] = md5.clone().into();
     }
-    if let Some(trace) = trace {
-        let (name, value) = ("AWSTraceHeader".to_owned(), Attribute::text(trace));
-        shown["MD5OfMessageSystemAttributes"] = md5_of_attributes([(&name, &value)]).into();
+    if let Some(trace_header) = trace_header {
+        let (name, value) = ("AWSTraceHeader".to_owned(), MessageAttributeValue::text(trace_header));
+        json["MD5OfMessageSystemAttributes"] = md5_of_attributes([(&name, &value)]).into();
     }
     if let Some(id) = id {
-        shown["Id"] = id.into();
+        json["Id"] = id.into();
     }
-    shown
+    json
 }
 
 impl Queues {
-    fn batch<T>(&self, batch: &asked::Batch<T>) -> Result<Arc<Queue>, Refusal> {
-        let queue = self.found(&batch.queue_url)?;
-        let mut seen = BTreeSet::new();
+    fn check_batch<T>(&self, batch: &requests::BatchRequest<T>) -> Result<Arc<Queue>, SqsError> {
+        let queue = self.find_queue(&batch.queue_url)?;
+        let mut ids = BTreeSet::new();
         match batch.entries.len() {
-            0 => return Err(Refusal::EmptyBatch),
-            many if many > MAX_ENTRIES => return Err(Refusal::TooMany(many)),
+            0 => return Err(SqsError::EmptyBatch),
+            count if count > MAX_ENTRIES => return Err(SqsError::TooManyEntries(count)),
             _ => {}
         }
-        for asked::Entry { id, .. } in &batch.entries {
-            if !check::is_plain(id) {
-                return Err(Refusal::BatchId);
+        for requests::BatchEntry { id, .. } in &batch.entries {
+            if !check::is_valid_name(id) {
+                return Err(SqsError::InvalidBatchEntryId);
             }
-            if !seen.insert(id) {
-                return Err(Refusal::Twice(id.clone()));
+            if !ids.insert(id) {
+                return Err(SqsError::DuplicateBatchEntryId(id.clone()));
             }
         }
         Ok(queue)
     }
 
-    pub(super) async fn send_batch(&self, batch: asked::Batch<asked::Content>) -> Result<Outcome, Refusal> {
-        let queue = self.batch(&batch)?;
-        let mut outcome = Outcome::default();
+    pub(super) async fn send_batch(
+        &self,
+        batch: requests::BatchRequest<requests::MessageContent>,
+    ) -> Result<BatchResponse, SqsError> {
+        let queue = self.check_batch(&batch)?;
+        let mut response = BatchResponse::default();
         let (mut ids, mut messages, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for asked::Entry { id, what } in batch.entries {
-            let judged = outgoing(what).and_then(|message| {
+        for requests::BatchEntry { id, content } in batch.entries {
+            let checked = new_message(content).and_then(|message| {
                 bytes += check::size(&message);
                 check::message(&message)?;
                 Ok(message)
             });
-            match judged {
+            match checked {
                 Ok(message) => {
-                    ids.push((id, message.trace.clone()));
+                    ids.push((id, message.trace_header.clone()));
                     messages.push(message);
                 }
-                Err(refusal) => outcome.fail(&id, &refusal),
+                Err(error) => response.add_failure(&id, &error),
             }
         }
         if bytes > MAX_BYTES {
-            return Err(Refusal::BatchTooLong(bytes));
+            return Err(SqsError::BatchRequestTooLong(bytes));
         }
         if !messages.is_empty() {
-            let all = self.send(&queue, messages).await?;
-            outcome.successful = ids
+            let results = self.send(&queue, messages).await?;
+            response.successful = ids
                 .iter()
-                .zip(&all)
-                .map(|((id, trace), one)| sent(one, trace.as_deref(), Some(id)))
+                .zip(&results)
+                .map(|((id, trace_header), result)| {
+                    send_result_json(result, trace_header.as_deref(), Some(id))
+                })
                 .collect();
         }
-        Ok(outcome)
+        Ok(response)
     }
 
-    pub(super) async fn delete_batch(&self, batch: asked::Batch<asked::Delete>) -> Result<Outcome, Refusal> {
-        self.batch(&batch)?;
-        let (mut outcome, mut receipts) = (Outcome::default(), Vec::new());
-        for asked::Entry { id, what } in batch.entries {
-            match receipt(&what.receipt_handle) {
+    pub(super) async fn delete_batch(
+        &self,
+        batch: requests::BatchRequest<requests::DeleteBatchEntry>,
+    ) -> Result<BatchResponse, SqsError> {
+        self.check_batch(&batch)?;
+        let (mut response, mut receipts) = (BatchResponse::default(), Vec::new());
+        for requests::BatchEntry { id, content } in batch.entries {
+            match parse_receipt(&content.receipt_handle) {
                 Ok(receipt) => {
                     receipts.push(receipt);
-                    outcome.successful.push(json!({ "Id": id }));
+                    response.successful.push(json!({ "Id": id }));
                 }
-                Err(refusal) => outcome.fail(&id, &refusal),
+                Err(error) => response.add_failure(&id, &error),
             }
         }
-        self.remove(receipts).await?;
-        Ok(outcome)
+        self.delete_messages(receipts).await?;
+        Ok(response)
     }
 
-    pub(super) async fn hide_batch(&self, batch: asked::Batch<asked::Hide>) -> Result<Outcome, Refusal> {
-        let queue = self.batch(&batch)?;
-        let (mut answer, mut wishes, mut ids) = (Outcome::default(), Vec::new(), Vec::new());
-        for asked::Entry { id, what } in batch.entries {
-            let wish =
-                receipt(&what.receipt_handle).and_then(|it| Ok((it, hidden(what.visibility_timeout)?)));
-            match wish {
-                Ok(wish) => {
-                    wishes.push(wish);
-                    ids.push((id, what.receipt_handle));
+    pub(super) async fn change_visibility_batch(
+        &self,
+        batch: requests::BatchRequest<requests::ChangeVisibilityBatchEntry>,
+    ) -> Result<BatchResponse, SqsError> {
+        let queue = self.check_batch(&batch)?;
+        let (mut response, mut changes, mut ids) = (BatchResponse::default(), Vec::new(), Vec::new());
+        for requests::BatchEntry { id, content } in batch.entries {
+            let change = parse_receipt(&content.receipt_handle)
+                .and_then(|it| Ok((it, visibility_timeout(content.visibility_timeout)?)));
+            match change {
+                Ok(change) => {
+                    changes.push(change);
+                    ids.push((id, content.receipt_handle));
                 }
-                Err(refusal) => answer.fail(&id, &refusal),
+                Err(error) => response.add_failure(&id, &error),
             }
         }
-        for ((id, handle), change) in ids.iter().zip(self.hide(&queue, wishes).await?) {
-            match outcome(change, handle) {
-                Ok(()) => answer.successful.push(json!({ "Id": id })),
-                Err(refusal) => answer.fail(id, &refusal),
+        for ((id, handle), change) in ids.iter().zip(self.change_visibility(&queue, changes).await?) {
+            match visibility_result(change, handle) {
+                Ok(()) => response.successful.push(json!({ "Id": id })),
+                Err(error) => response.add_failure(id, &error),
             }
         }
-        Ok(answer)
+        Ok(response)
     }
 }

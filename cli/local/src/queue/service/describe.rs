@@ -1,61 +1,66 @@
-//! What there is: queues by name, and a queue's attributes, with how much is on it now.
+//! Lists queues, and returns their URLs, attributes and message counts.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::asked;
-use crate::queue::error::{MAX_BYTES, Refusal};
+use super::requests;
+use crate::queue::error::{MAX_BYTES, SqsError};
 use crate::queue::{Queue, Queues};
 
 impl Queues {
-    pub(super) fn queue_url(&self, asked: &asked::Url) -> Result<Json, Refusal> {
-        let ours = asked.owner.as_deref().is_none_or(|owner| owner == crate::constants::ACCOUNT);
-        let found = self.get(&asked.queue_name).filter(|_| ours).ok_or(Refusal::NoQueue)?;
-        Ok(json!({ "QueueUrl": self.url(&found.name) }))
+    pub(super) fn queue_url(&self, request: &requests::GetQueueUrlRequest) -> Result<Json, SqsError> {
+        let is_own_account = request.owner.as_deref().is_none_or(|owner| owner == crate::constants::ACCOUNT);
+        let queue =
+            self.get(&request.queue_name).filter(|_| is_own_account).ok_or(SqsError::QueueDoesNotExist)?;
+        Ok(json!({ "QueueUrl": self.url(&queue.name) }))
     }
 
-    pub(super) fn list(&self, asked: &asked::Listed) -> Json {
+    pub(super) fn list(&self, request: &requests::ListQueuesRequest) -> Json {
         let all = self.all().into_iter();
-        let ours = all.filter(|queue| queue.name.starts_with(&asked.queue_name_prefix));
-        let urls: Vec<String> = ours.map(|queue| self.url(&queue.name)).collect();
+        let matching = all.filter(|queue| queue.name.starts_with(&request.queue_name_prefix));
+        let urls: Vec<String> = matching.map(|queue| self.url(&queue.name)).collect();
         if urls.is_empty() { json!({}) } else { json!({ "QueueUrls": urls }) }
     }
 
-    /// The queues whose dead letters come here.
-    pub(super) fn sources(&self, asked: &asked::OfQueue) -> Result<Json, Refusal> {
-        let dead = self.found(&asked.queue_url)?;
+    /// Lists the queues that use this one as their dead-letter queue.
+    pub(super) fn dead_letter_sources(&self, request: &requests::QueueUrlRequest) -> Result<Json, SqsError> {
+        let dlq = self.find_queue(&request.queue_url)?;
         let all = self.all().into_iter();
-        let sources = all.filter(|queue| self.dead_letters(queue).is_some_and(|other| other.arn == dead.arn));
+        let sources =
+            all.filter(|queue| self.dead_letter_queue(queue).is_some_and(|other| other.arn == dlq.arn));
         let urls: Vec<String> = sources.map(|queue| self.url(&queue.name)).collect();
         Ok(json!({ "queueUrls": urls }))
     }
 
-    pub(super) async fn queue_attributes(&self, asked: asked::Described) -> Result<Json, Refusal> {
-        let queue = self.found(&asked.queue_url)?;
+    pub(super) async fn queue_attributes(
+        &self,
+        request: requests::GetQueueAttributesRequest,
+    ) -> Result<Json, SqsError> {
+        let queue = self.find_queue(&request.queue_url)?;
         let depth = self.depth(&queue).await?;
-        let mut all = settings(&queue);
+        let mut all = all_attributes(&queue);
         all.extend([
             ("ApproximateNumberOfMessages", depth.visible.to_string()),
             ("ApproximateNumberOfMessagesNotVisible", depth.in_flight.to_string()),
             ("ApproximateNumberOfMessagesDelayed", depth.delayed.to_string()),
         ]);
-        let mut shown = BTreeMap::new();
-        for name in &asked.attribute_names {
+        let mut selected = BTreeMap::new();
+        for name in &request.attribute_names {
             if name == "All" {
-                shown.append(&mut all.clone());
+                selected.append(&mut all.clone());
             } else if let Some((name, value)) = all.get_key_value(name.as_str()) {
-                shown.insert(name, value.clone());
-            } else if !OTHERS.contains(&name.as_str()) {
-                return Err(Refusal::AttributeName(name.clone()));
+                selected.insert(name, value.clone());
+            } else if !OPTIONAL_ATTRIBUTES.contains(&name.as_str()) {
+                return Err(SqsError::UnknownAttribute(name.clone()));
             }
         }
-        Ok(if shown.is_empty() { json!({}) } else { json!({ "Attributes": shown }) })
+        Ok(if selected.is_empty() { json!({}) } else { json!({ "Attributes": selected }) })
     }
 }
 
-/// Attributes that SQS knows, and that a standard queue may lack.
-const OTHERS: &[&str] = &[
+/// The attributes that SQS knows and a standard queue may lack.
+const OPTIONAL_ATTRIBUTES: &[&str] = &[
     "RedrivePolicy",
     "RedriveAllowPolicy",
     "Policy",
@@ -67,7 +72,7 @@ const OTHERS: &[&str] = &[
     "FifoThroughputLimit",
 ];
 
-fn settings(queue: &Queue) -> BTreeMap<&'static str, String> {
+fn all_attributes(queue: &Queue) -> BTreeMap<&'static str, String> {
     let spec = queue.spec();
     let created = (queue.created_ms / 1000).to_string();
     let mut all = BTreeMap::from([
@@ -89,7 +94,7 @@ fn settings(queue: &Queue) -> BTreeMap<&'static str, String> {
         all.insert("RedrivePolicy", policy.to_string());
     }
     if !spec.senders.is_empty() {
-        let statement = |sender: &hitctl_resources::Sender| {
+        let statement = |sender: &hitctl_resources::AllowedSender| {
             json!({
                 "Effect": "Allow",
                 "Principal": { "Service": sender.service },

@@ -1,11 +1,11 @@
-//! SQS's JSON protocol over the queues: what its SDKs send to `AmazonSQS.*`.
+//! SQS's JSON protocol: the operations `AmazonSQS.*` that SDKs call.
 //!
-//! Queues themselves are made, changed and deleted by the deployer, through the control API: calls for that are refused with a
-//! word of it. Everything about messages is here.
+//! The deployer creates, changes and deletes queues through the control API, so those operations fail here with a message that
+//! says so. All operations on messages are supported.
 
-mod asked;
 mod batch;
 mod describe;
+mod requests;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -18,218 +18,232 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::Refusal;
-use super::{Attributes, Change, Message, Outgoing, Queue, Queues, Receipt, Wish, check, md5_of_attributes};
-use crate::answer::{Answer, JSON};
-use crate::front::{Call, Service};
+use super::error::SqsError;
+use super::{
+    MessageAttributes, NewMessage, Queue, QueueMessage, Queues, Receipt, ReceiveOptions, VisibilityChange,
+    check, md5_of_attributes,
+};
+use crate::endpoint::{AwsService, ServiceRequest};
+use crate::service_response::{JSON, ServiceResponse};
 
-/// The most messages of a receive, and the longest a call waits for the first, in seconds.
+/// The maximum number of messages in one receive.
 const MAX_MESSAGES: i64 = 10;
+/// The maximum time that a receive waits for the first message, in seconds.
 const MAX_WAIT_S: i64 = 20;
-/// The longest visibility timeout, in seconds.
-const MAX_HIDDEN_S: i64 = 43_200;
+/// The maximum visibility timeout, in seconds.
+const MAX_VISIBILITY_TIMEOUT_S: i64 = 43_200;
 
-impl Service for Queues {
-    fn answer(&self, call: Call) -> BoxFuture<'_, Answer> {
+impl AwsService for Queues {
+    fn handle(&self, request: ServiceRequest) -> BoxFuture<'_, ServiceResponse> {
         async move {
-            match self.call(&call.operation, &call.body).await {
-                Ok(body) => Answer::new(StatusCode::OK, JSON, body),
-                Err(refusal) => refused(&refusal),
+            match self.run_operation(&request.operation, &request.body).await {
+                Ok(body) => ServiceResponse::new(StatusCode::OK, JSON, body),
+                Err(error) => error_response(&error),
             }
         }
         .boxed()
     }
 }
 
-/// An error as SQS writes it; older clients read its code in the header.
-fn refused(refusal: &Refusal) -> Answer {
-    let (name, code) = refusal.name_and_code();
-    let namespace = match refusal {
-        Refusal::Invalid(_) | Refusal::Gone(_) | Refusal::Missing(_) | Refusal::UnknownOperation(_) => {
-            "com.amazon.coral.service"
-        }
+/// Creates SQS's response for an error. Older clients read the code in the header.
+fn error_response(error: &SqsError) -> ServiceResponse {
+    let (name, code) = error.name_and_code();
+    let namespace = match error {
+        SqsError::InvalidParameter(_)
+        | SqsError::MessageNotFound(_)
+        | SqsError::MissingParameter(_)
+        | SqsError::UnknownOperation(_) => "com.amazon.coral.service",
         _ => "com.amazonaws.sqs",
     };
-    let (status, whose) = if refusal.is_by_sender() {
+    let (status, fault_type) = if error.is_sender_fault() {
         (StatusCode::BAD_REQUEST, "Sender")
     } else {
         (StatusCode::INTERNAL_SERVER_ERROR, "Receiver")
     };
-    let answer = Answer::json_error(status, JSON, &format!("{namespace}#{name}"), &refusal.to_string());
-    answer.header("x-amzn-query-error", &format!("{code};{whose}"))
+    let response =
+        ServiceResponse::json_error(status, JSON, &format!("{namespace}#{name}"), &error.to_string());
+    response.header("x-amzn-query-error", &format!("{code};{fault_type}"))
 }
 
 impl Queues {
-    async fn call(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    async fn run_operation(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, SqsError> {
         match operation {
-            "SendMessage" => written(&self.send_one(parsed(body)?).await?),
-            "SendMessageBatch" => written(&self.send_batch(parsed(body)?).await?),
-            "ReceiveMessage" => written(&self.receive_messages(parsed(body)?).await?),
+            "SendMessage" => to_json(&self.send_message_request(parse(body)?).await?),
+            "SendMessageBatch" => to_json(&self.send_batch(parse(body)?).await?),
+            "ReceiveMessage" => to_json(&self.receive_messages(parse(body)?).await?),
             "DeleteMessage" => {
-                let asked: asked::Deleted = parsed(body)?;
-                self.found(&asked.queue_url)?;
-                self.remove(vec![receipt(&asked.receipt_handle)?]).await?;
+                let request: requests::DeleteMessageRequest = parse(body)?;
+                self.find_queue(&request.queue_url)?;
+                self.delete_messages(vec![parse_receipt(&request.receipt_handle)?]).await?;
                 Ok(Vec::new())
             }
-            "DeleteMessageBatch" => written(&self.delete_batch(parsed(body)?).await?),
+            "DeleteMessageBatch" => to_json(&self.delete_batch(parse(body)?).await?),
             "ChangeMessageVisibility" => {
-                self.hide_one(parsed(body)?).await?;
+                self.change_message_visibility(parse(body)?).await?;
                 Ok(Vec::new())
             }
-            "ChangeMessageVisibilityBatch" => written(&self.hide_batch(parsed(body)?).await?),
-            "GetQueueUrl" => written(&self.queue_url(&parsed(body)?)?),
-            "GetQueueAttributes" => written(&self.queue_attributes(parsed(body)?).await?),
-            "ListQueues" => written(&self.list(&parsed(body)?)),
-            "ListDeadLetterSourceQueues" => written(&self.sources(&parsed(body)?)?),
+            "ChangeMessageVisibilityBatch" => to_json(&self.change_visibility_batch(parse(body)?).await?),
+            "GetQueueUrl" => to_json(&self.queue_url(&parse(body)?)?),
+            "GetQueueAttributes" => to_json(&self.queue_attributes(parse(body)?).await?),
+            "ListQueues" => to_json(&self.list(&parse(body)?)),
+            "ListDeadLetterSourceQueues" => to_json(&self.dead_letter_sources(&parse(body)?)?),
             "ListQueueTags" => {
-                let asked: asked::OfQueue = parsed(body)?;
-                written(&json!({ "Tags": self.found(&asked.queue_url)?.spec().tags }))
+                let request: requests::QueueUrlRequest = parse(body)?;
+                to_json(&json!({ "Tags": self.find_queue(&request.queue_url)?.spec().tags }))
             }
             "PurgeQueue" => {
-                let asked: asked::OfQueue = parsed(body)?;
-                self.purge(&self.found(&asked.queue_url)?).await?;
+                let request: requests::QueueUrlRequest = parse(body)?;
+                self.purge(&self.find_queue(&request.queue_url)?).await?;
                 Ok(Vec::new())
             }
             "CreateQueue" | "DeleteQueue" | "SetQueueAttributes" | "TagQueue" | "UntagQueue"
-            | "AddPermission" | "RemovePermission" => Err(Refusal::Unsupported(format!(
+            | "AddPermission" | "RemovePermission" => Err(SqsError::Unsupported(format!(
                 "{operation} is not supported here: queues of the local cloud are made and changed by `hitctl deploy --env local`."
             ))),
             "StartMessageMoveTask" | "CancelMessageMoveTask" | "ListMessageMoveTasks" => {
-                Err(Refusal::Unsupported(format!(
+                Err(SqsError::Unsupported(format!(
                     "{operation} is not supported here: `hitctl dlq redrive --env local` moves dead letters back."
                 )))
             }
-            _ => Err(Refusal::UnknownOperation(operation.to_owned())),
+            _ => Err(SqsError::UnknownOperation(operation.to_owned())),
         }
     }
 
-    fn found(&self, url: &str) -> Result<Arc<Queue>, Refusal> {
-        self.by_url(url).ok_or(Refusal::NoQueue)
+    fn find_queue(&self, url: &str) -> Result<Arc<Queue>, SqsError> {
+        self.by_url(url).ok_or(SqsError::QueueDoesNotExist)
     }
 
-    async fn send_one(&self, asked: asked::Sent) -> Result<Json, Refusal> {
-        let queue = self.found(&asked.queue_url)?;
-        let message = outgoing(asked.content)?;
+    async fn send_message_request(&self, request: requests::SendMessageRequest) -> Result<Json, SqsError> {
+        let queue = self.find_queue(&request.queue_url)?;
+        let message = new_message(request.content)?;
         check::message(&message)?;
-        let trace = message.trace.clone();
+        let trace_header = message.trace_header.clone();
         let sent = self.send(&queue, vec![message]).await?.pop();
-        let sent = sent.ok_or_else(|| Refusal::Invalid("nothing was sent".to_owned()))?;
-        Ok(batch::sent(&sent, trace.as_deref(), None))
+        let sent = sent.ok_or_else(|| SqsError::InvalidParameter("nothing was sent".to_owned()))?;
+        Ok(batch::send_result_json(&sent, trace_header.as_deref(), None))
     }
 
-    async fn receive_messages(&self, asked: asked::Received) -> Result<Json, Refusal> {
-        let queue = self.found(&asked.queue_url)?;
-        let max = within(asked.max_number_of_messages.unwrap_or(1), "MaxNumberOfMessages", 1, MAX_MESSAGES)?;
-        let wait = within(asked.wait_time_seconds.unwrap_or(0), "WaitTimeSeconds", 0, MAX_WAIT_S)?;
-        let hidden_s = asked.visibility_timeout.map(hidden).transpose()?;
-        let wish = Wish {
+    async fn receive_messages(&self, request: requests::ReceiveMessageRequest) -> Result<Json, SqsError> {
+        let queue = self.find_queue(&request.queue_url)?;
+        let max =
+            in_range(request.max_number_of_messages.unwrap_or(1), "MaxNumberOfMessages", 1, MAX_MESSAGES)?;
+        let wait = in_range(request.wait_time_seconds.unwrap_or(0), "WaitTimeSeconds", 0, MAX_WAIT_S)?;
+        let visibility_timeout_s = request.visibility_timeout.map(visibility_timeout).transpose()?;
+        let options = ReceiveOptions {
             max: usize::try_from(max).unwrap_or(1),
-            hidden_s,
+            visibility_timeout_s,
             wait: Duration::from_secs(u64::from(wait)),
         };
-        let system = [asked.attribute_names, asked.message_system_attribute_names].concat();
-        let messages = self.receive(&queue, wish).await?.take();
+        let system_filters = [request.attribute_names, request.message_system_attribute_names].concat();
+        let messages = self.receive(&queue, options).await?.into_messages();
         if messages.is_empty() {
             return Ok(json!({}));
         }
-        let shown = |message: &Message| received(message, &asked.message_attribute_names, &system);
-        Ok(json!({ "Messages": messages.iter().map(shown).collect::<Vec<_>>() }))
+        let json =
+            |message: &QueueMessage| message_json(message, &request.message_attribute_names, &system_filters);
+        Ok(json!({ "Messages": messages.iter().map(json).collect::<Vec<_>>() }))
     }
 
-    async fn hide_one(&self, asked: asked::Hidden) -> Result<(), Refusal> {
-        let queue = self.found(&asked.queue_url)?;
-        let (receipt, seconds) = (receipt(&asked.receipt_handle)?, hidden(asked.visibility_timeout)?);
-        let changed = self.hide(&queue, vec![(receipt, seconds)]).await?;
-        changed.first().map_or(Ok(()), |change| outcome(*change, &asked.receipt_handle))
+    async fn change_message_visibility(
+        &self,
+        request: requests::ChangeMessageVisibilityRequest,
+    ) -> Result<(), SqsError> {
+        let queue = self.find_queue(&request.queue_url)?;
+        let (receipt, seconds) =
+            (parse_receipt(&request.receipt_handle)?, visibility_timeout(request.visibility_timeout)?);
+        let changes = self.change_visibility(&queue, vec![(receipt, seconds)]).await?;
+        changes.first().map_or(Ok(()), |change| visibility_result(*change, &request.receipt_handle))
     }
 }
 
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, SqsError> {
     serde_json::from_slice(body).map_err(|error| {
         let text = error.to_string();
         match text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-            Some(field) => Refusal::Missing(field.to_owned()),
-            None => Refusal::Invalid(format!("The request is not valid: {text}.")),
+            Some(field) => SqsError::MissingParameter(field.to_owned()),
+            None => SqsError::InvalidParameter(format!("The request is not valid: {text}.")),
         }
     })
 }
 
-fn written<T: Serialize>(answer: &T) -> Result<Vec<u8>, Refusal> {
-    serde_json::to_vec(answer).map_err(|error| Refusal::Invalid(error.to_string()))
+fn to_json<T: Serialize>(response: &T) -> Result<Vec<u8>, SqsError> {
+    serde_json::to_vec(response).map_err(|error| SqsError::InvalidParameter(error.to_string()))
 }
 
-fn receipt(handle: &str) -> Result<Receipt, Refusal> {
-    Receipt::parse(handle).ok_or_else(|| Refusal::Handle(handle.to_owned()))
+fn parse_receipt(handle: &str) -> Result<Receipt, SqsError> {
+    Receipt::parse(handle).ok_or_else(|| SqsError::InvalidReceiptHandle(handle.to_owned()))
 }
 
-fn outcome(change: Change, handle: &str) -> Result<(), Refusal> {
+fn visibility_result(change: VisibilityChange, handle: &str) -> Result<(), SqsError> {
     match change {
-        Change::Done => Ok(()),
-        Change::NotInFlight => Err(Refusal::NotInFlight),
-        Change::Gone => Err(Refusal::Gone(handle.to_owned())),
+        VisibilityChange::Changed => Ok(()),
+        VisibilityChange::NotInFlight => Err(SqsError::NotInFlight),
+        VisibilityChange::NotFound => Err(SqsError::MessageNotFound(handle.to_owned())),
     }
 }
 
-fn within(value: i64, name: &str, min: i64, max: i64) -> Result<u32, Refusal> {
+fn in_range(value: i64, name: &str, min: i64, max: i64) -> Result<u32, SqsError> {
     let fits = u32::try_from(value).ok().filter(|_| (min..=max).contains(&value));
-    fits.ok_or_else(|| Refusal::bounds(value, name, min, max))
+    fits.ok_or_else(|| SqsError::out_of_range(value, name, min, max))
 }
 
-fn hidden(seconds: i64) -> Result<u32, Refusal> {
-    within(seconds, "VisibilityTimeout", 0, MAX_HIDDEN_S)
+fn visibility_timeout(seconds: i64) -> Result<u32, SqsError> {
+    in_range(seconds, "VisibilityTimeout", 0, MAX_VISIBILITY_TIMEOUT_S)
 }
 
-/// A message as it was asked to be sent.
-fn outgoing(message: asked::Content) -> Result<Outgoing, Refusal> {
+/// Converts the message of a request.
+fn new_message(message: requests::MessageContent) -> Result<NewMessage, SqsError> {
     let delay = message.delay_seconds.unwrap_or(0);
     check::delay(delay)?;
-    let mut trace = None;
+    let mut trace_header = None;
     for (name, value) in message.message_system_attributes {
         match value.string_value.filter(|_| name == "AWSTraceHeader") {
-            Some(value) => trace = Some(value),
+            Some(value) => trace_header = Some(value),
             None => {
-                return Err(Refusal::Invalid(format!("Message system attribute name '{name}' is invalid.")));
+                return Err(SqsError::InvalidParameter(format!(
+                    "Message system attribute name '{name}' is invalid."
+                )));
             }
         }
     }
-    let body = message.message_body.ok_or_else(|| Refusal::Missing("MessageBody".to_owned()))?;
+    let body = message.message_body.ok_or_else(|| SqsError::MissingParameter("MessageBody".to_owned()))?;
     let attributes = message.message_attributes;
-    Ok(Outgoing { body, attributes, trace, delay_s: u32::try_from(delay).unwrap_or(0) })
+    Ok(NewMessage { body, attributes, trace_header, delay_s: u32::try_from(delay).unwrap_or(0) })
 }
 
-/// A message as SQS hands it out.
-fn received(message: &Message, names: &[String], system: &[String]) -> Json {
-    let mut shown = json!({
+/// Returns a received message as SQS's JSON.
+fn message_json(message: &QueueMessage, attribute_filters: &[String], system_filters: &[String]) -> Json {
+    let mut json = json!({
         "MessageId": message.id,
         "ReceiptHandle": message.receipt().handle(),
         "MD5OfBody": message.md5,
         "Body": message.body,
     });
-    let all = system.iter().any(|name| name == "All");
+    let all = system_filters.iter().any(|name| name == "All");
     let attributes: BTreeMap<_, _> = message
         .system_attributes()
         .into_iter()
-        .filter(|(name, _)| all || system.iter().any(|wanted| wanted == name))
+        .filter(|(name, _)| all || system_filters.iter().any(|filter| filter == name))
         .collect();
     if !attributes.is_empty() {
-        shown["Attributes"] = json!(attributes);
+        json["Attributes"] = json!(attributes);
     }
-    let attributes: Attributes = message
+    let attributes: MessageAttributes = message
         .attributes
         .iter()
-        .filter(|(name, _)| names.iter().any(|wanted| is_wanted(name, wanted)))
+        .filter(|(name, _)| attribute_filters.iter().any(|filter| filter_matches(name, filter)))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     if let Some(md5) = md5_of_attributes(&attributes) {
-        shown["MD5OfMessageAttributes"] = md5.into();
-        shown["MessageAttributes"] = json!(attributes);
+        json["MD5OfMessageAttributes"] = md5.into();
+        json["MessageAttributes"] = json!(attributes);
     }
-    shown
+    json
 }
 
-/// `All`, `.*`, a name, or the beginning of names as `prefix.*`.
-fn is_wanted(name: &str, wanted: &str) -> bool {
-    wanted == "All"
-        || wanted == name
-        || wanted.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
+/// Returns whether a filter matches an attribute's name. A filter is `All`, `.*`, a name, or a prefix such as `prefix.*`.
+fn filter_matches(name: &str, filter: &str) -> bool {
+    filter == "All"
+        || filter == name
+        || filter.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
 }

@@ -1,4 +1,4 @@
-//! A rule that tells what an error code of AWS means.
+//! A rule for the meaning of an AWS error code.
 
 /// The meaning of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The error rules common to all services, and how a rule becomes a [`Fault`].
+//! The error rules common to all services, and the conversion of a failed call to a [`Fault`].
 
 use std::time::SystemTime;
 
@@ -24,36 +24,54 @@ pub(crate) const NOT_FOUND: &[&str] = &[
 
 /// The rules common to all services, and those that several kinds share.
 pub(super) const RULES: &[ErrorRule] = &[
-    // Who we are.
-    rule("ExpiredToken", "", Expired, "the session has expired", RENEW),
-    rule("ExpiredTokenException", "", Expired, "the session has expired", RENEW),
-    rule("TokenRefreshRequired", "", Expired, "the session has expired", RENEW),
-    rule("InvalidClientTokenId", "", UnknownKey, "AWS does not know the access key", KEYS),
-    rule("UnrecognizedClientException", "", UnknownKey, "AWS does not know the access key", KEYS),
-    rule("InvalidAccessKeyId", "", UnknownKey, "AWS does not know the access key", KEYS),
-    rule("AuthFailure", "", UnknownKey, "AWS does not know the access key", KEYS),
-    rule("OptInRequired", "", Credentials, "the account is not subscribed to this service", ACCOUNT),
-    rule("RequestExpired", "", Clock, "the clock of this machine is off", CLOCK),
-    rule("RequestTimeTooSkewed", "", Clock, "the clock of this machine is off", CLOCK),
-    rule("SignatureDoesNotMatch", "expired", Clock, "the clock of this machine is off", CLOCK),
-    rule("SignatureDoesNotMatch", "not yet current", Clock, "the clock of this machine is off", CLOCK),
-    rule("InvalidSignatureException", "expired", Clock, "the clock of this machine is off", CLOCK),
-    rule("InvalidSignatureException", "not yet current", Clock, "the clock of this machine is off", CLOCK),
-    rule("SignatureDoesNotMatch", "", WrongSecret, "the secret key does not belong to the access key", KEYS),
+    // Credentials and the clock.
+    rule("ExpiredToken", "", Expired, "the session has expired", RENEW_HINT),
+    rule("ExpiredTokenException", "", Expired, "the session has expired", RENEW_HINT),
+    rule("TokenRefreshRequired", "", Expired, "the session has expired", RENEW_HINT),
+    rule("InvalidClientTokenId", "", UnknownKey, "AWS does not know the access key", KEYS_HINT),
+    rule("UnrecognizedClientException", "", UnknownKey, "AWS does not know the access key", KEYS_HINT),
+    rule("InvalidAccessKeyId", "", UnknownKey, "AWS does not know the access key", KEYS_HINT),
+    rule("AuthFailure", "", UnknownKey, "AWS does not know the access key", KEYS_HINT),
+    rule("OptInRequired", "", Credentials, "the account is not subscribed to this service", ACCOUNT_HINT),
+    rule("RequestExpired", "", Clock, "the clock of this machine is off", CLOCK_HINT),
+    rule("RequestTimeTooSkewed", "", Clock, "the clock of this machine is off", CLOCK_HINT),
+    rule("SignatureDoesNotMatch", "expired", Clock, "the clock of this machine is off", CLOCK_HINT),
+    rule("SignatureDoesNotMatch", "not yet current", Clock, "the clock of this machine is off", CLOCK_HINT),
+    rule("InvalidSignatureException", "expired", Clock, "the clock of this machine is off", CLOCK_HINT),
+    rule(
+        "InvalidSignatureException",
+        "not yet current",
+        Clock,
+        "the clock of this machine is off",
+        CLOCK_HINT,
+    ),
+    rule(
+        "SignatureDoesNotMatch",
+        "",
+        WrongSecret,
+        "the secret key does not belong to the access key",
+        KEYS_HINT,
+    ),
     rule(
         "InvalidSignatureException",
         "",
         WrongSecret,
         "the secret key does not belong to the access key",
-        KEYS,
+        KEYS_HINT,
     ),
-    rule("IncompleteSignature", "", Credentials, "the credentials are malformed", KEYS),
-    // What we may do.
+    rule("IncompleteSignature", "", Credentials, "the credentials are malformed", KEYS_HINT),
+    // Permissions.
     rule("AccessDenied", "", Denied, "", ""),
     rule("AccessDeniedException", "", Denied, "", ""),
     rule("UnauthorizedOperation", "", Denied, "", ""),
     rule("ForbiddenException", "", Denied, "", ""),
-    rule("PublicPolicyException", "", Final, "the account blocks functions that anybody may call", PUBLIC),
+    rule(
+        "PublicPolicyException",
+        "",
+        Final,
+        "the account blocks functions that anybody may call",
+        PUBLIC_HINT,
+    ),
     // Not visible yet (IAM is eventually consistent).
     unpropagated_role("cannot be assumed by Lambda"),
     unpropagated_role("does not have permissions"),
@@ -65,7 +83,7 @@ pub(super) const RULES: &[ErrorRule] = &[
         "visibility timeout",
         Retryable,
         "the queue hides its messages for less than the function's timeout",
-        VISIBILITY,
+        VISIBILITY_HINT,
     ),
     rule(
         "InvalidParameterValueException",
@@ -74,13 +92,19 @@ pub(super) const RULES: &[ErrorRule] = &[
         "SQS has not spread the queue yet",
         SQS_PROPAGATION,
     ),
-    // Limits: on operations at the same time, and those that no retry can fix.
-    rule("LimitExceeded", "", Quota, "a limit of the account is reached", QUOTA),
-    rule("LimitExceededException", "", Quota, "a limit of the account is reached", QUOTA),
-    rule("ServiceQuotaExceededException", "", Quota, "a limit of the account is reached", QUOTA),
-    rule("CodeStorageExceededException", "", Quota, "the account's storage for function code is full", CODE),
+    // Quotas, which no retry can fix.
+    rule("LimitExceeded", "", Quota, "a limit of the account is reached", QUOTA_HINT),
+    rule("LimitExceededException", "", Quota, "a limit of the account is reached", QUOTA_HINT),
+    rule("ServiceQuotaExceededException", "", Quota, "a limit of the account is reached", QUOTA_HINT),
+    rule(
+        "CodeStorageExceededException",
+        "",
+        Quota,
+        "the account's storage for function code is full",
+        CODE_HINT,
+    ),
     rule("PolicyLengthExceededException", "", Final, "the function's policy is full", ""),
-    // Somebody is at it.
+    // Concurrent changes.
     rule("ResourceConflictException", "already exist", Final, "it is there already", ""),
     rule("ResourceConflictException", "", Retryable, "another change of it is in progress", ""),
     rule("ResourceInUseException", "", Retryable, "another change of it is in progress", ""),
@@ -91,7 +115,7 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("ConcurrentModificationException", "", Retryable, "another change of it is in progress", ""),
     rule("TransactionConflictException", "", Retryable, "another write was under way", ""),
     rule("TransactionInProgressException", "", Retryable, "another write was under way", ""),
-    // Too much at once.
+    // Throttling.
     rule("Throttling", "", Retryable, "AWS asks for fewer calls", ""),
     rule("ThrottlingException", "", Retryable, "AWS asks for fewer calls", ""),
     rule("ThrottledException", "", Retryable, "AWS asks for fewer calls", ""),
@@ -101,7 +125,7 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("RequestLimitExceeded", "", Retryable, "AWS asks for fewer calls", ""),
     rule("ProvisionedThroughputExceededException", "", Retryable, "the table takes fewer writes", ""),
     rule("SlowDown", "", Retryable, "AWS asks for fewer calls", ""),
-    // Its own trouble.
+    // Failures of the service.
     rule("ServiceFailure", "", Retryable, "AWS has a problem", ""),
     rule("ServiceException", "", Retryable, "AWS has a problem", ""),
     rule("ServiceUnavailable", "", Retryable, "AWS has a problem", ""),
@@ -114,46 +138,53 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("RequestTimeoutException", "", Retryable, "AWS got the call too slowly", ""),
 ];
 
-/// The rule for a role that Lambda cannot use yet.
+/// Creates the rule for a role that Lambda cannot use yet.
 const fn unpropagated_role(text: &'static str) -> ErrorRule {
     let message = "IAM has not spread the role yet";
     rule("InvalidParameterValueException", text, Retryable, message, IAM_PROPAGATION)
 }
 
-const RENEW: &str =
+const RENEW_HINT: &str =
     "log in again (`aws sso login`, or new keys), then run the same command: it continues where it stopped";
-const KEYS: &str = "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or at the profile in ~/.aws; `hitctl doctor` says what is used";
-const ACCOUNT: &str = "finish the sign-up of the account, or choose another one with --profile";
-const CLOCK: &str = "set the clock (`timedatectl set-ntp true`), then run the same command";
-const VISIBILITY: &str = "raise `visibility_s` in [queue] or lower `timeout_s` in [function]; SQS needs up to a minute to spread a change, so that the same command may also work again then";
-const PUBLIC: &str =
+const KEYS_HINT: &str = "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or at the profile in ~/.aws; `hitctl doctor` says what is used";
+const ACCOUNT_HINT: &str = "finish the sign-up of the account, or choose another one with --profile";
+const CLOCK_HINT: &str = "set the clock (`timedatectl set-ntp true`), then run the same command";
+const VISIBILITY_HINT: &str = "raise `visibility_s` in [queue] or lower `timeout_s` in [function]; SQS needs up to a minute to spread a change, so that the same command may also work again then";
+const PUBLIC_HINT: &str =
     "set `expose = \"api\"` in [http], or lift Lambda's block on public access in this account";
-const QUOTA: &str = "delete what is not used, or ask for more in the Service Quotas console";
-const CODE: &str =
+const QUOTA_HINT: &str = "delete what is not used, or ask for more in the Service Quotas console";
+const CODE_HINT: &str =
     "delete functions or old versions that are not used, or ask for more in the Service Quotas console";
-const NETWORK: &str = "look at the network, the proxy settings and --endpoint-url, then run the same command";
+const NETWORK_HINT: &str =
+    "look at the network, the proxy settings and --endpoint-url, then run the same command";
 
-/// Returns the meaning of an error that all services share.
+/// Returns the class of an error by the rules that all services share.
 pub fn classify(code: &str, message: &str) -> Option<ErrorClass> {
-    find(&[], code, message).map(|rule| rule.class)
+    find_rule(&[], code, message).map(|rule| rule.class)
 }
 
-fn find<'a>(rules: &'a [ErrorRule], code: &str, message: &str) -> Option<&'a ErrorRule> {
+fn find_rule<'a>(rules: &'a [ErrorRule], code: &str, message: &str) -> Option<&'a ErrorRule> {
     let message = message.to_ascii_lowercase();
     let matches = |rule: &&ErrorRule| rule.code == code && message.contains(&rule.text.to_ascii_lowercase());
     rules.iter().chain(RULES).find(matches)
 }
 
-/// What an answer of the service means. Its message is what is wrong, in our words; empty where only the service knows.
-pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorResponse, now: SystemTime) -> Fault {
-    let code = said.code.as_deref().unwrap_or_default();
-    let message = said.message.as_deref().unwrap_or_default();
-    let Some(&ErrorRule { code, class, message: why, hint, .. }) = find(rules, code, message) else {
-        let known = if code.is_empty() { "http" } else { code }.to_owned();
-        return match said.status {
-            Some(500..=599 | 429) => Fault::transient(known, "AWS has a problem"),
-            _ if NOT_FOUND.contains(&code) => Fault::fatal(known, "").of_kind(FaultKind::NotFound),
-            _ => Fault::fatal(known, ""),
+/// Converts an error response of the service to a fault. Its message is the cause in our words; it is empty
+/// if only the service knows the cause.
+pub(super) fn response_fault(
+    operation: &str,
+    rules: &[ErrorRule],
+    response: &ErrorResponse,
+    now: SystemTime,
+) -> Fault {
+    let code = response.code.as_deref().unwrap_or_default();
+    let message = response.message.as_deref().unwrap_or_default();
+    let Some(&ErrorRule { code, class, message: why, hint, .. }) = find_rule(rules, code, message) else {
+        let fault_code = if code.is_empty() { "http" } else { code }.to_owned();
+        return match response.status {
+            Some(500..=599 | 429) => Fault::transient(fault_code, "AWS has a problem"),
+            _ if NOT_FOUND.contains(&code) => Fault::fatal(fault_code, "").of_kind(FaultKind::NotFound),
+            _ => Fault::fatal(fault_code, ""),
         };
     };
     let mut fault = match class {
@@ -164,12 +195,12 @@ pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorRespons
         Denied | Quota | Final => Fault::fatal(code, why),
     };
     if matches!(class, Clock)
-        && let Some(off) = said.date.as_deref().and_then(|date| clock_error(date, now))
+        && let Some(difference) = response.date.as_deref().and_then(|date| clock_error(date, now))
     {
-        fault.message = format!("the clock of this machine is off by {off}");
+        fault.message = format!("the clock of this machine is off by {difference}");
     }
     if matches!(class, Denied) {
-        let action = missing_action(said.message.as_deref().unwrap_or_default()).unwrap_or(operation);
+        let action = missing_action(response.message.as_deref().unwrap_or_default()).unwrap_or(operation);
         fault.message = format!("{action} is not allowed");
         fault.hint = Some(format!(
             "add {action} to the policy of whoever deploys; `hitctl policy deployer` prints all that is needed"
@@ -180,10 +211,10 @@ pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorRespons
     fault
 }
 
-/// What it means that there was no answer.
-pub(super) fn unanswered(why: &str) -> Fault {
+/// Converts a transport error to a fault.
+pub(super) fn transport_fault(why: &str) -> Fault {
     let lower = why.to_ascii_lowercase();
-    // What the SDK says of credentials that could not be loaded, by each of its reasons.
+    // The SDK's texts for credentials that could not be loaded, one per reason.
     let credentials = [
         "no credentials",
         "no providers in chain provided credentials",
@@ -194,26 +225,27 @@ pub(super) fn unanswered(why: &str) -> Fault {
         "unexpected credentials error",
         "failed to load credentials",
     ];
-    if credentials.iter().any(|word| lower.contains(word)) {
+    if credentials.iter().any(|text| lower.contains(text)) {
         return Fault { kind: FaultKind::Credentials, ..Fault::fatal("no_credentials", "no credentials could be loaded") }
             .hinted("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`; `hitctl doctor` says what is used");
     }
-    Fault::transient("no_answer", "no answer").hinted(NETWORK)
+    Fault::transient("no_answer", "no answer").hinted(NETWORK_HINT)
 }
 
-/// The action in "User: .. is not authorized to perform: lambda:CreateFunction on resource: ..", which is sometimes another
-/// one than the operation's.
+/// Returns the action in "User: .. is not authorized to perform: lambda:CreateFunction on resource: ..". It
+/// may differ from the operation.
 fn missing_action(message: &str) -> Option<&str> {
     let after = message.split("to perform: ").nth(1)?;
     let action = after.split(|c: char| c.is_whitespace() || c == ',').next()?;
     action.contains(':').then_some(action)
 }
 
-/// How far this machine's clock is from the one in an HTTP date, in words; `None` for less than a minute.
+/// Describes the difference between this machine's clock and an HTTP date; `None` if it is less than a
+/// minute.
 fn clock_error(date: &str, now: SystemTime) -> Option<String> {
     let theirs = DateTime::from_str(date, Format::HttpDate).ok()?.secs();
     let ours = DateTime::from(now).secs();
     let minutes = (ours - theirs).abs() / 60;
-    let way = if ours > theirs { "fast" } else { "slow" };
-    (minutes > 0).then(|| format!("{minutes} min ({way})"))
+    let direction = if ours > theirs { "fast" } else { "slow" };
+    (minutes > 0).then(|| format!("{minutes} min ({direction})"))
 }

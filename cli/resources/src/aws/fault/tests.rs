@@ -1,19 +1,19 @@
-//! Each row can be reached, and says what it should.
+//! Every rule is reachable and yields the right fault.
 
 use std::time::{Duration, SystemTime};
 
 use hitctl_engine::FaultKind;
 
 use super::table::RULES;
-use super::{Doing, ErrorResponse, ErrorRule, fault_of, is_transient};
+use super::{ApiOperation, ErrorResponse, ErrorRule, fault_of, is_transient};
 use crate::registry::REGISTRY;
 
-fn doing() -> Doing {
+fn operation() -> ApiOperation {
     let rules: Vec<ErrorRule> = REGISTRY.errors().copied().collect();
-    Doing::new("create", "function hits-test", "lambda:CreateFunction").with_rules(Vec::leak(rules))
+    ApiOperation::new("create", "function hits-test", "lambda:CreateFunction").with_rules(Vec::leak(rules))
 }
 
-fn said(code: &str, message: &str) -> ErrorResponse {
+fn error_response(code: &str, message: &str) -> ErrorResponse {
     ErrorResponse {
         code: Some(code.to_owned()),
         message: Some(message.to_owned()),
@@ -28,22 +28,24 @@ fn now() -> SystemTime {
 }
 
 #[test]
-fn every_row_can_be_reached_and_is_there_once() {
+fn every_rule_is_unique_and_reachable() {
     let rules: Vec<&ErrorRule> = REGISTRY.errors().chain(RULES).collect();
-    for (at, rule) in rules.iter().enumerate() {
+    for (index, rule) in rules.iter().enumerate() {
         let first = rules.iter().position(|other| {
             other.code == rule.code
                 && rule.text.to_ascii_lowercase().contains(&other.text.to_ascii_lowercase())
         });
-        assert_eq!(first, Some(at), "{} {:?} is hidden by a rule above it", rule.code, rule.text);
+        assert_eq!(first, Some(index), "{} {:?} is hidden by a rule above it", rule.code, rule.text);
     }
 }
 
 #[test]
-fn a_fault_says_what_was_tried_why_it_failed_and_what_the_service_said() {
-    let said =
-        ErrorResponse { request_id: Some("r-1".to_owned()), ..said("LimitExceededException", "Too many.") };
-    let fault = fault_of(&doing(), &said, now());
+fn fault_contains_operation_reason_and_service_message() {
+    let response = ErrorResponse {
+        request_id: Some("r-1".to_owned()),
+        ..error_response("LimitExceededException", "Too many.")
+    };
+    let fault = fault_of(&operation(), &response, now());
     assert_eq!(fault.message, "failed to create function hits-test: a limit of the account is reached");
     assert_eq!(fault.cause.as_deref(), Some("LimitExceededException (lambda:CreateFunction): Too many."));
     assert_eq!(fault.code, "LimitExceededException");
@@ -52,8 +54,8 @@ fn a_fault_says_what_was_tried_why_it_failed_and_what_the_service_said() {
 }
 
 #[test]
-fn what_no_row_knows_is_fatal_and_keeps_the_services_words() {
-    let fault = fault_of(&doing(), &said("InvalidRuntimeException", "No such runtime."), now());
+fn unknown_error_is_fatal_and_keeps_service_message() {
+    let fault = fault_of(&operation(), &error_response("InvalidRuntimeException", "No such runtime."), now());
     assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Fatal, "InvalidRuntimeException"));
     assert_eq!(fault.message, "failed to create function hits-test");
     assert_eq!(
@@ -63,34 +65,41 @@ fn what_no_row_knows_is_fatal_and_keeps_the_services_words() {
 }
 
 #[test]
-fn a_denied_call_names_the_action_that_is_missing() {
-    let words = "User: arn:aws:iam::1:user/u is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/r";
-    let fault = fault_of(&doing(), &said("AccessDeniedException", words), now());
+fn denied_call_names_missing_action() {
+    let message = "User: arn:aws:iam::1:user/u is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/r";
+    let fault = fault_of(&operation(), &error_response("AccessDeniedException", message), now());
     assert_eq!(fault.message, "failed to create function hits-test: iam:PassRole is not allowed");
     assert!(fault.hint.is_some_and(|hint| hint.starts_with("add iam:PassRole to the policy")));
     assert_eq!(fault.kind, FaultKind::Fatal);
 
-    let fault = fault_of(&doing(), &said("AccessDenied", "Access denied"), now());
+    let fault = fault_of(&operation(), &error_response("AccessDenied", "Access denied"), now());
     assert_eq!(fault.message, "failed to create function hits-test: lambda:CreateFunction is not allowed");
 }
 
 #[test]
-fn a_wrong_clock_is_told_in_minutes() {
-    for (date, told) in [
+fn wrong_clock_is_reported_in_minutes() {
+    for (date, expected) in [
         ("Sat, 21 Nov 2026 09:00:00 GMT", "the clock of this machine is off by 20 min (fast)"),
         ("Sat, 21 Nov 2026 10:05:30 GMT", "the clock of this machine is off by 45 min (slow)"),
         ("Sat, 21 Nov 2026 09:20:30 GMT", "the clock of this machine is off"),
         ("yesterday", "the clock of this machine is off"),
     ] {
-        let said = ErrorResponse {
+        let response = ErrorResponse {
             date: Some(date.to_owned()),
-            ..said("InvalidSignatureException", "Signature expired: 20261121T090000Z is now earlier than ..")
+            ..error_response(
+                "InvalidSignatureException",
+                "Signature expired: 20261121T090000Z is now earlier than ..",
+            )
         };
-        let fault = fault_of(&doing(), &said, now());
-        assert_eq!(fault.message, format!("failed to create function hits-test: {told}"));
+        let fault = fault_of(&operation(), &response, now());
+        assert_eq!(fault.message, format!("failed to create function hits-test: {expected}"));
         assert_eq!(fault.kind, FaultKind::Credentials);
     }
-    let fault = fault_of(&doing(), &said("InvalidSignatureException", "The signature does not match"), now());
+    let fault = fault_of(
+        &operation(),
+        &error_response("InvalidSignatureException", "The signature does not match"),
+        now(),
+    );
     assert_eq!(
         fault.message,
         "failed to create function hits-test: the secret key does not belong to the access key"
@@ -98,8 +107,8 @@ fn a_wrong_clock_is_told_in_minutes() {
 }
 
 #[test]
-fn what_passes_is_told_from_what_does_not() {
-    for (code, words, passes) in [
+fn errors_are_classified_as_transient_or_final() {
+    for (code, message, retryable) in [
         ("ThrottlingException", "Rate exceeded", true),
         ("ResourceConflictException", "An update is in progress for resource: x", true),
         ("ResourceConflictException", "Function already exist: x", false),
@@ -151,39 +160,39 @@ fn what_passes_is_told_from_what_does_not() {
         ("ManagedRuleException", "", false),
         ("InvalidEventPatternException", "Event pattern is not valid.", false),
     ] {
-        let fault = fault_of(&doing(), &said(code, words), now());
-        assert_eq!(is_transient(&fault), passes, "{code}: {words}");
+        let fault = fault_of(&operation(), &error_response(code, message), now());
+        assert_eq!(is_transient(&fault), retryable, "{code}: {message}");
     }
 }
 
 #[test]
-fn an_answer_without_a_code_is_judged_by_its_status() {
+fn response_without_code_is_classified_by_status() {
     let of = |status| {
-        fault_of(&doing(), &ErrorResponse { status: Some(status), ..ErrorResponse::default() }, now())
+        fault_of(&operation(), &ErrorResponse { status: Some(status), ..ErrorResponse::default() }, now())
     };
-    for (status, passes) in [(500, true), (503, true), (429, true), (400, false), (404, false)] {
-        assert_eq!(is_transient(&of(status)), passes, "{status}");
+    for (status, retryable) in [(500, true), (503, true), (429, true), (400, false), (404, false)] {
+        assert_eq!(is_transient(&of(status)), retryable, "{status}");
     }
     assert_eq!(of(503).cause.as_deref(), Some("HTTP 503 (lambda:CreateFunction)"));
 }
 
 #[test]
-fn a_session_that_is_over_is_about_credentials() {
+fn expired_session_is_credentials_fault() {
     for code in
         ["ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"]
     {
-        let fault = fault_of(&doing(), &said(code, "no"), now());
+        let fault = fault_of(&operation(), &error_response(code, "no"), now());
         assert_eq!(fault.kind, FaultKind::Credentials, "{code}");
         assert!(fault.hint.is_some(), "{code}");
     }
 }
 
 #[test]
-fn no_answer_passes_and_no_credentials_do_not() {
+fn missing_response_is_transient_and_missing_credentials_are_not() {
     let of = |why: &str| {
         fault_of(
-            &doing(),
-            &ErrorResponse { unanswered: Some(why.to_owned()), ..ErrorResponse::default() },
+            &operation(),
+            &ErrorResponse { transport_error: Some(why.to_owned()), ..ErrorResponse::default() },
             now(),
         )
     };

@@ -1,146 +1,152 @@
-//! The policy of a function: who but its owner may call it. Each statement in it is ours by its id.
+//! Reads and changes the resource policy of a function, which allows others to call it. A statement is ours
+//! if its id is ours.
 //!
-//! AWS loses statements of one function that are added or removed at the same time, so that everything here that writes
-//! takes turns, and looks at what came of it.
+//! AWS loses statements of one function that are added or removed concurrently. All writes here are therefore
+//! serialized and verified.
 
 mod statement;
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::FunctionUrlAuthType;
-use hitctl_engine::{Cx, Fault};
+use hitctl_engine::{DriverContext, Fault};
 use tokio::sync::Mutex;
 
-use crate::aws::call::Call;
-use crate::aws::fault::{Doing, NOT_FOUND};
-use crate::aws::lambda::Qualified;
+use crate::aws::call::ApiCall;
+use crate::aws::fault::{ApiOperation, NOT_FOUND};
+use crate::aws::lambda::QualifiedFunction;
 use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
-pub(crate) use statement::{Grant, Statement, sole_text};
+pub(crate) use statement::{Grant, PolicyStatement, single_text};
 
-/// One writer of function policies at a time, in this process.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// Serializes the writes to function policies in this process.
+static WRITE_LOCK: Mutex<()> = Mutex::const_new(());
 
-/// The policy of a function, or of an alias of it: each has one of its own. The client leaves all trying again to
-/// [`Cx::wait`], which looks at what is there in between.
+/// The policy of a function or of an alias; each has its own. The client must not retry:
+/// [`DriverContext::retry`] does, and each attempt first reads the existing statements.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy<'a> {
+pub(crate) struct FunctionPolicy<'a> {
     pub(crate) client: &'a Client,
-    pub(crate) of: Qualified<'a>,
+    pub(crate) target: QualifiedFunction<'a>,
 }
 
-impl Policy<'_> {
-    fn call<'c>(&self, cx: &'c Cx, verb: &'static str, operation: &'static str) -> Call<'c> {
-        Call::new(cx, Doing::new(verb, self.what(), operation))
+impl FunctionPolicy<'_> {
+    fn call<'c>(&self, cx: &'c DriverContext, verb: &'static str, operation: &'static str) -> ApiCall<'c> {
+        ApiCall::new(cx, ApiOperation::new(verb, self.description(), operation))
     }
 
-    fn what(&self) -> String {
-        format!("the policy of function {}", self.of)
+    fn description(&self) -> String {
+        format!("the policy of function {}", self.target)
     }
 
-    /// Its statements; none where there is no policy, or no function.
-    pub(crate) async fn read(&self, cx: &Cx) -> Result<Vec<Statement>, Fault> {
+    /// Returns the statements; empty if there is no policy or no function.
+    pub(crate) async fn read(&self, cx: &DriverContext) -> Result<Vec<PolicyStatement>, Fault> {
         let call = self.call(cx, "read", "lambda:GetPolicy");
         self.statements(call.retrying(&READ, "reading the function's policy")).await
     }
 
-    async fn get(&self, cx: &Cx) -> Result<Vec<Statement>, Fault> {
+    async fn get(&self, cx: &DriverContext) -> Result<Vec<PolicyStatement>, Fault> {
         self.statements(self.call(cx, "read", "lambda:GetPolicy").once()).await
     }
 
-    async fn statements(&self, call: Call<'_>) -> Result<Vec<Statement>, Fault> {
-        let Qualified { function, qualifier } = self.of;
-        let request = self.client.get_policy().function_name(function).set_qualifier(self.of.qualifier());
-        let Some(found) = call.find(|| request.clone().send()).await? else { return Ok(Vec::new()) };
-        let all = Statement::all(found.policy().unwrap_or_default())?;
-        Ok(all.into_iter().filter(|it| it.is_of(function, qualifier)).collect())
+    async fn statements(&self, call: ApiCall<'_>) -> Result<Vec<PolicyStatement>, Fault> {
+        let QualifiedFunction { function, qualifier } = self.target;
+        let request = self.client.get_policy().function_name(function).set_qualifier(self.target.qualifier());
+        let Some(response) = call.find(|| request.clone().send()).await? else { return Ok(Vec::new()) };
+        let statements = PolicyStatement::parse_all(response.policy().unwrap_or_default())?;
+        Ok(statements.into_iter().filter(|statement| statement.applies_to(function, qualifier)).collect())
     }
 
-    /// Adds what is not in it as wanted, and returns once all is.
-    pub(crate) async fn grant(&self, cx: &Cx, grants: &[Grant]) -> Result<(), Fault> {
-        let _turn = TURN.lock().await;
-        cx.wait(&WRITE, "letting the function be called", || async {
-            let there = self.get(cx).await?;
-            let missing = absent(grants, &there);
+    /// Adds the missing grants, and returns once all of them are visible.
+    pub(crate) async fn grant(&self, cx: &DriverContext, grants: &[Grant]) -> Result<(), Fault> {
+        let _guard = WRITE_LOCK.lock().await;
+        cx.retry(&WRITE, "letting the function be called", || async {
+            let existing = self.get(cx).await?;
+            let missing = missing_grants(grants, &existing);
             for grant in &missing {
-                if there.iter().any(|statement| statement.grant.sid == grant.sid) {
-                    self.remove(cx, &grant.sid).await?;
+                if existing.iter().any(|statement| statement.grant.sid == grant.sid) {
+                    self.remove_permission(cx, &grant.sid).await?;
                 }
-                self.add(cx, grant).await?;
+                self.add_permission(cx, grant).await?;
             }
             if missing.is_empty() {
                 return Ok(());
             }
-            match absent(grants, &self.get(cx).await?).first() {
+            match missing_grants(grants, &self.get(cx).await?).first() {
                 None => Ok(()),
-                Some(grant) => Err(self.not_yet(&grant.sid)),
+                Some(grant) => Err(self.not_visible_error(&grant.sid)),
             }
         })
         .await
     }
 
-    /// Exchanges the statement of that grant's id for the grant, in such an order that one of both is always there: the new
-    /// one gets the other one of its [`ids`], and then the old one goes.
-    pub(crate) async fn exchange(&self, cx: &Cx, grant: &Grant) -> Result<(), Fault> {
-        let _turn = TURN.lock().await;
-        let [id, other] = ids(&grant.sid);
-        let exact = |there: &[Statement]| {
-            let of = |sid: &String| Grant { sid: sid.clone(), ..grant.clone() };
-            [&id, &other].into_iter().find(|sid| absent(&[of(sid)], there).is_empty()).cloned()
+    /// Replaces the statement with that grant's id, so that at least one of the old and the new one exists at
+    /// any time. The new statement gets the other one of the [`statement_ids`]; then the old one is removed.
+    pub(crate) async fn replace(&self, cx: &DriverContext, grant: &Grant) -> Result<(), Fault> {
+        let _guard = WRITE_LOCK.lock().await;
+        let [id, other] = statement_ids(&grant.sid);
+        let find_exact = |existing: &[PolicyStatement]| {
+            let with_sid = |sid: &String| Grant { sid: sid.clone(), ..grant.clone() };
+            [&id, &other]
+                .into_iter()
+                .find(|sid| missing_grants(&[with_sid(sid)], existing).is_empty())
+                .cloned()
         };
-        cx.wait(&WRITE, "letting the function be called", || async {
-            let there = self.get(cx).await?;
-            let has = |there: &[Statement], sid: &str| there.iter().any(|one| one.grant.sid == sid);
-            let kept = if let Some(kept) = exact(&there) {
-                kept
-            } else {
-                let free = if has(&there, &id) { &other } else { &id };
-                if has(&there, free) {
-                    self.remove(cx, free).await?;
-                }
-                self.add(cx, &Grant { sid: free.clone(), ..grant.clone() }).await?;
-                exact(&self.get(cx).await?).ok_or_else(|| self.not_yet(free))?
+        cx.retry(&WRITE, "letting the function be called", || async {
+            let existing = self.get(cx).await?;
+            let contains = |existing: &[PolicyStatement], sid: &str| {
+                existing.iter().any(|statement| statement.grant.sid == sid)
             };
-            for old in [&id, &other].into_iter().filter(|sid| **sid != kept && has(&there, sid)) {
-                self.remove(cx, old).await?;
+            let current = if let Some(current) = find_exact(&existing) {
+                current
+            } else {
+                let unused = if contains(&existing, &id) { &other } else { &id };
+                if contains(&existing, unused) {
+                    self.remove_permission(cx, unused).await?;
+                }
+                self.add_permission(cx, &Grant { sid: unused.clone(), ..grant.clone() }).await?;
+                find_exact(&self.get(cx).await?).ok_or_else(|| self.not_visible_error(unused))?
+            };
+            for old in [&id, &other].into_iter().filter(|sid| **sid != current && contains(&existing, sid)) {
+                self.remove_permission(cx, old).await?;
             }
             Ok(())
         })
         .await
     }
 
-    fn not_yet(&self, sid: &str) -> Fault {
+    fn not_visible_error(&self, sid: &str) -> Fault {
         let why = format!("statement {sid} is not in it yet");
-        Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.what()))
+        Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.description()))
     }
 
-    /// Removes the statement of that id, and of the other one of its [`ids`].
-    pub(crate) async fn revoke_exchanged(&self, cx: &Cx, sid: &str) -> Result<(), Fault> {
+    /// Removes the statement of that id, and the one with the other id of the [`statement_ids`].
+    pub(crate) async fn revoke_with_alternate(&self, cx: &DriverContext, sid: &str) -> Result<(), Fault> {
         self.revoke(cx, &[sid]).await?;
-        let [_, other] = ids(sid);
-        let there = self.read(cx).await?;
-        if there.iter().any(|statement| statement.grant.sid == other) {
+        let [_, other] = statement_ids(sid);
+        let existing = self.read(cx).await?;
+        if existing.iter().any(|statement| statement.grant.sid == other) {
             self.revoke(cx, &[&other]).await?;
         }
         Ok(())
     }
 
-    /// Removes the statements of those ids; what is gone is gone.
-    pub(crate) async fn revoke(&self, cx: &Cx, sids: &[&str]) -> Result<(), Fault> {
-        let _turn = TURN.lock().await;
-        cx.wait(&WRITE, "no longer letting the function be called", || async {
+    /// Removes the statements with those ids. Missing ones are not an error.
+    pub(crate) async fn revoke(&self, cx: &DriverContext, sids: &[&str]) -> Result<(), Fault> {
+        let _guard = WRITE_LOCK.lock().await;
+        cx.retry(&WRITE, "no longer letting the function be called", || async {
             for sid in sids {
-                self.remove(cx, sid).await?;
+                self.remove_permission(cx, sid).await?;
             }
             Ok(())
         })
         .await
     }
 
-    async fn add(&self, cx: &Cx, grant: &Grant) -> Result<(), Fault> {
+    async fn add_permission(&self, cx: &DriverContext, grant: &Grant) -> Result<(), Fault> {
         let request = self
             .client
             .add_permission()
-            .function_name(self.of.function)
-            .set_qualifier(self.of.qualifier())
+            .function_name(self.target.function)
+            .set_qualifier(self.target.qualifier())
             .statement_id(&grant.sid)
             .action(&grant.action)
             .principal(&grant.principal)
@@ -148,26 +154,26 @@ impl Policy<'_> {
             .set_source_account(grant.source_account.clone())
             .set_function_url_auth_type(grant.url_auth_type.as_deref().map(FunctionUrlAuthType::from))
             .set_invoked_via_function_url(grant.via_url.then_some(true));
-        // Whether what is there already is as wanted is looked at afterwards.
+        // The caller verifies afterwards whether an existing statement is the wanted one.
         let call = self.call(cx, "add to", "lambda:AddPermission").once();
         let call = call.retry_on(NOT_FOUND).none_on_message(CONFLICT, "already exist");
         call.find(|| request.clone().send()).await.map(drop)
     }
 
-    async fn remove(&self, cx: &Cx, sid: &str) -> Result<(), Fault> {
-        let request = self.client.remove_permission().function_name(self.of.function).statement_id(sid);
-        let request = request.set_qualifier(self.of.qualifier());
+    async fn remove_permission(&self, cx: &DriverContext, sid: &str) -> Result<(), Fault> {
+        let request = self.client.remove_permission().function_name(self.target.function).statement_id(sid);
+        let request = request.set_qualifier(self.target.qualifier());
         let call = self.call(cx, "remove from", "lambda:RemovePermission").once();
         call.find(|| request.clone().send()).await.map(drop)
     }
 }
 
-/// The two ids that a statement may have: it is exchanged by adding the new one under the id that is free.
-pub(crate) fn ids(sid: &str) -> [String; 2] {
+/// Returns the two ids that a statement may have. It is replaced by adding the new one under the unused id.
+pub(crate) fn statement_ids(sid: &str) -> [String; 2] {
     [sid.to_owned(), format!("{sid}-2")]
 }
 
-/// What of it is not there as wanted.
-fn absent<'a>(grants: &'a [Grant], there: &[Statement]) -> Vec<&'a Grant> {
-    grants.iter().filter(|grant| !there.iter().any(|statement| statement.is_exactly(grant))).collect()
+/// Returns the grants that no statement matches exactly.
+fn missing_grants<'a>(grants: &'a [Grant], existing: &[PolicyStatement]) -> Vec<&'a Grant> {
+    grants.iter().filter(|grant| !existing.iter().any(|statement| statement.is_exactly(grant))).collect()
 }

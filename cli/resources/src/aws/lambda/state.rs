@@ -1,33 +1,35 @@
-//! The states of a Lambda function, and the limits for waiting for them. The function and its alias share them.
+//! The states of a Lambda function, and the waits for them. The function and its alias share this code.
 
 use std::time::Duration;
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
-use hitctl_engine::{Cx, Fault, Wait};
+use hitctl_engine::{DriverContext, Fault, RetryPolicy};
 
-use crate::aws::call::Call;
-use crate::aws::fault::Doing;
+use crate::aws::call::ApiCall;
+use crate::aws::fault::ApiOperation;
 
-/// The code of a function or version that Lambda could not make ready.
+/// The fault code of a function or version that Lambda failed to activate.
 pub(crate) const FUNCTION_FAILED: &str = "function_failed";
 
-/// For a function, an update or a version to be ready: at once for small code, as long as Lambda's own waiters at most.
-pub(crate) const SETTLING: Wait = Wait::up_to(Duration::from_mins(5)).every(Duration::from_millis(150));
+/// The wait for a function, an update or a version. Small code is ready at once. The limit is that of
+/// Lambda's own waiters.
+pub(crate) const READY_RETRY: RetryPolicy =
+    RetryPolicy::with_budget(Duration::from_mins(5)).every(Duration::from_millis(150));
 
-/// The state to wait for.
+/// The condition to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Until {
-    /// A new function or version can be called.
+pub(crate) enum ReadyCondition {
+    /// A new function or version can be invoked.
     Active,
-    /// An update is in force: the one that was answered with this time of the last modification.
+    /// An update is in force: the one whose response had this modification time.
     Updated(Option<String>),
 }
 
 /// The state of a function, as Lambda reports it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct FunctionState {
     pub(crate) state: Option<State>,
     pub(crate) state_reason: Option<String>,
     pub(crate) update: Option<LastUpdateStatus>,
@@ -35,90 +37,100 @@ pub(crate) struct Seen {
     pub(crate) modified: Option<String>,
 }
 
-impl From<GetFunctionConfigurationOutput> for Seen {
-    fn from(answer: GetFunctionConfigurationOutput) -> Self {
+impl From<GetFunctionConfigurationOutput> for FunctionState {
+    fn from(configuration: GetFunctionConfigurationOutput) -> Self {
         Self {
-            state: answer.state,
-            state_reason: answer.state_reason,
-            update: answer.last_update_status,
-            update_reason: answer.last_update_status_reason,
-            modified: answer.last_modified,
+            state: configuration.state,
+            state_reason: configuration.state_reason,
+            update: configuration.last_update_status,
+            update_reason: configuration.last_update_status_reason,
+            modified: configuration.last_modified,
         }
     }
 }
 
-/// Whether it is so far; a transient fault says that it is not yet.
-pub(crate) fn verdict(what: &str, seen: &Seen, until: &Until) -> Result<(), Fault> {
+/// Checks the condition. Returns a transient fault while it is not met.
+pub(crate) fn check_ready(
+    object: &str,
+    function: &FunctionState,
+    condition: &ReadyCondition,
+) -> Result<(), Fault> {
     let failed = |code: &'static str, why: &str, reason: Option<&String>| {
-        let fault = Fault::fatal(code, format!("{what} {why}")).hinted(FAILED);
+        let fault = Fault::fatal(code, format!("{object} {why}")).hinted(FAILED_HINT);
         match reason {
             Some(reason) => fault.caused_by(reason.as_str()),
             None => fault,
         }
     };
-    if seen.state == Some(State::Failed) {
-        return Err(failed(FUNCTION_FAILED, "could not be made ready", seen.state_reason.as_ref()));
+    if function.state == Some(State::Failed) {
+        return Err(failed(FUNCTION_FAILED, "could not be made ready", function.state_reason.as_ref()));
     }
-    match until {
-        Until::Active => match &seen.state {
-            // One that was not called for weeks is inactive, and wakes with the next call.
+    match condition {
+        ReadyCondition::Active => match &function.state {
+            // A function that was not invoked for weeks is inactive until the next invocation.
             Some(State::Active | State::Inactive | State::ActiveNonInvocable) => Ok(()),
             state => {
                 let state = state.as_ref().map_or("unknown", State::as_str);
                 Err(Fault::transient("pending", format!("its state is {state}")))
             }
         },
-        Until::Updated(since) if is_older(seen.modified.as_deref(), since.as_deref()) => {
+        ReadyCondition::Updated(since) if is_older(function.modified.as_deref(), since.as_deref()) => {
             Err(Fault::transient("stale", "the change is not visible yet"))
         }
-        Until::Updated(_) => match &seen.update {
+        ReadyCondition::Updated(_) => match &function.update {
             Some(LastUpdateStatus::Successful) => Ok(()),
             Some(LastUpdateStatus::Failed) => {
-                Err(failed("update_failed", "could not be changed", seen.update_reason.as_ref()))
+                Err(failed("update_failed", "could not be changed", function.update_reason.as_ref()))
             }
             _ => Err(Fault::transient("in_progress", "the change is in progress")),
         },
     }
 }
 
-const FAILED: &str = "fix the reason, then run the same command again; it continues where it stopped";
+const FAILED_HINT: &str = "fix the reason, then run the same command again; it continues where it stopped";
 
-/// Whether an answer is of before the change: reads may lag behind writes. Both times are in the same form and in UTC, so
-/// that they compare as text; what they do not have in common is not compared.
-fn is_older(seen: Option<&str>, since: Option<&str>) -> bool {
-    match (seen, since) {
-        (Some(seen), Some(since)) if seen.len() == since.len() => seen < since,
-        (Some(seen), Some(since)) => seen.get(..19) < since.get(..19),
+/// Whether a response is older than the change, since reads may lag behind writes. Both times are in UTC and
+/// in the same format, so they compare as text. Of different formats, only the common part is compared.
+fn is_older(modified: Option<&str>, since: Option<&str>) -> bool {
+    match (modified, since) {
+        (Some(modified), Some(since)) if modified.len() == since.len() => modified < since,
+        (Some(modified), Some(since)) => modified.get(..19) < since.get(..19),
         _ => false,
     }
 }
 
-/// Waits until a function, or a version of it, is ready. Asks at once, then steadily.
+/// Waits until a function or a version of it meets the condition. Polls at once and then at a constant
+/// interval.
 pub(crate) async fn wait_until_ready(
-    cx: &Cx,
+    cx: &DriverContext,
     client: &Client,
     name: &str,
     qualifier: Option<&str>,
-    until: &Until,
+    condition: &ReadyCondition,
 ) -> Result<(), Fault> {
-    let what = match qualifier {
+    let object = match qualifier {
         Some(version) => format!("version {version} of function {name}"),
         None => format!("function {name}"),
     };
-    let doing = Doing::new("read", what.as_str(), "lambda:GetFunctionConfiguration");
-    let waiting = match until {
-        Until::Active => "waiting for Lambda to make it ready",
-        Until::Updated(_) => "waiting for Lambda to carry out the change",
+    let operation = ApiOperation::new("read", object.as_str(), "lambda:GetFunctionConfiguration");
+    let progress = match condition {
+        ReadyCondition::Active => "waiting for Lambda to make it ready",
+        ReadyCondition::Updated(_) => "waiting for Lambda to carry out the change",
     };
     let request = client.get_function_configuration().function_name(name);
     let request = request.set_qualifier(qualifier.map(str::to_owned));
     // Reads may lag behind the creation.
-    let unseen = || Fault::transient("not_visible", "it is not visible yet");
-    Call::new(cx, doing)
-        .retrying(&SETTLING, waiting)
+    let not_visible = || Fault::transient("not_visible", "it is not visible yet");
+    ApiCall::new(cx, operation)
+        .retrying(&READY_RETRY, progress)
         .until(
             || request.clone().send(),
-            |found| found.map_or_else(|| Err(unseen()), |found| verdict(&what, &found.into(), until)),
+            |found| {
+                found.map_or_else(
+                    || Err(not_visible()),
+                    |found| check_ready(&object, &found.into(), condition),
+                )
+            },
         )
         .await
 }
@@ -132,19 +144,19 @@ mod tests {
     const OLD: &str = "2026-11-21T09:20:16.863+0000";
     const NEW: &str = "2026-11-21T09:20:17.899+0000";
 
-    fn seen(state: &str, update: &str, modified: &str) -> Seen {
-        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Seen {
-            state: given(state).map(|state| State::from(state.as_str())),
+    fn function_state(state: &str, update: &str, modified: &str) -> FunctionState {
+        let non_empty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        FunctionState {
+            state: non_empty(state).map(|state| State::from(state.as_str())),
             state_reason: Some("no such subnet".to_owned()),
-            update: given(update).map(|update| LastUpdateStatus::from(update.as_str())),
+            update: non_empty(update).map(|update| LastUpdateStatus::from(update.as_str())),
             update_reason: Some("the role is gone".to_owned()),
-            modified: given(modified),
+            modified: non_empty(modified),
         }
     }
 
-    fn word(seen: &Seen, until: &Until) -> String {
-        match verdict("function f", seen, until) {
+    fn outcome(function: &FunctionState, condition: &ReadyCondition) -> String {
+        match check_ready("function f", function, condition) {
             Ok(()) => "ready".to_owned(),
             Err(fault) if fault.kind == FaultKind::Transient => format!("wait: {}", fault.code),
             Err(fault) => format!("{}: {}", fault.message, fault.cause.as_deref().unwrap_or_default()),
@@ -152,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_function_is_waited_for_until_it_can_be_called() {
+    fn new_function_is_ready_when_active() {
         for (state, expected) in [
             ("Active", "ready"),
             ("Inactive", "ready"),
@@ -161,13 +173,17 @@ mod tests {
             ("", "wait: pending"),
             ("Failed", "function f could not be made ready: no such subnet"),
         ] {
-            assert_eq!(word(&seen(state, "InProgress", OLD), &Until::Active), expected, "{state}");
+            assert_eq!(
+                outcome(&function_state(state, "InProgress", OLD), &ReadyCondition::Active),
+                expected,
+                "{state}"
+            );
         }
     }
 
     #[test]
-    fn an_update_is_waited_for_until_it_is_in_force_and_seen() {
-        let until = Until::Updated(Some(NEW.to_owned()));
+    fn update_is_ready_when_successful_and_visible() {
+        let condition = ReadyCondition::Updated(Some(NEW.to_owned()));
         for (update, modified, expected) in [
             ("Successful", NEW, "ready"),
             ("Successful", OLD, "wait: stale"),
@@ -179,8 +195,15 @@ mod tests {
             ("Successful", "2026-11-21T09:20:16Z", "wait: stale"),
             ("Successful", "", "ready"),
         ] {
-            assert_eq!(word(&seen("Active", update, modified), &until), expected, "{update} {modified}");
+            assert_eq!(
+                outcome(&function_state("Active", update, modified), &condition),
+                expected,
+                "{update} {modified}"
+            );
         }
-        assert_eq!(word(&seen("Active", "Successful", OLD), &Until::Updated(None)), "ready");
+        assert_eq!(
+            outcome(&function_state("Active", "Successful", OLD), &ReadyCondition::Updated(None)),
+            "ready"
+        );
     }
 }

@@ -1,47 +1,48 @@
-//! What a rule and its targets come to as a spec, and what is said when not all of a call was done.
+//! Converts a rule and its targets to a spec and back, and checks the failed entries of a call.
 
 use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
 use aws_sdk_eventbridge::types::{DeadLetterConfig, RetryPolicy, RuleState, Target};
 use hitctl_engine::{Fault, FaultKind};
 use serde_json::Value as Json;
 
-use crate::aws::fault::Doing;
+use crate::aws::fault::ApiOperation;
 use crate::aws::number;
 use crate::event_rule::spec::EventRuleSpec;
 use crate::tags::Tags;
 
-/// What EventBridge does unless it is told otherwise: so many retries (its user guide, "Retrying event delivery"),
-const RETRIES: u32 = 185;
-/// for so many seconds.
-const AGE_S: u32 = 86_400;
+/// EventBridge's default number of retries (user guide, "Retrying event delivery").
+const DEFAULT_RETRIES: u32 = 185;
+/// EventBridge's default maximum age of an event, in seconds.
+const DEFAULT_AGE_S: u32 = 86_400;
 
-/// An entry that a call has not carried out.
+/// An entry of a call that failed.
 pub(super) struct FailedEntry<'a> {
     pub(super) target: Option<&'a str>,
     pub(super) code: Option<&'a str>,
     pub(super) message: Option<&'a str>,
 }
 
-/// Checks the failed entries of a call: its response lists them, and has no error code of its own.
-pub(super) fn all_done<'a>(
-    doing: &Doing,
+/// Checks the failed entries of a call. The response lists them and has no error code of its own.
+pub(super) fn check_failed_entries<'a>(
+    operation: &ApiOperation,
     mut failed: impl Iterator<Item = FailedEntry<'a>>,
 ) -> Result<(), Fault> {
     let Some(FailedEntry { target, code, message }) = failed.next() else { return Ok(()) };
     let target = target.unwrap_or_default();
-    let said = crate::aws::fault::ErrorResponse {
+    let response = crate::aws::fault::ErrorResponse {
         code: Some(code.unwrap_or_default().to_owned()),
         message: message.filter(|message| !message.is_empty()).map(str::to_owned),
         ..crate::aws::fault::ErrorResponse::default()
     };
-    let part = Doing { what: format!("{} (target {target})", doing.what), ..doing.clone() };
-    let fault = crate::aws::fault::fault_of(&part, &said, crate::aws::clock::now());
-    // A rule that was made just now may not be visible everywhere.
-    let passes = fault.code == "ResourceNotFoundException";
-    Err(if passes { Fault { kind: FaultKind::Transient, ..fault } } else { fault })
+    let entry_operation =
+        ApiOperation { object: format!("{} (target {target})", operation.object), ..operation.clone() };
+    let fault = crate::aws::fault::fault_of(&entry_operation, &response, crate::aws::clock::now());
+    // A new rule may not be visible everywhere yet.
+    let is_retryable = fault.code == "ResourceNotFoundException";
+    Err(if is_retryable { Fault { kind: FaultKind::Transient, ..fault } } else { fault })
 }
 
-/// Our target, as it should be.
+/// Returns our target, as wanted.
 pub(super) fn target(want: &EventRuleSpec) -> Target {
     let retries = RetryPolicy::builder()
         .maximum_retry_attempts(number(want.max_retries))
@@ -57,15 +58,15 @@ pub(super) fn target(want: &EventRuleSpec) -> Target {
         .expect("its id and its ARN are set")
 }
 
-/// Whether the target of one is that of the other.
-pub(super) fn is_target(have: &EventRuleSpec, want: &EventRuleSpec) -> bool {
-    let of = |spec: &EventRuleSpec| {
+/// Whether both specs have the same target.
+pub(super) fn has_same_target(have: &EventRuleSpec, want: &EventRuleSpec) -> bool {
+    let target = |spec: &EventRuleSpec| {
         (spec.target_arn.clone(), spec.max_retries, spec.max_age_s, spec.dead_letter_arn.clone())
     };
-    of(have) == of(want)
+    target(have) == target(want)
 }
 
-/// A rule and its targets as a spec. Other targets than ours are somebody's own.
+/// Converts a rule and its targets to a spec. Targets with other ids than ours are ignored.
 pub(super) fn spec(bus: &str, rule: &DescribeRuleOutput, targets: &[Target], tags: Tags) -> EventRuleSpec {
     let ours = targets.iter().find(|target| target.id() == EventRuleSpec::TARGET_ID);
     let retries = ours.and_then(Target::retry_policy);
@@ -77,14 +78,15 @@ pub(super) fn spec(bus: &str, rule: &DescribeRuleOutput, targets: &[Target], tag
         pattern: pattern(rule),
         enabled: rule.state().is_none_or(|state| *state != RuleState::Disabled),
         target_arn: ours.map(arn).unwrap_or_default().into(),
-        max_retries: number(retries.and_then(RetryPolicy::maximum_retry_attempts), RETRIES),
-        max_age_s: number(retries.and_then(RetryPolicy::maximum_event_age_in_seconds), AGE_S),
+        max_retries: number(retries.and_then(RetryPolicy::maximum_retry_attempts), DEFAULT_RETRIES),
+        max_age_s: number(retries.and_then(RetryPolicy::maximum_event_age_in_seconds), DEFAULT_AGE_S),
         dead_letter_arn: dead_letters.unwrap_or_default().to_owned().into(),
         tags,
     }
 }
 
-/// The pattern, parsed: EventBridge escapes it as it likes. A rule that also has a schedule has no pattern like ours.
+/// Parses the pattern, because EventBridge may escape it differently. A rule that also has a schedule gets a
+/// pattern that differs from ours.
 fn pattern(rule: &DescribeRuleOutput) -> Json {
     let text = rule.event_pattern().unwrap_or_default();
     match rule.schedule_expression().filter(|schedule| !schedule.is_empty()) {
@@ -94,23 +96,23 @@ fn pattern(rule: &DescribeRuleOutput) -> Json {
     }
 }
 
-/// Where a target is, and what of the event it does not get as it came.
+/// Returns the ARN of a target, with a note if the target does not get the event unchanged.
 fn arn(target: &Target) -> String {
-    let mut odd = Vec::new();
+    let mut changes = Vec::new();
     if target.input().is_some() || target.input_path().is_some() || target.input_transformer().is_some() {
-        odd.push("with another input".to_owned());
+        changes.push("with another input".to_owned());
     }
     if let Some(role) = target.role_arn().filter(|role| !role.is_empty()) {
-        odd.push(format!("as {role}"));
+        changes.push(format!("as {role}"));
     }
-    match odd.as_slice() {
+    match changes.as_slice() {
         [] => target.arn().to_owned(),
-        odd => format!("{} ({})", target.arn(), odd.join(", ")),
+        changes => format!("{} ({})", target.arn(), changes.join(", ")),
     }
 }
 
-/// Why a rule with these targets cannot be deleted: somebody else's are in it.
-pub(super) fn in_the_way(bus: &str, name: &str, targets: &[Target]) -> Option<Fault> {
+/// Returns the error for deleting a rule with targets of somebody else; `None` if there are none.
+pub(super) fn foreign_targets_error(bus: &str, name: &str, targets: &[Target]) -> Option<Fault> {
     let others: Vec<&Target> =
         targets.iter().filter(|target| target.id() != EventRuleSpec::TARGET_ID).collect();
     if others.is_empty() {

@@ -1,4 +1,4 @@
-//! What Lambda says of a mapping.
+//! Reads Lambda's description of an event source mapping.
 
 use aws_sdk_lambda::operation::create_event_source_mapping::CreateEventSourceMappingOutput;
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
@@ -8,7 +8,7 @@ use hitctl_engine::Outputs;
 use crate::event_source_mapping::spec::EventSourceMappingSpec;
 use crate::tags::Tags;
 
-/// A mapping that is there.
+/// An existing mapping.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Mapping {
     pub(super) uuid: String,
@@ -19,26 +19,26 @@ pub(super) struct Mapping {
     pub(super) window_s: u32,
     pub(super) max_concurrency: u32,
     pub(super) reports_failures: bool,
-    /// Which messages are dropped unseen; nothing of ours is.
+    /// The number of filters, which drop messages before the function sees them. Ours have none.
     pub(super) filters: usize,
 }
 
 macro_rules! mapping_from {
-    ($($answer:ty),*) => {$(
-        impl From<$answer> for Mapping {
-            fn from(it: $answer) -> Self {
+    ($($output:ty),*) => {$(
+        impl From<$output> for Mapping {
+            fn from(output: $output) -> Self {
                 let number = |number: Option<i32>| number.and_then(|it| u32::try_from(it).ok()).unwrap_or_default();
                 let reports = FunctionResponseType::ReportBatchItemFailures;
                 Self {
-                    uuid: it.uuid.unwrap_or_default(),
-                    queue_arn: it.event_source_arn.unwrap_or_default(),
-                    function_arn: it.function_arn.unwrap_or_default(),
-                    state: it.state.unwrap_or_default(),
-                    batch_size: number(it.batch_size),
-                    window_s: number(it.maximum_batching_window_in_seconds),
-                    max_concurrency: number(it.scaling_config.and_then(|scaling| scaling.maximum_concurrency)),
-                    reports_failures: it.function_response_types.unwrap_or_default().contains(&reports),
-                    filters: it.filter_criteria.and_then(|them| them.filters).unwrap_or_default().len(),
+                    uuid: output.uuid.unwrap_or_default(),
+                    queue_arn: output.event_source_arn.unwrap_or_default(),
+                    function_arn: output.function_arn.unwrap_or_default(),
+                    state: output.state.unwrap_or_default(),
+                    batch_size: number(output.batch_size),
+                    window_s: number(output.maximum_batching_window_in_seconds),
+                    max_concurrency: number(output.scaling_config.and_then(|scaling| scaling.maximum_concurrency)),
+                    reports_failures: output.function_response_types.unwrap_or_default().contains(&reports),
+                    filters: output.filter_criteria.and_then(|criteria| criteria.filters).unwrap_or_default().len(),
                 }
             }
         }
@@ -48,24 +48,24 @@ macro_rules! mapping_from {
 mapping_from!(EventSourceMappingConfiguration, GetEventSourceMappingOutput, CreateEventSourceMappingOutput);
 
 impl Mapping {
-    /// Whether it is to that function, or to a version or an alias of it.
-    pub(super) fn is_of(&self, function_arn: &str) -> bool {
+    /// Whether the mapping targets that function, a version or an alias of it.
+    pub(super) fn targets_function(&self, function_arn: &str) -> bool {
         self.function_arn
             .strip_prefix(function_arn)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
-    /// Whether it was deleted, and is there for a moment only.
-    pub(super) fn is_going(&self) -> bool {
+    /// Whether the mapping was deleted and is only visible for a moment.
+    pub(super) fn is_being_deleted(&self) -> bool {
         self.state == "Deleting"
     }
 
-    /// Whether what was asked for is in force.
-    pub(super) fn is_settled(&self) -> bool {
+    /// Whether the last change is in force.
+    pub(super) fn is_stable(&self) -> bool {
         matches!(self.state.as_str(), "Enabled" | "Disabled")
     }
 
-    /// Whether messages are taken, or will be.
+    /// Whether messages are consumed, or will be.
     fn is_enabled(&self) -> bool {
         !matches!(self.state.as_str(), "Disabling" | "Disabled" | "Deleting")
     }
@@ -74,18 +74,18 @@ impl Mapping {
         Outputs::from([("uuid".to_owned(), self.uuid.clone()), ("state".to_owned(), self.state.clone())])
     }
 
-    /// It as a spec, where there are these too.
-    pub(super) fn spec(&self, more: &[Self], tags: Tags) -> EventSourceMappingSpec {
-        let mut odd = Vec::new();
+    /// Converts the mapping to a spec that also shows the `others`, further mappings of the same queue and function.
+    pub(super) fn spec(&self, others: &[Self], tags: Tags) -> EventSourceMappingSpec {
+        let mut notes = Vec::new();
         if self.filters > 0 {
-            odd.push("with a filter".to_owned());
+            notes.push("with a filter".to_owned());
         }
-        if let Some(other) = more.first() {
-            odd.push(format!("and mapping {} too", other.uuid));
+        if let Some(other) = others.first() {
+            notes.push(format!("and mapping {} too", other.uuid));
         }
-        let function_arn = match odd.as_slice() {
+        let function_arn = match notes.as_slice() {
             [] => self.function_arn.clone(),
-            odd => format!("{} ({})", self.function_arn, odd.join(", ")),
+            notes => format!("{} ({})", self.function_arn, notes.join(", ")),
         };
         EventSourceMappingSpec {
             queue_arn: self.queue_arn.clone().into(),
@@ -99,18 +99,18 @@ impl Mapping {
         }
     }
 
-    /// Whether it is as wanted, but for its tags.
-    pub(super) fn is_as(&self, want: &EventSourceMappingSpec) -> bool {
+    /// Whether the mapping equals the spec, apart from tags.
+    pub(super) fn matches_spec(&self, want: &EventSourceMappingSpec) -> bool {
         self.spec(&[], want.tags.clone()) == *want
     }
 }
 
-/// The id in "An event source mapping with SQS arn (..) and function (..) already exists. Please update or delete the
-/// existing mapping with UUID 2b733gdc-..".
+/// Returns the id in "An event source mapping with SQS arn (..) and function (..) already exists. Please
+/// update or delete the existing mapping with UUID 2b733gdc-..".
 pub(super) fn uuid_in(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("UUID ")?;
-    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).unwrap_or(rest.len());
-    (end > 0).then(|| &rest[..end])
+    let (_, tail) = message.split_once("UUID ")?;
+    let end = tail.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).unwrap_or(tail.len());
+    (end > 0).then(|| &tail[..end])
 }
 
 #[cfg(test)]
@@ -136,17 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_is_of_a_function_and_its_aliases_and_of_no_namesake() {
-        assert!(mapping().is_of(FUNCTION));
-        let to = |arn: String| Mapping { function_arn: arn, ..mapping() };
-        assert!(to(FUNCTION.to_owned()).is_of(FUNCTION));
-        assert!(!to(format!("{FUNCTION}-2")).is_of(FUNCTION));
+    fn mapping_targets_function_and_aliases_but_not_similarly_named_function() {
+        assert!(mapping().targets_function(FUNCTION));
+        let mapping_to = |arn: String| Mapping { function_arn: arn, ..mapping() };
+        assert!(mapping_to(FUNCTION.to_owned()).targets_function(FUNCTION));
+        assert!(!mapping_to(format!("{FUNCTION}-2")).targets_function(FUNCTION));
     }
 
     #[test]
-    fn what_is_odd_shows_where_it_matters() {
+    fn spec_shows_filters_and_other_mappings() {
         let spec = mapping().spec(&[], Tags::new());
-        assert!(mapping().is_as(&spec));
+        assert!(mapping().matches_spec(&spec));
         assert_eq!((spec.batch_size, spec.window_s, spec.max_concurrency), (25, 60, 2));
         assert!(spec.enabled && spec.reports_failures);
         let filter = FilterCriteria::builder().filters(Filter::builder().pattern("{}").build()).build();
@@ -161,23 +161,28 @@ mod tests {
     }
 
     #[test]
-    fn states_are_on_their_way_or_settled() {
-        let states = ["Creating", "Enabling", "Enabled", "Updating", "Disabling", "Disabled", "Deleting"];
-        let is = |told: fn(&Mapping) -> bool| {
-            let all = states.map(|state| Mapping { state: state.to_owned(), ..mapping() });
-            all.iter().filter(|it| told(it)).map(|it| it.state.clone()).collect::<Vec<_>>().join(" ")
+    fn mapping_states_are_classified() {
+        let all_states = ["Creating", "Enabling", "Enabled", "Updating", "Disabling", "Disabled", "Deleting"];
+        let states_where = |predicate: fn(&Mapping) -> bool| {
+            let mappings = all_states.map(|state| Mapping { state: state.to_owned(), ..mapping() });
+            mappings
+                .iter()
+                .filter(|mapping| predicate(mapping))
+                .map(|mapping| mapping.state.clone())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
-        assert_eq!(is(Mapping::is_settled), "Enabled Disabled");
-        assert_eq!(is(Mapping::is_enabled), "Creating Enabling Enabled Updating");
-        assert_eq!(is(Mapping::is_going), "Deleting");
+        assert_eq!(states_where(Mapping::is_stable), "Enabled Disabled");
+        assert_eq!(states_where(Mapping::is_enabled), "Creating Enabling Enabled Updating");
+        assert_eq!(states_where(Mapping::is_being_deleted), "Deleting");
     }
 
     #[test]
-    fn the_id_of_the_one_that_is_there_is_in_the_refusal() {
-        let said = "ResourceConflictException (lambda:CreateEventSourceMapping): An event source mapping with SQS arn (\" a \") \
+    fn uuid_is_found_in_conflict_message() {
+        let message = "ResourceConflictException (lambda:CreateEventSourceMapping): An event source mapping with SQS arn (\" a \") \
             and function (\" f \") already exists. Please update or delete the existing mapping with UUID 0a1b-2c";
-        assert_eq!(uuid_in(said), Some("0a1b-2c"));
-        assert_eq!(uuid_in(&format!("{said}.")), Some("0a1b-2c"));
+        assert_eq!(uuid_in(message), Some("0a1b-2c"));
+        assert_eq!(uuid_in(&format!("{message}.")), Some("0a1b-2c"));
         assert_eq!(uuid_in("The resource already exists"), None);
     }
 }

@@ -1,56 +1,62 @@
-//! The clients of API Gateway, and what all calls on HTTP APIs share.
+//! The clients of API Gateway, and the calls on an HTTP API.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_apigatewayv2::Client;
-use hitctl_engine::Wait;
+use hitctl_engine::RetryPolicy;
 
 use crate::aws::account::Aws;
-use crate::aws::call::{Call, CallContext};
+use crate::aws::call::{ApiCall, CallContext};
 use crate::aws::fault::NOT_FOUND;
 
-/// The stage that has no name in URLs.
+/// The default stage, which has no name in URLs.
 pub(super) const STAGE: &str = "$default";
 
-/// For a read of all of it.
-pub(super) const READ: Wait = Wait::up_to(Duration::from_mins(1));
-/// For a write. API Gateway takes ten calls a second from an account (AWS's guide, "Amazon API Gateway quotas"), and answers
-/// 409 to some changes of one API that come close together.
-pub(super) const WRITE: Wait = Wait {
-    first: Duration::from_millis(200),
-    longest: Duration::from_secs(2),
-    attempt: Duration::from_mins(1),
+/// The retries of reading a whole API.
+pub(super) const READ: RetryPolicy = RetryPolicy::with_budget(Duration::from_mins(1));
+/// The retries of a write. API Gateway takes ten calls per second from an account (AWS's guide, "Amazon API
+/// Gateway quotas"). It returns 409 to some changes of one API that follow each other closely.
+pub(super) const WRITE: RetryPolicy = RetryPolicy {
+    initial_delay: Duration::from_millis(200),
+    max_delay: Duration::from_secs(2),
+    attempt_timeout: Duration::from_mins(1),
     budget: Duration::from_mins(5),
 };
 
-/// HTTP APIs in AWS.
+/// The driver of HTTP APIs.
 #[derive(Clone, Debug)]
-pub(crate) struct HttpApis {
+pub(crate) struct HttpApiDriver {
     pub(super) aws: Arc<Aws>,
-    /// For calls that change something, each sent once.
+    /// The client for writes, without retries.
     pub(super) client: Client,
-    /// For calls that only look.
-    pub(super) reader: Client,
+    /// The client for reads.
+    pub(super) read_client: Client,
 }
 
-/// One API, with the surroundings of the calls on it.
+/// The calls on one API.
 #[derive(Clone, Copy)]
 pub(super) struct ApiCalls<'a> {
-    pub(super) apis: &'a HttpApis,
+    pub(super) apis: &'a HttpApiDriver,
     pub(super) cx: &'a CallContext<'a>,
     pub(super) id: &'a str,
 }
 
 impl<'a> ApiCalls<'a> {
-    /// One attempt of a call on a part of the API, or on the API itself where the part is empty.
-    pub(super) fn call(&self, verb: &'static str, part: &str, operation: &'static str) -> Call<'a> {
+    /// Creates a call on a part of the API, or on the API itself if `part` is empty. It makes one attempt.
+    pub(super) fn call(&self, verb: &'static str, part: &str, operation: &'static str) -> ApiCall<'a> {
         let of = if part.is_empty() { "" } else { " of " };
         self.cx.call_on(verb, format!("{part}{of}HTTP API {}", self.id), operation).once()
     }
 
-    /// The same of an API that was found: what does not exist in it is not visible everywhere yet, or is being deleted.
-    pub(super) fn call_in(&self, verb: &'static str, part: &str, operation: &'static str) -> Call<'a> {
+    /// The same for an API that was found. Its missing parts are not visible yet, or the API is being
+    /// deleted, so "not found" is retried.
+    pub(super) fn call_existing(
+        &self,
+        verb: &'static str,
+        part: &str,
+        operation: &'static str,
+    ) -> ApiCall<'a> {
         self.call(verb, part, operation).retry_on(NOT_FOUND)
     }
 }

@@ -1,9 +1,9 @@
-//! Which API is ours. Names are not unique, so that the tags decide.
+//! Finds our API. Names are not unique, so the tags decide.
 
 use aws_sdk_apigatewayv2::types;
 use hitctl_engine::Fault;
 
-use super::client::{ApiCalls, HttpApis};
+use super::client::{ApiCalls, HttpApiDriver};
 use crate::aws::call::CallContext;
 use crate::aws::cors::{CorsSettings, list};
 use crate::aws::number;
@@ -12,26 +12,26 @@ use crate::cors::Cors;
 use crate::http_api::spec::HttpApiSpec;
 use crate::tags::Tags;
 
-/// So many APIs come in one page at most.
-const PAGE: &str = "500";
+/// The maximum size of a page.
+const PAGE_SIZE: &str = "500";
 
-/// An API, without what is in it.
+/// An API, without its parts.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Api {
     pub(super) id: String,
-    /// Where it says that it answers.
+    /// The endpoint that API Gateway returns.
     pub(super) endpoint: String,
     pub(super) tags: Tags,
     pub(super) cors: Cors,
-    /// Whether it answers there at all.
-    pub(super) is_open: bool,
+    /// Whether the default endpoint is enabled.
+    pub(super) is_endpoint_enabled: bool,
 }
 
 impl From<types::Api> for Api {
     fn from(api: types::Api) -> Self {
         Self {
             cors: cors_of(api.cors_configuration.as_ref()),
-            is_open: api.disable_execute_api_endpoint != Some(true),
+            is_endpoint_enabled: api.disable_execute_api_endpoint != Some(true),
             id: api.api_id.unwrap_or_default(),
             endpoint: api.api_endpoint.unwrap_or_default(),
             tags: api.tags.unwrap_or_default().into_iter().collect(),
@@ -51,7 +51,7 @@ fn cors_of(cors: Option<&types::Cors>) -> Cors {
     .normalised()
 }
 
-/// Cross-origin settings as API Gateway takes them.
+/// Converts cross-origin settings to API Gateway's type.
 pub(super) fn cors_for(cors: &Cors) -> types::Cors {
     types::Cors::builder()
         .set_allow_origins(Some(list(&cors.allow_origins)))
@@ -63,66 +63,67 @@ pub(super) fn cors_for(cors: &Cors) -> types::Cors {
         .build()
 }
 
-impl HttpApis {
-    /// The API of that name that is ours, if there is one.
+impl HttpApiDriver {
+    /// Finds the API of that name that is ours.
     pub(super) async fn find(&self, cx: &CallContext<'_>) -> Result<Option<Api>, Fault> {
-        let namesakes = self.namesakes(cx).await?;
-        let (mut ours, mut others) = split_by_tags(&self.aws, namesakes, |api| &api.tags);
+        let apis_by_name = self.apis_by_name(cx).await?;
+        let (mut ours, mut others) = split_by_tags(&self.aws, apis_by_name, |api| &api.tags);
         if ours.len() > 1 {
-            return Err(self.too_many(cx.name, &ours));
+            return Err(self.ambiguous_error(cx.name, &ours));
         }
         if let Some(api) = ours.pop() {
             return Ok(Some(api));
         }
-        // The only one of that name may be ours by tags that the list does not show yet, or may be taken over.
+        // A single API of that name may be ours by tags that the list does not show yet, or may be taken
+        // over.
         match others.pop() {
             Some(api) if others.is_empty() => {
                 let Some(tags) = self.tags_of(cx, &api.id).await? else { return Ok(None) };
-                let is_it = is_ours(&self.aws, Some(&tags)) || self.aws.adopt;
-                Ok(is_it.then_some(Api { tags, ..api }))
+                let is_match = is_ours(&self.aws, Some(&tags)) || self.aws.adopt;
+                Ok(is_match.then_some(Api { tags, ..api }))
             }
             _ => Ok(None),
         }
     }
 
-    /// Every HTTP API of that name.
-    async fn namesakes(&self, cx: &CallContext<'_>) -> Result<Vec<Api>, Fault> {
-        let request = self.reader.get_apis().max_results(PAGE);
+    /// Returns all HTTP APIs of that name.
+    async fn apis_by_name(&self, cx: &CallContext<'_>) -> Result<Vec<Api>, Fault> {
+        let request = self.read_client.get_apis().max_results(PAGE_SIZE);
         let call = cx.call("look for", "apigateway:GetApis").once().none_on(&[]);
         let all = call
             .pages(|next| request.clone().set_next_token(next).send(), |page| (page.items, page.next_token))
             .await?;
-        let is_namesake = |api: &types::Api| {
+        let has_name = |api: &types::Api| {
             api.name() == Some(cx.name) && api.protocol_type() == Some(&types::ProtocolType::Http)
         };
-        Ok(all.into_iter().flatten().filter(is_namesake).map(Api::from).collect())
+        Ok(all.into_iter().flatten().filter(has_name).map(Api::from).collect())
     }
 
     pub(super) fn arn(&self, api_id: &str) -> String {
-        self.aws.place.location().api_gateway_arn(&format!("/apis/{api_id}"))
+        self.aws.location.as_location().api_gateway_arn(&format!("/apis/{api_id}"))
     }
 
     async fn tags_of(&self, cx: &CallContext<'_>, api_id: &str) -> Result<Option<Tags>, Fault> {
-        let request = self.reader.get_tags().resource_arn(self.arn(api_id));
+        let request = self.read_client.get_tags().resource_arn(self.arn(api_id));
         let calls = ApiCalls { apis: self, cx, id: api_id };
         let call = calls.call("read", "the tags", "apigateway:GetTags");
-        let found = call.find(|| request.clone().send()).await?;
-        Ok(found.map(|found| found.tags.unwrap_or_default().into_iter().collect()))
+        let response = call.find(|| request.clone().send()).await?;
+        Ok(response.map(|response| response.tags.unwrap_or_default().into_iter().collect()))
     }
 
-    fn too_many(&self, name: &str, apis: &[Api]) -> Fault {
+    fn ambiguous_error(&self, name: &str, apis: &[Api]) -> Fault {
         let ids = apis.iter().map(|api| api.id.as_str()).collect::<Vec<_>>().join(", ");
         let all: Vec<String> = self.aws.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
         Fault::fatal("ambiguous", format!("{} HTTP APIs are called {name} and have our tags: {ids}", apis.len()))
             .caused_by(format!("each has {}", all.join(", ")))
             .hinted(format!(
                 "keep the one that is in use and delete the others: `aws apigatewayv2 delete-api --region {} --api-id ID`",
-                self.aws.place.region
+                self.aws.location.region
             ))
     }
 
-    /// Makes the API itself. To be called only after [`find`](Self::find) found none.
-    pub(super) async fn make(&self, cx: &CallContext<'_>, want: &HttpApiSpec) -> Result<Api, Fault> {
+    /// Creates the API itself. Call it only after [`find`](Self::find) returned `None`.
+    pub(super) async fn create_api(&self, cx: &CallContext<'_>, want: &HttpApiSpec) -> Result<Api, Fault> {
         let request = self
             .client
             .create_api()
@@ -132,14 +133,14 @@ impl HttpApis {
             .disable_execute_api_endpoint(false)
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         let call = cx.call("create", "apigateway:CreateApi").once();
-        let made = call.send(|| request.clone().send()).await?;
-        // What was asked for is in force: nothing of the answer but the id and the address is needed.
+        let created = call.send(|| request.clone().send()).await?;
+        // All settings of the request are in force: only the id and the endpoint of the response are needed.
         Ok(Api {
-            id: made.api_id.unwrap_or_default(),
-            endpoint: made.api_endpoint.unwrap_or_default(),
+            id: created.api_id.unwrap_or_default(),
+            endpoint: created.api_endpoint.unwrap_or_default(),
             tags: want.tags.clone(),
             cors: want.cors.clone(),
-            is_open: true,
+            is_endpoint_enabled: true,
         })
     }
 }

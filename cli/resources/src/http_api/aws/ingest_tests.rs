@@ -1,16 +1,16 @@
-//! The way from the HTTP API to the queue, as it is written and read back.
+//! Tests of writing and reading back the ingest integration.
 
 use super::*;
 
 const URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/hits-test-hits";
 
-fn wanted() -> Ingest {
+fn wanted() -> IngestRoute {
     let variables = [
         (contract::MESSAGE_IP, "context.identity.sourceIp"),
         (contract::MESSAGE_ORIGIN, "request.header.origin"),
         (contract::MESSAGE_UA, "context.identity.userAgent"),
     ];
-    Ingest {
+    IngestRoute {
         route: contract::INGEST_ROUTE.to_owned(),
         queue_url: URL.to_owned().into(),
         role_arn: "arn:aws:iam::123456789012:role/hits-test-ingest".to_owned().into(),
@@ -22,26 +22,26 @@ fn integration(parameters: HashMap<String, String>) -> types::builders::Integrat
     types::Integration::builder()
         .integration_id("q1")
         .integration_type(types::IntegrationType::AwsProxy)
-        .integration_subtype(SUBTYPE)
-        .payload_format_version(PAYLOAD)
+        .integration_subtype(INTEGRATION_SUBTYPE)
+        .payload_format_version(PAYLOAD_VERSION)
         .description(DESCRIPTION)
         .credentials_arn("arn:aws:iam::123456789012:role/hits-test-ingest")
         .set_request_parameters(Some(parameters))
 }
 
-fn parts(integration: types::builders::IntegrationBuilder) -> Parts {
+fn parts(integration: types::builders::IntegrationBuilder) -> ApiParts {
     let route = types::Route::builder().route_key(contract::INGEST_ROUTE).target("integrations/q1").build();
-    Parts { integrations: vec![integration.build().into()], routes: vec![route.into()], stage: None }
+    ApiParts { integrations: vec![integration.build().into()], routes: vec![route.into()], stage: None }
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn ingest_spec_round_trips() {
     assert_eq!(parts(integration(parameters(&wanted()))).ingest_spec(), Some(wanted()));
 }
 
 #[test]
-fn the_address_comes_last_so_that_a_header_cannot_set_it() {
-    let text = rendered(&wanted().attributes);
+fn rendered_ip_is_last_and_cannot_be_forged() {
+    let text = render_attributes(&wanted().attributes);
     assert_eq!(
         text,
         concat!(
@@ -56,17 +56,17 @@ fn the_address_comes_last_so_that_a_header_cannot_set_it() {
     let read: Json = serde_json::from_str(&filled).unwrap();
     assert_eq!(read["ip"]["StringValue"], "1.2.3.4");
 
-    assert!(is_address_last(&text));
-    assert!(is_address_last("{}"));
-    assert!(!is_address_last(r#"{"ip":{"StringValue":"${a}"},"origin":{"StringValue":"${b}"}}"#));
+    assert!(is_ip_last(&text));
+    assert!(is_ip_last("{}"));
+    assert!(!is_ip_last(r#"{"ip":{"StringValue":"${a}"},"origin":{"StringValue":"${b}"}}"#));
 }
 
 #[test]
-fn what_is_odd_shows_at_the_queue() {
+fn queue_url_shows_differences() {
     let shown = |name: &str, value: &str| {
-        let mut all = parameters(&wanted());
-        all.insert(name.to_owned(), value.to_owned());
-        parts(integration(all)).ingest_spec().unwrap().queue_url.get().unwrap().replace(URL, "URL")
+        let mut all_parameters = parameters(&wanted());
+        all_parameters.insert(name.to_owned(), value.to_owned());
+        parts(integration(all_parameters)).ingest_spec().unwrap().queue_url.get().unwrap().replace(URL, "URL")
     };
     assert_eq!(shown(parameter::BODY, "$request.body.m"), "URL (body $request.body.m)");
     assert_eq!(shown("DelaySeconds", "5"), "URL (with DelaySeconds)");
@@ -78,15 +78,15 @@ fn what_is_odd_shows_at_the_queue() {
 }
 
 #[test]
-fn attributes_that_are_something_else_show_as_they_are() {
-    assert_eq!(parsed(""), BTreeMap::new());
-    assert_eq!(parsed("$request.body.a"), [("$request.body.a".to_owned(), String::new())].into());
-    let fixed = parsed(r#"{"a":{"StringValue":"fixed"},"b":1}"#);
+fn parse_attributes_keeps_unknown_values() {
+    assert_eq!(parse_attributes(""), BTreeMap::new());
+    assert_eq!(parse_attributes("$request.body.a"), [("$request.body.a".to_owned(), String::new())].into());
+    let fixed = parse_attributes(r#"{"a":{"StringValue":"fixed"},"b":1}"#);
     assert_eq!(fixed, [("a".to_owned(), "fixed".to_owned()), ("b".to_owned(), "1".to_owned())].into());
 }
 
 #[test]
-fn ours_is_the_one_of_the_route_or_of_the_description_and_others_stay() {
+fn ingest_is_found_by_route_or_description() {
     let theirs = || integration(parameters(&wanted())).integration_id("q0").description("theirs");
     let mut both = parts(integration(parameters(&wanted())));
     both.integrations.insert(0, theirs().build().into());
@@ -94,8 +94,8 @@ fn ours_is_the_one_of_the_route_or_of_the_description_and_others_stay() {
     both.routes.clear();
     assert_eq!(both.ingest().unwrap().0.id, "q1");
     assert_eq!(both.ingest_spec().unwrap().route, "");
-    let alone = Parts { integrations: vec![theirs().build().into()], ..Parts::default() };
+    let alone = ApiParts { integrations: vec![theirs().build().into()], ..ApiParts::default() };
     assert_eq!(alone.ingest(), None);
     let function = types::Integration::builder().integration_uri("arn").build();
-    assert_eq!(ToQueue::of(&function), None);
+    assert_eq!(QueueIntegration::from_sdk(&function), None);
 }

@@ -1,4 +1,4 @@
-//! What is in an API: integrations, routes and the stage, and what they come to as a spec.
+//! The parts of an API: integrations, routes and the stage. Reads them and converts them to a spec.
 
 use std::collections::BTreeSet;
 
@@ -8,28 +8,28 @@ use hitctl_engine::Fault;
 
 use super::client::{ApiCalls, STAGE};
 use super::find::Api;
-use super::ingest::ToQueue;
+use super::ingest::QueueIntegration;
 use crate::aws::tags::managed_tags;
-use crate::http_api::spec::{HttpApiSpec, Reader, Throttle};
+use crate::http_api::spec::{HttpApiSpec, ReaderRoutes, Throttle};
 
-/// So many integrations or routes come in one page at most: more than there can be.
-const PAGE: &str = "500";
-/// The event that the function understands.
+/// The maximum size of a page: more integrations or routes than an API can have.
+const PAGE_SIZE: &str = "500";
+/// The payload format that the function understands.
 pub(super) const PAYLOAD: &str = "2.0";
-/// The description of the integration to the reader, which tells it from the other one.
-pub(super) const READER: &str = "hitctl: reads";
-/// As long as an integration may take, in ms; the function has a limit of its own.
+/// The description that identifies the integration of the reader.
+pub(super) const READER_DESCRIPTION: &str = "hitctl: reads";
+/// The maximum timeout of an integration, in milliseconds. The function has its own, shorter one.
 pub(super) const TIMEOUT_MS: i32 = 30_000;
 
-/// What is in an API.
+/// The parts of an API.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Parts {
+pub(super) struct ApiParts {
     pub(super) integrations: Vec<Integration>,
     pub(super) routes: Vec<Route>,
     pub(super) stage: Option<Stage>,
 }
 
-/// Where requests can go.
+/// An integration: a backend of the API.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Integration {
     pub(super) id: String,
@@ -38,67 +38,67 @@ pub(super) struct Integration {
     pub(super) payload: String,
     pub(super) timeout_ms: i32,
     description: String,
-    /// What it says if it goes to a queue.
-    pub(super) to_queue: Option<ToQueue>,
+    /// The settings of an integration with a queue.
+    pub(super) queue: Option<QueueIntegration>,
 }
 
 impl From<types::Integration> for Integration {
-    fn from(it: types::Integration) -> Self {
+    fn from(integration: types::Integration) -> Self {
         Self {
-            to_queue: ToQueue::of(&it),
-            id: it.integration_id.unwrap_or_default(),
-            kind: it.integration_type.map_or_else(String::new, |kind| kind.as_str().to_owned()),
-            uri: function_in(&it.integration_uri.unwrap_or_default()).to_owned(),
-            payload: it.payload_format_version.unwrap_or_default(),
-            description: it.description.unwrap_or_default(),
-            timeout_ms: it.timeout_in_millis.unwrap_or(TIMEOUT_MS),
+            queue: QueueIntegration::from_sdk(&integration),
+            id: integration.integration_id.unwrap_or_default(),
+            kind: integration.integration_type.map_or_else(String::new, |kind| kind.as_str().to_owned()),
+            uri: function_arn_in_uri(&integration.integration_uri.unwrap_or_default()).to_owned(),
+            payload: integration.payload_format_version.unwrap_or_default(),
+            description: integration.description.unwrap_or_default(),
+            timeout_ms: integration.timeout_in_millis.unwrap_or(TIMEOUT_MS),
         }
     }
 }
 
 impl Integration {
-    /// The function behind it, and what is not as we have it.
+    /// Returns the ARN of the function, with notes about settings that differ from ours.
     pub(super) fn function_arn(&self) -> String {
-        let mut odd = Vec::new();
+        let mut differences = Vec::new();
         if self.kind != types::IntegrationType::AwsProxy.as_str() {
-            odd.push(format!("type {}", self.kind));
+            differences.push(format!("type {}", self.kind));
         }
         if self.payload != PAYLOAD {
-            odd.push(format!("payload format {}", self.payload));
+            differences.push(format!("payload format {}", self.payload));
         }
         if self.timeout_ms != TIMEOUT_MS {
-            odd.push(format!("timeout {} ms", self.timeout_ms));
+            differences.push(format!("timeout {} ms", self.timeout_ms));
         }
-        marked(&self.uri, &odd)
+        with_differences(&self.uri, &differences)
     }
 
-    fn is_readers(&self) -> bool {
-        self.description == READER
+    fn is_reader(&self) -> bool {
+        self.description == READER_DESCRIPTION
     }
 
-    /// What a route that goes to it says.
+    /// Returns the target of the routes to this integration.
     pub(super) fn target(&self) -> String {
         format!("integrations/{}", self.id)
     }
 }
 
-/// Which requests go where.
+/// A route: requests with this key go to this target.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Route {
     pub(super) id: String,
     pub(super) key: String,
     pub(super) target: String,
-    /// Whether anybody may use it.
-    pub(super) is_open: bool,
+    /// Whether the route needs no authorization.
+    pub(super) is_public: bool,
 }
 
 impl From<types::Route> for Route {
-    fn from(it: types::Route) -> Self {
+    fn from(route: types::Route) -> Self {
         Self {
-            id: it.route_id.unwrap_or_default(),
-            key: it.route_key.unwrap_or_default(),
-            target: it.target.unwrap_or_default(),
-            is_open: it.authorization_type.is_none_or(|kind| kind == types::AuthorizationType::None),
+            id: route.route_id.unwrap_or_default(),
+            key: route.route_key.unwrap_or_default(),
+            target: route.target.unwrap_or_default(),
+            is_public: route.authorization_type.is_none_or(|kind| kind == types::AuthorizationType::None),
         }
     }
 }
@@ -108,23 +108,24 @@ impl From<types::Route> for Route {
 pub(super) struct Stage {
     pub(super) auto_deploy: bool,
     pub(super) throttle: Throttle,
-    /// Routes with numbers of their own, which hold in place of the stage's.
-    pub(super) exceptions: Vec<(String, Throttle)>,
+    /// Routes with throttles of their own, which override the stage's.
+    pub(super) route_throttles: Vec<(String, Throttle)>,
 }
 
 impl Stage {
-    /// What it lets through: nothing while what is set is not deployed, and for a route with other numbers those.
+    /// Returns the effective throttle: zero while changes are not deployed automatically, or that of a route
+    /// that differs from the stage's.
     pub(super) fn throttle(&self) -> Throttle {
-        let other = self.exceptions.iter().find(|(_, throttle)| *throttle != self.throttle);
+        let other = self.route_throttles.iter().find(|(_, throttle)| *throttle != self.throttle);
         match other {
-            _ if !self.auto_deploy => none(),
+            _ if !self.auto_deploy => zero_throttle(),
             Some((_, throttle)) => throttle.clone(),
             None => self.throttle.clone(),
         }
     }
 }
 
-fn none() -> Throttle {
+fn zero_throttle() -> Throttle {
     Throttle { rate_per_second: 0.0, burst: 0 }
 }
 
@@ -138,80 +139,84 @@ fn throttle_of(settings: &types::RouteSettings) -> Throttle {
     }
 }
 
-impl Parts {
-    /// The integration to our function: the one that already goes where it should, then the one with most routes. That of the
-    /// reader is none of them.
+impl ApiParts {
+    /// Returns the integration with our function: the one that already has the wanted function, then the one
+    /// with most routes. Never returns the reader's.
     pub(super) fn integration(&self, wanted: Option<&str>) -> Option<&Integration> {
-        let rank = |it: &Integration| {
-            let routes = self.routes.iter().filter(|route| route.target == it.target()).count();
-            (Some(it.uri.as_str()) == wanted, routes)
+        let rank = |integration: &Integration| {
+            let routes = self.routes.iter().filter(|route| route.target == integration.target()).count();
+            (Some(integration.uri.as_str()) == wanted, routes)
         };
-        // The first of those that are equal.
-        self.to_functions().rev().filter(|it| !it.is_readers()).max_by_key(|it| rank(it))
+        // `max_by_key` returns the last of equal elements; the order is reversed to get the first.
+        self.function_integrations()
+            .rev()
+            .filter(|integration| !integration.is_reader())
+            .max_by_key(|integration| rank(integration))
     }
 
-    /// The integration to the reader: the one that we described so.
+    /// Returns the integration with the reader, which has our description.
     pub(super) fn reader(&self) -> Option<&Integration> {
-        self.to_functions().find(|it| it.is_readers())
+        self.function_integrations().find(|integration| integration.is_reader())
     }
 
-    fn to_functions(&self) -> impl DoubleEndedIterator<Item = &Integration> {
-        self.integrations.iter().filter(|it| it.to_queue.is_none())
+    fn function_integrations(&self) -> impl DoubleEndedIterator<Item = &Integration> {
+        self.integrations.iter().filter(|integration| integration.queue.is_none())
     }
 
-    /// The keys of the routes that anybody may use and that go to an integration.
-    fn open_routes(&self, to: &Integration) -> BTreeSet<String> {
-        let goes_there = |route: &&Route| route.is_open && route.target == to.target();
-        self.routes.iter().filter(goes_there).map(|route| route.key.clone()).collect()
+    /// Returns the keys of the public routes to an integration.
+    fn public_routes(&self, to: &Integration) -> BTreeSet<String> {
+        let is_open_route = |route: &&Route| route.is_public && route.target == to.target();
+        self.routes.iter().filter(is_open_route).map(|route| route.key.clone()).collect()
     }
 
-    fn reader_spec(&self) -> Option<Reader> {
+    fn reader_spec(&self) -> Option<ReaderRoutes> {
         let reader = self.reader()?;
-        Some(Reader { function_arn: reader.function_arn().into(), routes: self.open_routes(reader) })
+        Some(ReaderRoutes { function_arn: reader.function_arn().into(), routes: self.public_routes(reader) })
     }
 
-    /// What it comes to, as far as it can be compared with what is wanted.
+    /// Converts the parts to a spec, for comparison with the wanted one.
     pub(super) fn spec(&self, api: &Api, want: Option<&HttpApiSpec>) -> HttpApiSpec {
         let integration = self.integration(want.and_then(|want| want.function_arn.get()).map(String::as_str));
-        let open = if api.is_open { &[][..] } else { &["its endpoint is disabled".to_owned()] };
+        let endpoint_note =
+            if api.is_endpoint_enabled { &[][..] } else { &["its endpoint is disabled".to_owned()] };
         let function_arn = integration.map(Integration::function_arn).unwrap_or_default();
         HttpApiSpec {
-            function_arn: marked(&function_arn, open).into(),
-            routes: integration.map(|it| self.open_routes(it)).unwrap_or_default(),
+            function_arn: with_differences(&function_arn, endpoint_note).into(),
+            routes: integration.map(|integration| self.public_routes(integration)).unwrap_or_default(),
             reader: self.reader_spec(),
             ingest: self.ingest_spec(),
             cors: api.cors.clone(),
-            throttle: self.stage.as_ref().map_or_else(none, Stage::throttle),
+            throttle: self.stage.as_ref().map_or_else(zero_throttle, Stage::throttle),
             tags: managed_tags(&api.tags, want.map(|want| &want.tags)),
         }
     }
 }
 
-/// A text, and what is odd about it.
-pub(super) fn marked(text: &str, odd: &[String]) -> String {
-    if odd.is_empty() { text.to_owned() } else { format!("{text} ({})", odd.join(", ")) }
+/// Appends the differences from our settings to a text.
+pub(super) fn with_differences(text: &str, differences: &[String]) -> String {
+    if differences.is_empty() { text.to_owned() } else { format!("{text} ({})", differences.join(", ")) }
 }
 
-/// The function's ARN in an integration's URI, which has two forms.
-fn function_in(uri: &str) -> &str {
+/// Returns the function's ARN in an integration's URI, which has two forms.
+fn function_arn_in_uri(uri: &str) -> &str {
     let inner = uri.split_once("/functions/").and_then(|(_, rest)| rest.strip_suffix("/invocations"));
     inner.unwrap_or(uri)
 }
 
 impl ApiCalls<'_> {
-    /// What is in that API: three calls at once.
-    pub(super) async fn parts(&self) -> Result<Parts, Fault> {
-        // The API is in the list: its parts are not found only because it is being made or deleted.
-        let request = self.apis.reader.get_integrations().api_id(self.id).max_results(PAGE);
-        let call = self.call_in("read", "the integrations", "apigateway:GetIntegrations");
+    /// Reads the parts of the API with three concurrent calls.
+    pub(super) async fn parts(&self) -> Result<ApiParts, Fault> {
+        // The list contains the API: its parts are missing only while it is being created or deleted.
+        let request = self.apis.read_client.get_integrations().api_id(self.id).max_results(PAGE_SIZE);
+        let call = self.call_existing("read", "the integrations", "apigateway:GetIntegrations");
         let integrations = call
             .pages(|next| request.clone().set_next_token(next).send(), |page| (page.items, page.next_token));
-        let request = self.apis.reader.get_routes().api_id(self.id).max_results(PAGE);
-        let call = self.call_in("read", "the routes", "apigateway:GetRoutes");
+        let request = self.apis.read_client.get_routes().api_id(self.id).max_results(PAGE_SIZE);
+        let call = self.call_existing("read", "the routes", "apigateway:GetRoutes");
         let routes = call
             .pages(|next| request.clone().set_next_token(next).send(), |page| (page.items, page.next_token));
         let (integrations, routes, stage) = try_join3(integrations, routes, self.stage()).await?;
-        Ok(Parts {
+        Ok(ApiParts {
             integrations: integrations.into_iter().flatten().map(Integration::from).collect(),
             routes: routes.into_iter().flatten().map(Route::from).collect(),
             stage,
@@ -219,13 +224,13 @@ impl ApiCalls<'_> {
     }
 
     async fn stage(&self) -> Result<Option<Stage>, Fault> {
-        let request = self.apis.reader.get_stage().api_id(self.id).stage_name(STAGE);
+        let request = self.apis.read_client.get_stage().api_id(self.id).stage_name(STAGE);
         let call = self.call("read", "the stage", "apigateway:GetStage");
         let found = call.find(|| request.clone().send()).await?;
         Ok(found.map(|stage| Stage {
             auto_deploy: stage.auto_deploy == Some(true),
-            throttle: stage.default_route_settings.as_ref().map_or_else(none, throttle_of),
-            exceptions: stage
+            throttle: stage.default_route_settings.as_ref().map_or_else(zero_throttle, throttle_of),
+            route_throttles: stage
                 .route_settings
                 .into_iter()
                 .flatten()
@@ -241,7 +246,7 @@ mod tests {
     use crate::aws::cors::CorsSettings;
     use crate::tags::Tags;
 
-    type Changed<'a> = (&'a dyn Fn(&mut Parts), String);
+    type ChangeCase<'a> = (&'a dyn Fn(&mut ApiParts), String);
 
     const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:hits-test:live";
 
@@ -251,7 +256,7 @@ mod tests {
             endpoint: "https://a1b2.execute-api.eu-west-1.amazonaws.com".to_owned(),
             tags: Tags::new(),
             cors: CorsSettings::default().normalised(),
-            is_open: true,
+            is_endpoint_enabled: true,
         }
     }
 
@@ -269,61 +274,71 @@ mod tests {
         Throttle { rate_per_second, burst }
     }
 
-    fn parts() -> Parts {
-        Parts {
+    fn parts() -> ApiParts {
+        ApiParts {
             integrations: vec![integration("i1", ARN)],
             routes: vec![route("GET /a", "i1"), route("GET /b", "i1")],
-            stage: Some(Stage { auto_deploy: true, throttle: throttle(10.0, 20), exceptions: Vec::new() }),
+            stage: Some(Stage {
+                auto_deploy: true,
+                throttle: throttle(10.0, 20),
+                route_throttles: Vec::new(),
+            }),
         }
     }
 
-    fn lines(parts: &Parts, api: &Api) -> String {
+    fn summary(parts: &ApiParts, api: &Api) -> String {
         let spec = parts.spec(api, None);
         let arn = spec.function_arn.get().unwrap();
         format!("{arn}; {:?}; {}/{}", spec.routes, spec.throttle.rate_per_second, spec.throttle.burst)
     }
 
     #[test]
-    fn what_is_as_wanted_reads_as_wanted_and_what_is_not_shows() {
-        let changed = |change: &dyn Fn(&mut Parts)| {
+    fn spec_shows_differences_from_wanted_settings() {
+        let changed = |change: &dyn Fn(&mut ApiParts)| {
             let mut parts = parts();
             change(&mut parts);
-            lines(&parts, &api()).replace(ARN, "ARN")
+            summary(&parts, &api()).replace(ARN, "ARN")
         };
-        let both = r#"{"GET /a", "GET /b"}"#;
-        let table: Vec<Changed<'_>> = vec![
-            (&|_| (), format!("ARN; {both}; 10/20")),
+        let both_routes = r#"{"GET /a", "GET /b"}"#;
+        let cases: Vec<ChangeCase<'_>> = vec![
+            (&|_| (), format!("ARN; {both_routes}; 10/20")),
             (
-                &|it| it.integrations[0].payload = "1.0".to_owned(),
-                format!("ARN (payload format 1.0); {both}; 10/20"),
+                &|parts| parts.integrations[0].payload = "1.0".to_owned(),
+                format!("ARN (payload format 1.0); {both_routes}; 10/20"),
             ),
-            (&|it| it.integrations[0].timeout_ms = 50, format!("ARN (timeout 50 ms); {both}; 10/20")),
             (
-                &|it| it.integrations[0].kind = "HTTP_PROXY".to_owned(),
-                format!("ARN (type HTTP_PROXY); {both}; 10/20"),
+                &|parts| parts.integrations[0].timeout_ms = 50,
+                format!("ARN (timeout 50 ms); {both_routes}; 10/20"),
             ),
-            (&|it| it.integrations.clear(), "; {}; 10/20".to_owned()),
-            (&|it| it.routes[0].is_open = false, r#"ARN; {"GET /b"}; 10/20"#.to_owned()),
-            (&|it| it.routes[0].target = "integrations/x".to_owned(), r#"ARN; {"GET /b"}; 10/20"#.to_owned()),
-            (&|it| it.stage = None, format!("ARN; {both}; 0/0")),
-            (&|it| it.stage.as_mut().unwrap().auto_deploy = false, format!("ARN; {both}; 0/0")),
             (
-                &|it| {
-                    let own = ("GET /a".to_owned(), throttle(5000.0, 20));
-                    it.stage.as_mut().unwrap().exceptions.push(own);
+                &|parts| parts.integrations[0].kind = "HTTP_PROXY".to_owned(),
+                format!("ARN (type HTTP_PROXY); {both_routes}; 10/20"),
+            ),
+            (&|parts| parts.integrations.clear(), "; {}; 10/20".to_owned()),
+            (&|parts| parts.routes[0].is_public = false, r#"ARN; {"GET /b"}; 10/20"#.to_owned()),
+            (
+                &|parts| parts.routes[0].target = "integrations/x".to_owned(),
+                r#"ARN; {"GET /b"}; 10/20"#.to_owned(),
+            ),
+            (&|parts| parts.stage = None, format!("ARN; {both_routes}; 0/0")),
+            (&|parts| parts.stage.as_mut().unwrap().auto_deploy = false, format!("ARN; {both_routes}; 0/0")),
+            (
+                &|parts| {
+                    let route_throttle = ("GET /a".to_owned(), throttle(5000.0, 20));
+                    parts.stage.as_mut().unwrap().route_throttles.push(route_throttle);
                 },
-                format!("ARN; {both}; 5000/20"),
+                format!("ARN; {both_routes}; 5000/20"),
             ),
         ];
-        for (change, expected) in table {
+        for (change, expected) in cases {
             assert_eq!(changed(change), expected);
         }
-        let shut = Api { is_open: false, ..api() };
-        assert!(lines(&parts(), &shut).contains("(its endpoint is disabled)"));
+        let disabled = Api { is_endpoint_enabled: false, ..api() };
+        assert!(summary(&parts(), &disabled).contains("(its endpoint is disabled)"));
     }
 
     #[test]
-    fn the_integration_is_the_one_to_the_function_and_then_the_busiest() {
+    fn integration_prefers_wanted_function_then_most_routes() {
         let mut parts = parts();
         parts.integrations =
             vec![integration("i0", "arn:other"), integration("i1", ARN), integration("i2", ARN)];
@@ -335,9 +350,9 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_a_uri_are_the_function() {
+    fn function_arn_is_read_from_both_uri_forms() {
         let long = format!("arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{ARN}/invocations");
-        assert_eq!(function_in(&long), ARN);
-        assert_eq!(function_in(ARN), ARN);
+        assert_eq!(function_arn_in_uri(&long), ARN);
+        assert_eq!(function_arn_in_uri(ARN), ARN);
     }
 }

@@ -1,4 +1,4 @@
-//! The attributes of a queue: all are texts, and two of them are JSON.
+//! Converts the attributes of a queue. All are strings, and two of them contain JSON.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,19 +6,19 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use hitctl_engine::Fault;
 use serde_json::{Value as Json, json};
 
-use crate::aws::lambda::policy::sole_text;
-use crate::queue::spec::{QueueSpec, Redrive, Sender};
+use crate::aws::lambda::policy::single_text;
+use crate::queue::spec::{AllowedSender, QueueSpec, RedrivePolicy};
 use crate::tags::Tags;
 
 /// Attributes by name.
 pub(super) type Attributes = HashMap<Name, String>;
 
-/// The only thing that a sender may do.
+/// The only action that a sender is allowed.
 const SEND: &str = "sqs:SendMessage";
 
-/// All that a new queue is made with.
-pub(super) fn all(want: &QueueSpec, arn: &str) -> Attributes {
-    let bare = QueueSpec {
+/// Returns the attributes of a new queue.
+pub(super) fn initial_attributes(want: &QueueSpec, arn: &str) -> Attributes {
+    let empty = QueueSpec {
         visibility_timeout_s: u32::MAX,
         retention_s: u32::MAX,
         managed_encryption: !want.managed_encryption,
@@ -26,47 +26,48 @@ pub(super) fn all(want: &QueueSpec, arn: &str) -> Attributes {
         senders: BTreeSet::new(),
         tags: Tags::new(),
     };
-    let mut all = delta(&bare, want, arn);
-    // A key of its own is only to be cleared where there was one.
-    all.remove(&Name::KmsMasterKeyId);
-    all
+    let mut attributes = changed_attributes(&empty, want, arn);
+    // A KMS key only has to be cleared on an existing queue.
+    attributes.remove(&Name::KmsMasterKeyId);
+    attributes
 }
 
-/// The attributes that have to be set, so that a queue that is one becomes the other. What is cleared is set to nothing.
-pub(super) fn delta(have: &QueueSpec, want: &QueueSpec, arn: &str) -> Attributes {
-    let mut set = Attributes::new();
+/// Returns the attributes to set so that a queue with the spec `have` gets the spec `want`. An empty text
+/// clears an attribute.
+pub(super) fn changed_attributes(have: &QueueSpec, want: &QueueSpec, arn: &str) -> Attributes {
+    let mut changes = Attributes::new();
     if have.visibility_timeout_s != want.visibility_timeout_s {
-        set.insert(Name::VisibilityTimeout, want.visibility_timeout_s.to_string());
+        changes.insert(Name::VisibilityTimeout, want.visibility_timeout_s.to_string());
     }
     if have.retention_s != want.retention_s {
-        set.insert(Name::MessageRetentionPeriod, want.retention_s.to_string());
+        changes.insert(Name::MessageRetentionPeriod, want.retention_s.to_string());
     }
     if have.managed_encryption != want.managed_encryption {
-        set.insert(Name::SqsManagedSseEnabled, want.managed_encryption.to_string());
+        changes.insert(Name::SqsManagedSseEnabled, want.managed_encryption.to_string());
         if want.managed_encryption {
-            // SQS takes one of the two, its own keys or a key of KMS.
-            set.insert(Name::KmsMasterKeyId, String::new());
+            // SQS takes either its own keys or a KMS key.
+            changes.insert(Name::KmsMasterKeyId, String::new());
         }
     }
     if have.redrive != want.redrive {
-        set.insert(Name::RedrivePolicy, want.redrive.as_ref().map(redrive_policy).unwrap_or_default());
+        changes.insert(Name::RedrivePolicy, want.redrive.as_ref().map(redrive_policy).unwrap_or_default());
     }
     if have.senders != want.senders {
-        set.insert(Name::Policy, policy(&want.senders, arn));
+        changes.insert(Name::Policy, policy(&want.senders, arn));
     }
-    set
+    changes
 }
 
-/// The same attributes in the calls that they take, in order. SQS takes one kind of encryption at a time: a key of KMS is
-/// cleared before SQS's own keys are switched on.
-pub(super) fn in_calls(mut set: Attributes) -> Vec<Attributes> {
-    let managed = set.get(&Name::SqsManagedSseEnabled).is_some_and(|is| is == "true");
-    let key = if managed { set.remove(&Name::KmsMasterKeyId) } else { None };
-    let first = key.map(|key| Attributes::from([(Name::KmsMasterKeyId, key)]));
-    first.into_iter().chain([set]).filter(|set| !set.is_empty()).collect()
+/// Splits the attributes into calls that must be made in order. SQS takes one kind of encryption at a time: a
+/// KMS key is cleared before SQS's own keys are enabled.
+pub(super) fn split_into_calls(mut attributes: Attributes) -> Vec<Attributes> {
+    let managed = attributes.get(&Name::SqsManagedSseEnabled).is_some_and(|is| is == "true");
+    let kms_key = if managed { attributes.remove(&Name::KmsMasterKeyId) } else { None };
+    let first = kms_key.map(|kms_key| Attributes::from([(Name::KmsMasterKeyId, kms_key)]));
+    first.into_iter().chain([attributes]).filter(|attributes| !attributes.is_empty()).collect()
 }
 
-fn redrive_policy(redrive: &Redrive) -> String {
+fn redrive_policy(redrive: &RedrivePolicy) -> String {
     json!({
         "deadLetterTargetArn": redrive.dead_letter_arn.get(),
         "maxReceiveCount": redrive.max_receive_count,
@@ -74,17 +75,17 @@ fn redrive_policy(redrive: &Redrive) -> String {
     .to_string()
 }
 
-/// The policy of a queue with that ARN: a statement a sender, and no text at all for none.
-fn policy(senders: &BTreeSet<Sender>, arn: &str) -> String {
+/// Returns the policy of a queue with that ARN: one statement per sender; empty without senders.
+fn policy(senders: &BTreeSet<AllowedSender>, arn: &str) -> String {
     if senders.is_empty() {
         return String::new();
     }
     let statements: Vec<Json> =
-        senders.iter().enumerate().map(|(at, sender)| statement(at + 1, sender, arn)).collect();
+        senders.iter().enumerate().map(|(index, sender)| statement(index + 1, sender, arn)).collect();
     json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
 }
 
-fn statement(number: usize, sender: &Sender, arn: &str) -> Json {
+fn statement(number: usize, sender: &AllowedSender, arn: &str) -> Json {
     json!({
         "Sid": format!("Sender{number}"),
         "Effect": "Allow",
@@ -95,25 +96,25 @@ fn statement(number: usize, sender: &Sender, arn: &str) -> Json {
     })
 }
 
-/// The settings in those attributes of a queue with that ARN.
+/// Converts the attributes of a queue with that ARN to a spec.
 pub(super) fn spec(attributes: &Attributes, arn: &str, tags: Tags) -> Result<QueueSpec, Fault> {
     let text = |name: &Name| attributes.get(name).map_or("", String::as_str);
     let number = |name: &Name| text(name).parse().unwrap_or_default();
-    let own_key = !text(&Name::KmsMasterKeyId).is_empty();
-    // Queues are encrypted by SQS's own keys unless something else is asked for.
+    let has_kms_key = !text(&Name::KmsMasterKeyId).is_empty();
+    // SQS encrypts queues with its own keys unless configured otherwise.
     let managed = attributes.get(&Name::SqsManagedSseEnabled).is_none_or(|is| is == "true");
     Ok(QueueSpec {
         visibility_timeout_s: number(&Name::VisibilityTimeout),
         retention_s: number(&Name::MessageRetentionPeriod),
-        managed_encryption: managed && !own_key,
+        managed_encryption: managed && !has_kms_key,
         redrive: redrive(text(&Name::RedrivePolicy))?,
         senders: senders(text(&Name::Policy), arn)?,
         tags,
     })
 }
 
-/// About how many messages are in a queue, in words; `None` where there are none.
-pub(super) fn held(attributes: &Attributes) -> Option<String> {
+/// Describes the approximate number of messages in a queue; `None` if it is empty.
+pub(super) fn held_messages(attributes: &Attributes) -> Option<String> {
     let counts = [
         Name::ApproximateNumberOfMessages,
         Name::ApproximateNumberOfMessagesNotVisible,
@@ -127,31 +128,34 @@ pub(super) fn held(attributes: &Attributes) -> Option<String> {
     }
 }
 
-/// An attribute that is JSON; nothing where it is cleared.
-fn parsed(text: &str, what: &'static str) -> Result<Option<Json>, Fault> {
+/// Parses an attribute that contains JSON; `None` if it is empty.
+fn parse_json(text: &str, attribute: &'static str) -> Result<Option<Json>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }
     let parsed = serde_json::from_str(text);
-    parsed
-        .map(Some)
-        .map_err(|error| Fault::fatal(what, format!("the queue's {what} is no JSON")).caused_by(error))
+    parsed.map(Some).map_err(|error| {
+        Fault::fatal(attribute, format!("the queue's {attribute} is no JSON")).caused_by(error)
+    })
 }
 
-fn redrive(text: &str) -> Result<Option<Redrive>, Fault> {
-    let Some(json) = parsed(text, "redrive policy")? else { return Ok(None) };
+fn redrive(text: &str) -> Result<Option<RedrivePolicy>, Fault> {
+    let Some(json) = parse_json(text, "redrive policy")? else { return Ok(None) };
     let Some(arn) = json.get("deadLetterTargetArn").and_then(Json::as_str) else { return Ok(None) };
-    // A number, or the same as a text.
-    let count = match json.get("maxReceiveCount") {
+    // The count is a number or a string.
+    let max_receive_count = match json.get("maxReceiveCount") {
         Some(Json::String(text)) => text.parse().unwrap_or_default(),
-        Some(number) => number.as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
+        Some(number) => number
+            .as_u64()
+            .and_then(|max_receive_count| u32::try_from(max_receive_count).ok())
+            .unwrap_or_default(),
         None => 0,
     };
-    Ok(Some(Redrive { dead_letter_arn: arn.to_owned().into(), max_receive_count: count }))
+    Ok(Some(RedrivePolicy { dead_letter_arn: arn.to_owned().into(), max_receive_count }))
 }
 
-fn senders(text: &str, arn: &str) -> Result<BTreeSet<Sender>, Fault> {
-    let Some(json) = parsed(text, "policy")? else { return Ok(BTreeSet::new()) };
+fn senders(text: &str, arn: &str) -> Result<BTreeSet<AllowedSender>, Fault> {
+    let Some(json) = parse_json(text, "policy")? else { return Ok(BTreeSet::new()) };
     let statements = match json.get("Statement") {
         Some(Json::Array(all)) => all.as_slice(),
         Some(one) => std::slice::from_ref(one),
@@ -160,43 +164,43 @@ fn senders(text: &str, arn: &str) -> Result<BTreeSet<Sender>, Fault> {
     Ok(statements.iter().map(|statement| sender(statement, arn)).collect())
 }
 
-/// Who may send by that statement; with all of it, where it is none of ours.
-fn sender(statement: &Json, arn: &str) -> Sender {
-    let at = |pointer: &str| statement.pointer(pointer).map(sole_text).unwrap_or_default();
+/// Returns the sender of a statement. A statement that is not ours is included in full, so that it differs.
+fn sender(statement: &Json, arn: &str) -> AllowedSender {
+    let text_at = |pointer: &str| statement.pointer(pointer).map(single_text).unwrap_or_default();
     let source = |operator: &str| {
         let keys = statement.pointer(&format!("/Condition/{operator}")).and_then(Json::as_object)?;
-        let is_it = |(key, _): &(&String, &Json)| key.eq_ignore_ascii_case("aws:SourceArn");
-        keys.iter().find(is_it).map(|(_, value)| sole_text(value))
+        let is_source_arn = |(key, _): &(&String, &Json)| key.eq_ignore_ascii_case("aws:SourceArn");
+        keys.iter().find(is_source_arn).map(|(_, value)| single_text(value))
     };
-    let service = at("/Principal/Service");
+    let service = text_at("/Principal/Service");
     let source_arn = source("ArnEquals").or_else(|| source("ArnLike")).unwrap_or_default();
-    let ours = Sender { service: service.clone(), source_arn: source_arn.clone() };
-    if is_same(statement, &self::statement(0, &ours, arn)) {
+    let ours = AllowedSender { service: service.clone(), source_arn: source_arn.clone() };
+    if is_equivalent(statement, &self::statement(0, &ours, arn)) {
         return ours;
     }
-    let name = if service.is_empty() { at("/Sid") } else { service };
-    Sender { service: format!("{name} (by the statement {statement})"), source_arn }
+    let name = if service.is_empty() { text_at("/Sid") } else { service };
+    AllowedSender { service: format!("{name} (by the statement {statement})"), source_arn }
 }
 
-/// Whether two statements allow the same, by whatever name, with texts for lists of one.
-fn is_same(one: &Json, other: &Json) -> bool {
-    let plain = |statement: &Json| {
-        let mut statement = flat(statement);
+/// Whether two statements allow the same, ignoring ids and the difference between a string and a list of one.
+fn is_equivalent(one: &Json, other: &Json) -> bool {
+    let without_sid = |statement: &Json| {
+        let mut statement = normalized(statement);
         if let Json::Object(fields) = &mut statement {
             fields.remove("sid");
         }
         statement
     };
-    plain(one) == plain(other)
+    without_sid(one) == without_sid(other)
 }
 
-/// A statement with lower-case keys, and texts in place of lists of one.
-fn flat(json: &Json) -> Json {
+/// Converts keys to lower case and lists of one string to strings.
+fn normalized(json: &Json) -> Json {
     match json {
         Json::Object(fields) => {
-            Json::Object(fields.iter().map(|(key, value)| (key.to_lowercase(), flat(value))).collect())
+            Json::Object(fields.iter().map(|(key, value)| (key.to_lowercase(), normalized(value))).collect())
         }
-        Json::Array(items) if items.len() == 1 => flat(&items[0]),
+        Json::Array(items) if items.len() == 1 => normalized(&items[0]),
         Json::String(text) if text.eq_ignore_ascii_case(SEND) => Json::from(SEND),
         other => other.clone(),
     }

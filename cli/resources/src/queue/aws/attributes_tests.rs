@@ -1,4 +1,4 @@
-//! The attributes of a queue, as they are written and read back.
+//! Tests of writing and reading back the attributes of a queue.
 
 use super::*;
 
@@ -10,8 +10,9 @@ fn wanted() -> QueueSpec {
         visibility_timeout_s: 66,
         retention_s: 345_600,
         managed_encryption: true,
-        redrive: Some(Redrive { dead_letter_arn: "arn:dlq".to_owned().into(), max_receive_count: 5 }),
-        senders: [Sender { service: "events.amazonaws.com".to_owned(), source_arn: RULE.to_owned() }].into(),
+        redrive: Some(RedrivePolicy { dead_letter_arn: "arn:dlq".to_owned().into(), max_receive_count: 5 }),
+        senders: [AllowedSender { service: "events.amazonaws.com".to_owned(), source_arn: RULE.to_owned() }]
+            .into(),
         tags: Tags::new(),
     }
 }
@@ -21,17 +22,17 @@ fn read(attributes: &Attributes) -> QueueSpec {
 }
 
 #[test]
-fn what_a_queue_is_made_with_is_read_back() {
-    let made = all(&wanted(), ARN);
-    assert_eq!(read(&made), wanted());
-    assert_eq!(made.len(), 5, "{made:?}");
-    assert!(delta(&wanted(), &wanted(), ARN).is_empty());
+fn spec_round_trips_through_initial_attributes() {
+    let attributes = initial_attributes(&wanted(), ARN);
+    assert_eq!(read(&attributes), wanted());
+    assert_eq!(attributes.len(), 5, "{attributes:?}");
+    assert!(changed_attributes(&wanted(), &wanted(), ARN).is_empty());
 }
 
 #[test]
-fn only_what_differs_is_set_and_nothing_clears() {
+fn changed_attributes_contain_differences_and_clear_removed_settings() {
     let want = QueueSpec { retention_s: 60, redrive: None, senders: BTreeSet::new(), ..wanted() };
-    let set = delta(&wanted(), &want, ARN);
+    let set = changed_attributes(&wanted(), &want, ARN);
     let expected = [
         (Name::MessageRetentionPeriod, "60".to_owned()),
         (Name::RedrivePolicy, String::new()),
@@ -42,18 +43,18 @@ fn only_what_differs_is_set_and_nothing_clears() {
 }
 
 #[test]
-fn a_key_of_the_users_own_is_drift_and_is_cleared() {
-    let mut attributes = all(&wanted(), ARN);
+fn kms_key_is_drift_and_is_cleared() {
+    let mut attributes = initial_attributes(&wanted(), ARN);
     attributes.insert(Name::KmsMasterKeyId, "alias/mine".to_owned());
     let have = read(&attributes);
     assert!(!have.managed_encryption);
-    let set = delta(&have, &wanted(), ARN);
+    let set = changed_attributes(&have, &wanted(), ARN);
     assert_eq!(set[&Name::KmsMasterKeyId], "");
     assert_eq!(set[&Name::SqsManagedSseEnabled], "true");
 }
 
 #[test]
-fn a_count_may_be_a_number_or_a_text() {
+fn redrive_count_may_be_number_or_string() {
     for count in ["5", "\"5\""] {
         let text = format!(r#"{{"maxReceiveCount":{count},"deadLetterTargetArn":"arn:dlq"}}"#);
         assert_eq!(redrive(&text).unwrap(), wanted().redrive);
@@ -64,13 +65,13 @@ fn a_count_may_be_a_number_or_a_text() {
 }
 
 #[test]
-fn a_statement_is_ours_by_what_it_allows_and_any_other_shows() {
+fn sender_is_ours_if_statement_is_equivalent() {
     let ours = json!({
         "Sid": "by-hand", "Effect": "Allow", "Principal": { "Service": ["events.amazonaws.com"] },
         "Action": ["SQS:SendMessage"], "Resource": [ARN], "Condition": { "ArnEquals": { "AWS:SourceArn": RULE } },
     });
-    let found = |statement: &Json| senders(&json!({ "Statement": statement }).to_string(), ARN).unwrap();
-    assert_eq!(found(&ours), wanted().senders);
+    let senders_of = |statement: &Json| senders(&json!({ "Statement": statement }).to_string(), ARN).unwrap();
+    assert_eq!(senders_of(&ours), wanted().senders);
     let changes = [
         ("Effect", json!("Deny")),
         ("Principal", json!("*")),
@@ -83,39 +84,39 @@ fn a_statement_is_ours_by_what_it_allows_and_any_other_shows() {
     for (field, value) in changes {
         let mut statement = ours.clone();
         statement[field] = value;
-        let found = found(&statement);
+        let found = senders_of(&statement);
         assert_ne!(found, wanted().senders, "{field}");
         assert!(found.first().unwrap().service.contains("by the statement {"), "{found:?}");
     }
 }
 
 #[test]
-fn what_is_held_is_said_in_words() {
-    let counted = |counts: [u32; 3]| {
-        held(&Attributes::from([
+fn held_messages_are_counted_in_text() {
+    let described = |counts: [u32; 3]| {
+        held_messages(&Attributes::from([
             (Name::ApproximateNumberOfMessages, counts[0].to_string()),
             (Name::ApproximateNumberOfMessagesNotVisible, counts[1].to_string()),
             (Name::ApproximateNumberOfMessagesDelayed, counts[2].to_string()),
         ]))
     };
-    assert_eq!(counted([0, 0, 0]), None);
-    assert_eq!(counted([0, 1, 0]).as_deref(), Some("1 message"));
-    assert_eq!(counted([3, 2, 1]).as_deref(), Some("6 messages"));
-    assert_eq!(held(&Attributes::new()), None);
+    assert_eq!(described([0, 0, 0]), None);
+    assert_eq!(described([0, 1, 0]).as_deref(), Some("1 message"));
+    assert_eq!(described([3, 2, 1]).as_deref(), Some("6 messages"));
+    assert_eq!(held_messages(&Attributes::new()), None);
 }
 
 #[test]
-fn key_of_kms_is_cleared_in_a_call_before_managed_encryption_is_switched_on() {
+fn kms_key_is_cleared_before_managed_encryption_is_enabled() {
     let set = Attributes::from([
         (Name::KmsMasterKeyId, String::new()),
         (Name::SqsManagedSseEnabled, "true".to_owned()),
         (Name::VisibilityTimeout, "60".to_owned()),
     ]);
-    let calls = in_calls(set);
+    let calls = split_into_calls(set);
     assert_eq!(calls.len(), 2, "{calls:?}");
     assert_eq!(calls[0], Attributes::from([(Name::KmsMasterKeyId, String::new())]));
     assert_eq!(calls[1].len(), 2, "{calls:?}");
-    let plain = Attributes::from([(Name::VisibilityTimeout, "60".to_owned())]);
-    assert_eq!(in_calls(plain.clone()), [plain]);
-    assert!(in_calls(Attributes::new()).is_empty());
+    let visibility_only = Attributes::from([(Name::VisibilityTimeout, "60".to_owned())]);
+    assert_eq!(split_into_calls(visibility_only.clone()), [visibility_only]);
+    assert!(split_into_calls(Attributes::new()).is_empty());
 }

@@ -1,4 +1,4 @@
-//! A live table as its spec: four calls.
+//! Reads a live table into its spec, with four calls.
 
 use std::time::SystemTime;
 
@@ -9,28 +9,33 @@ use aws_sdk_dynamodb::types::{
 use futures::future::try_join3;
 use hitctl_engine::Fault;
 
-use super::Table;
+use super::TableDriver;
 use crate::aws::call::CallContext;
-use crate::aws::resource::{Found, Read};
+use crate::aws::resource::{ReadResult, ReadState};
 use crate::aws::tags::{managed_tags, read_tags};
 use crate::table::spec::TableSpec;
 use crate::tags::Tags;
 
-impl Table {
-    /// The table, with its name in any state.
+impl TableDriver {
+    /// Describes the table, whatever its status is.
     pub(super) async fn describe(&self, cx: &CallContext<'_>) -> Result<Option<TableDescription>, Fault> {
         let request = self.client.describe_table().table_name(cx.name);
         let found = cx.call("read", "dynamodb:DescribeTable").find(|| request.clone().send()).await?;
         Ok(found.and_then(|found| found.table))
     }
 
-    /// The table as its spec. One that is being deleted is as good as gone; one that is being made is there.
-    pub(super) async fn found(&self, cx: &CallContext<'_>, want: Option<&TableSpec>) -> Read<TableSpec> {
+    /// Reads the table as its spec. A table that is being deleted counts as missing; one that is being
+    /// created exists.
+    pub(super) async fn read_spec(
+        &self,
+        cx: &CallContext<'_>,
+        want: Option<&TableSpec>,
+    ) -> ReadResult<TableSpec> {
         let Some(table) = self.describe(cx).await? else { return Ok(None) };
         if table.table_status() == Some(&TableStatus::Deleting) {
             return Ok(None);
         }
-        // The time to live also of a table that wants none: it would delete what that table is there to keep.
+        // Read the time to live even if none is wanted: it would delete items that must be kept.
         let (backups, ttl_attribute, tags) =
             try_join3(self.backups(cx), self.ttl(cx), self.tags(cx, &table)).await?;
         let spec = TableSpec {
@@ -41,19 +46,19 @@ impl Table {
             ttl_attribute,
             tags: managed_tags(&tags, want.map(|want| &want.tags)),
         };
-        Ok(Some(Found { spec, outputs: self.outputs(cx.name), tags: Some(tags) }))
+        Ok(Some(ReadState { spec, outputs: self.outputs(cx.name), tags: Some(tags) }))
     }
 
     async fn backups(&self, cx: &CallContext<'_>) -> Result<bool, Fault> {
         let request = self.client.describe_continuous_backups().table_name(cx.name);
         let call = cx.call("read the backups of", "dynamodb:DescribeContinuousBackups");
-        Ok(call.find(|| request.clone().send()).await?.is_some_and(|found| has_backups(&found)))
+        Ok(call.find(|| request.clone().send()).await?.is_some_and(|response| has_backups(&response)))
     }
 
     async fn tags(&self, cx: &CallContext<'_>, table: &TableDescription) -> Result<Tags, Fault> {
-        let made = table.creation_date_time().and_then(|made| SystemTime::try_from(*made).ok());
+        let created = table.creation_date_time().and_then(|created| SystemTime::try_from(*created).ok());
         let request = &self.client.list_tags_of_resource().resource_arn(self.arn(cx.name));
-        read_tags(cx, &format!("table {}", cx.name), made, || async move {
+        read_tags(cx, &format!("table {}", cx.name), created, || async move {
             let found = cx
                 .call("read the tags of", "dynamodb:ListTagsOfResource")
                 .pages(
@@ -72,22 +77,22 @@ fn partition_key(table: &TableDescription) -> String {
     hash.map(|key| key.attribute_name().to_owned()).unwrap_or_default()
 }
 
-/// The ceiling of writes a second; 0 for none, which AWS says as -1 or not at all. A table with provisioned throughput has
-/// no such ceiling, and so differs.
+/// Returns the limit of write request units per second; 0 for none, for which AWS returns -1 or nothing. A
+/// table with provisioned throughput has no such limit, and so differs.
 pub(super) fn max_write_units(table: &TableDescription) -> u32 {
     let units = table.on_demand_throughput().and_then(OnDemandThroughput::max_write_request_units);
     units.filter(|_| is_on_demand(table)).and_then(|units| u32::try_from(units).ok()).unwrap_or(0)
 }
 
-/// Whether requests are paid one by one. A table of which AWS says nothing has provisioned throughput, unless it has a
-/// ceiling that only on-demand tables have.
+/// Whether the table is billed on demand. If AWS returns no billing mode, the table has provisioned
+/// throughput, unless it has a limit that only on-demand tables have.
 pub(super) fn is_on_demand(table: &TableDescription) -> bool {
     let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
     mode.map_or(table.on_demand_throughput().is_some(), |mode| *mode == BillingMode::PayPerRequest)
 }
 
-fn has_backups(answer: &DescribeContinuousBackupsOutput) -> bool {
-    answer
+fn has_backups(response: &DescribeContinuousBackupsOutput) -> bool {
+    response
         .continuous_backups_description()
         .and_then(|backups| backups.point_in_time_recovery_description())
         .and_then(|recovery| recovery.point_in_time_recovery_status())
@@ -114,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ceiling_is_zero_where_there_is_none() {
+    fn max_write_units_are_zero_without_limit() {
         for (mode, units, read) in [
             (Some(BillingMode::PayPerRequest), Some(100), 100),
             (Some(BillingMode::PayPerRequest), Some(-1), 0),
@@ -128,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_partition_key_is_the_hash_key_wherever_it_stands() {
+    fn partition_key_is_hash_key_in_any_position() {
         let key = |name: &str, kind| {
             KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("both are set")
         };
@@ -140,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn backups_are_on_only_when_aws_says_so() {
-        let answer = |status: Option<PointInTimeRecoveryStatus>| {
+    fn backups_are_enabled_only_with_enabled_status() {
+        let response = |status: Option<PointInTimeRecoveryStatus>| {
             let recovery = status
                 .map(|s| PointInTimeRecoveryDescription::builder().point_in_time_recovery_status(s).build());
             let backups = ContinuousBackupsDescription::builder()
@@ -151,9 +156,9 @@ mod tests {
                 .expect("its status is set");
             DescribeContinuousBackupsOutput::builder().continuous_backups_description(backups).build()
         };
-        assert!(has_backups(&answer(Some(PointInTimeRecoveryStatus::Enabled))));
-        assert!(!has_backups(&answer(Some(PointInTimeRecoveryStatus::Disabled))));
-        assert!(!has_backups(&answer(None)));
+        assert!(has_backups(&response(Some(PointInTimeRecoveryStatus::Enabled))));
+        assert!(!has_backups(&response(Some(PointInTimeRecoveryStatus::Disabled))));
+        assert!(!has_backups(&response(None)));
         assert!(!has_backups(&DescribeContinuousBackupsOutput::builder().build()));
     }
 }

@@ -1,27 +1,29 @@
-//! The time to live of a table: which attribute says when an item expires.
+//! The time to live of a table: the attribute with the expiry time of an item.
 //!
-//! `DynamoDB` takes up to an hour for a change of it and takes no second one in that time, so one run makes at most one, and
-//! none is waited for: what is being enabled counts as enabled.
+//! `DynamoDB` takes up to an hour to change it and refuses a second change in that time. One run therefore
+//! makes at most one change and does not wait for it: a setting that is being enabled counts as enabled.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus};
-use hitctl_engine::{Fault, FaultKind, Wait};
+use hitctl_engine::{Fault, FaultKind, RetryPolicy};
 
-use super::{IN_USE, PATIENCE, POLLS, Table};
+use super::{IN_USE, MAX_WAIT, POLLING, TableDriver};
 use crate::aws::call::CallContext;
 use crate::aws::fault::NOT_FOUND;
 use crate::table::spec::TableSpec;
 
-/// What is said of a change that is not taken: also of one that is made already, by a call whose answer was lost.
-const REFUSED: &str = "ValidationException";
+/// DynamoDB's code for a refused change. It also refuses a change that an earlier call made whose response
+/// was lost.
+const CHANGE_REFUSED: &str = "ValidationException";
 
-/// How long what is read may lag behind what was written.
-const LAG: Wait = Wait { longest: POLLS.longest, ..Wait::up_to(Duration::from_mins(1)) }
-    .each_within(Duration::from_mins(2));
+/// How long reads may lag behind writes.
+const READ_LAG: RetryPolicy =
+    RetryPolicy { max_delay: POLLING.max_delay, ..RetryPolicy::with_budget(Duration::from_mins(1)) }
+        .with_attempt_timeout(Duration::from_mins(2));
 
-impl Table {
-    /// The attribute by which items expire, if they do.
+impl TableDriver {
+    /// Returns the attribute by which items expire, if there is one.
     pub(super) async fn ttl(&self, cx: &CallContext<'_>) -> Result<Option<String>, Fault> {
         let request = self.client.describe_time_to_live().table_name(cx.name);
         let call = cx.call("read the time to live of", "dynamodb:DescribeTimeToLive");
@@ -29,7 +31,7 @@ impl Table {
         Ok(found.and_then(|found| found.time_to_live_description).and_then(attribute))
     }
 
-    /// Makes items expire by that attribute, or no longer.
+    /// Enables or disables the expiry of items by that attribute.
     pub(super) async fn set_ttl(
         &self,
         cx: &CallContext<'_>,
@@ -40,29 +42,35 @@ impl Table {
         let change = change.build().expect("its required fields are set");
         let request =
             self.client.update_time_to_live().table_name(cx.name).time_to_live_specification(change);
-        let gone_or_busy = [NOT_FOUND, IN_USE].concat();
-        let call = cx.call("set the time to live of", "dynamodb:UpdateTimeToLive").for_at_most(PATIENCE);
-        match call.retry_on(&gone_or_busy).send(|| request.clone().send()).await {
-            Err(fault) if fault.code == REFUSED => {
-                self.was_set(cx, enabled.then_some(attribute), &fault).await
+        let not_found_or_in_use = [NOT_FOUND, IN_USE].concat();
+        let call = cx.call("set the time to live of", "dynamodb:UpdateTimeToLive").for_at_most(MAX_WAIT);
+        match call.retry_on(&not_found_or_in_use).send(|| request.clone().send()).await {
+            Err(fault) if fault.code == CHANGE_REFUSED => {
+                self.verify_refused_change(cx, enabled.then_some(attribute), &fault).await
             }
-            done => done.map(drop),
+            result => result.map(drop),
         }
     }
 
-    /// After a refusal: whether it is as wanted by now. Where AWS says that it is so already, what is read lags behind.
-    async fn was_set(&self, cx: &CallContext<'_>, want: Option<&str>, fault: &Fault) -> Result<(), Fault> {
-        let look = move || async move {
+    /// Checks after a refusal whether the time to live is as wanted. If AWS refused because it already is, a
+    /// read that differs is stale and is retried.
+    async fn verify_refused_change(
+        &self,
+        cx: &CallContext<'_>,
+        want: Option<&str>,
+        fault: &Fault,
+    ) -> Result<(), Fault> {
+        let check_ttl = move || async move {
             if self.ttl(cx).await?.as_deref() == want {
                 return Ok(());
             }
-            let kind = if is_already(fault) { FaultKind::Transient } else { fault.kind };
+            let kind = if is_already_set(fault) { FaultKind::Transient } else { fault.kind };
             Err(Fault { kind, ..fault.clone() })
         };
-        cx.wait(&LAG, &format!("waiting for the time to live of table {}", cx.name), look).await
+        cx.retry(&READ_LAG, &format!("waiting for the time to live of table {}", cx.name), check_ttl).await
     }
 
-    /// Makes the time to live be as wanted, where it is not.
+    /// Reconciles the time to live with the wanted one.
     pub(super) async fn reconcile_ttl(
         &self,
         cx: &CallContext<'_>,
@@ -74,7 +82,7 @@ impl Table {
             (None, Some(attribute)) => self.set_ttl(cx, attribute, true).await,
             (Some(attribute), None) => self.set_ttl(cx, attribute, false).await,
             (Some(old), Some(new)) => {
-                // Off first, and that is the one change of this hour.
+                // Disable the old attribute first: that is the one change of this hour.
                 self.set_ttl(cx, old, false).await?;
                 let message = format!(
                     "the items of table {} no longer expire by {old}, and do not expire by {new} yet: AWS takes one such change an hour",
@@ -88,13 +96,15 @@ impl Table {
     }
 }
 
-/// Whether that refusal means that the wanted state was reached before.
-fn is_already(fault: &Fault) -> bool {
-    let said = fault.cause.as_deref().unwrap_or_default();
-    ["TimeToLive is already enabled", "TimeToLive is already disabled"].iter().any(|end| said.ends_with(end))
+/// Whether AWS refused the change because the setting was already as wanted.
+fn is_already_set(fault: &Fault) -> bool {
+    let message = fault.cause.as_deref().unwrap_or_default();
+    ["TimeToLive is already enabled", "TimeToLive is already disabled"]
+        .iter()
+        .any(|suffix| message.ends_with(suffix))
 }
 
-/// The attribute that is in force, or will be soon.
+/// Returns the attribute that is in force, or will be soon.
 fn attribute(ttl: TimeToLiveDescription) -> Option<String> {
     match ttl.time_to_live_status {
         Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) => ttl.attribute_name,
@@ -107,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_being_enabled_is_on_and_what_is_being_disabled_is_off() {
+    fn enabling_counts_as_enabled_and_disabling_as_disabled() {
         for (status, read) in [
             (Some(TimeToLiveStatus::Enabled), Some("ttl")),
             (Some(TimeToLiveStatus::Enabling), Some("ttl")),

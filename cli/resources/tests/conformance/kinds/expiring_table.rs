@@ -1,43 +1,43 @@
-//! A table whose items expire, and where nothing else is kept: who was seen.
+//! A table whose items expire and that has no other protection: the table of recent visitors.
 
 use futures::FutureExt as _;
 use hitctl_resources::{Spec as _, TableSpec};
 
 use super::table::count;
 use crate::Gap;
-use crate::suite::{Case, Change, Foreign};
-use crate::world::World;
+use crate::suite::{CaseChange, ConformanceCase, ForeignView};
+use crate::test_app::TestApp;
 
-/// Those of any table.
+/// The gaps of any table.
 pub(crate) const GAPS: &[Gap] = &[];
 
-pub(crate) fn spec(world: &World) -> TableSpec {
+pub(crate) fn spec(app: &TestApp) -> TableSpec {
     TableSpec {
         partition_key: "id".to_owned(),
         point_in_time_recovery: false,
         deletion_protection: false,
         max_write_units: 1000,
         ttl_attribute: Some("ttl".to_owned()),
-        tags: world.tags(),
+        tags: app.tags(),
     }
 }
 
-pub(crate) fn case(world: &World) -> Case {
-    let table = spec(world);
-    let change = |what, spec: &TableSpec| Change::new(what, spec.node("seen", &world.base()));
-    let faster = TableSpec { max_write_units: 4000, ..table.clone() };
-    let lasting = TableSpec { ttl_attribute: None, ..table.clone() };
-    let all = TableSpec { max_write_units: 500, tags: world.more_tags("team", "ops"), ..lasting.clone() };
-    Case {
-        before: Vec::new(),
-        node: table.node("seen", &world.base()),
+pub(crate) fn case(app: &TestApp) -> ConformanceCase {
+    let table = spec(app);
+    let change = |label, spec: &TableSpec| CaseChange::new(label, spec.node("seen", &app.base()));
+    let more_writes = TableSpec { max_write_units: 4000, ..table.clone() };
+    let without_ttl = TableSpec { ttl_attribute: None, ..table.clone() };
+    let all = TableSpec { max_write_units: 500, tags: app.tags_with("team", "ops"), ..without_ttl.clone() };
+    ConformanceCase {
+        dependencies: Vec::new(),
+        node: table.node("seen", &app.base()),
         changes: vec![
-            change("maximum writes", &faster),
-            change("no time to live", &lasting),
+            change("maximum writes", &more_writes),
+            change("no time to live", &without_ttl),
             change("time to live", &table),
             change("everything", &all),
         ],
-        count: |world| count(world).boxed(),
-        foreign: Foreign::Theirs,
+        count: |app| count(app).boxed(),
+        foreign_view: ForeignView::OtherOwner,
     }
 }

@@ -1,4 +1,4 @@
-//! The function on an address of its own.
+//! The function URL.
 
 use aws_sdk_lambda::Client;
 use futures::FutureExt as _;
@@ -6,36 +6,36 @@ use hitctl_resources::{Cors, FunctionUrlSpec, Spec as _};
 
 use super::{cors, function_name, other_cors, set, with_function};
 use crate::Gap;
-use crate::suite::{Case, Change, Foreign};
-use crate::world::World;
+use crate::suite::{CaseChange, ConformanceCase, ForeignView};
+use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[];
 
-pub(crate) fn case(world: &World) -> Case {
+pub(crate) fn case(app: &TestApp) -> ConformanceCase {
     let url = FunctionUrlSpec {
-        function_name: function_name(world),
+        function_name: function_name(app),
         qualifier: None,
         auth_type: "NONE".to_owned(),
         allowed_actions: set(&FunctionUrlSpec::ACTIONS),
         cors: cors(),
     };
-    let change = |what, spec: &FunctionUrlSpec| Change::new(what, spec.node("counter", &world.base()));
+    let change = |label, spec: &FunctionUrlSpec| CaseChange::new(label, spec.node("counter", &app.base()));
     let origins = Cors { allow_origins: set(&["*"]), ..cors() };
-    Case {
-        before: with_function(world),
-        node: url.node("counter", &world.base()),
+    ConformanceCase {
+        dependencies: with_function(app),
+        node: url.node("counter", &app.base()),
         changes: vec![
             change("origins", &FunctionUrlSpec { cors: origins, ..url.clone() }),
             change("everything", &FunctionUrlSpec { cors: other_cors(), ..url.clone() }),
         ],
-        count: |world| {
+        count: |app| {
             async {
-                let client = Client::new(&world.config());
-                let found = client.get_function_url_config().function_name(world.base()).send().await;
+                let client = Client::new(&app.config());
+                let found = client.get_function_url_config().function_name(app.base()).send().await;
                 usize::from(found.is_ok())
             }
             .boxed()
         },
-        foreign: Foreign::Ours,
+        foreign_view: ForeignView::Ours,
     }
 }

@@ -7,43 +7,43 @@ use hitctl_engine::Node;
 use hitctl_resources::{LogGroupSpec, Spec as _};
 
 use crate::Gap;
-use crate::suite::{Case, Change, Foreign};
-use crate::world::World;
+use crate::suite::{CaseChange, ConformanceCase, ForeignView};
+use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[];
 
 /// A log group.
-pub(crate) fn node(world: &World) -> Node {
-    LogGroupSpec { retention_days: 30, tags: world.tags() }.node("function", &name(world))
+pub(crate) fn node(app: &TestApp) -> Node {
+    LogGroupSpec { retention_days: 30, tags: app.tags() }.node("function", &name(app))
 }
 
-pub(crate) fn name(world: &World) -> String {
-    names::log_group(&world.app, "test")
+pub(crate) fn name(app: &TestApp) -> String {
+    names::log_group(&app.app_name, "test")
 }
 
-pub(crate) fn case(world: &World) -> Case {
-    let group = LogGroupSpec { retention_days: 30, tags: world.tags() };
-    let change = |what, spec: &LogGroupSpec| Change::new(what, spec.node("function", &name(world)));
+pub(crate) fn case(app: &TestApp) -> ConformanceCase {
+    let group = LogGroupSpec { retention_days: 30, tags: app.tags() };
+    let change = |label, spec: &LogGroupSpec| CaseChange::new(label, spec.node("function", &name(app)));
     let shorter = LogGroupSpec { retention_days: 7, ..group.clone() };
-    let tagged = LogGroupSpec { tags: world.more_tags("team", "web"), ..group.clone() };
-    let all = LogGroupSpec { retention_days: 90, tags: world.more_tags("team", "ops") };
-    Case {
-        before: Vec::new(),
-        node: node(world),
+    let tagged = LogGroupSpec { tags: app.tags_with("team", "web"), ..group.clone() };
+    let all = LogGroupSpec { retention_days: 90, tags: app.tags_with("team", "ops") };
+    ConformanceCase {
+        dependencies: Vec::new(),
+        node: node(app),
         changes: vec![
             change("retention", &shorter),
             change("a tag more", &tagged),
             change("everything", &all),
         ],
-        count: |world| {
+        count: |app| {
             async {
-                let client = Client::new(&world.config());
+                let client = Client::new(&app.config());
                 let listed =
-                    client.describe_log_groups().log_group_name_prefix(name(world)).send().await.unwrap();
+                    client.describe_log_groups().log_group_name_prefix(name(app)).send().await.unwrap();
                 listed.log_groups().len()
             }
             .boxed()
         },
-        foreign: Foreign::Theirs,
+        foreign_view: ForeignView::OtherOwner,
     }
 }

@@ -1,4 +1,4 @@
-//! One file a kind: one of it, what it needs, its changes, and what the emulators lack.
+//! The cases, one file per kind: a resource, its dependencies, its changes, and the gaps of the emulators.
 
 pub(crate) mod alias;
 pub(crate) mod event_invoke_config;
@@ -16,55 +16,55 @@ pub(crate) mod table;
 
 use std::collections::BTreeSet;
 
-use hitctl_engine::{Node, Value};
+use hitctl_engine::{Node, SpecValue};
 use hitctl_resources::{AliasSpec, Cors, FunctionSpec, Spec as _};
 
-use crate::world::World;
+use crate::test_app::TestApp;
 
 fn set(items: &[&str]) -> BTreeSet<String> {
     items.iter().map(ToString::to_string).collect()
 }
 
-/// What a function needs.
-fn below(world: &World) -> Vec<Node> {
-    vec![role::spec(world).node("function", &world.base()), log_group::node(world)]
+/// The dependencies of a function.
+fn function_dependencies(app: &TestApp) -> Vec<Node> {
+    vec![role::spec(app).node("function", &app.base()), log_group::node(app)]
 }
 
-/// A function, with what it needs.
-fn with_function(world: &World) -> Vec<Node> {
-    let mut nodes = below(world);
-    nodes.push(function::spec(world).node("counter", &world.base()));
+/// A function with its dependencies.
+fn with_function(app: &TestApp) -> Vec<Node> {
+    let mut nodes = function_dependencies(app);
+    nodes.push(function::spec(app).node("counter", &app.base()));
     nodes
 }
 
 /// A function with an alias.
-fn with_alias(world: &World) -> Vec<Node> {
-    let mut nodes = with_function(world);
+fn with_alias(app: &TestApp) -> Vec<Node> {
+    let mut nodes = with_function(app);
     let alias = AliasSpec {
-        function_name: function_name(world),
+        function_name: function_name(app),
         release: "release-1".to_owned(),
         weights: None,
         role_id: None,
     };
-    nodes.push(alias.node("live", &format!("{}:{}", world.base(), AliasSpec::NAME)));
+    nodes.push(alias.node("live", &format!("{}:{}", app.base(), AliasSpec::NAME)));
     nodes
 }
 
-/// The function's ARN, in a spec.
-fn function_arn(world: &World) -> Value<String> {
-    let arn = world.arn("lambda", &format!("function:{}", world.base()));
-    Value::known(FunctionSpec::address("counter"), arn)
+/// The function's ARN, as a value in a spec.
+fn function_arn(app: &TestApp) -> SpecValue<String> {
+    let arn = app.arn("lambda", &format!("function:{}", app.base()));
+    SpecValue::known(FunctionSpec::address("counter"), arn)
 }
 
-/// The ARN of its alias, in a spec.
-fn alias_arn(world: &World) -> Value<String> {
-    let arn = world.arn("lambda", &format!("function:{}:{}", world.base(), AliasSpec::NAME));
-    Value::known(AliasSpec::address("live"), arn)
+/// The ARN of the function's alias, as a value in a spec.
+fn alias_arn(app: &TestApp) -> SpecValue<String> {
+    let arn = app.arn("lambda", &format!("function:{}:{}", app.base(), AliasSpec::NAME));
+    SpecValue::known(AliasSpec::address("live"), arn)
 }
 
-/// The function's name, in a spec.
-fn function_name(world: &World) -> Value<String> {
-    Value::known(FunctionSpec::address("counter"), world.base())
+/// The function's name, as a value in a spec.
+fn function_name(app: &TestApp) -> SpecValue<String> {
+    SpecValue::known(FunctionSpec::address("counter"), app.base())
 }
 
 fn cors() -> Cors {

@@ -1,102 +1,102 @@
-//! A queue of hits, with its queue of dead letters.
+//! A queue of hits, with its dead-letter queue.
 
 use aws_sdk_sqs::Client;
 use futures::FutureExt as _;
-use hitctl_engine::{Node, Value};
-use hitctl_resources::{QueueSpec, Redrive, Sender, Spec as _};
+use hitctl_engine::{Node, SpecValue};
+use hitctl_resources::{AllowedSender, QueueSpec, RedrivePolicy, Spec as _};
 
 use crate::Gap;
-use crate::suite::{Case, Change, Foreign};
-use crate::world::World;
+use crate::suite::{CaseChange, ConformanceCase, ForeignView};
+use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[];
 
-/// What the queue of hits is called.
-pub(super) fn name(world: &World) -> String {
-    format!("{}-hits", world.base())
+/// The name of the queue of hits.
+pub(super) fn name(app: &TestApp) -> String {
+    format!("{}-hits", app.base())
 }
 
-fn dead_letter_name(world: &World) -> String {
-    format!("{}-dlq", world.base())
+fn dead_letter_name(app: &TestApp) -> String {
+    format!("{}-dlq", app.base())
 }
 
-/// The ARN of the queue of dead letters, in a spec.
-pub(super) fn dead_letter_arn(world: &World) -> Value<String> {
-    Value::known(QueueSpec::address("dlq"), world.arn("sqs", &dead_letter_name(world)))
+/// The ARN of the dead-letter queue, as a value in a spec.
+pub(super) fn dead_letter_arn(app: &TestApp) -> SpecValue<String> {
+    SpecValue::known(QueueSpec::address("dlq"), app.arn("sqs", &dead_letter_name(app)))
 }
 
-fn sender(world: &World, rule: &str) -> Sender {
-    Sender {
+fn sender(app: &TestApp, rule: &str) -> AllowedSender {
+    AllowedSender {
         service: "events.amazonaws.com".to_owned(),
-        source_arn: world.arn("events", &format!("rule/{}{rule}", world.base())),
+        source_arn: app.arn("events", &format!("rule/{}{rule}", app.base())),
     }
 }
 
-/// The queue of dead letters, where rules put some.
-pub(super) fn dead_letters(world: &World) -> Node {
-    QueueSpec { retention_s: 1_209_600, redrive: None, senders: [sender(world, "")].into(), ..spec(world) }
-        .node("dlq", &dead_letter_name(world))
+/// The dead-letter queue, which a rule may send to as well.
+pub(super) fn dead_letters(app: &TestApp) -> Node {
+    QueueSpec { retention_s: 1_209_600, redrive: None, senders: [sender(app, "")].into(), ..spec(app) }
+        .node("dlq", &dead_letter_name(app))
 }
 
 /// The queue of hits.
-pub(super) fn spec(world: &World) -> QueueSpec {
+pub(super) fn spec(app: &TestApp) -> QueueSpec {
     QueueSpec {
         visibility_timeout_s: 120,
         retention_s: 345_600,
         managed_encryption: true,
-        redrive: Some(Redrive { dead_letter_arn: dead_letter_arn(world), max_receive_count: 5 }),
-        senders: [sender(world, "")].into(),
-        tags: world.tags(),
+        redrive: Some(RedrivePolicy { dead_letter_arn: dead_letter_arn(app), max_receive_count: 5 }),
+        senders: [sender(app, "")].into(),
+        tags: app.tags(),
     }
 }
 
-/// Both, in order.
-pub(super) fn both(world: &World) -> [Node; 2] {
-    [dead_letters(world), spec(world).node("hits", &name(world))]
+/// Both queues, in the order of their dependencies.
+pub(super) fn both(app: &TestApp) -> [Node; 2] {
+    [dead_letters(app), spec(app).node("hits", &name(app))]
 }
 
-pub(crate) fn case(world: &World) -> Case {
-    let queue = spec(world);
-    let change = |what, spec: &QueueSpec| Change::new(what, spec.node("hits", &name(world)));
-    let hidden = QueueSpec { visibility_timeout_s: 60, ..queue.clone() };
-    let kept = QueueSpec { retention_s: 60, ..queue.clone() };
-    let plain = QueueSpec { managed_encryption: false, ..queue.clone() };
-    let patient = Redrive { max_receive_count: 10, dead_letter_arn: dead_letter_arn(world) };
-    let patient = QueueSpec { redrive: Some(patient), ..queue.clone() };
-    let endless = QueueSpec { redrive: None, ..queue.clone() };
-    let busy = QueueSpec { senders: [sender(world, ""), sender(world, "-s3")].into(), ..queue.clone() };
-    let shut = QueueSpec { senders: [].into(), ..queue.clone() };
-    let tagged = QueueSpec { tags: world.more_tags("team", "web"), ..queue.clone() };
+pub(crate) fn case(app: &TestApp) -> ConformanceCase {
+    let queue = spec(app);
+    let change = |label, spec: &QueueSpec| CaseChange::new(label, spec.node("hits", &name(app)));
+    let shorter_visibility = QueueSpec { visibility_timeout_s: 60, ..queue.clone() };
+    let shorter_retention = QueueSpec { retention_s: 60, ..queue.clone() };
+    let unencrypted = QueueSpec { managed_encryption: false, ..queue.clone() };
+    let more_receives = RedrivePolicy { max_receive_count: 10, dead_letter_arn: dead_letter_arn(app) };
+    let more_receives = QueueSpec { redrive: Some(more_receives), ..queue.clone() };
+    let without_redrive = QueueSpec { redrive: None, ..queue.clone() };
+    let more_senders = QueueSpec { senders: [sender(app, ""), sender(app, "-s3")].into(), ..queue.clone() };
+    let without_senders = QueueSpec { senders: [].into(), ..queue.clone() };
+    let tagged = QueueSpec { tags: app.tags_with("team", "web"), ..queue.clone() };
     let all = QueueSpec {
         visibility_timeout_s: 43_200,
         retention_s: 1_209_600,
         managed_encryption: false,
         redrive: None,
-        senders: busy.senders.clone(),
-        tags: world.more_tags("team", "ops"),
+        senders: more_senders.senders.clone(),
+        tags: app.tags_with("team", "ops"),
     };
-    Case {
-        before: vec![dead_letters(world)],
-        node: queue.node("hits", &name(world)),
+    ConformanceCase {
+        dependencies: vec![dead_letters(app)],
+        node: queue.node("hits", &name(app)),
         changes: vec![
-            change("visibility", &hidden),
-            change("retention", &kept),
-            change("encryption", &plain),
-            change("receives", &patient),
-            change("no redrive", &endless),
-            change("a sender more", &busy),
-            change("no sender", &shut),
+            change("visibility", &shorter_visibility),
+            change("retention", &shorter_retention),
+            change("encryption", &unencrypted),
+            change("receives", &more_receives),
+            change("no redrive", &without_redrive),
+            change("a sender more", &more_senders),
+            change("no sender", &without_senders),
             change("a tag more", &tagged),
             change("everything", &all),
         ],
-        count: |world| {
+        count: |app| {
             async {
                 let listed =
-                    Client::new(&world.config()).list_queues().queue_name_prefix(name(world)).send().await;
+                    Client::new(&app.config()).list_queues().queue_name_prefix(name(app)).send().await;
                 listed.unwrap().queue_urls().len()
             }
             .boxed()
         },
-        foreign: Foreign::Theirs,
+        foreign_view: ForeignView::OtherOwner,
     }
 }

@@ -2,19 +2,19 @@
 
 use aws_sdk_iam::Client;
 use futures::FutureExt as _;
-use hitctl_resources::{RoleSpec, Spec as _, Statement};
+use hitctl_resources::{RolePermission, RoleSpec, Spec as _};
 
 use super::set;
 use crate::Gap;
-use crate::suite::{Case, Change, Foreign};
-use crate::world::World;
+use crate::suite::{CaseChange, ConformanceCase, ForeignView};
+use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[];
 
-/// What a function may do, in the order of names.
-pub(crate) fn spec(world: &World) -> RoleSpec {
-    let base = world.base();
-    let statement = |sid: &str, actions: &[&str], resource: String| Statement {
+/// The permissions of a function, sorted by id.
+pub(crate) fn spec(app: &TestApp) -> RoleSpec {
+    let base = app.base();
+    let statement = |sid: &str, actions: &[&str], resource: String| RolePermission {
         sid: sid.to_owned(),
         actions: set(actions),
         resources: [resource].into(),
@@ -25,61 +25,61 @@ pub(crate) fn spec(world: &World) -> RoleSpec {
             statement(
                 "Logs",
                 &["logs:CreateLogStream", "logs:PutLogEvents"],
-                world.arn("logs", &format!("log-group:/aws/lambda/{base}:*")),
+                app.arn("logs", &format!("log-group:/aws/lambda/{base}:*")),
             ),
             statement(
                 "Table",
                 &["dynamodb:GetItem", "dynamodb:UpdateItem"],
-                world.arn("dynamodb", &format!("table/{base}")),
+                app.arn("dynamodb", &format!("table/{base}")),
             ),
         ],
-        tags: world.tags(),
+        tags: app.tags(),
     }
 }
 
-pub(crate) fn case(world: &World) -> Case {
-    let role = spec(world);
-    let change = |what, spec: &RoleSpec| Change::new(what, spec.node("function", &world.base()));
-    let mut more = role.clone();
-    more.statements.insert(
+pub(crate) fn case(app: &TestApp) -> ConformanceCase {
+    let role = spec(app);
+    let change = |label, spec: &RoleSpec| CaseChange::new(label, spec.node("function", &app.base()));
+    let mut with_statement = role.clone();
+    with_statement.statements.insert(
         0,
-        Statement {
+        RolePermission {
             sid: "Invalidation".to_owned(),
             actions: set(&["cloudfront:CreateInvalidation"]),
             resources: set(&["arn:aws:cloudfront::123456789012:distribution/E123"]),
         },
     );
-    let mut scanning = role.clone();
-    scanning.statements[1].actions.insert("dynamodb:Scan".to_owned());
-    // A letter that has to be escaped in a policy, and one that has to be in a URL.
-    scanning.statements[1].resources.insert(world.arn("dynamodb", "table/a+b%c/index/ü"));
-    let tagged = RoleSpec { tags: world.more_tags("team", "web"), ..role.clone() };
-    let edge = RoleSpec { trusted_service: "edgelambda.amazonaws.com".to_owned(), ..role.clone() };
+    let mut with_action_and_resource = role.clone();
+    with_action_and_resource.statements[1].actions.insert("dynamodb:Scan".to_owned());
+    // One character must be escaped in a policy, and one in a URL.
+    with_action_and_resource.statements[1].resources.insert(app.arn("dynamodb", "table/a+b%c/index/ü"));
+    let tagged = RoleSpec { tags: app.tags_with("team", "web"), ..role.clone() };
+    let other_service = RoleSpec { trusted_service: "edgelambda.amazonaws.com".to_owned(), ..role.clone() };
     let all = RoleSpec {
-        tags: world.more_tags("team", "ops"),
-        statements: more.statements.clone(),
-        ..edge.clone()
+        tags: app.tags_with("team", "ops"),
+        statements: with_statement.statements.clone(),
+        ..other_service.clone()
     };
-    Case {
-        before: Vec::new(),
-        node: role.node("function", &world.base()),
+    ConformanceCase {
+        dependencies: Vec::new(),
+        node: role.node("function", &app.base()),
         changes: vec![
-            change("a statement more", &more),
+            change("a statement more", &with_statement),
             change("a statement less", &role),
-            change("an action and a resource more", &scanning),
-            change("who may assume it", &edge),
+            change("an action and a resource more", &with_action_and_resource),
+            change("who may assume it", &other_service),
             change("a tag more", &tagged),
             change("everything", &all),
         ],
-        count: |world| {
+        count: |app| {
             async {
-                let client = Client::new(&world.config());
+                let client = Client::new(&app.config());
                 let roles: Vec<_> =
                     client.list_roles().into_paginator().items().send().try_collect().await.unwrap();
-                roles.iter().filter(|role| role.role_name() == world.base()).count()
+                roles.iter().filter(|role| role.role_name() == app.base()).count()
             }
             .boxed()
         },
-        foreign: Foreign::Theirs,
+        foreign_view: ForeignView::OtherOwner,
     }
 }

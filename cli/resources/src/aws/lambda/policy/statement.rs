@@ -3,7 +3,7 @@
 use hitctl_engine::Fault;
 use serde_json::{Map, Value as Json};
 
-/// What a statement allows, in the terms of `AddPermission`.
+/// The permission that a statement grants, in the terms of `AddPermission`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) sid: String,
@@ -12,99 +12,109 @@ pub(crate) struct Grant {
     pub(crate) action: String,
     pub(crate) source_arn: Option<String>,
     pub(crate) source_account: Option<String>,
-    /// Only for calls through a function URL of that kind.
+    /// Restricts the grant to calls through a function URL with that authentication type.
     pub(crate) url_auth_type: Option<String>,
-    /// Only for calls through a function URL.
+    /// Restricts the grant to calls through a function URL.
     pub(crate) via_url: bool,
 }
 
-/// A statement that is there.
+/// An existing statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Statement {
+pub(crate) struct PolicyStatement {
     pub(crate) grant: Grant,
-    /// What else is in it, which `AddPermission` as we use it never writes.
-    pub(crate) odd: Vec<String>,
+    /// Parts of the statement that our `AddPermission` calls never write.
+    pub(crate) unexpected: Vec<String>,
     resource: String,
 }
 
-impl Statement {
-    /// The statements of a policy in JSON.
-    pub(crate) fn all(policy: &str) -> Result<Vec<Self>, Fault> {
-        let json: Json = serde_json::from_str(policy)
+impl PolicyStatement {
+    /// Parses the statements of a policy in JSON.
+    pub(crate) fn parse_all(policy: &str) -> Result<Vec<Self>, Fault> {
+        let policy: Json = serde_json::from_str(policy)
             .map_err(|error| Fault::fatal("policy", "the function's policy is no JSON").caused_by(error))?;
-        Ok(match json.get("Statement") {
-            Some(Json::Array(all)) => all.iter().filter_map(Json::as_object).map(Self::of).collect(),
-            Some(Json::Object(one)) => vec![Self::of(one)],
+        Ok(match policy.get("Statement") {
+            Some(Json::Array(statements)) => {
+                statements.iter().filter_map(Json::as_object).map(Self::parse).collect()
+            }
+            Some(Json::Object(statement)) => vec![Self::parse(statement)],
             _ => Vec::new(),
         })
     }
 
-    fn of(json: &Map<String, Json>) -> Self {
-        let text = |key: &str| json.get(key).map(sole_text).unwrap_or_default();
-        let mut it = Self { resource: text("Resource"), ..Self::default() };
-        it.grant.sid = text("Sid");
-        it.grant.action = text("Action");
-        it.grant.principal = match json.get("Principal") {
-            Some(Json::Object(of)) => {
-                match of.get("Service").or_else(|| of.get("AWS").filter(|aws| sole_text(aws) == "*")) {
-                    Some(who) if of.len() == 1 => sole_text(who),
-                    _ => Json::Object(of.clone()).to_string(),
+    fn parse(json: &Map<String, Json>) -> Self {
+        let text = |key: &str| json.get(key).map(single_text).unwrap_or_default();
+        let mut statement = Self { resource: text("Resource"), ..Self::default() };
+        statement.grant.sid = text("Sid");
+        statement.grant.action = text("Action");
+        statement.grant.principal = match json.get("Principal") {
+            Some(Json::Object(principals)) => {
+                match principals
+                    .get("Service")
+                    .or_else(|| principals.get("AWS").filter(|aws| single_text(aws) == "*"))
+                {
+                    Some(principal) if principals.len() == 1 => single_text(principal),
+                    _ => Json::Object(principals.clone()).to_string(),
                 }
             }
-            Some(who) => sole_text(who),
+            Some(principal) => single_text(principal),
             None => String::new(),
         };
         let conditions = json.get("Condition").and_then(Json::as_object);
         for (operator, keys) in conditions.into_iter().flatten() {
             for (key, value) in keys.as_object().into_iter().flatten() {
-                it.condition(operator, key, value);
+                statement.add_condition(operator, key, value);
             }
         }
         for (key, value) in json {
             match key.as_str() {
                 "Sid" | "Action" | "Principal" | "Resource" | "Condition" => {}
                 "Effect" if value == "Allow" => {}
-                // Moto leaves these as they were sent, where Lambda writes a condition.
-                "FunctionUrlAuthType" => it.grant.url_auth_type = Some(sole_text(value)),
-                "InvokedViaFunctionUrl" => it.grant.via_url = sole_text(value) == "true",
-                other => it.odd.push(format!("{other} {}", sole_text(value))),
+                // Moto keeps these fields as sent; Lambda writes a condition instead.
+                "FunctionUrlAuthType" => statement.grant.url_auth_type = Some(single_text(value)),
+                "InvokedViaFunctionUrl" => statement.grant.via_url = single_text(value) == "true",
+                other => statement.unexpected.push(format!("{other} {}", single_text(value))),
             }
         }
-        it
+        statement
     }
 
-    fn condition(&mut self, operator: &str, key: &str, value: &Json) {
-        let named = format!("{operator} {key}").to_ascii_lowercase();
-        match named.as_str() {
-            "arnlike aws:sourcearn" => self.grant.source_arn = Some(sole_text(value)),
-            "stringequals aws:sourceaccount" => self.grant.source_account = Some(sole_text(value)),
-            "stringequals lambda:functionurlauthtype" => self.grant.url_auth_type = Some(sole_text(value)),
-            "bool lambda:invokedviafunctionurl" if sole_text(value) == "true" => self.grant.via_url = true,
-            _ => self.odd.push(format!("{operator} {key} {}", sole_text(value))),
+    fn add_condition(&mut self, operator: &str, key: &str, value: &Json) {
+        let name = format!("{operator} {key}").to_ascii_lowercase();
+        match name.as_str() {
+            "arnlike aws:sourcearn" => self.grant.source_arn = Some(single_text(value)),
+            "stringequals aws:sourceaccount" => self.grant.source_account = Some(single_text(value)),
+            "stringequals lambda:functionurlauthtype" => self.grant.url_auth_type = Some(single_text(value)),
+            "bool lambda:invokedviafunctionurl" if single_text(value) == "true" => self.grant.via_url = true,
+            _ => self.unexpected.push(format!("{operator} {key} {}", single_text(value))),
         }
     }
 
-    /// Whether it is in the policy of that function, or of that alias of it: emulators answer those of all at once.
-    pub(super) fn is_of(&self, function: &str, qualifier: Option<&str>) -> bool {
+    /// Whether the statement belongs to the policy of that function or alias. Emulators return the statements
+    /// of all aliases at once.
+    pub(super) fn applies_to(&self, function: &str, qualifier: Option<&str>) -> bool {
         self.resource.ends_with(&format!(":{}", qualifier.unwrap_or(function)))
     }
 
-    /// Whether it allows that, and nothing but that.
+    /// Whether the statement grants exactly that and nothing else.
     pub(crate) fn is_exactly(&self, grant: &Grant) -> bool {
-        self.grant == *grant && self.odd.is_empty()
+        self.grant == *grant && self.unexpected.is_empty()
     }
 
-    /// A text, and what is odd about the statement behind it.
-    pub(crate) fn marked(&self, text: &str) -> String {
-        if self.odd.is_empty() { text.to_owned() } else { format!("{text} ({})", self.odd.join(", ")) }
+    /// Appends the unexpected parts of the statement to a text.
+    pub(crate) fn with_unexpected(&self, text: &str) -> String {
+        if self.unexpected.is_empty() {
+            text.to_owned()
+        } else {
+            format!("{text} ({})", self.unexpected.join(", "))
+        }
     }
 }
 
-/// The one text of what may be a text, or a list of one.
-pub(crate) fn sole_text(json: &Json) -> String {
+/// Returns the text of a string or of a list of one string; any other JSON as it is.
+pub(crate) fn single_text(json: &Json) -> String {
     match json {
         Json::String(text) => text.clone(),
-        Json::Array(items) if items.len() == 1 => sole_text(&items[0]),
+        Json::Array(items) if items.len() == 1 => single_text(&items[0]),
         other => other.to_string(),
     }
 }
@@ -115,12 +125,12 @@ mod tests {
 
     use super::*;
 
-    fn parsed(statement: &Json) -> Statement {
+    fn parsed(statement: &Json) -> PolicyStatement {
         let policy = json!({"Version": "2012-10-17", "Id": "default", "Statement": [statement]});
-        Statement::all(&policy.to_string()).unwrap().remove(0)
+        PolicyStatement::parse_all(&policy.to_string()).unwrap().remove(0)
     }
 
-    fn api() -> Json {
+    fn api_statement() -> Json {
         json!({"Sid": "hitctl-http-api", "Effect": "Allow",
             "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "lambda:InvokeFunction",
             "Resource": "arn:aws:lambda:eu-west-1:123456789012:function:hits-test:live",
@@ -129,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_is_read_back_as_it_was_asked_for() {
+    fn statement_matches_its_grant() {
         let grant = Grant {
             sid: "hitctl-http-api".to_owned(),
             principal: "apigateway.amazonaws.com".to_owned(),
@@ -138,19 +148,19 @@ mod tests {
             source_account: Some("123456789012".to_owned()),
             ..Grant::default()
         };
-        let statement = parsed(&api());
+        let statement = parsed(&api_statement());
         assert!(statement.is_exactly(&grant), "{statement:?}");
-        assert!(statement.is_of("hits-test", Some("live")));
-        assert!(!statement.is_of("hits-test", None));
+        assert!(statement.applies_to("hits-test", Some("live")));
+        assert!(!statement.applies_to("hits-test", None));
 
-        let mut lists = api();
-        lists["Action"] = json!(["lambda:InvokeFunction"]);
-        lists["Condition"]["StringEquals"]["AWS:SourceAccount"] = json!(["123456789012"]);
-        assert!(parsed(&lists).is_exactly(&grant));
+        let mut with_lists = api_statement();
+        with_lists["Action"] = json!(["lambda:InvokeFunction"]);
+        with_lists["Condition"]["StringEquals"]["AWS:SourceAccount"] = json!(["123456789012"]);
+        assert!(parsed(&with_lists).is_exactly(&grant));
     }
 
     #[test]
-    fn both_statements_of_a_url_are_read_from_aws_and_from_moto() {
+    fn url_statements_of_aws_and_moto_are_parsed() {
         let url = json!({"Sid": "u", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunctionUrl",
             "Resource": "arn:aws:lambda:eu-west-1:1:function:f",
             "Condition": {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}}});
@@ -160,14 +170,14 @@ mod tests {
         let moto = json!({"Sid": "i", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction",
             "Resource": "arn:aws:lambda:eu-west-1:1:function:f", "InvokedViaFunctionUrl": true});
         assert_eq!(parsed(&url).grant.url_auth_type.as_deref(), Some("NONE"));
-        assert!(parsed(&url).is_of("f", None));
+        assert!(parsed(&url).applies_to("f", None));
         assert_eq!(parsed(&via), parsed(&moto));
         assert!(parsed(&via).grant.via_url);
     }
 
     #[test]
-    fn what_we_never_write_shows() {
-        let table: &[(&str, Json, &str)] = &[
+    fn unexpected_parts_are_reported() {
+        let cases: &[(&str, Json, &str)] = &[
             ("Effect", json!("Deny"), "x (Effect Deny)"),
             (
                 "Condition",
@@ -181,15 +191,15 @@ mod tests {
             ),
             ("NotAction", json!("lambda:*"), "x (NotAction lambda:*)"),
         ];
-        for (key, value, expected) in table {
-            let mut statement = api();
+        for (key, value, expected) in cases {
+            let mut statement = api_statement();
             statement[key] = value.clone();
-            assert_eq!(parsed(&statement).marked("x"), *expected);
+            assert_eq!(parsed(&statement).with_unexpected("x"), *expected);
         }
-        let mut several = api();
+        let mut several = api_statement();
         several["Principal"] = json!({"AWS": ["1", "2"]});
         assert_eq!(parsed(&several).grant.principal, r#"{"AWS":["1","2"]}"#);
-        assert!(Statement::all("<html>").is_err());
-        assert_eq!(Statement::all("{}").unwrap(), []);
+        assert!(PolicyStatement::parse_all("<html>").is_err());
+        assert_eq!(PolicyStatement::parse_all("{}").unwrap(), []);
     }
 }

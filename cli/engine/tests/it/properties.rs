@@ -1,0 +1,314 @@
+//! Property tests of the engine with random graphs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use hitctl_engine::{
+    Action, Address, ApplyOutcome, ChangeReason, DesiredState, Event, EventSink, Graph, Owner, Plan,
+    SecretMask, Severity, apply, check, plan, survey,
+};
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use crate::random_graphs::{SECRET, SIZE, World, address, graph, holds_data, name, nodes, world};
+use crate::toy_cloud::{InjectedWriteFault, ToyCloud, WriteCall, WriteOp};
+use crate::{recorder, run};
+
+async fn plan_for(cloud: &ToyCloud, graph: &Graph) -> Plan {
+    let never = CancellationToken::new();
+    plan(
+        graph,
+        &survey(graph, &cloud.drivers(), &EventSink::none(), &never).await.unwrap(),
+        &SecretMask::default(),
+    )
+    .unwrap()
+}
+
+async fn apply_plan(cloud: &ToyCloud, plan: &Plan, sink: &EventSink) -> ApplyOutcome {
+    apply(plan, &cloud.drivers(), sink, &CancellationToken::new()).await
+}
+
+/// Deploys without faults, and asserts that the next plan is empty.
+async fn deploy(cloud: &ToyCloud, graph: &Graph) {
+    cloud.set_faults(&BTreeMap::new());
+    let plan = plan_for(cloud, graph).await;
+    let outcome = apply_plan(cloud, &plan, &EventSink::none()).await;
+    assert!(outcome.is_ok(), "{plan:#?}\n{outcome:#?}");
+    assert_in_order(&plan, &cloud.take_calls());
+    assert_converged(cloud, graph, &outcome).await;
+}
+
+/// Asserts that the next plan is empty and that exactly the desired and the kept resources exist.
+async fn assert_converged(cloud: &ToyCloud, graph: &Graph, outcome: &ApplyOutcome) {
+    let next = plan_for(cloud, graph).await;
+    assert!(next.is_empty(), "{next:#?}");
+    assert_eq!(next.outputs(), outcome.outputs);
+    let expected: BTreeSet<String> = next.changes.iter().map(|change| change.name().to_owned()).collect();
+    assert_eq!(expected, cloud.names());
+    for change in &next.changes {
+        let kept = matches!(change.why, ChangeReason::DataKept | ChangeReason::RequiredBy(_));
+        assert!(kept || change.node.desired != DesiredState::Absent, "{change:?}");
+    }
+}
+
+/// Asserts that each write started after the end of the writes that must come before it.
+fn assert_in_order(plan: &Plan, calls: &[WriteCall]) {
+    let name_of = |address: &Address| plan.change(address).map(|change| change.name().to_owned());
+    for call in calls {
+        let change = plan.changes.iter().find(|change| change.name() == call.name).unwrap();
+        if call.op == WriteOp::Delete {
+            let removed = |action| matches!(action, Action::Delete | Action::Replace);
+            for other in plan.changes.iter().filter(|it| it.node.dependencies.contains(change.address())) {
+                let was_deleted = !call.live.contains(other.name()) && !call.busy.contains(other.name());
+                assert!(was_deleted || !removed(other.action), "{} still needs {}", other.name(), call.name);
+            }
+        } else {
+            for need in change.node.dependencies.iter().filter_map(name_of) {
+                assert!(call.live.contains(&need), "{need} is not there for {}", call.name);
+                assert!(!call.busy.contains(&need), "{need} is not ready for {}", call.name);
+            }
+        }
+    }
+}
+
+/// Returns a cloud with a deployed world that was then changed outside of hitctl.
+async fn drifted(before: &World, drift: &[(usize, u8)]) -> ToyCloud {
+    let cloud = ToyCloud::default();
+    deploy(&cloud, &graph(before)).await;
+    for &(at, how) in drift {
+        match how {
+            0 => cloud.delete_externally(&name(at)),
+            1 => cloud.change_externally(&name(at), "size", 77.into()),
+            _ => cloud.change_externally(&name(at), "shape", 77.into()),
+        }
+    }
+    cloud
+}
+
+fn drift() -> impl Strategy<Value = Vec<(usize, u8)>> {
+    prop::collection::vec((0..SIZE, 0..3_u8), 0..3)
+}
+
+fn faults() -> impl Strategy<Value = BTreeMap<String, InjectedWriteFault>> {
+    use InjectedWriteFault::{Fail, Hang, LoseResponse, Panic, Transient, TransientForever};
+    let kinds = prop::sample::select(vec![Fail, LoseResponse, Hang, Panic, Transient, TransientForever]);
+    prop::collection::btree_map((0..SIZE).prop_map(name), kinds, 1..4)
+}
+
+/// Returns the changes that are skipped when `failed` fail, computed without the engine's order: for a create or update its
+/// dependents, and for a delete its dependencies. It is only valid for plans without replacements.
+fn expected_skips(plan: &Plan, failed: &BTreeSet<Address>) -> BTreeSet<Address> {
+    let mut out = failed.clone();
+    loop {
+        let makes = |action| matches!(action, Action::Create | Action::Update);
+        let blocked = plan.changes.iter().find(|change| {
+            !out.contains(change.address())
+                && out.iter().filter_map(|it| plan.change(it)).any(|it| {
+                    makes(change.action)
+                        && makes(it.action)
+                        && change.node.dependencies.contains(it.address())
+                        || change.action == Action::Delete
+                            && it.action == Action::Delete
+                            && it.node.dependencies.contains(change.address())
+                })
+        });
+        match blocked {
+            Some(change) => out.insert(change.address().clone()),
+            None => return &out - failed,
+        };
+    }
+}
+
+/// Returns a sink that cancels `stop` at the n-th event.
+fn stopping_at(n: usize, stop: &CancellationToken) -> EventSink {
+    let (count, stop) = (Mutex::new(0), stop.clone());
+    EventSink::new(move |_| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        if *count == n {
+            stop.cancel();
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn plan_is_deterministic(before in world(), after in world(), drift in drift()) {
+        run(async {
+            let cloud = drifted(&before, &drift).await;
+            let once = plan_for(&cloud, &graph(&after)).await;
+            let mut other_order = nodes(&after);
+            other_order.reverse();
+            assert_eq!(once, plan_for(&cloud, &Graph::new(other_order).unwrap()).await);
+        });
+    }
+
+    #[test]
+    fn plan_after_apply_is_empty_and_steps_run_in_order(
+        before in world(), after in world(), drift in drift(),
+    ) {
+        run(async {
+            let cloud = drifted(&before, &drift).await;
+            deploy(&cloud, &graph(&after)).await;
+        });
+    }
+
+    #[test]
+    fn failure_skips_exactly_its_dependents(
+        before in world(), after in world(), faults in faults(), fresh in any::<bool>(),
+    ) {
+        run(async {
+            let cloud = if fresh { ToyCloud::default() } else { drifted(&before, &[]).await };
+            cloud.set_faults(&faults);
+            let plan = plan_for(&cloud, &graph(&after)).await;
+            let outcome = apply_plan(&cloud, &plan, &EventSink::none()).await;
+            assert_in_order(&plan, &cloud.take_calls());
+
+            let failed: BTreeSet<_> = outcome.failed.iter().map(|it| it.address.clone()).collect();
+            let skipped: BTreeSet<_> = outcome.skipped.iter().map(|it| it.address.clone()).collect();
+            let done: BTreeSet<_> = outcome.done.iter().map(|it| it.address.clone()).collect();
+            let expected = plan.changes.iter().filter(|it| it.action != Action::Keep);
+            let expected: Vec<_> = expected.map(|it| it.address().clone()).collect();
+            assert_eq!(failed.len() + skipped.len() + done.len(), expected.len(), "{outcome:#?}");
+            assert_eq!(&(&failed | &skipped) | &done, expected.into_iter().collect::<BTreeSet<_>>());
+            for failure in &outcome.failed {
+                assert!(faults[&failure.name].is_fatal());
+            }
+            for it in &outcome.skipped {
+                assert!(it.because.as_ref().is_some_and(|because| failed.contains(because)));
+            }
+            for it in plan.changes.iter().filter(|it| faults.get(it.name()).is_some_and(|t| t.is_fatal())) {
+                assert!(!done.contains(it.address()));
+            }
+            if plan.summary().replace == 0 {
+                assert_eq!(skipped, expected_skips(&plan, &failed), "{plan:#?}");
+            }
+        });
+    }
+
+    #[test]
+    fn run_after_failure_converges(
+        before in world(), after in world(), drift in drift(), faults in faults(),
+    ) {
+        run(async {
+            let cloud = drifted(&before, &drift).await;
+            cloud.set_faults(&faults);
+            let plan = plan_for(&cloud, &graph(&after)).await;
+            apply_plan(&cloud, &plan, &EventSink::none()).await;
+            cloud.take_calls();
+            deploy(&cloud, &graph(&after)).await;
+        });
+    }
+
+    #[test]
+    fn interruption_starts_nothing_new_and_next_run_converges(
+        before in world(), after in world(), at in 1..20_usize,
+    ) {
+        run(async {
+            let cloud = drifted(&before, &[]).await;
+            let plan = plan_for(&cloud, &graph(&after)).await;
+            let stop = CancellationToken::new();
+            let (recorder, events) = recorder();
+            let stopper = stopping_at(at, &stop);
+            let sink = EventSink::new(move |event: Event| { recorder.send(event.clone()); stopper.send(event); });
+            let outcome = apply(&plan, &cloud.drivers(), &sink, &stop).await;
+            assert_in_order(&plan, &cloud.take_calls());
+
+            let events = events.lock().unwrap().clone();
+            let mut later = events.iter().skip_while(|event| !matches!(event, Event::Interrupted { .. })).skip(1);
+            assert!(later.all(|event| !matches!(event, Event::Started { .. } | Event::Interrupted { .. })));
+            assert!(outcome.failed.is_empty());
+            assert!(outcome.interrupted || outcome.is_ok());
+            assert!(outcome.skipped.iter().all(|it| it.because.is_none()));
+            let expected = plan.changes.len() - plan.summary().keep;
+            assert_eq!(outcome.done.len() + outcome.skipped.len(), expected);
+            deploy(&cloud, &graph(&after)).await;
+        });
+    }
+
+    #[test]
+    fn run_after_kill_converges(before in world(), after in world(), at in 1..20_usize) {
+        run(async {
+            let cloud = drifted(&before, &[]).await;
+            let plan = plan_for(&cloud, &graph(&after)).await;
+            let (kill, never) = (CancellationToken::new(), CancellationToken::new());
+            let sink = stopping_at(at, &kill);
+            // The future is dropped with the calls in flight.
+            kill.run_until_cancelled(apply(&plan, &cloud.drivers(), &sink, &never)).await;
+            cloud.take_calls();
+            deploy(&cloud, &graph(&after)).await;
+        });
+    }
+
+    #[test]
+    fn destroy_leaves_only_kept_resources(world in world(), delete_data in any::<bool>()) {
+        run(async {
+            let cloud = ToyCloud::default();
+            let graph = graph(&world);
+            deploy(&cloud, &graph).await;
+            let live = cloud.names();
+            let none = graph.all_absent();
+            let none = if delete_data { none.allow_data_deletion() } else { none };
+            let findings = check(&plan_for(&cloud, &none).await);
+            deploy(&cloud, &none).await;
+
+            let mut kept: BTreeSet<Address> = BTreeSet::new();
+            for at in (0..SIZE).rev().filter(|&at| !delete_data && live.contains(&name(at))) {
+                let needed = graph.nodes().iter().any(|node| {
+                    kept.contains(&node.address) && node.dependencies.contains(&address(at))
+                });
+                if holds_data(at) || needed {
+                    kept.insert(address(at));
+                }
+            }
+            let kept: BTreeSet<String> = kept.iter().map(|it| format!("app-{it}")).collect();
+            assert_eq!(cloud.names(), kept);
+            let holders = (0..SIZE).filter(|&at| holds_data(at) && live.contains(&name(at))).count();
+            let losses = findings.iter().filter(|it| it.severity == Severity::Consent).count();
+            assert_eq!(losses, if delete_data { holders } else { 0 });
+        });
+    }
+
+    #[test]
+    fn secrets_are_in_no_output(before in world(), after in world(), faults in faults()) {
+        run(async {
+            let cloud = drifted(&before, &[]).await;
+            cloud.set_faults(&faults);
+            let plan = plan_for(&cloud, &graph(&after)).await;
+            let (sink, events) = recorder();
+            let outcome = apply_plan(&cloud, &plan, &sink).await;
+            let events = events.lock().unwrap().clone();
+            let seen = [
+                serde_json::to_string(&plan).unwrap(),
+                serde_json::to_string(&events).unwrap(),
+                serde_json::to_string(&outcome).unwrap(),
+                serde_json::to_string(&check(&plan)).unwrap(),
+                format!("{plan:?} {events:?} {outcome:?}"),
+            ];
+            assert!(seen.iter().all(|text| !text.contains(SECRET)));
+        });
+    }
+
+    #[test]
+    fn foreign_resource_is_never_changed(after in world(), foreign in 0..SIZE) {
+        run(async {
+            let cloud = ToyCloud::default();
+            cloud.create_externally(&name(foreign), Owner::Other("app=blog env=prod".to_owned()));
+            let graph = graph(&after);
+            let plan = plan_for(&cloud, &graph).await;
+            let wanted = graph.node(&address(foreign)).unwrap().desired != DesiredState::Absent;
+            let findings = check(&plan);
+            assert_eq!(findings.len(), 1);
+            assert_eq!(findings[0].severity, if wanted { Severity::Error } else { Severity::Warning });
+
+            // Apply the plan in spite of the findings.
+            let outcome = apply_plan(&cloud, &plan, &EventSink::none()).await;
+            assert_eq!(outcome.is_ok(), !wanted);
+            assert!(cloud.take_calls().iter().all(|call| call.name != name(foreign)));
+            apply_plan(&cloud, &plan_for(&cloud, &graph.all_absent().allow_data_deletion()).await, &EventSink::none()).await;
+            assert_eq!(cloud.names(), BTreeSet::from([name(foreign)]));
+        });
+    }
+}

@@ -1,0 +1,66 @@
+//! The HTTP endpoint of the local AWS services, for AWS SDKs on this machine and not for web pages.
+//!
+//! Any web page can make a browser send requests to loopback. Every request of a browser is therefore
+//! refused: one with an `Origin`, and one whose `Host` is not a loopback name (DNS rebinding).
+//!
+//! [`ServiceRouter`] selects the service by the prefix of `X-Amz-Target` or of the path. This module knows no
+//! operations of services.
+
+mod router;
+mod unknown;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::server::HttpServer;
+
+pub(crate) use router::{AwsService, ServiceRequest, ServiceRouter};
+
+/// The time that open requests may take when the daemon stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The time in which a client must send the head of a request, and the time that a connection may be idle
+/// between two. SDKs close idle connections earlier.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
+/// The largest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// The running endpoint.
+pub(crate) struct EndpointServer {
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl EndpointServer {
+    /// Serves on a listener that does not block. Also deletes expired items from the tables.
+    pub(crate) fn start(listener: TcpListener, services: ServiceRouter) -> std::io::Result<Self> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let stop = CancellationToken::new();
+        let sweeps = services.tables.clone().run_sweeps(stop.clone());
+        let mut server = HttpServer::new(listener, HEAD_TIMEOUT, stop.clone());
+        server.http.max_buf_size(MAX_HEAD_BYTES);
+        let services = Arc::new(services);
+        let accept = server.serve(move |request, slot| {
+            let services = Arc::clone(&services);
+            async move { services.handle(request, &slot).await.into_response() }
+        });
+        let task = tokio::spawn(async move {
+            tokio::join!(sweeps, accept);
+        });
+        Ok(Self { stop, task })
+    }
+
+    /// Accepts no more requests and returns at once.
+    pub(crate) fn close(&self) {
+        self.stop.cancel();
+    }
+
+    /// Accepts no more requests, lets open ones finish, and returns within two seconds.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        drop(tokio::time::timeout(DRAIN_TIMEOUT, self.task).await);
+    }
+}

@@ -1,0 +1,128 @@
+//! Adapts drivers, which use the types of their kind, to the engine, which uses JSON.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_engine::{
+    DesiredState, Driver, DriverContext, Fault, FieldDiff, Node, ObservedState, Outputs, Owner, resolve,
+};
+use serde_json::Value as Json;
+
+use crate::aws::account::Aws;
+use crate::aws::call::CallContext;
+use crate::aws::fault::ErrorRule;
+use crate::aws::owner::owner_of;
+use crate::aws::resource::{ReadState, Resource};
+use crate::spec::Spec;
+
+/// One kind of resource in AWS.
+#[derive(Clone, Copy, Debug)]
+pub struct AwsKind {
+    /// The error rules that apply to this kind only, before the common ones.
+    pub errors: &'static [ErrorRule],
+    /// Creates the driver in an account.
+    pub driver: fn(&Arc<Aws>) -> Arc<dyn Driver>,
+}
+
+/// Adapts a [`Resource`] to the engine's [`Driver`].
+pub struct ResourceDriver<R> {
+    resource: R,
+    aws: Arc<Aws>,
+}
+
+impl<R: Resource> ResourceDriver<R> {
+    /// The AWS part of the registry entry of this kind.
+    pub const KIND: AwsKind = AwsKind { errors: R::RULES, driver: Self::driver };
+
+    fn driver(aws: &Arc<Aws>) -> Arc<dyn Driver> {
+        Arc::new(Self { resource: R::new(Arc::clone(aws)), aws: Arc::clone(aws) })
+    }
+
+    fn owner(&self, read_state: &ReadState<R::Spec>) -> Owner {
+        match owner_of(read_state.tags.as_ref(), &self.aws.tags) {
+            // A resource that is taken over differs in its tags and is updated like any other difference.
+            Owner::Other(_) if self.aws.adopt => Owner::Ours,
+            owner => owner,
+        }
+    }
+}
+
+impl<R: Resource> Driver for ResourceDriver<R> {
+    fn read<'a>(
+        &'a self,
+        cx: &'a DriverContext,
+        node: &'a Node,
+    ) -> BoxFuture<'a, Result<Option<ObservedState>, Fault>> {
+        async move {
+            let want: Option<R::Spec> = match &node.desired {
+                // Unresolved references are allowed here: the driver reads with the known values.
+                DesiredState::Present(spec) => serde_json::from_value(resolve(spec, &|_| None)).ok(),
+                DesiredState::Absent => None,
+            };
+            let cx = CallContext::of::<R>(cx, &node.name);
+            let Some(state) = self.resource.read(&cx, want.as_ref()).await? else { return Ok(None) };
+            let owner = self.owner(&state);
+            Ok(Some(ObservedState { spec: to_json(&state.spec)?, outputs: state.outputs, owner }))
+        }
+        .boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a DriverContext,
+        node: &'a Node,
+        want: &'a Json,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        async move {
+            let cx = CallContext::of::<R>(cx, &node.name);
+            self.resource.create(&cx, &from_json(want)?).await
+        }
+        .boxed()
+    }
+
+    fn update<'a>(
+        &'a self,
+        cx: &'a DriverContext,
+        node: &'a Node,
+        have: &'a ObservedState,
+        want: &'a Json,
+        _fields: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        async move {
+            let cx = CallContext::of::<R>(cx, &node.name);
+            self.resource.update(&cx, &read_state(have)?, &from_json(want)?).await
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a DriverContext,
+        node: &'a Node,
+        have: &'a ObservedState,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        async move { self.resource.delete(&CallContext::of::<R>(cx, &node.name), &read_state(have)?).await }
+            .boxed()
+    }
+}
+
+/// Converts an observed state to the types of its kind. Its tags are those of its spec.
+fn read_state<S: Spec>(observed: &ObservedState) -> Result<ReadState<S>, Fault> {
+    let tags = observed.spec.get("tags").and_then(|tags| serde_json::from_value(tags.clone()).ok());
+    Ok(ReadState { spec: from_json(&observed.spec)?, outputs: observed.outputs.clone(), tags })
+}
+
+fn from_json<S: Spec>(json: &Json) -> Result<S, Fault> {
+    serde_json::from_value(json.clone()).map_err(|error| spec_error(S::KIND, error))
+}
+
+fn to_json<S: Spec>(spec: &S) -> Result<Json, Fault> {
+    serde_json::to_value(spec).map_err(|error| spec_error(S::KIND, error))
+}
+
+fn spec_error(kind: &str, error: serde_json::Error) -> Fault {
+    Fault::fatal("spec", format!("the settings of a {kind} do not have its shape"))
+        .caused_by(error)
+        .hinted("this is a mistake in hitctl: please report it")
+}

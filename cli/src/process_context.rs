@@ -1,0 +1,112 @@
+//! The process context of the program: arguments, environment, streams and signals. Tests supply their own.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// The process as the program sees it.
+pub struct ProcessContext {
+    /// The arguments, beginning with the program's name.
+    pub args: Vec<OsString>,
+    /// The environment variables, without those that are not UTF-8.
+    pub env: BTreeMap<String, String>,
+    /// The working directory.
+    pub cwd: PathBuf,
+    /// The path of this program, which starts the local cloud.
+    pub exe: PathBuf,
+    /// The stream for results.
+    pub stdout: Box<dyn Write + Send>,
+    /// The stream for messages.
+    pub stderr: Box<dyn Write + Send>,
+    /// The stream for answers and input.
+    pub stdin: Box<dyn BufRead + Send>,
+    /// Whether stdout is a terminal.
+    pub stdout_tty: bool,
+    /// Whether stderr is a terminal.
+    pub stderr_tty: bool,
+    /// Whether stdin is a terminal.
+    pub stdin_tty: bool,
+    /// The width of the terminal in columns.
+    pub width: Option<u16>,
+    /// The source of interrupts.
+    pub interrupts: Interrupts,
+    /// How long a host may take to respond before the program reports that it waits.
+    pub slow_threshold: Duration,
+}
+
+/// How long a host may take to respond before the program reports that it waits. Quick runs print nothing.
+const SLOW_THRESHOLD: Duration = Duration::from_millis(1_500);
+
+/// A source of interrupts.
+#[derive(Debug)]
+pub enum Interrupts {
+    /// SIGINT and SIGTERM of this process.
+    Signals(Signals),
+    /// No interrupts.
+    None,
+    /// A channel, for tests.
+    Channel(mpsc::UnboundedReceiver<()>),
+}
+
+/// The signals that ask this process to stop.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl ProcessContext {
+    /// Returns the context of this process.
+    #[expect(clippy::disallowed_methods, reason = "the only function that reads the environment")]
+    pub fn of_this_process(interrupts: Interrupts) -> Self {
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let (stdout, stderr, stdin) = (io::stdout(), io::stderr(), io::stdin());
+        Self {
+            args: std::env::args_os().collect(),
+            env,
+            cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            exe: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("hitctl")),
+            stdout_tty: stdout.is_terminal(),
+            stderr_tty: stderr.is_terminal(),
+            stdin_tty: stdin.is_terminal(),
+            width: terminal_size::terminal_size_of(&stderr).map(|(width, _)| width.0),
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            stdin: Box::new(BufReader::new(stdin)),
+            interrupts,
+            slow_threshold: SLOW_THRESHOLD,
+        }
+    }
+}
+
+impl Interrupts {
+    /// Starts to listen for the signals of this process. From now on none of them ends the process directly.
+    pub(crate) fn of_this_process(runtime: &Runtime) -> io::Result<Self> {
+        let _context = runtime.enter();
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self::Signals(Signals { interrupt, terminate }))
+    }
+
+    /// Waits for the next interrupt. Never returns if there is none.
+    pub(crate) async fn next(&mut self) {
+        let received = match self {
+            Self::Channel(receiver) => receiver.recv().await.is_some(),
+            Self::None => false,
+            Self::Signals(Signals { interrupt, terminate }) => tokio::select! {
+                received = interrupt.recv() => received.is_some(),
+                received = terminate.recv() => received.is_some(),
+            },
+        };
+        if !received {
+            std::future::pending::<()>().await;
+        }
+    }
+}

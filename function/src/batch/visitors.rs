@@ -1,0 +1,50 @@
+//! Records the visitors of units and marks the hits of new ones. Within one batch, each visitor of a page is
+//! recorded once.
+
+use std::collections::HashSet;
+
+use super::unit::DedupUnit;
+use crate::moment::{Day, Moment};
+use crate::path::PageKey;
+use crate::store::CounterStore;
+use crate::visitor::Visitor;
+
+/// Records the visitors of all units, one day at a time, because the salt changes daily. If the store fails,
+/// the hits count without a visitor.
+pub(super) fn record<S: CounterStore>(
+    store: &mut S,
+    units: &mut [DedupUnit],
+    now: Moment,
+    warnings: &mut Vec<String>,
+) {
+    let mut failures = 0;
+    // The salts of older days no longer exist.
+    let today = now.day().number();
+    for day in [today.saturating_sub(1), today].map(Day::from_number) {
+        let mut recorded: HashSet<(Visitor, PageKey)> = HashSet::new();
+        let page_hits =
+            units.iter_mut().flat_map(|unit| &mut unit.page_hits).filter(|part| part.at.day() == day);
+        for part in page_hits {
+            let Some(visitor) = &part.visitor else { continue };
+            if !recorded.insert((visitor.clone(), part.key.clone())) && !store.stores_addresses() {
+                continue;
+            }
+            match store.record_visitor_uncounted(visitor, &part.key, part.at) {
+                Ok(new) => {
+                    part.uniques = u64::from(new.page);
+                    part.site_uniques = u64::from(new.site);
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures == 1 {
+                        warnings.push(format!("visitors were not told apart: {error}"));
+                    }
+                    // The next call would probably fail too, and the hits need the remaining time.
+                    if failures == 3 {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

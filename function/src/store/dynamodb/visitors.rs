@@ -1,0 +1,195 @@
+//! Records which visitors are new today, as hashes that cannot be reversed after the day's salt is deleted.
+//! They are in a separate table, whose items expire.
+//!
+//! A hash is stored before its visitor is counted. If the process ends in between, a visitor is missing but
+//! never counted twice. A write whose response was lost is sent again: if the first attempt did arrive, the
+//! second finds the hash and treats the visitor as known, which errs on the same side.
+//!
+//! Salts, hashes and addresses must reach neither a log nor a `Debug` output.
+
+use std::fmt;
+
+use hitctl_config::contract::{SEEN_ADDRESS_PREFIX, SEEN_SALT_PREFIX};
+use ring::hmac;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use super::client::{DynamoDbClient, ResendPolicy, TableTarget, if_condition_holds};
+use super::requests;
+use crate::fields::text_at;
+use crate::moment::{Day, Moment};
+use crate::path::PageKey;
+use crate::sigv4::hex;
+use crate::store::api::NewVisitor;
+use crate::store::error::StoreError;
+use crate::visitor::Visitor;
+
+const DAY_S: u64 = 86_400;
+/// The number of old salts that are deleted when a new one is created, beginning with that of the day before
+/// yesterday. DynamoDB's own expiry, which is slow, deletes older ones, if the site had no visitors for
+/// longer.
+const OLD_SALTS: u32 = 7;
+/// The length of a stored hash: half of an HMAC-SHA-256. A million visitors a day collide about once in 10^26
+/// days.
+const HASH_BYTES: usize = 16;
+
+/// The table of visitors and its retention of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VisitorTable {
+    /// The name of the table.
+    pub table: String,
+    /// The number of days for which addresses are kept; `None` keeps none.
+    pub address_retention_days: Option<u32>,
+}
+
+/// The salt of one day, as an HMAC key.
+struct DailySalt {
+    day: Day,
+    key: hmac::Key,
+}
+
+/// Records visitors and decides which are new.
+pub(super) struct VisitorRegistry {
+    table: TableTarget,
+    address_retention_days: Option<u32>,
+    /// The name of the table of counts. It is part of the hash, so that the same visitor has different hashes
+    /// on other sites.
+    site: String,
+    salt: Option<DailySalt>,
+    random: SystemRandom,
+}
+
+impl fmt::Debug for VisitorRegistry {
+    /// Leaves out the salt.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VisitorRegistry").field("table", &self.table.name).finish_non_exhaustive()
+    }
+}
+
+impl VisitorRegistry {
+    pub(super) fn new(visitor_table: VisitorTable, site: String) -> Self {
+        let table = TableTarget { name: visitor_table.table, private: true };
+        Self {
+            table,
+            address_retention_days: visitor_table.address_retention_days,
+            site,
+            salt: None,
+            random: SystemRandom::new(),
+        }
+    }
+
+    /// Returns whether full addresses are kept.
+    pub(super) fn stores_addresses(&self) -> bool {
+        self.address_retention_days.is_some()
+    }
+
+    /// Records a visitor and returns whether it is new today on the page and on the site. A failure after the
+    /// first result is a warning, because that result must not be lost.
+    pub(super) fn record(
+        &mut self,
+        client: &mut DynamoDbClient,
+        visitor: &Visitor,
+        page: &PageKey,
+        now: Moment,
+        warnings: &mut Vec<String>,
+    ) -> Result<NewVisitor, StoreError> {
+        if let Err(error) = self.record_address(client, visitor, now) {
+            warnings.push(format!("an address was not kept: {error}"));
+        }
+        let today = now.day();
+        self.load_salt(client, today, warnings)?;
+        if !self.is_new(client, visitor, Some(page), today)? {
+            return Ok(NewVisitor::default());
+        }
+        let site = self.is_new(client, visitor, None, today).unwrap_or_else(|error| {
+            warnings.push(format!("a visitor of the site was not told apart: {error}"));
+            false
+        });
+        Ok(NewVisitor { page: true, site })
+    }
+
+    /// Loads the salt of `day`, if it is not loaded yet. All processes share one salt: the first to write
+    /// creates it.
+    pub(super) fn load_salt(
+        &mut self,
+        client: &mut DynamoDbClient,
+        day: Day,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), StoreError> {
+        if self.salt.as_ref().is_some_and(|salt| salt.day == day) {
+            return Ok(());
+        }
+        let mut bytes = [0; 32];
+        self.random
+            .fill(&mut bytes)
+            .map_err(|_| StoreError::Unavailable("the system has no random numbers".to_owned()))?;
+        let proposed = hex(&bytes);
+        let body = requests::create_salt(&self.table.name, &salt_id(day), &proposed, expiry(day));
+        let response = client.call("UpdateItem", &self.table, &body, ResendPolicy::Once)?;
+        let json = std::str::from_utf8(&response).unwrap_or_default();
+        let bad = |why| client.unavailable("UpdateItem", &self.table, why);
+        let stored =
+            text_at(json, "/Attributes/salt/S").ok_or_else(|| bad("the answer is not understood"))?;
+        if stored.len() != proposed.len() {
+            return Err(bad("the day's salt is damaged"));
+        }
+        self.salt = Some(DailySalt { day, key: hmac::Key::new(hmac::HMAC_SHA256, stored.as_bytes()) });
+        if stored == proposed {
+            self.delete_old_salts(client, day, warnings);
+        }
+        Ok(())
+    }
+
+    /// Deletes the salts of past days. Without its salt, a hash can no longer be linked to a visitor. After a
+    /// failure, the first visitor of the next day tries again.
+    fn delete_old_salts(&self, client: &mut DynamoDbClient, today: Day, warnings: &mut Vec<String>) {
+        for age in 2..2 + OLD_SALTS {
+            let Some(day) = today.number().checked_sub(age).map(Day::from_number) else { return };
+            let body = requests::delete_id(&self.table.name, &salt_id(day));
+            if let Err(error) = client.call("DeleteItem", &self.table, &body, ResendPolicy::Once) {
+                warnings.push(format!("old salts were not deleted: {}", StoreError::from(error)));
+                return;
+            }
+        }
+    }
+
+    /// Stores the hash of a visitor of a page, or of the site if `page` is `None`. Returns whether the
+    /// visitor is new on the day of the salt.
+    fn is_new(
+        &self,
+        client: &mut DynamoDbClient,
+        visitor: &Visitor,
+        page: Option<&PageKey>,
+        today: Day,
+    ) -> Result<bool, StoreError> {
+        let Some(salt) = &self.salt else { return Ok(false) };
+        let bytes = visitor.hash_input(&self.site, page.map(PageKey::as_str));
+        let hash = hex(&hmac::sign(&salt.key, &bytes).as_ref()[..HASH_BYTES]);
+        let body = requests::put_id(&self.table.name, &hash, expiry(today));
+        let put = client.call("PutItem", &self.table, &body, ResendPolicy::Once);
+        Ok(if_condition_holds(put)?.is_some())
+    }
+
+    /// Counts a hit of an address, if the configuration keeps addresses.
+    fn record_address(
+        &self,
+        client: &mut DynamoDbClient,
+        visitor: &Visitor,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let Some(days) = self.address_retention_days else { return Ok(()) };
+        let id = format!("{SEEN_ADDRESS_PREFIX}{}", visitor.address());
+        let ttl = now.millis() / 1000 + u64::from(days) * DAY_S;
+        let body = requests::count_address(&self.table.name, &id, now, ttl);
+        client.call("UpdateItem", &self.table, &body, ResendPolicy::Never)?;
+        Ok(())
+    }
+}
+
+fn salt_id(day: Day) -> String {
+    day.attribute_name(SEEN_SALT_PREFIX)
+}
+
+/// Returns when the records of a day expire: a day after its end, in seconds since 1970.
+fn expiry(day: Day) -> u64 {
+    (u64::from(day.number()) + 2) * DAY_S
+}
