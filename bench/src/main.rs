@@ -19,7 +19,7 @@ use target::LoadTarget;
 #[derive(Debug, Parser)]
 #[command(name = "load", version)]
 struct Args {
-    /// What to ask, by GET: http://127.0.0.1:PORT/path?query
+    /// URL to request by GET: http://127.0.0.1:PORT/path?query
     #[arg(long, value_parser = LoadTarget::parse, required_unless_present = "queue")]
     url: Option<LoadTarget>,
     /// A queue to send to instead, ten messages a call: http://127.0.0.1:PORT/ACCOUNT/NAME

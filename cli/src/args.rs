@@ -9,10 +9,10 @@ use clap::{Arg, CommandFactory as _, Parser};
 use crate::commands::Command;
 use crate::global::Global;
 
-/// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
+/// Deploy a visitor counter for your web pages: on this machine, or in your own AWS account
 ///
-/// Start with `hitctl deploy --env local`: it builds the counter, starts a small cloud on this machine, deploys to it,
-/// and prints a URL that counts.
+/// Start with `hitctl deploy --env local`. It builds the counter, starts a small cloud on this machine, deploys to it, and prints a URL
+/// that counts.
 #[derive(Debug, Parser)]
 #[command(
     name = "hitctl",
@@ -28,7 +28,7 @@ pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }

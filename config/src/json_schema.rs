@@ -34,7 +34,7 @@ pub fn json_schema() -> String {
         "env".to_owned(),
         json!({
             "type": "object",
-            "description": "The envs by name, or many by the beginning of their names and `*`. Each overlays the settings at the top; `local` and `test` are always there.",
+            "description": "The environments by name, or several by a prefix and `*`. Each overrides the settings at the top. `local` and `test` always exist.",
             "propertyNames": string_schema(&string_format::DECLARED_ENV),
             "additionalProperties": { "$ref": "#/definitions/env" },
         }),

@@ -16,7 +16,7 @@ pub(crate) struct ConfigKey {
     pub(crate) doc: &'static [&'static str],
     /// The values that the key accepts.
     pub(crate) kind: ValueKind,
-    /// The default.
+    /// The default value, or an example if there is none.
     pub(crate) default: KeyDefault,
     /// The parts of the file that may contain the key.
     pub(crate) scope: KeyScope,

@@ -18,7 +18,7 @@ use crate::walk::{ConfigLayers, ParsedValue};
 /// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingOrigin {
-    /// The default.
+    /// The default of the program.
     Default,
     /// The top of the file, or one of its tables.
     File(SourceLocation),

@@ -22,161 +22,161 @@ const MILLION: i64 = 1_000_000;
 const BILLION: i64 = 1_000_000_000;
 
 settings! {
-    /// The whole configuration of one env, with every default filled in.
+    /// The configuration of one environment, with all defaults.
     [""] struct AppConfig {
         /// Prefix of every name: resources are called `{app}-{env}`.
         app: String = "hits" => ValueKind::Text(&string_format::APP);
-        /// The env that commands mean without `--env`; else the only one declared, else `local` if none is.
+        /// The environment that commands use without `--env`. Default: the only declared one, or `local` if none is declared.
         default_env: Option<String> = (unset "local") => ValueKind::Text(&string_format::ENV), only Top;
-        /// The AWS region; else `AWS_REGION`, or that of the profile.
+        /// The AWS region. Default: `AWS_REGION`, or the region of the profile.
         region: Option<String> = (unset "eu-central-1") => ValueKind::Text(&string_format::REGION);
-        /// A guard: the only AWS account to deploy into. Twelve digits, in quotes.
+        /// The only AWS account to deploy to: twelve digits, in quotes. Every other account is an error.
         account: Option<String> = (unset "123456789012") => ValueKind::Text(&string_format::ACCOUNT);
-        /// Whether what AWS does not grant, such as reserved concurrency on a new account, is an error and not a warning.
+        /// Whether limits of the account, such as too little concurrency to reserve, are errors instead of warnings.
         strict: bool = false => ValueKind::Bool;
-        /// Where the env is deployed to: `aws` or `local`, the cloud on this machine.
+        /// The target of the environment: `aws`, or `local` for the cloud on this machine.
         target: DeployTarget = "aws" => ValueKind::OneOf(DeployTarget::VALUES), only Env;
-        /// Whether destroying the env asks for its name to be typed.
+        /// Whether `destroy` asks for the name of the environment.
         confirm: bool = false => ValueKind::Bool, only Env;
         [tables] {
-            /// The Lambda function that counts.
+            /// The Lambda function that counts views.
             function: FunctionSection,
-            /// The `DynamoDB` table that holds the counts.
+            /// The `DynamoDB` table of counts.
             table: TableSection,
-            /// The way in from the web.
+            /// The HTTP endpoint.
             http: HttpSection,
-            /// What counts as a hit.
+            /// The rules for counting.
             counter: CounterSection,
             /// A `CloudFront` distribution whose cache is invalidated when counts change.
             cloudfront: CloudFrontSection,
-            /// Hits through an SQS queue instead of straight to the function.
+            /// Views through an SQS queue in front of the function.
             queue: QueueSection,
-            /// Hits from `EventBridge`.
+            /// Views from `EventBridge` events.
             events: EventsSection,
         }
     }
 
-    /// The Lambda function that counts.
+    /// The Lambda function that counts views.
     ["function"] struct FunctionSection {
         /// The instruction set: `arm64` or `x86_64`.
         arch: Arch = "arm64" => ValueKind::OneOf(Arch::VALUES);
-        /// Memory in MB; CPU is given in proportion.
+        /// Memory in MB. Lambda assigns CPU in proportion.
         memory_mb: u32 = 128 => ValueKind::Integer { min: 128, max: 10_240 };
-        /// The longest that one invocation may take, in seconds.
+        /// Timeout of an invocation, in seconds.
         timeout_s: u32 = 10 => ValueKind::Integer { min: 1, max: 900 };
-        /// How many invocations may run at once, or `"none"` to draw on the account's pool. With 1, a hit that arrives while another is served is refused with 503.
+        /// Reserved concurrency: the maximum number of parallel invocations, or `"none"` for no reservation. With 1, a view that meets another one is refused with 503.
         reserved_concurrency: Option<u32> = 1 => ValueKind::IntegerOrNone { min: 1, max: 100_000 };
-        /// Whether each deploy on AWS publishes a version, and an alias points at the one that answers: what `rollback` needs.
+        /// Whether each deployment to AWS publishes a version and switches the alias `live` to it. `rollback` needs this.
         publish: bool = true => ValueKind::Bool;
-        /// How much it logs: `debug`, `info`, `warn` or `error`.
+        /// The lowest log level: `debug`, `info`, `warn` or `error`.
         log_level: LogLevel = "info" => ValueKind::OneOf(LogLevel::VALUES);
-        /// How many days its log is kept.
+        /// Retention of the log, in days.
         log_retention_days: u32 = 14 => ValueKind::IntegerOneOf(RETENTION_DAYS);
-        /// Extra environment variables; their values are never shown.
+        /// Additional environment variables. Their values are never shown.
         environment: BTreeMap<String, String> = {} => ValueKind::EnvVariables;
     }
 
-    /// The `DynamoDB` table that holds the counts.
+    /// The `DynamoDB` table of counts.
     ["table"] struct TableSection {
         /// Whether AWS keeps continuous backups of the last 35 days.
         point_in_time_recovery: bool = true => ValueKind::Bool;
         /// Whether AWS refuses to delete the table.
         deletion_protection: bool = true => ValueKind::Bool;
-        /// The most write request units a second: a cap on the bill. AWS's quota for a table is 40,000 unless you ask for more.
+        /// Maximum write request units per second, which bounds the cost. AWS's default quota for a table is 40,000.
         max_write_units: u32 = 100 => ValueKind::Integer { min: 1, max: MILLION };
     }
 
     /// The way in from the web.
     ["http"] struct HttpSection {
-        /// What it is: `api` (an HTTP API), `function-url` or `none`.
+        /// The kind of endpoint: `api` (an HTTP API), `function-url` or `none`.
         expose: ExposeMode = "api" => ValueKind::OneOf(ExposeMode::VALUES);
-        /// The web origins that may count, such as `https://example.com`; `*` is any.
+        /// Web origins that may count views, such as `https://example.com`. `*` allows any.
         allow_origins: Vec<String> = ["*"] => ValueKind::TextList { format: &string_format::ORIGIN, max: MAX_ORIGINS };
-        /// The HTTP methods that other origins may use; `*` is any.
+        /// HTTP methods that other origins may use. `*` allows any.
         allow_methods: Vec<String> = ["*"] => ValueKind::TextList { format: &string_format::METHOD, max: 8 };
-        /// Requests a second, in the long run; more are answered 429.
+        /// Sustained requests per second. More get status 429.
         rate_per_second: f64 = 10 => ValueKind::PositiveNumber { max: MILLION };
-        /// Requests at once.
+        /// Maximum burst of requests.
         burst: u32 = 20 => ValueKind::Integer { min: 1, max: MILLION };
     }
 
-    /// What counts as a hit.
+    /// The rules for counting.
     ["counter"] struct CounterSection {
-        /// Which paths are counted: `strict` (those that `hitctl paths sync` or `counts` added), `budget` (new ones within limits) or `open` (any).
+        /// The paths that are counted: `strict` (only paths that `hitctl paths sync` or `counts` added), `budget` (new paths within limits) or `open` (any path).
         paths: PathPolicy = "budget" => ValueKind::OneOf(PathPolicy::VALUES);
-        /// With `budget`: how many paths may be new in a day.
+        /// With `budget`: maximum number of new paths per day.
         new_paths_per_day: u32 = 1000 => ValueKind::Integer { min: 1, max: BILLION };
-        /// With `budget`: how many paths there may be.
+        /// With `budget`: maximum number of paths.
         max_paths: u32 = 10000 => ValueKind::Integer { min: 1, max: BILLION };
-        /// The query parameters that belong to a path; all others are dropped.
+        /// Query parameters that are part of a path. All others are ignored.
         keep_query: Vec<String> = [] => ValueKind::TextList { format: &string_format::PARAMETER, max: 20 };
-        /// What tells visitors apart: `none`, `hash` (anonymous after two days) or `raw` (their addresses).
+        /// How visitors are distinguished: `none`, `hash` (anonymous after two days) or `raw` (their addresses).
         visitors: VisitorMode = "hash" => ValueKind::OneOf(VisitorMode::VALUES);
-        /// With `raw`: says that you know what you keep.
+        /// With `raw`: confirms that you store personal data.
         i_know_this_is_personal_data: bool = false => ValueKind::Bool;
-        /// With `raw`: how many days an address is kept, at most 30.
+        /// With `raw`: number of days that an address is stored, at most 30.
         ttl_days: u32 = 30 => ValueKind::Integer { min: 1, max: 30 };
-        /// What is done with hits of robots: `ignore` or `count`.
+        /// Whether bots count: `ignore` or `count`.
         bots: BotPolicy = "ignore" => ValueKind::OneOf(BotPolicy::VALUES);
-        /// What is done with views of visitors who send `DNT: 1` or `Sec-GPC: 1`: `count` (and make nothing of the visitor) or `ignore`.
+        /// Visitors who send `DNT: 1` or `Sec-GPC: 1`: `count` (the view, without a visitor) or `ignore`.
         gpc: GpcPolicy = "count" => ValueKind::OneOf(GpcPolicy::VALUES);
-        /// For how many seconds a visitor's reload of a page is not counted again; 0 counts each.
+        /// Seconds during which a visitor's reload of a page does not count. 0 counts every reload.
         repeat_window_s: u32 = 10 => ValueKind::Integer { min: 0, max: 3600 };
-        /// Over how many items the hits of a path are spread, for paths with more than some 1,000 hits a second.
+        /// Number of items that share the views of a path, for paths with more than about 1,000 views per second.
         shards: u32 = 1 => ValueKind::Integer { min: 1, max: MAX_SHARDS as i64 };
-        /// Whether anybody may read the list of all paths and their numbers, at `/v1/top`, `/v1/series` and `/api/counters`.
+        /// Whether everybody may read the list of all paths and their counts: `/v1/top`, `/v1/series` and `/api/counters`.
         public_stats: bool = false => ValueKind::Bool;
-        /// Whether a message or an event that is delivered twice counts once, for some more writes; without it such a one may count twice.
+        /// Whether a message or event that is delivered twice counts once, at the cost of more writes.
         exact: bool = false => ValueKind::Bool;
     }
 
     /// A `CloudFront` distribution whose cache is invalidated when counts change.
     ["cloudfront"] struct CloudFrontSection {
-        /// The distribution; the function may create invalidations of exactly this one.
+        /// The ID of the distribution. The function may only invalidate this one.
         distribution_id: Option<String> = (unset "E123ABC") => ValueKind::Text(&string_format::DISTRIBUTION);
-        /// Seconds between two invalidations, at the least.
+        /// Minimum number of seconds between two invalidations.
         invalidate_after_s: u32 = 60 => ValueKind::Integer { min: 1, max: 86_400 };
-        /// What is invalidated after hits: paths of the distribution; `/*` is all of it, and one path on the bill.
+        /// Paths that are invalidated after views. `/*` invalidates everything and is billed as one path.
         invalidate: Vec<String> = ["/*"] => ValueKind::TextList { format: &string_format::INVALIDATION, max: 20 };
-        /// The bucket of the site, if what is put there shall be invalidated; its notifications to EventBridge have to be on.
+        /// The bucket of the site, to invalidate uploaded files. The bucket must send notifications to EventBridge.
         site_bucket: Option<String> = (unset "my-site") => ValueKind::Text(&string_format::BUCKET);
-        /// The bucket with the distribution's access logs, if the views in them shall be counted; its notifications to EventBridge have to be on.
+        /// The bucket of the distribution's access logs, to count the views in them. The bucket must send notifications to EventBridge.
         log_bucket: Option<String> = (unset "my-site-logs") => ValueKind::Text(&string_format::BUCKET);
     }
 
-    /// Hits through an SQS queue instead of straight to the function.
+    /// Views through an SQS queue in front of the function.
     ["queue"] struct QueueSection {
-        /// Whether there is a queue.
+        /// Whether a queue is created.
         enabled: bool = false => ValueKind::Bool;
-        /// What the web puts on it: `none`, or `http`: the HTTP API sends `POST /v1/hit` there without asking the function.
+        /// Whether the HTTP API sends `POST /v1/hit` to the queue (`http`) or invokes the function (`none`).
         ingest: QueueIngest = "none" => ValueKind::OneOf(QueueIngest::VALUES);
-        /// The most messages that one invocation gets.
+        /// Maximum number of messages per invocation.
         batch_size: u32 = 25 => ValueKind::Integer { min: 1, max: 10_000 };
-        /// How long Lambda gathers messages for a batch, in seconds.
+        /// Seconds that Lambda waits for a batch to fill.
         window_s: u32 = 60 => ValueKind::Integer { min: 0, max: 300 };
-        /// The most invocations at once; Lambda takes no less than 2.
+        /// Maximum number of parallel invocations. Lambda accepts no less than 2.
         max_concurrency: u32 = 2 => ValueKind::Integer { min: 2, max: 1000 };
-        /// How often a message is tried before it becomes a dead letter.
+        /// Number of attempts before a message becomes a dead letter.
         max_receive_count: u32 = 5 => ValueKind::Integer { min: 1, max: 1000 };
-        /// For how long a message that is being counted is hidden from others, in seconds; else six times the function's timeout, and the window.
+        /// Visibility timeout in seconds. Default: six times the function's timeout plus the window.
         visibility_s: Option<u32> = (unset 120) => ValueKind::Integer { min: 0, max: 43_200 };
     }
 
-    /// Hits from `EventBridge`.
+    /// Views from `EventBridge` events.
     ["events"] struct EventsSection {
         /// Whether events are counted.
         enabled: bool = false => ValueKind::Bool;
-        /// The name of the bus.
+        /// Name of the event bus.
         bus: String = "default" => ValueKind::Text(&string_format::BUS);
-        /// Which events: a pattern of `EventBridge`.
+        /// The events to count: an `EventBridge` pattern.
         pattern: serde_json::Map<String, serde_json::Value> = { source = ["cli"] } => ValueKind::EventPattern;
-        /// What an event counts under: a name, or a JSON pointer into the event, such as `/detail/page`; else its `/detail/path`.
+        /// The path that an event counts for: a name, or a JSON pointer into the event, such as `/detail/page`. Default: `/detail/path`.
         key: Option<String> = (unset "/detail/page") => ValueKind::Text(&string_format::EVENT_KEY);
-        /// How many hits an event is: a JSON pointer into the event, to a whole number from 0 on; else one.
+        /// The number of views of an event: a JSON pointer to an integer. Default: one view.
         amount: Option<String> = (unset "/detail/n") => ValueKind::Text(&string_format::POINTER);
-        /// How often EventBridge tries again to deliver an event.
+        /// Maximum number of delivery retries by EventBridge.
         max_retries: u32 = 185 => ValueKind::Integer { min: 0, max: 185 };
-        /// How old an event may become while it is tried, in seconds.
+        /// Maximum age of an event that is retried, in seconds.
         max_age_s: u32 = 86400 => ValueKind::Integer { min: 60, max: 86_400 };
     }
 }

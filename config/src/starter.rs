@@ -38,12 +38,12 @@ impl StarterConfig {
             "# The settings of hitctl. `hitctl init --full --config all.toml` writes every key with its default.\n\n\
              # Prefix of every name: resources are called `{{app}}-{{env}}`.\n\
              app = {}\n\
-             # The env that commands mean without `--env`.\n\
+             # The environment that commands use without `--env`.\n\
              default_env = \"local\"\n\
-             # The AWS region; else AWS_REGION, or that of the profile.\n\
+             # The AWS region. Default: AWS_REGION, or the region of the profile.\n\
              #region = \"eu-central-1\"\n\n\
              [http]\n\
-             # The origins whose pages may count, such as \"https://example.com\"; \"*\" is any.\n\
+             # Origins of pages that may count, such as \"https://example.com\". \"*\" allows any.\n\
              allow_origins = [{origin_list}]\n\n\
              # The cloud on this machine.\n\
              [env.local]\n",
@@ -57,12 +57,12 @@ impl StarterConfig {
             );
         }
         if !origins.is_empty() {
-            toml.push_str("# Pages that are tried out come from anywhere.\nhttp.allow_origins = [\"*\"]\n");
+            toml.push_str("# Pages of any origin may count here.\nhttp.allow_origins = [\"*\"]\n");
         }
         toml.push_str(
             "\n# On AWS, to try things out: hitctl deploy --env test\n[env.test]\n\n\
              # On AWS, for your visitors: hitctl deploy --env prod\n[env.prod]\n\
-             # Destroying it asks for its name.\nconfirm = true\n",
+             # `destroy` asks for the name of the environment.\nconfirm = true\n",
         );
         toml
     }
@@ -98,20 +98,20 @@ mod tests {
 
         # Prefix of every name: resources are called `{app}-{env}`.
         app = "blog"
-        # The env that commands mean without `--env`.
+        # The environment that commands use without `--env`.
         default_env = "local"
-        # The AWS region; else AWS_REGION, or that of the profile.
+        # The AWS region. Default: AWS_REGION, or the region of the profile.
         #region = "eu-central-1"
 
         [http]
-        # The origins whose pages may count, such as "https://example.com"; "*" is any.
+        # Origins of pages that may count, such as "https://example.com". "*" allows any.
         allow_origins = ["https://blog.example"]
 
         # The cloud on this machine.
         [env.local]
         # The counter that runs here keeps its name, and with it its URL.
         app = "hits"
-        # Pages that are tried out come from anywhere.
+        # Pages of any origin may count here.
         http.allow_origins = ["*"]
 
         # On AWS, to try things out: hitctl deploy --env test
@@ -119,7 +119,7 @@ mod tests {
 
         # On AWS, for your visitors: hitctl deploy --env prod
         [env.prod]
-        # Destroying it asks for its name.
+        # `destroy` asks for the name of the environment.
         confirm = true
         "#);
         for env in ["test", "prod"] {

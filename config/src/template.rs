@@ -13,8 +13,8 @@ const WIDTH: usize = 100;
 /// default.
 pub fn full_template() -> String {
     let mut out = format!("#:schema {SCHEMA_URL}\n\n");
-    let intro = "The settings of hitctl, and their defaults. Remove the # before a name to change it; leave out what you \
-                 do not change.";
+    let intro = "The settings of hitctl and their defaults. To change one, remove the # before its name. Settings that you \
+                 do not change can be left out.";
     write_comment(&mut out, intro);
     for (section, about) in SECTIONS {
         out.push('\n');
@@ -29,8 +29,8 @@ pub fn full_template() -> String {
     out.push('\n');
     write_comment(
         &mut out,
-        "An env overlays any of the above, as in `function.memory_mb = 256`. `local` is always this machine, and `test` is \
-         always there on AWS; any other has to be declared, as `[env.prod]`, or many at once, as `[env.\"pr-*\"]`.",
+        "An environment overrides any of the above, as in `function.memory_mb = 256`. `local` is always this machine, and `test` \
+         always exists on AWS. Declare others as `[env.prod]`, or several at once as `[env.\"pr-*\"]`.",
     );
     out.push_str("[env.local]\n\n#[env.prod]\n");
     for key in KEYS.iter().filter(|key| key.scope == KeyScope::Env) {
@@ -128,19 +128,19 @@ mod tests {
         insta::assert_snapshot!(start.join("\n"), @r#"
         #:schema https://github.com/hitctl/hitctl/raw/main/config/hitctl.schema.json
 
-        # The settings of hitctl, and their defaults. Remove the # before a name to change it; leave out
-        # what you do not change.
+        # The settings of hitctl and their defaults. To change one, remove the # before its name. Settings
+        # that you do not change can be left out.
 
         # Prefix of every name: resources are called `{app}-{env}`.
         #app = "hits"
-        # The env that commands mean without `--env`; else the only one declared, else `local` if none is.
+        # The environment that commands use without `--env`. Default: the only declared one, or `local` if
+        # none is declared.
         default_env = "local"
-        # The AWS region; else AWS_REGION, or that of the profile.
+        # The AWS region. Default: AWS_REGION, or the region of the profile.
         #region = "eu-central-1"
-        # A guard: the only AWS account to deploy into. Twelve digits, in quotes.
+        # The only AWS account to deploy to: twelve digits, in quotes. Every other account is an error.
         #account = "123456789012"
-        # Whether what AWS does not grant, such as reserved concurrency on a new account, is an error and
-        # not a warning.
+        # Whether limits of the account, such as too little concurrency to reserve, are errors instead of
         "#);
     }
 }

@@ -20,7 +20,7 @@ pub struct CallError(pub String);
 
 /// An error response.
 #[derive(Debug)]
-pub struct RestError {
+pub struct AwsRestError {
     /// The description for the log.
     pub why: String,
     /// Whether a retry may succeed.
@@ -80,7 +80,7 @@ impl AwsRestClient {
         body: &str,
         deadline: Instant,
         pause: Duration,
-        check: &dyn Fn(&PeerResponse) -> Result<(), RestError>,
+        check: &dyn Fn(&PeerResponse) -> Result<(), AwsRestError>,
     ) -> Result<(), String> {
         let mut tries = 0;
         loop {
@@ -88,8 +88,8 @@ impl AwsRestClient {
                 match self.exchange("POST", path, headers, body.as_bytes(), deadline, MAX_RESPONSE_BYTES) {
                     Ok(response) => match check(&response) {
                         Ok(()) => return Ok(()),
-                        Err(RestError { why, is_retryable: false }) => return Err(why),
-                        Err(RestError { why, .. }) => why,
+                        Err(AwsRestError { why, is_retryable: false }) => return Err(why),
+                        Err(AwsRestError { why, .. }) => why,
                     },
                     Err(CallError(why)) => why,
                 };

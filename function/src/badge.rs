@@ -19,7 +19,7 @@ const FONT_SIZE: u32 = 11;
 /// Backgrounds brighter than this, out of 255, get dark text, because white would be unreadable.
 const BRIGHT_THRESHOLD: u32 = 176;
 
-/// A badge.
+/// The text and appearance of a badge image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Badge<'a> {
     /// The label: any text, or empty to show only the message.

@@ -166,7 +166,7 @@ fn six_megabyte_user_agent_is_rejected_by_length() {
 }
 
 #[test]
-fn words_are_listed_by_their_first_letter() {
+fn words_are_listed_by_their_first_byte() {
     for first in 0..=u8::MAX {
         for word in bot_words(first).iter().chain(browser_words(first)) {
             assert_eq!(word.as_bytes()[0], first, "{word}");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::aws::{AwsRestClient, RestError};
+use crate::aws::{AwsRestClient, AwsRestError};
 use crate::net::PeerResponse;
 
 /// Creates an invalidation, with retries until `deadline`. Repeating a call with the same reference and the
@@ -29,7 +29,7 @@ pub fn invalidate(
 }
 
 /// Checks whether a response is a success.
-fn check_response(response: &PeerResponse) -> Result<(), RestError> {
+fn check_response(response: &PeerResponse) -> Result<(), AwsRestError> {
     if matches!(response.status, 200..=299) {
         return Ok(());
     }
@@ -40,7 +40,7 @@ fn check_response(response: &PeerResponse) -> Result<(), RestError> {
     let is_retryable = response.status >= 500
         || response.status == 429
         || matches!(code, "TooManyInvalidationsInProgress" | "Throttling" | "ThrottlingException");
-    Err(RestError { why, is_retryable })
+    Err(AwsRestError { why, is_retryable })
 }
 
 /// Returns the text of the first element of that name.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::aws::{AwsRestClient, RestError};
+use crate::aws::{AwsRestClient, AwsRestError};
 use crate::settings::LambdaTarget;
 
 /// Sends an event to the counter function, with retries until `deadline`. After a lost response the event is
@@ -26,6 +26,6 @@ pub fn send(
         let id = response.header("x-amzn-requestid").unwrap_or("unknown");
         let kind = response.header("x-amzn-errortype").unwrap_or("no code");
         let why = format!("lambda Invoke: status {status} {kind} (request {id})");
-        Err(RestError { why, is_retryable: status >= 500 || status == 429 })
+        Err(AwsRestError { why, is_retryable: status >= 500 || status == 429 })
     })
 }

@@ -12,7 +12,7 @@ use crate::visitor::Visitor;
 const SLOTS: usize = 1024;
 const EMPTY_SLOT: (u64, Moment) = (0, Moment::from_millis(0));
 
-/// The recent views.
+/// The views of the last seconds, by which a reload is recognized.
 #[derive(Clone, Debug)]
 pub struct RecentViews {
     window_ms: u64,

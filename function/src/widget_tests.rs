@@ -29,16 +29,18 @@ fn served_script_is_the_minified_source() {
 }
 
 #[test]
-fn widget_size_is_limited_and_matches_the_readme() {
+fn widget_size_is_limited_and_matches_the_documentation() {
+    let page = std::fs::read_to_string("../docs/embed.md").unwrap();
     let readme = std::fs::read_to_string("../README.md").unwrap();
-    for (_, file, script, max) in BUILDS {
+    for (index, (_, file, script, max)) in BUILDS.into_iter().enumerate() {
         assert!(script.len() <= 1000, "{file}: {} bytes", script.len());
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(script.as_bytes()).unwrap();
         let bytes = gzip.finish().unwrap().len();
         assert!(bytes <= max, "{file}: {bytes} bytes compressed");
         let size_text = format!("has {} bytes ({bytes} compressed)", script.len());
-        assert!(readme.contains(&size_text), "{file}: the README does not say that it {size_text}");
+        assert!(page.contains(&size_text), "{file}: docs/embed.md does not say that it {size_text}");
+        assert!(index > 0 || readme.contains(&size_text), "the README does not say that it {size_text}");
     }
 }
 

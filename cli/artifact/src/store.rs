@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn write_reports_file_in_place_of_folder() {
+    fn write_reports_file_where_folder_is_needed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("out");
         fs::write(&file, "").unwrap();

@@ -20,7 +20,7 @@ const TIME_BYTES: usize = 14;
 /// The error codes of events that EventBridge may accept later.
 const TRANSIENT_CODES: [&str; 3] = ["InternalException", "InternalFailure", "ThrottlingException"];
 
-/// An event bus.
+/// A client of an EventBridge bus, on AWS or on this machine.
 #[derive(Debug)]
 pub struct EventBus {
     client: Client,

@@ -31,7 +31,7 @@ use crate::table::DynamoDbTable;
 /// The phase that starts the local cloud.
 pub const START_PHASE: Phase = Phase::new("start");
 
-/// The local cloud.
+/// The daemon on this machine as a deployment target.
 pub(crate) struct LocalCloud {
     location: CloudLocation,
     tags: Tags,

@@ -24,7 +24,7 @@ const MAX_CALL_BYTES: usize = 256 * 1024;
 /// servers.
 const RECEIVE_WAIT_S: i32 = 1;
 
-/// An SQS queue.
+/// A client of an SQS queue, on AWS or on this machine.
 #[derive(Debug)]
 pub struct SqsQueue {
     client: Client,

@@ -27,7 +27,7 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A phase started.
+    /// Sent when a phase starts.
     PhaseStarted {
         /// The phase that started.
         phase: Phase,
@@ -41,7 +41,7 @@ pub enum Event {
         /// The text to display, on one line.
         note: String,
     },
-    /// A phase ended.
+    /// Sent when a phase ends.
     PhaseEnded {
         /// The phase that ended.
         phase: Phase,

@@ -41,11 +41,13 @@ pub const CONTENTS_OUTPUT: &str = "held";
 
 impl DeletionPolicy {
     /// Whether the observed resource may be deleted only with the user's consent.
-    pub fn requires_confirmation(self, have: Option<&ObservedState>) -> bool {
+    pub fn requires_confirmation(self, observed: Option<&ObservedState>) -> bool {
         match self {
             Self::Delete => false,
             Self::Confirm => true,
-            Self::ConfirmIfNonEmpty => have.is_some_and(|have| have.outputs.contains_key(CONTENTS_OUTPUT)),
+            Self::ConfirmIfNonEmpty => {
+                observed.is_some_and(|observed| observed.outputs.contains_key(CONTENTS_OUTPUT))
+            }
         }
     }
 }

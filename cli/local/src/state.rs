@@ -33,13 +33,13 @@ const ENDPOINT: &str = "daemon.json";
 pub const DAEMON_LOG: &str = "daemon.log";
 /// The registry of deployed resources.
 pub(crate) const REGISTRY: &str = "registry.json";
-/// The tables.
+/// The file name of the database of tables.
 pub(crate) const TABLES: &str = "tables.db";
 /// The messages on queues.
 pub(crate) const QUEUES: &str = "queues.sqlite";
 /// The events that are not yet delivered.
 pub(crate) const EVENTS: &str = "events.sqlite";
-/// The databases.
+/// The file names of all databases.
 pub(crate) const DATABASES: [&str; 3] = [TABLES, QUEUES, EVENTS];
 /// The recorded `CloudFront` invalidations.
 pub(crate) const INVALIDATIONS: &str = "invalidations.json";

@@ -12,7 +12,7 @@ pub enum RequiredConfirmation {
     EnvironmentName,
 }
 
-/// An irreversible effect.
+/// An effect of a change that cannot be undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IrreversibleEffect {
     /// The effect, as a lower-case fragment.

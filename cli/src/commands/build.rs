@@ -6,8 +6,7 @@ use crate::deployment::build::{FunctionArgs, build};
 use crate::deployment::context::with_progress;
 use crate::session::Session;
 
-/// Compile the counter function for the environment's target, check the binary, and write a zip that is the same bytes on
-/// every machine
+/// Compile the counter function, check the binary, and write a reproducible zip
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The origin of the function.

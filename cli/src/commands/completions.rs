@@ -5,10 +5,10 @@ use hitctl_report::{Exit, Failure};
 
 use crate::session::Session;
 
-/// Print a completion script, such as `hitctl completions bash > /etc/bash_completion.d/hitctl`
+/// Print a shell completion script
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The shell
+    /// Shell to complete for
     pub shell: Shell,
 }
 

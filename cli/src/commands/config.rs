@@ -4,17 +4,17 @@ use hitctl_report::{ConfigView, Exit, Failure};
 
 use crate::session::Session;
 
-/// What to do with the configuration.
+/// Subcommands of `config`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Show every setting in force
+    /// Show every effective setting
     Show(Show),
 }
 
-/// Show every setting in force, as TOML
+/// Show every effective setting as TOML
 #[derive(Debug, clap::Args)]
 pub struct Show {
-    /// Say where each setting comes from
+    /// Show where each setting comes from
     #[arg(long)]
     pub origin: bool,
 }

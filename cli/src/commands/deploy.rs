@@ -18,7 +18,7 @@ use crate::deployment::{irreversible, smoke};
 use crate::elapsed::millis;
 use crate::session::Session;
 
-/// Build the counter, create or update what it needs, ask the live URL, and print it
+/// Build the function, create or update its resources, check the live URL, and print it
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env local --artifact function.zip"
@@ -27,16 +27,16 @@ pub struct Args {
     /// The origin of the function.
     #[command(flatten)]
     pub function: FunctionArgs,
-    /// Take over resources of these names that are somebody else's
+    /// Take over existing resources with these names
     #[arg(long)]
     pub adopt: bool,
-    /// Confirm without a question what cannot be undone: the name of the environment
+    /// Confirm the loss of data with the name of the environment
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
-    /// Do not ask the live URL at the end
+    /// Skip the check of the live URL
     #[arg(long)]
     pub no_smoke: bool,
-    /// Publish no version this time: requests go to the function itself, and `rollback` has nothing new to go back to
+    /// Publish no version: requests go to the function itself, and `rollback` has no new version
     #[arg(long, env = "HITCTL_NO_PUBLISH", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_publish: bool,
     /// How long to wait for another deploy.

@@ -19,16 +19,16 @@ use crate::elapsed::millis;
 use crate::files::write_new;
 use crate::session::Session;
 
-/// Remove what hitctl made; keeps the counts and the log unless `--delete-data` and the environment's name are given
+/// Remove all resources except the counts and the log
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Delete the counts and the log too; the counts are exported to a file first
+    /// Also delete the counts and the log; the counts are exported to a file first
     #[arg(long)]
     pub delete_data: bool,
-    /// Confirm without a question: the name of the environment
+    /// Confirm with the name of the environment
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
-    /// Export the counts to this file before they are deleted [default: hits-ENV-counts-TIME.ndjson here]
+    /// Export the counts to this file before they are deleted [default: hits-ENV-counts-TIME.ndjson]
     #[arg(long, value_name = "FILE", requires = "delete_data")]
     pub export: Option<PathBuf>,
     /// How long to wait for another deploy.

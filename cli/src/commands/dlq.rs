@@ -17,35 +17,35 @@ use crate::deployment::context::RunContext;
 use crate::deployment::ingest;
 use crate::session::Session;
 
-/// What to do with dead letters.
+/// Subcommands of `dlq`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Show dead letters, and why they are there
+    /// List dead letters and their causes
     List(List),
-    /// Send dead letters round again, after what was wrong is mended
+    /// Redrive dead letters after fixing the cause
     Redrive(redrive::Redrive),
-    /// Delete every dead letter
+    /// Delete all dead letters
     Purge(Purge),
 }
 
-/// Show dead letters, and why they are there
+/// List dead letters and their causes
 ///
-/// Nothing is taken away: they are received, which hides them from others for a moment and counts as one more time, and shown
-/// to others again. A queue has many servers, and says only about how many messages it holds.
+/// Nothing is deleted. The messages are received, which hides them from other consumers for a moment and increases their receive
+/// count by one. The number of messages in a queue is SQS's approximation.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl dlq list\n  hitctl dlq list --limit 500 --json")]
 pub struct List {
-    /// Show no more than this
+    /// Maximum number of dead letters to show
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
 }
 
-/// Delete every dead letter
+/// Delete all dead letters
 ///
-/// The hits in them are lost: the environment's name is asked for, and --yes does not answer it.
+/// The views in them are lost, so the command asks for the name of the environment. --yes does not confirm it.
 #[derive(Debug, clap::Args)]
 pub struct Purge {
-    /// Confirm the loss without a question: the name of the environment
+    /// Confirm with the name of the environment
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
 }

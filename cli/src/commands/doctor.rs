@@ -21,8 +21,7 @@ use crate::session::Session;
 /// The timeout of each check that asks AWS.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Check this machine: toolchain, targets, ports, directories and configuration; and, for an environment on AWS, credentials,
-/// account, region and quota
+/// Check toolchain, targets, ports, directories and configuration; on AWS also credentials, account, region and quotas
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 

@@ -16,25 +16,25 @@ use crate::deployment::ingest;
 use crate::elapsed::millis;
 use crate::session::Session;
 
-/// Put events on the event bus, whose rule brings them to the function
+/// Put events on the event bus
 ///
-/// The file is the JSON list that EventBridge's `PutEvents` takes, with `Detail` as an object or as the text of one. Every event is
+/// The file contains the JSON list of entries of EventBridge's `PutEvents`, with `Detail` as an object or as text. All events are
 /// checked before any is sent.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl emit --file events.json\n  hitctl emit --source cli --detail-type move --detail '{\"path\":\"/\"}'\n  hitctl invoke --event eventbridge --print"
 )]
 pub struct Args {
-    /// A JSON list of events, or `-` for stdin
+    /// JSON list of events, or `-` for stdin
     #[arg(long, value_name = "FILE", required_unless_present = "detail", conflicts_with = "detail")]
     pub file: Option<PathBuf>,
-    /// What one event is about: a JSON object
+    /// Detail of a single event: a JSON object
     #[arg(long, value_name = "JSON", requires_all = ["source", "detail_type"])]
     pub detail: Option<String>,
-    /// Who sends it
+    /// Source of the event
     #[arg(long, value_name = "SOURCE", requires = "detail")]
     pub source: Option<String>,
-    /// What kind of event it is
+    /// Detail type of the event
     #[arg(long, value_name = "TYPE", requires = "detail")]
     pub detail_type: Option<String>,
 }

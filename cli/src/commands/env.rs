@@ -5,10 +5,10 @@ use hitctl_report::{EnvListView, EnvRow, Exit, Failure};
 
 use crate::session::Session;
 
-/// What to do with the environments.
+/// Subcommands of `env`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List the environments of the configuration, and which is in force
+    /// List the environments, and which one is selected
     List,
 }
 

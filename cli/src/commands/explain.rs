@@ -8,38 +8,38 @@ use hitctl_report::{Exit, ExplainView, Failure};
 
 use crate::session::Session;
 
-/// Say what would be counted for a view of a page, under which key, or why not; runs the function's own rules here
+/// Explain whether a view of a path would count, under which key, or why not
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'\n  hitctl explain --path / --ua 'curl/8.5.0'\n  hitctl explain --path / --origin https://other.example"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 pub struct Args {
-    /// The path, URL or any other string, as a page would send it
+    /// Path, URL or any other string, as a page sends it
     #[arg(long, value_name = "PATH")]
     pub path: String,
-    /// The user agent; a browser's unless one is given, and none if it is empty
+    /// User agent [default: a browser's; empty: none]
     #[arg(long, value_name = "UA")]
     pub ua: Option<String>,
-    /// The origin of the page that asks
+    /// Origin of the page
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Option<String>,
-    /// The page that asks
+    /// Referring page
     #[arg(long, value_name = "URL")]
     pub referer: Option<String>,
-    /// The browser's Sec-Fetch-Site header: cross-site, same-site, same-origin or none
+    /// Sec-Fetch-Site header: cross-site, same-site, same-origin or none
     #[arg(long, value_name = "VALUE")]
     pub sec_fetch_site: Option<String>,
-    /// No difference any more: POST and GET are judged alike
+    /// Has no effect: the rules for POST and GET are the same
     #[arg(long, hide = true)]
     pub post: bool,
-    /// The browser says that a program drives it (navigator.webdriver)
+    /// The browser is automated (navigator.webdriver)
     #[arg(long)]
     pub webdriver: bool,
-    /// The page is fetched ahead (Sec-Purpose: prefetch)
+    /// The page is prefetched (Sec-Purpose: prefetch)
     #[arg(long)]
     pub prefetch: bool,
-    /// The visitor asks not to be followed (Sec-GPC: 1 or DNT: 1)
+    /// The visitor opted out (Sec-GPC: 1 or DNT: 1)
     #[arg(long)]
     pub gpc: bool,
 }

@@ -14,17 +14,17 @@ use crate::deployment::lock::LockArgs;
 use crate::deployment::plan::survey;
 use crate::session::Session;
 
-/// List what is deployed and not in the configuration, or remove one of these
+/// List deployments that the configuration does not contain, or remove one
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl gc\n  hitctl gc old-app/test")]
 pub struct Args {
-    /// Remove this one; without it, they are listed
+    /// Deployment to remove; without it, all are listed
     #[arg(value_name = "APP/ENV")]
     pub deployment: Option<String>,
-    /// Delete its counts and its log too; the counts are exported to a file first
+    /// Also delete its counts and log; the counts are exported to a file first
     #[arg(long, requires = "deployment")]
     pub delete_data: bool,
-    /// Confirm without a question: the name of the environment
+    /// Confirm with the name of the environment
     #[arg(long, value_name = "NAME", requires = "deployment")]
     pub confirm: Option<String>,
     /// Export the counts to this file before they are deleted

@@ -15,22 +15,22 @@ const APP: &str = "hits";
 /// The number of prompts for a value before invalid answers fail the command.
 const ATTEMPTS: usize = 3;
 
-/// Write a hitctl.toml here; never overwrites one
+/// Write a hitctl.toml in this directory; never overwrites a file
 ///
-/// On a terminal it asks for the name of the app and the origin of your pages, unless flags say so. A counter that runs on this machine
-/// stays as it is.
+/// On a terminal it asks for the name of the app and the origin of your pages, unless you pass them. A counter that already runs on this
+/// machine keeps its URL.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl init\n  hitctl init --app blog --origin https://blog.example\n  hitctl init --full --config all.toml"
 )]
 pub struct Args {
-    /// The name of the app, which every name on AWS begins with [default: hits]
+    /// Name of the app, the prefix of all names on AWS [default: hits]
     #[arg(long, value_name = "NAME", conflicts_with = "full")]
     pub app: Option<String>,
-    /// An origin whose pages may count, such as <https://blog.example>; can be repeated [default: any]
+    /// Origin of pages that may count, such as <https://blog.example>; can be repeated [default: any]
     #[arg(long, value_name = "URL", conflicts_with = "full")]
     pub origin: Vec<String>,
-    /// Write every key with its meaning and its default
+    /// Write every key with its description and default
     #[arg(long)]
     pub full: bool,
 }

@@ -11,10 +11,10 @@ use crate::elapsed::millis;
 use crate::flags::duration;
 use crate::session::Session;
 
-/// Clear paths from the cache of the CloudFront distribution
+/// Invalidate paths of the CloudFront distribution
 ///
-/// Asks CloudFront to invalidate these paths of `distribution_id`, as the function does after hits. CloudFront bills a path, with or
-/// without `*`, as one: 1,000 a month are free for the account.
+/// Requests an invalidation of these paths of `distribution_id`, as the function does after views. CloudFront bills each path, with or
+/// without `*`, as one. The first 1,000 a month are free per account.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl invalidate --env prod\n  hitctl invalidate / '/blog/*' --wait --env prod"

@@ -21,48 +21,47 @@ const MAX_EVENT_BYTES: u64 = 6 * 1024 * 1024;
 const SOME_ACCOUNT: &str = "123456789012";
 const SOME_REGION: &str = "us-east-1";
 
-/// Call the deployed function itself (not the URL) with a generated event, and print its answer, how long it took, and
-/// what it logged
+/// Invoke the deployed function directly with a generated event, and print response, duration and log
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl invoke --path /\n  hitctl invoke --path / --read-only\n  hitctl invoke --event sqs --path / --count 25\n  hitctl invoke --event eventbridge --print\n  hitctl invoke --payload event.json"
 )]
 pub struct Args {
-    /// Count this path; without --event as a page would by GET /counter?path=PATH [default: / with --event]
+    /// Count this path, without --event by GET /counter?path=PATH [default: / with --event]
     #[arg(long, value_name = "PATH", required_unless_present_any = ["payload", "event"], conflicts_with = "payload")]
     pub path: Option<String>,
-    /// Only read the count
+    /// Read the count without counting
     #[arg(long, requires = "path", conflicts_with = "event")]
     pub read_only: bool,
-    /// Call it as this service does
+    /// Invoke it as this service does
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "payload")]
     pub event: Option<EventKind>,
-    /// With `--event sqs`: so many messages in the batch
+    /// Number of messages in the batch of `--event sqs`
     #[arg(long, value_name = "N", requires = "event", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub count: Option<u32>,
-    /// Call the reader, the function that answers what only reads
+    /// Invoke the reader, the function for reads
     #[arg(long, conflicts_with = "read_only")]
     pub reader: bool,
-    /// Only print the event, and call nothing
+    /// Print the event without invoking
     #[arg(long, conflicts_with = "payload")]
     pub print: bool,
-    /// Send this JSON file as the event; - reads it from stdin
+    /// JSON file to send as the event, or - for stdin
     #[arg(long, value_name = "FILE")]
     pub payload: Option<PathBuf>,
 }
 
-/// Who calls the function.
+/// The service that invokes the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum EventKind {
     /// The HTTP API
     Http,
-    /// The queue: a batch of messages
+    /// SQS: a batch of messages
     Sqs,
-    /// A rule: an event that `events.pattern` takes
+    /// EventBridge: an event that matches `events.pattern`
     Eventbridge,
-    /// A distribution: a viewer's request
+    /// CloudFront: a viewer request
     Cloudfront,
-    /// S3, by a rule: an object of `cloudfront.site_bucket` was created
+    /// S3 through EventBridge: a new object in `cloudfront.site_bucket`
     S3,
 }
 

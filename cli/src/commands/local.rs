@@ -10,26 +10,26 @@ use hitctl_report::{Exit, Failure, InvalidationRow, InvalidationsView, LocalStat
 
 use crate::session::Session;
 
-/// What to do with the cloud on this machine.
+/// Subcommands of `local`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Start it, with everything that was deployed to it
+    /// Start the local cloud with everything that was deployed
     Start,
-    /// Stop it; what is deployed stays, and comes back with `start`
+    /// Stop the local cloud; `start` continues with the same state
     Stop,
-    /// Say whether it runs, and where
+    /// Show whether it runs, its URLs and its endpoint
     Status,
-    /// Stop it and forget everything that was deployed to it, counts too
+    /// Stop the local cloud and delete its state, including the counts
     Reset(Reset),
-    /// Run it in the foreground
+    /// Run the local cloud in the foreground
     #[command(hide = true)]
     Serve(Serve),
 }
 
-/// Stop it and forget everything that was deployed to it, counts too
+/// Stop the local cloud and delete its state, including the counts
 #[derive(Debug, clap::Args)]
 pub struct Reset {
-    /// Confirm without a question: the word `local`
+    /// Confirm with the word `local`
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
 }
@@ -37,7 +37,7 @@ pub struct Reset {
 /// Run it in the foreground.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// Where it keeps its state.
+    /// The state directory.
     #[arg(long, value_name = "DIR")]
     pub state_dir: PathBuf,
 }
@@ -133,5 +133,8 @@ fn invalidations_view(invalidations: Vec<InvalidationRecord>) -> Option<Invalida
         invalidations.into_iter().next_back()?;
     let at = i64::try_from(created_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let at = at.map(|at| at.to_string()).unwrap_or_default();
-    Some(InvalidationsView { asked: count, last: InvalidationRow { id, distribution, paths, at, status } })
+    Some(InvalidationsView {
+        requested: count,
+        last: InvalidationRow { id, distribution, paths, at, status },
+    })
 }

@@ -13,17 +13,17 @@ use crate::session::Session;
 const NOTHING: &str =
     "nothing was logged in that time; `--since 1h` looks further back, `--follow` waits for more";
 
-/// Show what the function logged
+/// Show the function's log
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl logs --since 1h\n  hitctl logs --follow --filter error")]
 pub struct Args {
-    /// Go on showing what comes, until Ctrl-C
+    /// Keep printing new lines until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
-    /// Begin so long ago: 30s, 10m, 2h, 7d
+    /// Start this long ago: 30s, 10m, 2h, 7d
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub since: Duration,
-    /// Show only lines that contain this text
+    /// Only lines that contain this text
     #[arg(long, value_name = "TEXT")]
     pub filter: Option<String>,
 }

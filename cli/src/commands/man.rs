@@ -10,7 +10,7 @@ use crate::session::Session;
 /// Print the manual page in roff, such as `hitctl man | man -l -`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Write a page for each command into this directory instead
+    /// Write one page per command into this directory
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

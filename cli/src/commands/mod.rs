@@ -36,74 +36,74 @@ use hitctl_report::{Exit, Failure};
 
 use crate::session::Session;
 
-/// The commands.
+/// The subcommands of `hitctl`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a commented hitctl.toml
+    /// Write a hitctl.toml for your site
     Init(init::Args),
-    /// Compile the counter function and pack it into a zip
+    /// Compile the counter function and write a zip
     Build(build::Args),
-    /// Show what a deploy would change, and why; changes nothing
+    /// Show what a deployment would change, and what it costs
     #[command(visible_alias = "diff")]
     Plan(plan::Args),
-    /// Build the counter, create or update what it needs, and check that it answers
+    /// Build the function, create or update its resources, and check the live URL
     Deploy(deploy::Args),
-    /// Show each resource, its drift, the URL and the hits
+    /// Show resources, drift, URL, views and queues
     Status(status::Args),
-    /// Remove what hitctl made; keeps the counts and the log unless told otherwise
+    /// Remove all resources except the counts and the log
     Destroy(destroy::Args),
-    /// Let the version before the live one answer again
+    /// Switch back to the previous version
     Rollback(rollback::Args),
-    /// Call the deployed function itself with a generated event
+    /// Invoke the deployed function with a generated event
     Invoke(invoke::Args),
-    /// Put hits on the queue
+    /// Send views to the queue
     Send(send::Args),
     /// Put events on the event bus
     Emit(emit::Args),
-    /// Clear paths from the cache of the CloudFront distribution
+    /// Invalidate paths of the CloudFront distribution
     Invalidate(invalidate::Args),
-    /// Look at dead letters, send them round again, or delete them
+    /// List, redrive or delete dead letters
     #[command(subcommand)]
     Dlq(dlq::Command),
-    /// Show, change, import or export the counts, straight in the table
+    /// Show, change, import or export the counts
     #[command(subcommand)]
     Counts(counts::Command),
-    /// List the paths that are counted, or make the pages of a site known
+    /// List known paths, or add the pages of a site
     #[command(subcommand)]
     Paths(paths::Command),
-    /// Show views, visitors, the top pages and what was not counted, as charts or as one HTML page
+    /// Show views, visitors and top pages as charts or HTML
     Report(report::Args),
-    /// Show what the function logged
+    /// Show the function's log
     Logs(logs::Args),
-    /// Start, stop, look at or reset the cloud on this machine
+    /// Start, stop, inspect or reset the local cloud
     #[command(subcommand)]
     Local(local::Command),
-    /// Show the configuration in force
+    /// Show the effective configuration
     #[command(subcommand)]
     Config(config::Command),
     /// List the environments
     #[command(subcommand)]
     Env(env::Command),
-    /// Say what would be counted for a path, under which key, or why not
+    /// Explain whether a view of a path would count
     Explain(explain::Args),
-    /// Find what a renamed app or a lost environment left behind, and remove it
+    /// Find and remove leftovers of other apps and environments
     Gc(gc::Args),
-    /// Print the IAM policy that whoever deploys needs, or that of the function
+    /// Print the IAM policy of the deployer or of the function
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Print what the counter keeps of visitors, as a text for your page
+    /// Print a privacy text for your page
     Privacy(privacy::Args),
-    /// Measure the function under several memory sizes, with what each costs, and recommend one
+    /// Measure memory sizes and recommend one
     Tune(tune::Args),
-    /// Print what to paste into your page and your README
+    /// Print the HTML and Markdown for your page and README
     Snippet(snippet::Args),
-    /// Check this machine: toolchain, targets, ports, directories; and AWS where the environment is there
+    /// Check toolchain, directories, credentials and quotas
     Doctor(doctor::Args),
-    /// Print a completion script for your shell
+    /// Print a shell completion script
     Completions(completions::Args),
-    /// Print the manual page, or write one a command
+    /// Print or write the manual pages
     Man(man::Args),
-    /// Say what the exit codes mean
+    /// List the exit codes
     #[command(hide = true, long_about = exit_codes::TEXT, help_template = "{about}")]
     ExitCodes,
 }

@@ -20,34 +20,34 @@ const CONCURRENT_WRITES: usize = 16;
 /// The number of paths between two progress notes.
 const NOTE_EVERY: u64 = 100;
 
-/// What to do with the paths.
+/// Subcommands of `paths`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List every path that is counted, one a line
+    /// List every known path, one per line
     List,
-    /// Make the pages of a site known, so that they are counted with `paths = "strict"`
+    /// Add the pages of a site, so that they count with `paths = "strict"`
     Sync(Sync),
 }
 
-/// Make the pages of a site known, so that they are counted with `paths = "strict"`
+/// Add the pages of a site, so that they count with `paths = "strict"`
 ///
-/// A page that is there keeps its counts; a new one begins with 0 hits. Counted paths without a page are listed and kept.
-/// Run it after each build of the site: what is in step already is not written again.
+/// Existing pages keep their counts; new ones start with 0 views. Counted paths without a page are listed and kept. Run it after each
+/// build of the site; it writes only what changed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl paths sync public --dry-run\n  hitctl paths sync https://me.example/sitemap.xml\n  hitctl paths sync dist --clean-urls --prune"
 )]
 pub struct Sync {
-    /// The directory of the built site, or a sitemap: a file or an address; also packed by gzip
+    /// Directory of the built site, or a sitemap: a file or URL, also compressed with gzip
     #[arg(value_name = "DIR|SITEMAP")]
     pub source: String,
-    /// Only say what would be done
+    /// Show what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Remove paths that are no pages and have 0 hits
+    /// Remove paths without a page and without views
     #[arg(long)]
     pub prune: bool,
-    /// The site is served without `.html`: the file about.html is the page /about
+    /// The site is served without `.html`: about.html is the page /about
     #[arg(long)]
     pub clean_urls: bool,
 }

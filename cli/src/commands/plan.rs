@@ -12,16 +12,16 @@ use crate::deployment::plan::plan_deploy;
 use crate::deployment::view::{outputs, plan_view};
 use crate::session::Session;
 
-/// Show every change that a deploy would make, field by field, and why; only reads
+/// Show every change that a deployment would make, field by field, and its cost
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The origin of the function.
     #[command(flatten)]
     pub function: FunctionArgs,
-    /// Take over resources of these names that are somebody else's
+    /// Take over existing resources with these names
     #[arg(long)]
     pub adopt: bool,
-    /// Exit with 2 when there is something to change
+    /// Exit with 2 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
 }

@@ -9,15 +9,15 @@ use serde_json::Value as Json;
 use crate::deployment::design::design;
 use crate::session::Session;
 
-/// Whose policy.
+/// Subcommands of `policy`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Print the least that whoever deploys this env has to be allowed
+    /// Print the least IAM policy for deploying this environment
     ///
-    /// Attach it as a managed policy: it is too long for an inline policy of a user. Where it is too long for one managed policy
-    /// as well, which long names make it, it comes as several documents in a list; `--part` prints one of them.
+    /// Attach it as a managed policy: it is too long for an inline policy of a user. With long names it may exceed one managed
+    /// policy; then it is a list of documents, and `--part` prints one of them.
     Deployer(DeployerArgs),
-    /// Print what the deployed function is allowed
+    /// Print the policy of the deployed function
     Function(Args),
 }
 
@@ -30,7 +30,7 @@ pub struct DeployerArgs {
     /// The env and its account.
     #[command(flatten)]
     pub target: Args,
-    /// Print only this document, where the policy comes as several
+    /// Print only this document of several
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub part: Option<u64>,
 }
@@ -41,7 +41,7 @@ pub struct DeployerArgs {
     after_help = "Examples:\n  hitctl policy function --env prod\n  hitctl policy function --env prod --account 123456789012"
 )]
 pub struct Args {
-    /// The AWS account [default: `account` of the config, else any]
+    /// AWS account [default: `account` in hitctl.toml, or any]
     #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     pub account: Option<String>,
 }

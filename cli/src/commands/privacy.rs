@@ -5,10 +5,10 @@ use hitctl_stack::privacy;
 
 use crate::session::Session;
 
-/// Print what the counter keeps of visitors, as a text for your page; it follows the configuration and reads nothing else
+/// Print a privacy text for your page that follows the configuration
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  hitctl privacy --env prod > privacy.md\n\nThe text says what the counter does. Whether that has to be said, and what else, depends on where you are."
+    after_help = "Example:\n  hitctl privacy --env prod > privacy.md\n\nThe text describes the counter. Your jurisdiction decides what else you must state."
 )]
 pub struct Args {}
 

@@ -12,22 +12,22 @@ use crate::deployment::counts;
 use crate::files::write_new;
 use crate::session::Session;
 
-/// Show views, visitors, the top pages and what was not counted, as charts here or as one HTML page; only reads
+/// Show views, visitors, top pages and dropped views, as charts or as one HTML page
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl report\n  hitctl report --env prod --html report.html\n  hitctl report --days 7 --top 5 --json"
 )]
 pub struct Args {
-    /// Show so many days, today included; the table keeps 31
+    /// Number of days, including today; the table keeps 31
     #[arg(long, value_name = "N", default_value_t = 31, value_parser = clap::value_parser!(u32).range(1..=31))]
     pub days: u32,
-    /// Show so many months, this one included; the table keeps 36
+    /// Number of months, including this one; the table keeps 36
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=36))]
     pub months: u32,
-    /// Show so many of the most viewed pages
+    /// Number of top pages
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub top: u32,
-    /// Write a page with plots to this file, which must not be there yet
+    /// Write an HTML page with plots to this new file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }

@@ -14,19 +14,19 @@ use crate::deployment::view::url;
 use crate::elapsed::millis;
 use crate::session::Session;
 
-/// Let the version before the live one answer again, or another one; loses no data, and a deploy undoes it
+/// Switch back to the previous version, or to another one; loses no data
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl rollback --env test\n  hitctl rollback --env test --list\n  hitctl rollback --env test --to 3"
 )]
 pub struct Args {
-    /// Let this version answer
+    /// Version to switch to
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
     pub to: Option<u64>,
-    /// List the versions there are, and change nothing
+    /// List the versions without switching
     #[arg(long, conflicts_with_all = ["to", "no_smoke"])]
     pub list: bool,
-    /// Do not ask the live URL at the end
+    /// Skip the check of the live URL
     #[arg(long)]
     pub no_smoke: bool,
     /// How long to wait for a deploy.

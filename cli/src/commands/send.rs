@@ -23,33 +23,33 @@ use crate::elapsed::millis;
 use crate::flags::id_argument;
 use crate::session::Session;
 
-/// Put hits on the queue, which the function counts from
+/// Send views to the queue
 ///
-/// A file has one hit per line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} where only the path is required.
-/// A line that begins with # is a comment, and one that is none of these is refused. A line may also be a message as other
-/// senders put it on the queue: {"hits":[..]}, a record of CloudFront or S3, an event of EventBridge. Every line is checked
-/// by the function's own rules before anything is sent; a bad one is reported with its number, and the others are sent.
+/// A file has one view per line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} where only the path is required.
+/// Lines that begin with # are comments. A line may also be a message of other senders: {"hits":[..]}, a record of CloudFront or
+/// S3, or an event of EventBridge. The function's own rules check each line before anything is sent. Invalid lines are reported with
+/// their numbers, and the others are sent.
 ///
-/// Every message carries an id: PREFIX-LINE, unless the line has one of its own. With `counter.exact = true` a message counts
-/// once for its id, so that the same file sent again with the same --id-prefix adds nothing, wherever the first run stopped.
+/// Each message has an ID: its own, or PREFIX-LINE. With `counter.exact = true` an ID counts once, so sending the same file again with
+/// the same --id-prefix adds nothing.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl send --path /\n  hitctl send --path / --count 500\n  hitctl send --file hits.ndjson --id-prefix monday\n  hitctl send --file -"
 )]
 pub struct Args {
-    /// A hit of this path
+    /// Path to count
     #[arg(long, value_name = "PATH", required_unless_present = "file", conflicts_with = "file")]
     pub path: Option<String>,
-    /// So many hits
+    /// Number of views
     #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = hit_count)]
     pub count: u64,
-    /// When they happened, such as 2026-09-20T10:00:00Z [default: now]
+    /// Time of the views, such as 2026-09-20T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME", requires = "path")]
     pub ts: Option<String>,
-    /// A file with one hit a line, or `-` for stdin
+    /// File with one view per line, or `-` for stdin
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// What the ids of the messages begin with [default: a new one for each run]
+    /// Prefix of the message IDs [default: a new one for each run]
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     pub id_prefix: Option<String>,
 }

@@ -11,32 +11,32 @@ use crate::deployment::ingest::not_deployed;
 use crate::deployment::plan::read_live;
 use crate::session::Session;
 
-/// Print what to paste into your page and your README, with the URL of what is deployed; only reads
+/// Print the HTML and Markdown for your page and README, with the URL of your counter
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl snippet --env prod\n  hitctl snippet --js --spa\n  hitctl snippet --badge --path /my-project --count >> README.md"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 pub struct Args {
-    /// Only the script, and an element that shows the number
+    /// Only the script and the element for the number
     #[arg(long)]
     pub js: bool,
-    /// Only the picture of one pixel that counts readers without scripts
+    /// Only the image that counts visitors without scripts
     #[arg(long)]
     pub noscript: bool,
     /// Only the Markdown of a badge
     #[arg(long)]
     pub badge: bool,
-    /// The page that the pixel counts and the badge shows; the script finds its own
+    /// Path for the image and the badge; the script uses the page's own
     #[arg(long, value_name = "PATH", default_value = "/")]
     pub path: String,
-    /// What the badge says before the number
+    /// Label of the badge
     #[arg(long, value_name = "TEXT", default_value = "views")]
     pub label: String,
-    /// Let the badge count each time it is shown, for a README that has no page of its own
+    /// Make the badge count each time it is fetched, for a README without a page
     #[arg(long)]
     pub count: bool,
-    /// Count the pages that a script changes without loading, too
+    /// Also count pages that a script changes without loading
     #[arg(long)]
     pub spa: bool,
 }

@@ -22,16 +22,16 @@ use crate::deployment::view::url;
 use crate::deployment::{counts, distribution, quota};
 use crate::session::Session;
 
-/// Show each resource, its real name, its drift from the configuration, the URL, the hits and the queues; only reads
+/// Show resources with names and drift, the URL, views and queues
 ///
-/// How much is on a queue is what SQS says: about so many. The age of its oldest message is shown on this machine; in AWS it is a
-/// metric of CloudWatch (`ApproximateAgeOfOldestMessage`), since SQS tells it only to those who receive.
+/// The number of messages in a queue is SQS's approximation. The local cloud also shows the age of the oldest message; on AWS it is the
+/// CloudWatch metric `ApproximateAgeOfOldestMessage`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Exit with 2 when something is missing or has drifted
+    /// Exit with 2 if a resource is missing or has drifted
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Every app and env that is deployed there, whether this configuration has it or not
+    /// List every app and environment that is deployed there
     #[arg(long, conflicts_with = "detailed_exitcode")]
     pub all: bool,
 }

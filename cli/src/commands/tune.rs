@@ -18,13 +18,13 @@ use crate::deployment::lock::LockArgs;
 use crate::elapsed::millis;
 use crate::session::Session;
 
-/// Measure the function under several memory sizes, with what each costs, and recommend one
+/// Measure the function at several memory sizes with their cost, and recommend one
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl tune --env local\n  hitctl tune --env prod --memory 128,256 --hits 5000000"
 )]
 pub struct Args {
-    /// The memory sizes to measure, in MB
+    /// Memory sizes to measure, in MB
     #[arg(
         long,
         value_name = "MB,..",
@@ -33,13 +33,13 @@ pub struct Args {
         value_parser = clap::value_parser!(u32).range(128..=10_240)
     )]
     pub memory: Vec<u32>,
-    /// Hits a month, for the cost
+    /// Views per month, for the cost
     #[arg(long, value_name = "N", default_value = "1000000")]
     pub hits: u64,
-    /// Recommend the cheapest size whose first answer takes at most so many milliseconds
+    /// Recommend the cheapest size whose first response takes at most this many milliseconds
     #[arg(long, value_name = "MS", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     pub within: u32,
-    /// Start so many processes a size [default: 5 on this machine, 3 in an account]
+    /// Number of processes per size [default: 5 on this machine, 3 on AWS]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
     pub starts: Option<u32>,
     /// The origin of the function; on this machine only.

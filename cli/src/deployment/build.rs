@@ -18,7 +18,7 @@ pub struct FunctionArgs {
     /// Use this zip or binary instead of compiling
     #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
     pub artifact: Option<PathBuf>,
-    /// Compile the function of the hitctl checkout around the working directory; without it, only hitctl's own checkout is compiled
+    /// Compile the function of the hitctl checkout around the working directory, instead of the sources inside hitctl
     #[arg(
         long,
         conflicts_with = "artifact",
@@ -42,8 +42,8 @@ pub(crate) async fn build(run: RunContext<'_>, args: FunctionArgs) -> Result<Art
         DeployTarget::Aws => artifact::BuildTarget::Lambda(loaded.app.function.arch),
     };
     let source = source(session, args.from_source)?;
-    let given = args.artifact.map(|path| session.cwd.join(path));
-    let request = BuildRequest { prebuilt: given, ..BuildRequest::new(target, source, session.env.clone()) };
+    let prebuilt = args.artifact.map(|path| session.cwd.join(path));
+    let request = BuildRequest { prebuilt, ..BuildRequest::new(target, source, session.env.clone()) };
     Ok(artifact::build(&request, sink, &session.stop).await?)
 }
 

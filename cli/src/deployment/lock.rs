@@ -17,7 +17,7 @@ use crate::flags::duration;
 /// How long to wait for another deploy.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct LockArgs {
-    /// Wait so long for another deploy of the same environment to end
+    /// How long to wait for another deployment of the environment
     #[arg(
         long,
         value_name = "TIME",

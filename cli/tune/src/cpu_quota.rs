@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn quota_is_proportional_to_memory() {
-        let seen: Vec<_> = [128, 512, 1769, 3538, 1].map(quota_us).to_vec();
-        assert_eq!(seen, [1_447, 5_789, 20_000, 40_000, 1_000]);
+        let quotas: Vec<_> = [128, 512, 1769, 3538, 1].map(quota_us).to_vec();
+        assert_eq!(quotas, [1_447, 5_789, 20_000, 40_000, 1_000]);
         assert!((vcpus(1769) - 1.0).abs() < 1e-9);
     }
 

@@ -103,20 +103,20 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
         child.wait().unwrap();
-        let dead = base.path().join(format!("hitctl-tune-{pid}-1-128"));
-        let later = base.path().join(format!("{PREFIX}{}-1", std::process::id()));
-        let strange = base.path().join("hitctl-tune-x-1");
-        for dir in [&dead, &later, &strange] {
+        let ended = base.path().join(format!("hitctl-tune-{pid}-1-128"));
+        let reused_pid = base.path().join(format!("{PREFIX}{}-1", std::process::id()));
+        let foreign = base.path().join("hitctl-tune-x-1");
+        for dir in [&ended, &reused_pid, &foreign] {
             fs::create_dir(dir).unwrap();
         }
         let mut stale = stale_entries(base.path());
         stale.sort();
-        let mut expected = vec![dead.clone(), later.clone()];
+        let mut expected = vec![ended.clone(), reused_pid.clone()];
         expected.sort();
         assert_eq!(stale, expected, "of the dead, and of one before us with our id");
         drop(ScratchDir::new(base.path()).unwrap());
-        assert!(!dead.exists() && !later.exists() && strange.exists());
+        assert!(!ended.exists() && !reused_pid.exists() && foreign.exists());
         drop(current);
-        assert!(strange.exists(), "what is nobody's stays");
+        assert!(foreign.exists(), "what is nobody's stays");
     }
 }

@@ -213,7 +213,8 @@ fn malformed_body_error_does_not_quote_the_body() {
     ");
 }
 
-/// An event written by hand, such as `{"detail": {..}}`, is an EventBridge event; an object with its own `path` is not.
+/// An event written by hand, such as `{"detail": {..}}`, is an EventBridge event; an object with its own
+/// `path` is not.
 #[test]
 fn event_with_only_a_detail_is_parsed() {
     let (message, reply) = single(r#"{"detail":{"path":"/x"}}"#, &options());

@@ -49,7 +49,7 @@ struct ChangeFacts {
 
 /// Returns the steps of a plan with their order. The order is acyclic if the references of the plan are.
 pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
-    let facts = facts(changes);
+    let facts = analyze_changes(changes);
     let mut steps = Vec::new();
     let mut delete_steps = vec![None; changes.len()];
     let mut write_steps = vec![None; changes.len()];
@@ -147,7 +147,7 @@ fn has_step(change: &Change, kind: StepKind) -> bool {
     }
 }
 
-fn facts(changes: &[Change]) -> ChangeFacts {
+fn analyze_changes(changes: &[Change]) -> ChangeFacts {
     let index_by_address: BTreeMap<&Address, usize> =
         changes.iter().enumerate().map(|(i, c)| (c.address(), i)).collect();
     let dependencies: Vec<Vec<usize>> = changes

@@ -264,8 +264,8 @@ impl<'a> PlanRun<'a> {
 
 async fn delete_resource(drivers: &Drivers, cx: DriverContext, change: &Change) -> Result<Outputs, Fault> {
     let driver = drivers.get(change.kind())?;
-    if let Some(have) = &change.observed {
-        driver.delete(&cx, &change.node, have).await?;
+    if let Some(observed) = &change.observed {
+        driver.delete(&cx, &change.node, observed).await?;
     }
     Ok(Outputs::new())
 }
@@ -278,8 +278,8 @@ async fn create_or_update(
 ) -> Result<Outputs, Fault> {
     let driver = drivers.get(change.kind())?;
     match (change.action, &change.observed) {
-        (Action::Update, Some(have)) => {
-            driver.update(&cx, &change.node, have, &desired_spec, &change.fields).await
+        (Action::Update, Some(observed)) => {
+            driver.update(&cx, &change.node, observed, &desired_spec, &change.fields).await
         }
         _ => driver.create(&cx, &change.node, &desired_spec).await,
     }

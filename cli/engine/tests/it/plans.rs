@@ -15,12 +15,12 @@ fn at(address: &str) -> Address {
     Address::try_from(address.to_owned()).unwrap()
 }
 
-fn live(spec: Json) -> ObservedState {
+fn observed(spec: Json) -> ObservedState {
     ObservedState { spec, outputs: Outputs::from([("id".to_owned(), "x7".to_owned())]), owner: Owner::Ours }
 }
 
 fn foreign_resource() -> ObservedState {
-    ObservedState { owner: Owner::Other("app=blog env=prod".to_owned()), ..live(json!({})) }
+    ObservedState { owner: Owner::Other("app=blog env=prod".to_owned()), ..observed(json!({})) }
 }
 
 /// Returns a small counter: role <- function <- api <- permission, and a table.
@@ -62,7 +62,7 @@ fn deployed() -> Snapshot {
         ("permission.http", json!({"api": "x7"})),
         ("alarm.http", json!({"watches": ["x7"]})),
     ];
-    specs.into_iter().map(|(address, spec)| (at(address), Some(live(spec)))).collect()
+    specs.into_iter().map(|(address, spec)| (at(address), Some(observed(spec)))).collect()
 }
 
 fn with(address: &str, found: impl Into<Option<ObservedState>>) -> Snapshot {
@@ -71,8 +71,8 @@ fn with(address: &str, found: impl Into<Option<ObservedState>>) -> Snapshot {
     snapshot
 }
 
-fn planned(nodes: Vec<Node>, live: &Snapshot) -> Plan {
-    plan(&Graph::new(nodes).unwrap(), live, &mask()).unwrap()
+fn plan_for(nodes: Vec<Node>, observed: &Snapshot) -> Plan {
+    plan(&Graph::new(nodes).unwrap(), observed, &mask()).unwrap()
 }
 
 /// Formats a plan and its findings, without the resources that are up to date.
@@ -96,7 +96,7 @@ fn text(plan: &Plan) -> String {
 #[test]
 fn first_deploy_creates_everything_and_shows_unknown_values() {
     let nothing = deployed().iter().map(|(address, _)| (address.clone(), None)).collect();
-    let plan = planned(nodes(), &nothing);
+    let plan = plan_for(nodes(), &nothing);
     insta::assert_snapshot!(text(&plan), @r##"
     + role.function: not there yet
         path: (not set) -> "/"
@@ -120,7 +120,7 @@ fn first_deploy_creates_everything_and_shows_unknown_values() {
 
 #[test]
 fn unchanged_state_gives_empty_plan_with_all_outputs() {
-    let plan = planned(nodes(), &deployed());
+    let plan = plan_for(nodes(), &deployed());
     assert!(plan.is_empty(), "{plan:#?}");
     assert_eq!(plan.summary().keep, 6);
     assert_eq!(plan.outputs()[&at("api.http")]["id"], "x7");
@@ -130,7 +130,7 @@ fn unchanged_state_gives_empty_plan_with_all_outputs() {
 fn drifted_resource_is_updated_and_lists_the_fields() {
     let function = json!({"memory_mb": 256, "role": "arn:role", "timeout_s": 3,
         "environment": {"TABLE": "hits-test", "TOKEN": "0ther", "DEBUG": "1"}});
-    let plan = planned(nodes(), &with("function.hits", live(function)));
+    let plan = plan_for(nodes(), &with("function.hits", observed(function)));
     insta::assert_snapshot!(text(&plan), @r##"
     ~ function.hits: environment.DEBUG, environment.TOKEN, memory_mb and 1 more differ
         environment.DEBUG: "1" -> (not set)
@@ -142,7 +142,8 @@ fn drifted_resource_is_updated_and_lists_the_fields() {
 
 #[test]
 fn replacement_replaces_only_dependents_with_immutable_references() {
-    let plan = planned(nodes(), &with("api.http", live(json!({"function": "arn:f", "kind": "WEBSOCKET"}))));
+    let plan =
+        plan_for(nodes(), &with("api.http", observed(json!({"function": "arn:f", "kind": "WEBSOCKET"}))));
     insta::assert_snapshot!(text(&plan), @r#"
     ± api.http: kind cannot be changed in place
         kind: "WEBSOCKET" -> "HTTP"
@@ -152,7 +153,7 @@ fn replacement_replaces_only_dependents_with_immutable_references() {
         api: "x7" -> (known after deploy)
     "#);
     // The function refers to the role by its name, which stays the same.
-    let plan = planned(nodes(), &with("role.function", live(json!({"path": "/old/"}))));
+    let plan = plan_for(nodes(), &with("role.function", observed(json!({"path": "/old/"}))));
     insta::assert_snapshot!(text(&plan), @r#"
     ± role.function: path cannot be changed in place
         path: "/old/" -> "/"
@@ -165,23 +166,23 @@ fn replacement_replaces_dependent_with_known_reference() {
     let part =
         Node::present(at("target.bus"), "hits", json!({"rule": SpecValue::known(at("rule.bus"), "hits")}))
             .with_immutable_fields(&["rule"]);
-    let target = live(json!({"rule": "hits"}));
+    let target = observed(json!({"rule": "hits"}));
     let found =
         |rule| [(at("rule.bus"), rule), (at("target.bus"), Some(target.clone()))].into_iter().collect();
-    let plan = planned(vec![whole.clone(), part.clone()], &found(Some(live(json!({"bus": "a"})))));
+    let plan = plan_for(vec![whole.clone(), part.clone()], &found(Some(observed(json!({"bus": "a"})))));
     insta::assert_snapshot!(text(&plan), @r#"
     ± rule.bus: bus cannot be changed in place
         bus: "a" -> "b"
     ± target.bus: made from rule.bus, which is made anew
     "#);
     // A resource that exists without the other one was not deleted together with it.
-    let plan = planned(vec![whole, part], &found(None));
+    let plan = plan_for(vec![whole, part], &found(None));
     assert_eq!(plan.change(&at("target.bus")).unwrap().why, ChangeReason::UpToDate);
 }
 
 #[test]
 fn data_loss_needs_consent_and_absent_table_is_kept_without_it() {
-    let replaced = planned(nodes(), &with("table.hits", live(json!({"hash_key": "id"}))));
+    let replaced = plan_for(nodes(), &with("table.hits", observed(json!({"hash_key": "id"}))));
     insta::assert_snapshot!(text(&replaced), @r#"
     ± table.hits: hash_key cannot be changed in place
         hash_key: "id" -> "path"
@@ -214,14 +215,14 @@ fn absent_queue_is_kept_only_while_not_empty() {
         .absent();
     let found = |held: Option<&str>| {
         let held = held.map(|held| (CONTENTS_OUTPUT.to_owned(), held.to_owned()));
-        let live = ObservedState { outputs: held.into_iter().collect(), ..live(json!({})) };
-        [(at("queue.hits"), Some(live))].into_iter().collect::<Snapshot>()
+        let observed = ObservedState { outputs: held.into_iter().collect(), ..observed(json!({})) };
+        [(at("queue.hits"), Some(observed))].into_iter().collect::<Snapshot>()
     };
     let graph = Graph::new(vec![queue]).unwrap();
-    let planned = |graph: &Graph, held| text(&plan(graph, &found(held), &mask()).unwrap());
-    insta::assert_snapshot!(planned(&graph, None), @"- queue.hits: no longer wanted");
-    insta::assert_snapshot!(planned(&graph, Some("3 messages")), @"  queue.hits: no longer wanted, but its data is kept");
-    insta::assert_snapshot!(planned(&graph.allow_data_deletion(), Some("3 messages")), @r"
+    let plan_for = |graph: &Graph, held| text(&plan(graph, &found(held), &mask()).unwrap());
+    insta::assert_snapshot!(plan_for(&graph, None), @"- queue.hits: no longer wanted");
+    insta::assert_snapshot!(plan_for(&graph, Some("3 messages")), @"  queue.hits: no longer wanted, but its data is kept");
+    insta::assert_snapshot!(plan_for(&graph.allow_data_deletion(), Some("3 messages")), @r"
     - queue.hits: no longer wanted
     Consent data_loss queue.hits: deleting queue hits-test-hits loses its data: no longer wanted
     ");
@@ -234,19 +235,19 @@ fn dependencies_of_kept_data_are_kept() {
         Node::present(at("table.hits"), "hits", json!({"key": SpecValue::known(at("key.hits"), "k")}))
             .with_deletion_policy(DeletionPolicy::Confirm);
     let found: Snapshot = [
-        (at("key.hits"), Some(live(json!({"spec": "a"})))),
-        (at("table.hits"), Some(live(json!({"key": "k"})))),
+        (at("key.hits"), Some(observed(json!({"spec": "a"})))),
+        (at("table.hits"), Some(observed(json!({"key": "k"})))),
     ]
     .into_iter()
     .collect();
-    let unwanted = planned(vec![key.clone().absent(), table.clone().absent()], &found);
-    insta::assert_snapshot!(text(&unwanted), @r"
+    let all_absent = plan_for(vec![key.clone().absent(), table.clone().absent()], &found);
+    insta::assert_snapshot!(text(&all_absent), @r"
       key.hits: no longer wanted, but table.hits is kept and needs it
       table.hits: no longer wanted, but its data is kept
     ");
     let mut found = found;
-    found.insert(at("key.hits"), Some(live(json!({"spec": "b"}))));
-    insta::assert_snapshot!(text(&planned(vec![key, table.absent()], &found)), @r#"
+    found.insert(at("key.hits"), Some(observed(json!({"spec": "b"}))));
+    insta::assert_snapshot!(text(&plan_for(vec![key, table.absent()], &found)), @r#"
     ± key.hits: spec cannot be changed in place
         spec: "b" -> "a"
       table.hits: no longer wanted, but its data is kept
@@ -256,7 +257,7 @@ fn dependencies_of_kept_data_are_kept() {
 
 #[test]
 fn foreign_resource_is_conflict_if_present_and_left_alone_if_absent() {
-    let plan = planned(nodes(), &with("api.http", foreign_resource()));
+    let plan = plan_for(nodes(), &with("api.http", foreign_resource()));
     insta::assert_snapshot!(text(&plan), @r#"
       api.http: not ours: app=blog env=prod
     ~ alarm.http: watches differs
@@ -275,8 +276,8 @@ fn foreign_resource_is_conflict_if_present_and_left_alone_if_absent() {
     );
 }
 
-fn plan_of(graph: &Graph, live: &Snapshot) -> Plan {
-    plan(graph, live, &mask()).unwrap()
+fn plan_of(graph: &Graph, observed: &Snapshot) -> Plan {
+    plan(graph, observed, &mask()).unwrap()
 }
 
 #[test]
@@ -285,7 +286,7 @@ fn incomplete_snapshot_returns_plan_error() {
     let err = plan(&graph, &Snapshot::default(), &mask()).unwrap_err();
     assert_eq!(err.to_string(), "role.function was not surveyed");
     let no_outputs =
-        ObservedState { outputs: Outputs::new(), ..live(json!({"function": "arn:f", "kind": "HTTP"})) };
+        ObservedState { outputs: Outputs::new(), ..observed(json!({"function": "arn:f", "kind": "HTTP"})) };
     let err = plan(&graph, &with("api.http", no_outputs), &mask()).unwrap_err();
     assert!(matches!(err, PlanError::NoOutput { .. }));
     assert_eq!(
@@ -298,7 +299,7 @@ fn incomplete_snapshot_returns_plan_error() {
 fn change_serializes_without_spec() {
     let function = json!({"memory_mb": 128, "role": "arn:role",
         "environment": {"TABLE": "hits-test", "TOKEN": "0ther"}});
-    let plan = planned(nodes(), &with("function.hits", live(function)));
+    let plan = plan_for(nodes(), &with("function.hits", observed(function)));
     let change = plan.change(&at("function.hits")).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(change).unwrap(), @r##"
     {

@@ -59,12 +59,12 @@ fn assert_in_order(plan: &Plan, calls: &[WriteCall]) {
         if call.op == WriteOp::Delete {
             let removed = |action| matches!(action, Action::Delete | Action::Replace);
             for other in plan.changes.iter().filter(|it| it.node.dependencies.contains(change.address())) {
-                let was_deleted = !call.live.contains(other.name()) && !call.busy.contains(other.name());
+                let was_deleted = !call.existing.contains(other.name()) && !call.busy.contains(other.name());
                 assert!(was_deleted || !removed(other.action), "{} still needs {}", other.name(), call.name);
             }
         } else {
             for need in change.node.dependencies.iter().filter_map(name_of) {
-                assert!(call.live.contains(&need), "{need} is not there for {}", call.name);
+                assert!(call.existing.contains(&need), "{need} is not there for {}", call.name);
                 assert!(!call.busy.contains(&need), "{need} is not ready for {}", call.name);
             }
         }
@@ -248,14 +248,14 @@ proptest! {
             let cloud = ToyCloud::default();
             let graph = graph(&world);
             deploy(&cloud, &graph).await;
-            let live = cloud.names();
+            let existing = cloud.names();
             let none = graph.all_absent();
             let none = if delete_data { none.allow_data_deletion() } else { none };
             let findings = check(&plan_for(&cloud, &none).await);
             deploy(&cloud, &none).await;
 
             let mut kept: BTreeSet<Address> = BTreeSet::new();
-            for at in (0..SIZE).rev().filter(|&at| !delete_data && live.contains(&name(at))) {
+            for at in (0..SIZE).rev().filter(|&at| !delete_data && existing.contains(&name(at))) {
                 let needed = graph.nodes().iter().any(|node| {
                     kept.contains(&node.address) && node.dependencies.contains(&address(at))
                 });
@@ -265,7 +265,7 @@ proptest! {
             }
             let kept: BTreeSet<String> = kept.iter().map(|it| format!("app-{it}")).collect();
             assert_eq!(cloud.names(), kept);
-            let holders = (0..SIZE).filter(|&at| holds_data(at) && live.contains(&name(at))).count();
+            let holders = (0..SIZE).filter(|&at| holds_data(at) && existing.contains(&name(at))).count();
             let losses = findings.iter().filter(|it| it.severity == Severity::Consent).count();
             assert_eq!(losses, if delete_data { holders } else { 0 });
         });
@@ -280,14 +280,14 @@ proptest! {
             let (sink, events) = recorder();
             let outcome = apply_plan(&cloud, &plan, &sink).await;
             let events = events.lock().unwrap().clone();
-            let seen = [
+            let outputs = [
                 serde_json::to_string(&plan).unwrap(),
                 serde_json::to_string(&events).unwrap(),
                 serde_json::to_string(&outcome).unwrap(),
                 serde_json::to_string(&check(&plan)).unwrap(),
                 format!("{plan:?} {events:?} {outcome:?}"),
             ];
-            assert!(seen.iter().all(|text| !text.contains(SECRET)));
+            assert!(outputs.iter().all(|text| !text.contains(SECRET)));
         });
     }
 
@@ -298,14 +298,14 @@ proptest! {
             cloud.create_externally(&name(foreign), Owner::Other("app=blog env=prod".to_owned()));
             let graph = graph(&after);
             let plan = plan_for(&cloud, &graph).await;
-            let wanted = graph.node(&address(foreign)).unwrap().desired != DesiredState::Absent;
+            let is_desired = graph.node(&address(foreign)).unwrap().desired != DesiredState::Absent;
             let findings = check(&plan);
             assert_eq!(findings.len(), 1);
-            assert_eq!(findings[0].severity, if wanted { Severity::Error } else { Severity::Warning });
+            assert_eq!(findings[0].severity, if is_desired { Severity::Error } else { Severity::Warning });
 
             // Apply the plan in spite of the findings.
             let outcome = apply_plan(&cloud, &plan, &EventSink::none()).await;
-            assert_eq!(outcome.is_ok(), !wanted);
+            assert_eq!(outcome.is_ok(), !is_desired);
             assert!(cloud.take_calls().iter().all(|call| call.name != name(foreign)));
             apply_plan(&cloud, &plan_for(&cloud, &graph.all_absent().allow_data_deletion()).await, &EventSink::none()).await;
             assert_eq!(cloud.names(), BTreeSet::from([name(foreign)]));

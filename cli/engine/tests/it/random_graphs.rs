@@ -13,7 +13,7 @@ pub(crate) const SECRET: &str = "hunter";
 /// A resource of a world. It may depend on the resources before it.
 #[derive(Clone, Debug)]
 pub(crate) struct GeneratedResource {
-    wanted: bool,
+    is_desired: bool,
     /// The resources that it refers to, and those of them that it refers to by an assigned id, as bit masks.
     links: usize,
     by_id: usize,
@@ -35,9 +35,10 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
         prop::option::weighted(0.3, 0..SIZE),
         (0..3_u8, 0..2_u8, 0..3_u8),
     );
-    let resource = resource.prop_map(|(wanted, links_a, links_b, by_id, parent, (size, shape, secret))| {
-        GeneratedResource { wanted, links: links_a & links_b, by_id, parent, size, shape, secret }
-    });
+    let resource =
+        resource.prop_map(|(is_desired, links_a, links_b, by_id, parent, (size, shape, secret))| {
+            GeneratedResource { is_desired, links: links_a & links_b, by_id, parent, size, shape, secret }
+        });
     prop::collection::vec(resource, SIZE)
 }
 
@@ -78,8 +79,8 @@ pub(crate) fn nodes(world: &World) -> Vec<Node> {
             "shape": resource.shape,
             "env": {"PASSWORD": format!("{SECRET}-{index}-{}", resource.secret)},
         });
-        let wanted = resource.wanted && linked.iter().chain(&parent).all(|&to| present[to]);
-        present.push(wanted);
+        let is_desired = resource.is_desired && linked.iter().chain(&parent).all(|&to| present[to]);
+        present.push(is_desired);
         let node = Node::present(address(index), name(index), spec)
             .with_immutable_fields(&["shape", "parent"])
             .with_secret_fields(&["env"])
@@ -88,7 +89,7 @@ pub(crate) fn nodes(world: &World) -> Vec<Node> {
             } else {
                 DeletionPolicy::Delete
             })
-            .present_if(wanted);
+            .present_if(is_desired);
         nodes.push(node);
     }
     nodes

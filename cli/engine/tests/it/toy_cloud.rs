@@ -55,7 +55,7 @@ pub(crate) struct WriteCall {
     pub(crate) op: WriteOp,
     pub(crate) name: String,
     /// The existing resources.
-    pub(crate) live: BTreeSet<String>,
+    pub(crate) existing: BTreeSet<String>,
     /// The resources that other writes were changing.
     pub(crate) busy: BTreeSet<String>,
 }
@@ -165,8 +165,8 @@ impl ToyCloud {
 
     fn begin(&self, op: WriteOp, name: &str) -> Option<InjectedWriteFault> {
         let mut state = self.state();
-        let (live, busy) = (state.items.keys().cloned().collect(), state.busy.clone());
-        state.calls.push(WriteCall { op, name: name.to_owned(), live, busy });
+        let (existing, busy) = (state.items.keys().cloned().collect(), state.busy.clone());
+        state.calls.push(WriteCall { op, name: name.to_owned(), existing, busy });
         assert!(state.busy.insert(name.to_owned()), "two calls at once on {name}");
         state.faults.get(name).copied()
     }
@@ -223,12 +223,12 @@ impl Driver for ToyCloud {
         &'a self,
         cx: &'a DriverContext,
         node: &'a Node,
-        want: &'a Json,
+        desired: &'a Json,
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
         self.write(cx, node, WriteOp::Create, |state| {
             state.ids += 1;
             let item =
-                StoredResource { spec: want.clone(), id: format!("id-{}", state.ids), owner: Owner::Ours };
+                StoredResource { spec: desired.clone(), id: format!("id-{}", state.ids), owner: Owner::Ours };
             state.items.insert(node.name.clone(), item);
         })
         .boxed()
@@ -238,16 +238,16 @@ impl Driver for ToyCloud {
         &'a self,
         cx: &'a DriverContext,
         node: &'a Node,
-        have: &'a ObservedState,
-        want: &'a Json,
+        observed: &'a ObservedState,
+        desired: &'a Json,
         fields: &'a [FieldDiff],
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
         self.write(cx, node, WriteOp::Update, move |state| {
             // Only the given fields are changed, so that a test detects a diff that misses a field.
-            let mut spec = have.spec.clone();
+            let mut spec = observed.spec.clone();
             for field in fields {
                 let top = field.field.split(['.', '[']).next().unwrap_or_default();
-                spec[top] = want[top].clone();
+                spec[top] = desired[top].clone();
             }
             if let Some(item) = state.items.get_mut(&node.name) {
                 item.spec = spec;

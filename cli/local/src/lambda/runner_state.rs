@@ -53,7 +53,7 @@ pub(super) struct RunnerState {
     stopping: AtomicBool,
 }
 
-/// A running process.
+/// A process of a function that is not finished.
 struct RunningProcess {
     /// The directory with its code.
     dir: PathBuf,

@@ -35,7 +35,8 @@ pub struct LocalStatusView {
 #[derive(Clone, Debug, Serialize)]
 pub struct InvalidationsView {
     /// The number of recorded invalidations.
-    pub asked: u64,
+    #[serde(rename = "asked")]
+    pub requested: u64,
     /// The latest invalidation.
     pub last: InvalidationRow,
 }
@@ -71,7 +72,7 @@ impl CommandView for LocalStatusView {
         if self.running {
             lines.push(("resources", self.resources.to_string()));
         }
-        lines.extend(self.invalidations.iter().flat_map(|asked| asked.summary_facts(style)));
+        lines.extend(self.invalidations.iter().flat_map(|requested| requested.summary_facts(style)));
         lines.push(("state", path_text(&self.state_dir)));
         if !self.running {
             lines.push(("next", style.paint(Tone::Link, "hitctl local start")));
@@ -92,7 +93,7 @@ impl InvalidationsView {
     /// Returns the number of invalidations, and the time and paths of the latest one.
     fn summary_facts(&self, style: TextStyle) -> [(&'static str, String); 3] {
         let InvalidationRow { distribution, paths, at, .. } = &self.last;
-        let times = format::count(self.asked, "invalidation", style);
+        let times = format::count(self.requested, "invalidation", style);
         let path_text: Vec<_> = paths.iter().take(MAX_PATHS_SHOWN).map(|path| text::clean(path)).collect();
         let more = match paths.len().saturating_sub(MAX_PATHS_SHOWN) {
             0 => String::new(),
@@ -142,16 +143,16 @@ mod tests {
             at: "2026-11-20T10:00:00Z".to_owned(),
             status: "Completed".to_owned(),
         };
-        let asked = |asked, paths: usize| {
+        let requested = |requested, paths: usize| {
             let last = InvalidationRow { paths: last.paths[..paths].to_vec(), ..last.clone() };
             let notices = Vec::new();
             LocalStatusView {
-                invalidations: Some(InvalidationsView { asked, last }),
+                invalidations: Some(InvalidationsView { requested, last }),
                 notices,
                 ..running.clone()
             }
         };
-        insta::assert_snapshot!(Renderable::to_text(&asked(1, 1), TextStyle::PLAIN), @"
+        insta::assert_snapshot!(Renderable::to_text(&requested(1, 1), TextStyle::PLAIN), @"
         The local cloud runs.
 
           process     4711
@@ -163,7 +164,7 @@ mod tests {
                       E123ABC: /
           state       /home/me/site/.hitctl/local
         ");
-        insta::assert_snapshot!(Renderable::to_text(&asked(1200, 5), NARROW), @"
+        insta::assert_snapshot!(Renderable::to_text(&requested(1200, 5), NARROW), @"
         The local cloud runs.
 
           process     4711
@@ -175,7 +176,7 @@ mod tests {
                       E123ABC: / /a /b and 2 mo…
           state       /home/me/site/.hitctl/local
         ");
-        insta::assert_snapshot!(asked(1, 1).to_json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":{"asked":1,"last":{"id":"I2J0I21PCUYOIK","distribution":"E123ABC","paths":["/"],"at":"2026-11-20T10:00:00Z","status":"Completed"}},"notices":[]}"#);
+        insta::assert_snapshot!(requested(1, 1).to_json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":{"asked":1,"last":{"id":"I2J0I21PCUYOIK","distribution":"E123ABC","paths":["/"],"at":"2026-11-20T10:00:00Z","status":"Completed"}},"notices":[]}"#);
         let stopped = LocalStatusView { state_dir: "/s".into(), ..LocalStatusView::default() };
         insta::assert_snapshot!(Renderable::to_text(&stopped, TextStyle::PLAIN), @"
         The local cloud does not run.

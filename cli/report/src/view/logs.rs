@@ -20,7 +20,7 @@ pub struct LogsView {
     pub lines: Vec<LogLine>,
 }
 
-/// A log line.
+/// A line of the log with its time in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// The time in milliseconds since 1970.

@@ -15,50 +15,49 @@ use crate::deployment::ingest;
 use crate::flags::id_argument;
 use crate::session::Session;
 
-/// Count what a file says, once: what `counts export` wrote, `path,hits`, or GoatCounter's export; also packed by gzip or zip
+/// Import counts from a file (safe to repeat): CSV, JSON, or GoatCounter's export, also compressed with gzip or zip
 ///
-/// The same file counts only once, however often it is imported and wherever an import was killed: run it again, and it goes on.
-/// Nothing is written before the whole file is found to be right. Of days and months the latest 40 and 36 are kept. CSV may be
-/// separated by commas, semicolons or tabs. A path has at most 9007199254740991 hits.
+/// The same file counts only once. After an interruption, run the same command again: it continues. The whole file is checked
+/// before anything is written. The latest 40 days and 36 months are kept. A path has at most 9007199254740991 views.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl counts import old.csv\n  hitctl counts import goatcounter-export-me.zip --dry-run\n  hitctl counts import --start-at 12000 --path /\n  hitctl counts export --format ndjson -e old | hitctl counts import - -e new"
 )]
 pub struct Import {
-    /// The file, or `-` for stdin
+    /// File to import, or `-` for stdin
     #[arg(value_name = "FILE", required_unless_present = "start_at")]
     pub file: Option<PathBuf>,
-    /// What is in the file
+    /// Format of the file
     #[arg(long, value_enum, default_value = "auto")]
     pub format: Input,
-    /// Instead of a file: begin with the number that the old counter of a path showed, once
+    /// Start with this number of views instead of a file, once per path
     #[arg(long, value_name = "N", requires = "path", conflicts_with_all = ["file", "format", "replace", "id"], value_parser = fields::parse_count_argument)]
     pub start_at: Option<u64>,
-    /// The path that `--start-at` is about
+    /// Path for `--start-at`
     #[arg(long, value_name = "PATH", requires = "start_at")]
     pub path: Option<String>,
-    /// Take the place of what is there instead of adding to it
+    /// Replace the existing counts instead of adding to them
     #[arg(long)]
     pub replace: bool,
-    /// Only say what would be counted
+    /// Show what would be imported, and import nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// What this import is known by when it is repeated [default: the SHA-256 of the content]
+    /// ID that makes a repeated import count once [default: the SHA-256 of the content]
     #[arg(long, value_name = "NAME", value_parser = id_argument)]
     pub id: Option<String>,
-    /// Confirm without a question that hits are lost by `--replace`: the name of the environment
+    /// Confirm the loss of views by `--replace` with the name of the environment
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
 }
 
-/// What is in a file.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Input {
-    /// What its beginning looks like
+    /// Detect the format from the content
     Auto,
-    /// Lines of path,hits and, as exported, uniques,first,last
+    /// Lines of path,hits and optionally uniques,first,last
     Csv,
-    /// JSON objects, one a line as exported or in a list, with days and months
+    /// JSON objects, one per line or in a list, with days and months
     Ndjson,
     /// GoatCounter's export: a zip of JSON, or CSV of page views
     Goatcounter,

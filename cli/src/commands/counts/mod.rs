@@ -11,28 +11,28 @@ use crate::deployment::context::RunContext;
 use crate::deployment::counts;
 use crate::session::Session;
 
-/// What to do with the counts.
+/// Subcommands of `counts`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List every path and its hits, most hits first
+    /// List every path and its views, most views first
     List(read::List),
     /// Show the counts of some paths
     Get(read::Get),
-    /// Add hits to a path, or take some away
+    /// Add views to a path, or subtract some
     Add(write::Add),
-    /// Set the hits of a path
+    /// Set the views of a path
     Set(write::Set),
-    /// Begin again with 0 hits
+    /// Set the counts of paths to 0
     Reset(write::Reset),
-    /// Add the counts of some paths to another one, and forget them
+    /// Merge the counts of several paths into one
     Merge(write::Merge),
-    /// Give a path another name
+    /// Rename a path
     Rename(write::Rename),
-    /// Forget some paths
+    /// Delete paths
     Delete(write::Delete),
-    /// Count what a file says, once
+    /// Import counts from a file (safe to repeat)
     Import(import::Import),
-    /// Write every count to a file or stdout
+    /// Export all counts to a file or stdout
     Export(read::Export),
 }
 

@@ -10,10 +10,10 @@ use crate::deployment::counts::key;
 use crate::files::write_new;
 use crate::session::Session;
 
-/// List every path and its hits, most hits first
+/// List every path and its views, most views first
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// Show so many at most
+    /// Maximum number of rows to show
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
 }
@@ -21,28 +21,28 @@ pub struct List {
 /// Show the counts of some paths
 #[derive(Debug, clap::Args)]
 pub struct Get {
-    /// The paths, as a page would send them
+    /// Paths, as a page sends them
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
 }
 
-/// Write every count to a file or stdout, in the order of the paths
+/// Export all counts to a file or stdout, in the order of the paths
 #[derive(Debug, clap::Args)]
 pub struct Export {
-    /// The format
+    /// Format of the export
     #[arg(long, value_enum, default_value = "csv")]
     pub format: Format,
-    /// Write to this file, which must not be there yet
+    /// Write to this new file
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
 
-/// The formats of an export.
+/// The file formats that `counts export` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A header line, then one line a path; without days, months and the visitors of the site
+    /// A header and one line per path, without days, months and the site's visitors
     Csv,
-    /// One JSON object a line: all of it, to be imported elsewhere
+    /// One JSON object per line with everything, for an import elsewhere
     Ndjson,
 }
 

@@ -14,80 +14,79 @@ use hitctl_report::{ChangesView, Exit, Failure, plural};
 use crate::deployment::counts::key;
 use crate::session::Session;
 
-/// Add hits to a path, or take some away: visitors, days, months and times stay as they are
+/// Add views to a path, or subtract some; visitors, days, months and times stay
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl counts add / 1000\n  hitctl counts add /draft -5 --yes")]
 pub struct Add {
-    /// The path, as a page would send it
+    /// Path, as a page sends it
     #[arg(value_name = "PATH")]
     pub path: String,
-    /// How many; a negative number takes away, down to 0. A path has at most 9007199254740991 hits
+    /// Number of views; a negative number subtracts, down to 0. A path has at most 9007199254740991 views
     #[arg(value_name = "N", allow_negative_numbers = true, value_parser = change)]
     pub n: i64,
 }
 
-/// Set the hits of a path: visitors, days, months and times stay as they are
+/// Set the views of a path; visitors, days, months and times stay
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hitctl counts set / 12345")]
 pub struct Set {
-    /// The path, as a page would send it
+    /// Path, as a page sends it
     #[arg(value_name = "PATH")]
     pub path: String,
-    /// How many, up to 9007199254740991
+    /// Number of views, up to 9007199254740991
     #[arg(value_name = "N", value_parser = fields::parse_count_argument)]
     pub n: u64,
-    /// Confirm without a question that hits are lost: the name of the environment
+    /// Confirm the loss of views with the name of the environment
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
 }
 
-/// Begin again with 0 hits, as if nobody had ever come; the paths stay listed
+/// Set the counts of paths to 0 and keep the paths
 ///
-/// With `--all` the visitors of the site are forgotten too. Who was seen today is still known until the day is over, and does not
-/// count as a visitor once more.
+/// `--all` also resets the visitors of the site. Visitors of today do not count again until the end of the day (UTC).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl counts reset /draft\n  hitctl counts reset --all --confirm prod")]
 pub struct Reset {
-    /// The paths, as a page would send them
+    /// Paths, as a page sends them
     #[arg(value_name = "PATH", required_unless_present = "all")]
     pub paths: Vec<String>,
-    /// Every path
+    /// Reset every path
     #[arg(long, conflicts_with = "paths")]
     pub all: bool,
-    /// Confirm without a question: the name of the environment
+    /// Confirm with the name of the environment
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
 }
 
-/// Add the counts of some paths to another one, and forget them: all at once, with visitors, days, months, and the first and last time
+/// Merge the counts of several paths into one: views, visitors, days, months, first and last time, in one transaction
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hitctl counts merge /old /older /new")]
 pub struct Merge {
-    /// The paths to merge, and last the one that gets their counts
+    /// Paths to merge, followed by the path that receives their counts
     #[arg(required = true, num_args = 2.., value_names = ["FROM", "INTO"])]
     pub paths: Vec<String>,
 }
 
-/// Give a path another name, with everything that it has; a name that has counts is refused
+/// Rename a path with all its counts; fails if the new name has counts
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hitctl counts rename /old /new")]
 pub struct Rename {
-    /// What it is called
+    /// Current path
     #[arg(value_name = "OLD")]
     pub old: String,
-    /// What it is to be called
+    /// New path
     #[arg(value_name = "NEW")]
     pub new: String,
 }
 
-/// Forget some paths; one that is hit again begins anew
+/// Delete paths; a new view of such a path starts at 1
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hitctl counts delete /draft /typo --confirm prod")]
 pub struct Delete {
-    /// The paths, as a page would send them
+    /// Paths, as a page sends them
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
-    /// Confirm without a question: the name of the environment
+    /// Confirm with the name of the environment
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
 }

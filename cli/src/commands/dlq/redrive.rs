@@ -20,20 +20,19 @@ use crate::elapsed::millis;
 use crate::flags::duration;
 use crate::session::Session;
 
-/// Send dead letters round again, after what was wrong is mended
+/// Redrive dead letters after fixing the cause
 ///
-/// A message goes back onto the queue of hits; an event goes there too, or to the function itself where there is no queue. Each
-/// is deleted here only after it was taken there. A run that was killed is repeated: a letter that went both ways keeps its id,
-/// so that it counts once with `counter.exact = true`. What it had in hand is hidden for a while, and shows up again by itself.
+/// Messages go back to the queue of views. Events go there too, or to the function if there is no queue. Each dead letter is deleted only
+/// after it was accepted. It keeps its ID, so with `counter.exact = true` it counts once, even if the command is killed and repeated.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl dlq redrive\n  hitctl dlq redrive --id 059f36b4-87a3-44ab-83d2-661975830a7d"
 )]
 pub struct Redrive {
-    /// Only these, by the ids that `dlq list` shows
+    /// Only these IDs, as `dlq list` shows them
     #[arg(long = "id", value_name = "ID", num_args = 1..)]
     pub ids: Vec<String>,
-    /// For so long others do not see what is in hand, such as 10s [default: 30s, or more for many]
+    /// How long received dead letters are hidden from other consumers [default: 30s, or more for many]
     #[arg(long, value_name = "TIME", value_parser = hide)]
     pub hide: Option<Duration>,
 }

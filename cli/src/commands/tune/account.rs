@@ -99,7 +99,7 @@ fn announce(
     let changes = u32::try_from(sizes.len()).unwrap_or(u32::MAX).saturating_mul(starts);
     let mut text = format!(
         "makes {function}-tune, a copy of {function} with the same role, code and environment, and deletes it again; \
-         request_kind it {count} times for {}, which reads the table and counts nothing",
+         asks it {count} times for {}, which reads the table and counts nothing",
         MeasuringRequest::ReadOnly.description()
     );
     // Writing to a string cannot fail.

@@ -30,7 +30,7 @@ fn s3_put(path: &str, body: &[u8]) {
     assert_eq!(response.status, 200, "{path}: {response:?}");
 }
 
-/// Creates a bucket.
+/// Creates a bucket in the emulator of S3.
 fn create_bucket(name: &str) {
     let location = format!(
         "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{}</LocationConstraint>\

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::drawn::{DrawnRequest, DrawnRoute, network};
 
-/// The expected response.
+/// The response that the model predicts for a request or event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ExpectedResponse {
     /// This body, with status 200.
