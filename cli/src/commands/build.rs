@@ -6,8 +6,11 @@ use crate::deployment::build::{FunctionArgs, build};
 use crate::deployment::context::with_progress;
 use crate::session::Session;
 
-/// Compile the counter function, check the binary, and write a reproducible zip
+/// Compile the counter function and write a zip
+///
+/// Checks architecture and glibc version of the binary. The same sources give the same zip, byte for byte.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl build --env local\n  hitctl build --env prod --json")]
 pub struct Args {
     /// The origin of the function.
     #[command(flatten)]

@@ -7,6 +7,9 @@ use crate::session::Session;
 
 /// Print a shell completion script
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl completions bash > /etc/bash_completion.d/hitctl\n  hitctl completions zsh > ~/.zfunc/_hitctl"
+)]
 pub struct Args {
     /// Shell to complete for
     pub shell: Shell,

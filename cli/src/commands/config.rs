@@ -6,13 +6,16 @@ use crate::session::Session;
 
 /// Subcommands of `config`.
 #[derive(Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "the help of a command is at its arguments")]
 pub enum Command {
-    /// Show every effective setting
     Show(Show),
 }
 
-/// Show every effective setting as TOML
+/// Show every effective setting
+///
+/// The output is TOML. Secret values are shown as fingerprints.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl config show --origin\n  hitctl config show --env prod --json")]
 pub struct Show {
     /// Show where each setting comes from
     #[arg(long)]

@@ -18,7 +18,10 @@ use crate::deployment::{irreversible, smoke};
 use crate::elapsed::millis;
 use crate::session::Session;
 
-/// Build the function, create or update its resources, check the live URL, and print it
+/// Build, create or update, and check the URL
+///
+/// Builds the function, plans, asks about losses, applies the plan, requests the live URL, and prints it. An interrupted deployment is
+/// completed by running the command again.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env local --artifact function.zip"

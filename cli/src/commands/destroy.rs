@@ -19,8 +19,13 @@ use crate::elapsed::millis;
 use crate::files::write_new;
 use crate::session::Session;
 
-/// Remove all resources except the counts and the log
+/// Remove everything except counts and log
+///
+/// Asks for a confirmation. Only `--delete-data` and the environment's name delete the counts and the log too.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl destroy --env test\n  hitctl destroy --env test --delete-data --confirm test"
+)]
 pub struct Args {
     /// Also delete the counts and the log; the counts are exported to a file first
     #[arg(long)]

@@ -19,12 +19,10 @@ use crate::session::Session;
 
 /// Subcommands of `dlq`.
 #[derive(Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "the help of a command is at its arguments")]
 pub enum Command {
-    /// List dead letters and their causes
     List(List),
-    /// Redrive dead letters after fixing the cause
     Redrive(redrive::Redrive),
-    /// Delete all dead letters
     Purge(Purge),
 }
 
@@ -44,6 +42,7 @@ pub struct List {
 ///
 /// The views in them are lost, so the command asks for the name of the environment. --yes does not confirm it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl dlq purge\n  hitctl dlq purge --env prod --confirm prod")]
 pub struct Purge {
     /// Confirm with the name of the environment
     #[arg(long, value_name = "NAME")]

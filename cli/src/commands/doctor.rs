@@ -21,8 +21,12 @@ use crate::session::Session;
 /// The timeout of each check that asks AWS.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Check toolchain, targets, ports, directories and configuration; on AWS also credentials, account, region and quotas
+/// Check toolchain, credentials and quotas
+///
+/// Checks toolchain, targets, ports, directories and configuration; on AWS also credentials, account, region and quotas. Prints how to
+/// fix each problem.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl doctor\n  hitctl doctor --env prod --json")]
 pub struct Args {}
 
 /// Runs the checks.

@@ -18,8 +18,8 @@ use crate::session::Session;
 
 /// Put events on the event bus
 ///
-/// The file contains the JSON list of entries of EventBridge's `PutEvents`, with `Detail` as an object or as text. All events are
-/// checked before any is sent.
+/// The file contains the JSON list of entries of EventBridge's `PutEvents`, with `Detail` as an object or as text. All
+/// events are checked before any is sent.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl emit --file events.json\n  hitctl emit --source cli --detail-type move --detail '{\"path\":\"/\"}'\n  hitctl invoke --event eventbridge --print"

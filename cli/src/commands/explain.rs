@@ -8,7 +8,9 @@ use hitctl_report::{Exit, ExplainView, Failure};
 
 use crate::session::Session;
 
-/// Explain whether a view of a path would count, under which key, or why not
+/// Explain whether a view of a path counts
+///
+/// Applies the function's own rules on this machine, and prints the key that the view counts under, or the reason why it does not.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'\n  hitctl explain --path / --ua 'curl/8.5.0'\n  hitctl explain --path / --origin https://other.example"

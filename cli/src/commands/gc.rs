@@ -14,7 +14,9 @@ use crate::deployment::lock::LockArgs;
 use crate::deployment::plan::survey;
 use crate::session::Session;
 
-/// List deployments that the configuration does not contain, or remove one
+/// Remove leftovers of other apps
+///
+/// Without an argument, lists the deployments that the configuration does not contain.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl gc\n  hitctl gc old-app/test")]
 pub struct Args {

@@ -15,10 +15,12 @@ const APP: &str = "hits";
 /// The number of prompts for a value before invalid answers fail the command.
 const ATTEMPTS: usize = 3;
 
-/// Write a hitctl.toml in this directory; never overwrites a file
+/// Write a hitctl.toml for your site
 ///
-/// On a terminal it asks for the name of the app and the origin of your pages, unless you pass them. A counter that already runs on this
-/// machine keeps its URL.
+/// Never overwrites a file.
+///
+/// On a terminal it asks for the name of the app and the origin of your pages, unless you pass them. A counter that already
+/// runs on this machine keeps its URL.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl init\n  hitctl init --app blog --origin https://blog.example\n  hitctl init --full --config all.toml"

@@ -11,10 +11,10 @@ use crate::elapsed::millis;
 use crate::flags::duration;
 use crate::session::Session;
 
-/// Invalidate paths of the CloudFront distribution
+/// Invalidate paths of the distribution
 ///
-/// Requests an invalidation of these paths of `distribution_id`, as the function does after views. CloudFront bills each path, with or
-/// without `*`, as one. The first 1,000 a month are free per account.
+/// Requests an invalidation of these paths of `distribution_id`, as the function does after views. CloudFront bills each
+/// path, with or without `*`, as one. The first 1,000 a month are free per account.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl invalidate --env prod\n  hitctl invalidate / '/blog/*' --wait --env prod"

@@ -21,7 +21,9 @@ const MAX_EVENT_BYTES: u64 = 6 * 1024 * 1024;
 const SOME_ACCOUNT: &str = "123456789012";
 const SOME_REGION: &str = "us-east-1";
 
-/// Invoke the deployed function directly with a generated event, and print response, duration and log
+/// Invoke the function with a generated event
+///
+/// Invokes the function directly instead of requesting the URL, and prints response, duration and log.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl invoke --path /\n  hitctl invoke --path / --read-only\n  hitctl invoke --event sqs --path / --count 25\n  hitctl invoke --event eventbridge --print\n  hitctl invoke --payload event.json"

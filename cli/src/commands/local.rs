@@ -12,6 +12,7 @@ use crate::session::Session;
 
 /// Subcommands of `local`.
 #[derive(Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "the help of a command is at its arguments")]
 pub enum Command {
     /// Start the local cloud with everything that was deployed
     Start,
@@ -19,22 +20,23 @@ pub enum Command {
     Stop,
     /// Show whether it runs, its URLs and its endpoint
     Status,
-    /// Stop the local cloud and delete its state, including the counts
     Reset(Reset),
-    /// Run the local cloud in the foreground
     #[command(hide = true)]
     Serve(Serve),
 }
 
-/// Stop the local cloud and delete its state, including the counts
+/// Stop the local cloud and delete its state
+///
+/// The counts are deleted too, so the command asks for a confirmation.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl local reset\n  hitctl local reset --confirm local")]
 pub struct Reset {
     /// Confirm with the word `local`
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
 }
 
-/// Run it in the foreground.
+/// Run the local cloud in the foreground
 #[derive(Debug, clap::Args)]
 pub struct Serve {
     /// The state directory.

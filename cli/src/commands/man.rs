@@ -7,8 +7,11 @@ use hitctl_report::{Exit, Failure};
 
 use crate::session::Session;
 
-/// Print the manual page in roff, such as `hitctl man | man -l -`
+/// Print or write the manual pages
+///
+/// Prints the page in roff. `--out` writes one page per command.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl man | man -l -\n  hitctl man --out man1")]
 pub struct Args {
     /// Write one page per command into this directory
     #[arg(long, value_name = "DIR")]

@@ -38,42 +38,30 @@ use crate::session::Session;
 
 /// The subcommands of `hitctl`.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "the help of a command is at its arguments")]
 pub enum Command {
-    /// Write a hitctl.toml for your site
     Init(init::Args),
-    /// Compile the counter function and write a zip
     Build(build::Args),
-    /// Show what a deployment would change, and what it costs
     #[command(visible_alias = "diff")]
     Plan(plan::Args),
-    /// Build the function, create or update its resources, and check the live URL
     Deploy(deploy::Args),
-    /// Show resources, drift, URL, views and queues
     Status(status::Args),
-    /// Remove all resources except the counts and the log
     Destroy(destroy::Args),
-    /// Switch back to the previous version
     Rollback(rollback::Args),
-    /// Invoke the deployed function with a generated event
     Invoke(invoke::Args),
-    /// Send views to the queue
     Send(send::Args),
-    /// Put events on the event bus
     Emit(emit::Args),
-    /// Invalidate paths of the CloudFront distribution
     Invalidate(invalidate::Args),
     /// List, redrive or delete dead letters
     #[command(subcommand)]
     Dlq(dlq::Command),
-    /// Show, change, import or export the counts
+    /// Show, change, import or export counts
     #[command(subcommand)]
     Counts(counts::Command),
-    /// List known paths, or add the pages of a site
+    /// List known paths, or add pages of a site
     #[command(subcommand)]
     Paths(paths::Command),
-    /// Show views, visitors and top pages as charts or HTML
     Report(report::Args),
-    /// Show the function's log
     Logs(logs::Args),
     /// Start, stop, inspect or reset the local cloud
     #[command(subcommand)]
@@ -84,24 +72,16 @@ pub enum Command {
     /// List the environments
     #[command(subcommand)]
     Env(env::Command),
-    /// Explain whether a view of a path would count
     Explain(explain::Args),
-    /// Find and remove leftovers of other apps and environments
     Gc(gc::Args),
-    /// Print the IAM policy of the deployer or of the function
+    /// Print IAM policies to copy
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Print a privacy text for your page
     Privacy(privacy::Args),
-    /// Measure memory sizes and recommend one
     Tune(tune::Args),
-    /// Print the HTML and Markdown for your page and README
     Snippet(snippet::Args),
-    /// Check toolchain, directories, credentials and quotas
     Doctor(doctor::Args),
-    /// Print a shell completion script
     Completions(completions::Args),
-    /// Print or write the manual pages
     Man(man::Args),
     /// List the exit codes
     #[command(hide = true, long_about = exit_codes::TEXT, help_template = "{about}")]

@@ -22,16 +22,16 @@ const NOTE_EVERY: u64 = 100;
 
 /// Subcommands of `paths`.
 #[derive(Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "the help of a command is at its arguments")]
 pub enum Command {
     /// List every known path, one per line
     List,
-    /// Add the pages of a site, so that they count with `paths = "strict"`
     Sync(Sync),
 }
 
-/// Add the pages of a site, so that they count with `paths = "strict"`
+/// Add the pages of a site
 ///
-/// Existing pages keep their counts; new ones start with 0 views. Counted paths without a page are listed and kept. Run it after each
+/// The pages then count with `paths = "strict"`. Existing pages keep their counts; new ones start with 0 views. Counted paths without a page are listed and kept. Run it after each
 /// build of the site; it writes only what changed.
 #[derive(Debug, clap::Args)]
 #[command(

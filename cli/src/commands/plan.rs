@@ -12,8 +12,14 @@ use crate::deployment::plan::plan_deploy;
 use crate::deployment::view::{outputs, plan_view};
 use crate::session::Session;
 
-/// Show every change that a deployment would make, field by field, and its cost
+/// Show the changes and costs of a deployment
+///
+/// Prints every change, field by field with its reason, and the cost of a typical month and of the worst case. Changes
+/// nothing.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl plan --env prod\n  hitctl plan --env prod --detailed-exitcode --json"
+)]
 pub struct Args {
     /// The origin of the function.
     #[command(flatten)]

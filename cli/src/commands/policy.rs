@@ -11,17 +11,16 @@ use crate::session::Session;
 
 /// Subcommands of `policy`.
 #[derive(Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "the help of a command is at its arguments")]
 pub enum Command {
-    /// Print the least IAM policy for deploying this environment
-    ///
-    /// Attach it as a managed policy: it is too long for an inline policy of a user. With long names it may exceed one managed
-    /// policy; then it is a list of documents, and `--part` prints one of them.
     Deployer(DeployerArgs),
-    /// Print the policy of the deployed function
     Function(Args),
 }
 
-/// The env that the deployer deploys, and the document to print.
+/// Print the IAM policy for deploying
+///
+/// Attach it as a managed policy: it is too long for an inline policy of a user. With long names it may exceed one managed
+/// policy; then it is a list of documents, and `--part` prints one of them.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl policy deployer --env prod > deployer.json\n  aws iam create-policy --policy-name hitctl-prod --policy-document file://deployer.json"
@@ -35,7 +34,7 @@ pub struct DeployerArgs {
     pub part: Option<u64>,
 }
 
-/// The env and its account.
+/// Print the policy of the deployed function
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl policy function --env prod\n  hitctl policy function --env prod --account 123456789012"

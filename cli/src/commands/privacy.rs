@@ -5,7 +5,9 @@ use hitctl_stack::privacy;
 
 use crate::session::Session;
 
-/// Print a privacy text for your page that follows the configuration
+/// Print a privacy text for your page
+///
+/// The text follows the configuration.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  hitctl privacy --env prod > privacy.md\n\nThe text describes the counter. Your jurisdiction decides what else you must state."

@@ -12,7 +12,9 @@ use crate::deployment::counts;
 use crate::files::write_new;
 use crate::session::Session;
 
-/// Show views, visitors, top pages and dropped views, as charts or as one HTML page
+/// Show views, visitors and top pages
+///
+/// Shows views, visitors, top pages and dropped views, as charts or as one HTML page.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl report\n  hitctl report --env prod --html report.html\n  hitctl report --days 7 --top 5 --json"

@@ -14,7 +14,9 @@ use crate::deployment::view::url;
 use crate::elapsed::millis;
 use crate::session::Session;
 
-/// Switch back to the previous version, or to another one; loses no data
+/// Switch back to the previous version
+///
+/// Switches the alias of the counter and of the reader in one step. It loses no data, and the next deployment undoes it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl rollback --env test\n  hitctl rollback --env test --list\n  hitctl rollback --env test --to 3"

@@ -25,13 +25,13 @@ use crate::session::Session;
 
 /// Send views to the queue
 ///
-/// A file has one view per line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} where only the path is required.
-/// Lines that begin with # are comments. A line may also be a message of other senders: {"hits":[..]}, a record of CloudFront or
-/// S3, or an event of EventBridge. The function's own rules check each line before anything is sent. Invalid lines are reported with
-/// their numbers, and the others are sent.
+/// A file has one view per line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} where only the path is
+/// required. Lines that begin with # are comments. A line may also be a message of other senders: {"hits":[..]}, a record
+/// of CloudFront or S3, or an event of EventBridge. The function's own rules check each line before anything is sent.
+/// Invalid lines are reported with their numbers, and the others are sent.
 ///
-/// Each message has an ID: its own, or PREFIX-LINE. With `counter.exact = true` an ID counts once, so sending the same file again with
-/// the same --id-prefix adds nothing.
+/// Each message has an ID: its own, or PREFIX-LINE. With `counter.exact = true` an ID counts once, so sending the same file
+/// again with the same --id-prefix adds nothing.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl send --path /\n  hitctl send --path / --count 500\n  hitctl send --file hits.ndjson --id-prefix monday\n  hitctl send --file -"

@@ -11,7 +11,9 @@ use crate::deployment::ingest::not_deployed;
 use crate::deployment::plan::read_live;
 use crate::session::Session;
 
-/// Print the HTML and Markdown for your page and README, with the URL of your counter
+/// Print the HTML for your page and README
+///
+/// Prints HTML and Markdown with the URL of your counter.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl snippet --env prod\n  hitctl snippet --js --spa\n  hitctl snippet --badge --path /my-project --count >> README.md"

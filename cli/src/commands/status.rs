@@ -22,11 +22,12 @@ use crate::deployment::view::url;
 use crate::deployment::{counts, distribution, quota};
 use crate::session::Session;
 
-/// Show resources with names and drift, the URL, views and queues
+/// Show resources, drift, URL, views and queues
 ///
-/// The number of messages in a queue is SQS's approximation. The local cloud also shows the age of the oldest message; on AWS it is the
-/// CloudWatch metric `ApproximateAgeOfOldestMessage`.
+/// The number of messages in a queue is SQS's approximation. The local cloud also shows the age of the oldest message; on
+/// AWS it is the CloudWatch metric `ApproximateAgeOfOldestMessage`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl status --env prod\n  hitctl status --all")]
 pub struct Args {
     /// Exit with 2 if a resource is missing or has drifted
     #[arg(long)]

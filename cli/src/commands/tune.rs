@@ -18,7 +18,9 @@ use crate::deployment::lock::LockArgs;
 use crate::elapsed::millis;
 use crate::session::Session;
 
-/// Measure the function at several memory sizes with their cost, and recommend one
+/// Measure memory sizes and recommend one
+///
+/// Measures cold start, first response and warm latency of the function at several memory sizes, with their cost.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl tune --env local\n  hitctl tune --env prod --memory 128,256 --hits 5000000"

@@ -15,10 +15,13 @@ use crate::deployment::ingest;
 use crate::flags::id_argument;
 use crate::session::Session;
 
-/// Import counts from a file (safe to repeat): CSV, JSON, or GoatCounter's export, also compressed with gzip or zip
+/// Import counts from a file (safe to repeat)
 ///
-/// The same file counts only once. After an interruption, run the same command again: it continues. The whole file is checked
-/// before anything is written. The latest 40 days and 36 months are kept. A path has at most 9007199254740991 views.
+/// The file is CSV, JSON, or GoatCounter's export, also compressed with gzip or zip.
+///
+/// The same file counts only once. After an interruption, run the same command again: it continues. The whole file is
+/// checked before anything is written. The latest 40 days and 36 months are kept. A path has at most 9007199254740991
+/// views.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl counts import old.csv\n  hitctl counts import goatcounter-export-me.zip --dry-run\n  hitctl counts import --start-at 12000 --path /\n  hitctl counts export --format ndjson -e old | hitctl counts import - -e new"

@@ -13,26 +13,17 @@ use crate::session::Session;
 
 /// Subcommands of `counts`.
 #[derive(Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "the help of a command is at its arguments")]
 pub enum Command {
-    /// List every path and its views, most views first
     List(read::List),
-    /// Show the counts of some paths
     Get(read::Get),
-    /// Add views to a path, or subtract some
     Add(write::Add),
-    /// Set the views of a path
     Set(write::Set),
-    /// Set the counts of paths to 0
     Reset(write::Reset),
-    /// Merge the counts of several paths into one
     Merge(write::Merge),
-    /// Rename a path
     Rename(write::Rename),
-    /// Delete paths
     Delete(write::Delete),
-    /// Import counts from a file (safe to repeat)
     Import(import::Import),
-    /// Export all counts to a file or stdout
     Export(read::Export),
 }
 

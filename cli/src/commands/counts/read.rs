@@ -10,8 +10,11 @@ use crate::deployment::counts::key;
 use crate::files::write_new;
 use crate::session::Session;
 
-/// List every path and its views, most views first
+/// List every path and its views
+///
+/// The paths with the most views come first.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl counts list --limit 10\n  hitctl counts list --env prod --json")]
 pub struct List {
     /// Maximum number of rows to show
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -20,14 +23,20 @@ pub struct List {
 
 /// Show the counts of some paths
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl counts get /\n  hitctl counts get /about /blog --json")]
 pub struct Get {
     /// Paths, as a page sends them
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
 }
 
-/// Export all counts to a file or stdout, in the order of the paths
+/// Export all counts to a file or stdout
+///
+/// Paths are in alphabetical order.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl counts export --out counts.csv\n  hitctl counts export --format ndjson --env prod"
+)]
 pub struct Export {
     /// Format of the export
     #[arg(long, value_enum, default_value = "csv")]

@@ -14,7 +14,9 @@ use hitctl_report::{ChangesView, Exit, Failure, plural};
 use crate::deployment::counts::key;
 use crate::session::Session;
 
-/// Add views to a path, or subtract some; visitors, days, months and times stay
+/// Add views to a path, or subtract some
+///
+/// Visitors, days, months and times stay.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl counts add / 1000\n  hitctl counts add /draft -5 --yes")]
 pub struct Add {
@@ -26,9 +28,13 @@ pub struct Add {
     pub n: i64,
 }
 
-/// Set the views of a path; visitors, days, months and times stay
+/// Set the views of a path
+///
+/// Visitors, days, months and times stay.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hitctl counts set / 12345")]
+#[command(
+    after_help = "Examples:\n  hitctl counts set / 12345\n  hitctl counts set /draft 0 --confirm prod --env prod"
+)]
 pub struct Set {
     /// Path, as a page sends it
     #[arg(value_name = "PATH")]
@@ -41,7 +47,7 @@ pub struct Set {
     pub confirm: Option<String>,
 }
 
-/// Set the counts of paths to 0 and keep the paths
+/// Set the counts of paths to 0
 ///
 /// `--all` also resets the visitors of the site. Visitors of today do not count again until the end of the day (UTC).
 #[derive(Debug, clap::Args)]
@@ -58,18 +64,26 @@ pub struct Reset {
     pub confirm: Option<String>,
 }
 
-/// Merge the counts of several paths into one: views, visitors, days, months, first and last time, in one transaction
+/// Merge the counts of several paths into one
+///
+/// Views, visitors, days, months, first and last time are merged in one transaction.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hitctl counts merge /old /older /new")]
+#[command(
+    after_help = "Examples:\n  hitctl counts merge /old /new\n  hitctl counts merge /old /older /new --yes"
+)]
 pub struct Merge {
     /// Paths to merge, followed by the path that receives their counts
     #[arg(required = true, num_args = 2.., value_names = ["FROM", "INTO"])]
     pub paths: Vec<String>,
 }
 
-/// Rename a path with all its counts; fails if the new name has counts
+/// Rename a path
+///
+/// The path keeps all its counts. The command fails if the new path has counts.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hitctl counts rename /old /new")]
+#[command(
+    after_help = "Examples:\n  hitctl counts rename /old /new\n  hitctl counts rename /2025/post /post --env prod"
+)]
 pub struct Rename {
     /// Current path
     #[arg(value_name = "OLD")]
@@ -79,9 +93,13 @@ pub struct Rename {
     pub new: String,
 }
 
-/// Delete paths; a new view of such a path starts at 1
+/// Delete paths
+///
+/// A new view of a deleted path starts at 1.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hitctl counts delete /draft /typo --confirm prod")]
+#[command(
+    after_help = "Examples:\n  hitctl counts delete /typo\n  hitctl counts delete /draft /typo --confirm prod --env prod"
+)]
 pub struct Delete {
     /// Paths, as a page sends them
     #[arg(required = true, value_name = "PATH")]

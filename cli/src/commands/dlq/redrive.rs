@@ -22,8 +22,9 @@ use crate::session::Session;
 
 /// Redrive dead letters after fixing the cause
 ///
-/// Messages go back to the queue of views. Events go there too, or to the function if there is no queue. Each dead letter is deleted only
-/// after it was accepted. It keeps its ID, so with `counter.exact = true` it counts once, even if the command is killed and repeated.
+/// Messages go back to the queue of views. Events go there too, or to the function if there is no queue. Each dead letter
+/// is deleted only after it was accepted. It keeps its ID, so with `counter.exact = true` it counts once, even if the
+/// command is killed and repeated.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl dlq redrive\n  hitctl dlq redrive --id 059f36b4-87a3-44ab-83d2-661975830a7d"
