@@ -26,7 +26,7 @@ pub fn json_schema() -> String {
     }
     let mut overlay = section_properties("", &[KeyScope::Anywhere, KeyScope::Env]);
     overlay.extend(section_references());
-    definitions.insert("env".to_owned(), object_schema(&["What is different in one env."], &overlay));
+    definitions.insert("env".to_owned(), object_schema(&["The settings of one environment."], &overlay));
 
     let mut root = section_properties("", &[KeyScope::Anywhere, KeyScope::Top]);
     root.extend(section_references());

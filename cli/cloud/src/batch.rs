@@ -37,7 +37,7 @@ pub(super) fn batches<T>(
 pub(super) struct BatchCallResults<T> {
     /// The results of the entries that the service accepted or finally rejected.
     pub(super) completed: Vec<(usize, Result<T, Fault>)>,
-    /// The transient fault because of which the remaining entries are sent again.
+    /// The transient fault of the remaining entries. They are sent again.
     pub(super) retry_reason: Option<Fault>,
 }
 

@@ -7,7 +7,7 @@
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "this is a program of its own: it has its environment, takes its time and exits as it is told"
+    reason = "this is a program of its own: it has its environment, waits and exits as its input says"
 )]
 
 use std::fmt::Write as _;

@@ -105,8 +105,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// Runs the local cloud in the foreground until it is told to stop. It has its own runtime, small enough to idle for
-/// days.
+/// Runs the local cloud in the foreground until a signal or `local stop` ends it. It has its own runtime, small enough to idle
+/// for days.
 pub fn serve(session: &Session, args: Serve) -> Result<Exit, Failure> {
     daemon::run(ServeOptions { state_dir: args.state_dir, build_id: session.build_id() })?;
     Ok(Exit::Done)

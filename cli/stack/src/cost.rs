@@ -155,7 +155,7 @@ impl CostModel {
         }
     }
 
-    /// Returns the cost of a month with `rate` requests per second, each of which the HTTP API bills as `billed` requests. The HTTP API
+    /// Returns the cost of a month with `rate` requests per second. The HTTP API bills each as `billed` requests. It
     /// also bills requests that no function can serve.
     ///
     /// Assumes that all requests either count or only read, whichever costs more. With a reader, the most expensive request that counts

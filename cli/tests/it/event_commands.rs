@@ -172,10 +172,10 @@ fn queued_hits_and_events_count_and_bad_messages_become_dead_letters() {
     assert_eq!(test_env.run(&["dlq", "purge", "--yes", "--env", "local"]).code, 3);
     let output = test_env.run(&["dlq", "purge", "--confirm", "local", "--env", "local"]);
     assert_eq!(output.stdout, "Deleted the dead letter in hits-local-dlq.\n", "{output:?}");
-    send_message(&test_env, "hits-local-dlq", r#"{"v":1,"path":"/mended"}"#);
+    send_message(&test_env, "hits-local-dlq", r#"{"v":1,"path":"/fixed"}"#);
     let output = test_env.run(&["dlq", "redrive", "--json", "--env", "local"]);
     assert_eq!((output.code, &output.json()["to_queue"]), (0, &json!(1)), "{output:?}");
-    wait_for_hits(&test_env, "/mended", 1);
+    wait_for_hits(&test_env, "/fixed", 1);
     until(&test_env, &["status"], |json| dead_letter_count(json) == Some("0"));
 }
 

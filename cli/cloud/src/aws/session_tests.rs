@@ -157,7 +157,7 @@ async fn endpoints_follow_precedence_with_service_endpoint_first() {
     let both = [KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", all.url.as_str()), ("AWS_ENDPOINT_URL_STS", &own.url)];
     let session = AwsSession::open(&home.env(&both), options(None)).await.unwrap();
     assert_eq!((all.keys().len(), own.keys().len()), (0, 1));
-    assert_eq!(session.location.endpoint.as_deref(), Some(all.url.as_str()), "what the function is told");
+    assert_eq!(session.location.endpoint.as_deref(), Some(all.url.as_str()), "the endpoint for the function");
     AwsSession::open(&home.env(&both), options(Some(&all.url))).await.unwrap();
     assert_eq!((all.keys().len(), own.keys().len()), (1, 1), "a flag wins over all");
     AwsSession::open(&home.env(&both[..3]), options(None)).await.unwrap();

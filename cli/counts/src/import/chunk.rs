@@ -1,4 +1,4 @@
-//! Splits the counts of a file into chunks, each of which is written in one transaction. The chunks depend only on the file, so
+//! Splits the counts of a file into chunks. Each chunk is written in one transaction. The chunks depend only on the file, so
 //! that a repeated import produces the same ones.
 
 use hitctl_config::contract::RESERVED_PREFIX;

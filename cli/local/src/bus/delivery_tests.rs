@@ -56,7 +56,7 @@ fn delivered_event_is_removed() {
 #[test]
 fn permanent_failure_is_sent_to_dead_letter_queue_without_retry() {
     let NextStep::SendToDlq(message) = delivery("t").after_dispatch(failed(false), EVENT, 1_000_000) else {
-        panic!("buried")
+        panic!("sent to the dead-letter queue")
     };
     assert_eq!(
         (message.queue_arn.as_str(), message.body.as_str()),

@@ -82,7 +82,7 @@ impl CommandView for TuneView {
             "{} in env {}; a month of {hits} hits at prices of us-east-1 without free tiers, as of {}.",
             self.request, self.env, self.prices_as_of
         );
-        line("Asked:", &basis);
+        line("Measured:", &basis);
         for note in &self.notes {
             line("Note:", &format!("{note}."));
         }
@@ -153,7 +153,7 @@ mod tests {
            1769 MB   3.1 ms       12.4 ms   0.8 ms   2.4 ms  0.0230 USD  2.00 USD
 
         Recommended: 512 MB; the cheapest of those whose first answer takes at most 100 ms.
-        Asked: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
+        Measured: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
           free tiers, as of 2026-11.
         Note: measured on this machine.
         next  set `memory_mb = 512` under [function] in hitctl.toml
@@ -179,7 +179,7 @@ mod tests {
            128 MB     -             -     -    -        -        -
 
         Recommended: none; the service did not report the cold start and the billed time.
-        Asked: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
+        Measured: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
           free tiers, as of 2026-11.
         Note: measured on this machine.
         ");
@@ -196,7 +196,7 @@ mod tests {
            no limit  1.0 ms        4.0 ms  1.0 ms  3.0 ms        -        -
 
         Recommended: none; no CPU share could be set, and without one every size runs alike.
-        Asked: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
+        Measured: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
           free tiers, as of 2026-11.
         Note: measured on this machine.
         ");

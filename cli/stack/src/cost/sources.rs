@@ -12,7 +12,7 @@ const PATH_USD: f64 = 0.005;
 /// The number of free paths per month, for all distributions of an account.
 const FREE_PATHS: f64 = 1_000.0;
 
-/// Returns the price of a million messages, each of which SQS bills as `billed` requests, in US dollars.
+/// Returns the price of a million messages in US dollars. SQS bills each message as `billed` requests.
 fn per_million_messages(billed: f64) -> f64 {
     queue::REQUESTS.cost_of(CARRYING_A_MESSAGE * billed + DELETING_A_MESSAGE)
 }

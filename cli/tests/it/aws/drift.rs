@@ -145,7 +145,7 @@ fn assert_repaired(aws_env: &mut RecordedAwsEnv, round: &[(String, String)], not
     for again in [&["plan", "--json", "--artifact", &zip] as &[&str], &["status", "--json"]] {
         let again = aws_env.ok(again);
         let remaining: Vec<_> = differing_fields(&again).into_iter().collect();
-        assert_eq!(remaining, not_stored, "{round:?} is not mended: {again:?}");
+        assert_eq!(remaining, not_stored, "{round:?} is not corrected: {again:?}");
     }
 }
 

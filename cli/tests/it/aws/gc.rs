@@ -1,4 +1,4 @@
-//! Leftover deployments of which only a role remains. The tagging API does not return roles.
+//! Leftover deployments with only a role. The tagging API does not return roles.
 
 use aws_sdk_iam::types::Tag;
 use hitctl_emulators::Emulator;

@@ -127,7 +127,7 @@ fn errors_are_drawn_as_badges() {
     };
     let outcome = counter.handle(&request, NOON);
     assert_eq!((outcome.response.status, outcome.response.header("retry-after")), (200, Some("1")));
-    assert!(outcome.store_error.is_some(), "the log is told");
+    assert!(outcome.store_error.is_some(), "the error is logged");
 }
 
 #[test]
