@@ -36,7 +36,7 @@ pub struct Cli {
 
 /// The headings in the help, and the commands below each.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Deploy", &["init", "plan", "deploy", "status", "rollback", "destroy"]),
+    ("Deploy", &["init", "plan", "deploy", "status", "url", "open", "rollback", "destroy"]),
     ("Counts", &["report", "counts", "paths", "explain", "snippet", "privacy"]),
     ("Operate", &["logs", "invoke", "send", "emit", "dlq", "invalidate", "tune", "gc"]),
     ("Local", &["local"]),

@@ -8,6 +8,7 @@ pub(crate) mod design;
 pub(crate) mod distribution;
 pub(crate) mod ingest;
 pub(crate) mod irreversible;
+pub(crate) mod live_url;
 pub(crate) mod lock;
 pub(crate) mod plan;
 pub(crate) mod quota;

@@ -25,7 +25,7 @@ pub(crate) fn dispatch(
     let Some(filter) = set.or((verbose > 1).then_some(VERBOSE)) else { return Ok(Dispatch::none()) };
     let targets: Targets = filter.parse().map_err(|_| {
         Failure::usage(format!("{VARIABLE}: expected a level or a list of targets, found {filter:?}"))
-            .hinted("set it to `debug`, or to such as `hitctl_cloud=debug,aws_config=trace`")
+            .hinted("set it to `debug`, or to a list such as `hitctl_cloud=debug,aws_config=trace`")
     })?;
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Parses a duration such as `90s`, `10m`, `2h` or `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a time such as 30s, 10m, 2h or 7d");
+    let wrong = || format!("expected a duration such as 30s, 10m, 2h or 7d, found {text:?}");
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds = match unit {
         's' => 1,
@@ -24,9 +24,11 @@ const MAX_ID_CHARS: usize = 100;
 pub(crate) fn id_argument(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
     match text {
-        "" => Err("it is empty".to_owned()),
-        _ if text.len() > MAX_ID_CHARS => Err(format!("it has more than {MAX_ID_CHARS} characters")),
-        _ if !text.chars().all(fits) => Err("it takes letters, digits and - _ . : only".to_owned()),
+        "" => Err("expected an ID, found an empty value".to_owned()),
+        _ if text.len() > MAX_ID_CHARS => Err(format!("expected at most {MAX_ID_CHARS} characters")),
+        _ if !text.chars().all(fits) => {
+            Err(format!("expected only letters, digits and - _ . :, found {text:?}"))
+        }
         _ => Ok(text.to_owned()),
     }
 }

@@ -41,7 +41,8 @@ pub struct Global {
         global = true,
         env = "HITCTL_VERBOSE",
         hide_env_values = true,
-        action = clap::ArgAction::Count
+        action = clap::ArgAction::Count,
+        value_parser = verbosity
     )]
     pub verbose: u8,
     /// Answer yes to questions, except for the loss of data
@@ -60,6 +61,15 @@ pub struct Global {
         default_value = "auto"
     )]
     pub color: Color,
+}
+
+/// Parses the number of `-v`, or the value of `HITCTL_VERBOSE`: a number, or a boolean by clap's rules for flags.
+fn verbosity(text: &str) -> Result<u8, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "n" | "no" | "f" | "false" | "off" => Ok(0),
+        "y" | "yes" | "t" | "true" | "on" => Ok(1),
+        number => number.parse().map_err(|_| "expected true, false, or a number such as 2".to_owned()),
+    }
 }
 
 /// When to use colors.

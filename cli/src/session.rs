@@ -85,7 +85,7 @@ impl Session {
         if loaded.target == DeployTarget::Aws && loaded.choice == EnvChoice::OnlyDeclared {
             let env = &loaded.env;
             let question = format!(
-                "No environment is named. Is it right to {action} {env} on AWS, the only one in hitctl.toml?"
+                "No environment was given. Do you want to {action} {env} on AWS, the only environment in hitctl.toml?"
             );
             let hint = format!("pass `--env {env}`, or set `default_env = \"{env}\"` in hitctl.toml");
             let agreed = self.console.confirm(&question, self.global.yes).await;
@@ -230,7 +230,7 @@ impl Session {
 
 fn untrusted(UntrustedFile { path, reason: why }: &UntrustedFile) -> Failure {
     let path = path.display();
-    Failure::usage(format!("failed to trust {path}: {why}")).hinted(format!(
-        "if the file is yours, pass `--config {path}`; `hitctl init` in a directory of your own writes another one"
+    Failure::usage(format!("failed to read {path}: {why}")).hinted(format!(
+        "if you trust the file, pass `--config {path}`; otherwise run `hitctl init` in a directory of your own"
     ))
 }

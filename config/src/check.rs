@@ -93,9 +93,6 @@ pub(crate) fn wrong_type(kind: ValueKind, name: &str, found: &DeValue<'_>) -> Co
         (ValueKind::Text(_), DeValue::Integer(number)) => {
             Some(format!("write it in quotes: `{name} = \"{number}\"`"))
         }
-        (ValueKind::OneOf(words), DeValue::Boolean(_) | DeValue::Integer(_)) => {
-            Some(format!("one of {}", quoted(words)))
-        }
         (ValueKind::TextList { .. }, DeValue::String(text)) => {
             Some(format!("write it in brackets: `{name} = [{}]`", Value::String(text.to_string())))
         }
@@ -107,11 +104,10 @@ pub(crate) fn wrong_type(kind: ValueKind, name: &str, found: &DeValue<'_>) -> Co
         }
         _ => None,
     };
-    ConfigProblem::new(
-        "wrong_type",
-        format!("`{name}`: expected {}, found {}", expected_type(kind), type_name(found)),
-    )
-    .with_optional_help(help)
+    let expected =
+        if let ValueKind::OneOf(words) = kind { quoted(words) } else { expected_type(kind).to_owned() };
+    ConfigProblem::new("wrong_type", format!("`{name}`: expected {expected}, found {}", type_name(found)))
+        .with_optional_help(help)
 }
 
 /// Returns the problem for a number outside the accepted range.
@@ -119,33 +115,42 @@ fn out_of_range(kind: ValueKind, name: &str, found: &DeValue<'_>) -> ConfigProbl
     let mut nearest = None;
     let range = match kind {
         ValueKind::Integer { min, max } => {
-            format!("from {} to {}", with_separators(min), with_separators(max))
+            format!("an integer from {} to {}", with_separators(min), with_separators(max))
         }
         ValueKind::IntegerOrNone { min, max } => {
-            format!("from {} to {}, or \"none\"", with_separators(min), with_separators(max))
+            format!("an integer from {} to {} or \"none\"", with_separators(min), with_separators(max))
         }
         ValueKind::IntegerOneOf(allowed) => {
             let number = if let DeValue::Integer(number) = found { parse_integer(number) } else { None };
             nearest = number.and_then(|n| allowed.iter().min_by_key(|candidate| candidate.abs_diff(n)));
             format!("one of {}", allowed.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
         }
-        ValueKind::PositiveNumber { max } => format!("above 0 and at most {}", with_separators(max)),
+        ValueKind::PositiveNumber { max } => format!("a number above 0 and at most {}", with_separators(max)),
         _ => expected_type(kind).to_owned(),
     };
-    ConfigProblem::new("out_of_range", format!("`{name}` must be {range}"))
-        .with_optional_help(nearest.map(|nearest| format!("the nearest is {nearest}")))
+    let found = match found {
+        DeValue::Integer(number) => sanitize(&number.to_string()),
+        DeValue::Float(number) => sanitize(number.as_str()),
+        other => type_name(other).to_owned(),
+    };
+    ConfigProblem::new("out_of_range", format!("`{name}`: expected {range}, found {found}"))
+        .with_optional_help(nearest.map(|nearest| format!("use {nearest}, the nearest accepted value")))
 }
 
 fn unknown_word(name: &str, word: &str, words: &[&str]) -> ConfigProblem {
-    let suggestion = nearest(word, words.iter().copied())
-        .map(|nearest_word| format!("; did you mean \"{nearest_word}\"?"));
-    let message = format!("`{name}` has no \"{}\"{}", sanitize(word), suggestion.unwrap_or_default());
-    ConfigProblem::new("unknown_value", message).with_help(format!("one of {}", quoted(words)))
+    let suggestion =
+        nearest(word, words.iter().copied()).map(|nearest_word| format!("did you mean \"{nearest_word}\"?"));
+    let message = format!("`{name}`: expected {}, found \"{}\"", quoted(words), sanitize(word));
+    ConfigProblem::new("unknown_value", message).with_optional_help(suggestion)
 }
 
+/// Returns the words in quotes, as alternatives: `"a", "b" or "c"`.
 fn quoted(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    words.join(", ")
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
 }
 
 /// Checks a string against a format.
@@ -180,7 +185,7 @@ fn check_text_list(
         };
         match checked {
             Ok(text) if valid.iter().any(|other| other.as_str() == Some(&text)) => {
-                let message = format!("`{name}` lists \"{text}\" twice");
+                let message = format!("`{name}`: expected distinct values, found \"{text}\" twice");
                 problems.push(ConfigProblem::new("duplicate", message).with_span(item.span()));
             }
             Ok(text) => valid.push(Value::String(text)),
@@ -188,7 +193,7 @@ fn check_text_list(
         }
         // The list is invalid anyway, so checking the rest would only take time.
         if valid.len() > max {
-            let message = format!("`{name}` takes at most {max} entries");
+            let message = format!("`{name}`: expected at most {max} values, found {}", items.len());
             problems.push(ConfigProblem::new("out_of_range", message).with_span(span));
             break;
         }

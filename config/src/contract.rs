@@ -73,6 +73,33 @@ pub const ENV_AWS_LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
 /// distribution sends in [`HEADER_ORIGIN_SECRET`]. The function trusts the visitor's address from requests with it.
 pub const ENV_ORIGIN_SECRET: &str = "HITCTL_ORIGIN_SECRET";
 
+/// The variables that the deployer sets from the configuration. Their values are no secrets and may be shown.
+pub const OWN_VARIABLES: &[&str] = &[
+    ENV_TABLE,
+    ENV_LOG_LEVEL,
+    ENV_ALLOW_ORIGINS,
+    ENV_BUILD,
+    ENV_ROLE_ID,
+    ENV_SEEN_TABLE,
+    ENV_PATHS,
+    ENV_VISITORS,
+    ENV_BOTS,
+    ENV_GPC,
+    ENV_KEEP_QUERY,
+    ENV_REPEAT,
+    ENV_SHARDS,
+    ENV_PUBLIC_STATS,
+    ENV_EXACT,
+    ENV_INGEST,
+    ENV_INVALIDATE,
+    ENV_INVALIDATE_PATHS,
+    ENV_SITE_BUCKET,
+    ENV_LOG_BUCKET,
+    ENV_EVENT_KEY,
+    ENV_EVENT_AMOUNT,
+    ENV_COUNTER,
+];
+
 /// Request header that proves that a request came through the owner's distribution.
 pub const HEADER_ORIGIN_SECRET: &str = "x-hitctl-origin-secret";
 /// Response header with the reason why a request was not counted.

@@ -55,8 +55,8 @@ pub(crate) fn read_variables(
         return (Vec::new(), vec![problem.with_span(value_in_file.span())]);
     };
     if table.len() > MAX_VARIABLES {
-        let problem =
-            ConfigProblem::new("out_of_range", format!("`{name}` takes at most {MAX_VARIABLES} variables"));
+        let message = format!("`{name}`: expected at most {MAX_VARIABLES} variables, found {}", table.len());
+        let problem = ConfigProblem::new("out_of_range", message);
         return (Vec::new(), vec![problem.with_span(value_in_file.span())]);
     }
     let mut valid = Vec::new();
@@ -68,7 +68,7 @@ pub(crate) fn read_variables(
         let shown_name = sanitize(variable.get_ref());
         match value.get_ref() {
             DeValue::String(text) if text.contains('\0') => {
-                let message = format!("`{shown_name}` holds a NUL character");
+                let message = format!("`{shown_name}`: expected a string without NUL characters, found one");
                 problems.push(ConfigProblem::new("bad_value", message).with_span(value.span()));
             }
             DeValue::String(text) => {
@@ -78,7 +78,7 @@ pub(crate) fn read_variables(
             found => {
                 let message = format!("`{shown_name}`: expected a string, found {}", type_name(found));
                 let problem = ConfigProblem::new("wrong_type", message).with_span(value.span());
-                problems.push(problem.with_help("values of variables are strings: write it in quotes"));
+                problems.push(problem.with_help("write the value in quotes"));
             }
         }
     }
@@ -89,29 +89,30 @@ fn check_name(name: &str) -> Result<(), ConfigProblem> {
     if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
         return Err(ConfigProblem::new(
             "reserved_variable",
-            format!("Lambda keeps `{}` for itself", sanitize(name)),
+            format!("`{}`: Lambda reserves this name", sanitize(name)),
         ));
     }
     let help = match name {
         contract::ENV_TABLE | contract::ENV_SEEN_TABLE => {
-            "it is the name of a table, which follows from `app` and the env"
+            "remove it; the name of the table is computed from `app` and the environment"
         }
         contract::ENV_LOG_LEVEL => "set `log_level` in `[function]`",
-        contract::ENV_BUILD => "it is the id of the build",
-        contract::ENV_ROLE_ID => "it is the id of the function's role",
+        contract::ENV_BUILD => "remove it; its value is the ID of the build",
+        contract::ENV_ROLE_ID => "remove it; its value is the ID of the function's role",
         contract::ENV_ALLOW_ORIGINS => "set `allow_origins` in `[http]`",
         contract::ENV_ORIGIN_SECRET => return Ok(()),
         name if name.starts_with(OWN_PREFIX) => {
-            let message = format!("hitctl keeps `{}` for itself", sanitize(name));
+            let message = format!("`{}`: hitctl reserves this name", sanitize(name));
             let help = format!(
-                "what counts is set in `[counter]`; of these names only `{}` is for here",
+                "use the keys in `[counter]`; of the reserved names, only `{}` can be set here",
                 contract::ENV_ORIGIN_SECRET
             );
             return Err(ConfigProblem::new("reserved_variable", message).with_help(help));
         }
         _ => return check_text(&string_format::VARIABLE, "environment", name).map(drop),
     };
-    Err(ConfigProblem::new("reserved_variable", format!("hitctl sets `{name}` itself")).with_help(help))
+    Err(ConfigProblem::new("reserved_variable", format!("`{name}`: hitctl sets this variable"))
+        .with_help(help))
 }
 
 /// Checks the total size of an env's variables: the user's and those that hitctl sets. If they are too large, returns the
@@ -131,20 +132,24 @@ pub(crate) fn check_size<'a>(
     }
     let origins = own_variables.get_key_value(contract::ENV_ALLOW_ORIGINS).map_or(0, size_of_own);
     let (total_text, limit_text) = (with_separators(total), with_separators(MAX_BYTES));
-    let message = format!("the function's variables take {total_text} bytes, and Lambda takes {limit_text}");
-    let problem = ConfigProblem::new("out_of_range", message);
+    let problem = |name: &str| {
+        let message = format!(
+            "`{name}`: expected at most {limit_text} bytes of function variables, found {total_text}"
+        );
+        ConfigProblem::new("out_of_range", message)
+    };
     Some(if origins > user_variables {
-        let help = "the function checks the origins and so has to be told them all: list fewer, or `*`";
-        let help = format!("{} bytes are `allow_origins`; {help}", with_separators(origins));
-        (problem.with_help(help), "http.allow_origins")
+        let help = format!(
+            "list fewer origins, or allow any with `*`; the origins take {} bytes",
+            with_separators(origins)
+        );
+        (problem("allow_origins").with_help(help), "http.allow_origins")
     } else {
-        (
-            problem.with_help(format!(
-                "{} bytes are those under `[{ENVIRONMENT_KEY}]`",
-                with_separators(user_variables)
-            )),
-            ENVIRONMENT_KEY,
-        )
+        let help = format!(
+            "shorten the variables in `[{ENVIRONMENT_KEY}]`; they take {} bytes",
+            with_separators(user_variables)
+        );
+        (problem("environment").with_help(help), ENVIRONMENT_KEY)
     })
 }
 

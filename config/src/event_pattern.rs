@@ -135,8 +135,7 @@ impl EventPattern {
     pub fn parse(pattern: &Value) -> Result<Self, PatternError> {
         let length = pattern.to_string().chars().count();
         if length > MAX_LENGTH {
-            let message =
-                format!("the pattern is {length} characters of JSON; EventBridge takes {MAX_LENGTH}");
+            let message = format!("expected at most {MAX_LENGTH} characters of JSON, found {length}");
             return Err(PatternError::new(&[], message));
         }
         Ok(Self { combinations: parse::combinations(pattern)? })

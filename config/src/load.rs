@@ -127,12 +127,12 @@ impl Overrides {
 pub fn read_config_file(path: &Path) -> Result<String, ConfigErrors> {
     let path_text = path.display();
     let problem = |code, reason: String| {
-        ConfigErrors::from(ConfigProblem::new(code, format!("cannot read {path_text}: {reason}")))
+        ConfigErrors::from(ConfigProblem::new(code, format!("failed to read {path_text}: {reason}")))
     };
     let unreadable = |error: io::Error| problem("not_readable", error.to_string());
     // Opening a pipe would block until another process writes to it.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(problem("not_readable", "it is not a file".to_owned()));
+        return Err(problem("not_readable", "it is not a regular file".to_owned()));
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
@@ -225,7 +225,11 @@ fn finish(
         }
     }
     let Some((app, resolved)) = loaded else {
-        return Err(ConfigProblem::new("internal", format!("the env `{selected}` was lost")).into());
+        return Err(ConfigProblem::new(
+            "internal",
+            format!("internal error: the env `{selected}` is not resolved; please report it"),
+        )
+        .into());
     };
     let lints = rules::warnings(&resolved).into_iter().map(|problem| problem.into_lint(source));
     Ok(LoadedConfig {
@@ -279,11 +283,11 @@ fn unknown_env(name: &str, layers: &ConfigLayers) -> ConfigProblem {
             known.push(predefined);
         }
     }
-    let suggestion =
-        nearest(name, known.iter().copied()).map(|nearest_name| format!("; did you mean `{nearest_name}`?"));
-    let message = format!("there is no env `{name}`{}", suggestion.unwrap_or_default());
+    let suggestion = nearest(name, known.iter().copied())
+        .map(|nearest_name| format!("; did you mean \"{nearest_name}\"?"));
+    let message = format!("unknown env \"{name}\"{}", suggestion.unwrap_or_default());
     ConfigProblem::new("unknown_env", message).with_help(format!(
-        "known: {}; to add it, write the line `[env.{name}]` into {CONFIG_FILE}",
+        "use one of: {}; or add the line `[env.{name}]` to {CONFIG_FILE}",
         known.join(", ")
     ))
 }

@@ -33,7 +33,8 @@ pub(crate) fn read_pattern(
         && let Some(error) = check_pattern(&value)
     {
         problems.push(
-            ConfigProblem::new("bad_pattern", error.message).with_span(span_of(value_in_file, &error.path)),
+            ConfigProblem::new("bad_pattern", format!("`{name}`: {}", error.message))
+                .with_span(span_of(value_in_file, &error.path)),
         );
     }
     if problems.is_empty() { Ok(Value::Table(value)) } else { Err(problems) }
@@ -58,7 +59,7 @@ fn span_of(value: &SpannedValue<'_>, path: &[PatternStep]) -> Range<usize> {
 }
 
 fn empty_table_problem(name: &str) -> ConfigProblem {
-    ConfigProblem::new("bad_value", format!("`{name}` is empty, and would match nothing"))
+    ConfigProblem::new("bad_value", format!("`{name}`: expected at least one entry, found none"))
 }
 
 fn read_fields(table: &DeTable<'_>, problems: &mut Vec<ConfigProblem>) -> toml::Table {
@@ -76,7 +77,7 @@ fn read_fields(table: &DeTable<'_>, problems: &mut Vec<ConfigProblem>) -> toml::
             }
             other => {
                 let message =
-                    format!("`{shown_name}`: expected a list of what may match, found {}", type_name(other));
+                    format!("`{shown_name}`: expected an array of values, found {}", type_name(other));
                 let help = |text| format!("write it in brackets: `[{}]`", Value::String(sanitize(text)));
                 let problem =
                     ConfigProblem::new("wrong_type", message).with_optional_help(other.as_str().map(help));
@@ -100,10 +101,10 @@ fn read_value(value_in_file: &SpannedValue<'_>, problems: &mut Vec<ConfigProblem
         },
         DeValue::Float(number) => match number.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() => Value::Float(number),
-            _ => return unsupported(value_in_file, problems, "a number that JSON cannot say"),
+            _ => return unsupported(value_in_file, problems, "a number that is not finite"),
         },
         DeValue::Datetime(_) => {
-            return unsupported(value_in_file, problems, "a date or time, which JSON cannot say");
+            return unsupported(value_in_file, problems, "a date or time");
         }
         DeValue::Array(items) => {
             Value::Array(items.iter().filter_map(|item| read_value(item, problems)).collect())
@@ -119,8 +120,7 @@ fn read_value(value_in_file: &SpannedValue<'_>, problems: &mut Vec<ConfigProblem
 }
 
 fn unsupported(value: &SpannedValue<'_>, problems: &mut Vec<ConfigProblem>, what: &str) -> Option<Value> {
-    problems.push(
-        ConfigProblem::new("wrong_type", format!("a pattern cannot match {what}")).with_span(value.span()),
-    );
+    let message = format!("`pattern`: expected a value that JSON can represent, found {what}");
+    problems.push(ConfigProblem::new("wrong_type", message).with_span(value.span()));
     None
 }

@@ -231,7 +231,9 @@ impl ResolvedEnv {
             _ => as_json(value),
         });
         serde_json::from_value(Json::Object(nested)).map_err(|error| {
-            ConfigProblem::new("internal", format!("the settings do not fit the program: {error}"))
+            let message =
+                format!("internal error: failed to convert the settings: {error}; please report it");
+            ConfigProblem::new("internal", message)
         })
     }
 }

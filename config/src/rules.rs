@@ -29,6 +29,9 @@ const MAX_ITEM_WRITES: i64 = 1000;
 /// in the `CloudFront` developer guide).
 const MAX_WILDCARDS: usize = 15;
 
+/// The help for a resource name that is too long.
+const SHORTEN_NAME: &str = "shorten `app` or the name of the environment";
+
 /// Collects the findings about one env.
 struct Findings<'a> {
     env: &'a ResolvedEnv,
@@ -59,14 +62,15 @@ pub(crate) fn errors(env: &ResolvedEnv) -> Vec<ConfigProblem> {
     if env.are_valid(&["app"]) && base.len() > MAX_BASE_NAME_CHARS {
         let length = base.len();
         let message = format!(
-            "the name `{base}` is {length} characters long; Lambda and IAM take {MAX_BASE_NAME_CHARS}"
+            "`app`: expected at most {MAX_BASE_NAME_CHARS} characters in the name `{base}`, found {length}"
         );
-        let problem =
-            ConfigProblem::new("out_of_range", message).with_help("shorten `app` or the name of the env");
+        let problem = ConfigProblem::new("out_of_range", message).with_help(SHORTEN_NAME);
         findings.found.push(problem.with_span(env.span("app")));
     }
     if env.name == "local" && env.are_valid(&["target"]) && env.text("target") != "local" {
-        findings.error("target", "the env `local` is always this machine", "give the env another name");
+        let message =
+            format!("`target`: expected \"local\" for the env `local`, found \"{}\"", env.text("target"));
+        findings.error("target", message, "choose another name for the environment");
     }
     if env.are_valid(&["queue.batch_size", "queue.window_s"])
         && env.integer("queue.batch_size") > MAX_BATCH_WITHOUT_WINDOW
@@ -74,7 +78,9 @@ pub(crate) fn errors(env: &ResolvedEnv) -> Vec<ConfigProblem> {
     {
         findings.error(
             env.first_in_file(&["queue.window_s", "queue.batch_size"]),
-            format!("Lambda refuses batches above {MAX_BATCH_WITHOUT_WINDOW} without a window"),
+            format!(
+                "`window_s`: expected at least 1 for a `batch_size` above {MAX_BATCH_WITHOUT_WINDOW}, found 0"
+            ),
             format!("set `window_s` to 1 or more, or `batch_size` to {MAX_BATCH_WITHOUT_WINDOW} or less"),
         );
     }
@@ -86,9 +92,10 @@ pub(crate) fn errors(env: &ResolvedEnv) -> Vec<ConfigProblem> {
         findings.error(
             "queue.visibility_s",
             format!(
-                "Lambda refuses a queue whose `visibility_s` is below the function's `timeout_s` of {timeout}"
+                "`visibility_s`: expected at least the function's `timeout_s` of {timeout}, found {}",
+                env.integer("queue.visibility_s")
             ),
-            "leave the line out: it is six times the timeout and the window then",
+            "remove the line; the default is six times `timeout_s` plus `window_s`",
         );
     }
     if env.are_valid(&["counter.visitors", "counter.i_know_this_is_personal_data"])
@@ -97,8 +104,8 @@ pub(crate) fn errors(env: &ResolvedEnv) -> Vec<ConfigProblem> {
     {
         findings.error(
             "counter.visitors",
-            "`visitors = \"raw\"` keeps addresses of people, which are personal data",
-            "say so with `i_know_this_is_personal_data = true`, or use \"hash\"",
+            "`visitors`: \"raw\" stores IP addresses, which are personal data",
+            "confirm with `i_know_this_is_personal_data = true`, or use \"hash\"",
         );
     }
     add_source_errors(&mut findings);
@@ -107,7 +114,7 @@ pub(crate) fn errors(env: &ResolvedEnv) -> Vec<ConfigProblem> {
         if normalised != origin {
             findings.error(
                 "http.allow_origins",
-                format!("the origin \"{origin}\" never matches: browsers leave out the usual port"),
+                format!("`allow_origins`: expected an origin without its default port, found \"{origin}\""),
                 format!("did you mean \"{normalised}\"?"),
             );
         }
@@ -135,15 +142,13 @@ pub(crate) fn local_errors(env: &ResolvedEnv) -> Vec<ConfigProblem> {
         let shown_name = sanitize(name);
         let (message, help) = match check_local_variable(name, value).err()? {
             LocalVariableError::LoadsCode => (
-                format!(
-                    "`{shown_name}` can make a program run other code, here on this machine and with your rights"
-                ),
-                "remove it, or move it to the env on AWS that needs it: `[env.NAME.function.environment]`",
+                format!("`{shown_name}`: this variable can make programs on this machine run other code"),
+                "remove it, or set it only for an environment on AWS, in `[env.NAME.function.environment]`",
             ),
             LocalVariableError::LeavesMachine => (
-                format!("`{shown_name}` is not an address of this machine, so visitors' data would leave it"),
-                "use `http://127.0.0.1:PORT`, or move it to the env on AWS that needs it: \
-                 `[env.NAME.function.environment]`",
+                format!("`{shown_name}`: expected an address of this machine, found another one"),
+                "use `http://127.0.0.1:PORT`, or set it only for an environment on AWS, in \
+                 `[env.NAME.function.environment]`; otherwise visitor data would leave this machine",
             ),
         };
         let span = env.span(&format!("{}.{name}", environment::ENVIRONMENT_KEY));
@@ -160,14 +165,14 @@ fn add_source_errors(findings: &mut Findings<'_>) {
     if env.are_valid(&["queue.enabled", "queue.ingest", "http.expose"]) && env.text("queue.ingest") == "http"
     {
         if !env.flag("queue.enabled") {
-            let help = "add `enabled = true` under [queue], or use `ingest = \"none\"`";
-            findings.error("queue.ingest", "`ingest = \"http\"` needs the queue", help);
+            let help = "set `enabled = true` in `[queue]`, or use `ingest = \"none\"`";
+            findings.error("queue.ingest", "`ingest`: \"http\" requires an enabled queue", help);
         }
         if expose != "api" {
             findings.error(
                 "queue.ingest",
-                format!("`ingest = \"http\"` needs the HTTP API: with `expose = \"{expose}\"` there is none"),
-                "set `expose = \"api\"` under [http], or use `ingest = \"none\"`",
+                format!("`ingest`: \"http\" requires `expose = \"api\"`, found \"{expose}\""),
+                "set `expose = \"api\"` in `[http]`, or use `ingest = \"none\"`",
             );
         }
     }
@@ -186,8 +191,11 @@ fn add_source_errors(findings: &mut Findings<'_>) {
         if is_used && env.are_valid(&["app", key]) && length > MAX_BASE_NAME_CHARS {
             findings.error(
                 key,
-                format!("the name `{name}` is {length} characters long; IAM, Lambda and EventBridge take {MAX_BASE_NAME_CHARS}"),
-                "shorten `app` or the name of the env",
+                format!(
+                    "`{}`: expected at most {MAX_BASE_NAME_CHARS} characters in the name `{name}`, found {length}",
+                    key.rsplit('.').next().unwrap_or(key)
+                ),
+                SHORTEN_NAME,
             );
         }
     }
@@ -196,7 +204,7 @@ fn add_source_errors(findings: &mut Findings<'_>) {
         && is_set("cloudfront.distribution_id")
         && let Some(Partition { name, cloudfront: None, .. }) = Partition::of_region(region)
     {
-        let message = format!("the partition `{name}` of {region} has no CloudFront");
+        let message = format!("`distribution_id`: the partition `{name}` of {region} has no CloudFront");
         findings.error("cloudfront.distribution_id", message, "remove `distribution_id`");
     }
     let buckets = ["cloudfront.site_bucket", "cloudfront.log_bucket"];
@@ -205,17 +213,15 @@ fn add_source_errors(findings: &mut Findings<'_>) {
         if site_bucket == log_bucket {
             findings.error(
                 "cloudfront.log_bucket",
-                format!(
-                    "`site_bucket` and `log_bucket` are both `{site_bucket}`: each log would be taken for a page"
-                ),
-                "keep the logs in a bucket of their own",
+                format!("`log_bucket`: expected a bucket other than `site_bucket`, found \"{log_bucket}\""),
+                "use a separate bucket for the logs; in `site_bucket`, each log would be treated as a page",
             );
         }
         if !is_set("cloudfront.distribution_id") {
             findings.error(
                 "cloudfront.site_bucket",
-                "`site_bucket` needs a `distribution_id`: what is put there is invalidated in it",
-                "add `distribution_id` under [cloudfront]",
+                "`site_bucket`: expected a `distribution_id` to invalidate, found none",
+                "set `distribution_id` in `[cloudfront]`",
             );
         }
     }
@@ -223,13 +229,13 @@ fn add_source_errors(findings: &mut Findings<'_>) {
         let paths = env.texts("cloudfront.invalidate");
         let wildcards = paths.iter().filter(|path| path.ends_with('*')).count();
         if paths.is_empty() {
-            let message = "`invalidate` is empty: hits would invalidate nothing";
-            findings.error("cloudfront.invalidate", message, "leave the line out: it is `[\"/*\"]` then");
+            let message = "`invalidate`: expected at least one path, found none";
+            findings.error("cloudfront.invalidate", message, "remove the line; the default is `[\"/*\"]`");
         } else if wildcards > MAX_WILDCARDS {
             findings.error(
                 "cloudfront.invalidate",
-                format!("`invalidate` has {wildcards} paths that end with `*`; CloudFront accepts {MAX_WILDCARDS} in progress at once"),
-                "use one wildcard that covers several, such as `/*`",
+                format!("`invalidate`: expected at most {MAX_WILDCARDS} paths that end with `*`, found {wildcards}"),
+                "use one wildcard that covers several paths, such as `/*`",
             );
         }
     }
@@ -241,7 +247,9 @@ pub(crate) fn warnings(env: &ResolvedEnv) -> Vec<ConfigProblem> {
     for (key, items) in [("http.allow_origins", "origins"), ("http.allow_methods", "methods")] {
         let listed = env.texts(key);
         if listed.len() > 1 && listed.contains(&"*") {
-            let message = format!("`*` allows any: the other {items} beside it change nothing");
+            let name = key.trim_start_matches("http.");
+            let message =
+                format!("`{name}`: `*` allows all {items}, so the other entries have no effect; remove them");
             findings.warn(key, "any_and_some", message);
         }
     }
@@ -250,29 +258,33 @@ pub(crate) fn warnings(env: &ResolvedEnv) -> Vec<ConfigProblem> {
         && !REGIONS.contains(&region)
         && let Some(suggestion) = nearest(region, REGIONS.iter().copied())
     {
-        let message = format!("`{region}` is no region known to this version; did you mean `{suggestion}`?");
+        let message =
+            format!("`region`: this version does not know \"{region}\"; did you mean \"{suggestion}\"?");
         findings.warn("region", "unknown_region", message);
     }
     if env.text("http.expose") == "api" && env.integer("function.timeout_s") > HTTP_API_TIMEOUT_S {
-        let message =
-            format!("the HTTP API gives up after {HTTP_API_TIMEOUT_S} s: a longer `timeout_s` only costs");
+        let message = format!(
+            "`timeout_s`: the HTTP API times out after {HTTP_API_TIMEOUT_S} s, so a longer timeout only adds cost"
+        );
         findings.warn("function.timeout_s", "timeout_beyond_api", message);
     }
     if env.text("http.expose") == "function-url"
         && let Some(reserved) = env.optional_integer("function.reserved_concurrency")
     {
         let message = format!(
-            "with a function URL one function counts and reads, and `reserved_concurrency = {reserved}` makes it refuse badges while it \
-             counts; set it to \"none\", or use `expose = \"api\"`, where reads have a function of their own"
+            "`reserved_concurrency`: with a function URL, the limit of {reserved} covers both counting and badges, so badges can \
+             fail; set it to \"none\", or use `expose = \"api\"`, which has a separate function for reads"
         );
         findings.warn("function.reserved_concurrency", "reserved_function_url", message);
     }
     if env.number("http.rate_per_second") > DEFAULT_ACCOUNT_RATE {
-        let message = "`rate_per_second` is above 10,000, which is what an account lets through by default";
+        let message = "`rate_per_second`: AWS accounts allow 10,000 requests per second by default; a higher value has no \
+                       effect without a quota increase";
         findings.warn("http.rate_per_second", "rate_beyond_account", message);
     }
     if env.integer("http.burst") > DEFAULT_ACCOUNT_BURST {
-        let message = "`burst` is above 5,000, which is what an account lets through by default";
+        let message = "`burst`: AWS accounts allow a burst of 5,000 requests by default; a higher value has no effect \
+                       without a quota increase";
         findings.warn("http.burst", "burst_beyond_account", message);
     }
     add_source_warnings(&mut findings);
@@ -292,9 +304,9 @@ fn add_source_warnings(findings: &mut Findings<'_>) {
         && reserved < concurrency
     {
         let message = format!(
-            "the queue's pollers ask for {concurrency} invocations at once (Lambda takes no less than 2) and `reserved_concurrency` \
-             lets {reserved} through: the others are refused, each refusal is a receive, and fewer than {MIN_RECEIVES} receives turn \
-             good hits into dead letters"
+            "`max_receive_count`: the queue starts up to {concurrency} invocations at once, but `reserved_concurrency` allows \
+             {reserved}; each throttled invocation counts as a receive, so with fewer than {MIN_RECEIVES} receives, valid hits can \
+             reach the dead-letter queue"
         );
         findings.warn("queue.max_receive_count", "few_receives", message);
     }
@@ -304,7 +316,7 @@ fn add_source_warnings(findings: &mut Findings<'_>) {
     let (window, batch) = (env.integer("queue.window_s"), env.integer("queue.batch_size"));
     if window > 0 && batch == 1 {
         let message = format!(
-            "with a `batch_size` of 1 nothing is gathered in the `window_s` of {window}: it only delays"
+            "`window_s`: with `batch_size = 1`, a window of {window} s only adds delay; set `window_s = 0`"
         );
         findings.warn("queue.window_s", "window_of_one", message);
     }
@@ -313,7 +325,7 @@ fn add_source_warnings(findings: &mut Findings<'_>) {
         findings.warn(
             key,
             "no_window",
-            "without a `window_s` most batches hold one hit, and each hit is a write",
+            "`window_s`: without a window, most batches contain one hit, and each hit costs a write",
         );
     }
     let recommended = 6 * env.integer("function.timeout_s") + window;
@@ -321,8 +333,8 @@ fn add_source_warnings(findings: &mut Findings<'_>) {
         && visibility < recommended
     {
         let message = format!(
-            "`visibility_s` is {visibility}: AWS recommends six times `timeout_s` and the window, {recommended}; below that a hit \
-             can come again while it is counted"
+            "`visibility_s`: AWS recommends at least {recommended} (six times `timeout_s` plus `window_s`), found {visibility}; a hit \
+             may be delivered again while it is being counted"
         );
         findings.warn("queue.visibility_s", "visibility", message);
     }
@@ -336,37 +348,37 @@ fn add_counting_warnings(findings: &mut Findings<'_>) {
     let [per_day, max_paths] = budget.map(|key| env.integer(key));
     if paths == "budget" && per_day > max_paths {
         let message =
-            format!("`max_paths` is {max_paths}, so that `new_paths_per_day` of {per_day} is never reached");
+            format!("`new_paths_per_day`: {per_day} is never reached, because `max_paths` is {max_paths}");
         findings.warn(env.first_in_file(&budget), "budget_beyond_paths", message);
     }
     for key in budget.into_iter().filter(|key| paths != "budget" && env.differs_from_default(key)) {
         let name = key.trim_start_matches("counter.");
-        findings.warn(key, "no_budget", format!("`{name}` changes nothing with `paths = \"{paths}\"`"));
+        let message = format!("`{name}`: the value has no effect with `paths = \"{paths}\"`");
+        findings.warn(key, "no_budget", message);
     }
     let visitors = env.text("counter.visitors");
     if visitors != "raw" && env.differs_from_default("counter.ttl_days") {
         let message = format!(
-            "`ttl_days` changes nothing with `visitors = \"{visitors}\"`: it is how long addresses are kept"
+            "`ttl_days`: the value has no effect with `visitors = \"{visitors}\"`, which stores no addresses"
         );
         findings.warn("counter.ttl_days", "ttl_without_raw", message);
     }
     if visitors != "none" && env.is_in_file("counter.visitors") && env.text("http.expose") == "none" {
         let message = format!(
-            "with `expose = \"none\"` no visitor comes to the function by itself: `visitors = \"{visitors}\"` counts only what \
-             is sent to it with an address"
+            "`visitors`: with `expose = \"none\"`, \"{visitors}\" counts only visitors whose address is in a message or an event"
         );
         findings.warn("counter.visitors", "visitors_unseen", message);
     }
     let writes = env.integer("table.max_write_units");
     if env.integer("counter.shards") > 1 && writes <= MAX_ITEM_WRITES {
         let message = format!(
-            "`shards` make reading slower and gain nothing while `max_write_units` is {writes}: one item takes {MAX_ITEM_WRITES} \
-             writes a second"
+            "`shards`: more than one shard only slows down reads with `max_write_units = {writes}`; one item accepts \
+             {MAX_ITEM_WRITES} writes per second"
         );
         findings.warn("counter.shards", "shards_unneeded", message);
     }
     if env.flag("counter.public_stats") && env.text("http.expose") == "none" {
-        let message = "`public_stats` opens routes that `expose = \"none\"` keeps closed";
+        let message = "`public_stats`: the routes cannot be reached with `expose = \"none\"`";
         findings.warn("counter.public_stats", "stats_unseen", message);
     }
 }

@@ -53,7 +53,7 @@ impl StarterConfig {
             let app = quoted(app);
             let _ = write!(
                 toml,
-                "# The counter that runs here keeps its name, and with it its URL.\napp = {app}\n"
+                "# Keeps the name and the URL of the counter that already runs on this machine.\napp = {app}\n"
             );
         }
         if !origins.is_empty() {
@@ -109,7 +109,7 @@ mod tests {
 
         # The cloud on this machine.
         [env.local]
-        # The counter that runs here keeps its name, and with it its URL.
+        # Keeps the name and the URL of the counter that already runs on this machine.
         app = "hits"
         # Pages of any origin may count here.
         http.allow_origins = ["*"]

@@ -36,7 +36,7 @@ impl StringFormat {
 
 /// The name of an app.
 pub(crate) static APP: StringFormat = StringFormat {
-    description: "a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 40 long",
+    description: "a name of at most 40 lower-case letters, digits and single hyphens that begins with a letter",
     pattern: "^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
     max: 40,
     guess: to_name,
@@ -44,7 +44,7 @@ pub(crate) static APP: StringFormat = StringFormat {
 
 /// The name of an env.
 pub(crate) static ENV: StringFormat = StringFormat {
-    description: "a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long",
+    description: "a name of at most 30 lower-case letters, digits and single hyphens that begins with a letter",
     pattern: "^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
     max: 30,
     guess: to_name,
@@ -52,8 +52,8 @@ pub(crate) static ENV: StringFormat = StringFormat {
 
 /// The declaration of an env: a name, or a prefix that ends with `*`.
 pub(crate) static DECLARED_ENV: StringFormat = StringFormat {
-    description: "a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long; with `*` at its \
-           end it declares every env that begins so, as in `[env.\"pr-*\"]`",
+    description: "a name of at most 30 lower-case letters, digits and single hyphens that begins with a letter, or a prefix that ends \
+           with `*`, as in `[env.\"pr-*\"]`",
     pattern: "^[a-z][a-z0-9]*(-[a-z0-9]+)*(-?[*])?$",
     max: 30,
     guess: |text| format!("{}-*", to_name(text)),
@@ -69,7 +69,7 @@ pub(crate) static REGION: StringFormat = StringFormat {
 
 /// An AWS account id.
 pub(crate) static ACCOUNT: StringFormat = StringFormat {
-    description: "the twelve digits of an AWS account",
+    description: "an AWS account ID of twelve digits",
     pattern: "^[0-9]{12}$",
     max: 12,
     guess: |text| text.chars().filter(char::is_ascii_digit).collect(),
@@ -85,7 +85,7 @@ pub(crate) static DISTRIBUTION: StringFormat = StringFormat {
 
 /// A web origin exactly as browsers send it. Any other string never matches a request.
 pub(crate) static ORIGIN: StringFormat = StringFormat {
-    description: "`*`, or an origin just as browsers send it, such as `https://example.com`: no path, and no slash at the end",
+    description: "`*`, or an origin without a path or final slash, such as `https://example.com`",
     pattern: r"^(\*|[a-z][a-z0-9+.-]*://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$",
     max: 253,
     guess: to_origin,
@@ -117,7 +117,7 @@ pub(crate) static BUS: StringFormat = StringFormat {
 
 /// The key that an event is counted under.
 pub(crate) static EVENT_KEY: StringFormat = StringFormat {
-    description: "a name without control characters and not beginning with `!`, or a JSON pointer, such as `/detail/page`",
+    description: "a name that contains no control characters and does not begin with `!`, or a JSON pointer such as `/detail/page`",
     pattern: r"^[^!\x00-\x1f][^\x00-\x1f]*$",
     max: 512,
     guess: |text| text.trim().trim_start_matches('!').to_owned(),
@@ -125,7 +125,7 @@ pub(crate) static EVENT_KEY: StringFormat = StringFormat {
 
 /// A JSON pointer (RFC 6901).
 pub(crate) static POINTER: StringFormat = StringFormat {
-    description: "a JSON pointer, such as `/detail/n`",
+    description: "a JSON pointer such as `/detail/n`",
     pattern: r"^(/([^~/\x00-\x1f]|~[01])+)+$",
     max: 512,
     guess: |text| format!("/{}", text.trim().trim_start_matches(['$', '.', '/']).replace('.', "/")),
@@ -145,7 +145,7 @@ pub(crate) static BUCKET: StringFormat = StringFormat {
 
 /// A path that can be invalidated in a distribution.
 pub(crate) static INVALIDATION: StringFormat = StringFormat {
-    description: "a path that begins with `/`, percent-encoded, with `*` at its end at most, such as `/*`",
+    description: "a path that begins with `/`, is percent-encoded and has `*` only at its end, such as `/*`",
     pattern: "^/([A-Za-z0-9._~!$&'()+,;=:@/?-]|%[0-9A-Fa-f]{2})*[*]?$",
     max: 4000,
     guess: |text| format!("/{}", text.trim().trim_start_matches('/')),
@@ -169,7 +169,7 @@ pub fn check_invalidation_path(path: &str) -> Result<(), String> {
 
 /// The name of an environment variable of a function.
 pub(crate) static VARIABLE: StringFormat = StringFormat {
-    description: "the name of an environment variable: a letter, then letters, digits and underscores, at least two in all",
+    description: "the name of an environment variable: a letter, and then one or more letters, digits and underscores",
     pattern: "^[A-Za-z][A-Za-z0-9_]+$",
     max: 256,
     guess: |text| text.trim().replace(['-', '.', ' '], "_"),

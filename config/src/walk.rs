@@ -78,7 +78,8 @@ pub(crate) fn walk(root: &DeTable<'_>, diagnostics: &mut Diagnostics) -> ConfigL
         return layers;
     };
     if envs.len() > MAX_ENVS {
-        let problem = ConfigProblem::new("out_of_range", format!("there are more than {MAX_ENVS} envs"));
+        let message = format!("`env`: expected at most {MAX_ENVS} environments, found {}", envs.len());
+        let problem = ConfigProblem::new("out_of_range", message);
         diagnostics.push(problem.with_span(key.span()));
         return layers;
     }
@@ -100,7 +101,7 @@ fn read_overlay(
         let path = format!("env.{}", check::sanitize(name));
         let problem =
             check::wrong_type(ValueKind::EventPattern, &path, value.get_ref()).with_span(value.span());
-        diagnostics.push(problem.with_help("an env is a table: `[env.NAME]`"));
+        diagnostics.push(problem.with_help("write `[env.NAME]`"));
         return None;
     };
     let name_check = if is_env_pattern(name) {
@@ -120,8 +121,12 @@ pub(crate) fn check_env_name(name: &str) -> Result<(), ConfigProblem> {
     let suffix =
         RESERVED_SUFFIXES.iter().find(|suffix| name == **suffix || name.ends_with(&format!("-{suffix}")));
     match suffix {
-        Some(suffix) => Err(ConfigProblem::new("bad_value", format!("no env can be called `{name}`"))
-            .with_help(format!("names of other resources end in `-{suffix}`, and two could become one"))),
+        Some(suffix) => {
+            let message =
+                format!("`env`: expected a name without the reserved ending `{suffix}`, found \"{name}\"");
+            let help = format!("choose another name; names of other resources end with `-{suffix}`");
+            Err(ConfigProblem::new("bad_value", message).with_help(help))
+        }
         None => Ok(()),
     }
 }
@@ -218,7 +223,7 @@ impl LayerReader<'_, '_> {
         let suggestion = nearest(name, KEYS.iter().map(|key| key.name));
         match KEYS.iter().find(|key| Some(key.name) == suggestion) {
             Some(key) => problem(format!("; did you mean `{}`?", key.path())),
-            None => problem(String::new()).with_help(format!("known here: {}", candidates.join(", "))),
+            None => problem(String::new()).with_help(format!("use one of: {}", candidates.join(", "))),
         }
     }
 }
@@ -226,10 +231,12 @@ impl LayerReader<'_, '_> {
 /// Returns the problem for a key in a part of the file that must not contain it.
 fn misplaced_key(key: &ConfigKey) -> ConfigProblem {
     let (location, help) = match key.scope {
-        KeyScope::Env => ("in an env", "write it below `[env.NAME]`"),
-        KeyScope::Top | KeyScope::Anywhere => ("at the top", "move it above the first `[table]`"),
+        KeyScope::Env => ("in an environment, found at the top", "move it below `[env.NAME]`"),
+        KeyScope::Top | KeyScope::Anywhere => {
+            ("at the top, found in an environment", "move it above the first `[table]`")
+        }
     };
-    ConfigProblem::new("misplaced_key", format!("`{}` belongs {location}", key.name)).with_help(help)
+    ConfigProblem::new("misplaced_key", format!("`{}`: expected {location}", key.name)).with_help(help)
 }
 
 fn in_section(section: &str) -> String {

@@ -61,14 +61,13 @@ impl AccessLogReader {
     pub fn finish(&self) -> Result<u64, String> {
         if !self.has_columns {
             return Err(
-                "the file is no access log: there is no line `#Fields:` in it, and no JSON with its names"
-                    .to_owned(),
+                "expected an access log with a `#Fields:` line or JSON lines, found neither".to_owned()
             );
         }
         if self.requests == 0 && self.unreadable > 0 {
             return Err(
-                "no line of the access log can be read: expected values separated by tabs, in the order of its line \
-                 `#Fields:`, or a JSON object a line"
+                "expected tab-separated values in the order of `#Fields:`, or a JSON object per line; found no \
+                 readable line"
                     .to_owned(),
             );
         }
@@ -132,7 +131,7 @@ impl AccessLogReader {
         }
         let columns = missing.join(", ");
         Err(format!(
-            "the access log lacks needed columns: {columns}; add these fields to the distribution's log settings"
+            "the access log lacks required fields: {columns}; add them to the distribution's log settings"
         ))
     }
 
@@ -375,10 +374,10 @@ mod tests {
     #[test]
     fn file_without_required_columns_is_rejected_with_their_names() {
         let refused = |text: &str| refusal(text).unwrap_err();
-        insta::assert_snapshot!(refused("#Fields: date c-ip cs-uri-stem\n"), @"the access log lacks needed columns: `date` and `time` (or `timestamp(ms)`), `cs-method`, `sc-status`, `cs(User-Agent)`; add these fields to the distribution's log settings");
-        insta::assert_snapshot!(refused(r#"{"timestamp(ms)":"1","cs-uri-stem":"/","cs(User-Agent)":"x"}"#), @"the access log lacks needed columns: `cs-method`, `sc-status`; add these fields to the distribution's log settings");
+        insta::assert_snapshot!(refused("#Fields: date c-ip cs-uri-stem\n"), @"the access log lacks required fields: `date` and `time` (or `timestamp(ms)`), `cs-method`, `sc-status`, `cs(User-Agent)`; add them to the distribution's log settings");
+        insta::assert_snapshot!(refused(r#"{"timestamp(ms)":"1","cs-uri-stem":"/","cs(User-Agent)":"x"}"#), @"the access log lacks required fields: `cs-method`, `sc-status`; add them to the distribution's log settings");
         let header = "#Fields: date time cs-method cs-uri-stem sc-status cs(User-Agent)\n";
-        insta::assert_snapshot!(refused(&format!("{header}2026-09-20,10:00:00,GET,/,200,Mozilla\n")), @"no line of the access log can be read: expected values separated by tabs, in the order of its line `#Fields:`, or a JSON object a line");
+        insta::assert_snapshot!(refused(&format!("{header}2026-09-20,10:00:00,GET,/,200,Mozilla\n")), @"expected tab-separated values in the order of `#Fields:`, or a JSON object per line; found no readable line");
         let readable = "2026-09-20\t10:00:00\tGET\t/\t200\t-\n";
         assert_eq!(refusal(header), Ok(0), "nobody came");
         assert_eq!(refusal(&format!("#Version: 1.0\n{header}{readable}\n2026-09-20\t10:00\n")), Ok(1));
@@ -390,7 +389,10 @@ mod tests {
     #[test]
     fn file_that_is_not_a_log_is_rejected() {
         for text in ["<html>", "{\"a\":1}", "2026-09-20\t10:00:00", ""] {
-            assert!(refusal(text).unwrap_err().starts_with("the file is no access log"), "{text}");
+            assert!(
+                refusal(text).unwrap_err().starts_with("expected an access log with a `#Fields:` line"),
+                "{text}"
+            );
         }
     }
 

@@ -164,7 +164,7 @@ pub(crate) fn count_ignored<S: CounterStore>(
     counted: &mut BatchResult,
 ) {
     if let Err(error) = store.count_ignored(why, views, now) {
-        counted.warnings.push(format!("views that do not count were not counted as such: {error}"));
+        counted.warnings.push(format!("failed to count ignored views: {error}"));
     }
 }
 

@@ -42,16 +42,14 @@ impl fmt::Display for BotSignal {
         match self {
             Self::Missing => f.write_str("there is no user agent"),
             Self::TooShort { bytes } => {
-                write!(f, "the user agent is {bytes} bytes short, a browser's has at least {MIN_BYTES}")
+                write!(f, "the user agent has {bytes} bytes; a browser's has at least {MIN_BYTES}")
             }
             Self::TooLong { bytes } => {
-                write!(f, "the user agent is {bytes} bytes long, a browser's has at most {MAX_BYTES}")
+                write!(f, "the user agent has {bytes} bytes; a browser's has at most {MAX_BYTES}")
             }
-            Self::Keyword(word) => write!(f, "the user agent names a robot: `{word}`"),
-            Self::Address => f.write_str("the user agent holds an address, as robots' do"),
-            Self::Compatible => {
-                f.write_str("the user agent calls itself compatible with a browser, as robots' do")
-            }
+            Self::Keyword(word) => write!(f, "the user agent contains the bot keyword `{word}`"),
+            Self::Address => f.write_str("the user agent contains a contact address"),
+            Self::Compatible => f.write_str("the user agent claims to be compatible with a browser"),
             Self::NoEngine => f.write_str("the user agent names no browser"),
         }
     }

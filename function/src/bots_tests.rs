@@ -13,11 +13,11 @@ const CHROME: &str =
 fn every_signal_has_its_text() {
     insta::assert_snapshot!(detect_bot(None).unwrap(), @"there is no user agent");
     insta::assert_snapshot!(why(" \t"), @"there is no user agent");
-    insta::assert_snapshot!(why("Mozilla"), @"the user agent is 7 bytes short, a browser's has at least 10");
-    insta::assert_snapshot!(why(&format!("{CHROME}{}", "x".repeat(1000))), @"the user agent is 1101 bytes long, a browser's has at most 1024");
-    insta::assert_snapshot!(why("Mozilla/5.0 (compatible; Googlebot/2.1)"), @"the user agent names a robot: `bot`");
-    insta::assert_snapshot!(why(&format!("{CHROME} (+HTTPS://x.example)")), @"the user agent holds an address, as robots' do");
-    insta::assert_snapshot!(why("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; X/1.0)"), @"the user agent calls itself compatible with a browser, as robots' do");
+    insta::assert_snapshot!(why("Mozilla"), @"the user agent has 7 bytes; a browser's has at least 10");
+    insta::assert_snapshot!(why(&format!("{CHROME}{}", "x".repeat(1000))), @"the user agent has 1101 bytes; a browser's has at most 1024");
+    insta::assert_snapshot!(why("Mozilla/5.0 (compatible; Googlebot/2.1)"), @"the user agent contains the bot keyword `bot`");
+    insta::assert_snapshot!(why(&format!("{CHROME} (+HTTPS://x.example)")), @"the user agent contains a contact address");
+    insta::assert_snapshot!(why("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; X/1.0)"), @"the user agent claims to be compatible with a browser");
     insta::assert_snapshot!(why("Something/1.0"), @"the user agent names no browser");
 }
 

@@ -56,7 +56,7 @@ impl<'a> RawFields<'a> {
     /// Reads a string field.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
         let Some(raw) = non_null(self.get(name)) else { return Ok(None) };
-        read_text(raw).map(Some).ok_or_else(|| format!("`{name}` is no text"))
+        read_text(raw).map(Some).ok_or_else(|| format!("`{name}`: expected a string"))
     }
 
     /// Reads a string field as an owned string.
@@ -74,11 +74,11 @@ impl<'a> RawFields<'a> {
 pub(crate) fn object<'a>(json: &'a str, what: &str) -> Result<RawFields<'a>, String> {
     // serde would accept a list as the fields in order.
     if !json.trim_start().starts_with('{') {
-        return Err(format!("{what} is no JSON object"));
+        return Err(format!("{what} is not a JSON object"));
     }
     serde_json::from_str(json).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        format!("{what} is no JSON that can be read: line {line}, column {column}")
+        format!("{what} is not valid JSON: line {line}, column {column}")
     })
 }
 
@@ -99,13 +99,13 @@ pub(crate) fn text_at<'a>(json: &'a str, pointer: &str) -> Option<Cow<'a, str>> 
 /// Reads a whole number.
 pub(crate) fn number(field: RawField<'_>, name: &str) -> Result<Option<u64>, String> {
     let Some(raw) = non_null(field) else { return Ok(None) };
-    raw.parse().map(Some).map_err(|_| format!("`{name}` is no whole number"))
+    raw.parse().map(Some).map_err(|_| format!("`{name}`: expected a whole number"))
 }
 
 /// Reads a list.
 pub(crate) fn list<'a>(field: RawField<'a>, name: &str) -> Result<Option<Vec<&'a RawValue>>, String> {
     let Some(raw) = non_null(field) else { return Ok(None) };
-    serde_json::from_str(raw).map(Some).map_err(|_| format!("`{name}` is no list"))
+    serde_json::from_str(raw).map(Some).map_err(|_| format!("`{name}`: expected a list"))
 }
 
 /// Returns the raw value at a JSON pointer (RFC 6901).

@@ -79,7 +79,7 @@ impl CounterFunction {
     /// Forwards a hit to the counter function.
     fn forward(&mut self, hit: &ForwardedHit, invocation: &RuntimeInvocation) -> Result<(), String> {
         let Some(counter) = self.settings.counter.clone() else {
-            return Err("there is no counter to forward hits to".to_owned());
+            return Err("no counter function is configured".to_owned());
         };
         let until = deadline(self.time_left(invocation));
         let lambda = get_or_create(&mut self.lambda, || self.access.lambda(&self.settings))?;
@@ -122,7 +122,7 @@ impl CounterFunction {
                 ("messageId", LogField::Text(&messages[*index].id)),
                 ("cause", LogField::Text(why)),
             ];
-            log.write_line(Level::Warn, id, "hits of pages were dropped", &fields);
+            log.write_line(Level::Warn, id, "dropped invalid hits from pages", &fields);
         }
         let fields = [
             ("messages", LogField::Number(messages.len() as u64)),
@@ -167,11 +167,11 @@ impl InvocationHandler for CounterFunction {
                 let mut counted = self.count_messages(std::slice::from_ref(&message), invocation, log);
                 match (counted.failed.remove(&0), reply) {
                     (Some(MessageError::Malformed(why)), _) => {
-                        let message = format!("the event cannot be counted: {why}");
+                        let message = format!("the event is invalid: {why}");
                         Err(InvocationError { kind: "Hitctl.MalformedEvent", message })
                     }
                     (Some(MessageError::NotStored(why)), _) => {
-                        let message = format!("the event was not counted: {why}");
+                        let message = format!("failed to count the event: {why}");
                         Err(InvocationError { kind: "Hitctl.NotCounted", message })
                     }
                     (None, EventReply::Verbatim(response)) => Ok(response),
@@ -204,7 +204,7 @@ fn log_outcome(log: &mut Logger, id: &str, outcome: &RouteOutcome, route: &str) 
     let status = LogField::Number((*status).into());
     if let Some(store_error) = store_error {
         let fields = [("status", status), ("cause", LogField::Text(&store_error.to_string()))];
-        log.write_line(Level::Error, Some(id), "the store failed", &fields);
+        log.write_line(Level::Error, Some(id), "failed to access the table", &fields);
         return;
     }
     let mut fields = vec![("route", LogField::Text(route)), ("status", status)];
@@ -214,5 +214,5 @@ fn log_outcome(log: &mut Logger, id: &str, outcome: &RouteOutcome, route: &str) 
     if let Some(why) = ignored {
         fields.push(("ignored", LogField::Text(why.code())));
     }
-    log.write_line(Level::Debug, Some(id), if *counted { "counted" } else { "answered" }, &fields);
+    log.write_line(Level::Debug, Some(id), if *counted { "counted" } else { "responded" }, &fields);
 }

@@ -25,7 +25,8 @@ fn unpack_member<'a>(
     packed: &'a [u8],
     each: &mut dyn FnMut(&[u8]) -> Result<(), String>,
 ) -> Result<&'a [u8], String> {
-    let mut rest = skip_header(packed).ok_or("the file is no gzip, or its head is cut")?;
+    let mut rest =
+        skip_header(packed).ok_or("expected a gzip file, found another format or a truncated header")?;
     let mut state = DecompressorOxide::new();
     let mut window = vec![0; WINDOW];
     let (mut at, mut length, mut crc) = (0, 0_u32, 0);
@@ -40,15 +41,15 @@ fn unpack_member<'a>(
         match status {
             TINFLStatus::Done => break,
             TINFLStatus::HasMoreOutput => {}
-            _ => return Err("the file is damaged: it cannot be unpacked".to_owned()),
+            _ => return Err("the gzip file is corrupt: invalid compressed data".to_owned()),
         }
     }
-    let (tail, rest) = rest.split_at_checked(8).ok_or("the file is cut: its end is missing")?;
+    let (tail, rest) = rest.split_at_checked(8).ok_or("the gzip file is truncated")?;
     let stored = |at: usize| u32::from_le_bytes([tail[at], tail[at + 1], tail[at + 2], tail[at + 3]]);
     if (stored(0), stored(4)) == (crc, length) {
         Ok(rest)
     } else {
-        Err("the file is damaged: its checksum is another".to_owned())
+        Err("the gzip file is corrupt: the checksum does not match".to_owned())
     }
 }
 
@@ -151,7 +152,10 @@ mod tests {
         let mut damaged = packed.clone();
         let end = damaged.len() - 6;
         damaged[end] ^= 1;
-        assert_eq!(unpacked(&damaged), Err("the file is damaged: its checksum is another".to_owned()));
+        assert_eq!(
+            unpacked(&damaged),
+            Err("the gzip file is corrupt: the checksum does not match".to_owned())
+        );
     }
 
     proptest! {

@@ -35,15 +35,15 @@ impl HitBody {
     /// Parses a body. The error is a message for the author of the page and never quotes the body.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         if body.len() > MAX_BODY_BYTES {
-            return Err("the request's body is over 2048 bytes".to_owned());
+            return Err("the request body exceeds 2048 bytes".to_owned());
         }
         let body = body.trim_ascii();
         // serde would accept a list as the fields in order.
         if body.first() != Some(&b'{') {
-            return Err(format!("the body is no JSON object; {BODY_HELP}"));
+            return Err(format!("the body is not a JSON object; {BODY_HELP}"));
         }
         let body: HitBodyJson = serde_json::from_slice(body)
-            .map_err(|error| format!("the body is not understood: {error}; {BODY_HELP}"))?;
+            .map_err(|error| format!("failed to parse the body: {error}; {BODY_HELP}"))?;
         Ok(Self { path: body.p, automated: body.b != 0, opted_out: body.g != 0 })
     }
 }

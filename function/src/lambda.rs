@@ -20,7 +20,7 @@ pub struct RuntimeClosed(String);
 
 impl fmt::Display for RuntimeClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the Runtime API is gone: {}", self.0)
+        write!(f, "failed to call the Runtime API: {}", self.0)
     }
 }
 
@@ -58,7 +58,7 @@ impl RuntimeClient {
     pub fn new(address: &str) -> Result<Self, String> {
         let endpoint = Endpoint::parse(address)?;
         if endpoint.tls {
-            Err(format!("`{address}` is not plain HTTP"))
+            Err(format!("expected a plain HTTP address, found `{address}`"))
         } else {
             Ok(Self { endpoint, connection: None })
         }
@@ -69,10 +69,7 @@ impl RuntimeClient {
         let response = self.exchange("GET", "/invocation/next", None, "")?;
         let id = response.header("lambda-runtime-aws-request-id").map(str::to_owned);
         let (200, Some(id)) = (response.status, id) else {
-            return Err(RuntimeClosed(format!(
-                "it answered status {} without an invocation",
-                response.status
-            )));
+            return Err(RuntimeClosed(format!("expected an invocation, found status {}", response.status)));
         };
         let deadline = response.header("lambda-runtime-deadline-ms").and_then(|ms| ms.trim().parse().ok());
         let event = (!response.too_large).then_some(response.body);
@@ -100,7 +97,7 @@ impl RuntimeClient {
             200..=299 => Ok(SubmitResult::Accepted),
             status @ 400..=499 => Ok(SubmitResult::Rejected(status)),
             // AWS: "non-recoverable state. Runtime should exit promptly."
-            status => Err(RuntimeClosed(format!("it answered status {status}"))),
+            status => Err(RuntimeClosed(format!("it returned status {status}"))),
         }
     }
 

@@ -44,7 +44,7 @@ pub fn fetch_object(
             }
             Ok(response) if response.status == 200 => return Ok(response.body),
             Ok(response) if response.status == 404 => {
-                return Err(MessageError::Malformed("the file is not in its bucket any more".to_owned()));
+                return Err(MessageError::Malformed("the file no longer exists in its bucket".to_owned()));
             }
             Ok(response) => {
                 let id = response.header("x-amz-request-id").unwrap_or("unknown");
@@ -122,12 +122,12 @@ pub fn count<S: CounterStore>(
     gzip::unpack(file, &mut |chunk| {
         bytes += chunk.len();
         if bytes > MAX_UNCOMPRESSED_BYTES {
-            return Err(format!("the file is larger than {MAX_UNCOMPRESSED_BYTES} bytes, unpacked"));
+            return Err(format!("the decompressed file is larger than {MAX_UNCOMPRESSED_BYTES} bytes"));
         }
         for part in chunk.split_inclusive(|byte| *byte == b'\n') {
             line.extend_from_slice(part);
             if line.len() > MAX_LINE_BYTES {
-                return Err("the file holds a line that is too long for an access log".to_owned());
+                return Err("a line of the file is too long for an access log".to_owned());
             }
             if line.ends_with(b"\n") {
                 parse(&line, &mut reader, &mut chunks, counted)?;
@@ -145,12 +145,12 @@ pub fn count<S: CounterStore>(
     let out_of_range = chunks.out_of_range;
     if out_of_range > 0 {
         counted.warnings.push(format!(
-            "views of an access log were not counted: {out_of_range} are older than sixty days, or ahead of the clock"
+            "ignored views of an access log, older than sixty days or in the future: {out_of_range}"
         ));
     }
     let unreadable = if bytes == 0 { 0 } else { reader.finish()? };
     if unreadable > 0 {
-        counted.warnings.push(format!("{unreadable} lines of an access log could not be read"));
+        counted.warnings.push(format!("skipped unreadable lines of an access log: {unreadable}"));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         log.write_line(
             Level::Warn,
             None,
-            "LOG_LEVEL is none of debug, info, warn, error; it is info now",
+            "LOG_LEVEL: expected debug, info, warn or error; using info",
             &value,
         );
     }
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 /// Serves invocations until an unrecoverable error and returns its description.
 fn run(log: &mut Logger) -> String {
     let Some(address) = env("AWS_LAMBDA_RUNTIME_API") else {
-        return "AWS_LAMBDA_RUNTIME_API is not set: this program runs as the bootstrap of a Lambda function"
+        return "AWS_LAMBDA_RUNTIME_API is not set; run this program as the bootstrap of a Lambda function"
             .to_owned();
     };
     let mut runtime = match RuntimeClient::new(&address) {
@@ -47,7 +47,7 @@ fn run(log: &mut Logger) -> String {
         match FunctionSettings::read(&env) {
             Ok(settings) => settings,
             Err(why) => {
-                let message = format!("the function cannot start: {why}");
+                let message = format!("failed to start the function: {why}");
                 return match runtime
                     .send_init_error(&InvocationError { kind: "Hitctl.Config", message: message.clone() })
                 {
@@ -67,7 +67,7 @@ fn run(log: &mut Logger) -> String {
         log.write_line(
             Level::Warn,
             None,
-            "DynamoDB is not reachable yet",
+            "failed to connect to DynamoDB",
             &[("cause", LogField::Text(&cause))],
         );
     }

@@ -65,12 +65,12 @@ impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reserved => write!(f, "the path begins with `{RESERVED_PREFIX}`, which is reserved"),
-            Self::Control => f.write_str("the path holds a control character"),
-            Self::Backslash => f.write_str("the path holds a backslash"),
+            Self::Control => f.write_str("the path contains a control character"),
+            Self::Backslash => f.write_str("the path contains a backslash"),
             Self::Encoding => f.write_str("the path is not UTF-8"),
             Self::Host => f.write_str("the URL has no valid host"),
             Self::TooLong { bytes } => {
-                write!(f, "the path is {bytes} bytes long after normalising, the limit is {MAX_KEY_BYTES}")
+                write!(f, "the path has {bytes} bytes after normalising; the limit is {MAX_KEY_BYTES}")
             }
         }
     }

@@ -64,13 +64,13 @@ impl<S: CounterStore> Counter<S> {
             _ => return Err(RouteError::new(404, "not_found", "there is no such route")),
         };
         if !methods.contains(&request.method.as_str()) {
-            let message = format!("this route answers {} only", methods.join(" and "));
+            let message = format!("this route accepts only {}", methods.join(" and "));
             let mut error = RouteError::new(405, "method_not_allowed", &message);
             error.response = error.response.with_header("allow", methods.join(", "));
             return Err(error);
         }
         if request.body_bytes > MAX_BODY_BYTES {
-            return Err(RouteError::new(413, "body_too_large", "the request's body is over 2048 bytes"));
+            return Err(RouteError::new(413, "body_too_large", "the request body exceeds 2048 bytes"));
         }
         route(self, request, now)
     }

@@ -128,18 +128,14 @@ impl fmt::Display for IgnoreReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bot(BotEvidence::UserAgent(signal)) => signal.fmt(f),
-            Self::Bot(BotEvidence::Automated) => f.write_str("a program drives the browser"),
-            Self::Duplicate => f.write_str("the same visitor looked at the same page a moment ago"),
-            Self::Origin => {
-                f.write_str("a page of another site asks, which is not among the allowed origins")
-            }
-            Self::OptedOut => f.write_str("the visitor asked not to be followed"),
-            Self::UnknownPath => {
-                f.write_str("only paths that were added by hand count, and this is none of them")
-            }
-            Self::Prefetch => f.write_str("the page was fetched ahead, and nobody looks at it yet"),
+            Self::Bot(BotEvidence::Automated) => f.write_str("a program controls the browser"),
+            Self::Duplicate => f.write_str("the same visitor viewed this path moments ago"),
+            Self::Origin => f.write_str("the page's origin is not in `allow_origins`"),
+            Self::OptedOut => f.write_str("the visitor opted out of tracking"),
+            Self::UnknownPath => f.write_str("the path is unknown, and only known paths count"),
+            Self::Prefetch => f.write_str("the browser prefetched the page"),
             Self::BudgetExhausted => {
-                f.write_str("there are as many new paths as the budget allows, in all or from this visitor")
+                f.write_str("the budget of new paths is used up, in total or for this visitor")
             }
         }
     }

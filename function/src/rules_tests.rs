@@ -31,10 +31,10 @@ fn why(view: &PageView<'_>) -> String {
 fn evaluation_returns_the_key_or_the_reason() {
     insta::assert_snapshot!(why(&view("https://me.example/a/?b=1&id=7#c")), @"counted /a?id=7");
     insta::assert_snapshot!(why(&PageView { opted_out: true, ..view("/a") }), @"counted /a, not followed");
-    insta::assert_snapshot!(why(&PageView { agent: Some("Googlebot/2.1"), ..view("/a") }), @"bot for /a: the user agent names a robot: `bot`");
-    insta::assert_snapshot!(why(&PageView { automated: true, ..view("/a") }), @"bot for /a: a program drives the browser");
-    insta::assert_snapshot!(why(&PageView { prefetched: true, ..view("/a") }), @"prefetch for /a: the page was fetched ahead, and nobody looks at it yet");
-    insta::assert_snapshot!(why(&PageView { origin: Some("https://evil.example"), ..view("/a") }), @"origin for /a: a page of another site asks, which is not among the allowed origins");
+    insta::assert_snapshot!(why(&PageView { agent: Some("Googlebot/2.1"), ..view("/a") }), @"bot for /a: the user agent contains the bot keyword `bot`");
+    insta::assert_snapshot!(why(&PageView { automated: true, ..view("/a") }), @"bot for /a: a program controls the browser");
+    insta::assert_snapshot!(why(&PageView { prefetched: true, ..view("/a") }), @"prefetch for /a: the browser prefetched the page");
+    insta::assert_snapshot!(why(&PageView { origin: Some("https://evil.example"), ..view("/a") }), @"origin for /a: the page's origin is not in `allow_origins`");
     insta::assert_snapshot!(why(&view("!lease")), @"bad_path: the path begins with `!`, which is reserved");
 }
 
@@ -53,9 +53,9 @@ fn disabled_rules_are_not_applied() {
 #[test]
 fn invalid_path_is_reported_before_other_reasons() {
     let all = PageView { agent: None, origin: Some("null"), prefetched: true, path: "/%00", ..view("") };
-    insta::assert_snapshot!(why(&all), @"bad_path: the path holds a control character");
+    insta::assert_snapshot!(why(&all), @"bad_path: the path contains a control character");
     let foreign = PageView { path: "/a", ..all };
-    insta::assert_snapshot!(why(&foreign), @"origin for /a: a page of another site asks, which is not among the allowed origins");
+    insta::assert_snapshot!(why(&foreign), @"origin for /a: the page's origin is not in `allow_origins`");
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn every_reason_has_a_code() {
 
 #[test]
 fn invalid_paths_have_readable_messages() {
-    insta::assert_snapshot!(why(&view("/\\")), @"bad_path: the path holds a backslash");
+    insta::assert_snapshot!(why(&view("/\\")), @"bad_path: the path contains a backslash");
     insta::assert_snapshot!(why(&view("/%ff")), @"bad_path: the path is not UTF-8");
     insta::assert_snapshot!(why(&view("https://")), @"bad_path: the URL has no valid host");
     let long = "/a".repeat(300);
-    insta::assert_snapshot!(why(&view(&long)), @"path_too_long: the path is 600 bytes long after normalising, the limit is 512");
+    insta::assert_snapshot!(why(&view(&long)), @"path_too_long: the path has 600 bytes after normalising; the limit is 512");
 }

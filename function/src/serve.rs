@@ -66,10 +66,10 @@ fn serve_one<H: InvocationHandler>(
     };
     if let SubmitResult::Rejected(status) = submitted {
         let status = [("status", LogField::Number(status.into()))];
-        log.write_line(Level::Warn, Some(&invocation.id), "the Runtime API refused the answer", &status);
+        log.write_line(Level::Warn, Some(&invocation.id), "the Runtime API rejected the response", &status);
     }
     if catch_unwind(AssertUnwindSafe(|| handle.after_response(&invocation, log))).is_err() {
-        log.write_failure(Level::Error, &invocation.id, "what follows an answer failed", &last_panic());
+        log.write_failure(Level::Error, &invocation.id, "failed after sending the response", &last_panic());
     }
     Ok(())
 }

@@ -75,15 +75,15 @@ impl FunctionSettings {
         ];
         for (name, table) in named {
             if let Some(table) = table.filter(|table| !table.is_empty() && !is_table_name(table)) {
-                faults.push(format!("{name} is `{table}`, which is no table's name"));
+                faults.push(format!("{name}: expected a table name, found `{table}`"));
             }
         }
         if !matches!(visitors.as_str(), "none" | "hash") && address_retention_days.is_none() {
-            faults.push(format!("{ENV_VISITORS} is `{visitors}`, and none, hash or raw/DAYS is meant"));
+            faults.push(format!("{ENV_VISITORS}: expected `none`, `hash` or `raw/DAYS`, found `{visitors}`"));
         }
         let shards = var(ENV_SHARDS).map_or(Some(1), |shards| shards.trim().parse().ok());
         let shards = shards.filter(|shards| (1..=MAX_SHARDS).contains(shards)).unwrap_or_else(|| {
-            faults.push(format!("{ENV_SHARDS} is no number from 1 to {MAX_SHARDS}"));
+            faults.push(format!("{ENV_SHARDS}: expected a number from 1 to {MAX_SHARDS}"));
             1
         });
         let dedup_table = var(ENV_SEEN_TABLE);
@@ -127,7 +127,7 @@ fn parse_variable<T>(
 ) -> T {
     let Some(text) = var(name) else { return default };
     parse(&text).unwrap_or_else(|| {
-        faults.push(format!("{name} is `{text}`, and {expected} is meant"));
+        faults.push(format!("{name}: expected {expected}, found `{text}`"));
         default
     })
 }
@@ -204,7 +204,7 @@ mod tests {
         let why = read(&[], &[("DYNAMODB_ENDPOINT", "ftp://x")]).unwrap_err();
         insta::assert_snapshot!(why, @"HITS_TABLE_NAME is not set (the DynamoDB table to count in); AWS_REGION is not set (Lambda sets it); AWS_ACCESS_KEY_ID is not set (Lambda sets it from the function's role); AWS_SECRET_ACCESS_KEY is not set (Lambda sets it from the function's role); DYNAMODB_ENDPOINT: `ftp://x` is not an endpoint: the scheme ftp is neither http nor https");
         let why = read(ALL, &[("HITS_TABLE_NAME", "a/b")]).unwrap_err();
-        insta::assert_snapshot!(why, @"HITS_TABLE_NAME is `a/b`, which is no table's name");
+        insta::assert_snapshot!(why, @"HITS_TABLE_NAME: expected a table name, found `a/b`");
         let why = read(ALL, &[("HITS_TABLE_NAME", " ")]).unwrap_err();
         insta::assert_snapshot!(why, @"HITS_TABLE_NAME is not set (the DynamoDB table to count in)");
     }

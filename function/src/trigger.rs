@@ -47,9 +47,7 @@ impl TriggerEvent {
     /// Parses an event. Unknown fields are ignored, and so is `null` in optional fields.
     pub fn parse(json: &[u8], options: &EventOptions, now: Moment) -> Result<Self, InvocationError> {
         let bad = |why: &str| {
-            failure(&format!(
-                "the event is not understood: {why}; invoke the function with an HTTP API event"
-            ))
+            failure(&format!("failed to read the event: {why}; invoke the function with an HTTP API event"))
         };
         let text = std::str::from_utf8(json).map_err(|_| bad("it is not UTF-8"))?;
         let event = object(text, "it").map_err(|why| bad(&why))?;
@@ -60,8 +58,8 @@ impl TriggerEvent {
         let envelope = Envelope { event, records };
         envelope.parse_service_event(text, options, now).unwrap_or_else(|| {
             Err(failure(&format!(
-                "the event is {}; this function counts requests of HTTP APIs and function URLs (payload format 2.0), SQS \
-                 batches, EventBridge events, CloudFront viewer events and objects made in S3",
+                "unsupported event: {}; expected a request of an HTTP API or function URL (payload format 2.0), an SQS \
+                 batch, an EventBridge event, a CloudFront viewer event or an S3 notification",
                 envelope.shape()
             )))
         })
@@ -129,7 +127,7 @@ impl Envelope<'_> {
             Some("aws:sqs") => {
                 let all = records.iter().map(|record| sqs::read(record.get(), options, now));
                 let all: Result<Vec<InboundMessage>, String> = all.collect();
-                let bad = |why| failure(&format!("the event is an SQS batch: {why}"));
+                let bad = |why| failure(&format!("invalid SQS batch: {why}"));
                 Some(all.map(TriggerEvent::Batch).map_err(bad))
             }
             Some("aws:s3") => Some(single(s3::records(records), EventReply::Summary)),
@@ -165,15 +163,15 @@ impl Envelope<'_> {
         let name = if record.is_some_and(|record| record.cf) {
             "a CloudFront viewer event"
         } else if self.records.is_some() {
-            "a batch of records of no known source"
+            "a batch of records from an unknown source"
         } else if eventbridge::is_eventbridge_event(&self.event) {
             "an EventBridge event"
         } else if self.is_of_load_balancer() {
-            "a load balancer's request"
+            "a load balancer request"
         } else if self.event.has("httpMethod") || self.is_version("1.0") {
-            "an API Gateway request of payload format 1.0"
+            "an API Gateway request in payload format 1.0"
         } else {
-            "of no known shape"
+            "an unknown format"
         };
         name.to_owned()
     }

@@ -209,15 +209,15 @@ fn unsupported_events_are_named() {
     .map(|json| refusal(json).split(';').next().unwrap_or_default().to_owned() + "\n")
     .collect();
     insta::assert_snapshot!(shapes, @r"
-    the event is an SNS notification (subscribe the hit queue to the topic instead, with raw message delivery)
-    the event is a batch of records from aws:kinesis
-    the event is a batch of records of no known source
-    the event is a load balancer's request
-    the event is an API Gateway request of payload format 1.0
-    the event is of no known shape
-    the event is of no known shape
+    unsupported event: an SNS notification (subscribe the hit queue to the topic instead, with raw message delivery)
+    unsupported event: a batch of records from aws:kinesis
+    unsupported event: a batch of records from an unknown source
+    unsupported event: a load balancer request
+    unsupported event: an API Gateway request in payload format 1.0
+    unsupported event: an unknown format
+    unsupported event: an unknown format
     ");
-    insta::assert_snapshot!(refusal("{}"), @"the event is of no known shape; this function counts requests of HTTP APIs and function URLs (payload format 2.0), SQS batches, EventBridge events, CloudFront viewer events and objects made in S3");
+    insta::assert_snapshot!(refusal("{}"), @"unsupported event: an unknown format; expected a request of an HTTP API or function URL (payload format 2.0), an SQS batch, an EventBridge event, a CloudFront viewer event or an S3 notification");
 }
 
 #[test]
@@ -234,9 +234,9 @@ fn invalid_event_is_an_error() {
         "{\"Records\":{}}",
         "\u{0}",
     ] {
-        assert!(refusal(json).contains("not understood"), "{json}");
+        assert!(refusal(json).contains("failed to read the event: "), "{json}");
     }
-    insta::assert_snapshot!(refusal(wrong_path), @"the event is not understood: `rawPath` is no text; invoke the function with an HTTP API event");
+    insta::assert_snapshot!(refusal(wrong_path), @"failed to read the event: `rawPath`: expected a string; invoke the function with an HTTP API event");
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl BuildRecord {
         let Some(made_from) = self.made_from.clone() else { return Ok(()) };
         let stored = RecordFile { made_from, sha256: artifact.sha256.clone(), arch: artifact.arch };
         let text = serde_json::to_vec(&stored)
-            .map_err(|error| Fault::fatal("record", "failed to note what was built").caused_by(error))?;
+            .map_err(|error| Fault::fatal("record", "failed to encode the build record").caused_by(error))?;
         store::write_atomically(&self.file, &text)
     }
 }

@@ -131,21 +131,21 @@ pub(super) fn choose(
 fn check_rust(facts: &ToolchainFacts) -> Result<&str, Fault> {
     for (name, tool) in [("cargo", &facts.cargo), ("rustc", &facts.rustc)] {
         if let Some(message) = facts.broken.get(name) {
-            return Err(Fault::fatal("toolchain_broken", format!("{name} is installed, but does not work"))
+            return Err(Fault::fatal("toolchain_broken", format!("failed to run {name}"))
                 .caused_by(message.as_str())
-                .hinted(format!("run `{name} -V` to see why; `rustup update` mends most of it")));
+                .hinted(format!("run `{name} -V` to see the error; `rustup update` often fixes it")));
         }
         if tool.is_none() {
             return Err(Fault::fatal(
                 "toolchain_missing",
-                format!("{name} is not installed: the function is compiled from Rust"),
+                format!("{name} is required to build the function, but is not installed"),
             )
-            .hinted("install Rust from https://rustup.rs, or give a ready function with `--artifact FILE`"));
+            .hinted("install Rust from https://rustup.rs, or pass a built function with `--artifact FILE`"));
         }
     }
     facts.host.as_deref().ok_or_else(|| {
-        Fault::fatal("toolchain_broken", "rustc does not say which machine it compiles for")
-            .hinted("run `rustc -vV` to see what it says; `rustup update` mends most of it")
+        Fault::fatal("toolchain_broken", "expected a host in the output of `rustc -vV`, found none")
+            .hinted("run `rustc -vV` to see its output; `rustup update` often fixes it")
     })
 }
 
@@ -165,16 +165,14 @@ fn for_lambda(arch: Arch, host: &str, facts: &ToolchainFacts, needs_c: bool) -> 
     let missing = if musl_installed {
         Fault::fatal(
             "c_compiler_missing",
-            format!("nothing here compiles C for {musl}, and the function's cryptography is C"),
+            format!("no C compiler for {musl} is installed, but the function's cryptography requires one"),
         )
-        .hinted("`pip install cargo-zigbuild ziglang`, then run the command again")
+        .hinted("run `pip install cargo-zigbuild ziglang`, then run the command again")
     } else {
         let and_c = if needs_c && !zig_works { " && pip install cargo-zigbuild ziglang" } else { "" };
-        Fault::fatal("target_missing", format!("this Rust cannot compile for Lambda on {arch}"))
-            .caused_by(format!(
-                "the standard library of neither {musl} nor {gnu} is installed for it; it compiles for {host}"
-            ))
-            .hinted(format!("`rustup target add {musl}{and_c}`, then run the command again"))
+        Fault::fatal("target_missing", format!("the installed Rust cannot compile for Lambda on {arch}"))
+            .caused_by(format!("neither the target {musl} nor {gnu} is installed; rustc compiles for {host}"))
+            .hinted(format!("run `rustup target add {musl}{and_c}`, then run the command again"))
     };
     Err(missing)
 }
@@ -201,11 +199,11 @@ fn require_cc(facts: &ToolchainFacts, method: BuildMethod) -> Result<BuildMethod
         return Ok(method);
     }
     let install = if method.triple.contains("apple") {
-        "`xcode-select --install`"
+        "run `xcode-select --install`"
     } else {
-        "`apt install gcc` (or `dnf install gcc`, `apk add build-base`)"
+        "run `apt install gcc` (or `dnf install gcc`, `apk add build-base`)"
     };
-    Err(Fault::fatal("c_compiler_missing", "there is no C compiler: Rust needs one to link")
+    Err(Fault::fatal("c_compiler_missing", "no C compiler is installed, but Rust needs one to link")
         .hinted(format!("{install}, then run the command again")))
 }
 
@@ -300,49 +298,49 @@ mod tests {
                 arm,
                 machine(GNU_X86, &[]),
                 false,
-                "target_missing: `rustup target add aarch64-unknown-linux-musl`, then run the command again",
+                "target_missing: run `rustup target add aarch64-unknown-linux-musl`, then run the command again",
             ),
             (
                 arm,
                 machine(GNU_X86, &[]),
                 true,
-                "target_missing: `rustup target add aarch64-unknown-linux-musl && pip install cargo-zigbuild ziglang`, then run the command again",
+                "target_missing: run `rustup target add aarch64-unknown-linux-musl && pip install cargo-zigbuild ziglang`, then run the command again",
             ),
             (
                 arm,
                 with_zig(machine(GNU_X86, &[])),
                 true,
-                "target_missing: `rustup target add aarch64-unknown-linux-musl`, then run the command again",
+                "target_missing: run `rustup target add aarch64-unknown-linux-musl`, then run the command again",
             ),
             (
                 x86,
                 machine(MAC, &[]),
                 false,
-                "target_missing: `rustup target add x86_64-unknown-linux-musl`, then run the command again",
+                "target_missing: run `rustup target add x86_64-unknown-linux-musl`, then run the command again",
             ),
             (
                 arm,
                 machine(GNU_X86, &[MUSL_ARM]),
                 true,
-                "c_compiler_missing: `pip install cargo-zigbuild ziglang`, then run the command again",
+                "c_compiler_missing: run `pip install cargo-zigbuild ziglang`, then run the command again",
             ),
             (
                 arm,
                 ToolchainFacts { zigbuild: Some(tool("cargo-zigbuild")), ..machine(MAC, &[MUSL_ARM]) },
                 true,
-                "c_compiler_missing: `pip install cargo-zigbuild ziglang`, then run the command again",
+                "c_compiler_missing: run `pip install cargo-zigbuild ziglang`, then run the command again",
             ),
             (
                 BuildTarget::Host,
                 no_cc,
                 false,
-                "c_compiler_missing: `apt install gcc` (or `dnf install gcc`, `apk add build-base`), then run the command again",
+                "c_compiler_missing: run `apt install gcc` (or `dnf install gcc`, `apk add build-base`), then run the command again",
             ),
             (
                 BuildTarget::Host,
                 ToolchainFacts { cc: None, ..machine(MAC, &[]) },
                 false,
-                "c_compiler_missing: `xcode-select --install`, then run the command again",
+                "c_compiler_missing: run `xcode-select --install`, then run the command again",
             ),
         ];
         for (target, facts, needs_c, expected) in table {
@@ -352,7 +350,7 @@ mod tests {
 
     #[test]
     fn choose_reports_missing_or_broken_rust_for_every_target() {
-        let rustup = "toolchain_missing: install Rust from https://rustup.rs, or give a ready function with `--artifact FILE`";
+        let rustup = "toolchain_missing: install Rust from https://rustup.rs, or pass a built function with `--artifact FILE`";
         for target in [BuildTarget::Host, BuildTarget::Lambda(Arch::Arm64)] {
             assert_eq!(outcome(target, &ToolchainFacts::default(), true), rustup);
             assert_eq!(
@@ -371,10 +369,10 @@ mod tests {
             assert_eq!(fault.cause.as_deref(), Some("error: toolchain '1.95.0' is not installed"));
         }
         let fault = choose(BuildTarget::Host, &ToolchainFacts::default(), true).unwrap_err();
-        assert_eq!(fault.message, "cargo is not installed: the function is compiled from Rust");
+        assert_eq!(fault.message, "cargo is required to build the function, but is not installed");
         assert_eq!(
             outcome(BuildTarget::Host, &ToolchainFacts { host: None, ..machine(GNU_X86, &[]) }, false),
-            "toolchain_broken: run `rustc -vV` to see what it says; `rustup update` mends most of it"
+            "toolchain_broken: run `rustc -vV` to see its output; `rustup update` often fixes it"
         );
     }
 }

@@ -174,8 +174,8 @@ async fn build_without_changes_keeps_zip_and_does_not_run_cargo() {
 async fn build_for_other_architecture_uses_zig_or_names_missing_packages() {
     let toolchain = TestToolchain::new();
     let fault = toolchain.build(ARM).await.unwrap_err();
-    assert_eq!(fault.message, "this Rust cannot compile for Lambda on arm64");
-    insta::assert_snapshot!(fault.hint.unwrap(), @"`rustup target add aarch64-unknown-linux-musl && pip install cargo-zigbuild ziglang`, then run the command again");
+    assert_eq!(fault.message, "the installed Rust cannot compile for Lambda on arm64");
+    insta::assert_snapshot!(fault.hint.unwrap(), @"run `rustup target add aarch64-unknown-linux-musl && pip install cargo-zigbuild ziglang`, then run the command again");
 
     toolchain.zig();
     toolchain.target("aarch64-unknown-linux-musl");
@@ -228,7 +228,7 @@ async fn build_with_compile_error_shows_rustc_output() {
     ");
     assert_eq!(
         fault.hint.unwrap(),
-        "mend what rustc names and run the command again; `hitctl doctor` shows the toolchain"
+        "fix the compiler errors, then run the command again; `hitctl doctor` shows the toolchain"
     );
     toolchain.cargo("exit 7");
     let fault = toolchain.build(X86).await.unwrap_err();
@@ -237,7 +237,7 @@ async fn build_with_compile_error_shows_rustc_output() {
     let fault = toolchain.build(X86).await.unwrap_err();
     assert_eq!(
         fault.message,
-        "cargo compiled the function for x86_64-unknown-linux-gnu, but did not say where the binary is"
+        "cargo compiled the function for x86_64-unknown-linux-gnu, but did not report the path of the binary"
     );
 }
 
@@ -246,13 +246,13 @@ async fn build_reports_missing_or_broken_toolchain_before_writing() {
     let toolchain = TestToolchain::new();
     fs::remove_file(toolchain.path("bin/cargo")).unwrap();
     let fault = toolchain.build(X86).await.unwrap_err();
-    assert_eq!(fault.message, "cargo is not installed: the function is compiled from Rust");
+    assert_eq!(fault.message, "cargo is required to build the function, but is not installed");
     assert!(!toolchain.is_unpacked());
 
     let toolchain = TestToolchain::new();
     toolchain.tool("rustc", "echo \"error: toolchain '1.95.0' is not installed\" >&2; exit 1");
     let fault = toolchain.build(X86).await.unwrap_err();
-    assert_eq!(fault.message, "rustc is installed, but does not work");
+    assert_eq!(fault.message, "failed to run rustc");
     assert_eq!(fault.cause.as_deref(), Some("error: toolchain '1.95.0' is not installed"));
 }
 
@@ -302,7 +302,7 @@ async fn build_names_folder_that_cannot_be_written() {
     fs::write(&out, "a file").unwrap();
     let request = BuildRequest { out_dir: out.clone(), ..toolchain.request(X86) };
     let fault = build(&request, &EventSink::none(), &CancellationToken::new()).await.unwrap_err();
-    assert_eq!(fault.message, format!("failed to create the folder {}", out.display()));
+    assert_eq!(fault.message, format!("failed to create the directory {}", out.display()));
     assert_eq!(fs::read(&out).unwrap(), b"a file");
 
     let toolchain = TestToolchain::new();

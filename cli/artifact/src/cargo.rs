@@ -160,9 +160,9 @@ impl CargoBuild<'_> {
             Ok(status) if status.success() => binary.ok_or_else(|| {
                 Fault::fatal(
                     "build_failed",
-                    format!("cargo compiled {what}, but did not say where the binary is"),
+                    format!("cargo compiled {what}, but did not report the path of the binary"),
                 )
-                .hinted("run `cargo -V`: a cargo from https://rustup.rs says so")
+                .hinted("install cargo from https://rustup.rs; `cargo -V` shows the version in use")
             }),
             Ok(status) => {
                 let cause = if compiler_output.is_empty() {
@@ -181,14 +181,14 @@ impl CargoBuild<'_> {
                 format!("compiling {what} took longer than {} minutes", limit.as_secs() / 60),
             )
             .caused_by(if compiler_output.is_empty() {
-                "cargo said nothing of a mistake".to_owned()
+                "cargo reported no error".to_owned()
             } else {
                 compiler_output
             })
-            .hinted("run the command again: it continues where it stopped")),
+            .hinted("run the command again; it continues where it stopped")),
             Err(RunError::Failed(error)) => Err(Fault::fatal("build_failed", "failed to start cargo")
                 .caused_by(error)
-                .hinted("run `cargo -V` to see why")),
+                .hinted("run `cargo -V` to see the error")),
         }
     }
 }
@@ -196,7 +196,7 @@ impl CargoBuild<'_> {
 /// Returns the fault of a build that the user interrupted.
 pub(super) fn interrupted() -> Fault {
     Fault::fatal("interrupted", "the build was interrupted")
-        .hinted("run the command again: it continues where it stopped")
+        .hinted("run the command again; it continues where it stopped")
 }
 
 /// Returns the path of the compiled binary if a JSON message of cargo reports it.
@@ -230,7 +230,7 @@ fn progress_note(line: &str) -> Option<String> {
         return None;
     }
     if verb == "Blocking" {
-        return Some("another cargo is at work: waiting for it".to_owned());
+        return Some("waiting for another cargo".to_owned());
     }
     let rest = rest.split(" (").next().unwrap_or(rest).trim();
     Some(format!("{} {rest}", verb.to_lowercase()))
@@ -241,29 +241,29 @@ fn hint(output: &str) -> &'static str {
     let table: [(&[&str], &str); 6] = [
         (
             &["--locked was passed", "cannot update the lock file"],
-            "Cargo.lock does not fit the manifests: run `cargo check -p hit-counter`, which mends it, and then the command again",
+            "run `cargo check -p hit-counter` to update Cargo.lock, then run the command again",
         ),
         (
             &["failed to download", "Could not resolve host", "failed to fetch", "network", "failed to get"],
-            "the crates are downloaded once: check the network or the proxy (`HTTPS_PROXY`) and run the command again",
+            "check the network or the proxy (`HTTPS_PROXY`), then run the command again",
         ),
         (
             &["linker `", "failed to find tool", "ToolNotFound"],
-            "a C compiler is missing: `apt install gcc`, for another architecture `pip install cargo-zigbuild ziglang`; then run the command again",
+            "install a C compiler with `apt install gcc`, or for another architecture with `pip install cargo-zigbuild ziglang`; then run the command again",
         ),
         (
             &["requires rustc", "is not supported by the following package"],
-            "run `rustup update stable`, and then the command again",
+            "run `rustup update stable`, then run the command again",
         ),
-        (&["No space left on device"], "free some space on that disk and run the command again"),
+        (&["No space left on device"], "free some space on that disk, then run the command again"),
         (
             &["can't find crate for `core`", "can't find crate for `std`"],
-            "the target's standard library is not whole: `rustup target add TARGET` installs it",
+            "run `rustup target add TARGET` to install the standard library of the target",
         ),
     ];
     let entry = table.iter().find(|(words, _)| words.iter().any(|word| output.contains(word)));
     entry.map_or(
-        "mend what rustc names and run the command again; `hitctl doctor` shows the toolchain",
+        "fix the compiler errors, then run the command again; `hitctl doctor` shows the toolchain",
         |(_, hint)| hint,
     )
 }

@@ -131,10 +131,7 @@ fn progress_note_converts_known_verbs() {
         ("   Compiling hit-counter v0.1.0 (/code/function)", Some("compiling hit-counter v0.1.0")),
         (" Downloading crates ...", Some("downloading crates ...")),
         ("  Downloaded serde v1.0.229", Some("downloaded serde v1.0.229")),
-        (
-            "    Blocking waiting for file lock on build directory",
-            Some("another cargo is at work: waiting for it"),
-        ),
+        ("    Blocking waiting for file lock on build directory", Some("waiting for another cargo")),
         (
             "    Finished `lambda` profile [optimized] target(s) in 9.71s",
             Some("finished `lambda` profile [optimized] target(s) in 9.71s"),
@@ -172,7 +169,7 @@ fn hint_matches_known_failures() {
             "`cargo check -p hit-counter`",
         ),
         ("error: failed to download from `https://x`", "HTTPS_PROXY"),
-        ("error: linker `cc` not found", "a C compiler is missing"),
+        ("error: linker `cc` not found", "install a C compiler"),
         (
             "error: failed to run custom build command: ToolNotFound: aarch64-linux-musl-gcc",
             "pip install cargo-zigbuild ziglang",
@@ -180,7 +177,7 @@ fn hint_matches_known_failures() {
         ("error: rustc 1.80.0 is not supported by the following package", "rustup update stable"),
         ("error: No space left on device (os error 28)", "free some space"),
         ("error[E0463]: can't find crate for `core`", "rustup target add"),
-        ("error[E0308]: mismatched types", "mend what rustc names"),
+        ("error[E0308]: mismatched types", "fix the compiler errors"),
     ];
     for (output, expected) in table {
         assert!(hint(output).contains(expected), "{output}: {}", hint(output));

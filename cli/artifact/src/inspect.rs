@@ -130,7 +130,7 @@ impl Linkage {
             if segment.p_type(endian) == elf::PT_LOAD {
                 segment
                     .data(endian, data)
-                    .map_err(|()| InvalidElf("a segment ends after the file does".to_owned()))?;
+                    .map_err(|()| InvalidElf("a segment ends after the end of the file".to_owned()))?;
             }
             if let Some(path) = segment.interpreter(endian, data)? {
                 linkage.interpreter = Some(to_string_lossy(path));
@@ -149,13 +149,13 @@ impl Linkage {
         }
         linkage.required_versions = required_versions(&sections, endian, data)?;
         linkage.not_executable = if kind != elf::ET_EXEC && kind != elf::ET_DYN {
-            Some("is not linked: it is an object file or a core dump")
+            Some("is an object file or a core dump")
         } else if linkage.interpreter.is_none() && !linkage.libraries.is_empty() {
             Some("is a shared library")
         } else if !segments.iter().any(|segment| segment.p_type(endian) == elf::PT_LOAD)
             || header.e_entry(endian) == 0
         {
-            Some("has nothing to run: no segment to load, or no entry point")
+            Some("has no segment to load or no entry point")
         } else {
             None
         };
@@ -166,7 +166,7 @@ impl Linkage {
         let reject = |code: &'static str, message: String| {
             let triple = musl_triple(arch);
             Err(Fault::fatal(code, message).hinted(format!(
-                "link it statically: `rustup target add {triple}`, or link against an older glibc: `pip install cargo-zigbuild ziglang`; then run the command again"
+                "run `rustup target add {triple}` to link it statically, or `pip install cargo-zigbuild ziglang` to link against an older glibc; then run the command again"
             )))
         };
         let unknown_interpreter =
@@ -301,27 +301,25 @@ fn check_arch(arch: Arch, what: &str, platform: Platform) -> Result<Arch, Fault>
     if arch == expected {
         return Ok(arch);
     }
-    let message = format!("{what} is compiled for {arch}, but {platform} is {expected}");
+    let message = format!("expected {what} to be compiled for {expected}, found {arch}");
     Err(Fault::fatal("wrong_arch", message).hinted(hint))
 }
 
 fn not_executable_on(what: &str, reason: &str, platform: Platform) -> Fault {
     let hint = match platform {
-        Platform::Host(_) => {
-            "give an executable that this machine runs, or leave out `--artifact`".to_owned()
-        }
+        Platform::Host(_) => "pass an executable for this machine, or leave out `--artifact`".to_owned(),
         Platform::Lambda(arch) => {
-            format!("give an executable compiled for {}, or leave out `--artifact`", musl_triple(arch))
+            format!("pass an executable compiled for {}, or leave out `--artifact`", musl_triple(arch))
         }
     };
-    Fault::fatal("not_executable", format!("{what} {reason}, and cannot run on {platform}")).hinted(hint)
+    Fault::fatal("not_executable", format!("{what} cannot run on {platform}: it {reason}")).hinted(hint)
 }
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Host(_) => "this machine",
-            Self::Lambda(_) => "the function",
+            Self::Lambda(_) => "Lambda",
         })
     }
 }

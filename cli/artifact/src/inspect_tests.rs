@@ -77,19 +77,19 @@ fn inspect_rejects_binaries_that_lambda_does_not_run() {
         ),
         (
             Elf::static_executable(AARCH64),
-            "wrong_arch: the binary is compiled for arm64, but the function is x86_64",
+            "wrong_arch: expected the binary to be compiled for x86_64, found arm64",
         ),
         (
             Elf::static_executable(243),
-            "not_executable: the binary is for another machine (ELF machine 243), and cannot run on the function",
+            "not_executable: the binary cannot run on Lambda: it is for another machine (ELF machine 243)",
         ),
         (
             Elf { kind: 1, ..Elf::static_executable(X86_64) },
-            "not_executable: the binary is not linked: it is an object file or a core dump, and cannot run on the function",
+            "not_executable: the binary cannot run on Lambda: it is an object file or a core dump",
         ),
         (
             Elf { interpreter: None, ..Elf::dynamic_executable(X86_64, &[]) },
-            "not_executable: the binary is a shared library, and cannot run on the function",
+            "not_executable: the binary cannot run on Lambda: it is a shared library",
         ),
     ];
     for (elf, expected) in table {
@@ -113,7 +113,7 @@ fn describe_symbols_shows_at_most_three() {
 #[test]
 fn inspect_hint_names_the_target() {
     let hint = |elf: Elf, platform| inspect(&elf.bytes(), "the binary", platform).unwrap_err().hint.unwrap();
-    insta::assert_snapshot!(hint(Elf::dynamic_executable(AARCH64, &[("GLIBC_2.41", "x")]), ON_ARM), @"link it statically: `rustup target add aarch64-unknown-linux-musl`, or link against an older glibc: `pip install cargo-zigbuild ziglang`; then run the command again");
+    insta::assert_snapshot!(hint(Elf::dynamic_executable(AARCH64, &[("GLIBC_2.41", "x")]), ON_ARM), @"run `rustup target add aarch64-unknown-linux-musl` to link it statically, or `pip install cargo-zigbuild ziglang` to link against an older glibc; then run the command again");
     insta::assert_snapshot!(hint(Elf::static_executable(X86_64), ON_ARM), @r#"compile it for aarch64-unknown-linux-musl, or set `arch = "x86_64"` under `[function]` in hitctl.toml"#);
 }
 
@@ -142,17 +142,17 @@ fn inspect_names_other_executable_formats() {
     narrow[4] = 1;
     assert_eq!(
         inspect_result(&narrow, ON_X86),
-        "not_executable: the binary is for a 32-bit machine, and cannot run on the function"
+        "not_executable: the binary cannot run on Lambda: it is for a 32-bit machine"
     );
     assert_eq!(
         inspect_result(b"text", ON_X86),
-        "not_executable: the binary is not an ELF executable, and cannot run on the function"
+        "not_executable: the binary cannot run on Lambda: it is not an ELF executable"
     );
     let mac = [0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1];
     assert!(is_binary(&mac));
     assert_eq!(
         inspect_result(&mac, ON_ARM),
-        "not_executable: the binary is for macOS, and cannot run on the function"
+        "not_executable: the binary cannot run on Lambda: it is for macOS"
     );
 }
 
@@ -163,5 +163,5 @@ fn inspect_accepts_the_test_binary_on_this_machine() {
     assert_eq!(inspect(&binary, "the test", Platform::Host(arch)).unwrap(), arch);
     let other = if arch == Arch::Arm64 { Arch::X86_64 } else { Arch::Arm64 };
     let fault = inspect(&binary, "the test", Platform::Host(other)).unwrap_err();
-    assert_eq!(fault.message, format!("the test is compiled for {arch}, but this machine is {other}"));
+    assert_eq!(fault.message, format!("expected the test to be compiled for {other}, found {arch}"));
 }

@@ -126,7 +126,7 @@ async fn build_from_source(
 /// Checks and packs the binary that cargo built, and saves the build record.
 fn pack_binary(binary: &Path, platform: Platform, record: &BuildRecord) -> Result<Artifact, Fault> {
     let content = std::fs::read(binary).map_err(|error| {
-        Fault::fatal("build_failed", format!("cargo's binary {} cannot be read", binary.display()))
+        Fault::fatal("build_failed", format!("failed to read the compiled binary {}", binary.display()))
             .caused_by(error)
             .hinted("run the command again")
     })?;
@@ -146,9 +146,9 @@ fn host_arch() -> Result<Arch, Fault> {
         "aarch64" => Ok(Arch::Arm64),
         other => Err(Fault::fatal(
             "machine_unsupported",
-            format!("this machine's architecture, {other}, is none of Lambda's"),
+            format!("expected a machine with x86_64 or arm64, found {other}"),
         )
-        .hinted("use a machine with x86_64 or arm64, or deploy to AWS from here with `--artifact FILE`")),
+        .hinted("use a machine with x86_64 or arm64, or deploy to AWS with `--artifact FILE`")),
     }
 }
 
@@ -157,7 +157,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Fault::fatal("build_failed", "the packing stopped half-way").caused_by(error))
+        Err(Fault::fatal("build_failed", "failed to pack the function").caused_by(error))
     })
 }
 

@@ -38,16 +38,16 @@ pub(super) async fn acquire(
             Err(TryLockError::WouldBlock) => {}
         }
         if last_note.is_none_or(|sent| sent.elapsed() >= NOTE_INTERVAL) {
-            let note = "another build is running: waiting for it".to_owned();
+            let note = "waiting for another build".to_owned();
             sink.send(Event::PhaseNote { phase: BUILD_PHASE, note });
             last_note = Some(Instant::now());
         }
         if Instant::now() >= deadline {
             return Err(Fault::fatal(
                 "build_locked",
-                format!("another build did not end within {} minutes", timeout.as_secs() / 60),
+                format!("another build did not finish within {} minutes", timeout.as_secs() / 60),
             )
-            .hinted(format!("end the other hitctl; `fuser {}` says which process it is", path.display())));
+            .hinted(format!("stop the other hitctl; `fuser {}` shows its process ID", path.display())));
         }
         tokio::select! {
             () = stop.cancelled() => return Err(interrupted()),
@@ -78,7 +78,7 @@ mod tests {
             })
         };
         acquire(&path, Duration::from_mins(1), &sink, &stop).await.unwrap();
-        let note = "another build is running: waiting for it".to_owned();
+        let note = "waiting for another build".to_owned();
         assert_eq!(*notes.lock().unwrap(), [Event::PhaseNote { phase: BUILD_PHASE, note }]);
     }
 

@@ -36,17 +36,17 @@ pub(super) fn load(path: &Path, platform: Platform, out_dir: &Path) -> Result<Ar
     }
     if !content.starts_with(b"PK") {
         let kind = if content.is_empty() {
-            "is empty"
+            "an empty file"
         } else if content.starts_with(b"#!") {
-            "is a script"
+            "a script"
         } else {
-            "is something else"
+            "other data"
         };
         return Err(Fault::fatal(
             "not_an_artifact",
-            format!("{shown} {kind}, neither a zip nor a compiled function"),
+            format!("expected a zip or an executable in {shown}, found {kind}"),
         )
-        .hinted("give the zip that `hitctl build` writes, or the executable itself"));
+        .hinted("pass the zip that `hitctl build` writes, or the executable itself"));
     }
     check_zip_size(&format!("the zip {shown}"), content.len() as u64)?;
     let binary = read_bootstrap(&content, path)?;
@@ -64,9 +64,9 @@ pub(super) fn load(path: &Path, platform: Platform, out_dir: &Path) -> Result<Ar
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: io::Error| {
         let hint = match error.kind() {
-            io::ErrorKind::NotFound => "check the path that `--artifact` was given",
-            io::ErrorKind::IsADirectory => "`--artifact` takes one file: a zip, or the executable itself",
-            _ => "check that you may read it: `ls -l FILE`",
+            io::ErrorKind::NotFound => "check the path after `--artifact`",
+            io::ErrorKind::IsADirectory => "pass one file: a zip, or the executable itself",
+            _ => "check its permissions with `ls -l FILE`",
         };
         Fault::fatal("artifact_unreadable", format!("failed to read {}", path.display()))
             .caused_by(error)
@@ -78,7 +78,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
         return Err(fault(io::ErrorKind::IsADirectory.into()));
     }
     if !meta.is_file() {
-        return Err(fault(io::Error::other("it is a pipe or a device, not a file")));
+        return Err(fault(io::Error::other("expected a regular file, found a pipe or a device")));
     }
     let mut content = Vec::new();
     let file = File::open(path).map_err(fault)?;
@@ -86,9 +86,9 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     if content.len() as u64 > MAX_UNPACKED_BYTES {
         return Err(Fault::fatal(
             "too_large",
-            format!("{} is larger than 250 MB, the most that Lambda takes", path.display()),
+            format!("expected at most 250 MB in {}, found more", path.display()),
         )
-        .hinted("give the zip that `hitctl build` writes: it is a thousandth of that"));
+        .hinted("pass the zip that `hitctl build` writes, which is much smaller"));
     }
     Ok(content)
 }
@@ -98,9 +98,9 @@ pub(super) fn check_zip_size(what: &str, bytes: u64) -> Result<(), Fault> {
     if bytes <= MAX_ZIP_BYTES {
         return Ok(());
     }
-    let message = format!("{what} has {bytes} bytes; Lambda takes at most {MAX_ZIP_BYTES} in a call");
+    let message = format!("expected at most {MAX_ZIP_BYTES} bytes in {what}, found {bytes}");
     Err(Fault::fatal("too_large", message)
-        .hinted("leave out what the function does not need; strip the binary"))
+        .hinted("strip the binary, and remove files that the function does not need"))
 }
 
 /// Checks all entries of a zip and returns the content of `bootstrap`.
@@ -109,17 +109,18 @@ fn read_bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
     let damaged = |error: ZipError| {
         Fault::fatal(
             "zip_damaged",
-            format!("the zip {shown} is damaged or of a kind that Lambda does not take"),
+            format!("the zip {shown} is damaged, or Lambda does not support its format"),
         )
         .caused_by(error)
-        .hinted("copy or build it again; `unzip -t FILE` tests it")
+        .hinted("build or copy it again; `unzip -t FILE` tests it")
     };
     let reject =
         |code: &'static str, message: String, hint: &str| Err(Fault::fatal(code, message).hinted(hint));
     let mut archive = ZipArchive::new(Cursor::new(content)).map_err(damaged)?;
     if archive.len() > MAX_ENTRIES {
-        let message = format!("the zip {shown} holds {} files, more than {MAX_ENTRIES}", archive.len());
-        return reject("too_large", message, "give a zip of the function alone");
+        let message =
+            format!("expected at most {MAX_ENTRIES} files in the zip {shown}, found {}", archive.len());
+        return reject("too_large", message, "pass a zip that contains only the function");
     }
     let mut remaining = MAX_UNPACKED_BYTES;
     let mut program = None;
@@ -127,8 +128,8 @@ fn read_bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
         let mut entry = archive.by_index(index).map_err(damaged)?;
         let name = entry.name().map_err(damaged)?.into_owned();
         if entry.enclosed_name().is_none() || entry.is_symlink() {
-            let message = format!("the zip {shown} holds {name:?}, which points out of it");
-            return reject("zip_unsafe", message, "give a zip of plain files with relative names");
+            let message = format!("the entry {name:?} of the zip {shown} points outside of the zip");
+            return reject("zip_unsafe", message, "pass a zip of plain files with relative names");
         }
         let mode = entry.unix_mode();
         let is_program = name == cargo::BINARY && entry.is_file();
@@ -140,8 +141,8 @@ fn read_bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
         };
         let read = read.map_err(|error| damaged(error.into()))?;
         if read > remaining {
-            let message = format!("the zip {shown} unpacks to more than 250 MB, the most that Lambda takes");
-            return reject("too_large", message, "give the zip that `hitctl build` writes");
+            let message = format!("expected at most 250 MB in the unpacked zip {shown}, found more");
+            return reject("too_large", message, "pass the zip that `hitctl build` writes");
         }
         remaining -= read;
         if is_program {
@@ -152,13 +153,13 @@ fn read_bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
         Some((binary, Some(mode))) if mode & 0o111 != 0 => Ok(binary),
         Some(_) => reject(
             "not_executable",
-            format!("`bootstrap` in the zip {shown} is not executable: Lambda could not start it"),
-            "`chmod 755 bootstrap` before zipping it, on Linux or macOS; or give the executable itself, which is zipped for you",
+            format!("`bootstrap` in the zip {shown} is not executable, so Lambda cannot start it"),
+            "run `chmod 755 bootstrap` before you zip it, or pass the executable itself",
         ),
         None => reject(
             "no_bootstrap",
-            format!("the zip {shown} has no file `bootstrap` at its top"),
-            "name the executable `bootstrap` and zip it without a folder: `zip function.zip bootstrap`",
+            format!("expected a file `bootstrap` at the top of the zip {shown}, found none"),
+            "name the executable `bootstrap`, and zip it without a directory: `zip function.zip bootstrap`",
         ),
     }
 }

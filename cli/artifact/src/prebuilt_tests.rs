@@ -87,15 +87,15 @@ fn load_uses_a_zip_unchanged() {
 fn load_rejects_files_that_are_not_a_function() {
     assert_eq!(
         Case::new(b"").rejection(),
-        "not_an_artifact: /given is empty, neither a zip nor a compiled function"
+        "not_an_artifact: expected a zip or an executable in /given, found an empty file"
     );
     assert_eq!(
         Case::new(b"#!/bin/sh\n").rejection(),
-        "not_an_artifact: /given is a script, neither a zip nor a compiled function"
+        "not_an_artifact: expected a zip or an executable in /given, found a script"
     );
     assert_eq!(
         Case::new(b"hello").rejection(),
-        "not_an_artifact: /given is something else, neither a zip nor a compiled function"
+        "not_an_artifact: expected a zip or an executable in /given, found other data"
     );
     let elf = Elf::static_executable(X86_64).bytes();
     assert_eq!(
@@ -104,7 +104,7 @@ fn load_rejects_files_that_are_not_a_function() {
     );
     assert_eq!(
         Case::new(&Elf::static_executable(AARCH64).bytes()).rejection(),
-        "wrong_arch: the binary /given is compiled for arm64, but the function is x86_64"
+        "wrong_arch: expected the binary /given to be compiled for x86_64, found arm64"
     );
     let case = Case::new(b"");
     fs::remove_file(&case.file).unwrap();
@@ -112,7 +112,7 @@ fn load_rejects_files_that_are_not_a_function() {
     assert!(case.load().unwrap_err().hint.unwrap().starts_with("check the path"));
     fs::create_dir(&case.file).unwrap();
     assert_eq!(case.rejection(), "artifact_unreadable: failed to read /given");
-    assert!(case.load().unwrap_err().hint.unwrap().contains("takes one file"));
+    assert!(case.load().unwrap_err().hint.unwrap().contains("pass one file"));
 }
 
 #[test]
@@ -121,27 +121,27 @@ fn load_rejects_zips_that_lambda_cannot_start() {
     let zip = |entries: &[(&str, u32, &[u8])]| Case::new(&zip_of(entries)).rejection();
     assert_eq!(
         zip(&[("main", 0o755, &elf)]),
-        "no_bootstrap: the zip /given has no file `bootstrap` at its top"
+        "no_bootstrap: expected a file `bootstrap` at the top of the zip /given, found none"
     );
     assert_eq!(
         zip(&[("bin/bootstrap", 0o755, &elf)]),
-        "no_bootstrap: the zip /given has no file `bootstrap` at its top"
+        "no_bootstrap: expected a file `bootstrap` at the top of the zip /given, found none"
     );
     assert_eq!(
         zip(&[("bootstrap", 0o644, &elf)]),
-        "not_executable: `bootstrap` in the zip /given is not executable: Lambda could not start it"
+        "not_executable: `bootstrap` in the zip /given is not executable, so Lambda cannot start it"
     );
     assert_eq!(
         zip(&[("bootstrap", 0o755, b"#!/bin/sh\n")]),
-        "not_executable: `bootstrap` in /given is not an ELF executable, and cannot run on the function"
+        "not_executable: `bootstrap` in /given cannot run on Lambda: it is not an ELF executable"
     );
     assert_eq!(
         zip(&[("bootstrap", 0o755, &Elf::static_executable(AARCH64).bytes())]),
-        "wrong_arch: `bootstrap` in /given is compiled for arm64, but the function is x86_64"
+        "wrong_arch: expected `bootstrap` in /given to be compiled for x86_64, found arm64"
     );
     assert_eq!(
         zip(&[("bootstrap", 0o755, &elf), ("../../etc/passwd", 0o644, b"x")]),
-        "zip_unsafe: the zip /given holds \"../../etc/passwd\", which points out of it"
+        "zip_unsafe: the entry \"../../etc/passwd\" of the zip /given points outside of the zip"
     );
 }
 
@@ -169,7 +169,7 @@ fn load_rejects_zip_bomb_by_unpacked_size() {
     assert!(bomb.len() < 1024 * 1024);
     assert_eq!(
         Case::new(&bomb).rejection(),
-        "too_large: the zip /given unpacks to more than 250 MB, the most that Lambda takes"
+        "too_large: expected at most 250 MB in the unpacked zip /given, found more"
     );
 }
 
@@ -177,7 +177,7 @@ fn load_rejects_zip_bomb_by_unpacked_size() {
 fn check_zip_size_rejects_larger_zip() {
     assert!(check_zip_size("the zip", MAX_ZIP_BYTES).is_ok());
     let fault = check_zip_size("the zip", MAX_ZIP_BYTES + 1).unwrap_err();
-    assert_eq!(fault.message, "the zip has 52428801 bytes; Lambda takes at most 52428800 in a call");
+    assert_eq!(fault.message, "expected at most 52428800 bytes in the zip, found 52428801");
 }
 
 #[test]

@@ -137,7 +137,7 @@ pub(super) async fn capture_output(
             Err(message.map_or_else(|| status.to_string(), str::to_owned))
         }
         Err(RunError::Cancelled) => Err("interrupted".to_owned()),
-        Err(RunError::TimedOut) => Err(format!("no answer within {} s", limit.as_secs())),
+        Err(RunError::TimedOut) => Err(format!("no response within {} s", limit.as_secs())),
         Err(RunError::Failed(error)) => Err(error.to_string()),
     }
 }

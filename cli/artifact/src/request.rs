@@ -77,10 +77,7 @@ impl Artifact {
         if store::sha256(&zip) == self.sha256 {
             return Ok(zip);
         }
-        Err(Fault::fatal(
-            "artifact_changed",
-            format!("{} was changed while it was being deployed", self.zip.display()),
-        )
-        .hinted("run the command again"))
+        Err(Fault::fatal("artifact_changed", format!("{} changed during the deployment", self.zip.display()))
+            .hinted("run the command again"))
     }
 }

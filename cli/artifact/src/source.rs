@@ -57,9 +57,9 @@ impl FunctionSource {
         let Some(root) = project::search_dirs(cwd).into_iter().find(|dir| is_checkout(dir)) else {
             return Err(Fault::fatal(
                 "no_checkout",
-                format!("{} is in no checkout of hitctl", cwd.display()),
+                format!("{} is not in a checkout of hitctl", cwd.display()),
             )
-            .hinted("leave out `--from-source`: this program carries the sources of the function"));
+            .hinted("leave out `--from-source`; hitctl contains the sources of the function"));
         };
         match project::check_trusted(&root.join("Cargo.toml"), cwd, env) {
             Ok(()) => Ok(Self::Checkout { root }),
@@ -177,8 +177,8 @@ impl FunctionSource {
         if unchanged {
             return Ok(());
         }
-        Err(Fault::fatal("versions_changed", format!("cargo took other versions of crates than hitctl carries, see {}", path.display()))
-            .hinted("run the command again; if it stays so, build in a checkout: `git clone https://github.com/hitctl/hitctl`"))
+        Err(Fault::fatal("versions_changed", format!("expected the crate versions that hitctl contains, found others in {}", path.display()))
+            .hinted("run the command again; if the error persists, build in a checkout: `git clone https://github.com/hitctl/hitctl`"))
     }
 
     /// Whether a build of the function compiles C code, according to the lock file. TLS cryptography usually does.

@@ -31,7 +31,7 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 
 /// Creates a folder and its parents.
 pub(super) fn create_dir(folder: &Path) -> Result<(), Fault> {
-    fs::create_dir_all(folder).map_err(|error| write_fault("create the folder", folder, &error))
+    fs::create_dir_all(folder).map_err(|error| write_fault("create the directory", folder, &error))
 }
 
 /// Writes a file atomically and creates its parent folders. A concurrent reader sees the old or the new content.
@@ -64,15 +64,15 @@ fn make_readable(file: &File) -> io::Result<()> {
 pub(super) fn write_fault(what: &str, path: &Path, error: &io::Error) -> Fault {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space on that disk and run the command again; nothing was left half-written"
+            "free some space on that disk, then run the command again"
         }
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            "run the command where you may write, or give yourself the right to: `chmod u+w FOLDER`"
+            "run the command in a writable directory, or make this one writable with `chmod u+w DIRECTORY`"
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "a file stands where a folder is needed: move it away and run the command again"
+            "move the file that blocks the directory, then run the command again"
         }
-        _ => "check that the disk is there, writable and not full, and run the command again",
+        _ => "check that the disk is mounted, writable and not full, then run the command again",
     };
     Fault::fatal("not_writable", format!("failed to {what} {}", path.display()))
         .caused_by(error.to_string())
@@ -119,8 +119,8 @@ mod tests {
         let file = folder.path().join("out");
         fs::write(&file, "").unwrap();
         let fault = write_atomically(&file.join("function.zip"), b"x").unwrap_err();
-        assert_eq!(fault.message, format!("failed to create the folder {}", file.display()));
-        assert!(fault.hint.unwrap().starts_with("a file stands where a folder is needed"));
+        assert_eq!(fault.message, format!("failed to create the directory {}", file.display()));
+        assert!(fault.hint.unwrap().starts_with("move the file"));
         assert_eq!(fs::read(&file).unwrap(), b"");
     }
 }

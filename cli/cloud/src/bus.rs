@@ -77,7 +77,7 @@ impl EventBus {
             address: address::event_rule(),
             stop,
             progress_text: "putting events",
-            missing_result: Fault::fatal("unanswered", "EventBridge did not say what became of some events"),
+            missing_result: Fault::fatal("unanswered", "EventBridge returned no result for some events"),
             unsent_message: "the event was not sent",
         };
         let send = |pending: Vec<usize>| async move {
@@ -95,7 +95,7 @@ impl EventBus {
                     continue;
                 };
                 let why = result.error_message().unwrap_or(code);
-                let why = format!("EventBridge did not take an event: {why}");
+                let why = format!("EventBridge rejected the event: {why}");
                 if TRANSIENT_CODES.contains(&code) {
                     results.retry_reason = Some(Fault::transient(code.to_owned(), why));
                 } else {

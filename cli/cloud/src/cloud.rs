@@ -100,7 +100,10 @@ pub trait Cloud: Send + Sync {
     /// Returns a URL from which the code of a function can be downloaded. It is valid for some minutes and
     /// needs no credentials.
     fn code_url<'a>(&'a self, _function: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
-        let fault = Fault::fatal("no_code_url", "the local cloud serves no code: it is built here");
+        let fault = Fault::fatal(
+            "no_code_url",
+            "the local cloud has no code URL; the function is built on this machine",
+        );
         std::future::ready(Err(fault)).boxed()
     }
 
@@ -161,8 +164,8 @@ pub trait Cloud: Send + Sync {
 
 /// Returns the fault of a cloud that publishes no versions.
 fn no_versions() -> Fault {
-    Fault::fatal("no_versions", "the local cloud keeps no versions: it runs what was deployed last")
-        .hinted("deploy the older code again, or give its zip to `hitctl deploy --artifact`")
+    Fault::fatal("no_versions", "the local cloud keeps no versions; it runs the last deployed code")
+        .hinted("deploy the older code again, or pass its zip to `hitctl deploy --artifact`")
 }
 
 /// Options for the drivers of a cloud.

@@ -140,7 +140,7 @@ impl CountsTable {
     /// Creates a path with 0 hits. Returns `false` if it exists already.
     pub async fn create_path(&self, path: &str) -> Result<bool, Fault> {
         // A put that is resent after a lost response finds the path, and reports that it existed already.
-        self.retry("making a path", || async {
+        self.retry("creating a path", || async {
             let zero = item_from_totals(path, &ItemTotals::zero());
             let put = self.table.put(zero, "attribute_not_exists(#p)", &[("#p", ATTR_PATH)], vec![]);
             Ok(Some(put.await? == PutResult::Written))
@@ -253,9 +253,10 @@ impl CountsTable {
             let existing = self.read_items(new).await?;
             if !existing.is_empty() {
                 let hits = existing.hits().unwrap_or(0);
-                let message = format!("{new:?} has counts already ({hits} hits)");
-                return Err(Fault::fatal("exists", message)
-                    .hinted("run `hitctl counts merge OLD NEW` to put both together"));
+                let message = format!("{new:?} already has counts (views: {hits})");
+                return Err(
+                    Fault::fatal("exists", message).hinted("run `hitctl counts merge OLD NEW` to merge them")
+                );
             }
             let (mut actions, mut sum) = (Vec::new(), ItemTotals::default());
             self.remove_all(items.iter(), is_busy, &mut actions, &mut sum)?;
@@ -273,7 +274,7 @@ impl CountsTable {
 
     /// Adds the shards of a path to its main item and deletes them. The sum stays the same.
     pub(super) async fn merge_shards(&self, path: &str) -> Result<(), Fault> {
-        self.retry("putting a path together", || async {
+        self.retry("merging the shards of a path", || async {
             let items = self.read_items(path).await?;
             if items.shards.is_empty() {
                 return Ok(Some(()));
@@ -289,7 +290,7 @@ impl CountsTable {
 
     /// Deletes the visitor counts of the whole site.
     pub async fn delete_site_visitors(&self) -> Result<(), Fault> {
-        self.retry("forgetting the site's visitors", || async {
+        self.retry("deleting the site's visitors", || async {
             let items = self.read_items(KEY_SITE).await?;
             let deletions = items.iter().map(|item| ItemWrite::default().delete(&self.table, key(item)));
             let deletions = deletions.collect::<Result<Vec<_>, _>>()?;
@@ -304,7 +305,7 @@ impl CountsTable {
     /// Returns the share of deleted paths to the budget of new paths. Existing paths keep their share. Paths
     /// from imports or commands never used the budget.
     pub async fn release_unused_budget(&self) -> Result<(), Fault> {
-        self.retry("giving the budget of paths back", || async {
+        self.retry("releasing the budget of paths", || async {
             let budget = self.table.get(KEY_BUDGET).await?;
             let used_budget =
                 budget.as_ref().and_then(|item| number_attr(item, ATTR_BUDGET_PATHS)).unwrap_or(0);
@@ -327,7 +328,7 @@ impl CountsTable {
         let items = self.read_items(path).await?;
         if items.is_empty() {
             return Err(Fault::fatal("no_such_path", format!("{path:?} has no counts"))
-                .hinted("run `hitctl counts list` to see those that have"));
+                .hinted("run `hitctl counts list` to see the paths with counts"));
         }
         Ok(items)
     }
@@ -370,7 +371,8 @@ impl CountsTable {
     {
         let attempt_once = || async {
             attempt().await?.ok_or_else(|| {
-                Fault::transient("busy", "the counts change too fast").hinted("run the command again")
+                Fault::transient("busy", "failed to change the counts: too many concurrent writes")
+                    .hinted("run the command again")
             })
         };
         self.cx.retry(&CONFLICT_RETRY, progress_text, attempt_once).await
@@ -389,7 +391,7 @@ fn check_range(path: &str, sum: &ItemTotals) -> Result<(), Fault> {
 /// Returns the fault for a number above [`MAX_COUNT`].
 pub(super) fn out_of_range(path: &str, name: &str) -> Fault {
     Fault::fatal("out_of_range", format!("expected at most {MAX_COUNT} {name} of {path:?}, found more"))
-        .hinted("run `hitctl counts get` to see what it has; nothing was changed")
+        .hinted("run `hitctl counts get` to see its counts; nothing was changed")
 }
 
 /// Returns the key of an item.

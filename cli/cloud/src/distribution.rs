@@ -140,7 +140,7 @@ impl Distribution {
                         let message = "too many invalidations of the distribution are in progress";
                         let fault = error.to_fault(&operation);
                         return Fault { cause: fault.cause, ..Fault::transient(fault.code.clone(), message) }.hinted(
-                            "run the command again in some minutes, or invalidate `/*`, which is one path",
+                            "run the command again in a few minutes, or invalidate `/*`, which is one path",
                         );
                     }
                     // The SDK has already retried the call.

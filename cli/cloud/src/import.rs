@@ -105,7 +105,7 @@ impl CountsTable {
             return Ok(());
         }
         Err(Fault::fatal(IMPORT_DIFFERS, format!("another file was imported under the id {id:?}"))
-            .hinted("choose another id, or leave `--id` away: then the id is made of the file's content"))
+            .hinted("choose another id, or omit `--id` to derive it from the file's content"))
     }
 }
 

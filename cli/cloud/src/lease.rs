@@ -133,7 +133,7 @@ impl Lease {
     pub fn loss(&self) -> Option<Fault> {
         let reason = self.loss_reason.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         Some(
-            Fault::fatal("lease_lost", "the lease was lost, and the rest was not done")
+            Fault::fatal("lease_lost", "the lease was lost; the remaining steps were not done")
                 .caused_by(reason)
                 .hinted("run the same command again; it continues where it stopped"),
         )
@@ -188,7 +188,7 @@ async fn attempt(
         PutResult::ConditionFailed(Some(item)) => item,
         PutResult::ConditionFailed(None) => match request.table.get(KEY).await? {
             Some(item) => item,
-            None => return Err(Fault::transient("busy", "the lease was just given back")),
+            None => return Err(Fault::transient("busy", "the lease was just released")),
         },
     };
     let lease = LeaseItem::from_item(&existing);
@@ -258,9 +258,9 @@ async fn send_heartbeats(
                 interval = HEARTBEAT_RETRY;
                 continue;
             }
-            Ok(Ok(false)) => "somebody else has taken it".to_owned(),
+            Ok(Ok(false)) => "another run has taken it".to_owned(),
             Ok(Err(fault)) => fault.cause.map_or(fault.message, String::from),
-            Err(_) => "the table did not answer in time".to_owned(),
+            Err(_) => "the table did not respond in time".to_owned(),
         };
         *loss_reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
         request.run.cancel();
@@ -269,21 +269,21 @@ async fn send_heartbeats(
 }
 
 fn describe_holder(lease: &LeaseItem) -> String {
-    let name = if lease.holder.description.is_empty() { "somebody" } else { &lease.holder.description };
+    let name = if lease.holder.description.is_empty() { "an unknown run" } else { &lease.holder.description };
     format!("{name}, since {}", format_time(lease.since))
 }
 
 fn held_fault(lease: &LeaseItem, now: u64) -> Fault {
     let expires = match lease.expires.checked_sub(now) {
-        Some(left) if left > 0 => format!("expires in {left} s unless it goes on"),
-        _ => "looks expired, but may only be of a clock that is off".to_owned(),
+        Some(left) if left > 0 => format!("expires in {left} s unless it is renewed"),
+        _ => "appears expired, or the system clock is wrong".to_owned(),
     };
     Fault::fatal(
         LEASE_HELD,
         format!("another deploy holds the lease: {} ({expires})", describe_holder(lease)),
     )
     .of_kind(FaultKind::Busy)
-    .hinted("wait until it has ended, or run the same command with `--lock-timeout 5m`")
+    .hinted("wait until it ends, or run the same command with `--lock-timeout 5m`")
 }
 
 fn format_time(seconds: u64) -> String {

@@ -7,6 +7,7 @@ mod batch;
 mod bus;
 mod cloud;
 mod counts;
+mod deploy_record;
 mod distribution;
 mod import;
 mod lease;
@@ -26,6 +27,7 @@ pub use aws::web::{WebClient, WebResponse};
 pub use bus::{BusEvent, EventBus, MAX_EVENT_BYTES};
 pub use cloud::{AccessMode, Cloud, DriverOptions, InvokeResult, LogPage};
 pub use counts::{CountEdit, CountsTable, MAX_MERGED_PATHS};
+pub use deploy_record::DeployRecord;
 pub use distribution::{
     Distribution, DistributionState, InvalidationStatus, MAX_INVALIDATION_PATHS, NO_CLOUDFRONT,
     NO_DISTRIBUTION,

@@ -81,7 +81,7 @@ impl LocalCloud {
 
     fn running_client(&self) -> Result<&LocalClient, Fault> {
         self.cloud.as_ref().map_err(|_| {
-            Fault::fatal("local_stopped", "the local cloud does not run").hinted("run `hitctl local start`")
+            Fault::fatal("local_stopped", "the local cloud is not running").hinted("run `hitctl local start`")
         })
     }
 }

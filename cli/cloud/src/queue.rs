@@ -145,7 +145,7 @@ impl SqsQueue {
             let response = self.client.get_queue_url().queue_name(&self.name).send().await;
             let response = response.map_err(|error| self.fault("find", "sqs:GetQueueUrl", &error))?;
             response.queue_url.ok_or_else(|| {
-                Fault::fatal("no_queue_url", format!("SQS gives no URL for the queue {}", self.name))
+                Fault::fatal("no_queue_url", format!("SQS returned no URL for the queue {}", self.name))
             })
         });
         url.await.map(String::as_str)
@@ -162,7 +162,7 @@ impl SqsQueue {
             address: address::queue(),
             stop,
             progress_text: "sending messages",
-            missing_result: Fault::transient("unanswered", "SQS did not say what became of some messages"),
+            missing_result: Fault::transient("unanswered", "SQS returned no result for some messages"),
             unsent_message: "the message was not sent",
         };
         let send = |pending: Vec<usize>| async move {
@@ -178,14 +178,14 @@ impl SqsQueue {
             let call = self.client.send_message_batch().queue_url(self.url().await?);
             // The SDK has already retried the call.
             let sent = call.set_entries(Some(batch_entries)).send().await;
-            let sent =
-                sent.map_err(|error| not_retryable(self.fault("send to", "sqs:SendMessage", &error)))?;
+            let sent = sent
+                .map_err(|error| not_retryable(self.fault("send messages to", "sqs:SendMessage", &error)))?;
             let accepted =
                 sent.successful.iter().filter_map(|accepted| Some((accepted.id.parse().ok()?, Ok(()))));
             let mut results = BatchCallResults { completed: accepted.collect(), retry_reason: None };
             for rejected in &sent.failed {
                 let why =
-                    format!("SQS did not take a message: {}", rejected.message().unwrap_or(&rejected.code));
+                    format!("SQS rejected the message: {}", rejected.message().unwrap_or(&rejected.code));
                 match rejected.id.parse().ok().filter(|index| *index < entries.len()) {
                     Some(index) if rejected.sender_fault => {
                         results.completed.push((index, Err(Fault::fatal(rejected.code.clone(), why))));
@@ -238,7 +238,7 @@ impl SqsQueue {
             let call = self.client.delete_message_batch().queue_url(self.url().await?);
             let response = call.set_entries(Some(entries)).send().await;
             let response =
-                response.map_err(|error| self.fault("delete from", "sqs:DeleteMessage", &error))?;
+                response.map_err(|error| self.fault("delete messages from", "sqs:DeleteMessage", &error))?;
             failed_ids.extend(response.failed.iter().filter_map(|failed| {
                 let n: usize = failed.id.parse().ok()?;
                 Some(chunk.get(n)?.id.clone())
@@ -257,7 +257,8 @@ impl SqsQueue {
             let entries = entries.collect::<Result<_, _>>().map_err(build_fault)?;
             let call = self.client.change_message_visibility_batch().queue_url(self.url().await?);
             let response = call.set_entries(Some(entries)).send().await;
-            response.map_err(|error| self.fault("release to", "sqs:ChangeMessageVisibility", &error))?;
+            response
+                .map_err(|error| self.fault("release messages to", "sqs:ChangeMessageVisibility", &error))?;
         }
         Ok(())
     }
@@ -272,7 +273,8 @@ impl SqsQueue {
         let attribute_names = vec![visible.clone(), in_flight.clone(), delayed.clone()];
         let call = self.client.get_queue_attributes().queue_url(self.url().await?);
         let response = call.set_attribute_names(Some(attribute_names)).send().await;
-        let response = response.map_err(|error| self.fault("look at", "sqs:GetQueueAttributes", &error))?;
+        let response =
+            response.map_err(|error| self.fault("read the depth of", "sqs:GetQueueAttributes", &error))?;
         let attributes = response.attributes.unwrap_or_default();
         let number = |name| attributes.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0);
         Ok(QueueDepth { visible: number(visible), in_flight: number(in_flight), delayed: number(delayed) })
@@ -285,7 +287,7 @@ impl SqsQueue {
             Ok(_) => Ok(()),
             Err(error) if error.has_code("PurgeQueueInProgress") || error.message_contains("PurgeQueue") => {
                 let fault = not_retryable(self.fault("purge", "sqs:PurgeQueue", &error));
-                Err(fault.hinted("SQS purges a queue once a minute: run the command again in 60 s"))
+                Err(fault.hinted("run the command again in 60 s; SQS purges a queue at most once a minute"))
             }
             Err(error) => Err(self.fault("purge", "sqs:PurgeQueue", &error)),
         }
@@ -298,7 +300,7 @@ impl SqsQueue {
         // Some emulators answer with the code of SQS's old protocol in the new one too.
         let not_found_codes = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
         if not_found_codes.iter().any(|code| error.has_code(code)) {
-            return Fault::fatal("not_deployed", format!("there is no queue {}", self.name))
+            return Fault::fatal("not_deployed", format!("the queue {} is not deployed", self.name))
                 .caused_by(format!("{} ({operation})", error.code().unwrap_or_default()))
                 .hinted("run `hitctl deploy` for the same environment first");
         }
@@ -311,7 +313,7 @@ impl SqsQueue {
 }
 
 fn build_fault(error: BuildError) -> Fault {
-    Fault::fatal("request", "a request could not be made").caused_by(error)
+    Fault::fatal("request", "failed to build a request").caused_by(error)
 }
 
 #[cfg(test)]

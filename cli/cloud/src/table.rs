@@ -113,7 +113,7 @@ impl DynamoDbTable {
         let keys_and_attributes =
             KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys.collect()));
         let keys_and_attributes = keys_and_attributes.build().map_err(|error| {
-            Fault::fatal("request", "a request to the table could not be made").caused_by(error)
+            Fault::fatal("request", "failed to build a request to the table").caused_by(error)
         })?;
         let mut pending = Some(HashMap::from([(self.name.clone(), keys_and_attributes)]));
         let mut items = Vec::new();
@@ -126,7 +126,7 @@ impl DynamoDbTable {
                 return Ok(items);
             }
         }
-        let message = format!("the table {} did not give all that was asked for", self.name);
+        let message = format!("failed to read the table {}: it did not return all items", self.name);
         Err(Fault::transient("busy", message).hinted("run the command again"))
     }
 
@@ -252,14 +252,13 @@ impl DynamoDbTable {
     {
         let fault = error.to_fault(&ApiOperation::new(verb, format!("the table {}", self.name), operation));
         if fault.code == NOT_FOUND {
-            return fault
-                .hinted("run `hitctl deploy` for the same environment first: the table is not there yet");
+            return fault.hinted("run `hitctl deploy` for the same environment first to create the table");
         }
         // These are the messages of SQLite for a full or broken disk. Retries do not help.
         let is_disk_error =
             ["disk I/O error", "disk is full"].iter().any(|text| error.message_contains(text));
         if self.is_local && is_disk_error {
-            let message = format!("failed to {verb} the table {}: its disk takes no more", self.name);
+            let message = format!("failed to {verb} the table {}: its disk is full or broken", self.name);
             return Fault {
                 kind: FaultKind::Fatal,
                 code: hitctl_local::codes::DISK_FULL.into(),

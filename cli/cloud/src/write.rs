@@ -197,5 +197,5 @@ pub(super) fn subtract_all(item: &DynamoDbItem) -> ItemWrite {
 
 /// Returns the fault for a request with a missing field: an internal error.
 fn incomplete(error: &dyn std::error::Error) -> Fault {
-    Fault::fatal("request", "a request to the table could not be made").caused_by(error.to_string())
+    Fault::fatal("request", "failed to build a request to the table").caused_by(error.to_string())
 }

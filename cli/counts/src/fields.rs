@@ -46,7 +46,7 @@ impl JsonFields {
         match self.take(name) {
             None => Ok(None),
             Some(Json::String(text)) => Ok(Some(text)),
-            Some(other) => Err(format!("expected a text in {name:?}, found {}", describe(&other))),
+            Some(other) => Err(format!("expected a string in {name:?}, found {}", describe(&other))),
         }
     }
 
@@ -102,13 +102,13 @@ pub fn quoted(text: &str) -> String {
 /// Returns the error for invalid JSON. The caller adds the line number.
 pub fn syntax_error(error: &serde_json::Error) -> String {
     if error.is_eof() {
-        return "expected more JSON, found the end of it".to_owned();
+        return "expected more JSON, found the end of the text".to_owned();
     }
-    format!("expected JSON, found a mistake at column {}", error.column())
+    format!("expected JSON, found a syntax error at column {}", error.column())
 }
 
 /// Parses a command-line argument as a valid count.
 pub fn parse_count_argument(text: &str) -> Result<u64, String> {
     let count = text.parse().ok().filter(|count| *count <= MAX_COUNT);
-    count.ok_or_else(|| format!("expected a whole number from 0 to {MAX_COUNT}"))
+    count.ok_or_else(|| format!("expected a whole number from 0 to {MAX_COUNT}, found {}", quoted(text)))
 }

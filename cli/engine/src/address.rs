@@ -14,7 +14,7 @@ pub struct Address(String);
 
 /// The error for a string that is not of the form `kind.name`.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not an address of the form kind.name")]
+#[error("expected an address of the form kind.name, found {0:?}")]
 pub struct AddressError(String);
 
 impl Address {
@@ -24,7 +24,7 @@ impl Address {
     ///
     /// Panics on any other character. Addresses are constants in the source, not user input.
     pub fn new(kind: &str, name: &str) -> Self {
-        Self::try_from(format!("{kind}.{name}")).expect("addresses are written in the source")
+        Self::try_from(format!("{kind}.{name}")).expect("address constants are valid")
     }
 
     /// Returns the part before the dot: the kind of the resource.

@@ -22,13 +22,12 @@ pub(crate) async fn run_bounded<T>(
     match timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => {
-            Err(Fault::fatal("panic", format!("failed to {operation}: the program made a mistake"))
-                .caused_by(panic_text(panic.as_ref()))
-                .hinted("please report this, with the text above"))
+            let message = format!("internal error: failed to {operation}; please report it");
+            Err(Fault::fatal("panic", message).caused_by(panic_text(panic.as_ref())))
         }
         Err(_) => Err(Fault::fatal(
             "timeout",
-            format!("failed to {operation}: no end after {}", format_duration(limit)),
+            format!("failed to {operation}: timed out after {}", format_duration(limit)),
         )
         .hinted(RETRY_HINT)),
     }

@@ -115,8 +115,8 @@ impl fmt::Display for ChangeReason {
         let addresses =
             |addresses: &[Address]| addresses.iter().map(Address::as_str).collect::<Vec<_>>().join(", ");
         match self {
-            Self::UpToDate => f.write_str("as wanted"),
-            Self::Missing => f.write_str("not there yet"),
+            Self::UpToDate => f.write_str("unchanged"),
+            Self::Missing => f.write_str("not deployed"),
             Self::FieldsDiffer(fields) => {
                 write!(
                     f,
@@ -131,17 +131,15 @@ impl fmt::Display for ChangeReason {
             Self::DependencyReplaced(dependencies) => {
                 write!(
                     f,
-                    "made from {}, which {} made anew",
+                    "depends on {}, which {} recreated",
                     addresses(dependencies),
                     if dependencies.len() == 1 { "is" } else { "are" }
                 )
             }
-            Self::NotDesired => f.write_str("no longer wanted"),
-            Self::DataKept => f.write_str("no longer wanted, but its data is kept"),
-            Self::RequiredBy(dependent) => {
-                write!(f, "no longer wanted, but {dependent} is kept and needs it")
-            }
-            Self::NotOurs(owner) => write!(f, "not ours: {owner}"),
+            Self::NotDesired => f.write_str("no longer needed"),
+            Self::DataKept => f.write_str("kept: it holds your data"),
+            Self::RequiredBy(dependent) => write!(f, "kept: {dependent} depends on it"),
+            Self::NotOurs(owner) => write!(f, "not managed by this app: {owner}"),
         }
     }
 }

@@ -61,10 +61,10 @@ fn check_owner(change: &Change) -> Option<Finding> {
     let ChangeReason::NotOurs(owner) = &change.why else { return None };
     let (kind, name) = (change.kind(), change.name());
     Some(if change.is_conflict() {
-        let message = format!("{kind} {name} is there already and is not this app's ({owner})");
+        let message = format!("{kind} {name} already exists and is not managed by this app ({owner})");
         finding(Severity::Error, NOT_OURS, change, message)
     } else {
-        let message = format!("{kind} {name} is not this app's ({owner}) and is left alone");
+        let message = format!("{kind} {name} is not managed by this app ({owner}) and stays unchanged");
         finding(Severity::Warning, LEFT_ALONE, change, message)
     })
 }
@@ -76,7 +76,7 @@ fn check_data_loss(change: &Change) -> Option<Finding> {
         return None;
     }
     let (participle, kind, name) = (change.action.present_participle(), change.kind(), change.name());
-    let message = format!("{participle} {kind} {name} loses its data: {}", change.why);
+    let message = format!("{participle} {kind} {name} loses its data ({})", change.why);
     Some(finding(Severity::Consent, DATA_LOSS, change, message))
 }
 
@@ -88,7 +88,11 @@ fn check_kept_dependents(plan: &Plan, change: &Change) -> Option<Finding> {
             && other.node.dependencies.contains(change.address())
     };
     let kept = (change.action == Action::Replace).then(|| plan.changes.iter().find(is_kept)).flatten()?;
-    let (kind, name, of, needs_it) = (change.kind(), change.name(), kept.kind(), kept.name());
-    let message = format!("replacing {kind} {name} may lose the data of {of} {needs_it}, which needs it");
+    let (kind, name) = (change.kind(), change.name());
+    let message = format!(
+        "replacing {kind} {name} may lose the data of {} {}, which depends on it",
+        kept.kind(),
+        kept.name()
+    );
     Some(finding(Severity::Consent, DATA_LOSS, kept, message))
 }

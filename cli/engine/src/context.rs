@@ -100,7 +100,7 @@ impl DriverContext {
             let timed_out = |_| {
                 Err(Fault::transient(
                     "timeout",
-                    format!("no answer within {}", format_duration(policy.attempt_timeout)),
+                    format!("no response within {}", format_duration(policy.attempt_timeout)),
                 ))
             };
             let fault = match timeout(policy.attempt_timeout, operation()).await.unwrap_or_else(timed_out) {
@@ -153,11 +153,11 @@ impl DriverContext {
 }
 
 fn budget_exhausted(fault: Fault, activity: &str, tried: Duration, attempts: u32) -> Fault {
-    let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
+    let attempts = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
     Fault {
         kind: FaultKind::Fatal,
         message: format!(
-            "{} (gave up {activity} after {}, tried {times})",
+            "{} (gave up {activity} after {} and {attempts})",
             fault.message,
             format_duration(tried)
         ),

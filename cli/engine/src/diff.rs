@@ -32,12 +32,17 @@ pub struct FieldDiff {
 /// Returns the fields in which `desired` differs from `observed`, by path. Objects are compared field by field, lists as a whole.
 /// A missing field equals a null field.
 ///
-/// `secret_fields` lists the fields whose values, with all nested values, are masked with `mask`. A reference to an output that
-/// is not resolved in `desired` differs from every value.
-pub fn diff(observed: &Json, desired: &Json, secret_fields: &[String], mask: &SecretMask) -> Vec<FieldDiff> {
+/// Values at paths for which `is_secret` is true are masked with `mask`. A reference to an output that is not resolved in
+/// `desired` differs from every value.
+pub fn diff(
+    observed: &Json,
+    desired: &Json,
+    is_secret: &dyn Fn(&str) -> bool,
+    mask: &SecretMask,
+) -> Vec<FieldDiff> {
     let desired = resolve(desired, &|_| None);
     let mut differences = Vec::new();
-    compare("", observed, &desired, secret_fields, mask, &mut differences);
+    compare("", observed, &desired, is_secret, mask, &mut differences);
     differences
 }
 
@@ -45,7 +50,7 @@ fn compare(
     path: &str,
     observed: &Json,
     desired: &Json,
-    secret_fields: &[String],
+    is_secret: &dyn Fn(&str) -> bool,
     mask: &SecretMask,
     differences: &mut Vec<FieldDiff>,
 ) {
@@ -55,44 +60,37 @@ fn compare(
             for key in keys {
                 let value_of =
                     |map: &serde_json::Map<String, Json>| map.get(key).cloned().unwrap_or(Json::Null);
-                compare(
-                    &path::join(path, key),
-                    &value_of(old),
-                    &value_of(new),
-                    secret_fields,
-                    mask,
-                    differences,
-                );
+                compare(&path::join(path, key), &value_of(old), &value_of(new), is_secret, mask, differences);
             }
         }
         _ if observed == desired => {}
         _ => differences.push(FieldDiff {
             field: path.to_owned(),
-            old: displayed_value(path, observed, secret_fields, mask),
-            new: displayed_value(path, desired, secret_fields, mask),
+            old: displayed_value(path, observed, is_secret, mask),
+            new: displayed_value(path, desired, is_secret, mask),
             unknown: !find_references(desired).is_empty(),
         }),
     }
 }
 
 /// Returns the value as a plan may show it: with masked secrets, and [`UNKNOWN`] in place of references.
-fn displayed_value(path: &str, json: &Json, secret_fields: &[String], mask: &SecretMask) -> Json {
+fn displayed_value(path: &str, json: &Json, is_secret: &dyn Fn(&str) -> bool, mask: &SecretMask) -> Json {
     if parse_reference(json).is_some() {
         return Json::from(UNKNOWN);
     }
-    let is_secret = secret_fields.iter().any(|field| path::is_within(path, field));
+    let hidden = is_secret(path);
     match json {
         Json::Object(map) => {
             let field = |(key, value): (&String, &Json)| {
-                (key.clone(), displayed_value(&path::join(path, key), value, secret_fields, mask))
+                (key.clone(), displayed_value(&path::join(path, key), value, is_secret, mask))
             };
             map.iter().map(field).collect()
         }
-        Json::Array(items) if !is_secret => {
-            items.iter().map(|item| displayed_value(path, item, secret_fields, mask)).collect()
+        Json::Array(items) if !hidden => {
+            items.iter().map(|item| displayed_value(path, item, is_secret, mask)).collect()
         }
-        Json::String(text) if is_secret => mask.apply(text).into(),
-        plain if is_secret && !plain.is_null() => mask.apply(&plain.to_string()).into(),
+        Json::String(text) if hidden => mask.apply(text).into(),
+        plain if hidden && !plain.is_null() => mask.apply(&plain.to_string()).into(),
         plain => plain.clone(),
     }
 }
@@ -126,8 +124,8 @@ mod tests {
     }
 
     fn lines(observed: &Json, desired: &Json, secret_fields: &[&str]) -> String {
-        let secret_fields: Vec<String> = secret_fields.iter().map(ToString::to_string).collect();
-        diff(observed, desired, &secret_fields, &mask())
+        let is_secret = |path: &str| secret_fields.iter().any(|field| path::is_within(path, field));
+        diff(observed, desired, &is_secret, &mask())
             .iter()
             .map(ToString::to_string)
             .collect::<Vec<_>>()
@@ -168,8 +166,8 @@ mod tests {
         api: "x7" -> (known after deploy)
         list: ["x7"] -> ["(known after deploy)","y"]
         "#);
-        assert!(diff(&observed, &desired, &[], &mask()).iter().all(|field| field.unknown));
-        let literal = diff(&json!({"a": 1}), &json!({"a": UNKNOWN}), &[], &mask());
+        assert!(diff(&observed, &desired, &|_| false, &mask()).iter().all(|field| field.unknown));
+        let literal = diff(&json!({"a": 1}), &json!({"a": UNKNOWN}), &|_| false, &mask());
         assert!(!literal[0].unknown);
     }
 
@@ -192,7 +190,7 @@ mod tests {
     #[test]
     fn field_diff_serializes_field_old_and_new() {
         let id = SpecValue::<String>::output(Address::new("api", "http"), "id");
-        let differences = diff(&json!({}), &json!({"api": id}), &[], &mask());
+        let differences = diff(&json!({}), &json!({"api": id}), &|_| false, &mask());
         insta::assert_snapshot!(
             serde_json::to_string(&differences).unwrap(),
             @r#"[{"field":"api","old":null,"new":"(known after deploy)"}]"#

@@ -104,10 +104,9 @@ impl Drivers {
 
     /// Returns the driver of a kind, or the fault `no_driver`.
     pub fn get(&self, kind: &str) -> Result<&dyn Driver, Fault> {
-        self.by_kind
-            .get(kind)
-            .or(self.fallback.as_ref())
-            .map(AsRef::as_ref)
-            .ok_or_else(|| Fault::fatal("no_driver", format!("no driver for resources of kind {kind}")))
+        self.by_kind.get(kind).or(self.fallback.as_ref()).map(AsRef::as_ref).ok_or_else(|| {
+            let message = format!("internal error: no driver for resources of kind {kind}; please report it");
+            Fault::fatal("no_driver", message)
+        })
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::address::Address;
 use crate::observed_state::ObservedState;
+use crate::path;
 use crate::value::{Dependencies, dependencies};
 
 /// The desired state of a resource.
@@ -82,6 +83,9 @@ pub struct Node {
     /// The fields whose values must not be shown.
     #[serde(rename = "secret")]
     pub secret_fields: Vec<String>,
+    /// The fields within secret fields whose values may be shown.
+    #[serde(rename = "public", default, skip_serializing_if = "Vec::is_empty")]
+    pub public_fields: Vec<String>,
     /// The resources that must exist first, taken from the references in the spec. An absent node keeps them, for the order of
     /// deletes.
     #[serde(rename = "needs")]
@@ -105,6 +109,7 @@ impl Node {
             deletion_policy: DeletionPolicy::Delete,
             immutable_fields: Vec::new(),
             secret_fields: Vec::new(),
+            public_fields: Vec::new(),
             ordering_hint: None,
             create_before_update_of: None,
         }
@@ -138,6 +143,19 @@ impl Node {
     pub fn with_secret_fields(mut self, fields: &[&str]) -> Self {
         self.secret_fields = fields.iter().map(ToString::to_string).collect();
         self
+    }
+
+    /// Sets the fields within secret fields whose values may be shown.
+    #[must_use]
+    pub fn with_public_fields(mut self, fields: Vec<String>) -> Self {
+        self.public_fields = fields;
+        self
+    }
+
+    /// Whether the value at `path` must not be shown.
+    pub(crate) fn is_secret(&self, path: &str) -> bool {
+        let is_in = |fields: &[String]| fields.iter().any(|field| path::is_within(path, field));
+        is_in(&self.secret_fields) && !is_in(&self.public_fields)
     }
 
     /// Sets the condition under which a plan may delete the resource.
@@ -277,7 +295,7 @@ pub enum GraphError {
         to: Address,
     },
     /// A present node refers to an absent one.
-    #[error("{from} refers to {to}, which is to be absent")]
+    #[error("{from} refers to {to}, which is absent")]
     Absent {
         /// The node with the reference.
         from: Address,
@@ -285,7 +303,7 @@ pub enum GraphError {
         to: Address,
     },
     /// A cycle of references, in order.
-    #[error("the references go in a circle: {}", .0.iter().map(Address::as_str).collect::<Vec<_>>().join(" -> "))]
+    #[error("the references form a cycle: {}", .0.iter().map(Address::as_str).collect::<Vec<_>>().join(" -> "))]
     Cycle(Vec<Address>),
 }
 
@@ -329,13 +347,13 @@ mod tests {
         assert_eq!(error(vec![node("a", &["x"])]), "toy.a refers to toy.x, which is not in the graph");
         assert_eq!(
             error(vec![node("a", &["b"]), node("b", &[]).absent()]),
-            "toy.a refers to toy.b, which is to be absent"
+            "toy.a refers to toy.b, which is absent"
         );
         assert_eq!(
             error(vec![node("a", &["b"]), node("b", &["c"]), node("c", &["b"]), node("d", &[])]),
-            "the references go in a circle: toy.b -> toy.c -> toy.b"
+            "the references form a cycle: toy.b -> toy.c -> toy.b"
         );
-        assert_eq!(error(vec![node("a", &["a"])]), "the references go in a circle: toy.a -> toy.a");
+        assert_eq!(error(vec![node("a", &["a"])]), "the references form a cycle: toy.a -> toy.a");
     }
 
     #[test]

@@ -45,10 +45,10 @@ pub struct PlanSummary {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The snapshot has no entry for this resource.
-    #[error("{0} was not surveyed")]
+    #[error("the state of {0} was not read")]
     NotSurveyed(Address),
     /// An existing resource lacks an output that another one refers to.
-    #[error("{from} refers to the output {output} of {to}, which has none of that name")]
+    #[error("{from} refers to the output {output}, which {to} does not have")]
     NoOutput {
         /// The resource with the reference.
         from: Address,
@@ -121,7 +121,7 @@ fn plan_present(
     let desired = resolve(spec, &|of| plan.change(of).and_then(Change::outputs));
     let change = |action, why, fields, observed| Change { action, why, fields, node: node.clone(), observed };
     let Some(observed) = observed else {
-        let fields = diff(&Json::Object(Map::new()), &desired, &node.secret_fields, mask);
+        let fields = diff(&Json::Object(Map::new()), &desired, &|path| node.is_secret(path), mask);
         return Ok(change(Action::Create, ChangeReason::Missing, fields, None));
     };
     if let Owner::Other(owner) = &observed.owner {
@@ -130,7 +130,7 @@ fn plan_present(
     }
     check_outputs_exist(plan, node, &desired)?;
 
-    let fields = diff(&observed.spec, &desired, &node.secret_fields, mask);
+    let fields = diff(&observed.spec, &desired, &|path| node.is_secret(path), mask);
     let is_immutable = |path: &str| node.immutable_fields.iter().any(|field| path::overlap(path, field));
     let names = |only: &dyn Fn(&FieldDiff) -> bool| -> Vec<String> {
         fields.iter().filter(|field| only(field)).map(|field| field.field.clone()).collect()

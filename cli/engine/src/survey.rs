@@ -62,7 +62,7 @@ pub struct SurveyError {
 impl SurveyError {
     fn message(&self) -> String {
         match self.faults.values().next() {
-            None => "interrupted while reading what is live".to_owned(),
+            None => "interrupted while reading the deployed resources".to_owned(),
             Some(first) if self.faults.len() == 1 => first.message.clone(),
             Some(first) => format!("{} (and {} more)", first.message, self.faults.len() - 1),
         }

@@ -18,5 +18,6 @@ pub(crate) async fn run_detached<T: Send + 'static>(
 }
 
 fn task_fault(error: JoinError) -> Fault {
-    Fault::fatal("local_bug", "the local cloud failed inside").caused_by(error)
+    Fault::fatal("local_bug", "internal error: a task of the local cloud failed; please report it")
+        .caused_by(error)
 }

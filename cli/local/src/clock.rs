@@ -34,5 +34,5 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 /// Returns the fault for a system that provides no random bytes.
 pub(crate) fn no_random_fault(error: io::Error) -> Fault {
-    Fault::fatal("local_random", "the system gives no random bytes").caused_by(error)
+    Fault::fatal("local_random", "failed to read random bytes from the system").caused_by(error)
 }

@@ -127,7 +127,7 @@ impl CloudServices {
                             let url =
                                 |entry: &RegistryEntry| entry.outputs.get("url").cloned().unwrap_or_default();
                             self.add_notice(format!(
-                                "{kind} {name} moved from {} to {}: another program has its port",
+                                "{kind} {name} moved from {} to {}: another program uses its port",
                                 url(&old),
                                 url(&entry)
                             ));
@@ -223,9 +223,9 @@ impl CloudServices {
     async fn apply_function(self: &Arc<Self>, name: &str, spec: &FunctionSpec) -> Result<Outputs, Fault> {
         let sha256 = spec.code_sha256.clone();
         self.run_blocking_on_self(move |cloud| Ok(cloud.code.verify(&sha256))).await?.map_err(|reason| {
-            Fault::fatal("code_missing", format!("the code of the function {name} is not here"))
+            Fault::fatal("code_missing", format!("failed to verify the code of the function {name:?}"))
                 .caused_by(reason)
-                .hinted("run `hitctl deploy --env local`, which uploads it")
+                .hinted("run `hitctl deploy --env local` to upload it")
         })?;
         self.runner.put(name, spec).await?;
         Ok(arn_and_name(arn("lambda", &format!("function:{name}")), name))
@@ -306,7 +306,7 @@ impl CloudServices {
             }
         };
         if let Err(fault) = result {
-            self.add_notice(format!("{kind} {name} is not as the registry says: {}", fault.message));
+            self.add_notice(format!("failed to roll back {kind} {name}: {}", fault.message));
         }
     }
 
@@ -320,11 +320,16 @@ impl CloudServices {
 
 fn apply_role(name: &str, spec: &RoleSpec) -> Result<Outputs, Fault> {
     if !spec.trusted_service.ends_with(".amazonaws.com") {
-        return Err(invalid_spec("role", name, "its trusted service is none of AWS's"));
+        let reason = format!("trusted_service: expected a service of AWS, found {:?}", spec.trusted_service);
+        return Err(invalid_spec("role", name, &reason));
     }
     if spec.statements.iter().any(|statement| statement.actions.is_empty() || statement.resources.is_empty())
     {
-        return Err(invalid_spec("role", name, "a statement needs actions and resources"));
+        return Err(invalid_spec(
+            "role",
+            name,
+            "statements: expected actions and resources in every statement",
+        ));
     }
     Ok(arn_and_name(format!("arn:aws:iam::{ACCOUNT}:role/{name}"), name))
 }
@@ -338,13 +343,13 @@ fn invalid_spec(kind: &str, name: &str, reason: &str) -> Fault {
 }
 
 fn unknown_kind(kind: &str) -> Fault {
-    Fault::fatal("unknown_kind", format!("the local cloud has no resources of kind {kind:?}"))
-        .caused_by(format!("it knows {}", KINDS.join(", ")))
-        .hinted("run `hitctl local stop`, then the command again: the daemon may be of an older program")
+    Fault::fatal("unknown_kind", format!("unknown resource kind {kind:?}"))
+        .caused_by(format!("the local cloud supports {}", KINDS.join(", ")))
+        .hinted("run `hitctl local stop`, then run the command again; the daemon may be an older version of hitctl")
 }
 
 fn restore_failure_prefix(kind: &str, name: &str) -> String {
-    format!("{kind} {name} was not brought back")
+    format!("failed to restore {kind} {name}")
 }
 
 fn check_kind(kind: &str) -> Result<(), Fault> {
@@ -356,7 +361,11 @@ fn check_name(kind: &str, name: &str) -> Result<(), Fault> {
     check_kind(kind)?;
     let max = if kind == LogGroupSpec::KIND { 512 } else { 255 };
     if name.is_empty() || name.len() > max || !name.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(invalid_spec(kind, name, &format!("a name has 1 to {max} visible ASCII characters")));
+        return Err(invalid_spec(
+            kind,
+            name,
+            &format!("expected a name of 1 to {max} visible ASCII characters"),
+        ));
     }
     Ok(())
 }

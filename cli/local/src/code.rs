@@ -32,7 +32,7 @@ pub(crate) struct CodeStore {
 
 impl CodeStore {
     pub(crate) fn open(dir: PathBuf) -> Result<Self, Fault> {
-        state::create_private_dir(&dir).map_err(|error| state::io_fault("make", &dir, &error))?;
+        state::create_private_dir(&dir).map_err(|error| state::io_fault("create", &dir, &error))?;
         Ok(Self { dir })
     }
 
@@ -63,7 +63,10 @@ impl CodeStore {
         E: std::fmt::Display,
     {
         if !is_sha256(sha256) {
-            return Err(Fault::fatal("invalid_request", "a SHA-256 is 64 lower-case hex digits"));
+            return Err(Fault::fatal(
+                "invalid_request",
+                format!("expected a SHA-256 in lower-case hexadecimal, found {sha256:?}"),
+            ));
         }
         let path = self.path(sha256);
         let failed = |error: &io::Error| state::io_fault("write", &path, error);
@@ -73,28 +76,22 @@ impl CodeStore {
         let mut size = 0;
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk.map_err(|error| {
-                Fault::transient("upload_cut", "the upload ended early").caused_by(error.to_string())
+                Fault::transient("upload_cut", "failed to receive the zip").caused_by(error.to_string())
             })?;
             let chunk = chunk.as_ref();
             size += chunk.len();
             if size > MAX_ZIP_BYTES {
-                return Err(Fault::fatal(
-                    "code_too_large",
-                    "the zip is larger than the 50 MB that Lambda takes",
-                )
-                .hinted("build the function in release mode, without debug symbols"));
+                return Err(Fault::fatal("code_too_large", "the zip is larger than Lambda's limit of 50 MB")
+                    .hinted("build the function in release mode, without debug symbols"));
             }
             hasher.update(chunk);
             temp.write_all(chunk).map_err(|error| failed(&error))?;
         }
         let actual = hex::encode(hasher.finalize());
         if actual != sha256 {
-            return Err(Fault::fatal(
-                "code_mismatch",
-                "the zip that arrived is not the one that was announced",
-            )
-            .caused_by(format!("its SHA-256 is {actual}, announced was {sha256}"))
-            .hinted("run the command again; if the file changes while it is sent, build it anew"));
+            return Err(Fault::fatal("code_mismatch", "the SHA-256 of the uploaded zip does not match")
+                .caused_by(format!("expected {sha256}, found {actual}"))
+                .hinted("run the command again; if it fails again, run `hitctl build` first"));
         }
         temp.as_file().sync_all().map_err(|error| failed(&error))?;
         // The existing entry is missing, damaged or no file: otherwise clients do not upload.
@@ -115,13 +112,13 @@ impl CodeStore {
 /// what is wrong.
 pub(crate) fn verify(dir: &Path, sha256: &str) -> Result<(), String> {
     if !is_sha256(sha256) {
-        return Err(format!("`{sha256}` is not a SHA-256 in hex"));
+        return Err(format!("expected a SHA-256 in lower-case hexadecimal, found {sha256:?}"));
     }
     let path = dir.join(format!("{sha256}.zip"));
     let display = path.display();
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => format!("{display} is missing"),
-        _ => format!("{display} cannot be read: {error}"),
+        _ => format!("failed to read {display}: {error}"),
     };
     if !fs::symlink_metadata(&path).map_err(unreadable)?.is_file() {
         return Err(format!("{display} is not a file"));

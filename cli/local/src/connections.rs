@@ -207,8 +207,8 @@ fn close_longest_waiting(
 
 impl ConnectionSlot {
     /// Serves a connection until it ends, must close, or its client sends no request. Ignores connection
-    /// errors, because nobody can be told of them. Once `stop` is cancelled, the request that is being served
-    /// is the last.
+    /// errors, because there is no caller to report them to. Once `stop` is cancelled, the request that is
+    /// being served is the last.
     pub(crate) async fn serve<S, B>(
         &self,
         connection: http1::Connection<TokioIo<TcpStream>, S>,

@@ -82,7 +82,7 @@ fn router(control: Arc<ControlState>) -> Router {
         .route("/v1/logs", get(read_logs))
         .route("/v1/invalidations", get(invalidations).put(set_invalidation_settings))
         .fallback(|| async {
-            FaultResponse(Fault::fatal(codes::NOT_FOUND, "the local cloud has no such call"))
+            FaultResponse(Fault::fatal(codes::NOT_FOUND, "the control API has no such endpoint"))
         })
         .layer(DefaultBodyLimit::max(MAX_SPEC_BYTES))
         .layer(middleware::from_fn_with_state(Arc::clone(&control), require_access))
@@ -131,10 +131,10 @@ async fn require_access(State(control): SharedState, request: Request, next: Nex
 fn check_access(headers: &HeaderMap, token: &str) -> Result<(), Fault> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_loopback(text(header::HOST)) {
-        return Err(Fault::fatal("forbidden_host", "the control port answers to loopback names only"));
+        return Err(Fault::fatal("forbidden_host", "the control API accepts only loopback host names"));
     }
     if !equal(text(header::AUTHORIZATION).as_bytes(), bearer_header(token).as_bytes()) {
-        return Err(Fault::fatal("unauthorized", "the control port needs the token of daemon.json"));
+        return Err(Fault::fatal("unauthorized", "the control API requires the token from `daemon.json`"));
     }
     Ok(())
 }
@@ -147,12 +147,12 @@ async fn status(State(control): SharedState) -> Json<DaemonStatus> {
     notices.extend(run_blocking(move || Ok(disk::notices(&dir))).await.unwrap_or_default());
     let lost_events = cloud.logs.dropped();
     if lost_events > 0 {
-        notices.push(format!("{lost_events} log events could not be written; is the disk full?"));
+        notices.push(format!("failed to write {lost_events} log events; check the free disk space"));
     }
     let dropped_events = cloud.bus.dropped();
     if dropped_events > 0 {
         notices.push(format!(
-            "{dropped_events} events could not be delivered, and found no queue of dead letters"
+            "dropped {dropped_events} events: delivery failed, and no dead-letter queue accepted them"
         ));
     }
     Json(DaemonStatus {
@@ -193,7 +193,7 @@ async fn read_resource(
             let spec = control.cloud.reported_spec(&kind, &name, spec).await;
             Ok(Json(DeployedResource { spec, outputs }))
         }
-        None => Err(FaultResponse(Fault::fatal(codes::NOT_FOUND, format!("there is no {kind} {name}")))),
+        None => Err(FaultResponse(Fault::fatal(codes::NOT_FOUND, format!("{kind} {name} does not exist")))),
     }
 }
 
@@ -203,7 +203,8 @@ async fn put_resource(
     body: Bytes,
 ) -> JsonResult<DeployedResource> {
     let put: PutResourceRequest = serde_json::from_slice(&body).map_err(|error| {
-        Fault::fatal("invalid_request", format!("the body of {kind} {name} is not valid")).caused_by(error)
+        Fault::fatal("invalid_request", format!("failed to parse the request for {kind} {name}"))
+            .caused_by(error)
     })?;
     let cloud = Arc::clone(&control.cloud);
     let entry = run_detached(async move { cloud.put(&kind, &name, put.spec).await }).await?;
@@ -259,13 +260,13 @@ async fn invoke(
 fn invoke_fault(name: &str, error: &InvokeError) -> Fault {
     let code = if *error == InvokeError::Stopping { codes::STOPPING } else { error.code() };
     let fault =
-        Fault::fatal(code, format!("could not invoke the function {name}")).caused_by(error.to_string());
+        Fault::fatal(code, format!("failed to invoke the function {name:?}")).caused_by(error.to_string());
     match error {
         InvokeError::NoSuchFunction => fault.hinted("run `hitctl deploy --env local`"),
         InvokeError::TooManyRequests { .. } => {
-            fault.hinted("try again, or raise `reserved_concurrency` under [function]")
+            fault.hinted("run the command again, or raise `reserved_concurrency` under `[function]`")
         }
-        InvokeError::NeverStarted => fault.hinted("run `hitctl logs --env local` to see what it says"),
+        InvokeError::NeverStarted => fault.hinted("run `hitctl logs --env local` to see its output"),
         InvokeError::PayloadTooLarge | InvokeError::Stopping => fault,
     }
 }
@@ -298,7 +299,7 @@ async fn read_logs(State(control): SharedState, Query(query): Query<LogQuery>) -
     let page = run_blocking(move || {
         let log_query = logs::LogEventQuery { after: query.after, since_ms: query.since, limit: query.limit };
         logs.read(&query.group, &log_query).map_err(|error| {
-            Fault::fatal("local_state_io", format!("could not read the log group {}", query.group))
+            Fault::fatal("local_state_io", format!("failed to read the log group {:?}", query.group))
                 .caused_by(error)
         })
     });

@@ -68,7 +68,7 @@ pub fn run(options: ServeOptions) -> Result<(), Fault> {
         .enable_all()
         .build()
         .map_err(|error| {
-            Fault::fatal("local_start_failed", "the local cloud could not start").caused_by(error)
+            Fault::fatal("local_start_failed", "failed to start the local cloud").caused_by(error)
         })?;
     let result = runtime.block_on(serve(options));
     // Work that still runs has exceeded its time limit; the process exits without it.
@@ -126,7 +126,7 @@ async fn start_and_serve(
     Ok(())
 }
 
-/// Keeps the daemon reachable, because otherwise nobody could stop it. Stops it when its directory was
+/// Keeps the daemon reachable, because otherwise no command could stop it. Stops it when its directory was
 /// removed, and writes its endpoint again when the file was removed or damaged.
 async fn keep_reachable(
     dir: StateDir,
@@ -286,7 +286,7 @@ fn listen_for_tables(dir: &StateDir, registry: &Registry) -> Result<(TcpListener
     }
     registry.set_table_port(port)?;
     let notice = previous.map(|previous| {
-        format!("the tables moved from http://127.0.0.1:{previous} to http://127.0.0.1:{port}: another program has the port")
+        format!("the tables moved from http://127.0.0.1:{previous} to http://127.0.0.1:{port}: another program uses the port")
     });
     Ok((listener, notice))
 }
@@ -305,14 +305,15 @@ async fn acquire_lock(dir: &StateDir) -> Result<DaemonLock, Fault> {
     let holder = dir.endpoint()?.map_or_else(String::new, |endpoint| format!(" (pid {})", endpoint.pid));
     Err(Fault::fatal(
         "local_running",
-        format!("a local cloud{holder} is running in {} already", dir.path().display()),
+        format!("a local cloud{holder} is already running in {}", dir.path().display()),
     )
     .hinted("use it, or run `hitctl local stop` first"))
 }
 
 /// Returns a token that SIGTERM and SIGINT cancel. SIGHUP is ignored: the daemon outlives its terminal.
 fn stop_on_signals() -> Result<CancellationToken, Fault> {
-    let failed = |error| Fault::fatal("local_start_failed", "signals could not be watched").caused_by(error);
+    let failed =
+        |error| Fault::fatal("local_start_failed", "failed to register signal handlers").caused_by(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
@@ -336,5 +337,5 @@ fn url_of(listener: &TcpListener) -> Result<String, Fault> {
 }
 
 fn listen_fault(error: &std::io::Error) -> Fault {
-    Fault::fatal("local_port", "could not listen on 127.0.0.1").caused_by(error.to_string())
+    Fault::fatal("local_port", "failed to listen on 127.0.0.1").caused_by(error.to_string())
 }

@@ -1,8 +1,8 @@
 //! Checks that the files of tables, queues and events hold what the registry names, before the daemon creates
 //! anything.
 //!
-//! Without this check a missing file would silently be created anew, and every count would be 0. This module
-//! repairs nothing.
+//! Without this check a missing file would silently be created again, and every count would be 0. This
+//! module repairs nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -83,9 +83,9 @@ impl DataFile {
         Err(incomplete(&self.path(dir), &problem, &self.registry_names(&names)))
     }
 
-    /// Returns, for example, `the registry names 2 tables: a, b`.
+    /// Returns, for example, `the registry lists 2 tables: a, b`.
     fn registry_names(self, names: &BTreeSet<String>) -> String {
-        format!("the registry names {}", self.count_and_names(names))
+        format!("the registry lists {}", self.count_and_names(names))
     }
 
     /// Returns, for example, `2 tables: a, b`.
@@ -97,7 +97,7 @@ impl DataFile {
 }
 
 fn incomplete(path: &Path, problem: &str, registry_names: &str) -> Fault {
-    Fault::fatal(codes::STATE_CORRUPT, format!("{} is {problem}", path.display())).caused_by(registry_names).hinted(
-        "restore the file from a backup, or run `hitctl local reset` to start again, which loses the local counts",
-    )
+    Fault::fatal(codes::STATE_CORRUPT, format!("{} is {problem}", path.display()))
+        .caused_by(registry_names)
+        .hinted("restore the file from a backup, or run `hitctl local reset`, which deletes all local data")
 }

@@ -40,7 +40,7 @@ impl Invocation {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
     /// There is no function of that name.
-    #[error("there is no such function")]
+    #[error("the function does not exist")]
     NoSuchFunction,
     /// A concurrency limit is reached.
     #[error("too many requests: {reason}")]
@@ -55,7 +55,7 @@ pub enum InvokeError {
     #[error("the local cloud is stopping")]
     Stopping,
     /// The function's processes repeatedly ended before one took the event.
-    #[error("the function's processes end before they take an event")]
+    #[error("the function's processes exit before they accept an event")]
     NeverStarted,
 }
 

@@ -47,7 +47,7 @@ impl InvokeApi {
     async fn invoke(&self, request: ServiceRequest) -> Result<ServiceResponse, InvokeApiError> {
         let path = request.uri.path().strip_prefix(PREFIX).unwrap_or_default();
         let unknown_operation = || {
-            let message = "the local cloud has Invoke only".to_owned();
+            let message = "the local cloud supports only Invoke".to_owned();
             (StatusCode::NOT_FOUND, "UnknownOperationException", message)
         };
         let function_ref = path.strip_suffix("/invocations").filter(|_| request.method == Method::POST);

@@ -28,7 +28,7 @@ pub(crate) enum SendError {
     #[error("the specified queue does not exist")]
     NoQueue,
     /// The queue's policy does not allow the sender.
-    #[error("the queue's policy does not allow the sender to send")]
+    #[error("the queue's policy does not allow the sender to send messages")]
     Forbidden,
     /// The message violates SQS's limits.
     #[error("{0}")]
@@ -60,7 +60,9 @@ impl QueueSender for Queues {
             check::message(&message).map_err(|error| SendError::Refused(error.to_string()))?;
             let sent = self.send(&queue, vec![message]).await;
             let sent = sent.map_err(|error| SendError::Failed(error.to_string()))?.pop();
-            sent.ok_or_else(|| SendError::Failed("the queue did not say what it took".to_owned()))
+            sent.ok_or_else(|| {
+                SendError::Failed("internal error: the queue returned no result; please report it".to_owned())
+            })
         }
         .boxed()
     }

@@ -186,7 +186,7 @@ mod tests {
             std::fs::write(&path, garbage).unwrap();
             let fault = Registry::open(&dir).err().unwrap();
             assert_eq!(fault.code, "local_state_corrupt");
-            assert!(fault.message.ends_with("registry.json is damaged; it was left as it is"), "{fault}");
+            assert!(fault.message.ends_with("registry.json is damaged; it was left unchanged"), "{fault}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
         }
     }

@@ -32,7 +32,7 @@ pub(crate) fn open(path: &Path, content: &str, schema: &str, hint: &str) -> Resu
         if is_write_failure(&error) {
             return state::io_fault("open", path, &ErrorKind::StorageFull.into()).caused_by(error);
         }
-        Fault::fatal(codes::STATE_CORRUPT, format!("could not open the {content} in {}", path.display()))
+        Fault::fatal(codes::STATE_CORRUPT, format!("failed to open the {content} in {}", path.display()))
             .caused_by(error)
             .hinted(hint)
     })
@@ -64,6 +64,6 @@ pub(crate) fn reject_active_schema(path: &Path) -> Result<(), String> {
                  (sql IS NULL OR sql GLOB 'CREATE TABLE *' OR sql GLOB 'CREATE INDEX *' OR sql GLOB 'CREATE UNIQUE INDEX *')";
     match db.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(error_text)? {
         0 => db.close().map_err(|(_, error)| error_text(error)),
-        _ => Err("it holds triggers, views or virtual tables, which hitctl does not make".to_owned()),
+        _ => Err("it contains triggers, views or virtual tables, which hitctl does not create".to_owned()),
     }
 }

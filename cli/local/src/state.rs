@@ -137,9 +137,9 @@ impl Marker {
 impl StateDir {
     /// Creates the directory if it does not exist, and checks it.
     pub fn prepare(path: &Path) -> Result<Self, Fault> {
-        let path =
-            std::path::absolute(path).map_err(|error| io_fault("find the state directory", path, &error))?;
-        create_private_dir(&path).map_err(|error| io_fault("make the state directory", &path, &error))?;
+        let path = std::path::absolute(path)
+            .map_err(|error| io_fault("resolve the state directory", path, &error))?;
+        create_private_dir(&path).map_err(|error| io_fault("create the state directory", &path, &error))?;
         if let Some(dir) = Self::existing(&path)? {
             return Ok(dir);
         }
@@ -185,8 +185,8 @@ impl StateDir {
     }
 
     fn find_marked(path: &Path) -> Result<Option<(Self, Vec<u8>)>, Fault> {
-        let path =
-            std::path::absolute(path).map_err(|error| io_fault("find the state directory", path, &error))?;
+        let path = std::path::absolute(path)
+            .map_err(|error| io_fault("resolve the state directory", path, &error))?;
         if path.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
             return Err(link_fault(&path));
         }
@@ -208,7 +208,7 @@ impl StateDir {
     /// Refuses a directory that others own or can write to. Removes the permissions of others who can only
     /// read.
     fn guard_permissions(&self) -> Result<(), Fault> {
-        let meta = fs::metadata(&self.path).map_err(|error| io_fault("look at", &self.path, &error))?;
+        let meta = fs::metadata(&self.path).map_err(|error| io_fault("inspect", &self.path, &error))?;
         let path = self.path.display();
         if meta.uid() != rustix::process::geteuid().as_raw() {
             return Err(Fault::fatal(
@@ -224,12 +224,12 @@ impl StateDir {
                 "local_state_open",
                 format!("other users can write to the state directory {path}"),
             )
-            .caused_by(format!("its mode is {mode:04o}, so what it holds cannot be trusted"))
-            .hinted(format!("run `chmod 700 {path}` if nobody else has been in it")));
+            .caused_by(format!("its mode is {mode:04o}, so other users may have changed its files"))
+            .hinted(format!("run `chmod 700 {path}` if no other user has changed its files")));
         }
         if mode & 0o077 != 0 {
             fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
-                .map_err(|error| io_fault("close to other users", &self.path, &error))?;
+                .map_err(|error| io_fault("restrict the permissions of", &self.path, &error))?;
         }
         Ok(())
     }
@@ -249,12 +249,12 @@ impl StateDir {
         let path = self.path.join(LOCK);
         let file = private_options(OpenOptions::new().write(true).create(true).truncate(false))
             .open(&path)
-            .map_err(|error| io_fault("open the lock", &path, &error))?;
+            .map_err(|error| io_fault("open the lock file", &path, &error))?;
         match file.try_lock() {
             Ok(()) if same_file(&file, &path) => Ok(Some(DaemonLock { file, path })),
             // Another process holds it, or a reset removed this very file between opening and locking.
             Ok(()) | Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(io_fault("take the lock", &path, &error)),
+            Err(fs::TryLockError::Error(error)) => Err(io_fault("lock", &path, &error)),
         }
     }
 
@@ -392,9 +392,12 @@ fn read_no_follow(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn link_fault(path: &Path) -> Fault {
-    Fault::fatal("local_state_link", format!("{} is a link, which hitctl does not follow", path.display()))
-        .caused_by("hitctl makes no links in its state directory")
-        .hinted("remove the link, then run the command again")
+    Fault::fatal(
+        "local_state_link",
+        format!("{} is a symbolic link, which hitctl does not follow", path.display()),
+    )
+    .caused_by("hitctl creates no symbolic links in its state directory")
+    .hinted("remove the link, then run the command again")
 }
 
 fn same_file(file: &File, path: &Path) -> bool {
@@ -412,9 +415,9 @@ fn is_empty(path: &Path) -> Result<bool, Fault> {
 
 fn foreign_fault(path: &Path) -> Fault {
     Fault::fatal("local_state_foreign", format!("{} is not a state directory of hitctl", path.display()))
-        .caused_by(format!("it holds files, but no {MARKER}"))
+        .caused_by(format!("it contains files, but no {MARKER}"))
         .hinted(format!(
-            "move what you need out of {0}, remove it with `rm -r {0}`, then run the command again",
+            "move the files that you need out of {0}, run `rm -r {0}`, then run the command again",
             path.display()
         ))
 }
@@ -423,23 +426,20 @@ fn foreign_fault(path: &Path) -> Fault {
 pub(crate) fn io_fault(action: &str, path: &Path, error: &io::Error) -> Fault {
     use io::ErrorKind as Kind;
     let shown = path.display();
-    let message = format!("could not {action} {shown}");
+    let message = format!("failed to {action} {shown}");
     let (code, hint) = match error.kind() {
         Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
             (codes::DISK_FULL, "free some space on that disk, then run the command again".to_owned())
         }
         Kind::PermissionDenied | Kind::ReadOnlyFilesystem => (
             "local_state_read_only",
-            "make it writable for this user, or run hitctl in a directory that is".to_owned(),
+            "make it writable for this user, or run hitctl in a writable directory".to_owned(),
         ),
-        Kind::InvalidFilename => {
-            ("local_path_too_long", "work in a directory with a shorter path".to_owned())
+        Kind::InvalidFilename => ("local_path_too_long", "use a directory with a shorter path".to_owned()),
+        Kind::NotADirectory | Kind::AlreadyExists => {
+            ("local_state_foreign", "move the file at that path, or use another directory".to_owned())
         }
-        Kind::NotADirectory | Kind::AlreadyExists => (
-            "local_state_foreign",
-            "move the file that is in the way, or choose another directory".to_owned(),
-        ),
-        _ => ("local_state_io", "look at what the system says, then run the command again".to_owned()),
+        _ => ("local_state_io", "fix the cause, then run the command again".to_owned()),
     };
     Fault::fatal(code, message).caused_by(error.to_string()).hinted(hint)
 }

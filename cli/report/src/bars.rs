@@ -308,11 +308,11 @@ mod tests {
         insta::assert_snapshot!(screen(DEPLOY, 100, Some(66_040)), @"
           started   the local cloud                                    (84ms)
           built     the function for this machine (x86_64)             (1m 04s)
-          read      what is deployed                                   (19ms)
+          read      the deployed resources                             (19ms)
           created   log_group.function         /aws/lambda/hits-local  (58ms)
           created   role.function              hits-local              (0.2s)
           created   table.hits                 hits-local              (1.2s)
-        ⠋ replacing function.counter           waiting: the role is not visible yet, attempt 3  (1.5s)
+        ⠋ replacing function.counter           waiting: the role has not propagated yet, attempt 3  (1.5s)
         ");
     }
 
@@ -321,30 +321,30 @@ mod tests {
         insta::assert_snapshot!(screen(DEPLOY, 80, None), @"
           started   the local cloud                                    (84ms)
           built     the function for this machine (x86_64)             (1m 04s)
-          read      what is deployed                                   (19ms)
+          read      the deployed resources                             (19ms)
           created   log_group.function         /aws/lambda/hits-local  (58ms)
           created   role.function              hits-local              (0.2s)
           created   table.hits                 hits-local              (1.2s)
-        interrupted: no further change starts; finishing function.counter
+        interrupted: no new changes will start; finishing function.counter
           failed    function.counter           failed to create function hits-local: th…
-          skipped   http_api.api               since function.counter failed
-          skipped   permission.http_api        since the run was interrupted
+          skipped   http_api.api               because function.counter failed
+          skipped   permission.http_api        because the run was interrupted
         ");
         insta::assert_snapshot!(screen(DEPLOY, 40, None), @"
           started   the local cloud  (84ms)
           built     the function for …  (1m 04s)
-          read      what is deployed  (19ms)
+          read      the deployed resour…  (19ms)
           created   log_group.function  (58ms)
           created   role.function  (0.2s)
           created   table.hits  (1.2s)
-        interrupted: no further change starts;
+        interrupted: no new changes will start;
           finishing function.counter
           failed    function.counter
                     failed to create function h…
           skipped   http_api.api
-                    since function.counter fail…
+                    because function.counter fa…
           skipped   permission.http_api
-                    since the run was interrupt…
+                    because the run was interru…
         ");
     }
 
@@ -353,7 +353,7 @@ mod tests {
         let term = InMemoryTerm::new(10, 120);
         let mut bars = TerminalProgress::new(term.clone(), TextStyle::PLAIN);
         bars.event(&Event::Interrupted { in_flight: vec![] }, Duration::from_millis(5));
-        insta::assert_snapshot!(term.contents(), @"interrupted: no further change starts; finishing the calls in progress");
+        insta::assert_snapshot!(term.contents(), @"interrupted: no new changes will start; finishing the calls in progress");
     }
 
     #[test]

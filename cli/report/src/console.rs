@@ -252,7 +252,7 @@ impl Console {
         if yes {
             return Ok(());
         }
-        let hint = "run the same command with `--yes` to agree beforehand";
+        let hint = "run the same command with `--yes` to confirm";
         confirmation_result(self.prompt_yes_no(question).await, question, hint)
     }
 
@@ -274,7 +274,8 @@ impl Console {
             self.write_stderr(&self.notifier.style.paint(Tone::Warn, text));
         }
         let name = self.notifier.style.paint(Tone::Strong, text::clean(expected));
-        let answer = self.prompt_with(&format!("Type {name} to go on: "), |answer| answer == expected).await;
+        let answer =
+            self.prompt_with(&format!("Type {name} to confirm: "), |answer| answer == expected).await;
         confirmation_result(answer, warning, &format!("run the same command with `--confirm {expected}`"))
     }
 

@@ -65,13 +65,13 @@ fn json_mode_prints_one_object_on_stdout() {
     let test = test_console(TestOptions { json: true, ..PIPE });
     test.console.message("hello");
     test.console.result(&build());
-    let exit = test.console.show_failure(&Failure::new("x", "went wrong").with_exit(Exit::Smoke));
+    let exit = test.console.show_failure(&Failure::new("x", "failed to build").with_exit(Exit::Smoke));
     assert_eq!(exit, Exit::Smoke);
     assert_eq!(
         test.stdout.text(),
         "{\"v\":1,\"zip\":\"a.zip\",\"bytes\":524288,\"sha256\":\"ab\",\"arch\":\"arm64\"}\n"
     );
-    assert_eq!(test.stderr.text(), "hello\nerror: went wrong\n");
+    assert_eq!(test.stderr.text(), "hello\nerror: failed to build\n");
 
     let test = test_console(TestOptions { json: true, ..PIPE });
     test.console.show_failure(&Failure::usage("no such thing"));
@@ -90,7 +90,7 @@ fn json_verbose_stderr_lines_are_objects() {
     progress.sink().send(Event::PhaseEnded { phase: crate::phases::SMOKE, ok: true, took_ms: 3 });
     test.console.warn("careful");
     test.console.result(&build());
-    test.console.show_failure(&Failure::new("x", "went wrong"));
+    test.console.show_failure(&Failure::new("x", "failed to build"));
     let stderr = test.stderr.text();
     let events: Vec<serde_json::Value> =
         stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -107,9 +107,9 @@ fn quiet_mode_shows_only_results_and_errors() {
     test.console.warn("careful");
     progress.finish();
     test.console.result(&build());
-    test.console.show_failure(&Failure::new("x", "went wrong"));
+    test.console.show_failure(&Failure::new("x", "failed to build"));
     assert!(test.stdout.text().contains("512 KiB"));
-    assert_eq!(test.stderr.text(), "error: went wrong\n");
+    assert_eq!(test.stderr.text(), "error: failed to build\n");
 }
 
 #[test]

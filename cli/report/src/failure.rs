@@ -54,18 +54,18 @@ impl From<Exit> for std::process::ExitCode {
 pub const EXIT_CODES: &str = "\
 Exit codes
 
-    0  done, or nothing to do
+    0  success, or nothing to do
     1  error
-    2  there are changes, or drift; only with --detailed-exitcode
-    3  a confirmation is needed, or was declined; without a terminal, pass --yes
-    4  no credentials that work
-    5  partly applied: run the same command again, it continues where it stopped
-    6  applied, but the live URL does not answer as it should
+    2  changes or drift found; only with --detailed-exitcode
+    3  confirmation required or declined; without a terminal, pass --yes
+    4  no valid credentials
+    5  partly applied; run the same command again to continue
+    6  applied, but the smoke test of the live URL failed
     7  another deploy holds the lease
-   64  the command line or the configuration is wrong
+   64  invalid command line or configuration
   130  interrupted
 
-With --json an error is one object on stdout:
+With --json, an error is one object on stdout:
 
   {\"v\":1,\"error\":{\"code\":..,\"message\":..,\"cause\":..,\"hint\":..,\"request_id\":..}}
 ";
@@ -114,7 +114,7 @@ impl Failure {
     /// Returns a failure for a `--confirm` that does not name the data to be lost.
     pub fn wrong_confirmation(expected: &str, found: &str) -> Self {
         Self::new("confirmation_needed", format!("expected --confirm {expected}, found {found:?}"))
-            .hinted("check which one is meant; nothing was changed")
+            .hinted("check the name; nothing was changed")
             .with_exit(Exit::Confirm)
     }
 
@@ -140,7 +140,7 @@ impl Failure {
             failure
         };
         Self::combine(findings.iter().map(one))
-            .unwrap_or_else(|| Self::new("plan", "the plan must not be applied"))
+            .unwrap_or_else(|| Self::new("plan", "the plan cannot be applied"))
     }
 
     /// Returns a failure for the resources that could not be read.
@@ -150,7 +150,7 @@ impl Failure {
             (Some(failure), true) => failure.with_exit(Exit::Interrupted),
             (Some(failure), false) => failure,
             (None, true) => Self::interrupted("interrupted; nothing was changed"),
-            (None, false) => Self::new("not_read", "failed to read what is deployed"),
+            (None, false) => Self::new("not_read", "failed to read the deployed resources"),
         }
     }
 
@@ -166,7 +166,7 @@ impl Failure {
         };
         let failure = Self::combine(outcome.failed.iter().map(one)).unwrap_or_else(|| {
             let left = super::format::plural(outcome.skipped.len() as u64, "change");
-            Self::interrupted(format!("interrupted, with {left} not made")).hinted(hint)
+            Self::interrupted(format!("interrupted; {left} not applied")).hinted(hint)
         });
         let exit = match failure.exit {
             _ if outcome.interrupted => Exit::Interrupted,

@@ -1,9 +1,6 @@
-//! Formats numbers, durations and values for people.
-
-use serde_json::Value as Json;
+//! Formats numbers and durations for people.
 
 use super::style::TextStyle;
-use super::text;
 
 /// Formats a duration: `12ms`, `0.3s`, `59.9s`, `1m 04s`, `2h 05m`.
 pub(crate) fn took(ms: u64) -> String {
@@ -66,16 +63,6 @@ pub(crate) fn count(n: u64, noun: &str, style: TextStyle) -> String {
     format!("{} {noun}{}", number(n, style), if n == 1 { "" } else { "s" })
 }
 
-/// Formats a value of a spec on one line: strings quoted, lists inline, null as `(none)`. Truncates it to
-/// `columns`.
-pub(crate) fn value(value: &Json, columns: usize, style: TextStyle) -> String {
-    let line = match value {
-        Json::Null => "(none)".to_owned(),
-        other => other.to_string(),
-    };
-    text::truncate(&text::clean(&line), columns.max(8), style).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,13 +97,5 @@ mod tests {
             (plural(1, "change"), plural(2, "change")),
             ("1 change".to_owned(), "2 changes".to_owned())
         );
-    }
-
-    #[test]
-    fn value_is_truncated_and_escaped() {
-        assert_eq!(value(&serde_json::json!("a\u{1b}b"), 80, TextStyle::PLAIN), r#""a\u001bb""#);
-        assert_eq!(value(&serde_json::json!(["GET", 1, null]), 80, TextStyle::PLAIN), r#"["GET",1,null]"#);
-        assert_eq!(value(&Json::Null, 80, TextStyle::PLAIN), "(none)");
-        assert_eq!(value(&serde_json::json!("x".repeat(100)), 10, TextStyle::PLAIN), "\"xxxxxxxx…");
     }
 }

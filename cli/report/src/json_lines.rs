@@ -51,9 +51,9 @@ mod tests {
         let out = CapturedStream::default();
         replay(QUICK, &mut NdjsonProgress::new(out.shared()), None);
         insta::assert_snapshot!(out.text(), @r#"
-        {"v":1,"at_ms":0,"event":"phase_started","phase":"survey","detail":"reading what is deployed"}
+        {"v":1,"at_ms":0,"event":"phase_started","phase":"survey","detail":"reading the deployed resources"}
         {"v":1,"at_ms":31,"event":"phase_ended","phase":"survey","ok":true,"took_ms":31}
-        {"v":1,"at_ms":33,"event":"phase_started","phase":"smoke","detail":"asking http://127.0.0.1:8700/healthz"}
+        {"v":1,"at_ms":33,"event":"phase_started","phase":"smoke","detail":"requesting http://127.0.0.1:8700/healthz"}
         {"v":1,"at_ms":41,"event":"phase_ended","phase":"smoke","ok":true,"took_ms":8}
         "#);
     }

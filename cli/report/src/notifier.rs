@@ -61,13 +61,13 @@ impl Notifier {
             }
             last_reports.insert(host.to_owned(), now);
         }
-        self.emit_wrapped("waiting", &format!("waiting for {host} to answer"));
+        self.emit_wrapped("waiting", &format!("waiting for {host} to respond"));
     }
 
     /// Reports the first Ctrl-C, even with `--quiet`: the user must know that a second one stops the run at
     /// once.
     pub fn report_interrupt(&self) {
-        let text = "finishing this call; press Ctrl-C again to stop now";
+        let text = "finishing the current call; press Ctrl-C again to stop now";
         self.emit("interrupting", text, text);
     }
 
@@ -139,7 +139,7 @@ mod tests {
         notifier.report_slow_host("a");
         notifier.clone().report_slow_host("a");
         notifier.report_slow_host("b\u{1b}");
-        assert_eq!(out.text(), "waiting for a to answer\nwaiting for b\\u{1b} to answer\n");
+        assert_eq!(out.text(), "waiting for a to respond\nwaiting for b\\u{1b} to respond\n");
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
         quiet.report_slow_host("a");
         assert_eq!(out.text(), "");
         quiet.report_interrupt();
-        assert_eq!(out.text(), "finishing this call; press Ctrl-C again to stop now\n");
+        assert_eq!(out.text(), "finishing the current call; press Ctrl-C again to stop now\n");
     }
 
     #[test]
@@ -157,6 +157,6 @@ mod tests {
         let out = CapturedStream::default();
         let events = Notifier { json: true, verbose: 1, ..notifier(&out) };
         events.report_slow_host("a");
-        assert_eq!(out.text(), "{\"event\":\"waiting\",\"message\":\"waiting for a to answer\",\"v\":1}\n");
+        assert_eq!(out.text(), "{\"event\":\"waiting\",\"message\":\"waiting for a to respond\",\"v\":1}\n");
     }
 }

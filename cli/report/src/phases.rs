@@ -9,7 +9,7 @@ use hitctl_engine::Phase;
 pub const START: Phase = Phase::new("start");
 /// Compiling and packing the function.
 pub const BUILD: Phase = Phase::new("build");
-/// Reading what is deployed.
+/// Reading the deployed resources.
 pub const SURVEY: Phase = Phase::new("survey");
 /// Carrying out the plan.
 pub const APPLY: Phase = Phase::new("apply");
@@ -30,7 +30,7 @@ pub const SEND: Phase = Phase::new("send");
 static PHASE_TEXTS: [(Phase, [&str; 3]); 10] = [
     (START, ["starting", "started", "the local cloud"]),
     (BUILD, ["building", "built", "the function"]),
-    (SURVEY, ["reading", "read", "what is deployed"]),
+    (SURVEY, ["reading", "read", "the deployed resources"]),
     (APPLY, ["applying", "applied", "the plan"]),
     (SMOKE, ["checking", "checked", "the live URL"]),
     (LEASE, ["waiting", "waited", "for the lease"]),
@@ -43,5 +43,5 @@ static PHASE_TEXTS: [(Phase, [&str; 3]); 10] = [
 /// Returns the texts of a phase: in progress, done, and the subject.
 pub(crate) fn phase_texts(phase: &Phase) -> [&'static str; 3] {
     let found = PHASE_TEXTS.iter().find(|(known, _)| known == phase);
-    found.map_or(["working", "done", "on the next part"], |(_, texts)| *texts)
+    found.map_or(["running", "finished", "the next step"], |(_, texts)| *texts)
 }

@@ -190,12 +190,12 @@ mod tests {
         +1m 04s  built     the function for this machine (x86_64)             (1m 04s)
         +1m 04s  created   log_group.function         /aws/lambda/hits-local  (58ms)
         +1m 04s  created   role.function              hits-local              (0.2s)
-        +1m 04s  waiting   function.counter           the role is not visible yet, attempt 1
+        +1m 04s  waiting   function.counter           the role has not propagated yet, attempt 1
         +1m 05s  created   table.hits                 hits-local              (1.2s)
-        interrupted: no further change starts; finishing function.counter
+        interrupted: no new changes will start; finishing function.counter
         +1m 07s  failed    function.counter           failed to create function hits-local: the role cannot be assumed by Lambda
-        +1m 07s  skipped   http_api.api               since function.counter failed
-        +1m 07s  skipped   permission.http_api        since the run was interrupted
+        +1m 07s  skipped   http_api.api               because function.counter failed
+        +1m 07s  skipped   permission.http_api        because the run was interrupted
         ");
         assert_eq!(
             lines(QUICK, false),

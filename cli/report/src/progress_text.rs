@@ -42,8 +42,8 @@ pub(crate) fn phase_subject(phase: &Phase, detail: &str) -> String {
 /// Returns the reason why a change was skipped.
 pub(crate) fn skip_reason(because: Option<&Address>) -> String {
     match because {
-        Some(address) => format!("since {address} failed"),
-        None => "since the run was interrupted".to_owned(),
+        Some(address) => format!("because {address} failed"),
+        None => "because the run was interrupted".to_owned(),
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn retry_note(attempt: u32, why: &str) -> String {
 pub(crate) fn interrupt_message(in_flight: &[Address]) -> String {
     let names: Vec<&str> = in_flight.iter().map(Address::as_str).collect();
     let what = if names.is_empty() { "the calls in progress".to_owned() } else { join_names(&names) };
-    format!("interrupted: no further change starts; finishing {what}")
+    format!("interrupted: no new changes will start; finishing {what}")
 }
 
 /// Joins names: `a`, `a and b`, `a, b and c`.

@@ -168,7 +168,7 @@ mod tests {
     fn table() -> TextTable {
         let mut table = TextTable::new([
             Column::text("PATH").flexible(),
-            Column::number("HITS"),
+            Column::number("VIEWS"),
             Column::text("FIRST").optional(),
             Column::text("LAST").optional(),
         ]);
@@ -186,17 +186,17 @@ mod tests {
     fn table_fits_any_terminal_width() {
         let at = |columns| table().render(2, TextStyle { width: columns, ..TextStyle::PLAIN });
         insta::assert_snapshot!(at(None), @r"
-          PATH                            HITS  FIRST       LAST
+          PATH                           VIEWS  FIRST       LAST
           /a/rather/long/path/to/a/page  1,234  2026-09-20  2026-09-21
           /                                  7  2026-09-20  today
         ");
         insta::assert_snapshot!(at(Some(50)), @"
-        PATH                            HITS  FIRST
+        PATH                           VIEWS  FIRST
         /a/rather/long/path/to/a/page  1,234  2026-09-20
         /                                  7  2026-09-20
         ");
         insta::assert_snapshot!(at(Some(24)), @r"
-          PATH              HITS
+          PATH             VIEWS
           /a/rather/long…  1,234
           /                    7
         ");

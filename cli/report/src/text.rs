@@ -94,6 +94,30 @@ pub(crate) fn wrap(text: &str, indent: usize, style: TextStyle) -> String {
     wrap_from(text, 0, indent, style)
 }
 
+/// Wraps a value whose first line begins after `used` columns. Words that are wider than a line are broken, so that
+/// the whole value is shown.
+pub(crate) fn wrap_value(value: &str, used: usize, indent: usize, style: TextStyle) -> String {
+    let available = style.columns().saturating_sub(indent).max(1);
+    let words: Vec<String> = value.split(' ').map(|word| chunks(word, available)).collect();
+    wrap_from(&words.join(" "), used, indent, style)
+}
+
+/// Breaks a word into lines of at most `columns` columns.
+fn chunks(word: &str, columns: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for c in word.chars() {
+        let char_width = width(c.encode_utf8(&mut [0; 4]));
+        if column + char_width > columns {
+            out.push('\n');
+            column = 0;
+        }
+        out.push(c);
+        column += char_width;
+    }
+    out
+}
+
 /// Wraps a text whose first line begins after `used` columns.
 fn wrap_from(text: &str, used: usize, indent: usize, style: TextStyle) -> String {
     let columns = style.columns();

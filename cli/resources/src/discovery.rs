@@ -40,7 +40,7 @@ pub async fn deployments(
     cx: &DriverContext,
 ) -> Result<Vec<Deployment>, Fault> {
     let client = Client::new(config);
-    let operation = ApiOperation::new("find", "what is tagged as hitctl's", "tag:GetResources");
+    let operation = ApiOperation::new("find", "resources with the tags of hitctl", "tag:GetResources");
     let managed = TagFilter::builder().key(TAG_MANAGED).values("true").build();
     let request = client.get_resources().tag_filters(managed).resources_per_page(PAGE_SIZE);
     let tagged: Vec<ResourceTagMapping> = ApiCall::new(cx, operation)

@@ -73,7 +73,7 @@ pub async fn foreign_access(
                 messages.into_iter().map(|message| new_finding(address, "foreign_access", message)).collect()
             }
             Err(fault) => {
-                let message = format!("whether others added to it is not known: {}", fault.message);
+                let message = format!("access added by others was not checked: {}", fault.message);
                 vec![new_finding(address, "not_checked", message)]
             }
         })
@@ -104,14 +104,14 @@ impl PolicyReader<'_> {
             try_join(inline, attached).await?;
         let inline = inline.into_iter().flatten().filter(|policy| policy != POLICY).map(|policy| {
             format!(
-                "role {name} has the inline policy {policy}, which is not hitctl's and stays; to remove it: `aws iam \
+                "role {name} has the inline policy {policy}, which hitctl did not create; to remove it, run `aws iam \
                  delete-role-policy --role-name {name} --policy-name {policy}`"
             )
         });
         let arns = attached.into_iter().flatten().filter_map(|policy| policy.policy_arn);
         let attached = arns.map(|arn| {
             format!(
-                "role {name} has the managed policy {arn}, which hitctl did not attach and leaves; to remove it: `aws iam \
+                "role {name} has the managed policy {arn}, which hitctl did not attach; to remove it, run `aws iam \
                  detach-role-policy --role-name {name} --policy-arn {arn}`"
             )
         });
@@ -139,15 +139,15 @@ fn describe(statement: &PolicyStatement, target: QualifiedFunction<'_>) -> Strin
     let grant = &statement.grant;
     let principal = match grant.principal.as_str() {
         "*" if grant.source_arn.is_none() && grant.source_account.is_none() && !grant.via_url => {
-            "anybody".to_owned()
+            "anyone".to_owned()
         }
-        "*" => "anybody, with conditions,".to_owned(),
+        "*" => "anyone (with conditions)".to_owned(),
         principal => principal.to_owned(),
     };
     let function = target.function;
     let option = target.qualifier.map(|qualifier| format!(" --qualifier {qualifier}")).unwrap_or_default();
     format!(
-        "the policy of {target} lets {principal} call {} by the statement {}, which is not hitctl's and stays; to remove it: `aws lambda \
+        "the policy of {target} allows {principal} to call {} by statement {}, which hitctl did not create; to remove it, run `aws lambda \
          remove-permission --function-name {function}{option} --statement-id {}`",
         statement.with_unexpected(&grant.action),
         grant.sid,
@@ -179,11 +179,11 @@ mod tests {
                     QualifiedFunction { function: "hits-test", qualifier: Some("live") },
                 )
             })
-            .map(|text| text.split(" by the statement").next().unwrap().to_owned())
+            .map(|text| text.split(" by statement").next().unwrap().to_owned())
             .collect();
         let sentence = |principal: &str| {
-            format!("the policy of hits-test:live lets {principal} call lambda:InvokeFunction")
+            format!("the policy of hits-test:live allows {principal} to call lambda:InvokeFunction")
         };
-        assert_eq!(described, ["anybody", "anybody, with conditions,", "sns.amazonaws.com"].map(sentence));
+        assert_eq!(described, ["anyone", "anyone (with conditions)", "sns.amazonaws.com"].map(sentence));
     }
 }

@@ -14,6 +14,11 @@ pub trait Spec: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync +
     /// The protection of the resource's data on deletion.
     const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Delete;
 
+    /// Returns the fields within [`Self::SECRET_FIELDS`] whose values may be shown.
+    fn public_fields() -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns the address of the resource of this kind with that role in the app.
     fn address(role: &str) -> Address {
         Address::new(Self::KIND, role)
@@ -29,6 +34,7 @@ pub trait Spec: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync +
         Node::present(Self::address(role), name, spec)
             .with_immutable_fields(Self::IMMUTABLE_FIELDS)
             .with_secret_fields(Self::SECRET_FIELDS)
+            .with_public_fields(Self::public_fields())
             .with_deletion_policy(Self::DELETION_POLICY)
     }
 }

@@ -9,6 +9,7 @@ use hitctl_engine::{Action, CompletedChange, Drivers};
 use hitctl_report::{DeployView, Exit, Failure};
 use hitctl_stack::{FunctionArtifact, address};
 
+use crate::commands::plan;
 use crate::deployment::build::{FunctionArgs, build, package};
 use crate::deployment::context::{DeployContext, RunContext, with_progress};
 use crate::deployment::lock::{DeployLock, LockArgs};
@@ -23,9 +24,8 @@ use crate::session::Session;
 /// Builds the function, plans, asks about losses, applies the plan, requests the live URL, and prints it. An interrupted deployment is
 /// completed by running the command again.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env local --artifact function.zip"
-)]
+#[command(after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env prod --dry-run")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 pub struct Args {
     /// The origin of the function.
     #[command(flatten)]
@@ -36,6 +36,9 @@ pub struct Args {
     /// Confirm the loss of data with the name of the environment
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
+    /// Show the plan and change nothing, like `hitctl plan`
+    #[arg(long, conflicts_with_all = ["confirm", "no_smoke"])]
+    pub dry_run: bool,
     /// Skip the check of the live URL
     #[arg(long)]
     pub no_smoke: bool,
@@ -49,6 +52,11 @@ pub struct Args {
 
 /// Deploys the environment.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    if args.dry_run {
+        let Args { function, adopt, no_publish, .. } = args;
+        return plan::run(session, plan::Args { function, adopt, no_publish, detailed_exitcode: false })
+            .await;
+    }
     let started = Instant::now();
     let mut loaded = session.load_for_writing("deploy to").await?;
     irreversible::check_name(&loaded, args.confirm.as_deref())?;
@@ -61,7 +69,12 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     }
     let deploying = async |run: RunContext<'_>| Box::pin(deploy(run, prepared, &args, started)).await;
     let (view, failure) = with_progress(session, &loaded, deploying).await?;
-    session.console.result(&view);
+    match (&failure, view.url()) {
+        (None, Some(url)) if session.global.quiet && !session.console.is_json() => {
+            session.console.text(&format!("{url}\n"));
+        }
+        _ => session.console.result(&view),
+    }
     failure.map_or(Ok(Exit::Done), Err)
 }
 
@@ -117,6 +130,9 @@ async fn deploy(
     if failure.is_none() && !args.no_smoke {
         failure = smoke::run(&context, url(&outcome.outputs).as_deref(), &code.build_id()).await.err();
     }
+    if outcome.is_ok() && !planned.plan.is_empty() {
+        lock.record(&guarded, "deploy").await;
+    }
     // The lock is held until here, so that the live URL cannot answer with the build of another deploy.
     failure = lock.release(Some(&outcome)).await.or(failure);
     view.outputs = outputs(loaded, &outcome.outputs);
@@ -145,4 +161,4 @@ async fn plan_again(
 }
 
 /// The hint after a deploy that failed partway.
-const RETRY_HINT: &str = "Run the same command again; it continues where it stopped.";
+const RETRY_HINT: &str = "run the same command again; it continues where it stopped";

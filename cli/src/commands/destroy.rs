@@ -6,7 +6,7 @@ use std::time::Instant;
 use hitctl_cloud::{AccessMode, Cloud};
 use hitctl_config::LoadedConfig;
 use hitctl_engine::{Action, ApplyOutcome, EventSink, Graph, Plan};
-use hitctl_report::{DestroyView, Exit, Failure, LossConfirmation, PlannedLoss, RetainedResource};
+use hitctl_report::{DestroyView, Exit, Failure, LossConfirmation, PlannedLoss, RetainedResource, plural};
 use hitctl_stack::address;
 
 use crate::deployment::context::{DeployContext, RunContext, with_progress};
@@ -96,7 +96,7 @@ pub(super) async fn destroy(
     session.console.result(&view);
     lease_failure
         .or_else(|| {
-            Failure::from_outcome(&outcome, "Run the same command again; it continues where it stopped.")
+            Failure::from_outcome(&outcome, "run the same command again; it continues where it stopped")
         })
         .map_or(Ok(Exit::Done), Err)
 }
@@ -169,10 +169,13 @@ async fn confirm(
         return irreversible::confirm(session, loaded, losses, confirm_arg).await;
     }
     if loaded.app.confirm {
-        return session.console.confirm_loss(&format!("This removes {env}."), env, confirm_arg).await;
+        return session
+            .console
+            .confirm_loss(&format!("This removes the environment {env}."), env, confirm_arg)
+            .await;
     }
-    let count = plan.summary().delete;
-    let question = format!("Remove {count} resources of {} in {env}?", loaded.app.app);
+    let resources = plural(plan.summary().delete as u64, "resource");
+    let question = format!("Remove {resources} of {} in {env}?", loaded.app.app);
     session.console.confirm(&question, session.global.yes || confirm_arg == Some(env)).await
 }
 

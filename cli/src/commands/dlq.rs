@@ -65,11 +65,11 @@ const REASONS_PERIOD: SignedDuration = SignedDuration::from_hours(3 * 24);
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
     let loaded = match command {
         Command::List(_) => session.load()?,
-        Command::Redrive(_) => session.load_for_writing("redrive dead letters of").await?,
+        Command::Redrive(_) => session.load_for_writing("redrive the dead letters of").await?,
         Command::Purge(_) => session.load_for_writing("delete the dead letters of").await?,
     };
     if !loaded.app.has_dead_letter_queue() {
-        let lacks = "has no dead letters: it has no queue and no events";
+        let lacks = "has no dead-letter queue: its queue and its events are disabled";
         return Err(ingest::disabled("no_queue", &loaded, lacks, "queue.enabled"));
     }
     match command {
@@ -99,7 +99,7 @@ async fn list(session: &Session, loaded: &LoadedConfig, args: &List) -> Result<E
     result?;
     released?;
     if session.stop.is_cancelled() {
-        return Err(Failure::interrupted("interrupted; nothing was taken away"));
+        return Err(Failure::interrupted("interrupted; nothing was deleted"));
     }
     let about = queue.depth().await?.total().max(seen.len() as u64);
     let read = |message: ReceivedMessage| {
@@ -168,7 +168,7 @@ async fn reasons(
     match cloud.search_logs(&group, since, dead_letter::MESSAGE_ID_FIELD).await {
         Ok(lines) => dead_letter::refusal_reasons(&lines).into_iter().collect(),
         Err(fault) => {
-            session.console.warn(&format!("the log does not say why: {}", fault.message));
+            session.console.warn(&format!("failed to find the causes in the log: {}", fault.message));
             BTreeMap::new()
         }
     }
@@ -182,8 +182,8 @@ async fn purge(session: &Session, loaded: &LoadedConfig, args: &Purge) -> Result
     if purged > 0 {
         let (name, env) = (queue.name(), &loaded.env);
         let warning = match purged {
-            1 => format!("This deletes the dead letter in {name}; the hits in it are lost."),
-            n => format!("This deletes about {n} dead letters in {name}; the hits in them are lost."),
+            1 => format!("This deletes the dead letter in {name}; the views in it are lost."),
+            n => format!("This deletes about {n} dead letters in {name}; the views in them are lost."),
         };
         session.console.confirm_loss(&warning, env, args.confirm.as_deref()).await?;
         queue.purge().await?;

@@ -37,7 +37,7 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
             let from = loaded
                 .path
                 .as_ref()
-                .map_or("no hitctl.toml: the defaults".to_owned(), |path| path.display().to_string());
+                .map_or("no hitctl.toml; using the defaults".to_owned(), |path| path.display().to_string());
             checks.push(ok("configuration", from));
             Some(loaded)
         }
@@ -58,7 +58,7 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
         Ok(cache) => writable(
             "cache directory",
             &cache,
-            "Free space, or set XDG_CACHE_HOME to a directory that can be written.",
+            "free disk space, or set XDG_CACHE_HOME to a writable directory",
         ),
         Err(failure) => failed("cache directory", &failure),
     });
@@ -80,9 +80,9 @@ async fn toolchain(session: &Session, loaded: Option<&LoadedConfig>) -> Vec<Doct
         None => fail(name, "not found".to_owned(), Some(hint.to_owned())),
     };
     let mut checks = vec![
-        tool("cargo", facts.cargo.as_ref(), "Install Rust from https://rustup.rs."),
-        tool("rustc", facts.rustc.as_ref(), "Install Rust from https://rustup.rs."),
-        tool("C compiler", facts.cc.as_ref(), "Install gcc or clang: Rust links with it."),
+        tool("cargo", facts.cargo.as_ref(), "install Rust from https://rustup.rs"),
+        tool("rustc", facts.rustc.as_ref(), "install Rust from https://rustup.rs"),
+        tool("C compiler", facts.cc.as_ref(), "install gcc or clang, which Rust needs as its linker"),
     ];
     let arch = loaded.map_or(Arch::default(), |loaded| loaded.app.function.arch);
     let mut builds = vec![("build for this machine", artifact::BuildTarget::Host, true)];
@@ -109,11 +109,11 @@ async fn toolchain(session: &Session, loaded: Option<&LoadedConfig>) -> Vec<Doct
 /// Checks that a loopback port can be opened.
 fn ports() -> DoctorCheck {
     match TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)) {
-        Ok(_) => ok("ports", "127.0.0.1 takes listeners".to_owned()),
+        Ok(_) => ok("ports", "can listen on 127.0.0.1".to_owned()),
         Err(error) => fail(
             "ports",
             format!("failed to listen on 127.0.0.1: {error}"),
-            Some("Allow this program to listen on loopback.".to_owned()),
+            Some("allow this program to listen on 127.0.0.1".to_owned()),
         ),
     }
 }
@@ -130,15 +130,15 @@ async fn account(session: &Session, loaded: &LoadedConfig) -> Vec<DoctorCheck> {
             return vec![DoctorCheck { detail, ..failed("AWS credentials", &failure) }];
         }
         Err(_) => {
-            let hint = "Check the network and the proxy, and any `credential_process` of the profile.";
-            let late = format!("no answer within {} s", PATIENCE.as_secs());
+            let hint = "check the network, the proxy, and any `credential_process` of the profile";
+            let late = format!("no response within {} s", PATIENCE.as_secs());
             return vec![fail("AWS credentials", late, Some(hint.to_owned()))];
         }
     };
     let CloudLocation { account, region, endpoint, .. } = cloud.location();
     let at = endpoint.as_ref().map(|at| format!(", at {at}")).unwrap_or_default();
     let mut checks = vec![
-        ok("AWS credentials", cloud.identity().unwrap_or("they work").to_owned()),
+        ok("AWS credentials", cloud.identity().unwrap_or("valid").to_owned()),
         ok("AWS account", format!("{account}, region {region}{at}")),
         concurrency(loaded, &*cloud).await,
     ];
@@ -166,23 +166,20 @@ async fn cloudfront(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Vec<DoctorCheck
 async fn concurrency(loaded: &LoadedConfig, cloud: &dyn Cloud) -> DoctorCheck {
     let name = "reserved concurrency";
     let Some(want) = loaded.app.function.reserved_concurrency else {
-        return ok(name, "none is wanted".to_owned());
+        return ok(name, "not configured".to_owned());
     };
     match tokio::time::timeout(PATIENCE, cloud.concurrency_quota()).await.ok().flatten() {
-        None => ok(name, "not known: Lambda does not say what the account has".to_owned()),
+        None => ok(name, "unknown: Lambda did not report the quota of the account".to_owned()),
         // What the function has reserved already counts as unreserved for itself.
-        Some(quota) if quota.can_reserve(want, None) || quota.unreserved < quota.limit => {
-            ok(name, format!("{want} of {}, {} of them unreserved", quota.limit, quota.unreserved))
-        }
+        Some(quota) if quota.can_reserve(want, None) || quota.unreserved < quota.limit => ok(
+            name,
+            format!("{want} of {} concurrent executions, {} unreserved", quota.limit, quota.unreserved),
+        ),
         Some(quota) => {
             let check = if loaded.app.strict { fail } else { warn };
             let command = quota::increase_command(&cloud.location().region);
-            let then = if loaded.app.strict { "deploys fail" } else { "deploys go without" };
-            check(
-                name,
-                format!("{}; {then}", quota::shortage(quota, want)),
-                Some(format!("Run `{command}`.")),
-            )
+            let then = if loaded.app.strict { "deploys fail" } else { "deploys reserve none" };
+            check(name, format!("{}; {then}", quota::shortage(quota, want)), Some(format!("run `{command}`")))
         }
     }
 }
@@ -200,19 +197,15 @@ async fn local_cloud(session: &Session, loaded: &LoadedConfig) -> Vec<DoctorChec
     };
     let cloud = match running {
         Ok(Some(status)) if status.notices.is_empty() => {
-            ok("local cloud", format!("runs, process {}, table endpoint {}", status.pid, status.table))
+            ok("local cloud", format!("running: process {}, table endpoint {}", status.pid, status.table))
         }
         Ok(Some(status)) => warn("local cloud", status.notices.join("\n"), None),
-        Ok(None) => ok("local cloud", "does not run; `hitctl deploy --env local` starts it".to_owned()),
+        Ok(None) => ok("local cloud", "not running; `hitctl deploy --env local` starts it".to_owned()),
         Err(fault) => failed("local cloud", &fault),
     };
     vec![
         cloud,
-        writable(
-            "state directory",
-            &dir,
-            "Free space, or set XDG_STATE_HOME to a directory that can be written.",
-        ),
+        writable("state directory", &dir, "free disk space, or set XDG_STATE_HOME to a writable directory"),
     ]
 }
 
@@ -223,7 +216,7 @@ fn writable(name: &str, dir: &Path, hint: &str) -> DoctorCheck {
         Ok(_) => ok(name, dir.display().to_string()),
         Err(error) => fail(
             name,
-            format!("{} cannot be written: {error}", existing_dir.display()),
+            format!("failed to write to {}: {error}", existing_dir.display()),
             Some(hint.to_owned()),
         ),
     }

@@ -46,7 +46,7 @@ const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("send events to").await?;
     if !loaded.app.events.enabled {
-        return Err(ingest::disabled("no_events", &loaded, "counts no events", "events.enabled"));
+        return Err(ingest::disabled("no_events", &loaded, "does not accept events", "events.enabled"));
     }
     let bus = &loaded.app.events.bus;
     let events = match (&args.detail, &args.source, &args.detail_type, &args.file) {
@@ -55,13 +55,13 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         }
         (.., Some(file)) => entries::parse(&ingest::read_content(session, file, MAX_FILE_BYTES)?, bus)
             .map_err(|wrong| {
-                Failure::usage(format!("{} cannot be sent:\n{}", file.display(), wrong.join("\n")))
-                    .hinted("nothing was sent; see `hitctl help emit`")
+                Failure::usage(format!("invalid events in {}:\n{}", file.display(), wrong.join("\n")))
+                    .hinted("see `hitctl help emit` for the format; nothing was sent")
             })?,
-        _ => return Err(Failure::usage("--file or --detail is needed")),
+        _ => return Err(Failure::usage("expected one of --file FILE or --detail JSON")),
     };
     if events.is_empty() {
-        return Err(Failure::usage("there is no event in the file"));
+        return Err(Failure::usage("the file contains no events"));
     }
     let unmatched = entries::unmatched(&events, &Json::Object(loaded.app.events.pattern.clone()));
     if let Some(first) = unmatched.first() {
@@ -69,9 +69,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             1 => format!("event {first} does"),
             n => format!("{n} events, of which the first is event {first}, do"),
         };
-        session.console.warn(&format!(
-            "{which} not match `events.pattern`: nobody will count what the rule does not take"
-        ));
+        session.console.warn(&format!("{which} not match `events.pattern` and will not be counted"));
     }
     let view = with_progress(session, &loaded, async |run| put(run, &events).await).await?;
     let exit = match (view.failed.is_empty(), view.events) {
@@ -122,7 +120,7 @@ async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failu
     let ok = index == events.len() && view.failed.is_empty();
     view.took_ms = millis(started);
     sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: view.took_ms });
-    let rest = format!("{} of {} events were taken, the first ones", view.events, events.len());
+    let rest = format!("send the rest again; the first {} of {} events were sent", view.events, events.len());
     if index < events.len() && session.stop.is_cancelled() {
         return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(rest));
     }

@@ -99,7 +99,7 @@ fn notes(app: &AppConfig, followed: bool, agent: Option<&str>) -> Vec<String> {
         PathPolicy::Open => {}
         PathPolicy::Strict => notes.push("if `hitctl paths sync` has added the path".to_owned()),
         PathPolicy::Budget => notes.push(format!(
-            "if the path is known, or among the first {} new ones of the day ({} of this visitor) and {} in all",
+            "if the path is known, or among the first {} new paths of the day ({} per visitor) and {} paths in total",
             counter.new_paths_per_day,
             share::limits(counter.new_paths_per_day.into()).0,
             counter.max_paths
@@ -107,12 +107,12 @@ fn notes(app: &AppConfig, followed: bool, agent: Option<&str>) -> Vec<String> {
     }
     if counter.repeat_window_s > 0 && followed && !agent.is_some_and(bots::is_image_proxy) {
         notes.push(format!(
-            "unless the same visitor looked at the same page less than {} s ago",
+            "unless the same visitor viewed the same path less than {} s ago",
             counter.repeat_window_s
         ));
     }
     if counter.visitors != VisitorMode::None && !followed {
-        notes.push("as a view alone: nothing is made of who asks not to be followed".to_owned());
+        notes.push("only as a view, not as a visitor: the visitor opted out of tracking".to_owned());
     }
     notes
 }

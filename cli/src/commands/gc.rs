@@ -63,11 +63,11 @@ fn as_deployed(loaded: &LoadedConfig, deployment: &str) -> Result<LoadedConfig, 
     let Some((app, env)) = deployment.split_once('/').filter(|(app, env)| !app.is_empty() && !env.is_empty())
     else {
         return Err(Failure::usage(format!(
-            "{deployment:?} is not of the form APP/ENV, as `hitctl gc` lists them"
+            "expected APP/ENV as listed by `hitctl gc`, found {deployment:?}"
         )));
     };
     if loaded.has_env(app, env) {
-        let message = format!("{deployment} is in the configuration, and so is nothing left behind");
+        let message = format!("{deployment} is in the configuration, so it is not a leftover");
         return Err(Failure::usage(message).hinted(format!("run `hitctl destroy --env {env}`")));
     }
     let mut other = loaded.clone();

@@ -63,7 +63,7 @@ async fn starter(session: &Session, args: &Args, path: &Path) -> Result<StarterC
     };
     starter.check().map_err(Failure::usage)?;
     if args.app.is_none() {
-        let question = format!("Name of the app, which every name on AWS begins with [{APP}]: ");
+        let question = format!("Name of the app, the prefix of all names on AWS [{APP}]: ");
         prompt(session, &question, &mut starter, |starter, app| starter.app = app).await?;
     }
     if args.origin.is_empty() {
@@ -130,6 +130,6 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn exists(path: &Path) -> Failure {
-    Failure::new("exists", format!("{} is there already", path.display()))
+    Failure::new("exists", format!("{} already exists", path.display()))
         .hinted("edit it, or remove it and run `hitctl init` again")
 }

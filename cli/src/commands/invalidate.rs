@@ -45,9 +45,12 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("invalidate the distribution of").await?;
     let Some(id) = loaded.app.cloudfront.distribution_id.clone() else {
         let env = &loaded.env;
-        return Err(Failure::new("no_distribution_id", format!("env {env} has no CloudFront distribution"))
-            .hinted("set `distribution_id` under [cloudfront] in hitctl.toml")
-            .with_exit(Exit::Usage));
+        return Err(Failure::new(
+            "no_distribution_id",
+            format!("environment {env} has no CloudFront distribution"),
+        )
+        .hinted("set `distribution_id` under [cloudfront] in hitctl.toml")
+        .with_exit(Exit::Usage));
     };
     let paths =
         if args.paths.is_empty() { loaded.app.cloudfront.invalidate.clone() } else { args.paths.clone() };

@@ -75,7 +75,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         check_reader(&loaded, &args)?;
     }
     if args.count.is_some() && args.event != Some(EventKind::Sqs) {
-        return Err(Failure::usage("--count is for `--event sqs`: other events come one by one"));
+        return Err(Failure::usage("`--count` requires `--event sqs`"));
     }
     if args.print {
         let AppConfig { account, region, .. } = &loaded.app;
@@ -144,8 +144,8 @@ fn generate(
             let event = generator.eventbridge();
             if !generator.matches_pattern(&event) {
                 session.console.warn(
-                    "the generated event does not match `events.pattern`, so that no rule would bring it; write one that does \
-                     and give it to --payload",
+                    "the generated event does not match `events.pattern`, so the rule would not deliver it; pass a matching \
+                     event with `--payload FILE`",
                 );
             }
             event
@@ -157,20 +157,20 @@ fn generate(
 fn check_reader(loaded: &LoadedConfig, args: &Args) -> Result<(), Failure> {
     if !loaded.app.has_reader() {
         return Err(Failure::usage(format!(
-            "env {} has no reader: its one function answers everything",
+            "environment {} has no reader: one function handles all requests",
             loaded.env
         ))
-        .hinted("leave out --reader"));
+        .hinted("omit `--reader`"));
     }
     if args.event.is_some_and(|event| event != EventKind::Http) {
-        return Err(Failure::usage("--reader takes HTTP events only: everything else goes to the counter"));
+        return Err(Failure::usage("`--reader` requires HTTP events: the counter handles all others"));
     }
     Ok(())
 }
 
 fn site_bucket(loaded: &LoadedConfig) -> Result<&str, Failure> {
     loaded.app.cloudfront.site_bucket.as_deref().ok_or_else(|| {
-        Failure::usage(format!("env {} names no bucket whose objects matter", loaded.env))
+        Failure::usage(format!("environment {} has no site bucket", loaded.env))
             .hinted("set `cloudfront.site_bucket = \"my-site\"` in hitctl.toml")
     })
 }
@@ -188,8 +188,8 @@ fn payload(session: &mut Session, file: &Path) -> Result<Json, Failure> {
     let shown = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
     read.map_err(|error| Failure::usage(format!("failed to read the event from {shown}")).caused_by(error))?;
     if bytes.len() as u64 > MAX_EVENT_BYTES {
-        return Err(Failure::usage(format!("{shown} is larger than the 6 MB that Lambda takes")));
+        return Err(Failure::usage(format!("{shown} is larger than 6 MB, the maximum size of an event")));
     }
     serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::usage(format!("{shown} is not JSON")).caused_by(error))
+        .map_err(|error| Failure::usage(format!("failed to parse {shown} as JSON")).caused_by(error))
 }

@@ -60,31 +60,29 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
             let (_, started) = LocalClient::ensure_running(&dir, &session.exe, &session.build_id()).await?;
             session.console.message(match started {
                 StartOutcome::Started => "started the local cloud",
-                StartOutcome::AlreadyRunning => "the local cloud runs already",
-                StartOutcome::Replaced => "started this version of the local cloud in place of another",
+                StartOutcome::AlreadyRunning => "the local cloud is already running",
+                StartOutcome::Replaced => "replaced the running local cloud with this version",
             });
         }
         Command::Stop => {
             client::stop_former_daemon(&paths, STOP_WITHIN).await?;
             let stopped = LocalClient::stop(&dir, STOP_WITHIN).await?;
             session.console.message(match stopped {
-                StopOutcome::NotRunning => "the local cloud does not run",
+                StopOutcome::NotRunning => "the local cloud is not running",
                 StopOutcome::Gracefully => {
-                    "stopped the local cloud; `hitctl local start` brings it back with its counts"
+                    "stopped the local cloud; `hitctl local start` restarts it with its counts"
                 }
-                StopOutcome::Killed => {
-                    "the local cloud did not answer and was killed; what it had counted is safe"
-                }
+                StopOutcome::Killed => "killed the local cloud, which did not respond; its counts are kept",
             });
         }
         Command::Reset(args) => {
             if let Some(note) = client::follow_moved_project(&paths).await? {
                 session.console.message(&note);
             }
-            let warning = format!("This removes everything in {}, counts too.", dir.display());
+            let warning = format!("This deletes everything in {}, including the counts.", dir.display());
             session.console.confirm_loss(&warning, "local", args.confirm.as_deref()).await?;
             LocalClient::reset(&dir, STOP_WITHIN).await?;
-            session.console.message("the local cloud is as new");
+            session.console.message("reset the local cloud");
             // State of an earlier version was not named in the question, so it is not removed.
             if let Some(note) = client::pending_move_notice(&paths)? {
                 session.console.warn(&note);

@@ -9,9 +9,9 @@ use hitctl_report::{Exit, Failure, LogLine, LogsView};
 use crate::flags::duration;
 use crate::session::Session;
 
-/// The message if there is no line, so that nobody waits for one.
+/// The message if there is no line.
 const NOTHING: &str =
-    "nothing was logged in that time; `--since 1h` looks further back, `--follow` waits for more";
+    "no log lines in this period; pass `--since 1h` to start earlier, or `--follow` to wait for new lines";
 
 /// Show the function's log
 #[derive(Debug, clap::Args)]

@@ -20,6 +20,7 @@ pub mod invoke;
 pub mod local;
 pub mod logs;
 pub mod man;
+pub mod open;
 pub mod paths;
 pub mod plan;
 pub mod policy;
@@ -30,6 +31,7 @@ pub mod send;
 pub mod snippet;
 pub mod status;
 pub mod tune;
+pub mod url;
 
 use clap::Subcommand;
 use hitctl_report::{Exit, Failure};
@@ -46,6 +48,8 @@ pub enum Command {
     Plan(plan::Args),
     Deploy(deploy::Args),
     Status(status::Args),
+    Url(url::Args),
+    Open(open::Args),
     Destroy(destroy::Args),
     Rollback(rollback::Args),
     Invoke(invoke::Args),
@@ -97,6 +101,8 @@ impl Command {
             | Self::Build(_)
             | Self::Plan(_)
             | Self::Status(_)
+            | Self::Url(_)
+            | Self::Open(_)
             | Self::Report(_)
             | Self::Logs(_)
             | Self::Config(config::Command::Show(_))
@@ -115,9 +121,9 @@ impl Command {
             Self::Invoke(args) => !args.print,
             Self::Gc(args) => args.deployment.is_some(),
             Self::Counts(command) => command.writes(),
+            Self::Deploy(args) => !args.dry_run,
             Self::Paths(paths::Command::Sync(args)) => !args.dry_run,
-            Self::Deploy(_)
-            | Self::Destroy(_)
+            Self::Destroy(_)
             | Self::Send(_)
             | Self::Emit(_)
             | Self::Invalidate(_)
@@ -141,6 +147,8 @@ pub async fn run(
         Command::Plan(args) => Box::pin(plan::run(session, args)).await,
         Command::Deploy(args) => deploy::run(session, args).await,
         Command::Status(args) => status::run(session, args).await,
+        Command::Url(url::Args {}) => Box::pin(url::run(session)).await,
+        Command::Open(open::Args {}) => Box::pin(open::run(session)).await,
         Command::Destroy(args) => destroy::run(session, args).await,
         Command::Rollback(args) => rollback::run(session, args).await,
         Command::Invoke(args) => Box::pin(invoke::run(session, args)).await,

@@ -69,8 +69,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     };
     let pages = site::find(session, &args.source, args.clean_urls, &loaded.app.counter.keep_query).await?;
     if pages.keys.is_empty() {
-        return Err(Failure::usage(format!("there is no page in {}", args.source))
-            .hinted("name the directory of the built site, where its HTML files are, or its sitemap"));
+        return Err(Failure::usage(format!("found no pages in {}", args.source))
+            .hinted("pass the directory with the HTML files of the built site, or its sitemap"));
     }
     let cloud =
         if args.dry_run { run.cloud(AccessMode::Read).await? } else { run.open(AccessMode::Read).await? };

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use clap::builder::FalseyValueParser;
 use hitctl_cloud::{AccessMode, DriverOptions};
 use hitctl_report::{Exit, Failure};
 use hitctl_stack::FunctionArtifact;
@@ -27,6 +28,9 @@ pub struct Args {
     /// Take over existing resources with these names
     #[arg(long)]
     pub adopt: bool,
+    /// Plan a deployment that publishes no version
+    #[arg(long, env = "HITCTL_NO_PUBLISH", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub no_publish: bool,
     /// Exit with 2 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -35,7 +39,8 @@ pub struct Args {
 /// Shows the plan.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let loaded = session.load()?;
+    let mut loaded = session.load()?;
+    loaded.app.function.publish &= !args.no_publish;
     let planning = async |run: RunContext<'_>| {
         let (cloud, artifact) = tokio::try_join!(run.cloud(AccessMode::Read), build(run, args.function))?;
         let code = FunctionArtifact { sha256: artifact.sha256.clone(), arch: artifact.arch };
@@ -51,6 +56,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let changes = !planned.plan.is_empty();
     let mut view = plan_view("plan", &loaded, cloud.location(), &planned, started);
     view.outputs = outputs(&loaded, &planned.plan.outputs());
+    view.verbose = session.global.verbose > 0;
     session.console.result(&view);
     Ok(if changes && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }

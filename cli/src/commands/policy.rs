@@ -53,7 +53,7 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let policy = match command {
         Command::Deployer(DeployerArgs { part, .. }) => {
             session.console.message(&format!(
-                "who has this can give the role {} any right: a permissions boundary on it bounds that",
+                "this policy allows giving any permission to the role {}; attach a permissions boundary to the role to limit that",
                 names::role(&loaded.app.app, &loaded.env)
             ));
             let distribution = loaded.app.cloudfront.distribution_id.as_deref();
@@ -64,7 +64,7 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     };
     if location.account == ANY || location.region == ANY {
         session.console.message(
-            "what is not known is any: `--account` and `--region`, or both in hitctl.toml, narrow it",
+            "an unknown account or region matches any; pass `--account` and `--region`, or set both in hitctl.toml, to narrow the policy",
         );
     }
     session.console.result(&PolicyView { policy });
@@ -76,14 +76,14 @@ fn deployer(session: &mut Session, mut parts: Vec<Json>, part: Option<u64>) -> R
     let number = parts.len();
     session
         .console
-        .message("attach it as a managed policy: inline policies of users and groups are too small for it");
+        .message("attach it as a managed policy: it is too long for an inline policy of a user or group");
     match part.map(|part| usize::try_from(part).unwrap_or(usize::MAX)) {
         Some(part) if part <= number => Ok(parts.swap_remove(part - 1)),
         Some(part) => Err(Failure::usage(format!("expected a part from 1 to {number}, found {part}"))),
         None if number == 1 => Ok(parts.swap_remove(0)),
         None => {
             session.console.message(&format!(
-                "{number} documents, since one managed policy takes {} characters: print each with `--part`, and attach all",
+                "the policy has {number} documents, because a managed policy has at most {} characters; print each with `--part N` and attach all",
                 policy::MAX_POLICY_CHARS
             ));
             Ok(Json::Array(parts))
@@ -114,7 +114,12 @@ fn role(loaded: &LoadedConfig, location: &CloudLocation) -> Result<RoleSpec, Fai
     let graph = design(loaded, location, None)?;
     let spec = graph.node(&address::function_role()).and_then(|node| node.spec()).cloned();
     let role = spec.and_then(|spec| serde_json::from_value(spec).ok());
-    role.ok_or_else(|| Failure::new("design", "there is no role for the function"))
+    role.ok_or_else(|| {
+        Failure::new(
+            "design",
+            "internal error: the resource graph has no role for the function; please report it",
+        )
+    })
 }
 
 /// Checks an AWS account: twelve digits.
@@ -122,6 +127,6 @@ fn account(text: &str) -> Result<String, String> {
     if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is no AWS account: twelve digits"))
+        Err(format!("expected an AWS account of twelve digits, found {text:?}"))
     }
 }

@@ -45,7 +45,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             write_new(&path, &view.page())?;
             session.console.file_written(
                 &path,
-                &format!("wrote the report of env {} to {}", loaded.env, file.display()),
+                &format!("wrote the report of environment {} to {}", loaded.env, file.display()),
             );
         }
     }

@@ -1,8 +1,10 @@
 //! `hitctl rollback`: makes an earlier version live again, in one step and without a build.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use hitctl_cloud::{AccessMode, Cloud, Version};
+use hitctl_config::contract::{ENV_BUILD, ENV_ROLE_ID};
 use hitctl_report::{Exit, Failure, RollbackView, VersionRow, VersionsView};
 use hitctl_stack::address;
 
@@ -47,8 +49,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     }
     let (from, to) = choose(&versions, args.to)?;
     if from.number != to.number {
-        let question =
-            format!("Let {} answer in place of {} in {}?", describe(to), describe(from), loaded.env);
+        let question = format!("Switch {} from {} to {}?", loaded.env, describe(from), describe(to));
         session.console.confirm(&question, session.global.yes).await?;
     }
     let switching = async |run: RunContext<'_>| roll_back(&run.in_cloud(&*cloud), from, to, &args).await;
@@ -63,8 +64,8 @@ async fn find(run: RunContext<'_>, args: &Args) -> Result<(Box<dyn Cloud>, Vec<V
     let versions = cloud.versions(&run.driver_context(address::live_alias())).await?;
     if versions.is_empty() && !args.list {
         let env = &run.config.env;
-        return Err(Failure::new("no_versions", format!("no version is published in {env}"))
-            .hinted(format!("`hitctl deploy --env {env}` publishes one, unless `publish` is false")));
+        return Err(Failure::new("no_versions", format!("no version is published in environment {env}"))
+            .hinted(format!("run `hitctl deploy --env {env}` with `publish = true` in [function]")));
     }
     Ok((cloud, versions))
 }
@@ -83,6 +84,9 @@ async fn roll_back(
         Ok(()) => switch(context, from, to, args.no_smoke).await,
         Err(failure) => Err(failure),
     };
+    if done.is_ok() && from.number != to.number {
+        lock.record(context, "rollback").await;
+    }
     let lease_failure = lock.release(None).await;
     let (url, failure) = done?;
     let view = RollbackView {
@@ -111,8 +115,8 @@ async fn check_unchanged(
     if choose(&versions, Some(to.number))?.0.number == from.number {
         return Ok(());
     }
-    Err(Failure::new("changed_meanwhile", "another version was published while this waited")
-        .hinted(format!("look at `hitctl rollback --env {} --list`, then choose again", context.config.env)))
+    Err(Failure::new("changed_meanwhile", "another version was published while this command waited")
+        .hinted(format!("run `hitctl rollback --env {} --list`, then choose again", context.config.env)))
 }
 
 /// Switches the version and checks that it answers at the live URL. Returns the URL, and the failure of the check.
@@ -138,17 +142,17 @@ async fn switch(
 /// Returns the live version and the version to switch to: the requested one, or the newest before the live one.
 fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version), Failure> {
     let from = versions.iter().find(|version| version.live).ok_or_else(|| {
-        Failure::new("no_alias", "no published version answers: requests go to the function itself")
+        Failure::new("no_alias", "no published version is live: requests go to the function itself")
             .hinted("set `publish = true` in [function], then run `hitctl deploy`")
     })?;
     let of_old_role = to.and_then(|number| versions.iter().find(|version| version.number == number));
     if let Some(of_old_role) = of_old_role.filter(|version| has_old_role(version, from)) {
         return Err(Failure::new(
             "role_recreated",
-            format!("version {} was published for a role that was deleted since", of_old_role.number),
+            format!("version {} was published for a role that has since been deleted", of_old_role.number),
         )
-        .caused_by("Lambda cannot decrypt its environment variables for the role of today")
-        .hinted("deploy that code again: `hitctl deploy` publishes it for the role of today"));
+        .caused_by("Lambda cannot decrypt its environment variables with the current role")
+        .hinted("deploy that code again; `hitctl deploy` publishes it with the current role"));
     }
     let numbers = || versions.iter().map(|version| version.number.to_string()).collect::<Vec<_>>().join(", ");
     let to = match to {
@@ -162,7 +166,7 @@ fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version),
             .max_by_key(|version| version.number)
             .ok_or_else(|| {
                 Failure::new("nothing_before", format!("there is no version before {}", from.number))
-                    .hinted(format!("name one with --to: there are {}", numbers()))
+                    .hinted(format!("choose one of {} with `--to`", numbers()))
             })?,
     };
     Ok((from, to))
@@ -183,15 +187,34 @@ fn describe(version: &Version) -> String {
 
 fn rows(session: &Session, versions: &[Version]) -> Vec<VersionRow> {
     let key = session.fingerprint_key();
-    let row = |version: &Version| VersionRow {
+    let row = |(n, version): (usize, &Version)| VersionRow {
         version: version.number,
+        changes: versions.get(n + 1).map(|before| changes(before, version)),
         live: version.live,
         build: version.build.clone(),
         published: version.published_at.clone(),
         // The release is a hash that covers the environment, so only its fingerprint is shown.
         release: key.fingerprint(&version.release),
     };
-    versions.iter().map(row).collect()
+    versions.iter().enumerate().map(row).collect()
+}
+
+/// Returns the settings that differ between a version and the one before, with their values where those can be read.
+fn changes(before: &Version, version: &Version) -> Vec<String> {
+    // The build follows from the code, and the role is not a setting.
+    let is_setting = |name: &&String| ![ENV_BUILD, ENV_ROLE_ID].iter().any(|own| name.ends_with(own));
+    let names: BTreeSet<&String> = before.settings.keys().chain(version.settings.keys()).collect();
+    let change = |name: &String| {
+        let (old, new) = (before.settings.get(name), version.settings.get(name));
+        let is_readable = name != "code" && !name.starts_with("environment.");
+        (old != new).then(|| match (old, new) {
+            (Some(old), Some(new)) if is_readable => format!("{name} {old} -> {new}"),
+            (None, _) => format!("{name} added"),
+            (_, None) => format!("{name} removed"),
+            _ => name.clone(),
+        })
+    };
+    names.into_iter().filter(is_setting).filter_map(change).collect()
 }
 
 #[cfg(test)]
@@ -204,6 +227,7 @@ mod tests {
             release: String::new(),
             build: None,
             role_id: None,
+            settings: std::collections::BTreeMap::new(),
             published_at: String::new(),
             live: Some(*number) == live,
         };
@@ -237,6 +261,32 @@ mod tests {
         // Versions of earlier releases of hitctl have no role id.
         all[1].role_id = None;
         assert_eq!(choose(&all, None).unwrap().1.number, 6);
+    }
+
+    #[test]
+    fn changes_name_settings_but_no_values_of_variables() {
+        let with = |settings: &[(&str, &str)]| Version {
+            settings: settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..versions(&[1], None).remove(0)
+        };
+        let old =
+            with(&[("code", "a"), ("memory_mb", "128"), ("environment.A", "1"), ("environment.B", "1")]);
+        let build = ("environment.HITCTL_BUILD", "x");
+        let new = with(&[
+            ("code", "b"),
+            ("memory_mb", "256"),
+            ("environment.A", "2"),
+            ("environment.C", "1"),
+            build,
+        ]);
+        assert_eq!(
+            changes(&old, &new),
+            ["code", "environment.A", "environment.B removed", "environment.C added", "memory_mb 128 -> 256"]
+        );
+        assert!(changes(&old, &old).is_empty());
     }
 
     #[test]

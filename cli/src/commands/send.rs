@@ -71,14 +71,14 @@ fn hit_count(text: &str) -> Result<u64, String> {
 
 /// Parses an id prefix. With a line number added it has to be a valid id.
 fn prefix(text: &str) -> Result<String, String> {
-    if text.len() > 80 { Err("it has more than 80 characters".to_owned()) } else { id_argument(text) }
+    if text.len() > 80 { Err("expected at most 80 characters".to_owned()) } else { id_argument(text) }
 }
 
 /// Sends the hits.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("send hits to").await?;
     if !loaded.app.queue.enabled {
-        return Err(ingest::disabled("no_queue", &loaded, "has no queue to send to", "queue.enabled"));
+        return Err(ingest::disabled("no_queue", &loaded, "has no queue", "queue.enabled"));
     }
     let prefix = args.id_prefix.clone().unwrap_or_else(unique_id);
     let app = &loaded.app;
@@ -99,18 +99,18 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             )
         }
         (None, Some(file)) => parser.parse_file(&ingest::read_content(session, file, MAX_FILE_BYTES)?),
-        (None, None) => return Err(Failure::usage("--path or --file is needed")),
+        (None, None) => return Err(Failure::usage("expected one of --path PATH or --file FILE")),
     };
     if hits.is_empty() && refused.is_empty() {
         return Err(
-            Failure::usage("there is no hit in the file").hinted("write one hit a line, such as /about")
+            Failure::usage("the file contains no hits").hinted("write one hit per line, such as /about")
         );
     }
     for line in refused.iter().take(MAX_SHOWN_LINES) {
         session.console.warn(&format!("line {}: {}", line.line, line.why));
     }
     if refused.len() > MAX_SHOWN_LINES {
-        session.console.warn(&format!("{} more lines are bad", refused.len() - MAX_SHOWN_LINES));
+        session.console.warn(&plural((refused.len() - MAX_SHOWN_LINES) as u64, "more invalid line"));
     }
     let started = Instant::now();
     let mut view = SendView {
@@ -144,10 +144,10 @@ async fn send(run: RunContext<'_>, hits: &[HitLine], view: &mut SendView) -> Res
     let ok = fault.is_none() && !session.stop.is_cancelled();
     sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: millis(started) });
     let again = format!(
-        "{} of {} messages are on the queue; send the same with `--id-prefix {}` again: with `counter.exact = true` none counts twice",
+        "send the same again with `--id-prefix {}`; with `counter.exact = true`, no message counts twice; {} of {} messages were sent",
+        view.id_prefix,
         view.messages,
-        entries.len(),
-        view.id_prefix
+        entries.len()
     );
     if let Some(fault) = fault {
         let failure = Failure::from(fault);

@@ -1,14 +1,12 @@
 //! `hitctl snippet`: prints HTML and Markdown to paste, with the URL of the deployed counter.
 
 use hit_counter::path;
-use hitctl_cloud::{AccessMode, is_loopback};
+use hitctl_cloud::is_loopback;
 use hitctl_config::is_unsafe_to_show;
 use hitctl_report::{Exit, Failure, SnippetView};
-use hitctl_stack::address;
 
-use crate::deployment::context::{RunContext, with_progress};
-use crate::deployment::ingest::not_deployed;
-use crate::deployment::plan::read_live;
+use crate::deployment::context::with_progress;
+use crate::deployment::live_url::live_url;
 use crate::session::Session;
 
 /// Print the HTML for your page and README
@@ -48,11 +46,13 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     let key = path::normalise_keeping(&args.path, &loaded.app.counter.keep_query).map_err(|why| {
         Failure::usage(format!("--path {:?} cannot be counted: {why}", args.path))
-            .hinted("a path begins with `/`, such as /blog/hello")
+            .hinted("use a path that begins with `/`, such as /blog/hello")
     })?;
-    let url = with_progress(session, &loaded, url).await?;
+    let url = with_progress(session, &loaded, live_url).await?;
     if is_loopback(&url) {
-        session.console.message("this counter is on this machine: only pages that are opened here reach it");
+        session
+            .console
+            .message("this counter runs on this machine; only pages opened on this machine can reach it");
     }
     let encoded = |text: &str| path::percent_encoded(text, UNENCODED);
     let (path, label) = (encoded(key.as_str()), encoded(&args.label));
@@ -75,15 +75,6 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         badge: (all || args.badge).then_some(badge),
     });
     Ok(Exit::Done)
-}
-
-/// Returns the URL of the counter, without starting the local cloud.
-async fn url(run: RunContext<'_>) -> Result<String, Failure> {
-    let cloud = run.cloud(AccessMode::Read).await?;
-    let (_, live) = read_live(&run.in_cloud(&*cloud)).await?;
-    let url = |address| live.observed(&address)?.outputs.get("url").cloned();
-    let found = url(address::api()).or_else(|| url(address::function_url()));
-    found.ok_or_else(|| not_deployed("counter with a URL", &run.config.env))
 }
 
 /// The characters that stay unencoded in a value of a query string. The slash is among them to keep the URL readable.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use hit_counter::moment::Moment;
 use hit_counter::share;
-use hitctl_cloud::{AccessMode, Cloud, QueueDepth};
+use hitctl_cloud::{AccessMode, Cloud, DeployRecord, QueueDepth};
 use hitctl_config::contract::ATTR_BUDGET_PATHS;
-use hitctl_config::{DeployTarget, LoadedConfig, PathPolicy};
+use hitctl_config::{DeployTarget, LoadedConfig, PathPolicy, names};
 use hitctl_engine::{Action, Change, Snapshot};
-use hitctl_report::{DeploymentsView, Exit, Failure, LiveVersion, NewPathBudget, ResourceRow, StatusView};
+use hitctl_report::{
+    DeploymentsView, Exit, Failure, LastDeploy, LiveVersion, NewPathBudget, ResourceRow, StatusView,
+};
 use hitctl_resources::{FunctionSpec, QueueSpec, Spec as _};
 use hitctl_stack as stack;
 use hitctl_stack::{FunctionArtifact, address};
@@ -89,7 +91,14 @@ async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
     let url = url(&plan.outputs());
     let version = version(&context, &live).await?;
     let distribution = distribution::check(loaded, &*cloud).await?;
+    let deployed = if has_table && cloud.is_running() { last_deploy(&*cloud, loaded).await? } else { None };
+    let location = cloud.location();
     Ok(StatusView {
+        app: loaded.app.app.clone(),
+        account: location.account.clone(),
+        region: location.region.clone(),
+        release: code.map(|code| code.build_id()),
+        deployed,
         env: loaded.env.clone(),
         target: loaded.target.to_string(),
         resources,
@@ -101,6 +110,16 @@ async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
         new_paths,
         warnings,
     })
+}
+
+/// Returns the last change of the deployment, if it was recorded.
+async fn last_deploy(cloud: &dyn Cloud, loaded: &LoadedConfig) -> Result<Option<LastDeploy>, Failure> {
+    let table = cloud.table(&names::table(&loaded.app.app, &loaded.env))?;
+    let record = DeployRecord::read(&table).await?;
+    Ok(record.map(|DeployRecord { at, by, command }| {
+        let at = i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+        LastDeploy { at: at.map(|at| at.to_string()).unwrap_or_default(), by, command }
+    }))
 }
 
 /// Returns the code of the live function. Its architecture comes from the configuration on AWS, and from the build on

@@ -92,7 +92,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 fn next(loaded: &LoadedConfig, advice: &MemoryAdvice) -> Option<String> {
     let memory = advice.memory_mb?;
     Some(if memory == loaded.app.function.memory_mb {
-        format!("nothing: `memory_mb` is {memory} already")
+        format!("nothing to change: `memory_mb` is already {memory}")
     } else {
         format!(
             "set `memory_mb = {memory}` under [function] in hitctl.toml, then run `hitctl deploy --env {}`",

@@ -23,6 +23,9 @@ pub(crate) fn design_removal(loaded: &LoadedConfig, location: &CloudLocation) ->
 }
 
 fn design_failure(error: &GraphError) -> Failure {
-    Failure::new("design", format!("the parts do not fit together: {error}"))
-        .hinted("this is a mistake in hitctl: please report it with your hitctl.toml")
+    Failure::new(
+        "design",
+        format!("internal error: the resource graph is invalid: {error}; please report it"),
+    )
+    .hinted("include your hitctl.toml in the report")
 }

@@ -119,14 +119,17 @@ fn compare(loaded: &LoadedConfig, cloud: &dyn Cloud, id: &str, state: &Distribut
     if state.arn != granted {
         problems.push(Problem::warning(
             "distribution_account",
-            format!("the distribution is {}, and the function may invalidate {granted}", state.arn),
+            format!(
+                "the distribution has the ARN {}, but the function may invalidate only {granted}",
+                state.arn
+            ),
             "correct `distribution_id` in [cloudfront]",
         ));
     }
     if !state.enabled {
         problems.push(Problem::warning(
             "distribution_disabled",
-            format!("the distribution {id} is disabled: it serves no requests"),
+            format!("the distribution {id} is disabled and serves no requests"),
             "enable it in CloudFront, or correct `distribution_id` in [cloudfront]",
         ));
     }
@@ -163,7 +166,7 @@ fn origins(allowed: &[String], state: &DistributionState) -> Option<Problem> {
     let missing: Vec<&str> = missing.into_iter().map(String::as_str).collect();
     Some(Problem::warning(
         ORIGINS,
-        format!("`allow_origins` refuses views of pages at {}", missing.join(", ")),
+        format!("`allow_origins` rejects views from {}", missing.join(", ")),
         &format!("to count them, set `allow_origins = [{}]` in [http]", line.join(", ")),
     ))
 }
@@ -200,15 +203,15 @@ mod tests {
     fn origins_of_the_distribution_that_are_not_allowed_are_printed_as_a_line_to_set() {
         insta::assert_snapshot!(
             refused(&["https://example.com"], &["example.com", "www.example.com"]).unwrap(),
-            @r#"`allow_origins` refuses views of pages at www.example.com; to count them, set `allow_origins = ["https://example.com", "https://www.example.com"]` in [http]"#
+            @r#"`allow_origins` rejects views from www.example.com; to count them, set `allow_origins = ["https://example.com", "https://www.example.com"]` in [http]"#
         );
         insta::assert_snapshot!(
             refused(&["https://other.example:8443"], &[]).unwrap(),
-            @r#"`allow_origins` refuses views of pages at d111.cloudfront.net; to count them, set `allow_origins = ["https://other.example:8443", "https://d111.cloudfront.net"]` in [http]"#
+            @r#"`allow_origins` rejects views from d111.cloudfront.net; to count them, set `allow_origins = ["https://other.example:8443", "https://d111.cloudfront.net"]` in [http]"#
         );
         insta::assert_snapshot!(
             refused(&["https://other.example"], &["*.example.com"]).unwrap(),
-            @r#"`allow_origins` refuses views of pages at *.example.com; to count them, set `allow_origins = ["https://other.example", "https://www.example.com"]` in [http]"#
+            @r#"`allow_origins` rejects views from *.example.com; to count them, set `allow_origins = ["https://other.example", "https://www.example.com"]` in [http]"#
         );
     }
 

@@ -34,14 +34,14 @@ pub(crate) async fn check_deployed(context: &DeployContext<'_>, address: &Addres
 
 /// Returns the failure for a resource that is not deployed.
 pub(crate) fn not_deployed(what: &str, env: &str) -> Failure {
-    Failure::new("not_deployed", format!("there is no {what} in env {env}"))
+    Failure::new("not_deployed", format!("no {what} is deployed in environment {env}"))
         .hinted(format!("run `hitctl deploy --env {env}` first"))
 }
 
 /// Returns the failure for a command that needs a setting; `key` enables it.
 pub(crate) fn disabled(code: &'static str, loaded: &LoadedConfig, lacks: &str, key: &str) -> Failure {
     let env = &loaded.env;
-    Failure::new(code, format!("env {env} {lacks}"))
+    Failure::new(code, format!("environment {env} {lacks}"))
         .hinted(format!("set `{key} = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
         .with_exit(Exit::Usage)
 }
@@ -60,7 +60,7 @@ pub(crate) fn read_content(session: &Session, file: &Path, largest: u64) -> Resu
         file.take(largest + 1).read_to_end(&mut content).map_err(failed)?;
     }
     if content.len() as u64 > largest {
-        return Err(Failure::usage(format!("{name} has more than {} MiB", largest / 1024 / 1024)));
+        return Err(Failure::usage(format!("{name} is larger than {} MiB", largest / 1024 / 1024)));
     }
     Ok(content)
 }

@@ -58,7 +58,7 @@ pub(crate) async fn confirm(
     if losses.is_empty() {
         return Ok(());
     }
-    let question = format!("{all}\nThis cannot be undone. Go on?");
+    let question = format!("{all}\nThis cannot be undone. Continue?");
     session.console.confirm(&question, session.global.yes || confirm_arg == Some(env)).await
 }
 
@@ -77,9 +77,12 @@ pub(crate) fn covers(agreed: &[PlannedLoss], losses: &[PlannedLoss]) -> bool {
 
 /// Returns the failure of a run whose losses have changed while it waited for another run.
 pub(crate) fn changed_meanwhile() -> Failure {
-    Failure::new("changed_meanwhile", "another run changed what this one would delete; nothing was changed")
-        .hinted("run the same command again")
-        .with_exit(Exit::Confirm)
+    Failure::new(
+        "changed_meanwhile",
+        "another run changed the resources that this run would delete; nothing was changed",
+    )
+    .hinted("run the same command again")
+    .with_exit(Exit::Confirm)
 }
 
 #[cfg(test)]

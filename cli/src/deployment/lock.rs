@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hitctl_cloud::{LEASE_DURATION, Lease, LeaseGuardedDrivers, LeaseHolder, LeaseRequest};
+use hitctl_cloud::{DeployRecord, LEASE_DURATION, Lease, LeaseGuardedDrivers, LeaseHolder, LeaseRequest};
 use hitctl_config::names;
 use hitctl_engine::{Action, ApplyOutcome, Drivers, Plan};
 use hitctl_report::{Exit, Failure};
@@ -76,6 +76,20 @@ impl DeployLock {
         let run = context.session.stop.child_token();
         let (lease, waited) = Lease::take(&lease_request(context, command, args, run.clone())?).await?;
         Ok(Self { lease: Some(lease), guarded: None, run, waited })
+    }
+
+    /// Records who made the change and when, for `status`. The change itself does not depend on it.
+    pub(crate) async fn record(&self, context: &DeployContext<'_>, command: &str) {
+        if self.run.is_cancelled() {
+            return;
+        }
+        let DeployContext { session, config, cloud, .. } = context;
+        let table = cloud.table(&names::table(&config.app.app, &config.env));
+        let record = DeployRecord::new(&session.env, command, now());
+        let written = async { record.write(&table?).await };
+        if let Err(fault) = written.await {
+            session.console.warn(&format!("`hitctl status` will not show this change: {}", fault.message));
+        }
     }
 
     /// Returns the drivers to apply the plan with.

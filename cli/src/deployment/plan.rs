@@ -65,7 +65,7 @@ fn check_plan(context: &DeployContext<'_>, graph: &Graph, live: &Snapshot) -> Re
 
 fn adopt_hint(change: &Change) -> String {
     let (kind, name) = (change.kind(), change.name());
-    format!("give `app` in hitctl.toml another name, or take {kind} {name} over with `hitctl deploy --adopt`")
+    format!("set another `app` in hitctl.toml, or take over {kind} {name} with `hitctl deploy --adopt`")
 }
 
 /// Compares the live state with the graph. Returns the plan.
@@ -85,7 +85,7 @@ pub(crate) async fn read_live(context: &DeployContext<'_>) -> Result<(Graph, Sna
 pub(crate) async fn survey(context: &DeployContext<'_>, graph: &Graph) -> Result<Snapshot, Failure> {
     let DeployContext { session, drivers, sink, .. } = context;
     let reading = hitctl_engine::survey(graph, drivers, sink, &session.stop);
-    let live = sink.phase(phases::SURVEY, "reading what is deployed", reading).await;
+    let live = sink.phase(phases::SURVEY, "reading the deployed resources", reading).await;
     live.map_err(|error| Failure::from_survey(&error))
 }
 

@@ -47,7 +47,9 @@ pub(crate) async fn fit(
         severity: Severity::Warning,
         code: CODE.into(),
         address: address::counter(),
-        message: format!("{message}; it goes without. To get more, run `{command}`, then deploy again"),
+        message: format!(
+            "{message}; the deploy continues without it. To raise the quota, run `{command}`, then deploy again"
+        ),
         hint: None,
     };
     Ok((design(&without, cloud.location(), code)?, Some(finding)))
@@ -68,15 +70,18 @@ pub(crate) async fn check_table(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Res
     if want <= most {
         return Ok(());
     }
-    let message = format!("`max_write_units` is {want}, and a table of this account may have at most {most}");
+    let message = format!("`max_write_units`: expected at most {most}, found {want}");
     let failure = Failure::new("table_quota", message);
     let failure = match unknown {
-        Some(fault) => failure.caused_by(format!("that is AWS's default: {}", fault.message)),
-        None => failure.caused_by("it is a quota of DynamoDB; nothing was changed"),
+        Some(fault) => failure.caused_by(format!(
+            "the account's quota is unknown, and AWS's default is {most}: {}",
+            fault.message
+        )),
+        None => failure.caused_by("it is the account's DynamoDB quota per table; nothing was changed"),
     };
     Err(failure.hinted(format!(
-        "set `max_write_units` in [table] to {most} or less, or ask AWS for more: in the console under Service Quotas, DynamoDB, \
-         \"Table-level write throughput limit\", in {}",
+        "set `max_write_units` in [table] to at most {most}, or request a higher quota in the console: Service Quotas, DynamoDB, \
+         \"Table-level write throughput limit\", region {}",
         cloud.location().region
     )))
 }
@@ -86,8 +91,8 @@ pub(crate) fn shortage(quota: ConcurrencyQuota, want: u32) -> String {
     let ConcurrencyQuota { limit, unreserved } = quota;
     let floor = quota.min_unreserved();
     format!(
-        "{want} cannot be reserved: the account may run {limit} invocations at once, {unreserved} of them are unreserved, and \
-         {floor} have to stay so"
+        "the account's quota does not allow reserved concurrency {want}: of {limit} concurrent executions, {unreserved} are \
+         unreserved, and {floor} must stay unreserved"
     )
 }
 

@@ -45,15 +45,15 @@ pub(crate) async fn run(
     let location = cloud.location();
     let detail = match (url, location.endpoint.as_deref()) {
         (Some(url), Some(endpoint)) if is_elsewhere(url, endpoint) => {
-            session
-                .console
-                .message(&format!("not asking {url}: the emulator at {endpoint} does not serve it"));
+            session.console.message(&format!(
+                "skipping the check of {url}: the emulator at {endpoint} does not serve it"
+            ));
             return Ok(());
         }
-        (Some(url), _) => format!("asking {url}/healthz"),
+        (Some(url), _) => format!("requesting {url}/healthz"),
         // Some emulators do not run functions.
         (None, Some(_)) => return Ok(()),
-        (None, None) => format!("calling function {function}"),
+        (None, None) => format!("invoking function {function}"),
     };
     let target = Target { cloud: *cloud, function: &function, url, build };
     sink.phase(phases::SMOKE, detail, check(session, target)).await
@@ -110,8 +110,8 @@ async fn send_requests(
 ) -> Result<(), Unexpected> {
     let is_build = |answered: Option<&str>| match answered {
         Some(answered) if answered == build => None,
-        Some(answered) => Some(format!("build {answered} answered instead of {build}")),
-        None => Some("something answered 200, but not the counter".to_owned()),
+        Some(answered) => Some(format!("expected build {build}, found {answered}")),
+        None => Some("the response is not from the counter".to_owned()),
     };
     for n in *passed..=READS.len() {
         match n.checked_sub(1).and_then(|read| READS.get(read)) {
@@ -134,13 +134,13 @@ async fn get(
         Ok(Ok((response, body))) => {
             let what = match response.status {
                 200 => wrong(response.header.as_deref()),
-                status => Some(format!("the answer was HTTP {status}")),
+                status => Some(format!("the response was HTTP {status}")),
             };
             let Some(what) = what else { return Ok(()) };
             (what, Some(response.status), String::from_utf8_lossy(&body).into_owned())
         }
         Ok(Err(why)) => (why, None, String::new()),
-        Err(_) => (format!("no answer within {} s", ATTEMPT.as_secs()), None, String::new()),
+        Err(_) => (format!("no response within {} s", ATTEMPT.as_secs()), None, String::new()),
     };
     Err(Unexpected { url, what, status, body })
 }
@@ -152,7 +152,7 @@ async fn call(target: Target<'_>) -> Result<(), Failure> {
         Ok(response) if response.function_error.is_none() && response.payload["statusCode"] == 200 => Ok(()),
         _ => {
             let diagnosis = diagnosis::of_call(target.function, &invoked);
-            Err(failed(format!("function {} does not answer as it should", target.function), diagnosis))
+            Err(failed(format!("the smoke test of function {} failed", target.function), diagnosis))
         }
     }
 }
@@ -167,12 +167,13 @@ async fn failure(target: Target<'_>, unexpected: &Unexpected, stopped: bool) -> 
     } else {
         diagnosis::Diagnosis::unknown(unexpected.what.clone())
     };
-    failed(format!("{} does not answer as it should", unexpected.url), diagnosis)
+    failed(format!("the smoke test of {} failed", unexpected.url), diagnosis)
 }
 
 fn failed(message: String, diagnosis: diagnosis::Diagnosis) -> Failure {
     let hint = diagnosis.hint.unwrap_or_else(|| {
-        "`hitctl logs` shows what the function says, `hitctl status` what is deployed".to_owned()
+        "run `hitctl logs` for the log of the function, or `hitctl status` for the deployed resources"
+            .to_owned()
     });
     Failure::new("smoke", message).caused_by(diagnosis.cause).hinted(hint).with_exit(Exit::Smoke)
 }

@@ -68,7 +68,7 @@ fn other_release(plan: &Plan) -> Option<String> {
     let unchanged = function.action == Action::Keep && reader == Action::Keep;
     let version = alias.observed.as_ref()?.outputs.get("version").filter(|_| unchanged)?;
     Some(format!(
-        "{}: version {version} answers, which is of another release than the function (rolled back, or a deploy did not come to its end); a deploy lets this release answer",
+        "{}: the live alias points at version {version}, which differs from the deployed code (after a rollback or an incomplete deploy); a deploy points it at the deployed code",
         alias.address()
     ))
 }

@@ -283,18 +283,18 @@ pub fn estimate(app: &AppConfig) -> CostEstimate {
             let mb = HTTP_API_BODY_BYTES / 1024 / 1024;
             let kb = HTTP_API_BILLED_BYTES / 1024;
             let limit_text = format!(
-                "The worst case is {rate} requests a second all month, which is the throttle, each of {mb} MB: an HTTP API bills every {kb} \
-                 KB as a request. With small requests it is {small}"
+                "The worst case is {rate} requests a second all month, the limit of the throttle, each of {mb} MB. An HTTP API bills \
+                 every {kb} KB as one request. With small requests, the worst case is {small}"
             );
             (Some(rate), limit_text)
         }
         ExposeMode::FunctionUrl => {
             let what = match app.function.reserved_concurrency {
-                Some(reserved) => format!("reserved concurrency {reserved} allows"),
-                None => format!("an account's usual concurrency of {ACCOUNT_CONCURRENCY} allows"),
+                Some(reserved) => format!("the reserved concurrency of {reserved}"),
+                None => format!("the default account concurrency of {ACCOUNT_CONCURRENCY}"),
             };
             let limit_text = format!(
-                "The worst case is {} requests a second all month, which {what}",
+                "The worst case is {} requests a second all month, the limit of {what}",
                 model.max_hits_per_s
             );
             (Some(model.max_hits_per_s), limit_text)
@@ -362,13 +362,13 @@ impl CostEstimate {
         let limit_text =
             if self.limit_text.is_empty() { String::new() } else { format!(" {}.", self.limit_text) };
         let price = format!(
-            "Prices of us-east-1 without free tiers, as of {}; other regions differ by some 10-30 %.",
+            "Prices of us-east-1 without free tiers, as of {}; other regions differ by 10 to 30 %.",
             self.prices_as_of
         );
         let hit = match self.hit {
             HitUsage { visitor_writes: 0.0, .. } => String::new(),
             hit => format!(
-                " Every view is estimated as that of a new visitor, with {} writes; that of a returning visitor takes {}.",
+                " The estimate assumes that every view comes from a new visitor and takes {} writes; a returning visitor takes {}.",
                 hit.writes(),
                 // One write to the page, and one that finds that the visitor is already known there.
                 hit.writes() - 2.0
@@ -377,7 +377,7 @@ impl CostEstimate {
         let source_text = self.sources.to_text();
         // The cost of the pollers is stated separately.
         let rest =
-            if self.sources.idle_month_usd > 0.0 { "." } else { "; less than 0.01 USD a month at rest." };
+            if self.sources.idle_month_usd > 0.0 { "." } else { "; less than 0.01 USD a month when idle." };
         format!("{}{rest}{limit_text}{hit}{source_text} {price}", self.summary())
     }
 }

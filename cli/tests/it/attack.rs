@@ -291,7 +291,7 @@ fn unpacked_archive_gives_data_and_no_code() {
     copy_with_modes(&attack.repository().join(".hitctl/local"), &attack.clone().join(".hitctl/local"));
     let output = attack.run(&["local", "start"]);
     assert_eq!(output.code, 0, "{output:?}");
-    assert!(output.stderr.contains("Code is not moved"), "{output:?}");
+    assert!(output.stderr.contains("The code was not moved"), "{output:?}");
     let state = attack.local_state().state_dir();
     let names = |dir: PathBuf| fs::read_dir(dir).map_or(0, Iterator::count);
     assert_eq!((names(state.join("code")), names(state.join("zips"))), (0, 0));
@@ -313,7 +313,7 @@ fn links_of_repository_are_not_followed() {
         drop(fs::remove_dir_all(&path));
         symlink(attack.victim(), &path).unwrap();
         let output = attack.run(&["local", "start"]);
-        assert!(output.stderr.contains("is a link"), "{name}: {output:?}");
+        assert!(output.stderr.contains("is a symbolic link"), "{name}: {output:?}");
         assert_eq!(attack.run(&["local", "stop"]).code, 0);
     }
 }

@@ -73,7 +73,7 @@ fn snippet_output_counts_when_pasted() {
     let missing = test_env.run(&["snippet"]);
     assert_eq!(missing.code, 1, "{missing:?}");
     insta::assert_snapshot!(missing.stderr, @"
-    error: there is no counter with a URL in env local
+    error: no counter with a URL is deployed in environment local
 
     hint: run `hitctl deploy --env local` first
     ");
@@ -81,12 +81,12 @@ fn snippet_output_counts_when_pasted() {
     let url = test_env.deploy();
     let output = test_env.run(&["snippet"]);
     insta::assert_snapshot!(output.stdout.replace(&url, "URL"), @r#"
-    In your page, where the number belongs and once at its end:
+    Add to your page, the script only once:
 
     <span data-hitctl="hits">many</span>
     <script defer src="URL/v1/widget.js"></script>
 
-    For readers without scripts, on the page of that path:
+    For browsers without JavaScript, on the page of this path:
 
     <noscript><img src="URL/v1/badge.svg?path=/&amp;style=none&amp;hit=1" width="1" height="1" alt=""></noscript>
 

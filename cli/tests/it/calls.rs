@@ -146,33 +146,33 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["plan", "--artifact", &zip]), @r##"
     exit 0
     stdout
-        + create  log_group.function   /aws/lambda/hits-local  (not there yet)
+        + create  log_group.function   /aws/lambda/hits-local  (not deployed)
             retention_days  14
             tags            {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
-        + create  role.function        hits-local  (not there yet)
+        + create  role.function        hits-local  (not deployed)
             statements
                  [{"actions":["logs:CreateLogStream","logs:PutLogEvents"],"resources":["…
             tags             {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             trusted_service  "lambda.amazonaws.com"
-        + create  role.reader          hits-local-reader  (not there yet)
+        + create  role.reader          hits-local-reader  (not deployed)
             statements
                  [{"actions":["lambda:InvokeFunction"],"resources":["arn:aws:lambda:loca…
             tags             {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             trusted_service  "lambda.amazonaws.com"
-        + create  table.hits           hits-local  (not there yet)
+        + create  table.hits           hits-local  (not deployed)
             deletion_protection     true
             max_write_units         100
             partition_key           "path"
             point_in_time_recovery  true
             tags                    {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
-        + create  table.seen           hits-local-seen  (not there yet)
+        + create  table.seen           hits-local-seen  (not deployed)
             deletion_protection     false
             max_write_units         100
             partition_key           "id"
             point_in_time_recovery  false
             tags                    {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             ttl_attribute           "ttl"
-        + create  function.counter     hits-local  (not there yet)
+        + create  function.counter     hits-local  (not deployed)
             app_log_level         "INFO"
             arch                  "ARCH"
             code_sha256           "SHA256"
@@ -187,7 +187,7 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
             system_log_level      "INFO"
             tags                  {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             timeout_s             10
-        + create  function.reader      hits-local-reader  (not there yet)
+        + create  function.reader      hits-local-reader  (not deployed)
             app_log_level     "INFO"
             arch              "ARCH"
             code_sha256       "SHA256"
@@ -201,7 +201,7 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
             system_log_level  "INFO"
             tags              {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             timeout_s         10
-        + create  http_api.api         hits-local  (not there yet)
+        + create  http_api.api         hits-local  (not deployed)
             cors
                  {"allow_headers":["content-type"],"allow_methods":["*"],"allow_origins"…
             function_arn  "arn:aws:lambda:local:000000000000:function:hits-local"
@@ -210,18 +210,18 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
             routes        ["ANY /counter","ANY /v1/hit","ANY /v1/pixel.svg"]
             tags          {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             throttle      {"burst":20,"rate_per_second":10.0}
-        + create  permission.http_api  hitctl-http-api  (not there yet)
+        + create  permission.http_api  hitctl-http-api  (not deployed)
             function_name   "hits-local"
             principal       "apigateway.amazonaws.com"
             source_account  "000000000000"
             source_arn      (known after deploy)
-        + create  permission.reader    hitctl-http-api-reader  (not there yet)
+        + create  permission.reader    hitctl-http-api-reader  (not deployed)
             function_name   "hits-local-reader"
             principal       "apigateway.amazonaws.com"
             source_account  "000000000000"
             source_arn      (known after deploy)
 
-      Plan: 10 to create, 0 to update, 0 to delete.
+      Plan: 10 to create.
     stderr
       +TIME building  zip from FUNCTION.zip
       +TIME built     zip from FUNCTION.zip  (TIME)
@@ -231,7 +231,7 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["deploy", "--artifact", &zip]), @"
     exit 0
     stdout
-      Deployed env local (this machine): 10 created in TIME.
+      Deployed environment local (this machine): 10 created in TIME.
 
         url       http://127.0.0.1:PORT
         function  hits-local
@@ -303,7 +303,7 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
         permission.reader    ok     hitctl-http-api-reader
 
         url   http://127.0.0.1:PORT
-        hits  0
+        views 0
     stderr
     calls
       GET alias hits-local-reader:live
@@ -337,32 +337,32 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     stdout
     stderr
       app hits, env local, on this machine
-        - delete  role.function        hits-local  (no longer wanted)
-        - delete  table.seen           hits-local-seen  (no longer wanted)
-        - delete  function.counter     hits-local  (no longer wanted)
-        - delete  role.reader          hits-local-reader  (no longer wanted)
-        - delete  function.reader      hits-local-reader  (no longer wanted)
-        - delete  http_api.api         hits-local  (no longer wanted)
-        - delete  permission.http_api  hitctl-http-api  (no longer wanted)
-          keep    log_group.function   /aws/lambda/hits-local  (no longer wanted, but its data is kept)
-          keep    table.hits           hits-local  (no longer wanted, but its data is kept)
-        - delete  permission.reader    hitctl-http-api-reader  (no longer wanted)
+        - delete  role.function        hits-local  (no longer needed)
+        - delete  table.seen           hits-local-seen  (no longer needed)
+        - delete  function.counter     hits-local  (no longer needed)
+        - delete  role.reader          hits-local-reader  (no longer needed)
+        - delete  function.reader      hits-local-reader  (no longer needed)
+        - delete  http_api.api         hits-local  (no longer needed)
+        - delete  permission.http_api  hitctl-http-api  (no longer needed)
+          keep    log_group.function   /aws/lambda/hits-local  (kept: it holds your data)
+          keep    table.hits           hits-local  (kept: it holds your data)
+        - delete  permission.reader    hitctl-http-api-reader  (no longer needed)
 
-      Plan: 0 to create, 0 to update, 8 to delete.
+      Plan: 8 to delete, 2 unchanged.
       error: confirmation required, but this is not an interactive terminal: Remove 8 resources of hits in local?
 
-      hint: run the same command with `--yes` to agree beforehand
+      hint: run the same command with `--yes` to confirm
     calls
       the survey
     ");
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["destroy", "--yes"]), @"
     exit 0
     stdout
-      Destroyed env local (this machine): 8 deleted in TIME.
+      Destroyed environment local (this machine): 8 deleted in TIME.
 
-      Left:
-        log_group.function  /aws/lambda/hits-local  (no longer wanted, but its data is kept)
-        table.hits  hits-local  (no longer wanted, but its data is kept)
+      Remaining:
+        log_group.function  /aws/lambda/hits-local  (kept: it holds your data)
+        table.hits  hits-local  (kept: it holds your data)
 
         next  hitctl deploy --env local
     stderr
@@ -391,11 +391,11 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["destroy", "--yes"]), @"
     exit 0
     stdout
-      Nothing to remove in env local (this machine).
+      Nothing to remove in environment local (this machine).
 
-      Left:
-        log_group.function  /aws/lambda/hits-local  (no longer wanted, but its data is kept)
-        table.hits  hits-local  (no longer wanted, but its data is kept)
+      Remaining:
+        log_group.function  /aws/lambda/hits-local  (kept: it holds your data)
+        table.hits  hits-local  (kept: it holds your data)
     stderr
       app hits, env local, on this machine
     calls
@@ -404,7 +404,7 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @"
     exit 0
     stdout
-      Destroyed env local (this machine): 2 deleted in TIME.
+      Destroyed environment local (this machine): 2 deleted in TIME.
 
         next  hitctl deploy --env local
     stderr

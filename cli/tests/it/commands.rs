@@ -224,11 +224,11 @@ fn counts_are_listed_and_exported() {
     assert_eq!(std::fs::read_to_string(test_env.path().join("all.ndjson")).unwrap().lines().count(), 3);
     let again = test_env.run(&["counts", "export", "--out", "all.ndjson"]);
     assert!(
-        again.code == 1 && again.stderr.contains("all.ndjson is there already"),
+        again.code == 1 && again.stderr.contains("all.ndjson already exists"),
         "never overwritten: {again:?}"
     );
     let nowhere = test_env.run(&["counts", "export", "--out", "no/dir.csv"]);
-    assert!(nowhere.code == 1 && nowhere.stderr.contains("there is no such directory"), "{nowhere:?}");
+    assert!(nowhere.code == 1 && nowhere.stderr.contains("the directory does not exist"), "{nowhere:?}");
     assert_eq!(test_env.run(&["counts", "export", "--json"]).json()["counts"].as_array().unwrap().len(), 3);
     assert_eq!(test_env.run(&["counts", "list", "--limit", "0"]).code, 64);
 }

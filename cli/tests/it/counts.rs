@@ -65,7 +65,7 @@ fn add_and_set_change_total_and_print_previous_value() {
     let error = refused(&test_env, 1, &["add", "/new", "-3", "--yes"]);
     assert_eq!(
         error["message"],
-        "expected 0 to 9007199254740991 hits of \"/new\", found 2 hits: -3 cannot be added"
+        "failed to add -3 to 2 views of \"/new\": expected a sum from 0 to 9007199254740991"
     );
     assert_eq!(refused(&test_env, 64, &["set", "!lease", "1"])["code"], "usage");
     // Setting a lower value is a loss, which `-y` does not cover.
@@ -85,7 +85,7 @@ fn reset_sets_zero_and_delete_removes_paths() {
     hit(&url, "/b", 2);
     for args in [["reset", "/a", "--yes"], ["delete", "/a", "--yes"], ["reset", "--all", "--yes"]] {
         let error = refused(&test_env, 3, &args);
-        assert!(error["message"].as_str().unwrap().contains("are lost"), "{error}");
+        assert!(error["message"].as_str().unwrap().contains("and loses"), "{error}");
     }
     assert_eq!(hits(&test_env, "/a"), 3);
     let output = ok(&test_env, &["reset", "--all", "--confirm", "local", "--json"]).json();
@@ -100,7 +100,7 @@ fn reset_sets_zero_and_delete_removes_paths() {
     let output = ok(&test_env, &["delete", "/b", "/never", "/a", "--confirm", "local", "--json"]).json();
     let changed = json!([{ "path": "/a", "old": 1, "new": null }, { "path": "/b", "old": 0, "new": null }]);
     assert_eq!((&output["changed"], &output["counts"]), (&changed, &json!([])));
-    assert_eq!(ok(&test_env, &["list"]).stdout, "No path has been hit yet.\n");
+    assert_eq!(ok(&test_env, &["list"]).stdout, "No views yet.\n");
     // Nothing is lost, so no confirmation is needed.
     assert_eq!(ok(&test_env, &["delete", "/b"]).stdout, "Nothing to change.\n");
 }
@@ -112,7 +112,7 @@ fn rename_moves_all_counts_and_refuses_existing_path() {
     hit(&url, "/other", 1);
     let before = ok(&test_env, &["get", "/old", "--json"]).json()["counts"][0].clone();
     let error = refused(&test_env, 1, &["rename", "/old", "/other"]);
-    assert_eq!(error["message"], "\"/other\" has counts already (1 hits)");
+    assert_eq!(error["message"], "\"/other\" already has counts (views: 1)");
     assert!(error["hint"].as_str().unwrap().contains("counts merge"), "{error}");
     ok(&test_env, &["rename", "/old", "/new"]);
     let after = ok(&test_env, &["get", "/new", "--json"]).json()["counts"][0].clone();
@@ -222,10 +222,10 @@ fn repeated_import_adds_nothing_and_reports_it() {
     hit(&url, "/1", 1);
     let sum = write_many(&test_env) + 1;
     let output = ok(&test_env, &["import", "many.csv"]);
-    assert_eq!(output.stdout, "Imported 100 paths with 5050 hits.\n");
+    assert_eq!(output.stdout, "Imported 100 paths with 5050 views.\n");
     assert_eq!(total(&test_env), sum);
     let output = ok(&test_env, &["import", "many.csv"]);
-    assert!(output.stdout.starts_with("All of it was imported before (100 paths, 5050 hits)"), "{output:?}");
+    assert!(output.stdout.starts_with("Already imported: 100 paths with 5050 views."), "{output:?}");
     assert_eq!(total(&test_env), sum);
     // The earliest `first` and the latest `last` are kept.
     let row = ok(&test_env, &["get", "/1", "--json"]).json()["counts"][0].clone();

@@ -176,7 +176,7 @@ fn unwritable_directory_is_named_with_hint() {
     fails(&["local", "start"], &["/sys/nowhere/hitctl/projects/", "hint: ", "writable"]);
     fails(&["deploy", "--artifact", &artifact()], &["/sys/nowhere", "hint: "]);
     fails(&["build"], &["/sys/nowhere", "hint: "]);
-    fails(&["doctor"], &["/sys", "cannot be written"]);
+    fails(&["doctor"], &["failed to write to /sys"]);
     fails(&["init", "--config", "/sys/hitctl.toml"], &["failed to write /sys/hitctl.toml"]);
 }
 

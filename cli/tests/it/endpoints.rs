@@ -79,7 +79,7 @@ fn refused(output: &CommandOutput, listener: &Listener, origin: &str) {
         format!("failed to use http://{host}: credentials would be sent to {host} unencrypted")
     );
     assert_eq!(error["cause"], format!("the endpoint comes from {origin}"));
-    assert_eq!(error["hint"], "use https, or pass --insecure if nobody can listen in");
+    assert_eq!(error["hint"], "use https, or pass `--insecure` if the network is trusted");
     assert!(!listener.was_contacted(), "{origin}: something was sent");
 }
 

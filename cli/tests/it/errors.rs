@@ -66,7 +66,10 @@ fn missing_credentials_or_region_sends_nothing_and_names_options() {
         "{output:?}"
     );
     let output = run_without_metadata(&[&test[..], &["--profile", "work"]].concat());
-    assert!(output.code == 4 && output.stderr.contains("no AWS profile \"work\""), "{output:?}");
+    assert!(
+        output.code == 4 && output.stderr.contains("the AWS profile \"work\" does not exist"),
+        "{output:?}"
+    );
 }
 
 #[test]

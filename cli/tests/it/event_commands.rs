@@ -153,7 +153,7 @@ fn queued_hits_and_events_count_and_bad_messages_become_dead_letters() {
     send_message(&test_env, "hits-local-hits", r#"{"pth":"/a"}"#);
     until(&test_env, &["status"], |json| dead_letter_count(json) == Some("1"));
     let shown = test_env.run(&["status", "--env", "local"]);
-    assert!(shown.stdout.contains("  dead  1 dead letter\n"), "{shown:?}");
+    assert!(shown.stdout.contains("  dlq   1 message\n"), "{shown:?}");
     assert!(shown.stdout.contains("hitctl dlq list --env local"), "{shown:?}");
     let list = test_env.run(&["dlq", "list", "--json", "--env", "local"]).json();
     let dead_letter = &list["messages"][0];
@@ -163,7 +163,7 @@ fn queued_hits_and_events_count_and_bad_messages_become_dead_letters() {
         "{list}"
     );
     assert!(
-        dead_letter["why"].as_str().unwrap().contains("there is no `path`"),
+        dead_letter["why"].as_str().unwrap().contains("`path` is missing"),
         "the function's own words: {list}"
     );
     let log = test_env.run(&["logs", "--filter", "message refused", "--env", "local"]);
@@ -171,7 +171,7 @@ fn queued_hits_and_events_count_and_bad_messages_become_dead_letters() {
 
     assert_eq!(test_env.run(&["dlq", "purge", "--yes", "--env", "local"]).code, 3);
     let output = test_env.run(&["dlq", "purge", "--confirm", "local", "--env", "local"]);
-    assert_eq!(output.stdout, "Deleted the dead letter in hits-local-dlq.\n", "{output:?}");
+    assert_eq!(output.stdout, "Deleted 1 message from hits-local-dlq.\n", "{output:?}");
     send_message(&test_env, "hits-local-dlq", r#"{"v":1,"path":"/fixed"}"#);
     let output = test_env.run(&["dlq", "redrive", "--json", "--env", "local"]);
     assert_eq!((output.code, &output.json()["to_queue"]), (0, &json!(1)), "{output:?}");

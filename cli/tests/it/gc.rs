@@ -18,9 +18,9 @@ fn leftover_app_is_listed_and_removed_with_confirmation_for_counts() {
 
     insta::assert_snapshot!(test_env.run(&["gc"]).stdout, @"
     APP  ENV    RESOURCES  COUNTS  CONFIGURATION
-    old  local          9  kept    does not have it
+    old  local          9  yes     not declared
 
-    Another project may own what this configuration does not have.
+    Undeclared deployments may belong to another project.
     next  hitctl gc old/local
     ");
     // A configured app is not a leftover, and neither is an unknown one.
@@ -55,8 +55,7 @@ fn resources_of_another_app_are_adopted_with_flag() {
     test_env.write("hitctl.toml", "app = \"a-b\"\n");
     let output = test_env.run(&["deploy", "-e", "local", "--artifact", &zip]);
     assert_eq!(output.code, 1, "{output:?}");
-    let hint =
-        "give `app` in hitctl.toml another name, or take table a-b-local over with `hitctl deploy --adopt`";
+    let hint = "set another `app` in hitctl.toml, or take over table a-b-local with `hitctl deploy --adopt`";
     assert!(output.stderr.contains(hint), "{output:?}");
     let output = test_env.run(&["plan", "-e", "local", "--artifact", &zip, "--adopt", "--json"]);
     assert_eq!(output.json()["summary"]["create"], 0, "{output:?}");

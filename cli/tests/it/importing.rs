@@ -92,7 +92,7 @@ fn goatcounter_export_is_counted_by_day_and_month() {
     let packed = packed.finish().unwrap();
     let output = run_import(&test_env, &packed, &[]);
     assert_eq!(output.code, 0, "{output:?}");
-    assert!(output.stderr.contains("left out: 1 view of robots, 1 event"), "{output:?}");
+    assert!(output.stderr.contains("skipped: 1 view by bots, 1 event"), "{output:?}");
     insta::assert_snapshot!(test_env.counts(&["export", "--format", "ndjson"]).stdout, @r#"
     {"path":"/","hits":3,"uniques":3,"first":"2026-09-19","last":"2026-09-20T11:00:00Z","days":{"2026-09-19":{"hits":1,"uniques":1},"2026-09-20":{"hits":2,"uniques":2}},"months":{"2026-09":{"hits":3,"uniques":3}}}
     {"site":{"uniques":3,"days":{"2026-09-19":1,"2026-09-20":2},"months":{"2026-09":3}}}
@@ -150,9 +150,9 @@ fn goatcounter_json_zip_is_counted() {
     let output = run_import(&test_env, &zip, &[]);
     insta::assert_snapshot!(output.stderr, @"
     app hits, env local, on this machine
-    read 4 records of GoatCounter's JSON export
-    left out: 9 events
-    cannot keep: hours, titles, referrers, campaigns, browsers, systems, screen sizes, locations, languages
+    read 4 records from GoatCounter's JSON export
+    skipped: 9 events
+    not imported: hours, titles, referrers, campaigns, browsers, systems, screen sizes, locations, languages
     ");
     insta::assert_snapshot!(test_env.counts(&["export", "--format", "ndjson"]).stdout, @r#"
     {"path":"/","hits":5,"uniques":0,"first":"2026-11-05","last":"2026-11-07T15:00:00Z","days":{"2026-11-05":{"hits":4,"uniques":0},"2026-11-07":{"hits":1,"uniques":0}},"months":{"2026-11":{"hits":5,"uniques":0}}}
@@ -267,16 +267,16 @@ fn start_value_counts_once() {
     let test_env = deployed_env("");
     test_env.counts(&["add", "/", "3"]);
     let start = ["import", "--start-at", "12000", "--path", "/index.html"];
-    assert_eq!(test_env.counts(&start).stdout, "Imported 1 path with 12000 hits.\n");
+    assert_eq!(test_env.counts(&start).stdout, "Imported 1 path with 12000 views.\n");
     assert_eq!(row(&test_env, "/")["hits"], 12_003);
     // Repeating the command keeps the hits since then.
     test_env.counts(&["add", "/", "4"]);
-    assert!(test_env.counts(&start).stdout.starts_with("All of it was imported before (1 path"));
+    assert!(test_env.counts(&start).stdout.starts_with("Already imported: 1 path with"));
     assert_eq!(row(&test_env, "/")["hits"], 12_007);
     let output = test_env.run(&["counts", "import", "--start-at", "13000", "--path", "/", "--json"]);
     let error = output.json()["error"].clone();
     assert_eq!((output.code, &error["code"]), (1, &json!("already_begun")));
-    assert_eq!(error["message"], "\"/\" has begun with another number already");
+    assert_eq!(error["message"], "\"/\" already has another start value");
     test_env.counts(&["import", "--start-at", "1", "--path", "/other"]);
     for args in [
         vec!["--start-at", "1"],

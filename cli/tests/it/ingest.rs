@@ -71,7 +71,7 @@ fn queued_page_hits_are_judged_like_http_hits() {
     let status = test_env.run(&["status", "--json"]).json();
     assert_eq!(dead_letter_count(&status), Some("0"), "nobody can fill the dead letters from a page");
     let log = test_env.run(&["logs"]).stdout;
-    assert!(log.contains("hits of pages were dropped") && !log.contains("message refused"), "{log}");
+    assert!(log.contains("dropped invalid hits from pages") && !log.contains("message refused"), "{log}");
     assert!(!log.contains("127.0.0.1") && !log.contains("Firefox") && !log.contains("1000000"), "{log}");
 
     // The function still serves the rest of the API.

@@ -98,7 +98,7 @@ fn reading_command_on_a_mute_endpoint_stops_at_the_first_interrupt() {
         assert_eq!(output.code, 130, "{output:?}");
         assert!(since.elapsed() < LONG, "{command}");
         let host = url.trim_start_matches("http://");
-        assert!(output.stderr.contains(&format!("waiting for {host} to answer\n")), "{output:?}");
+        assert!(output.stderr.contains(&format!("waiting for {host} to respond\n")), "{output:?}");
         assert!(output.stderr.ends_with("error: interrupted\n"), "{output:?}");
         assert!(!output.stderr.contains("again"), "{output:?}");
     }
@@ -113,7 +113,7 @@ fn writing_command_on_a_mute_endpoint_stops_at_the_second_interrupt() {
     let output = run(&test_env, &args, impatient, |press, stderr| {
         until("the wait", || stderr.text().contains("waiting for").then_some(()));
         press.send(()).unwrap();
-        let expected = "finishing this call; press Ctrl-C again to stop now\n";
+        let expected = "finishing the current call; press Ctrl-C again to stop now\n";
         until("the word", || stderr.text().contains(expected).then_some(()));
         press.send(()).unwrap();
     });
@@ -305,9 +305,9 @@ fn mute_endpoint_is_named_on_stderr_while_the_process_waits() {
         let waiting = waiting.unwrap_or_else(|| panic!("{args:?}"));
         let host = url.trim_start_matches("http://");
         let expected = if args.contains(&"--json") {
-            format!("{{\"event\":\"waiting\",\"message\":\"waiting for {host} to answer\",\"v\":1}}")
+            format!("{{\"event\":\"waiting\",\"message\":\"waiting for {host} to respond\",\"v\":1}}")
         } else {
-            format!("waiting for {host} to answer")
+            format!("waiting for {host} to respond")
         };
         assert_eq!(waiting, expected);
         // The threshold is 1.5 seconds. A busy machine adds to it.

@@ -111,7 +111,7 @@ fn apparently_expired_lease_is_not_taken_at_once() {
     test_env.write("hitctl.toml", CHANGED);
     let output = deploy(&test_env, "1s");
     assert_eq!(output.code, 7, "{output:?}");
-    assert!(output.json()["error"]["message"].as_str().unwrap().contains("looks expired"), "{output:?}");
+    assert!(output.json()["error"]["message"].as_str().unwrap().contains("appears expired"), "{output:?}");
     assert_eq!(lease(&test_env).unwrap()["beat"]["N"], "3");
 }
 
@@ -214,7 +214,7 @@ fn run_that_loses_its_lease_stops() {
         let (lost, _) = Lease::take(&run).await.unwrap();
         put_foreign_lease(test_env, 60, FAR_FUTURE);
         run.run.cancelled().await;
-        assert_eq!(lost.loss().unwrap().cause.unwrap(), "somebody else has taken it");
+        assert_eq!(lost.loss().unwrap().cause.unwrap(), "another run has taken it");
         lost.release().await;
         assert_eq!(lease(test_env).unwrap()["owner"]["S"], "another", "what is another's stays");
         put_foreign_lease(test_env, 1, 0);

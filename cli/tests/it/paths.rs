@@ -53,10 +53,10 @@ fn repeated_directory_sync_adds_only_new_pages() {
     + /
     + /about.html
     + /blog/first
-    ? /gone  1200 hits, but no page
-    ? /typo  0 hits, but no page
+    ? /gone  1200 views, but no page
+    ? /typo  0 views, but no page
 
-    3 paths added, 1 there already.
+    3 paths added, 1 unchanged.
     ");
     assert_eq!(ok(&test_env, &["counts", "get", "/blog", "--json"]).json()["counts"][0]["hits"], 7);
     assert_eq!(
@@ -65,9 +65,9 @@ fn repeated_directory_sync_adds_only_new_pages() {
     );
     insta::assert_snapshot!(ok(&test_env, &["paths", "sync", "public", "--prune"]).stdout, @"
     - /typo
-    ? /gone  1200 hits, but no page
+    ? /gone  1200 views, but no page
 
-    0 paths added, 1 path removed, 4 there already.
+    0 paths added, 1 path removed, 4 unchanged.
     ");
     assert_eq!(ok(&test_env, &["paths", "list"]).stdout, "/\n/about.html\n/blog\n/blog/first\n/gone\n");
     // Repeating the sync writes nothing.
@@ -142,7 +142,7 @@ fn sitemap_index_is_fetched_with_its_sitemaps() {
     let error = output.json()["error"].clone();
     assert_eq!(
         (output.code, &error["code"], &error["cause"]),
-        (1, &json!("not_fetched"), &json!("the answer was HTTP 404"))
+        (1, &json!("not_fetched"), &json!("expected HTTP 200, found 404"))
     );
 }
 

@@ -13,9 +13,7 @@ fn deploy(more: &str) -> CommandOutput {
 fn function_without_table_fails_the_deploy() {
     let output = deploy("");
     assert_eq!(output.code, 6, "{output:?}");
-    for expected in
-        ["/counter?path=/&ro=1 does not answer", "HTTP 503", "127.0.0.1:9", "[function.environment]"]
-    {
+    for expected in ["/counter?path=/&ro=1 failed", "HTTP 503", "127.0.0.1:9", "[function.environment]"] {
         assert!(output.stderr.contains(expected), "{expected} is not in {output:?}");
     }
 }
@@ -24,7 +22,7 @@ fn function_without_table_fails_the_deploy() {
 fn function_without_url_and_table_fails_the_deploy() {
     let output = deploy("http.expose = \"none\"\n");
     assert_eq!(output.code, 6, "{output:?}");
-    for expected in ["function smoke-local does not answer", "HTTP 503", "127.0.0.1:9"] {
+    for expected in ["the smoke test of function smoke-local failed", "HTTP 503", "127.0.0.1:9"] {
         assert!(output.stderr.contains(expected), "{expected} is not in {output:?}");
     }
 }

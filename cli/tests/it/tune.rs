@@ -107,7 +107,7 @@ fn measurement_reports_figures_and_leaves_nothing() {
         // Without permission to limit the CPU, no memory size is reported.
         assert_eq!((&size["memory_mb"], &json["recommendation"]["memory_mb"]), (&Json::Null, &Json::Null));
         assert_eq!((&size["month_usd"], &json["next"]), (&Json::Null, &Json::Null));
-        assert!(notes.contains("no CPU share can be set here"), "{json}");
+        assert!(notes.contains("the CPU share of a memory size cannot be set here"), "{json}");
     }
     assert!(!notes.contains("did not count"), "each request is a hit: {json}");
     assert_clean(&test_env, pid);
@@ -141,7 +141,7 @@ fn leftovers_of_killed_run_are_removed_by_next() {
         &artifact(),
     ]);
     assert_eq!(output.code, 0, "{output:?}");
-    assert!(output.stdout.contains("FIRST ANSWER") && output.stdout.contains("Recommended:"), "{output:?}");
+    assert!(output.stdout.contains("FIRST RESPONSE") && output.stdout.contains("Recommended:"), "{output:?}");
     assert_clean(&test_env, child.id());
 }
 

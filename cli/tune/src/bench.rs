@@ -48,7 +48,7 @@ impl Bench {
     /// Unpacks the function into a directory in `base`, and creates the tables of the graph.
     pub fn open(base: &Path, graph: &Graph, artifact: &Artifact) -> Result<Self, Fault> {
         let io_fault = |error: &dyn std::fmt::Display| {
-            Fault::fatal("tune_io", format!("failed to prepare a directory below {}", base.display()))
+            Fault::fatal("tune_io", format!("failed to prepare a directory in {}", base.display()))
                 .caused_by(error.to_string())
                 .hinted("make the directory writable, or set XDG_CACHE_HOME to one that is")
         };
@@ -66,7 +66,7 @@ impl Bench {
         let node = graph.node(&address::counter());
         let function: FunctionSpec = node
             .and_then(|node| parse_spec(node.spec()?))
-            .ok_or_else(|| Fault::fatal("tune_graph", "the app has no function to measure"))?;
+            .ok_or_else(|| Fault::fatal("tune_graph", "expected a function to measure, found none"))?;
         let name = node.map(|node| node.name.clone()).unwrap_or_default();
         let log_group = function.log_group.get().cloned().unwrap_or_default();
         let mut environment = hitctl_local::lambda::environment(
@@ -105,13 +105,13 @@ impl Bench {
             let cause = if last_lines.is_empty() {
                 reason
             } else {
-                format!("{reason}; it logged: {}", last_lines.join(" | "))
+                format!("{reason}; last log lines: {}", last_lines.join(" | "))
             };
-            Fault::fatal("tune_function", "the function cannot be measured: it did not answer as it should")
+            Fault::fatal("tune_function", "failed to measure the function")
                 .caused_by(cause)
-                .hinted("try it with `hitctl deploy --env local` and `hitctl invoke --path /`")
+                .hinted("test the function with `hitctl deploy --env local` and `hitctl invoke --path /`")
         };
-        let start_failed = |error: std::io::Error| failed(format!("its process was not started: {error}"));
+        let start_failed = |error: std::io::Error| failed(format!("failed to start the process: {error}"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(start_failed)?;
         let api = RuntimeApi::new(events).map_err(start_failed)?;
         let output = std::fs::File::create(&self.output).map_err(start_failed)?;
@@ -130,26 +130,30 @@ impl Bench {
             .process_group(0);
         let mut process = Process(command.spawn().map_err(start_failed)?);
         if let (Some(cpu_group), Some(pid)) = (cpu_group, process.0.id()) {
-            cpu_group.add(pid).map_err(|error| failed(format!("it was not limited: {error}")))?;
+            cpu_group
+                .add(pid)
+                .map_err(|error| failed(format!("failed to limit the CPU of the process: {error}")))?;
         }
-        let mut stdin = process.0.stdin.take().ok_or_else(|| failed("it has no input".to_owned()))?;
+        let mut stdin =
+            process.0.stdin.take().ok_or_else(|| failed("the process has no standard input".to_owned()))?;
         let started = Instant::now();
         stdin.write_all(b"\n").await.map_err(start_failed)?;
         let times = tokio::select! {
             times = tokio::time::timeout(PROCESS_TIMEOUT, api.serve(&listener)) => match times {
                 Ok(times) => times.map_err(failed)?,
-                Err(_) => return Err(failed(format!("it took more than {} s", PROCESS_TIMEOUT.as_secs()))),
+                Err(_) => return Err(failed(format!("timed out after {} s", PROCESS_TIMEOUT.as_secs()))),
             },
             status = process.0.wait() => {
                 let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                return Err(failed(format!("it ended: {status}")));
+                return Err(failed(format!("the process ended: {status}")));
             }
         };
         drop(process);
         if self.uncounted.is_none() {
             self.uncounted.clone_from(&times.uncounted);
         }
-        timings(started, &times).ok_or_else(|| failed("it answered what it was not asked".to_owned()))
+        timings(started, &times)
+            .ok_or_else(|| failed("expected a response to each request, found fewer".to_owned()))
     }
 }
 

@@ -54,7 +54,7 @@ impl CpuGroups {
     /// error is the reason why there is none.
     pub fn find() -> Result<Self, String> {
         let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-        let mut error_message = "this system has no cgroup for the CPU".to_owned();
+        let mut error_message = "this system has no cgroup with a CPU controller".to_owned();
         for groups in candidates(&read("/proc/mounts"), &read("/proc/self/cgroup")) {
             groups.remove_stale();
             match groups.probe() {

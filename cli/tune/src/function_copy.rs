@@ -52,15 +52,15 @@ pub async fn download_code(
     dir: &Path,
 ) -> Result<Artifact, Fault> {
     let failed = |cause: String| {
-        Fault::fatal("code_not_fetched", format!("failed to fetch the code of function {name}"))
+        Fault::fatal("code_not_fetched", format!("failed to download the code of the function {name}"))
             .caused_by(cause)
-            .hinted("run the command again; where a proxy leads to the web, set HTTPS_PROXY")
+            .hinted("run the command again; if this network requires a proxy, set `HTTPS_PROXY`")
     };
     let url = cloud.code_url(name).await?;
     let bytes = WebClient::new(env)?.fetch(&url, MAX_ZIP_BYTES).await.map_err(failed)?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
     if sha256 != function.code_sha256 {
-        return Err(failed("what came has another hash than what is deployed".to_owned()));
+        return Err(failed("the hash of the download differs from that of the deployed code".to_owned()));
     }
     let zip = dir.join("function.zip");
     std::fs::write(&zip, &bytes).map_err(|error| failed(error.to_string()))?;
@@ -94,14 +94,12 @@ impl<'a> FunctionCopy<'a> {
         let (app, env) = (&loaded.app.app, &loaded.env);
         let node = hitctl_stack::tuned_function(app, env).ok_or_else(|| {
             let base = names::function(app, env);
-            Fault::fatal(
-                "name_too_long",
-                format!("the function {base} can have no copy: `{base}-tune` is too long a name"),
+            Fault::fatal("name_too_long", format!("the name {base}-tune of the copy is too long")).hinted(
+                format!(
+                    "measure on this machine with `--env local`, or use a name of at most {} characters",
+                    names::MAX_BASE_NAME_CHARS - 5
+                ),
             )
-            .hinted(format!(
-                "measure it here with `--env local`, or take a name of at most {} characters",
-                names::MAX_BASE_NAME_CHARS - 5
-            ))
         })?;
         let mut tags = names::tags(app, env);
         tags.insert(COPY_TAG.to_owned(), "true".to_owned());
@@ -180,12 +178,9 @@ impl<'a> FunctionCopy<'a> {
         let error = result.function_error.or_else(|| request::response_error(&result.payload));
         if let Some(error) = error {
             let name = self.name();
-            return Err(Fault::fatal(
-                "tune_function",
-                format!("the function {name} cannot be measured: it did not answer as it should"),
-            )
-            .caused_by(format!("{error}: {}", result.payload))
-            .hinted("look at `hitctl logs`: it writes to the same log as the deployed function"));
+            return Err(Fault::fatal("tune_function", format!("failed to measure the function {name}"))
+                .caused_by(format!("{error}: {}", result.payload))
+                .hinted("run `hitctl logs`; the copy writes to the same log as the deployed function"));
         }
         Ok(lambda_report::parse_timing(&result.log_tail))
     }
@@ -198,10 +193,10 @@ impl<'a> FunctionCopy<'a> {
             return Ok(false);
         };
         if let Owner::Other(owner) = &observed.owner {
-            let message = format!("function {} is there already and is not this app's", self.name());
+            let message = format!("the function {} exists and does not belong to this app", self.name());
             return Err(Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }
                 .caused_by(owner.as_str())
-                .hinted("delete what bears the name, or change `app` in hitctl.toml"));
+                .hinted("delete that function, or change `app` in hitctl.toml"));
         }
         self.driver()?.delete(&cx, &self.node, &observed).await?;
         self.spec = None;
@@ -214,7 +209,6 @@ fn to_json(spec: &FunctionSpec) -> Result<Json, Fault> {
 }
 
 fn spec_error(error: serde_json::Error) -> Fault {
-    Fault::fatal("spec", "the settings of a function do not have its shape")
+    Fault::fatal("spec", "internal error: failed to convert the settings of a function; please report it")
         .caused_by(error)
-        .hinted("this is a mistake in hitctl: please report it")
 }

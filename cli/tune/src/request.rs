@@ -54,9 +54,9 @@ pub(super) fn response_error(response: &Json) -> Option<String> {
         Some(200) => None,
         Some(status) => {
             let body = response.get("body").and_then(Json::as_str).unwrap_or_default();
-            Some(format!("it answered HTTP {status}: {body}"))
+            Some(format!("expected HTTP status 200, found {status}: {body}"))
         }
-        None => Some(format!("its answer is none to an HTTP request: {response}")),
+        None => Some(format!("expected an HTTP response, found {response}")),
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn response_error(response: &Json) -> Option<String> {
 pub(super) fn uncounted_reason(response: &Json) -> Option<String> {
     let body: Json = serde_json::from_str(response.get("body")?.as_str()?).ok()?;
     (body.get("counted")? == false)
-        .then(|| body.get("why").and_then(Json::as_str).unwrap_or("for no reason it gives").to_owned())
+        .then(|| body.get("why").and_then(Json::as_str).unwrap_or("no reason given").to_owned())
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
         let counted = json!({"statusCode": 200, "body": r#"{"counted":true}"#});
         assert_eq!(uncounted_reason(&counted), None);
         let failed = json!({"statusCode": 503, "body": "{}"});
-        assert_eq!(response_error(&failed).unwrap(), "it answered HTTP 503: {}");
-        assert!(response_error(&json!({"errorType": "x"})).unwrap().contains("none to an HTTP request"));
+        assert_eq!(response_error(&failed).unwrap(), "expected HTTP status 200, found 503: {}");
+        assert!(response_error(&json!({"errorType": "x"})).unwrap().contains("expected an HTTP response"));
     }
 }

@@ -73,7 +73,7 @@ impl RuntimeApi {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => drop(connections.spawn(serve_connection(stream, Arc::clone(self)))),
-                    Err(error) => return Err(format!("its connection was not taken: {error}")),
+                    Err(error) => return Err(format!("failed to accept a connection of the function: {error}")),
                 },
                 Some(_) = connections.join_next() => {}
                 () = self.finished.notified() => break,
@@ -109,14 +109,14 @@ impl RuntimeApi {
         let body = match Limited::new(request.into_body(), MAX_RESPONSE_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => {
-                self.fail(format!("its answer did not arrive: {error}"));
+                self.fail(format!("failed to receive the response: {error}"));
                 return response(StatusCode::BAD_REQUEST, "");
             }
         };
         if is_response {
             self.record_response(&body);
         } else {
-            self.fail(format!("it failed: {}", String::from_utf8_lossy(&body)));
+            self.fail(format!("the function failed: {}", String::from_utf8_lossy(&body)));
         }
         response(StatusCode::ACCEPTED, "")
     }

@@ -47,7 +47,7 @@ const OPERATORS: &str =
 /// Returns all combinations of fields with which the pattern can match.
 pub(super) fn combinations(pattern: &Value) -> Result<Vec<Combination>, PatternError> {
     let Value::Object(fields) = pattern else {
-        return Err(PatternError::new(&[], "a pattern is an object"));
+        return Err(PatternError::new(&[], format!("expected an object, found {}", type_name(pattern))));
     };
     let mut parser = PatternParser { path: Vec::new(), name: Vec::new(), or_depth: 0 };
     parser.object(fields, vec![BTreeMap::new()])
@@ -82,7 +82,7 @@ impl PatternParser {
         mut so_far: Vec<Combination>,
     ) -> Result<Vec<Combination>, PatternError> {
         if fields.is_empty() {
-            return self.error("an empty object would match nothing");
+            return self.error("expected at least one field, found an empty object");
         }
         for (name, value) in fields {
             so_far =
@@ -101,7 +101,7 @@ impl PatternParser {
             return self.or_branches(value, &so_far);
         }
         if self.or_depth > 0 && RESERVED.contains(&name) {
-            return self.error(format!("inside `$or` no field can be called `{name}`"));
+            return self.error(format!("expected a field name inside `$or`, found the operator `{name}`"));
         }
         self.name.push(name.to_owned());
         match value {
@@ -113,7 +113,7 @@ impl PatternParser {
                     combination.insert(joined.clone(), Arc::clone(&matchers));
                 }
             }
-            _ => return self.error("a value to match stands in a list"),
+            _ => return self.error(format!("expected an array of values, found {}", type_name(value))),
         }
         self.name.pop();
         Ok(so_far)
@@ -124,20 +124,23 @@ impl PatternParser {
         value: &Value,
         combinations: &[Combination],
     ) -> Result<Vec<Combination>, PatternError> {
-        let Value::Array(branches) = value else { return self.error("`$or` takes a list of objects") };
+        let Value::Array(branches) = value else {
+            return self.error(format!("expected an array of objects in `$or`, found {}", type_name(value)));
+        };
         if branches.len() < 2 {
-            return self.error("`$or` takes two objects or more");
+            return self.error(format!("expected at least two objects in `$or`, found {}", branches.len()));
         }
         let mut all = Vec::new();
         self.or_depth += 1;
         for (index, branch) in branches.iter().enumerate() {
             let more = self.descend(PatternStep::Index(index), |this| match branch {
                 Value::Object(fields) => this.object(fields, combinations.to_vec()),
-                _ => this.error("`$or` takes objects only"),
+                _ => this.error(format!("expected an object in `$or`, found {}", type_name(branch))),
             })?;
             all.extend(more);
             if all.len() > MAX_COMBINATIONS {
-                return self.error(format!("`$or` makes more than {MAX_COMBINATIONS} combinations"));
+                return self
+                    .error(format!("expected at most {MAX_COMBINATIONS} combinations of `$or`, found more"));
             }
         }
         self.or_depth -= 1;
@@ -146,7 +149,7 @@ impl PatternParser {
 
     fn matchers(&mut self, values: &[Value]) -> Result<Arc<[ValueMatcher]>, PatternError> {
         if values.is_empty() {
-            return self.error("an empty list would match nothing");
+            return self.error("expected at least one value, found an empty array");
         }
         let read = |(index, value)| self.descend(PatternStep::Index(index), |this| this.matcher(value));
         values.iter().enumerate().map(read).collect()
@@ -154,7 +157,7 @@ impl PatternParser {
 
     fn matcher(&mut self, value: &Value) -> Result<ValueMatcher, PatternError> {
         match value {
-            Value::Array(_) => self.error("a value to match is no list"),
+            Value::Array(_) => self.error("expected a value or an operator, found an array"),
             Value::Object(operator) => {
                 let (name, operand) = self.single_operator(operator)?;
                 self.descend(PatternStep::Field(name.clone()), |this| this.operator(name, operand))
@@ -171,8 +174,8 @@ impl PatternParser {
         let mut operators = operator.iter();
         match (operators.next(), operators.next()) {
             (Some(operator), None) => Ok(operator),
-            (None, _) => self.error(format!("an empty object is no operator; it takes {OPERATORS}")),
-            _ => self.error("an object holds one operator only"),
+            (None, _) => self.error(format!("expected {OPERATORS}, found an empty object")),
+            _ => self.error(format!("expected one operator in the object, found {}", operator.len())),
         }
     }
 
@@ -186,16 +189,16 @@ impl PatternParser {
             "cidr" => self.cidr(operand),
             "exists" => match operand {
                 Value::Bool(exists) => Ok(ValueMatcher::Exists(*exists)),
-                _ => self.error("`exists` takes true or false"),
+                _ => self.error(format!("expected true or false in `exists`, found {}", type_name(operand))),
             },
-            name => self.error(format!("there is no operator `{name}`; EventBridge knows {OPERATORS}")),
+            name => self.error(format!("expected {OPERATORS}, found {name:?}")),
         }
     }
 
     fn string(&self, name: &str, operand: &Value) -> Result<String, PatternError> {
         match operand {
             Value::String(text) => Ok(text.clone()),
-            _ => self.error(format!("`{name}` takes a string")),
+            _ => self.error(format!("expected a string in `{name}`, found {}", type_name(operand))),
         }
     }
 
@@ -205,7 +208,8 @@ impl PatternParser {
         let (inner_name, wanted) = self.single_operator(inner)?;
         self.descend(PatternStep::Field(inner_name.clone()), |this| {
             if inner_name != "equals-ignore-case" {
-                return this.error(format!("inside `{name}` only `equals-ignore-case` can stand"));
+                return this
+                    .error(format!("expected `equals-ignore-case` inside `{name}`, found {inner_name:?}"));
             }
             let wanted = this.string(inner_name, wanted)?.to_lowercase();
             Ok(if name == "prefix" {
@@ -238,8 +242,10 @@ impl PatternParser {
                 let (name, wanted) = self.single_operator(inner)?;
                 self.descend(PatternStep::Field(name.clone()), |this| this.excluded_matchers(name, wanted))
             }
-            Value::Bool(_) | Value::Null => self
-                .error("`anything-but` takes a string, a number, a list of one of the two, or an operator"),
+            Value::Bool(_) | Value::Null => self.error(format!(
+                "expected a string, a number, an array of either or an operator in `anything-but`, found {}",
+                type_name(operand)
+            )),
         }
     }
 
@@ -248,13 +254,15 @@ impl PatternParser {
             values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect();
         let numbers: Vec<Number> = values.iter().filter_map(|value| value.as_number().cloned()).collect();
         if values.is_empty() {
-            return self.error("the list of `anything-but` is empty");
+            return self.error("expected at least one value in `anything-but`, found an empty array");
         }
         if strings.len() == values.len() {
             return Ok(ExcludedValues::Strings(strings));
         }
         if numbers.len() != values.len() {
-            return self.error("the list of `anything-but` holds strings only, or numbers only");
+            return self.error(
+                "expected only strings or only numbers in `anything-but`, found other or mixed values",
+            );
         }
         match numbers.iter().find(|number| !in_range(number)) {
             Some(number) => self.out_of_range(number),
@@ -264,9 +272,9 @@ impl PatternParser {
 
     fn excluded_matchers(&self, name: &str, wanted: &Value) -> Result<ExcludedValues, PatternError> {
         if !["prefix", "suffix", "equals-ignore-case", "wildcard"].contains(&name) {
-            return self.error(
-                "inside `anything-but` only `prefix`, `suffix`, `equals-ignore-case` and `wildcard` can stand",
-            );
+            return self.error(format!(
+                "expected `prefix`, `suffix`, `equals-ignore-case` or `wildcard` inside `anything-but`, found {name:?}"
+            ));
         }
         let all = match wanted {
             Value::Array(all) => all.as_slice(),
@@ -274,7 +282,7 @@ impl PatternParser {
         };
         let empty = |value: &Value| value.as_str() == Some("") && (name == "prefix" || name == "suffix");
         if all.is_empty() || all.iter().any(empty) {
-            return self.error(format!("`{name}` is empty, and nothing would match"));
+            return self.error(format!("expected a non-empty value in `{name}`, found an empty one"));
         }
         all.iter()
             .map(|one| self.string_matcher(name, one))
@@ -284,8 +292,7 @@ impl PatternParser {
 
     /// Parses `["=", 5]`, `[">", 0]` or `[">", 0, "<=", 5]`.
     fn numeric(&self, operand: &Value) -> Result<ValueMatcher, PatternError> {
-        const USAGE: &str = "`numeric` takes a list such as [\">\", 0, \"<=\", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, \
-                             or a lower end and then an upper one";
+        const USAGE: &str = "expected a comparison such as `[\">=\", 5]` or a range such as `[\">\", 0, \"<=\", 5]` in `numeric`";
         let Value::Array(terms) = operand else { return self.error(USAGE) };
         let mut ends = Vec::new();
         for pair in terms.chunks(2) {
@@ -302,15 +309,16 @@ impl PatternParser {
             [(">" | ">=", from)] => range(Some(*from), None),
             [("<" | "<=", to)] => range(None, Some(*to)),
             [(">" | ">=", from), ("<" | "<=", to)] if from.value < to.value => range(Some(*from), Some(*to)),
-            [(">" | ">=", _), ("<" | "<=", _)] => {
-                self.error("the lower end of `numeric` is not below the upper one")
-            }
+            [(">" | ">=", from), ("<" | "<=", to)] => self.error(format!(
+                "expected a lower bound below the upper bound in `numeric`, found {} and {}",
+                from.value, to.value
+            )),
             _ => self.error(USAGE),
         }
     }
 
     fn out_of_range<T>(&self, number: &Number) -> Result<T, PatternError> {
-        self.error(format!("{number} is out of range: EventBridge compares numbers between -5e9 and 5e9"))
+        self.error(format!("expected a number from -5e9 to 5e9, found {number}"))
     }
 
     fn cidr(&self, operand: &Value) -> Result<ValueMatcher, PatternError> {
@@ -321,8 +329,22 @@ impl PatternParser {
             Some(ValueMatcher::Cidr { network, bits })
                 .filter(|_| bits <= if network.is_ipv4() { 32 } else { 128 })
         });
-        let reason = "`cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`";
-        matcher.map_or_else(|| self.error(reason), Ok)
+        let reason = || {
+            format!("expected a network such as `10.0.0.0/24` or `2001:db8::/32` in `cidr`, found {text:?}")
+        };
+        matcher.map_or_else(|| self.error(reason()), Ok)
+    }
+}
+
+/// Returns the name of a value's type for messages.
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
     }
 }
 

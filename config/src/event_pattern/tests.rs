@@ -259,36 +259,36 @@ fn parse_of_invalid_pattern_reports_path_and_reason() {
     .map(refused)
     .collect();
     insta::assert_snapshot!(all.join("\n"), @r#"
-    a pattern is an object
-    an empty object would match nothing
-    a: an empty object would match nothing
-    a: an empty list would match nothing
-    a: a value to match stands in a list
-    a.b[0]: a value to match is no list
-    a[0]: an empty object is no operator; it takes `prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`
-    a[1]: an object holds one operator only
-    a[0].begins: there is no operator `begins`; EventBridge knows `prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`
-    a[0].prefix: `prefix` takes a string
-    a[0].prefix.wildcard: inside `prefix` only `equals-ignore-case` can stand
-    a[0].wildcard: a wildcard cannot have two stars side by side
-    a[0].wildcard: in a wildcard a backslash stands before `*` or another backslash only
-    a[0].exists: `exists` takes true or false
-    a[0].cidr: `cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`
-    a[0].cidr: `cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`
-    a[0].numeric: `numeric` takes a list such as [">", 0, "<=", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, or a lower end and then an upper one
-    a[0].numeric: `numeric` takes a list such as [">", 0, "<=", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, or a lower end and then an upper one
-    a[0].numeric: `numeric` takes a list such as [">", 0, "<=", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, or a lower end and then an upper one
-    a[0].numeric: the lower end of `numeric` is not below the upper one
-    a[0].numeric: 6000000000.0 is out of range: EventBridge compares numbers between -5e9 and 5e9
-    a[0].anything-but: the list of `anything-but` is empty
-    a[0].anything-but: the list of `anything-but` holds strings only, or numbers only
-    a[0].anything-but: `anything-but` takes a string, a number, a list of one of the two, or an operator
-    a[0].anything-but.prefix: `prefix` is empty, and nothing would match
-    a[0].anything-but.cidr: inside `anything-but` only `prefix`, `suffix`, `equals-ignore-case` and `wildcard` can stand
-    $or: `$or` takes a list of objects
-    $or: `$or` takes two objects or more
-    $or[1]: `$or` takes objects only
-    $or[1].prefix: inside `$or` no field can be called `prefix`
+    expected an object, found an array
+    expected at least one field, found an empty object
+    a: expected at least one field, found an empty object
+    a: expected at least one value, found an empty array
+    a: expected an array of values, found a string
+    a.b[0]: expected a value or an operator, found an array
+    a[0]: expected `prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`, found an empty object
+    a[1]: expected one operator in the object, found 2
+    a[0].begins: expected `prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`, found "begins"
+    a[0].prefix: expected a string in `prefix`, found a number
+    a[0].prefix.wildcard: expected `equals-ignore-case` inside `prefix`, found "wildcard"
+    a[0].wildcard: expected single stars in `wildcard`, found `**`
+    a[0].wildcard: expected `*` or a backslash after each backslash in `wildcard`, found neither
+    a[0].exists: expected true or false in `exists`, found a string
+    a[0].cidr: expected a network such as `10.0.0.0/24` or `2001:db8::/32` in `cidr`, found "10.0.0.0/33"
+    a[0].cidr: expected a network such as `10.0.0.0/24` or `2001:db8::/32` in `cidr`, found "10.0.0.0"
+    a[0].numeric: expected a comparison such as `[">=", 5]` or a range such as `[">", 0, "<=", 5]` in `numeric`
+    a[0].numeric: expected a comparison such as `[">=", 5]` or a range such as `[">", 0, "<=", 5]` in `numeric`
+    a[0].numeric: expected a comparison such as `[">=", 5]` or a range such as `[">", 0, "<=", 5]` in `numeric`
+    a[0].numeric: expected a lower bound below the upper bound in `numeric`, found 5 and 5
+    a[0].numeric: expected a number from -5e9 to 5e9, found 6000000000.0
+    a[0].anything-but: expected at least one value in `anything-but`, found an empty array
+    a[0].anything-but: expected only strings or only numbers in `anything-but`, found other or mixed values
+    a[0].anything-but: expected a string, a number, an array of either or an operator in `anything-but`, found null
+    a[0].anything-but.prefix: expected a non-empty value in `prefix`, found an empty one
+    a[0].anything-but.cidr: expected `prefix`, `suffix`, `equals-ignore-case` or `wildcard` inside `anything-but`, found "cidr"
+    $or: expected an array of objects in `$or`, found an object
+    $or: expected at least two objects in `$or`, found 1
+    $or[1]: expected an object in `$or`, found a number
+    $or[1].prefix: expected a field name inside `$or`, found the operator `prefix`
     "#);
 }
 
@@ -298,7 +298,7 @@ fn parse_enforces_length_and_combination_limits() {
     // {"a":[".."]}
     assert!(pattern_of_length(super::MAX_LENGTH - 10).is_ok());
     let error = pattern_of_length(super::MAX_LENGTH - 9).unwrap_err();
-    assert_eq!(error.message, "the pattern is 4097 characters of JSON; EventBridge takes 4096");
+    assert_eq!(error.message, "expected at most 4096 characters of JSON, found 4097");
     let with_ors = |branches: usize| {
         let branch = |field: &str| (0..branches).map(|n| json!({ field: [n] })).collect::<Vec<_>>();
         EventPattern::parse(&json!({
@@ -307,7 +307,7 @@ fn parse_enforces_length_and_combination_limits() {
     };
     assert!(with_ors(10).is_ok());
     let error = with_ors(11).unwrap_err();
-    assert_eq!(error.message, "`$or` makes more than 1000 combinations");
+    assert_eq!(error.message, "expected at most 1000 combinations of `$or`, found more");
     assert_eq!(error.path.first(), Some(&PatternStep::Field("c".to_owned())));
 }
 

@@ -9,16 +9,20 @@ pub(super) fn parse(text: &str) -> Result<Regex, &'static str> {
     let mut after_star = false;
     while let Some(c) = chars.next() {
         match c {
-            '*' if after_star => return Err("a wildcard cannot have two stars side by side"),
+            '*' if after_star => return Err("expected single stars in `wildcard`, found `**`"),
             '*' => pattern.push_str(".*"),
             '\\' => match chars.next() {
                 Some(escaped @ ('*' | '\\')) => pattern.extend(['\\', escaped]),
-                _ => return Err("in a wildcard a backslash stands before `*` or another backslash only"),
+                _ => {
+                    return Err(
+                        "expected `*` or a backslash after each backslash in `wildcard`, found neither",
+                    );
+                }
             },
             c => pattern.push_str(&regex_lite::escape(c.encode_utf8(&mut [0; 4]))),
         }
         after_star = c == '*';
     }
     pattern.push('$');
-    Regex::new(&pattern).map_err(|_| "the wildcard is too large")
+    Regex::new(&pattern).map_err(|_| "expected a shorter string in `wildcard`")
 }

@@ -11,10 +11,10 @@ fn unknown_keys_suggest_nearest_key_or_section() {
      1 | ap = "hits"
        | ^^
 
-    unknown_keys.toml:2:1: `confirm` belongs in an env
+    unknown_keys.toml:2:1: `confirm`: expected in an environment, found at the top
      2 | confirm = true
        | ^^^^^^^
-       = write it below `[env.NAME]`
+       = move it below `[env.NAME]`
 
     unknown_keys.toml:3:1: unknown key `public`; did you mean `function.publish`?
      3 | public = true
@@ -43,13 +43,13 @@ fn unknown_keys_suggest_nearest_key_or_section() {
     unknown_keys.toml:15:1: unknown key `cors` in `[http]`
      15 | cors = true
         | ^^^^
-        = known here: expose, allow_origins, allow_methods, rate_per_second, burst
+        = use one of: expose, allow_origins, allow_methods, rate_per_second, burst
 
     unknown_keys.toml:16:1: unknown key `memory_mbs` in `[http]`; did you mean `function.memory_mb`?
      16 | memory_mbs = 1
         | ^^^^^^^^^^
 
-    unknown_keys.toml:19:1: `default_env` belongs at the top
+    unknown_keys.toml:19:1: `default_env`: expected at the top, found in an environment
      19 | default_env = "prod"
         | ^^^^^^^^^^^
         = move it above the first `[table]`
@@ -69,40 +69,40 @@ fn envs_with_bad_names_and_unknown_default_are_errors() {
     insta::assert_snapshot!(errors("envs.toml"), @r#"
     7 problems in the configuration
 
-    envs.toml:1:15: there is no env `prdo`; did you mean `prod`?
+    envs.toml:1:15: unknown env "prdo"; did you mean "prod"?
      1 | default_env = "prdo"
        |               ^^^^^^
-       = known: prod, local, web, test; to add it, write the line `[env.prdo]` into hitctl.toml
+       = use one of: prod, local, web, test; or add the line `[env.prdo]` to hitctl.toml
 
-    envs.toml:5:6: `env`: expected a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long, found "Staging"
+    envs.toml:5:6: `env`: expected a name of at most 30 lower-case letters, digits and single hyphens that begins with a letter, found "Staging"
      5 | [env.Staging]
        |      ^^^^^^^
        = did you mean "staging"?
 
-    envs.toml:7:6: no env can be called `prod-seen`
+    envs.toml:7:6: `env`: expected a name without the reserved ending `seen`, found "prod-seen"
      7 | [env.prod-seen]
        |      ^^^^^^^^^
-       = names of other resources end in `-seen`, and two could become one
+       = choose another name; names of other resources end with `-seen`
 
-    envs.toml:9:6: no env can be called `dlq`
+    envs.toml:9:6: `env`: expected a name without the reserved ending `dlq`, found "dlq"
      9 | [env.dlq]
        |      ^^^
-       = names of other resources end in `-dlq`, and two could become one
+       = choose another name; names of other resources end with `-dlq`
 
-    envs.toml:12:10: the env `local` is always this machine
+    envs.toml:12:10: `target`: expected "local" for the env `local`, found "aws"
      12 | target = "aws"
         |          ^^^^^
-        = give the env another name
+        = choose another name for the environment
 
     envs.toml:15:8: `env.test`: expected a table, found a string
      15 | test = "aws"
         |        ^^^^^
-        = an env is a table: `[env.NAME]`
+        = write `[env.NAME]`
 
-    envs.toml:18:10: `target` has no "locla"; did you mean "local"?
+    envs.toml:18:10: `target`: expected "aws" or "local", found "locla"
      18 | target = "locla"
         |          ^^^^^^^
-        = one of "aws", "local"
+        = did you mean "local"?
     "#);
 }
 
@@ -113,25 +113,25 @@ fn reserved_variables_are_rejected_without_showing_values() {
     insta::assert_snapshot!(shown, @r#"
     12 problems in the configuration
 
-    environment.toml:2:17: Lambda keeps `AWS_REGION` for itself
+    environment.toml:2:17: `AWS_REGION`: Lambda reserves this name
      2 | environment = { AWS_REGION = ***********, AWS_LAMBDA_ANYTHING = ********, HITS_TABLE_NAME = ****** }
        |                 ^^^^^^^^^^
 
-    environment.toml:2:43: Lambda keeps `AWS_LAMBDA_ANYTHING` for itself
+    environment.toml:2:43: `AWS_LAMBDA_ANYTHING`: Lambda reserves this name
      2 | environment = { AWS_REGION = ***********, AWS_LAMBDA_ANYTHING = ********, HITS_TABLE_NAME = ****** }
        |                                           ^^^^^^^^^^^^^^^^^^^
 
-    environment.toml:2:75: hitctl sets `HITS_TABLE_NAME` itself
+    environment.toml:2:75: `HITS_TABLE_NAME`: hitctl sets this variable
      2 | environment = { AWS_REGION = ***********, AWS_LAMBDA_ANYTHING = ********, HITS_TABLE_NAME = ****** }
        |                                                                           ^^^^^^^^^^^^^^^
-       = it is the name of a table, which follows from `app` and the env
+       = remove it; the name of the table is computed from `app` and the environment
 
-    environment.toml:5:1: hitctl sets `LOG_LEVEL` itself
+    environment.toml:5:1: `LOG_LEVEL`: hitctl sets this variable
      5 | LOG_LEVEL = *******
        | ^^^^^^^^^
        = set `log_level` in `[function]`
 
-    environment.toml:6:1: `environment`: expected the name of an environment variable: a letter, then letters, digits and underscores, at least two in all, found "MY-KEY"
+    environment.toml:6:1: `environment`: expected the name of an environment variable: a letter, and then one or more letters, digits and underscores, found "MY-KEY"
      6 | MY-KEY = ********
        | ^^^^^^
        = did you mean "MY_KEY"?
@@ -139,26 +139,26 @@ fn reserved_variables_are_rejected_without_showing_values() {
     environment.toml:7:10: `NUMBER`: expected a string, found an integer
      7 | NUMBER = *
        |          ^
-       = values of variables are strings: write it in quotes
+       = write the value in quotes
 
-    environment.toml:8:7: `NUL` holds a NUL character
+    environment.toml:8:7: `NUL`: expected a string without NUL characters, found one
      8 | NUL = **************
        |       ^^^^^^^^^^^^^^
 
-    environment.toml:9:1: hitctl keeps `HITCTL_BOTS` for itself
+    environment.toml:9:1: `HITCTL_BOTS`: hitctl reserves this name
      9 | HITCTL_BOTS = *******
        | ^^^^^^^^^^^
-       = what counts is set in `[counter]`; of these names only `HITCTL_ORIGIN_SECRET` is for here
+       = use the keys in `[counter]`; of the reserved names, only `HITCTL_ORIGIN_SECRET` can be set here
 
-    environment.toml:10:1: hitctl keeps `HITCTL_ORIGIN_SECRT` for itself
+    environment.toml:10:1: `HITCTL_ORIGIN_SECRT`: hitctl reserves this name
      10 | HITCTL_ORIGIN_SECRT = ********
         | ^^^^^^^^^^^^^^^^^^^
-        = what counts is set in `[counter]`; of these names only `HITCTL_ORIGIN_SECRET` is for here
+        = use the keys in `[counter]`; of the reserved names, only `HITCTL_ORIGIN_SECRET` can be set here
 
-    environment.toml:12:1: hitctl sets `HITS_SEEN_TABLE_NAME` itself
+    environment.toml:12:1: `HITS_SEEN_TABLE_NAME`: hitctl sets this variable
      12 | HITS_SEEN_TABLE_NAME = ******
         | ^^^^^^^^^^^^^^^^^^^^
-        = it is the name of a table, which follows from `app` and the env
+        = remove it; the name of the table is computed from `app` and the environment
 
     environment.toml:15:15: `environment`: expected a table, found a string
      15 | environment = ********
@@ -175,20 +175,20 @@ fn impossible_combinations_are_errors() {
     insta::assert_snapshot!(errors("combinations.toml"), @r#"
     3 problems in the configuration
 
-    combinations.toml:1:7: the name `a-name-that-is-all-by-itself-quite-long-and-an-env-that-is-as-long` is 66 characters long; Lambda and IAM take 64
+    combinations.toml:1:7: `app`: expected at most 64 characters in the name `a-name-that-is-all-by-itself-quite-long-and-an-env-that-is-as-long`, found 66
      1 | app = "a-name-that-is-all-by-itself-quite-long"
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-       = shorten `app` or the name of the env
+       = shorten `app` or the name of the environment
 
-    combinations.toml:5:12: Lambda refuses batches above 10 without a window
+    combinations.toml:5:12: `window_s`: expected at least 1 for a `batch_size` above 10, found 0
      5 | window_s = 0
        |            ^
        = set `window_s` to 1 or more, or `batch_size` to 10 or less
 
-    combinations.toml:8:12: `visitors = "raw"` keeps addresses of people, which are personal data
+    combinations.toml:8:12: `visitors`: "raw" stores IP addresses, which are personal data
      8 | visitors = "raw"
        |            ^^^^^
-       = say so with `i_know_this_is_personal_data = true`, or use "hash"
+       = confirm with `i_know_this_is_personal_data = true`, or use "hash"
     "#);
 }
 

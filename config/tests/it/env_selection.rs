@@ -42,9 +42,9 @@ fn envs_test_and_local_exist_without_declaration() {
     for config in ["", "[env.prod]", "app = 'shop'"] {
         assert_eq!(env_of(config, Some("test")), Ok(("test".to_owned(), DeployTarget::Aws)), "{config}");
         assert_eq!(env_of(config, Some("local")), Ok(("local".to_owned(), DeployTarget::Local)), "{config}");
-        assert!(env_of(config, Some("prdo")).unwrap_err().contains("there is no env `prdo`"), "{config}");
+        assert!(env_of(config, Some("prdo")).unwrap_err().contains("unknown env \"prdo\""), "{config}");
     }
-    assert!(env_of("[env.prod]", Some("prdo")).unwrap_err().contains("did you mean `prod`?"));
+    assert!(env_of("[env.prod]", Some("prdo")).unwrap_err().contains("did you mean \"prod\"?"));
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn env_pattern_declares_every_env_with_prefix() {
     assert_eq!(memory("pr-large-1"), Ok(1024), "a name counts more than any pattern");
     for (env, reason) in [
         ("pr-", "`env`: expected"),
-        ("pr", "there is no env"),
-        ("pr-dlq", "no env can be called"),
+        ("pr", "unknown env"),
+        ("pr-dlq", "without the reserved ending"),
         ("pr-*", "`env`: expected"),
     ] {
         let error = memory(env).unwrap_err();
@@ -89,21 +89,21 @@ fn env_pattern_declares_every_env_with_prefix() {
 
 #[test]
 fn unknown_env_lists_known_envs() {
-    insta::assert_snapshot!(env_of(TWO, Some("tset")).unwrap_err(), @"
-    there is no env `tset`; did you mean `test`?
-      = known: prod, test, local; to add it, write the line `[env.tset]` into hitctl.toml
-    ");
-    insta::assert_snapshot!(env_of(TWO, Some("staging")).unwrap_err(), @"
-    there is no env `staging`
-      = known: prod, test, local; to add it, write the line `[env.staging]` into hitctl.toml
-    ");
+    insta::assert_snapshot!(env_of(TWO, Some("tset")).unwrap_err(), @r#"
+    unknown env "tset"; did you mean "test"?
+      = use one of: prod, test, local; or add the line `[env.tset]` to hitctl.toml
+    "#);
+    insta::assert_snapshot!(env_of(TWO, Some("staging")).unwrap_err(), @r#"
+    unknown env "staging"
+      = use one of: prod, test, local; or add the line `[env.staging]` to hitctl.toml
+    "#);
     // Without a file, a name close to `local` is an error too; otherwise it would be deployed to AWS.
-    insta::assert_snapshot!(env_of("", Some("locla")).unwrap_err(), @"
-    there is no env `locla`; did you mean `local`?
-      = known: local, test; to add it, write the line `[env.locla]` into hitctl.toml
-    ");
+    insta::assert_snapshot!(env_of("", Some("locla")).unwrap_err(), @r#"
+    unknown env "locla"; did you mean "local"?
+      = use one of: local, test; or add the line `[env.locla]` to hitctl.toml
+    "#);
     insta::assert_snapshot!(env_of("", Some("Test")).unwrap_err(), @r#"
-    `env`: expected a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long, found "Test"
+    `env`: expected a name of at most 30 lower-case letters, digits and single hyphens that begins with a letter, found "Test"
       = did you mean "test"?
     "#);
 }
@@ -146,7 +146,10 @@ fn invalid_region_override_names_its_origin() {
 #[test]
 fn file_is_checked_completely_for_any_env() {
     let error = env_of("[env.prod]\n[env.test.function]\nmemory_mb = 1", Some("prod")).unwrap_err();
-    assert!(error.contains("hitctl.toml:3:13: `memory_mb` must be from 128 to 10,240"), "{error}");
+    assert!(
+        error.contains("hitctl.toml:3:13: `memory_mb`: expected an integer from 128 to 10,240, found 1"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -163,13 +166,13 @@ fn variables_beyond_total_size_are_error() {
     insta::assert_snapshot!(error.lines().filter(|line| !line.contains("**")).collect::<Vec<_>>().join("\n"), @"
     2 problems in the configuration
 
-    hitctl.toml:2:6: the function's variables take 4,300 bytes, and Lambda takes 4,096
+    hitctl.toml:2:6: `environment`: expected at most 4,096 bytes of function variables, found 4,300
        |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-       = 4,022 bytes are those under `[function.environment]`
+       = shorten the variables in `[function.environment]`; they take 4,022 bytes
 
-    hitctl.toml:2:6: the function's variables take 4,288 bytes, and Lambda takes 4,096
+    hitctl.toml:2:6: `environment`: expected at most 4,096 bytes of function variables, found 4,288
        |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-       = 4,008 bytes are those under `[function.environment]`
+       = shorten the variables in `[function.environment]`; they take 4,008 bytes
     ");
     assert!(!error.contains("xxx") && !error.contains("s3cret"));
 }
@@ -184,9 +187,9 @@ fn origins_beyond_size_of_variables_are_error() {
     assert!(env_of(&origins(90), None).is_ok());
     let error = env_of(&origins(100), None).unwrap_err();
     insta::assert_snapshot!(error.lines().filter(|line| !line.contains("page-")).collect::<Vec<_>>().join("\n"), @"
-    hitctl.toml:2:17: the function's variables take 4,305 bytes, and Lambda takes 4,096
+    hitctl.toml:2:17: `allow_origins`: expected at most 4,096 bytes of function variables, found 4,305
        |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-       = 4,025 bytes are `allow_origins`; the function checks the origins and so has to be told them all: list fewer, or `*`
+       = list fewer origins, or allow any with `*`; the origins take 4,025 bytes
     ");
 }
 
@@ -203,10 +206,10 @@ fn unreadable_file_reports_reason() {
     write("full.toml", &vec![b'#'; usize::try_from(MAX_FILE_BYTES).unwrap()]);
     fs::create_dir(dir.path().join(CONFIG_FILE)).unwrap();
 
-    insta::assert_snapshot!(reason_for("latin1.toml"), @"cannot read ../latin1.toml: line 2 is not UTF-8");
-    insta::assert_snapshot!(reason_for("large.toml"), @"cannot read ../large.toml: it is larger than 1,000,000 bytes");
-    insta::assert_snapshot!(reason_for("none.toml"), @"cannot read ../none.toml: No such file or directory (os error 2)");
-    insta::assert_snapshot!(reason_for(CONFIG_FILE), @"cannot read ../hitctl.toml: it is not a file");
+    insta::assert_snapshot!(reason_for("latin1.toml"), @"failed to read ../latin1.toml: line 2 is not UTF-8");
+    insta::assert_snapshot!(reason_for("large.toml"), @"failed to read ../large.toml: it is larger than 1,000,000 bytes");
+    insta::assert_snapshot!(reason_for("none.toml"), @"failed to read ../none.toml: No such file or directory (os error 2)");
+    insta::assert_snapshot!(reason_for(CONFIG_FILE), @"failed to read ../hitctl.toml: it is not a regular file");
     assert!(read_config_file(&dir.path().join("full.toml")).is_ok());
 }
 
@@ -234,10 +237,10 @@ fn variable_that_runs_other_code_is_rejected_on_this_machine_only() {
         let error = text(config, Some(env), &Overrides::new()).unwrap_err();
         insta::allow_duplicates! {
             insta::assert_snapshot!(error, @"
-            hitctl.toml:3:14: `LD_PRELOAD` can make a program run other code, here on this machine and with your rights
+            hitctl.toml:3:14: `LD_PRELOAD`: this variable can make programs on this machine run other code
              3 | LD_PRELOAD = **************
                |              ^^^^^^^^^^^^^^
-               = remove it, or move it to the env on AWS that needs it: `[env.NAME.function.environment]`
+               = remove it, or set it only for an environment on AWS, in `[env.NAME.function.environment]`
             ");
         }
     }
@@ -257,10 +260,10 @@ fn remote_endpoint_is_rejected_on_this_machine_only() {
     };
     let error = text(&config("https://s3cret.example"), Some("local"), &Overrides::new()).unwrap_err();
     insta::assert_snapshot!(error, @"
-    hitctl.toml:3:29: `AWS_ENDPOINT_URL_DYNAMODB` is not an address of this machine, so visitors' data would leave it
+    hitctl.toml:3:29: `AWS_ENDPOINT_URL_DYNAMODB`: expected an address of this machine, found another one
      3 | AWS_ENDPOINT_URL_DYNAMODB = ************************
        |                             ^^^^^^^^^^^^^^^^^^^^^^^^
-       = use `http://127.0.0.1:PORT`, or move it to the env on AWS that needs it: `[env.NAME.function.environment]`
+       = use `http://127.0.0.1:PORT`, or set it only for an environment on AWS, in `[env.NAME.function.environment]`; otherwise visitor data would leave this machine
     ");
     text(&config("https://s3cret.example"), Some("test"), &Overrides::new()).unwrap();
     text(&config("http://127.0.0.1:8000"), Some("local"), &Overrides::new()).unwrap();

@@ -197,15 +197,15 @@ fn env_overlays_top_key_by_key() {
 #[test]
 fn questionable_settings_are_warnings_with_reason() {
     let lints = valid("odd.toml", Some("local")).lints;
-    insta::assert_snapshot!(lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @"
-    odd.toml:7:17: `*` allows any: the other origins beside it change nothing
-    odd.toml:8:17: `*` allows any: the other methods beside it change nothing
-    odd.toml:1:10: `eu-centrla-1` is no region known to this version; did you mean `eu-central-1`?
-    odd.toml:4:13: the HTTP API gives up after 30 s: a longer `timeout_s` only costs
-    odd.toml:9:19: `rate_per_second` is above 10,000, which is what an account lets through by default
-    odd.toml:10:9: `burst` is above 5,000, which is what an account lets through by default
-    odd.toml:13:21: the queue's pollers ask for 2 invocations at once (Lambda takes no less than 2) and `reserved_concurrency` lets 1 through: the others are refused, each refusal is a receive, and fewer than 5 receives turn good hits into dead letters
-    ");
+    insta::assert_snapshot!(lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r#"
+    odd.toml:7:17: `allow_origins`: `*` allows all origins, so the other entries have no effect; remove them
+    odd.toml:8:17: `allow_methods`: `*` allows all methods, so the other entries have no effect; remove them
+    odd.toml:1:10: `region`: this version does not know "eu-centrla-1"; did you mean "eu-central-1"?
+    odd.toml:4:13: `timeout_s`: the HTTP API times out after 30 s, so a longer timeout only adds cost
+    odd.toml:9:19: `rate_per_second`: AWS accounts allow 10,000 requests per second by default; a higher value has no effect without a quota increase
+    odd.toml:10:9: `burst`: AWS accounts allow a burst of 5,000 requests by default; a higher value has no effect without a quota increase
+    odd.toml:13:21: `max_receive_count`: the queue starts up to 2 invocations at once, but `reserved_concurrency` allows 1; each throttled invocation counts as a receive, so with fewer than 5 receives, valid hits can reach the dead-letter queue
+    "#);
 }
 
 #[test]
@@ -215,19 +215,19 @@ fn counter_settings_without_effect_are_warnings_with_reason() {
         lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(lints("local"), @r#"
-    odd_counting.toml:4:21: `max_paths` is 50, so that `new_paths_per_day` of 100 is never reached
-    odd_counting.toml:7:12: `ttl_days` changes nothing with `visitors = "hash"`: it is how long addresses are kept
-    odd_counting.toml:6:12: with `expose = "none"` no visitor comes to the function by itself: `visitors = "hash"` counts only what is sent to it with an address
-    odd_counting.toml:8:10: `shards` make reading slower and gain nothing while `max_write_units` is 100: one item takes 1000 writes a second
-    odd_counting.toml:9:16: `public_stats` opens routes that `expose = "none"` keeps closed
+    odd_counting.toml:4:21: `new_paths_per_day`: 100 is never reached, because `max_paths` is 50
+    odd_counting.toml:7:12: `ttl_days`: the value has no effect with `visitors = "hash"`, which stores no addresses
+    odd_counting.toml:6:12: `visitors`: with `expose = "none"`, "hash" counts only visitors whose address is in a message or an event
+    odd_counting.toml:8:10: `shards`: more than one shard only slows down reads with `max_write_units = 100`; one item accepts 1000 writes per second
+    odd_counting.toml:9:16: `public_stats`: the routes cannot be reached with `expose = "none"`
     "#);
     insta::assert_snapshot!(lints("listed"), @r#"
-    odd_counting.toml:4:21: `new_paths_per_day` changes nothing with `paths = "strict"`
-    odd_counting.toml:13:13: `max_paths` changes nothing with `paths = "strict"`
-    odd_counting.toml:7:12: `ttl_days` changes nothing with `visitors = "hash"`: it is how long addresses are kept
-    odd_counting.toml:6:12: with `expose = "none"` no visitor comes to the function by itself: `visitors = "hash"` counts only what is sent to it with an address
-    odd_counting.toml:8:10: `shards` make reading slower and gain nothing while `max_write_units` is 100: one item takes 1000 writes a second
-    odd_counting.toml:9:16: `public_stats` opens routes that `expose = "none"` keeps closed
+    odd_counting.toml:4:21: `new_paths_per_day`: the value has no effect with `paths = "strict"`
+    odd_counting.toml:13:13: `max_paths`: the value has no effect with `paths = "strict"`
+    odd_counting.toml:7:12: `ttl_days`: the value has no effect with `visitors = "hash"`, which stores no addresses
+    odd_counting.toml:6:12: `visitors`: with `expose = "none"`, "hash" counts only visitors whose address is in a message or an event
+    odd_counting.toml:8:10: `shards`: more than one shard only slows down reads with `max_write_units = 100`; one item accepts 1000 writes per second
+    odd_counting.toml:9:16: `public_stats`: the routes cannot be reached with `expose = "none"`
     "#);
 }
 
@@ -245,14 +245,14 @@ fn questionable_queues_are_warnings_with_reason() {
         lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(lints(Some("local")), @"
-    sources.toml:2:13: the HTTP API gives up after 30 s: a longer `timeout_s` only costs
-    sources.toml:7:21: the queue's pollers ask for 2 invocations at once (Lambda takes no less than 2) and `reserved_concurrency` lets 1 through: the others are refused, each refusal is a receive, and fewer than 5 receives turn good hits into dead letters
-    with a `batch_size` of 1 nothing is gathered in the `window_s` of 60: it only delays
-    sources.toml:8:16: `visibility_s` is 100: AWS recommends six times `timeout_s` and the window, 420; below that a hit can come again while it is counted
+    sources.toml:2:13: `timeout_s`: the HTTP API times out after 30 s, so a longer timeout only adds cost
+    sources.toml:7:21: `max_receive_count`: the queue starts up to 2 invocations at once, but `reserved_concurrency` allows 1; each throttled invocation counts as a receive, so with fewer than 5 receives, valid hits can reach the dead-letter queue
+    `window_s`: with `batch_size = 1`, a window of 60 s only adds delay; set `window_s = 0`
+    sources.toml:8:16: `visibility_s`: AWS recommends at least 420 (six times `timeout_s` plus `window_s`), found 100; a hit may be delivered again while it is being counted
     ");
     insta::assert_snapshot!(lints(Some("quick")), @"
-    sources.toml:2:13: the HTTP API gives up after 30 s: a longer `timeout_s` only costs
-    sources.toml:11:38: without a `window_s` most batches hold one hit, and each hit is a write
-    sources.toml:8:16: `visibility_s` is 100: AWS recommends six times `timeout_s` and the window, 360; below that a hit can come again while it is counted
+    sources.toml:2:13: `timeout_s`: the HTTP API times out after 30 s, so a longer timeout only adds cost
+    sources.toml:11:38: `window_s`: without a window, most batches contain one hit, and each hit costs a write
+    sources.toml:8:16: `visibility_s`: AWS recommends at least 360 (six times `timeout_s` plus `window_s`), found 100; a hit may be delivered again while it is being counted
     ");
 }

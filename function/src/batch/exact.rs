@@ -57,7 +57,7 @@ pub(super) fn count<S: CounterStore>(counting: &mut CountingState<'_, S>) -> Vec
             _ => Some(Ok(0)),
         };
     }
-    let missing = || Err("it was not written".to_owned());
+    let missing = || Err("internal error: no result; please report it".to_owned());
     writer.results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
 }
 
@@ -99,7 +99,7 @@ impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
                 return;
             }
             if !self.counting.store.has_time_left() {
-                return self.record_failure(&pack, "there was no time left to write it");
+                return self.record_failure(&pack, "no time left in this invocation");
             }
             let TransactionPlan { marked_units, deltas, keys } = self.plan(&pack);
             let only_markers = pack.iter().any(|index| units[*index].page_hits.is_empty());
@@ -122,8 +122,7 @@ impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
                     let has_changed = self.resolve_cancellation(&pack, &marked_units, &keys, &reasons);
                     tries += u32::from(!has_changed);
                     if !has_changed && !self.counting.store.back_off(tries) {
-                        return self
-                            .record_failure(&pack, "other writers of the same pages were always sooner");
+                        return self.record_failure(&pack, "every attempt of the transaction was cancelled");
                     }
                 }
             }
@@ -187,7 +186,7 @@ impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
                     }
                 }
                 (CancellationReason::ConditionFailed, None) => {
-                    self.record_failure(&left, "the item of the site refused a change");
+                    self.record_failure(&left, "unexpected failed condition on the site's item");
                 }
                 (CancellationReason::Permanent(why), _) => self.record_failure(&left, why),
             }

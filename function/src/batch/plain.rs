@@ -28,7 +28,7 @@ pub(super) fn count<S: CounterStore>(
     if let Some(delta) = counting.site_delta(units.iter())
         && let Err(error) = counting.store.apply_delta(&delta, false, counting.now)
     {
-        warnings.push(format!("visitors of the site were not counted: {error}"));
+        warnings.push(format!("failed to count visitors of the site: {error}"));
     }
     let result = |unit: &DedupUnit| match unit.page_hits.iter().find_map(|part| failed.get(&part.key)) {
         Some(why) => Err(why.clone()),
@@ -46,7 +46,7 @@ fn add_in_time<S: CounterStore>(
     let mut tries = 0;
     loop {
         if !counting.store.has_time_left() {
-            return Err(StoreError::Unavailable("there was no time left to write it".to_owned()));
+            return Err(StoreError::Unavailable("no time left in this invocation".to_owned()));
         }
         match add(counting, delta, &mut admitted) {
             Err(StoreError::Throttled(why)) => {

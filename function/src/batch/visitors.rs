@@ -37,7 +37,7 @@ pub(super) fn record<S: CounterStore>(
                 Err(error) => {
                     failures += 1;
                     if failures == 1 {
-                        warnings.push(format!("visitors were not told apart: {error}"));
+                        warnings.push(format!("failed to record visitors: {error}"));
                     }
                     // The next call would probably fail too, and the hits need the remaining time.
                     if failures == 3 {

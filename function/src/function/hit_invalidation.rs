@@ -29,7 +29,7 @@ impl CounterFunction {
                 return;
             }
             Err(error) => {
-                let message = "nothing was invalidated: the window could not be taken";
+                let message = "failed to claim the invalidation window";
                 return log.write_failure(Level::Warn, id, message, &error);
             }
         }
@@ -47,10 +47,10 @@ impl CounterFunction {
             );
             return;
         };
-        log.write_failure(Level::Warn, id, "the distribution was not invalidated", &why);
+        log.write_failure(Level::Warn, id, "failed to invalidate the distribution", &why);
         self.not_before_s = 0;
         if let Err(error) = self.counter.store().release_window(now_s) {
-            log.write_failure(Level::Warn, id, "the window of the invalidation was not given back", &error);
+            log.write_failure(Level::Warn, id, "failed to release the invalidation window", &error);
         }
     }
 }

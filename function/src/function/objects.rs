@@ -33,7 +33,7 @@ impl CounterFunction {
                     of_site.insert(index);
                     changed.push(object.clone());
                 } else {
-                    let why = "the object is in no bucket that this counter looks after".to_owned();
+                    let why = "the object is in neither the site bucket nor the log bucket".to_owned();
                     counted.failed.insert(index, MessageError::Malformed(why));
                 }
             }

@@ -32,9 +32,9 @@ pub enum ExchangeError {
 impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSent(error) => write!(f, "the request could not be sent: {}", describe(error)),
+            Self::NotSent(error) => write!(f, "failed to send the request: {}", describe(error)),
             Self::NoResponse(error) => {
-                write!(f, "the request was sent, its answer was lost: {}", describe(error))
+                write!(f, "failed to receive the response: {}", describe(error))
             }
         }
     }
@@ -177,7 +177,7 @@ impl PeerConnection {
                 continue;
             }
             if self.input.len() > MAX_HEAD_BYTES {
-                return Err(invalid_data("the answer's head is too long"));
+                return Err(invalid_data("the response headers are too long"));
             }
             self.fill(deadline)?;
         };
@@ -206,7 +206,7 @@ impl PeerConnection {
         let length = match head.parse(&self.input) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(None),
-            Err(error) => return Err(invalid_data(&format!("the answer is not HTTP: {error}"))),
+            Err(error) => return Err(invalid_data(&format!("the response is not HTTP: {error}"))),
         };
         let start = self.input.as_ptr().addr();
         let range_of = |part: &[u8]| {
@@ -233,7 +233,7 @@ impl PeerConnection {
             BodyFraming::Chunked
         } else if let Some(length) = response.header("content-length") {
             BodyFraming::Length(
-                length.trim().parse().map_err(|_| invalid_data("the answer's length is not a number"))?,
+                length.trim().parse().map_err(|_| invalid_data("`Content-Length` is not a number"))?,
             )
         } else {
             BodyFraming::UntilClosed
@@ -287,7 +287,7 @@ impl PeerConnection {
                 return Ok(String::from_utf8_lossy(&line).into_owned());
             }
             if self.input.len() > MAX_HEAD_BYTES {
-                return Err(invalid_data("a line of the answer is too long"));
+                return Err(invalid_data("a line of the response is too long"));
             }
             self.fill(deadline)?;
         }

@@ -31,7 +31,7 @@ impl Endpoint {
         let clean =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\".contains(&byte));
         if !clean(rest) {
-            return bad("it holds a character that does not belong there");
+            return bad("it contains an invalid character");
         }
         let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, port)) => (host, port.strip_prefix(':')),
@@ -41,7 +41,7 @@ impl Endpoint {
             },
         };
         if host.is_empty() {
-            return bad("there is no host");
+            return bad("the host is missing");
         }
         let port = match port.map(str::parse) {
             None if tls => 443,

@@ -57,14 +57,15 @@ impl Tls {
 /// Reads the certificates of a PEM file. One invalid certificate is an error, because then no other roots may
 /// be trusted instead.
 fn read_bundle(path: &str) -> io::Result<RootCertStore> {
-    let bad = |why: &dyn fmt::Display| io::Error::other(format!("AWS_CA_BUNDLE is {path}: {why}"));
+    let bad =
+        |why: &dyn fmt::Display| io::Error::other(format!("failed to read the AWS_CA_BUNDLE {path}: {why}"));
     let pem = std::fs::read(path).map_err(|error| bad(&error))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| bad(&error))?;
         roots.add(certificate).map_err(|error| bad(&error))?;
     }
-    if roots.is_empty() { Err(bad(&"there is no certificate in it")) } else { Ok(roots) }
+    if roots.is_empty() { Err(bad(&"it contains no certificate")) } else { Ok(roots) }
 }
 
 /// A key provider without keys. The function has no certificate of its own, so that the code for signing need
@@ -74,7 +75,7 @@ struct NoClientKeys;
 
 impl KeyProvider for NoClientKeys {
     fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        Err(rustls::Error::General("the function has no key of its own".to_owned()))
+        Err(rustls::Error::General("the function has no client key".to_owned()))
     }
 }
 

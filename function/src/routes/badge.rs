@@ -52,12 +52,12 @@ impl BadgeParams {
             None | Some("total") => BadgeMetric::Total,
             Some("today") => BadgeMetric::Today,
             Some("unique") => BadgeMetric::Unique,
-            Some(_) => return Err(bad_param("the parameter `show` is total, today or unique")),
+            Some(_) => return Err(bad_param("`show`: expected total, today or unique")),
         };
         let style = match optional_param(query, "style")? {
             None => BadgeStyle::default(),
             Some(name) => BadgeStyle::parse(name)
-                .ok_or_else(|| bad_param("the parameter `style` is flat, flat-square or none"))?,
+                .ok_or_else(|| bad_param("`style`: expected flat, flat-square or none"))?,
         };
         Ok(Self {
             show,
@@ -65,16 +65,15 @@ impl BadgeParams {
             label: optional_param(query, "label")?.map(str::to_owned),
             color: color(query, "color")?,
             label_color: color(query, "labelColor")?,
-            abbreviated: flag(query, "abbr", "shorten the number")?,
-            counts: flag(query, "hit", "count")? && request.method != "HEAD",
+            abbreviated: flag(query, "abbr")?,
+            counts: flag(query, "hit")? && request.method != "HEAD",
         })
     }
 }
 
 fn color(query: &QueryParams, name: &str) -> Result<Option<BadgeColor>, RouteError> {
     let Some(text) = optional_param(query, name)? else { return Ok(None) };
-    let message =
-        format!("the parameter `{name}` is the name of a color, or 3, 4, 6 or 8 hexadecimal digits");
+    let message = format!("`{name}`: expected a color name, or 3, 4, 6 or 8 hexadecimal digits");
     BadgeColor::parse(text).map(Some).ok_or_else(|| bad_param(&message))
 }
 
@@ -157,7 +156,7 @@ impl<S: CounterStore> Counter<S> {
         let query = query(request)?;
         let params = BadgeParams::read(&query, request)?;
         if params.show == BadgeMetric::Unique && !self.config.visitors {
-            return Err(bad_param("visitors are not counted here, so there is no number of them"));
+            return Err(bad_param("this counter does not count visitors"));
         }
         let path = required_path(&query)?;
         let result = if params.counts {

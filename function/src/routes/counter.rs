@@ -56,7 +56,7 @@ impl<S: CounterStore> Counter<S> {
         if self.config.rules.origins.may_read(request.headers.origin.as_deref()) {
             return Ok(());
         }
-        Err(RouteError::foreign_origin("pages of this origin may not read the numbers here", None))
+        Err(RouteError::foreign_origin("pages of this origin may not read counts", None))
     }
 
     pub(super) fn read_one(&mut self, key: &PageKey, now: Moment) -> Result<CountSummary, StoreError> {

@@ -62,7 +62,7 @@ impl<S: CounterStore> Counter<S> {
     ) -> Result<RouteOutcome, RouteError> {
         let query = query(request)?;
         let path = required_path(&query)?;
-        if flag(&query, "ro", "only read")? || request.method == "HEAD" {
+        if flag(&query, "ro")? || request.method == "HEAD" {
             self.check_read_origin(request)?;
             let key = self.config.rules.key(path)?;
             let counts = self.read_one(&key, now)?;
@@ -76,7 +76,7 @@ impl<S: CounterStore> Counter<S> {
     /// without a preflight request.
     pub(super) fn hit(&mut self, request: &CounterRequest, now: Moment) -> Result<RouteOutcome, RouteError> {
         let query = query(request)?;
-        let quiet = flag(&query, "quiet", "be answered without a body")?;
+        let quiet = flag(&query, "quiet")?;
         let HitBody { path, automated, opted_out } =
             HitBody::read(&request.body).map_err(|why| bad_param(&why))?;
         let view_request = ViewRequest { path: &path, automated, opted_out, ..ViewRequest::default() };
@@ -261,7 +261,7 @@ impl<S: CounterStore> Counter<S> {
 
 fn origin_not_allowed() -> RouteError {
     let why = IgnoreReason::Origin;
-    let mut error = RouteError::foreign_origin("pages of this origin may not count here", Some(why));
+    let mut error = RouteError::foreign_origin("pages of this origin may not count views", Some(why));
     error.response = error.response.with_header(HEADER_IGNORED, why.code());
     error
 }

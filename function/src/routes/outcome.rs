@@ -58,12 +58,12 @@ impl RouteError {
     /// Returns a 503 for a failed store, to be retried after `after_s` seconds.
     pub(super) fn retry_later(store_error: StoreError, after_s: u64) -> Self {
         let (code, message) = match store_error {
-            StoreError::Throttled(_) => ("busy", "too many hits at once; try again in a second"),
+            StoreError::Throttled(_) => ("busy", "too many requests; retry in a second"),
             StoreError::Unavailable(_) => {
-                ("unavailable", "the counts cannot be reached; try again in a few seconds")
+                ("unavailable", "the counts are unavailable; retry in a few seconds")
             }
             StoreError::TooLarge(_) => {
-                ("too_many_pages", "the site has too many pages to be added up; ask for single paths")
+                ("too_many_pages", "the site has too many pages to sum up; request single paths")
             }
         };
         let mut error = Self::new(503, code, message);

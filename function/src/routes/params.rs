@@ -21,18 +21,18 @@ pub(super) fn optional_param<'a>(
     let value = values.next();
     match values.next() {
         None => Ok(value),
-        Some(_) => Err(bad_param(&format!("give the parameter `{name}` only once"))),
+        Some(_) => Err(bad_param(&format!("expected at most one `{name}` parameter"))),
     }
 }
 
 /// Returns a parameter that is 1 or 0.
-pub(super) fn flag(query: &QueryParams, name: &str, meaning: &str) -> Result<bool, RouteError> {
+pub(super) fn flag(query: &QueryParams, name: &str) -> Result<bool, RouteError> {
     let mut on = false;
     for value in query.all(name) {
         on |= match value {
             "1" => true,
             "0" => false,
-            _ => return Err(bad_param(&format!("the parameter `{name}` is 1 to {meaning}, or 0"))),
+            _ => return Err(bad_param(&format!("`{name}`: expected 0 or 1"))),
         };
     }
     Ok(on)
@@ -52,7 +52,7 @@ pub(super) fn number(
     let Some(text) = optional_param(query, name)? else { return Ok(default) };
     match text.parse() {
         Ok(n) if (1..=max).contains(&n) => Ok(n),
-        _ => Err(bad_param(&format!("the parameter `{name}` is a number from 1 to {max}"))),
+        _ => Err(bad_param(&format!("`{name}`: expected a number from 1 to {max}"))),
     }
 }
 
@@ -61,6 +61,6 @@ pub(super) fn required_path(query: &QueryParams) -> Result<&str, RouteError> {
     let mut paths = query.all("path");
     match (paths.next(), paths.next()) {
         (Some(path), None) => Ok(path),
-        _ => Err(bad_param("give the parameter `path` once, such as ?path=/")),
+        _ => Err(bad_param("expected one `path` parameter, such as ?path=/")),
     }
 }

@@ -28,7 +28,7 @@ impl<S: CounterStore> Counter<S> {
         let query = query(request)?;
         let paths: Vec<&str> = query.all("path").take(MAX_PATHS + 1).collect();
         if paths.len() > MAX_PATHS {
-            return Err(bad_param("give the parameter `path` at most 20 times"));
+            return Err(bad_param("expected at most 20 `path` parameters"));
         }
         let rules = &self.config.rules;
         let keys = paths.into_iter().map(|path| rules.key(path)).collect::<Result<Vec<PageKey>, _>>()?;
@@ -57,7 +57,7 @@ impl<S: CounterStore> Counter<S> {
             None | Some("hits") => |counts| counts.hits,
             Some("today") => |counts| counts.today,
             Some("uniques") => |counts| counts.uniques,
-            Some(_) => return Err(bad_param("the parameter `by` is hits, today or uniques")),
+            Some(_) => return Err(bad_param("`by`: expected hits, today or uniques")),
         };
         let AllCounts { list: mut pages, site } = self.all_pages(now)?.clone();
         pages.sort_by(|(a_key, a), (b_key, b)| rank(b).cmp(&rank(a)).then_with(|| a_key.cmp(b_key)));

@@ -166,7 +166,7 @@ fn failed_site_total_is_not_read_by_every_request() {
         counter.batch_context();
     }
     assert_eq!(counter.store().scans(), 2, "once for the pages, once for the days and months");
-    insta::assert_snapshot!(get(&mut counter, "/v1/count", "").body, @r#"{"error":"too_many_pages","message":"the site has too many pages to be added up; ask for single paths"}"#);
+    insta::assert_snapshot!(get(&mut counter, "/v1/count", "").body, @r#"{"error":"too_many_pages","message":"the site has too many pages to sum up; request single paths"}"#);
     // Single paths can still be read.
     counter.store().fail(None);
     assert_eq!(get(&mut counter, "/v1/count", "path=/").status, 200);
@@ -225,15 +225,15 @@ fn invalid_requests_return_status_code_and_message() {
         shown.push(format!("{} {}\n", response.status, response.body));
     }
     insta::assert_snapshot!(shown.concat(), @r#"
-    400 {"error":"bad_param","message":"give the parameter `path` once, such as ?path=/"}
-    400 {"error":"bad_param","message":"give the parameter `path` once, such as ?path=/"}
-    400 {"error":"bad_param","message":"the parameter `ro` is 1 to only read, or 0"}
+    400 {"error":"bad_param","message":"expected one `path` parameter, such as ?path=/"}
+    400 {"error":"bad_param","message":"expected one `path` parameter, such as ?path=/"}
+    400 {"error":"bad_param","message":"`ro`: expected 0 or 1"}
     400 {"error":"bad_param","message":"the parameter `x` is not percent-encoded UTF-8"}
     400 {"error":"bad_path","message":"the parameter `path` is not percent-encoded UTF-8"}
-    400 {"error":"bad_path","message":"the path holds a control character"}
+    400 {"error":"bad_path","message":"the path contains a control character"}
     400 {"error":"bad_path","message":"the path begins with `!`, which is reserved"}
-    414 {"error":"path_too_long","message":"the path is 513 bytes long after normalising, the limit is 512"}
-    400 {"error":"bad_param","message":"give the parameter `path` at most 20 times"}
+    414 {"error":"path_too_long","message":"the path has 513 bytes after normalising; the limit is 512"}
+    400 {"error":"bad_param","message":"expected at most 20 `path` parameters"}
     400 {"error":"bad_path","message":"the path begins with `!`, which is reserved"}
     404 {"error":"not_found","message":"there is no such route"}
     404 {"error":"not_found","message":"there is no such route"}

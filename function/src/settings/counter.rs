@@ -14,7 +14,7 @@ use crate::store::PathAdmission;
 /// Reads the configuration and adds errors to `faults`.
 pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> CounterConfig {
     let mut ignores = |name| {
-        parse_variable(var, faults, name, "count or ignore", false, |word| match word {
+        parse_variable(var, faults, name, "`count` or `ignore`", false, |word| match word {
             "count" => Some(false),
             "ignore" => Some(true),
             _ => None,
@@ -26,7 +26,7 @@ pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
         ignore_opted_out: ignores(ENV_GPC),
         origins: Origins::parse(var(ENV_ALLOW_ORIGINS).as_deref()),
     };
-    let expected = "open, strict or budget/NEW_A_DAY/MOST";
+    let expected = "`open`, `strict` or `budget/NEW_PER_DAY/MAX`";
     let paths = parse_variable(var, faults, ENV_PATHS, expected, PathAdmission::Open, paths);
     let repeat_s =
         parse_variable(var, faults, ENV_REPEAT, "a number of seconds", 0, |text| text.parse().ok());
@@ -113,10 +113,10 @@ mod tests {
             ("HITCTL_REPEAT_S", "ten"),
         ];
         insta::assert_snapshot!(settings(&wrong).1.join("\n"), @r"
-        HITCTL_BOTS is `yes`, and count or ignore is meant
-        HITCTL_GPC is ``, and count or ignore is meant
-        HITCTL_PATHS is `budget/many`, and open, strict or budget/NEW_A_DAY/MOST is meant
-        HITCTL_REPEAT_S is `ten`, and a number of seconds is meant
+        HITCTL_BOTS: expected `count` or `ignore`, found `yes`
+        HITCTL_GPC: expected `count` or `ignore`, found ``
+        HITCTL_PATHS: expected `open`, `strict` or `budget/NEW_PER_DAY/MAX`, found `budget/many`
+        HITCTL_REPEAT_S: expected a number of seconds, found `ten`
         ");
     }
 }

@@ -75,10 +75,10 @@ pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
     let has_dedup_table = var(ENV_SEEN_TABLE).is_some();
     if exact && !has_dedup_table {
         faults.push(format!(
-            "{ENV_SEEN_TABLE} is not set (the DynamoDB table that remembers messages, for {ENV_EXACT})"
+            "{ENV_SEEN_TABLE} is not set (the DynamoDB table of deduplication markers, for {ENV_EXACT})"
         ));
     }
-    let expected = "a JSON pointer such as /detail/n";
+    let expected = "a JSON pointer such as `/detail/n`";
     let event_options = EventOptions {
         event_key: var(ENV_EVENT_KEY),
         event_amount: parse_variable(var, faults, ENV_EVENT_AMOUNT, expected, None, |pointer| {
@@ -87,7 +87,7 @@ pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
         site_bucket: var(ENV_SITE_BUCKET),
         log_bucket: var(ENV_LOG_BUCKET),
     };
-    let invalidate = parse_variable(var, faults, ENV_INVALIDATE, "DISTRIBUTION/SECONDS", None, |text| {
+    let invalidate = parse_variable(var, faults, ENV_INVALIDATE, "`DISTRIBUTION/SECONDS`", None, |text| {
         let (id, window) = text.split_once('/')?;
         let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let paths = var(ENV_INVALIDATE_PATHS).unwrap_or_else(|| "/*".to_owned());
@@ -101,7 +101,7 @@ pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
     let counter = var(ENV_COUNTER).and_then(|text| {
         let target = LambdaTarget::parse(&text);
         if target.is_none() {
-            faults.push(format!("{ENV_COUNTER}: expected FUNCTION or FUNCTION:ALIAS, found `{text}`"));
+            faults.push(format!("{ENV_COUNTER}: expected `FUNCTION` or `FUNCTION:ALIAS`, found `{text}`"));
         }
         target
     });
@@ -166,9 +166,9 @@ mod tests {
             ("AWS_ENDPOINT_URL_S3", "ftp://x"),
         ];
         insta::assert_snapshot!(settings(&wrong).1.join("\n"), @"
-        HITS_SEEN_TABLE_NAME is not set (the DynamoDB table that remembers messages, for HITCTL_EXACT)
-        HITCTL_EVENT_AMOUNT is `n`, and a JSON pointer such as /detail/n is meant
-        HITCTL_INVALIDATE is `E123ABC`, and DISTRIBUTION/SECONDS is meant
+        HITS_SEEN_TABLE_NAME is not set (the DynamoDB table of deduplication markers, for HITCTL_EXACT)
+        HITCTL_EVENT_AMOUNT: expected a JSON pointer such as `/detail/n`, found `n`
+        HITCTL_INVALIDATE: expected `DISTRIBUTION/SECONDS`, found `E123ABC`
         AWS_ENDPOINT_URL_S3: `ftp://x` is not an endpoint: the scheme ftp is neither http nor https
         ");
     }

@@ -114,7 +114,7 @@ impl DynamoDbStore {
         if let Some(visitors) = &mut self.visitors {
             let today = self.client.now().day();
             if let Err(error) = visitors.load_salt(&mut self.client, today, &mut self.warnings) {
-                self.warnings.push(format!("the day's salt was not taken yet: {error}"));
+                self.warnings.push(format!("failed to load the day's salt: {error}"));
             }
         }
         Ok(())
@@ -139,7 +139,7 @@ impl DynamoDbStore {
     ) -> Result<T, DynamoDbError> {
         let response = self.call(operation, body, resend)?;
         serde_json::from_slice(&response).map_err(|error| {
-            let why = format!("the answer is not understood: {error}");
+            let why = format!("unexpected response: {error}");
             self.client.unavailable(operation, &self.table, &why).into()
         })
     }
@@ -161,7 +161,7 @@ impl DynamoDbStore {
         }
         let body = requests::trim(&self.table.name, key, &stale);
         if let Err(DynamoDbError::Store(error)) = self.call("UpdateItem", &body, ResendPolicy::Once) {
-            self.warnings.push(format!("old days of an item were not trimmed: {error}"));
+            self.warnings.push(format!("failed to trim old days of an item: {error}"));
         }
     }
 
@@ -230,7 +230,7 @@ impl DynamoDbStore {
                 let exhausted = shares.into_iter().filter(|(name, limit)| is_over(name, *limit));
                 self.exhausted_shares.extend(exhausted.map(|(name, _)| name));
             }
-            Err(error) => self.warnings.push(format!("the budget of new paths was not read: {error}")),
+            Err(error) => self.warnings.push(format!("failed to read the budget of new paths: {error}")),
         }
     }
 
@@ -271,7 +271,7 @@ impl DynamoDbStore {
         match self.read_items(&others, Projection::Summary(today)) {
             Ok(found) => found.iter().fold(counts, |sum, found| sum.plus(found.item.counts(today))),
             Err(error) => {
-                self.warnings.push(format!("the answer leaves out some of a page's hits: {error}"));
+                self.warnings.push(format!("the response omits some views of a path: {error}"));
                 counts
             }
         }
@@ -317,7 +317,7 @@ impl CounterStore for DynamoDbStore {
             return Ok(NewVisitor::default());
         };
         if client.is_past_midpoint() {
-            let why = "half of the time is spent, and the rest is for hits";
+            let why = "the remaining time is reserved for counting views";
             return Err(StoreError::Unavailable(why.to_owned()));
         }
         client.with_reduced_deadline(|client| visitors.record(client, visitor, key, at, warnings))
@@ -382,14 +382,14 @@ impl CounterStore for DynamoDbStore {
         let recorded =
             client.with_reduced_deadline(|client| visitors.record(client, visitor, key, now, warnings));
         let mut new_visitor = recorded.unwrap_or_else(|error| {
-            warnings.push(format!("a visitor was not told apart: {error}"));
+            warnings.push(format!("failed to record a visitor: {error}"));
             NewVisitor::default()
         });
         if new_visitor.site {
             let body = requests::count_site_visitor(&self.table.name, now.day());
             if let Err(error) = self.update(KEY_SITE, &body, now.day()) {
                 let error = StoreError::from(error);
-                self.warnings.push(format!("a visitor of the site was not counted: {error}"));
+                self.warnings.push(format!("failed to count a visitor of the site: {error}"));
                 new_visitor.site = false;
             }
         }

@@ -45,8 +45,8 @@ fn sns(fields: &RawFields<'_>) -> String {
     let is_notification = matches!(fields.text("Type"), Ok(Some(kind)) if kind == "Notification");
     let what = if is_notification { "a notification" } else { "a message about a subscription" };
     format!(
-        "the body is an SNS envelope ({what}): turn on raw message delivery for the queue's subscription to the topic, so that \
-         the body is what was published"
+        "the body is an SNS envelope ({what}); turn on raw message delivery for the queue's subscription to \
+         the topic"
     )
 }
 
@@ -54,7 +54,7 @@ fn sns(fields: &RawFields<'_>) -> String {
 fn read_records(records: &[&serde_json::value::RawValue], sent: Moment) -> Result<ParsedMessage, String> {
     let first = records.first().map_or("{}", |first| first.get());
     match fields::value_at(first, "/cf") {
-        Some(_) if records.len() > 1 => Err("there is more than one CloudFront record in it".to_owned()),
+        Some(_) if records.len() > 1 => Err("expected one CloudFront record, found more".to_owned()),
         Some(_) => Ok(cloudfront::read(first, sent)),
         None => Ok(s3::records(records)),
     }
@@ -63,7 +63,7 @@ fn read_records(records: &[&serde_json::value::RawValue], sent: Moment) -> Resul
 fn id(fields: &RawFields<'_>) -> Result<Option<String>, String> {
     let id = fields.string("id")?;
     if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_ID_BYTES) {
-        return Err(format!("`id` is not from 1 to {MAX_ID_BYTES} bytes long"));
+        return Err(format!("`id`: expected 1 to {MAX_ID_BYTES} bytes"));
     }
     Ok(id)
 }
@@ -71,13 +71,13 @@ fn id(fields: &RawFields<'_>) -> Result<Option<String>, String> {
 /// Parses hitctl's own format: a hit, or a list of hits.
 fn own_format(fields: &RawFields<'_>, sent: Moment, now: Moment) -> Result<ParsedContent, String> {
     if !matches!(number(fields.get("v"), "v")?, None | Some(1)) {
-        return Err("`v` is not 1, and no other version is known here".to_owned());
+        return Err("`v`: expected 1".to_owned());
     }
     let Some(hits) = list(fields.get("hits"), "hits")? else {
         return Ok(ParsedContent::Hits(vec![hit(fields, sent, now)?]));
     };
     if hits.is_empty() || hits.len() > MAX_HITS_IN_MESSAGE {
-        return Err(format!("`hits` holds {}, and 1 to {MAX_HITS_IN_MESSAGE} can be read", hits.len()));
+        return Err(format!("`hits`: expected 1 to {MAX_HITS_IN_MESSAGE} entries, found {}", hits.len()));
     }
     let mut all = Vec::with_capacity(hits.len());
     for (index, raw) in hits.iter().enumerate() {
@@ -89,21 +89,19 @@ fn own_format(fields: &RawFields<'_>, sent: Moment, now: Moment) -> Result<Parse
 }
 
 fn hit(fields: &RawFields<'_>, sent: Moment, now: Moment) -> Result<IncomingHit, String> {
-    let path = fields
-        .string("path")?
-        .ok_or("there is no `path` in it, nor anything of an event of another service")?;
+    let path = fields.string("path")?.ok_or("`path` is missing, and the body is not a known event")?;
     let at = match fields.text("ts")? {
-        Some(ts) => time(&ts, now).map_err(|why| format!("`ts` {why}"))?,
+        Some(ts) => time(&ts, now).map_err(|why| format!("`ts`: {why}"))?,
         None => sent,
     };
     let n = match number(fields.get("n"), "n") {
         Ok(None) => 1,
         Ok(Some(n)) if (1..=MAX_COUNT).contains(&n) => n,
-        _ => return Err(format!("expected a whole number from 1 to {MAX_COUNT} in `n`")),
+        _ => return Err(format!("`n`: expected a whole number from 1 to {MAX_COUNT}")),
     };
     let address = fields.string("ip")?;
     if address.as_ref().is_some_and(|address| address.parse::<std::net::IpAddr>().is_err()) {
-        return Err("`ip` is no address".to_owned());
+        return Err("`ip`: expected an IP address".to_owned());
     }
     let agent = fields.string("ua")?.into();
     Ok(IncomingHit { path, at: Some(at), n, address: address.into(), agent, ..IncomingHit::default() })

@@ -16,13 +16,13 @@ pub(super) fn read(record: &str, at: Moment) -> ParsedMessage {
 }
 
 fn content(record: &str, at: Moment) -> Result<ParsedContent, String> {
-    let request = value_at(record, "/cf/request").ok_or("there is no `cf.request` in it")?;
+    let request = value_at(record, "/cf/request").ok_or("`cf.request` is missing")?;
     let request = object(request, "`cf.request`")?;
-    let method = request.text("method")?.ok_or("`cf.request` does not say its `method`")?;
+    let method = request.text("method")?.ok_or("`cf.request.method` is missing")?;
     if !matches!(method.as_ref(), "GET" | "HEAD") {
         return Ok(ParsedContent::Nothing);
     }
-    let uri = request.text("uri")?.ok_or("`cf.request` does not say its `uri`")?;
+    let uri = request.text("uri")?.ok_or("`cf.request.uri` is missing")?;
     let query = request.text("querystring")?.unwrap_or_default();
     let headers = request.get("headers").map_or("{}", RawValue::get);
     let header = |name: &str| text_at(headers, &format!("/{name}/0/value"));

@@ -50,11 +50,10 @@ fn content(
             let pointer = pointer.unwrap_or(PATH);
             let found = found_at(json, pointer)?;
             let text = if is_whole(found) { Some(found.into()) } else { read_text(found) };
-            text.ok_or_else(|| format!("what is at {pointer} in it is neither a text nor a whole number"))?
-                .into_owned()
+            text.ok_or_else(|| format!("expected a string or a whole number at {pointer}"))?.into_owned()
         }
     };
-    let at = |text: Cow<'_, str>| time(&text, now).map_err(|why| format!("`time` {why}"));
+    let at = |text: Cow<'_, str>| time(&text, now).map_err(|why| format!("`time`: {why}"));
     let at = event.text("time")?.map(at).transpose()?;
     let n = options.event_amount.as_deref().map_or(Ok(1), |pointer| amount(json, pointer))?;
     Ok(ParsedContent::Hits(vec![IncomingHit { path, at, n, ..IncomingHit::default() }]))
@@ -62,7 +61,7 @@ fn content(
 
 /// Returns the value at a pointer.
 fn found_at<'a>(json: &'a str, pointer: &str) -> Result<&'a str, String> {
-    value_at(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))
+    value_at(json, pointer).ok_or_else(|| format!("the event has no value at {pointer}"))
 }
 
 /// Returns whether a text is a whole number.

@@ -62,7 +62,7 @@ fn content(event: &RawFields<'_>) -> Result<ParsedContent, String> {
     }
     let missing = |name: &str| format!("`{name}` is missing");
     let reason = |code: Cow<'_, str>| {
-        IgnoreReason::from_code(&code).ok_or_else(|| format!("`why` is `{code}`, which is no reason"))
+        IgnoreReason::from_code(&code).ok_or_else(|| format!("`why`: expected a reason code, found `{code}`"))
     };
     let ignored = event.text("why")?.map(reason).transpose()?;
     Ok(ParsedContent::Hits(vec![IncomingHit {
@@ -135,7 +135,7 @@ mod tests {
         expected version 1 of a forwarded hit, found 2
         `path` is missing
         `at` is missing
-        `why` is `x`, which is no reason
+        `why`: expected a reason code, found `x`
         ");
     }
 }

@@ -116,11 +116,11 @@ pub struct S3Object {
 
 /// Parses the time of a hit: RFC 3339, at most five minutes ahead and at most sixty days old.
 pub(super) fn time(text: &str, now: Moment) -> Result<Moment, &'static str> {
-    let at = Moment::from_rfc3339(text).ok_or("is no time in RFC 3339, such as 2026-09-20T10:00:00Z")?;
+    let at = Moment::from_rfc3339(text).ok_or("expected an RFC 3339 time such as 2026-09-20T10:00:00Z")?;
     if is_countable_time(at, now) {
         Ok(at)
     } else {
-        Err("is more than five minutes ahead or more than sixty days ago")
+        Err("expected a time at most sixty days ago and five minutes ahead")
     }
 }
 

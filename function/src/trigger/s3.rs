@@ -11,14 +11,14 @@ use crate::query::decode;
 pub(super) fn test_event(fields: &RawFields<'_>) -> Result<ParsedContent, String> {
     match fields.text("Event")?.as_deref() {
         Some("s3:TestEvent") => Ok(ParsedContent::Nothing),
-        _ => Err("it is neither a hit nor an event that is known here".to_owned()),
+        _ => Err("the message is neither a hit nor a known event".to_owned()),
     }
 }
 
 /// Parses the records of a notification.
 pub(super) fn records(records: &[&RawValue]) -> ParsedMessage {
     if records.is_empty() {
-        return (None, Err("there are no records in it".to_owned()));
+        return (None, Err("`Records` is empty".to_owned()));
     }
     let objects: Result<_, String> = records.iter().map(|raw| record(raw.get())).collect();
     (None, objects.map(ParsedContent::Objects))
@@ -27,10 +27,10 @@ pub(super) fn records(records: &[&RawValue]) -> ParsedMessage {
 fn record(json: &str) -> Result<S3Object, String> {
     let record = object(json, "the record")?;
     if record.text("eventSource")?.as_deref() != Some("aws:s3") {
-        return Err("its records are of no source that is known here".to_owned());
+        return Err("the records come from an unknown source".to_owned());
     }
     if !record.text("eventName")?.is_some_and(|name| name.starts_with("ObjectCreated:")) {
-        return Err("it tells of an object of a bucket, and not that one was made".to_owned());
+        return Err("expected an `ObjectCreated` event, found another S3 event".to_owned());
     }
     let mut object = object_from_detail(record.get("s3"), "s3")?;
     object.key = decode(&object.key).ok_or("the object's key is not percent-encoded UTF-8")?;
@@ -47,11 +47,11 @@ pub(super) fn object_from_detail(raw: RawField<'_>, name: &str) -> Result<S3Obje
         None => made.string(if made.has("eTag") { "eTag" } else { "etag" })?,
     };
     let require = |value: Option<String>, what: &str| {
-        value.filter(|value| !value.is_empty()).ok_or_else(|| format!("it does not say {what}"))
+        value.filter(|value| !value.is_empty()).ok_or_else(|| format!("{what} is missing"))
     };
     Ok(S3Object {
-        bucket: require(bucket.string("name")?, "the bucket's name")?,
-        key: require(made.string("key")?, "the object's key")?,
+        bucket: require(bucket.string("name")?, "the bucket name")?,
+        key: require(made.string("key")?, "the object key")?,
         version: version.unwrap_or_default(),
     })
 }

@@ -16,9 +16,9 @@ use crate::moment::Moment;
 /// Parses a message. A message without an ID is an error of the whole batch, because it cannot be reported
 /// separately.
 pub(super) fn read(record: &str, options: &EventOptions, now: Moment) -> Result<InboundMessage, String> {
-    let record = object(record, "a record of the batch")?;
+    let record = object(record, "a record")?;
     let id = record.string("messageId")?.filter(|id| !id.is_empty());
-    let id = id.ok_or("a message of the batch has no `messageId`")?;
+    let id = id.ok_or("a message has no `messageId`")?;
     let sent = record
         .get("attributes")
         .and_then(|raw| text_at(raw.get(), "/SentTimestamp"))
@@ -32,7 +32,7 @@ pub(super) fn read(record: &str, options: &EventOptions, now: Moment) -> Result<
     let attribute = |name: &str| text_at(attributes, &format!("/{name}/stringValue")).map(Cow::into_owned);
     let (dedup_id, content) = match record.text("body") {
         Err(why) => (None, Err(why)),
-        Ok(None) => (None, Err("there is no body".to_owned())),
+        Ok(None) => (None, Err("the message has no body".to_owned())),
         Ok(Some(body)) => {
             let (ip, ua, origin) = (attribute(MESSAGE_IP), attribute(MESSAGE_UA), attribute(MESSAGE_ORIGIN));
             if ip.is_some() || ua.is_some() || origin.is_some() {
@@ -59,7 +59,7 @@ fn page_hit(
 ) -> ParsedContent {
     match HitBody::read(body.as_bytes()) {
         // The original error may quote the body.
-        Err(_) => ParsedContent::Invalid("the body is not what /v1/hit takes".to_owned()),
+        Err(_) => ParsedContent::Invalid("the body is not valid for /v1/hit".to_owned()),
         Ok(HitBody { path, automated, opted_out }) => ParsedContent::Hits(vec![IncomingHit {
             by: HitSource::Page,
             path,

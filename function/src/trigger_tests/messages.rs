@@ -69,7 +69,7 @@ fn batch_is_parsed_message_by_message() {
 #[test]
 fn message_without_id_fails_the_batch() {
     let why = refusal(r#"{"Records":[{"eventSource":"aws:sqs","body":"/x"}]}"#);
-    insta::assert_snapshot!(why, @"the event is an SQS batch: a message of the batch has no `messageId`");
+    insta::assert_snapshot!(why, @"invalid SQS batch: a message has no `messageId`");
 }
 
 #[test]
@@ -181,35 +181,35 @@ fn malformed_body_error_does_not_quote_the_body() {
     the body is neither a path nor a JSON object
     the body is neither a path nor a JSON object
     the body is neither a path nor a JSON object
-    the body is no JSON that can be read: line 1, column 20
-    there is no `path` in it, nor anything of an event of another service
-    there is no `path` in it, nor anything of an event of another service
-    `path` is no text
-    `v` is not 1, and no other version is known here
-    expected a whole number from 1 to 9007199254740991 in `n`
-    expected a whole number from 1 to 9007199254740991 in `n`
-    expected a whole number from 1 to 9007199254740991 in `n`
-    expected a whole number from 1 to 9007199254740991 in `n`
-    `ip` is no address
-    `ts` is no time in RFC 3339, such as 2026-09-20T10:00:00Z
-    `ts` is more than five minutes ahead or more than sixty days ago
-    `ts` is more than five minutes ahead or more than sixty days ago
-    `id` is not from 1 to 256 bytes long
-    `hits` holds 0, and 1 to 500 can be read
-    `hits` is no list
-    `hits[0]` is no JSON object
-    `hits[1]`: expected a whole number from 1 to 9007199254740991 in `n`
-    `hits` holds 501, and 1 to 500 can be read
-    there are no records in it
-    its records are of no source that is known here
-    it tells of an object of a bucket, and not that one was made
-    it does not say the object's key
-    `cf.request` does not say its `method`
-    it is neither a hit nor an event that is known here
-    the body is an SNS envelope (a notification): turn on raw message delivery for the queue's subscription to the topic, so that the body is what was published
-    the body is an SNS envelope (a message about a subscription): turn on raw message delivery for the queue's subscription to the topic, so that the body is what was published
-    there is nothing at /detail/path in it
-    what is at /detail/path in it is neither a text nor a whole number
+    the body is not valid JSON: line 1, column 20
+    `path` is missing, and the body is not a known event
+    `path` is missing, and the body is not a known event
+    `path`: expected a string
+    `v`: expected 1
+    `n`: expected a whole number from 1 to 9007199254740991
+    `n`: expected a whole number from 1 to 9007199254740991
+    `n`: expected a whole number from 1 to 9007199254740991
+    `n`: expected a whole number from 1 to 9007199254740991
+    `ip`: expected an IP address
+    `ts`: expected an RFC 3339 time such as 2026-09-20T10:00:00Z
+    `ts`: expected a time at most sixty days ago and five minutes ahead
+    `ts`: expected a time at most sixty days ago and five minutes ahead
+    `id`: expected 1 to 256 bytes
+    `hits`: expected 1 to 500 entries, found 0
+    `hits`: expected a list
+    `hits[0]` is not a JSON object
+    `hits[1]`: `n`: expected a whole number from 1 to 9007199254740991
+    `hits`: expected 1 to 500 entries, found 501
+    `Records` is empty
+    the records come from an unknown source
+    expected an `ObjectCreated` event, found another S3 event
+    the object key is missing
+    `cf.request.method` is missing
+    the message is neither a hit nor a known event
+    the body is an SNS envelope (a notification); turn on raw message delivery for the queue's subscription to the topic
+    the body is an SNS envelope (a message about a subscription); turn on raw message delivery for the queue's subscription to the topic
+    the event has no value at /detail/path
+    expected a string or a whole number at /detail/path
     ");
 }
 
@@ -236,7 +236,7 @@ fn event_with_only_a_detail_is_parsed() {
     assert_eq!(hits(r#"{"path":"/y","detail":{"path":"/x"}}"#), [hit("/y")]);
     assert_eq!(
         single(r#"{"detail":{}}"#, &options()).0.content,
-        Err("there is nothing at /detail/path in it".to_owned())
+        Err("the event has no value at /detail/path".to_owned())
     );
 }
 

@@ -294,7 +294,7 @@ fn hit_is_counted_even_if_its_other_shards_cannot_be_read() {
     assert_eq!(store.add(&hit("/x"), PathAdmission::Open), Ok(counted(1, 0)));
     let warnings = store.take_warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].starts_with("the answer leaves out some of a page's hits: dynamodb BatchGetItem"));
+    assert!(warnings[0].starts_with("the response omits some views of a path: dynamodb BatchGetItem"));
 }
 
 #[test]

@@ -75,18 +75,12 @@ fn hit_is_not_repeated_after_a_server_error() {
 fn hit_is_not_repeated_after_an_incomplete_response() {
     let partial = json_response(200, COUNTED, "");
     for (bytes, expected) in [
-        (Vec::new(), "the request was sent, its answer was lost: connection closed"),
-        (
-            partial[..partial.len() - 9].to_vec(),
-            "the request was sent, its answer was lost: connection closed",
-        ),
-        (partial[..20].to_vec(), "the request was sent, its answer was lost: connection closed"),
-        (
-            b"SSH-2.0-x\r\n\r\n".to_vec(),
-            "the request was sent, its answer was lost: the answer is not HTTP: ",
-        ),
-        (json_response(200, "{\"Attributes\":", ""), "the answer is not understood: "),
-        (json_response(200, "{}", ""), "the answer is not understood: missing field `Attributes`"),
+        (Vec::new(), "failed to receive the response: connection closed"),
+        (partial[..partial.len() - 9].to_vec(), "failed to receive the response: connection closed"),
+        (partial[..20].to_vec(), "failed to receive the response: connection closed"),
+        (b"SSH-2.0-x\r\n\r\n".to_vec(), "failed to receive the response: the response is not HTTP: "),
+        (json_response(200, "{\"Attributes\":", ""), "unexpected response: "),
+        (json_response(200, "{}", ""), "unexpected response: missing field `Attributes`"),
     ] {
         let (status, after, requests, log) = hit(move || FakeReply::Raw(bytes.clone()));
         assert_eq!((status, after.as_str(), requests), (503, "5", 1));
@@ -99,7 +93,7 @@ fn hit_is_not_repeated_after_an_incomplete_response() {
 fn hanging_hit_ends_before_the_invocation_does() {
     let (status, _, requests, log) = hit(|| FakeReply::Hang);
     assert_eq!((status, requests), (503, 1));
-    assert!(cause(&log).ends_with("the request was sent, its answer was lost: timed out"), "{log}");
+    assert!(cause(&log).ends_with("failed to receive the response: timed out"), "{log}");
 }
 
 #[test]
@@ -187,7 +181,7 @@ fn debug_level_logs_one_line_per_request_and_info_none() {
         host.get("/counter", "path=/x");
         host.get("/nowhere", "");
         let log = host.stop().1;
-        // The last line reports that the Runtime API is gone.
+        // The last line reports that failed to call the Runtime API.
         let log: Vec<&str> = log.lines().collect();
         assert_eq!(log.len(), lines + 1, "{log:?}");
         let expected = match level {
@@ -197,7 +191,7 @@ fn debug_level_logs_one_line_per_request_and_info_none() {
             ]
             .as_slice(),
             "info" => &[],
-            _ => &[r#"{"level":"WARN","message":"LOG_LEVEL is none of debug, info, warn, error; it is info now","value":"loud"}"#],
+            _ => &[r#"{"level":"WARN","message":"LOG_LEVEL: expected debug, info, warn or error; using info","value":"loud"}"#],
         };
         assert_eq!(log[..lines].iter().map(|line| without_time(line)).collect::<Vec<_>>(), expected);
         assert!(!log.concat().contains("203.0.113.7"), "no address of a client in the log");

@@ -150,7 +150,7 @@ fn permanent_error_is_logged_and_the_next_hit_tries_again() {
     assert_eq!(engine.number("/x", "hits"), 3);
     let line: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert_eq!((&line["level"], &line["requestId"]), (&json!("WARN"), &json!("request-1")));
-    assert_eq!(line["message"], "the distribution was not invalidated");
+    assert_eq!(line["message"], "failed to invalidate the distribution");
     assert_eq!(line["cause"], "cloudfront CreateInvalidation: status 400 NoSuchDistribution (request REQ)");
 }
 

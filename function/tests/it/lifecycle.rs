@@ -26,7 +26,7 @@ fn start_without_settings_is_an_init_error() {
     let report = host.next_report();
     assert_eq!(report.path, "/2018-06-01/runtime/init/error");
     assert_eq!(report.error_type.as_deref(), Some("Hitctl.Config"));
-    insta::assert_snapshot!(report.body, @r#"{"errorMessage":"the function cannot start: HITS_TABLE_NAME is not set (the DynamoDB table to count in); AWS_REGION is not set (Lambda sets it); AWS_ACCESS_KEY_ID is not set (Lambda sets it from the function's role); AWS_SECRET_ACCESS_KEY is not set (Lambda sets it from the function's role)","errorType":"Hitctl.Config","stackTrace":[]}"#);
+    insta::assert_snapshot!(report.body, @r#"{"errorMessage":"failed to start the function: HITS_TABLE_NAME is not set (the DynamoDB table to count in); AWS_REGION is not set (Lambda sets it); AWS_ACCESS_KEY_ID is not set (Lambda sets it from the function's role); AWS_SECRET_ACCESS_KEY is not set (Lambda sets it from the function's role)","errorType":"Hitctl.Config","stackTrace":[]}"#);
     let (status, log) = host.wait_for_exit();
     assert_eq!(status.code(), Some(1));
     assert!(log.contains("HITS_TABLE_NAME is not set"), "{log}");
@@ -37,7 +37,7 @@ fn program_outside_of_lambda_explains_itself() {
     let output = Command::new(env!("CARGO_BIN_EXE_bootstrap")).env_clear().output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("this program runs as the bootstrap of a Lambda function"), "{text}");
+    assert!(text.contains("run this program as the bootstrap of a Lambda function"), "{text}");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn program_exits_when_the_runtime_api_closes() {
     let (status, log) = host.stop();
     assert_eq!(status.code(), Some(1));
     assert!(
-        log.contains("the Runtime API is gone: the request was sent, its answer was lost: connection closed")
+        log.contains("failed to call the Runtime API: failed to receive the response: connection closed")
     );
 }
 
@@ -89,18 +89,20 @@ fn program_exits_when_the_runtime_api_is_unreachable() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        String::from_utf8(output.stdout).unwrap().contains("the Runtime API is gone: Connection refused")
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("failed to call the Runtime API: Connection refused")
     );
 }
 
 #[test]
 fn program_exits_when_the_runtime_api_is_broken() {
     for (response, expected) in [
-        (json_response(500, "{}", ""), "it answered status 500"),
-        (json_response(200, "{}", ""), "it answered status 200 without an invocation"),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n".to_vec(), "the answer's length is not a number"),
-        (b"\0\0\0\0\r\n\r\n".to_vec(), "the answer is not HTTP"),
-        (vec![b'a'; 100_000], "the answer is not HTTP"),
+        (json_response(500, "{}", ""), "it returned status 500"),
+        (json_response(200, "{}", ""), "expected an invocation, found status 200"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n".to_vec(), "`Content-Length` is not a number"),
+        (b"\0\0\0\0\r\n\r\n".to_vec(), "the response is not HTTP"),
+        (vec![b'a'; 100_000], "the response is not HTTP"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -161,7 +163,7 @@ fn panic_fails_its_invocation_and_the_loop_continues() {
     let mut runtime = RuntimeClient::new(&address).unwrap();
     let mut log = Logger::new(Level::Error, || Moment::from_millis(0), Box::new(std::io::sink()));
     let error = serve::serve(&mut runtime, &mut log, &mut PanicsOnce(0));
-    assert!(error.to_string().starts_with("the Runtime API is gone"));
+    assert!(error.to_string().starts_with("failed to call the Runtime API"));
     let (path, body) = reports.recv_timeout(TEST_TIMEOUT).unwrap();
     assert!(path.ends_with("/invocation/r/error"), "{path}");
     assert!(body.contains("the first one fails") && body.contains("lifecycle.rs"), "{body}");

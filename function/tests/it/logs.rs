@@ -118,18 +118,18 @@ fn invalid_log_file_is_rejected_and_unavailable_file_is_retried() {
     let mut cut = gzip(&log(3, 1));
     cut.truncate(40);
     for (status, body, kind, why) in [
-        (200, cut, "Hitctl.MalformedEvent", "the file is damaged: it cannot be unpacked"),
-        (200, b"<html>\n".to_vec(), "Hitctl.MalformedEvent", "the file is no access log"),
+        (200, cut, "Hitctl.MalformedEvent", "the gzip file is corrupt: invalid compressed data"),
+        (200, b"<html>\n".to_vec(), "Hitctl.MalformedEvent", "expected an access log with a `#Fields:` line"),
         (
             200,
             b"#Fields: date time cs-uri-stem\n2026-09-20\t10:00:00\t/\n".to_vec(),
             "Hitctl.MalformedEvent",
-            "the access log lacks needed columns: `cs-method`, `sc-status`, `cs(User-Agent)`",
+            "the access log lacks required fields: `cs-method`, `sc-status`, `cs(User-Agent)`",
         ),
-        (404, Vec::new(), "Hitctl.MalformedEvent", "the file is not in its bucket any more"),
+        (404, Vec::new(), "Hitctl.MalformedEvent", "the file no longer exists in its bucket"),
         (403, Vec::new(), "Hitctl.NotCounted", "s3 GetObject: status 403"),
         (503, Vec::new(), "Hitctl.NotCounted", "s3 GetObject: status 503"),
-        (200, gzip(&"x".repeat(1_000_000)), "Hitctl.MalformedEvent", "a line that is too long"),
+        (200, gzip(&"x".repeat(1_000_000)), "Hitctl.MalformedEvent", "a line of the file is too long"),
         (
             200,
             gzip(&format!("{}\n", "x".repeat(10_000)).repeat(7_000)),
@@ -182,6 +182,9 @@ fn uncounted_lines_are_logged() {
     let program = host(&engine, &bucket, "none");
     assert_eq!(program.invoke(event("x.log")).body, r#"{"v":1,"hits":1,"ignored":0}"#);
     let log = program.stop().1;
-    assert!(log.contains("views of an access log were not counted: 1 are older than sixty days"), "{log}");
-    assert!(log.contains("1 lines of an access log could not be read"), "{log}");
+    assert!(
+        log.contains("ignored views of an access log, older than sixty days or in the future: 1"),
+        "{log}"
+    );
+    assert!(log.contains("skipped unreadable lines of an access log: 1"), "{log}");
 }

@@ -297,7 +297,7 @@ fn program_responds_in_the_format_of_each_source() {
     );
     let failed = host.invoke(event.replace("path", "page"));
     assert_eq!(failed.error_type.as_deref(), Some("Hitctl.MalformedEvent"));
-    insta::assert_snapshot!(failed.body, @r#"{"errorMessage":"the event cannot be counted: there is nothing at /detail/path in it","errorType":"Hitctl.MalformedEvent","stackTrace":[]}"#);
+    insta::assert_snapshot!(failed.body, @r#"{"errorMessage":"the event is invalid: the event has no value at /detail/path","errorType":"Hitctl.MalformedEvent","stackTrace":[]}"#);
     assert_eq!(engine.number("/x", "hits"), 4);
     let (_, log) = host.stop();
     assert!(!log.contains("203.0.113"), "{log}");
@@ -308,8 +308,8 @@ fn program_responds_in_the_format_of_each_source() {
     assert_eq!(
         refused,
         [
-            (json!("ERROR"), json!("m1"), json!("`path` is no text")),
-            (json!("ERROR"), json!("e1"), json!("there is nothing at /detail/path in it")),
+            (json!("ERROR"), json!("m1"), json!("`path`: expected a string")),
+            (json!("ERROR"), json!("e1"), json!("the event has no value at /detail/path")),
         ]
     );
 }

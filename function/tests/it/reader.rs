@@ -154,7 +154,7 @@ fn invalid_counter_is_an_init_error_that_names_the_variable() {
     let report = program.next_report();
     assert!(report.path.ends_with("/init/error"), "{}", report.path);
     assert!(
-        report.body.contains("HITCTL_COUNTER: expected FUNCTION or FUNCTION:ALIAS, found `not/a name`"),
+        report.body.contains("HITCTL_COUNTER: expected `FUNCTION` or `FUNCTION:ALIAS`, found `not/a name`"),
         "{}",
         report.body
     );

@@ -131,10 +131,13 @@ fn ca_bundle_replaces_the_default_roots() {
         store(address, file("other.pem", &pem_of(other.cert.der()))).warm_up().unwrap_err().to_string();
     assert!(other.contains("invalid peer certificate"), "{other}");
     let none = store(address, file("none.pem", "no certificate\n")).warm_up().unwrap_err().to_string();
-    assert!(none.contains("AWS_CA_BUNDLE is") && none.contains("there is no certificate in it"), "{none}");
+    assert!(
+        none.contains("failed to read the AWS_CA_BUNDLE ") && none.contains("it contains no certificate"),
+        "{none}"
+    );
     let missing = Tls::with_ca_bundle("/does/not/exist.pem".to_owned());
     let missing = store(address, missing).warm_up().unwrap_err().to_string();
-    assert!(missing.contains("AWS_CA_BUNDLE is /does/not/exist.pem: "), "{missing}");
+    assert!(missing.contains("failed to read the AWS_CA_BUNDLE /does/not/exist.pem: "), "{missing}");
     drop(file("root.pem", &pem_of(&certificate)));
     let mut environment = environment(&format!("https://localhost:{}", address.port()));
     environment.push(("AWS_CA_BUNDLE", dir.join("root.pem").to_string_lossy().into_owned()));

@@ -251,8 +251,7 @@ fn failing_visitor_table_costs_no_hit() {
         let warnings = store.take_warnings();
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(
-            warnings[1]
-                .starts_with("a visitor was not told apart: dynamodb UpdateItem, table hits-test-seen")
+            warnings[1].starts_with("failed to record a visitor: dynamodb UpdateItem, table hits-test-seen")
         );
         assert!(warnings[1].contains(name) && !warnings.concat().contains("203.0.113"), "{warnings:?}");
     }
@@ -263,7 +262,7 @@ fn salt_that_failed_to_load_is_loaded_by_the_first_hit() {
     let engine = TestDynamoDb::with(|number, _| if number == 0 { throttled() } else { CallHandling::Serve });
     let mut store = engine.store(true, 1);
     store.warm_up().unwrap();
-    assert!(store.take_warnings()[0].starts_with("the day's salt was not taken yet: "));
+    assert!(store.take_warnings()[0].starts_with("failed to load the day's salt: "));
     assert_eq!(store.record_visitor(&visitor(1), &key("/a"), NOON), Ok(BOTH));
 }
 
@@ -272,7 +271,7 @@ fn failed_site_count_does_not_affect_the_page() {
     let engine = TestDynamoDb::with(failing("!site", throttled));
     let mut store = engine.store(true, 1);
     assert_eq!(store.record_visitor(&visitor(1), &key("/a"), NOON), Ok(PAGE));
-    assert!(store.take_warnings()[0].starts_with("a visitor of the site was not counted: "));
+    assert!(store.take_warnings()[0].starts_with("failed to count a visitor of the site: "));
 }
 
 #[test]
@@ -311,7 +310,7 @@ fn address_that_cannot_be_stored_is_a_warning_without_the_address() {
     assert_eq!(store.record_visitor(&visitor(1), &key("/a"), NOON), Ok(BOTH));
     let warnings = store.take_warnings();
     assert!(
-        warnings[0].starts_with("an address was not kept: ") && !warnings[0].contains("203.0.113"),
+        warnings[0].starts_with("failed to store an address: ") && !warnings[0].contains("203.0.113"),
         "{warnings:?}"
     );
 }
@@ -372,7 +371,7 @@ fn program_counts_visitors_without_logging_them() {
             assert_eq!((status, serde_json::from_str::<Value>(&body).unwrap()), (200, expected));
         }
         let log = host.stop().1;
-        assert_eq!(log.matches("a visitor was not told apart").count(), if fails { 2 } else { 0 }, "{log}");
+        assert_eq!(log.matches("failed to record a visitor").count(), if fails { 2 } else { 0 }, "{log}");
         let ids = engine
             .items(SEEN)
             .into_iter()

@@ -46,7 +46,7 @@ impl AwsCloud {
             && partition.cloudfront.is_none()
         {
             return Err(Fault::config(format!(
-                "`cloudfront.distribution_id` is set, and the partition {} of {} has no CloudFront",
+                "`cloudfront.distribution_id` is set, but the partition {} of {} has no CloudFront",
                 partition.name, location.region
             )));
         }

@@ -44,9 +44,9 @@ async fn failed_call_reports_transport_error_as_cause() {
         (start_broken_endpoint(BrokenEndpoint::Closes).await, "onnection"),
         (
             start_broken_endpoint(BrokenEndpoint::SendsGarbage).await,
-            "the answer is not HTTP (invalid HTTP version parsed)",
+            "the response is not HTTP (invalid HTTP version parsed)",
         ),
-        (start_broken_endpoint(BrokenEndpoint::Hangs).await, "no answer within 300ms"),
+        (start_broken_endpoint(BrokenEndpoint::Hangs).await, "no response within 300ms"),
     ];
     for (url, expected_text) in table {
         let options = AwsOptions {
@@ -65,11 +65,11 @@ async fn failed_call_reports_transport_error_as_cause() {
             call.unwrap_err().to_fault(&ApiOperation::new("read", "table t", "dynamodb:DescribeTable"));
         assert_eq!(
             (fault.code.as_str(), fault.message.as_str()),
-            ("no_answer", "failed to read table t: no answer")
+            ("no_answer", "failed to read table t: no response")
         );
         let cause = fault.cause.unwrap();
         assert!(
-            cause.starts_with("no answer (dynamodb:DescribeTable): ") && cause.contains(expected_text),
+            cause.starts_with("no response (dynamodb:DescribeTable): ") && cause.contains(expected_text),
             "{cause}"
         );
 
@@ -77,7 +77,7 @@ async fn failed_call_reports_transport_error_as_cause() {
         assert_eq!(failure.code, "unreachable");
         let cause = failure.cause.as_deref().unwrap().to_owned();
         // Retries may use up the operation timeout before the last attempt has failed.
-        assert!(cause.contains(expected_text) || cause.contains("no answer within 300ms"), "{cause}");
+        assert!(cause.contains(expected_text) || cause.contains("no response within 300ms"), "{cause}");
         for dump in ["Failure", "Error {", "Error(", "source:", "kind:"] {
             assert!(!cause.contains(dump), "{cause}");
         }

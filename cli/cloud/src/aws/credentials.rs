@@ -58,9 +58,9 @@ impl AwsProfiles {
         )
         .await
         .map_err(|error| {
-            Fault::fatal("bad_aws_config", "the AWS config files cannot be read")
+            Fault::fatal("bad_aws_config", "failed to read the AWS config files")
                 .caused_by(describe_error(&error))
-                .hinted("mend the file; AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name others")
+                .hinted("correct the file, or set AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE to another")
                 .of_kind(FaultKind::Credentials)
         })?;
         let profiles = Self { profile_set, name, is_explicit: flag.is_some() };
@@ -72,10 +72,10 @@ impl AwsProfiles {
 
     fn unknown_profile(&self) -> Fault {
         let hint = match sorted_list(self.profile_set.profiles()) {
-            existing if existing.is_empty() => "`aws configure sso` makes one".to_owned(),
-            existing => format!("there are: {existing}"),
+            existing if existing.is_empty() => "run `aws configure sso` to create one".to_owned(),
+            existing => format!("use an existing profile: {existing}"),
         };
-        Fault::fatal("unknown_profile", format!("there is no AWS profile {:?}", self.name))
+        Fault::fatal("unknown_profile", format!("the AWS profile {:?} does not exist", self.name))
             .of_kind(FaultKind::Credentials)
             .hinted(hint)
     }
@@ -115,26 +115,27 @@ impl AwsProfiles {
         for profile in self.chain() {
             let source = profile.get("source_profile").filter(|_| profile.get("role_arn").is_some());
             if let Some(source) = source.filter(|source| self.profile_set.get_profile(source).is_none()) {
-                let message = format!(
-                    "profile {} builds on the profile {source}, which does not exist",
-                    profile.name()
-                );
+                let message =
+                    format!("the source profile {source} of profile {} does not exist", profile.name());
                 let existing = sorted_list(self.profile_set.profiles());
-                return Err(bad_config(message, format!("correct `source_profile`; there are: {existing}")));
+                return Err(bad_config(
+                    message,
+                    format!("correct `source_profile`; existing profiles: {existing}"),
+                ));
             }
             if let Some(session) =
                 profile.get("sso_session").filter(|name| self.profile_set.sso_session(name).is_none())
             {
-                let message = format!(
-                    "profile {} names the SSO session {session}, which does not exist",
-                    profile.name()
-                );
+                let message =
+                    format!("the SSO session {session} of profile {} does not exist", profile.name());
                 let hint = match sorted_list(self.profile_set.sso_sessions()) {
                     existing if existing.is_empty() => {
-                        format!("add the section `[sso-session {session}]`: `aws configure sso-session`")
+                        format!(
+                            "run `aws configure sso-session` to add the section `[sso-session {session}]`"
+                        )
                     }
                     existing => format!(
-                        "correct `sso_session`, or add the section `[sso-session {session}]`; there are: {existing}"
+                        "correct `sso_session`, or add the section `[sso-session {session}]`; existing sessions: {existing}"
                     ),
                 };
                 return Err(bad_config(message, hint));
@@ -178,10 +179,7 @@ fn check_encoding(env: &BTreeMap<String, String>) -> Result<(), Fault> {
             let text_before = &bytes[..error.valid_up_to()];
             let line = text_before.split(|byte| *byte == b'\n').count();
             let message = format!("expected UTF-8 in {path}, found other bytes in line {line}");
-            return Err(bad_config(
-                message,
-                "save the file as UTF-8, without a UTF-16 or Latin-1 encoding".to_owned(),
-            ));
+            return Err(bad_config(message, "save the file as UTF-8".to_owned()));
         }
     }
     Ok(())
@@ -346,7 +344,7 @@ pub(super) fn check(env: &BTreeMap<String, String>, profiles: &AwsProfiles) -> R
             "bad_credentials",
             format!("expected printable ASCII characters in {name}, found others"),
         )
-        .hinted("copy the key anew, whole and without line ends")
+        .hinted("copy the complete key again, without line breaks")
         .of_kind(FaultKind::Credentials)),
         None => Ok(()),
     }
@@ -382,24 +380,27 @@ pub(super) fn load_fault(error: &CredentialsError, profiles: &AwsProfiles, endpo
     let cause = describe_error(error);
     let failure = match (error, profiles.sign_in()) {
         (CredentialsError::CredentialsNotLoaded(_), None) => return no_credentials(profiles, endpoint),
-        (CredentialsError::ProviderTimedOut(_), _) => Fault::fatal(
-            "credentials_timeout",
-            "nothing gave credentials in time",
-        )
-        .hinted(
-            "run the command again; a `credential_process` that asks for something has to be answered first",
-        ),
+        (CredentialsError::ProviderTimedOut(_), _) => {
+            Fault::fatal("credentials_timeout", "failed to load AWS credentials: timed out")
+                .hinted("run the command again; if your `credential_process` prompts for input, answer it")
+        }
         (CredentialsError::InvalidConfiguration(_), _) => {
-            Fault::fatal("bad_aws_config", format!("profile {} cannot be used", profiles.name))
-                .hinted("correct the profile: `aws configure list` shows where its settings come from")
+            Fault::fatal("bad_aws_config", format!("profile {} is not valid", profiles.name))
+                .hinted("correct the profile; `aws configure list` shows the source of each setting")
         }
         (_, Some(sign_in)) => Fault::fatal(
             "sso_expired",
             format!("the sign-in of profile {} is missing or has expired", sign_in.profile),
         )
         .hinted(sign_in.hint()),
-        _ => Fault::fatal("credentials", format!("profile {} gives no credentials", profiles.name))
-            .hinted(format!("`aws sts get-caller-identity --profile {}` should work first", profiles.name)),
+        _ => Fault::fatal(
+            "credentials",
+            format!("failed to load the credentials of profile {}", profiles.name),
+        )
+        .hinted(format!(
+            "run `aws sts get-caller-identity --profile {}` to check the profile",
+            profiles.name
+        )),
     };
     failure.caused_by(cause).of_kind(FaultKind::Credentials)
 }
@@ -409,14 +410,14 @@ fn no_credentials(profiles: &AwsProfiles, endpoint: Option<&str>) -> Fault {
     let failure = if profiles.is_explicit {
         Fault::fatal("no_credentials", format!("profile {} has no credentials", profiles.name))
     } else {
-        Fault::fatal("no_credentials", "there are no AWS credentials")
+        Fault::fatal("no_credentials", "no AWS credentials found")
     };
     let hint = match endpoint {
         Some(endpoint) => format!(
-            "an emulator such as that at {endpoint} takes any: `export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test`"
+            "for an emulator such as the one at {endpoint}, run `export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test`"
         ),
-        None => "one of: `aws configure sso` and `--profile NAME`; `export AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`; \
-                 in CI, a role by web identity (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE)"
+        None => "run `aws configure sso` and pass `--profile NAME`; or `export AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`; \
+                 or in CI, use a web identity role (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE)"
             .to_owned(),
     };
     failure.hinted(hint).of_kind(FaultKind::Credentials)

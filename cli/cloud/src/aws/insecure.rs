@@ -91,7 +91,7 @@ impl InsecureEndpoint {
     /// Returns the fault that ends the program.
     pub(super) fn to_fault(&self) -> Fault {
         let fault = Fault::fatal("insecure_endpoint", format!("failed to use http://{}: {self}", self.host))
-            .hinted("use https, or pass --insecure if nobody can listen in")
+            .hinted("use https, or pass `--insecure` if the network is trusted")
             .of_kind(FaultKind::Usage);
         match &self.origin {
             Some(origin) => fault.caused_by(format!("the endpoint comes from {origin}")),

@@ -55,7 +55,7 @@ pub(super) async fn invoke(
     let output = cx
         .retry(
             &RetryPolicy::with_budget(THROTTLE_RETRY_TIME).with_attempt_timeout(time_limit + CALL_OVERHEAD),
-            "waiting for the function to be free",
+            "waiting until the function has free concurrency",
             || async {
                 let response = match send(alias).await {
                     // The function was deployed without versions and has no alias.
@@ -101,12 +101,12 @@ pub(super) async fn code_url(config: &SdkConfig, function: &str) -> Result<Strin
         .map_err(|error| error.to_fault(&operation))?;
     let location = response.code().and_then(|code| code.location());
     location.map(str::to_owned).ok_or_else(|| {
-        Fault::fatal("no_code_url", format!("Lambda does not say where the code of function {function} is"))
+        Fault::fatal("no_code_url", format!("Lambda returned no code location for function {function}"))
     })
 }
 
 fn throttled_message(function: &str) -> String {
-    format!("failed to call function {function}: as many invocations as it may have are running")
+    format!("failed to call function {function}: its concurrency limit is reached")
 }
 
 /// Makes a transient fault fatal: the function may have run, so the call must not be repeated.

@@ -56,7 +56,7 @@ pub(super) async fn read_page(
             .map_err(|error| {
                 let fault = error.to_fault(&operation);
                 if error.has_code("ResourceNotFoundException") {
-                    return fault.hinted("run `hitctl deploy` first: it makes the log group");
+                    return fault.hinted("run `hitctl deploy` first to create the log group");
                 }
                 fault
             })?;

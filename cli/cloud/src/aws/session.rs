@@ -177,7 +177,7 @@ impl UnverifiedSession {
         let code = service_error.code().unwrap_or("unknown");
         let skew =
             service.raw().headers().get("date").and_then(|date| clock_skew(date, jiff::Timestamp::now()));
-        let message = service_error.message().unwrap_or("it did not say why");
+        let message = service_error.message().unwrap_or("no reason given");
         let fault = match classify(code, message) {
             Some(ErrorClass::Expired) => {
                 Fault::fatal(code.to_owned(), "the AWS credentials have expired")
@@ -187,21 +187,20 @@ impl UnverifiedSession {
                 if class == ErrorClass::Clock || skew.is_some() =>
             {
                 let difference = skew.map_or_else(|| "wrong".to_owned(), format_skew);
-                Fault::fatal("clock_skew", format!("this machine's clock is {difference}"))
-                    .hinted("set the clock, such as by `sudo timedatectl set-ntp true`, and run the command again")
+                Fault::fatal("clock_skew", format!("the system clock is {difference}"))
+                    .hinted("set the clock, for example with `sudo timedatectl set-ntp true`, then run the command again")
             }
             Some(ErrorClass::WrongSecret) => {
                 Fault::fatal(code.to_owned(), "the secret key does not belong to the access key")
-                    .hinted("copy AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, anew and whole")
+                    .hinted("copy the complete AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, again")
             }
             Some(ErrorClass::UnknownKey) => {
-                Fault::fatal(code.to_owned(), "AWS does not know these credentials").hinted(format!(
-                    "`aws sts get-caller-identity` should work first; a region that the account has not enabled says so \
-                     too, and {} is asked here",
+                Fault::fatal(code.to_owned(), "AWS does not recognize these credentials").hinted(format!(
+                    "run `aws sts get-caller-identity` to check them; the account must also have enabled the region {}",
                     self.region
                 ))
             }
-            _ => Fault::fatal(code.to_owned(), "AWS refuses to say who is asking").hinted(self.credentials_source()),
+            _ => Fault::fatal(code.to_owned(), "failed to identify the AWS caller").hinted(self.credentials_source()),
         };
         let mut fault = fault.of_kind(FaultKind::Credentials);
         fault.cause = Some(format!("{code} (sts:GetCallerIdentity): {message}").into());
@@ -211,21 +210,21 @@ impl UnverifiedSession {
 
     fn credentials_source(&self) -> String {
         if credentials::uses_env_credentials(&self.env, &self.profiles) {
-            "the credentials are those of the environment: AWS_ACCESS_KEY_ID and its like".to_owned()
+            "check the credentials in the environment, such as AWS_ACCESS_KEY_ID".to_owned()
         } else {
-            format!("the credentials are those of profile {}", self.profiles.name)
+            format!("check the credentials of profile {}", self.profiles.name)
         }
     }
 
     /// Returns the fault for an endpoint that did not respond, or did not respond as AWS does.
     fn unreachable_fault(&self, error: &SdkError<GetCallerIdentityError>) -> Fault {
         let fault = match self.config.endpoint_url() {
-            Some(endpoint) => Fault::fatal("unreachable", format!("{endpoint} does not answer as AWS would"))
+            Some(endpoint) => Fault::fatal("unreachable", format!("failed to call AWS at {endpoint}"))
                 .hinted(
-                    "start the emulator, or correct --endpoint-url, HITCTL_ENDPOINT_URL or AWS_ENDPOINT_URL",
+                    "start the emulator, or correct `--endpoint-url`, HITCTL_ENDPOINT_URL or AWS_ENDPOINT_URL",
                 ),
-            None => Fault::fatal("unreachable", format!("AWS in {} cannot be reached", self.region)).hinted(
-                "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and that the region is spelt right",
+            None => Fault::fatal("unreachable", format!("failed to connect to AWS in {}", self.region)).hinted(
+                "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and the name of the region",
             ),
         };
         fault.caused_by(describe_error(error))
@@ -240,10 +239,10 @@ fn check_account(session: &AwsSession, account: Option<&str>) -> Result<(), Faul
     }
     Err(Fault::fatal(
         "wrong_account",
-        format!("these credentials are for account {actual}, and hitctl.toml allows only {expected}"),
+        format!("expected credentials of account {expected} (hitctl.toml), found account {actual}"),
     )
-    .caused_by(format!("they are those of {}", session.arn))
-    .hinted(format!("use `--profile` with a profile of account {expected}; nothing was changed"))
+    .caused_by(format!("the credentials belong to {}", session.arn))
+    .hinted(format!("pass `--profile` with a profile of account {expected}; nothing was changed"))
     .of_kind(FaultKind::Credentials))
 }
 
@@ -257,9 +256,9 @@ fn retry_config(attempts: u32) -> RetryConfig {
 }
 
 fn no_region() -> Fault {
-    Fault::fatal("no_region", "there is no AWS region")
+    Fault::fatal("no_region", "no AWS region is set")
         .hinted(
-            "say which: `--region eu-central-1`, `export AWS_REGION=eu-central-1`, or `region = \"eu-central-1\"` in \
+            "pass `--region eu-central-1`, run `export AWS_REGION=eu-central-1`, or set `region = \"eu-central-1\"` in \
              hitctl.toml",
         )
         .of_kind(FaultKind::Usage)
@@ -282,10 +281,11 @@ fn parse_endpoint(url: &str) -> Result<String, Fault> {
     if is_valid {
         return Ok(url.trim_end_matches('/').to_owned());
     }
-    Err(Fault::usage(format!("{url:?} is no endpoint")).hinted("give a URL such as http://127.0.0.1:4566"))
+    Err(Fault::usage(format!("expected an endpoint URL, found {url:?}"))
+        .hinted("pass a URL such as http://127.0.0.1:4566"))
 }
 
-/// Returns how many seconds this machine's clock is ahead of AWS's clock. `None` if the difference is below
+/// Returns how many seconds the system clock is ahead of AWS's clock. `None` if the difference is below
 /// [`MAX_SKEW_S`].
 fn clock_skew(date: &str, now: jiff::Timestamp) -> Option<i64> {
     let server_time = DateTime::from_str(date, Format::HttpDate).ok()?.secs();

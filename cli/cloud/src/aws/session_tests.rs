@@ -189,7 +189,7 @@ async fn session_of_other_account_is_rejected() {
     AwsSession::open(&home.env(&KEYS), options(Some("123456789012"))).await.unwrap();
     let failure = failure(&home, &KEYS, options(Some("999999999999"))).await;
     assert_eq!((failure.code.as_str(), failure.kind), ("wrong_account", FaultKind::Credentials));
-    insta::assert_snapshot!(failure.message.as_str(), @"these credentials are for account 123456789012, and hitctl.toml allows only 999999999999");
+    insta::assert_snapshot!(failure.message.as_str(), @"expected credentials of account 999999999999 (hitctl.toml), found account 123456789012");
 }
 
 #[tokio::test]
@@ -216,20 +216,20 @@ async fn missing_settings_are_reported_with_hints() {
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
-    Usage no_region: there is no AWS region
-      say which: `--region eu-central-1`, `export AWS_REGION=eu-central-1`, or `region = "eu-central-1"` in hitctl.toml
-    Credentials no_credentials: there are no AWS credentials
-      one of: `aws configure sso` and `--profile NAME`; `export AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`; in CI, a role by web identity (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE)
-    Credentials no_credentials: there are no AWS credentials
-      an emulator such as that at http://127.0.0.1:1 takes any: `export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test`
-    Usage usage: "127.0.0.1:1" is no endpoint
-      give a URL such as http://127.0.0.1:4566
-    Credentials unknown_profile: there is no AWS profile "wrok"
-      there are: bare, default, sign-in, work
-    Credentials unknown_profile: there is no AWS profile "nobody"
-      there are: bare, default, sign-in, work
+    Usage no_region: no AWS region is set
+      pass `--region eu-central-1`, run `export AWS_REGION=eu-central-1`, or set `region = "eu-central-1"` in hitctl.toml
+    Credentials no_credentials: no AWS credentials found
+      run `aws configure sso` and pass `--profile NAME`; or `export AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`; or in CI, use a web identity role (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE)
+    Credentials no_credentials: no AWS credentials found
+      for an emulator such as the one at http://127.0.0.1:1, run `export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test`
+    Usage usage: expected an endpoint URL, found "127.0.0.1:1"
+      pass a URL such as http://127.0.0.1:4566
+    Credentials unknown_profile: the AWS profile "wrok" does not exist
+      use an existing profile: bare, default, sign-in, work
+    Credentials unknown_profile: the AWS profile "nobody" does not exist
+      use an existing profile: bare, default, sign-in, work
     Credentials no_credentials: profile bare has no credentials
-      one of: `aws configure sso` and `--profile NAME`; `export AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`; in CI, a role by web identity (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE)
+      run `aws configure sso` and pass `--profile NAME`; or `export AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`; or in CI, use a web identity role (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE)
     Credentials sso_expired: the sign-in of profile sign-in is missing or has expired
       run `aws sso login --profile sign-in`
     "#);
@@ -254,14 +254,14 @@ async fn profile_with_missing_reference_is_named() {
         shown.push(format!("{}: {}\n  {hint}", failure.code, failure.message));
     }
     insta::assert_snapshot!(shown.join("\n"), @"
-    bad_aws_config: profile no-session names the SSO session crop, which does not exist
-      correct `sso_session`, or add the section `[sso-session crop]`; there are: corp
-    bad_aws_config: profile no-source builds on the profile bsae, which does not exist
-      correct `source_profile`; there are: far, no-session, no-source, odd
-    bad_aws_config: profile no-session names the SSO session crop, which does not exist
-      correct `sso_session`, or add the section `[sso-session crop]`; there are: corp
-    bad_aws_config: profile odd cannot be used
-      correct the profile: `aws configure list` shows where its settings come from
+    bad_aws_config: the SSO session crop of profile no-session does not exist
+      correct `sso_session`, or add the section `[sso-session crop]`; existing sessions: corp
+    bad_aws_config: the source profile bsae of profile no-source does not exist
+      correct `source_profile`; existing profiles: far, no-session, no-source, odd
+    bad_aws_config: the SSO session crop of profile no-session does not exist
+      correct `sso_session`, or add the section `[sso-session crop]`; existing sessions: corp
+    bad_aws_config: profile odd is not valid
+      correct the profile; `aws configure list` shows the source of each setting
     ");
     // Keys in the environment need no profile.
     let sts = StubSts::authenticated().await;
@@ -324,18 +324,18 @@ async fn rejected_credentials_are_reported_with_hints() {
     ExpiredToken: the AWS credentials have expired
       ExpiredToken (sts:GetCallerIdentity): The security token included in the request is expired
       get new credentials and export them again: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
-    InvalidClientTokenId: AWS does not know these credentials
+    InvalidClientTokenId: AWS does not recognize these credentials
       InvalidClientTokenId (sts:GetCallerIdentity): The security token included in the request is invalid.
-      `aws sts get-caller-identity` should work first; a region that the account has not enabled says so too, and eu-west-1 is asked here
+      run `aws sts get-caller-identity` to check them; the account must also have enabled the region eu-west-1
     SignatureDoesNotMatch: the secret key does not belong to the access key
       SignatureDoesNotMatch (sts:GetCallerIdentity): The request signature we calculated does not match
-      copy AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, anew and whole
-    clock_skew: this machine's clock is  minutes fast
+      copy the complete AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, again
+    clock_skew: the system clock is  minutes fast
       SignatureDoesNotMatch (sts:GetCallerIdentity): Signature expired: 20261120T000000Z is now earlier than
-      set the clock, such as by `sudo timedatectl set-ntp true`, and run the command again
-    AccessDenied: AWS refuses to say who is asking
+      set the clock, for example with `sudo timedatectl set-ntp true`, then run the command again
+    AccessDenied: failed to identify the AWS caller
       AccessDenied (sts:GetCallerIdentity): explicit deny
-      the credentials are those of the environment: AWS_ACCESS_KEY_ID and its like
+      check the credentials in the environment, such as AWS_ACCESS_KEY_ID
     ");
 }
 

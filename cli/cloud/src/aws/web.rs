@@ -96,16 +96,17 @@ impl WebClient {
         for _ in 0..=MAX_REDIRECTS {
             let result = tokio::time::timeout(FETCH_TIMEOUT, self.get(&url, "location", max_body)).await;
             let (response, body) =
-                result.map_err(|_| format!("no answer within {} s", FETCH_TIMEOUT.as_secs()))??;
+                result.map_err(|_| format!("no response within {} s", FETCH_TIMEOUT.as_secs()))??;
             match (response.status, response.header) {
                 (200, _) => return Ok(body.into()),
                 (301 | 302 | 303 | 307 | 308, Some(to)) => {
-                    url = redirect_target(&url, &to).ok_or_else(|| format!("it leads to {to:?}"))?;
+                    url = redirect_target(&url, &to)
+                        .ok_or_else(|| format!("unsupported redirect to {to:?}"))?;
                 }
-                (status, _) => return Err(format!("the answer was HTTP {status}")),
+                (status, _) => return Err(format!("expected HTTP 200, found {status}")),
             }
         }
-        Err(format!("it leads on more than {MAX_REDIRECTS} times"))
+        Err(format!("more than {MAX_REDIRECTS} redirects"))
     }
 
     /// Requests a URL and reads the body of at most `max_body` bytes. Each request opens a new connection, so
@@ -178,8 +179,8 @@ fn proxy_config(
     // The URL may contain a password, so the error names only the variable.
     let invalid = |_| {
         let name = names.iter().find(|name| env_value(env, &[name]).is_some()).unwrap_or(&"HTTPS_PROXY");
-        Fault::fatal("bad_proxy", format!("{name} is not the address of a proxy"))
-            .hinted(format!("set it as in `export {name}=http://proxy.example:3128`, or unset it"))
+        Fault::fatal("bad_proxy", format!("{name}: expected a proxy URL"))
+            .hinted(format!("run `export {name}=http://proxy.example:3128`, or unset it"))
             .of_kind(FaultKind::Usage)
     };
     Ok(make(url).map_err(invalid)?.no_proxy(format!("{NO_PROXY_HOSTS}{no_proxy}")))
@@ -188,9 +189,9 @@ fn proxy_config(
 /// Reads the certificates of a PEM file and validates them. Their later user cannot report what is wrong.
 fn read_ca_bundle(path: &str) -> Result<Vec<u8>, Fault> {
     let invalid = |what: String| {
-        Fault::fatal("bad_ca_bundle", format!("AWS_CA_BUNDLE names {path}, which cannot be used"))
+        Fault::fatal("bad_ca_bundle", format!("failed to read the AWS_CA_BUNDLE {path}"))
             .caused_by(what)
-            .hinted("name a file of PEM certificates in AWS_CA_BUNDLE, or unset it")
+            .hinted("set AWS_CA_BUNDLE to a file of PEM certificates, or unset it")
             .of_kind(FaultKind::Usage)
     };
     let pem = fs::read(path).map_err(|error| invalid(error.to_string()))?;
@@ -202,7 +203,7 @@ fn read_ca_bundle(path: &str) -> Result<Vec<u8>, Fault> {
         count += 1;
     }
     if count == 0 {
-        return Err(invalid("there is no certificate in it".to_owned()));
+        return Err(invalid("it contains no certificate".to_owned()));
     }
     Ok(pem)
 }

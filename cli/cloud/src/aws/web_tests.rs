@@ -93,9 +93,9 @@ async fn fetch_follows_redirects_and_accepts_only_status_200() {
     assert_eq!(web.fetch(&format!("{start_url}/a"), 10).await.unwrap(), b"<x/>");
     assert!(request.await.unwrap().contains(concat!("user-agent: hitctl/", env!("CARGO_PKG_VERSION"))));
     let (url, _) = serve("HTTP/1.1 404 x\r\ncontent-length: 0\r\n\r\n").await;
-    assert_eq!(web.fetch(&url, 10).await.unwrap_err(), "the answer was HTTP 404");
+    assert_eq!(web.fetch(&url, 10).await.unwrap_err(), "expected HTTP 200, found 404");
     let (url, _) = serve("HTTP/1.1 302 x\r\nlocation: file:///etc/passwd\r\ncontent-length: 0\r\n\r\n").await;
-    assert_eq!(web.fetch(&url, 10).await.unwrap_err(), "it leads to \"file:///etc/passwd\"");
+    assert_eq!(web.fetch(&url, 10).await.unwrap_err(), "unsupported redirect to \"file:///etc/passwd\"");
 }
 
 #[test]

@@ -34,21 +34,12 @@ impl LeaseHolder {
     /// Returns the holder for this run of the program, described by the environment variables and the
     /// command.
     pub fn new(env: &BTreeMap<String, String>, command: &str) -> Self {
-        let of =
-            |names: &[&str]| names.iter().find_map(|name| env.get(*name).filter(|value| !value.is_empty()));
-        let user = of(&["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME"]);
-        let host = of(&["HOSTNAME", "COMPUTERNAME"]).cloned().or_else(|| {
-            let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-            Some(name.trim().to_owned()).filter(|name| !name.is_empty())
-        });
-        let run = of(&["GITHUB_RUN_ID", "CI_JOB_ID", "BUILD_ID"]);
-        let run = run.map(|run| format!(", CI run {run}")).unwrap_or_default();
-        let user = user.map_or("somebody", String::as_str);
-        let host = host.as_deref().unwrap_or("some machine");
+        let (user, run) = (user_and_machine(env), ci_run(env).map(|run| format!(", {run}")));
+        let run = run.unwrap_or_default();
         let pid = std::process::id();
         Self {
             owner: unique_id(),
-            description: format!("{user}@{host} (pid {pid}, hitctl {command}{run})"),
+            description: format!("{user} (pid {pid}, hitctl {command}{run})"),
             process: ProcessIdentity::current(),
         }
     }
@@ -104,6 +95,30 @@ fn start_time(pid: &str) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// Describes the user of this run: `ann@laptop`, or in CI `ann@runner (CI run 77)`.
+pub(crate) fn describe_user(env: &BTreeMap<String, String>) -> String {
+    let run = ci_run(env).map(|run| format!(" ({run})")).unwrap_or_default();
+    format!("{}{run}", user_and_machine(env))
+}
+
+fn user_and_machine(env: &BTreeMap<String, String>) -> String {
+    let user = first_set(env, &["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME"]);
+    let host = first_set(env, &["HOSTNAME", "COMPUTERNAME"]).map(str::to_owned).or_else(|| {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    });
+    format!("{}@{}", user.unwrap_or("unknown"), host.as_deref().unwrap_or("unknown host"))
+}
+
+fn ci_run(env: &BTreeMap<String, String>) -> Option<String> {
+    first_set(env, &["GITHUB_RUN_ID", "CI_JOB_ID", "BUILD_ID"]).map(|run| format!("CI run {run}"))
+}
+
+/// Returns the first of these environment variables that is not empty.
+fn first_set<'a>(env: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| env.get(*name).filter(|value| !value.is_empty())).map(String::as_str)
+}
+
 /// Returns a random ID of 32 hex digits. The system seeds each hasher.
 pub fn unique_id() -> String {
     let random = || RandomState::new().build_hasher().finish();
@@ -129,6 +144,7 @@ mod tests {
             LeaseHolder::new(&ci, "destroy").description,
             format!("bob@vm (pid {pid}, hitctl destroy, CI run 77)")
         );
+        assert_eq!(describe_user(&ci), "bob@vm (CI run 77)");
         assert_ne!(holder.owner, LeaseHolder::new(&ci, "destroy").owner);
     }
 

@@ -78,5 +78,5 @@ impl Archive {
 fn unzip_fault(error: impl Error + Send + Sync + 'static) -> Fault {
     Fault::fatal("bad_file", "failed to unpack the zip")
         .caused_by(error)
-        .hinted("get the file once more; it may be incomplete")
+        .hinted("download the file again; it may be incomplete")
 }

@@ -111,7 +111,7 @@ fn parse_row(columns: &[String], cells: Vec<String>) -> Result<LineContent, Stri
     if seen == (true, true) {
         Ok(LineContent::Row(row))
     } else {
-        Err("expected a path and a number of hits, found fewer cells".to_owned())
+        Err("expected cells for path and hits, found fewer".to_owned())
     }
 }
 

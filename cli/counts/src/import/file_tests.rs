@@ -178,11 +178,11 @@ fn multi_line_json_and_lists_are_read() {
         assert_eq!(rows(text.as_bytes()).unwrap(), both, "{text}");
     }
     insta::assert_snapshot!(refused(&pretty.replace("1\n", "-1\n").replace("\"/a\"", "7")), @r#"
-    line 4: expected a text in "path", found 7
+    line 4: expected a string in "path", found 7
     line 8: expected a whole number from 0 to 9007199254740991 in "hits", found -1
     "#);
-    insta::assert_snapshot!(refused("{\n  \"counts\": [\n    {]\n}\n"), @"line 3: expected JSON, found a mistake at column 6");
-    insta::assert_snapshot!(refused("[\n  {\n"), @"line 2: expected more JSON, found the end of it");
+    insta::assert_snapshot!(refused("{\n  \"counts\": [\n    {]\n}\n"), @"line 3: expected JSON, found a syntax error at column 6");
+    insta::assert_snapshot!(refused("[\n  {\n"), @"line 2: expected more JSON, found the end of the text");
     insta::assert_snapshot!(refused("[7]\n{\"counts\":{}}\n{\"path\":\"/a\",\"hits\":1,\"days\":[]}"), @r#"
     line 1: expected a JSON object, found 7
     line 2: expected a list in "counts", found an object
@@ -203,7 +203,7 @@ fn numbers_above_largest_count_are_rejected() {
     }
     assert_eq!(
         refused(&format!("/a,{most}\n/a/,1\n")),
-        "line 2: expected at most 9007199254740991 hits of \"/a\" in all lines, found more"
+        "line 2: expected at most 9007199254740991 views of \"/a\" in all lines, found more"
     );
 }
 
@@ -231,14 +231,14 @@ fn every_invalid_line_is_reported() {
     line 4: expected a path that can be counted, found "!lease": the path begins with `!`, which is reserved
     line 5: expected a time such as 2026-09-20T10:00:00Z, found "yesterday"
     line 6: expected a separator or the end of the line after a closing quote, found 'x'
-    line 7: expected a path and a number of hits, found fewer cells
+    line 7: expected cells for path and hits, found fewer
     line 8: expected at most 3 cells, found 5
     line 9: expected a closing quote, found the end of the file
     "#);
     insta::assert_snapshot!(refused("{\"path\":\"/a\",\"hits\":1}\n{\"path\":\"/b\"}\n{\"path\":\"/c\",\"hits\":1.5}\nx\n"), @r#"
     line 2: expected a field "hits", found none
     line 3: expected a whole number from 0 to 9007199254740991 in "hits", found 1.5
-    line 4: expected JSON, found a mistake at column 1
+    line 4: expected JSON, found a syntax error at column 1
     "#);
     insta::assert_snapshot!(refused("page,count\n/a,1\n"), @"line 1: expected a header with the columns path and hits, found none named path or hits");
     let why = rows(b"/a,1\n/\xff,1\n").unwrap_err().message.clone();
@@ -251,7 +251,7 @@ fn every_invalid_line_is_reported() {
 #[test]
 fn line_numbers_count_line_ends_within_quotes() {
     insta::assert_snapshot!(refused("path,hits\n\"a\nb\",1\n/c,x\n"), @r#"
-    line 2: expected a path that can be counted, found "a\nb": the path holds a control character
+    line 2: expected a path that can be counted, found "a\nb": the path contains a control character
     line 4: expected a whole number from 0 to 9007199254740991 in "hits", found "x"
     "#);
 }

@@ -130,8 +130,8 @@ pub(crate) fn parse_goatcounter_csv(
     errors.into_result()?;
     if views == 0 {
         return Err(no_page_views().hinted(
-            "GoatCounter writes page views to CSV only while `Individual pageviews` is enabled in its settings, which it is not \
-             by default; export JSON instead, and import that zip",
+            "export JSON instead, and import that zip; GoatCounter exports page views as CSV only while `Individual pageviews` \
+             is enabled in its settings",
         ));
     }
     let numbers = CounterData { counts: rows.into_values().collect(), site, ..CounterData::default() };

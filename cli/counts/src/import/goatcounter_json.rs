@@ -81,7 +81,7 @@ pub(crate) fn parse_goatcounter_json(
     let SkippedViews { refused, .. } = &mut report.skipped;
     *refused = unnamed_views.into_iter().fold(0, u64::saturating_add);
     if report.lines == 0 {
-        return Err(no_page_views().hinted("export once more from a time at which the site had views"));
+        return Err(no_page_views().hinted("export again, from a time when the site had views"));
     }
     let numbers = CounterData { counts: rows.into_values().collect(), ..CounterData::default() };
     report.note_truncated_history(&numbers);
@@ -98,7 +98,7 @@ fn check_version(info: &str) -> Result<(), Fault> {
             "bad_file",
             format!("expected version 1 of GoatCounter's JSON export, found {}", fields::quoted(other)),
         )
-        .hinted("a newer hitctl may read it")),
+        .hinted("update hitctl; a newer version may support it")),
     }
 }
 

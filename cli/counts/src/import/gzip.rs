@@ -15,12 +15,15 @@ pub fn decompress(content: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, Fault> {
     let mut decompressed = Vec::new();
     let mut decoder = flate2::read::MultiGzDecoder::new(content.as_slice()).take(max_bytes + 1);
     decoder.read_to_end(&mut decompressed).map_err(|error| {
-        Fault::fatal("bad_file", "the file is packed by gzip, but cannot be unpacked")
+        Fault::fatal("bad_file", "failed to decompress the gzip file")
             .caused_by(error)
-            .hinted("get the file once more: it may not be whole")
+            .hinted("download the file again; it may be incomplete")
     })?;
     if decompressed.len() as u64 > max_bytes {
-        return Err(Fault::usage(format!("unpacked it has more than {} MiB", max_bytes / 1024 / 1024)));
+        return Err(Fault::usage(format!(
+            "expected at most {} MiB in the gzip file, found more",
+            max_bytes / 1024 / 1024
+        )));
     }
     Ok(decompressed)
 }
@@ -55,6 +58,6 @@ mod tests {
         assert_eq!(decompress(whole[..whole.len() - 3].to_vec(), 100).unwrap_err().code, "bad_file");
         let bomb = packed(&vec![0; 3 * 1024 * 1024]);
         let why = decompress(bomb, 1024 * 1024).unwrap_err().message.clone();
-        assert_eq!(why, "unpacked it has more than 1 MiB");
+        assert_eq!(why, "expected at most 1 MiB in the gzip file, found more");
     }
 }

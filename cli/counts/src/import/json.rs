@@ -106,7 +106,7 @@ fn parse_site(json: &str) -> Result<LineContent, String> {
 
 fn parse_dropped(json: &str) -> Result<LineContent, String> {
     let months: serde_json::Map<String, Json> =
-        serde_json::from_str(json).map_err(|_| "expected an object in \"dropped\", found something else")?;
+        serde_json::from_str(json).map_err(|_| "expected an object in \"dropped\", found another value")?;
     let mut dropped = DroppedViews::new();
     for (month, reasons) in months {
         let Json::Object(reasons) = reasons else {

@@ -42,7 +42,7 @@ impl LineErrors {
     pub(crate) fn into_fault(mut self) -> Fault {
         self.messages.extend((self.omitted > 0).then(|| format!("and {} more", self.omitted)));
         Fault::fatal("bad_file", self.messages.join("\n"))
-            .hinted("correct these lines and run the command again; nothing was written")
+            .hinted("correct these lines, then run the command again; nothing was imported")
     }
 
     /// Returns the fault if there are errors.
@@ -56,7 +56,7 @@ pub(crate) fn check_limit(row: &CountRow) -> Result<(), String> {
     if row.hits.max(row.uniques) <= MAX_COUNT {
         return Ok(());
     }
-    Err(format!("expected at most {MAX_COUNT} hits of {:?} in all lines, found more", row.path))
+    Err(format!("expected at most {MAX_COUNT} views of {:?} in all lines, found more", row.path))
 }
 
 /// The content of a line.

@@ -25,7 +25,7 @@ pub fn parse(content: &[u8]) -> Result<Sitemap, String> {
     loop {
         let event = reader
             .read_event()
-            .map_err(|error| format!("it is no XML: {error} (at byte {})", reader.error_position()))?;
+            .map_err(|error| format!("it is not valid XML: {error} (at byte {})", reader.error_position()))?;
         match event {
             Event::Start(element) => {
                 let name = element.local_name().as_ref().to_owned();
@@ -51,15 +51,15 @@ pub fn parse(content: &[u8]) -> Result<Sitemap, String> {
             Event::CData(part) => text.push_str(&part),
             Event::GeneralRef(entity) => text.push_str(&resolve_entity(&entity)?),
             Event::Eof if open_elements.is_empty() => break,
-            Event::Eof => return Err("it ends in the middle".to_owned()),
+            Event::Eof => return Err("it is incomplete".to_owned()),
             _ => {}
         }
     }
     match root.as_deref() {
         Some("urlset") => Ok(Sitemap::Pages(found)),
         Some("sitemapindex") => Ok(Sitemap::Index(found)),
-        Some(other) => Err(format!("it is no sitemap: its outermost element is <{other}>")),
-        None => Err("there is no element in it".to_owned()),
+        Some(other) => Err(format!("expected <urlset> or <sitemapindex>, found <{other}>")),
+        None => Err("expected <urlset> or <sitemapindex>, found no element".to_owned()),
     }
 }
 
@@ -71,7 +71,7 @@ fn resolve_entity(entity: &BytesRef<'_>) -> Result<String, String> {
     }
     let name: &str = entity;
     let text = resolve_predefined_entity(name).map(str::to_owned);
-    text.ok_or_else(|| format!("it has an entity that is not of XML: &{name};"))
+    text.ok_or_else(|| format!("expected a predefined XML entity, found &{name};"))
 }
 
 #[cfg(test)]
@@ -117,12 +117,12 @@ mod tests {
     #[test]
     fn parse_of_other_content_returns_reason() {
         let refused = |text: &str| parse(text.as_bytes()).unwrap_err();
-        assert_eq!(refused("<html></html>"), "it is no sitemap: its outermost element is <html>");
-        assert_eq!(refused(""), "there is no element in it");
-        assert_eq!(refused("<urlset><url>"), "it ends in the middle");
-        assert!(refused("<urlset></url>").starts_with("it is no XML: "));
+        assert_eq!(refused("<html></html>"), "expected <urlset> or <sitemapindex>, found <html>");
+        assert_eq!(refused(""), "expected <urlset> or <sitemapindex>, found no element");
+        assert_eq!(refused("<urlset><url>"), "it is incomplete");
+        assert!(refused("<urlset></url>").starts_with("it is not valid XML: "));
         assert_eq!(parse(b"<urlset>\xff").unwrap_err(), "it is not UTF-8");
         let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaa\">]><urlset><url><loc>&a;</loc></url></urlset>";
-        assert_eq!(refused(bomb), "it has an entity that is not of XML: &a;");
+        assert_eq!(refused(bomb), "expected a predefined XML entity, found &a;");
     }
 }

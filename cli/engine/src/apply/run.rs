@@ -197,7 +197,7 @@ impl<'a> PlanRun<'a> {
     fn desired_spec(&self, change: &Change) -> Result<Json, Fault> {
         if let (true, ChangeReason::NotOurs(owner)) = (change.is_conflict(), &change.why) {
             let message =
-                format!("{} {} is there already and is not this app's", change.kind(), change.name());
+                format!("{} {} already exists and is not managed by this app", change.kind(), change.name());
             let fault = Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) };
             return Err(fault.caused_by(owner.as_str()));
         }
@@ -206,7 +206,7 @@ impl<'a> PlanRun<'a> {
         match find_references(&desired_spec).into_iter().next() {
             Some((_, Reference::Output { resource, output })) => {
                 let tried = format!("failed to {} {} {}", change.action, change.kind(), change.name());
-                Err(Fault::fatal("no_output", format!("{tried}: {resource} does not say its {output}")))
+                Err(Fault::fatal("no_output", format!("{tried}: {resource} has no output {output}")))
             }
             _ => Ok(desired_spec),
         }

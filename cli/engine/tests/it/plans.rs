@@ -98,20 +98,20 @@ fn first_deploy_creates_everything_and_shows_unknown_values() {
     let nothing = deployed().iter().map(|(address, _)| (address.clone(), None)).collect();
     let plan = plan_for(nodes(), &nothing);
     insta::assert_snapshot!(text(&plan), @r##"
-    + role.function: not there yet
+    + role.function: not deployed
         path: (not set) -> "/"
-    + function.hits: not there yet
+    + function.hits: not deployed
         environment: (not set) -> {"TABLE":"hits-test","TOKEN":"#0000000t"}
         memory_mb: (not set) -> 128
         role: (not set) -> "arn:role"
-    + api.http: not there yet
+    + api.http: not deployed
         function: (not set) -> "arn:f"
         kind: (not set) -> "HTTP"
-    + alarm.http: not there yet
+    + alarm.http: not deployed
         watches: (not set) -> ["(known after deploy)"]
-    + permission.http: not there yet
+    + permission.http: not deployed
         api: (not set) -> (known after deploy)
-    + table.hits: not there yet
+    + table.hits: not deployed
         hash_key: (not set) -> "path"
     "##);
     assert_eq!(plan.summary().create, 6);
@@ -149,7 +149,7 @@ fn replacement_replaces_only_dependents_with_immutable_references() {
         kind: "WEBSOCKET" -> "HTTP"
     ~ alarm.http: watches differs
         watches: ["x7"] -> ["(known after deploy)"]
-    ± permission.http: made from api.http, which is made anew
+    ± permission.http: depends on api.http, which is recreated
         api: "x7" -> (known after deploy)
     "#);
     // The function refers to the role by its name, which stays the same.
@@ -173,7 +173,7 @@ fn replacement_replaces_dependent_with_known_reference() {
     insta::assert_snapshot!(text(&plan), @r#"
     ± rule.bus: bus cannot be changed in place
         bus: "a" -> "b"
-    ± target.bus: made from rule.bus, which is made anew
+    ± target.bus: depends on rule.bus, which is recreated
     "#);
     // A resource that exists without the other one was not deleted together with it.
     let plan = plan_for(vec![whole, part], &found(None));
@@ -186,25 +186,25 @@ fn data_loss_needs_consent_and_absent_table_is_kept_without_it() {
     insta::assert_snapshot!(text(&replaced), @r#"
     ± table.hits: hash_key cannot be changed in place
         hash_key: "id" -> "path"
-    Consent data_loss table.hits: replacing table hits-test loses its data: hash_key cannot be changed in place
+    Consent data_loss table.hits: replacing table hits-test loses its data (hash_key cannot be changed in place)
     "#);
     let all_absent = Graph::new(nodes()).unwrap().all_absent();
     insta::assert_snapshot!(text(&plan(&all_absent, &deployed(), &mask()).unwrap()), @r"
-    - role.function: no longer wanted
-    - function.hits: no longer wanted
-    - api.http: no longer wanted
-    - alarm.http: no longer wanted
-    - permission.http: no longer wanted
-      table.hits: no longer wanted, but its data is kept
+    - role.function: no longer needed
+    - function.hits: no longer needed
+    - api.http: no longer needed
+    - alarm.http: no longer needed
+    - permission.http: no longer needed
+      table.hits: kept: it holds your data
     ");
     let deletion = plan(&all_absent.allow_data_deletion(), &with("api.http", None), &mask()).unwrap();
     insta::assert_snapshot!(text(&deletion), @r"
-    - role.function: no longer wanted
-    - function.hits: no longer wanted
-    - alarm.http: no longer wanted
-    - permission.http: no longer wanted
-    - table.hits: no longer wanted
-    Consent data_loss table.hits: deleting table hits-test loses its data: no longer wanted
+    - role.function: no longer needed
+    - function.hits: no longer needed
+    - alarm.http: no longer needed
+    - permission.http: no longer needed
+    - table.hits: no longer needed
+    Consent data_loss table.hits: deleting table hits-test loses its data (no longer needed)
     ");
 }
 
@@ -220,11 +220,11 @@ fn absent_queue_is_kept_only_while_not_empty() {
     };
     let graph = Graph::new(vec![queue]).unwrap();
     let plan_for = |graph: &Graph, held| text(&plan(graph, &found(held), &mask()).unwrap());
-    insta::assert_snapshot!(plan_for(&graph, None), @"- queue.hits: no longer wanted");
-    insta::assert_snapshot!(plan_for(&graph, Some("3 messages")), @"  queue.hits: no longer wanted, but its data is kept");
+    insta::assert_snapshot!(plan_for(&graph, None), @"- queue.hits: no longer needed");
+    insta::assert_snapshot!(plan_for(&graph, Some("3 messages")), @"  queue.hits: kept: it holds your data");
     insta::assert_snapshot!(plan_for(&graph.allow_data_deletion(), Some("3 messages")), @r"
-    - queue.hits: no longer wanted
-    Consent data_loss queue.hits: deleting queue hits-test-hits loses its data: no longer wanted
+    - queue.hits: no longer needed
+    Consent data_loss queue.hits: deleting queue hits-test-hits loses its data (no longer needed)
     ");
 }
 
@@ -242,16 +242,16 @@ fn dependencies_of_kept_data_are_kept() {
     .collect();
     let all_absent = plan_for(vec![key.clone().absent(), table.clone().absent()], &found);
     insta::assert_snapshot!(text(&all_absent), @r"
-      key.hits: no longer wanted, but table.hits is kept and needs it
-      table.hits: no longer wanted, but its data is kept
+      key.hits: kept: table.hits depends on it
+      table.hits: kept: it holds your data
     ");
     let mut found = found;
     found.insert(at("key.hits"), Some(observed(json!({"spec": "b"}))));
     insta::assert_snapshot!(text(&plan_for(vec![key, table.absent()], &found)), @r#"
     ± key.hits: spec cannot be changed in place
         spec: "b" -> "a"
-      table.hits: no longer wanted, but its data is kept
-    Consent data_loss table.hits: replacing key hits may lose the data of table hits, which needs it
+      table.hits: kept: it holds your data
+    Consent data_loss table.hits: replacing key hits may lose the data of table hits, which depends on it
     "#);
 }
 
@@ -259,20 +259,20 @@ fn dependencies_of_kept_data_are_kept() {
 fn foreign_resource_is_conflict_if_present_and_left_alone_if_absent() {
     let plan = plan_for(nodes(), &with("api.http", foreign_resource()));
     insta::assert_snapshot!(text(&plan), @r#"
-      api.http: not ours: app=blog env=prod
+      api.http: not managed by this app: app=blog env=prod
     ~ alarm.http: watches differs
         watches: ["x7"] -> ["(known after deploy)"]
     ± permission.http: api cannot be changed in place
         api: "x7" -> (known after deploy)
-    Error not_ours api.http: api hits-test is there already and is not this app's (app=blog env=prod)
+    Error not_ours api.http: api hits-test already exists and is not managed by this app (app=blog env=prod)
     "#);
     let all_absent = Graph::new(nodes()).unwrap().all_absent();
     let plan = plan_of(&all_absent, &with("table.hits", foreign_resource()));
     let table = plan.change(&at("table.hits")).unwrap();
-    assert_eq!(table.why.to_string(), "not ours: app=blog env=prod");
+    assert_eq!(table.why.to_string(), "not managed by this app: app=blog env=prod");
     assert_eq!(
         check(&plan)[0].message,
-        "table hits-test is not this app's (app=blog env=prod) and is left alone"
+        "table hits-test is not managed by this app (app=blog env=prod) and stays unchanged"
     );
 }
 
@@ -284,15 +284,12 @@ fn plan_of(graph: &Graph, observed: &Snapshot) -> Plan {
 fn incomplete_snapshot_returns_plan_error() {
     let graph = Graph::new(nodes()).unwrap();
     let err = plan(&graph, &Snapshot::default(), &mask()).unwrap_err();
-    assert_eq!(err.to_string(), "role.function was not surveyed");
+    assert_eq!(err.to_string(), "the state of role.function was not read");
     let no_outputs =
         ObservedState { outputs: Outputs::new(), ..observed(json!({"function": "arn:f", "kind": "HTTP"})) };
     let err = plan(&graph, &with("api.http", no_outputs), &mask()).unwrap_err();
     assert!(matches!(err, PlanError::NoOutput { .. }));
-    assert_eq!(
-        err.to_string(),
-        "alarm.http refers to the output id of api.http, which has none of that name"
-    );
+    assert_eq!(err.to_string(), "alarm.http refers to the output id, which api.http does not have");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn retry_returns_last_fault_when_budget_is_used_up() {
         assert_eq!(fault.cause.as_deref(), Some("lambda:CreateFunction"));
         insta::assert_snapshot!(
             fault.message,
-            @"failed to create function hits: the role cannot be assumed (gave up waiting for the role after 30 s, tried 12 times)"
+            @"failed to create function hits: the role cannot be assumed (gave up waiting for the role after 30 s and 12 attempts)"
         );
         assert_eq!(fault.hint.as_deref(), Some("run the same command again; it continues where it stopped"));
     });
@@ -83,7 +83,10 @@ fn retry_repeats_hanging_attempt_until_budget_is_used_up() {
         let fault =
             cx(EventSink::none()).retry::<(), _, _>(&policy, "asking the URL", pending).await.unwrap_err();
         assert_eq!(fault.code, "timeout");
-        assert!(fault.message.starts_with("no answer within 4 s (gave up asking the URL after 3"), "{fault}");
+        assert!(
+            fault.message.starts_with("no response within 4 s (gave up asking the URL after 3"),
+            "{fault}"
+        );
         assert!(started.elapsed() <= policy.budget + policy.attempt_timeout);
     });
 }

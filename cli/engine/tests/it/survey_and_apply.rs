@@ -271,9 +271,9 @@ fn hanging_calls_and_panics_are_reported_as_faults() {
         let outcome = deploy(&cloud, &graph(0), &EventSink::none()).await;
         let faults: Vec<_> =
             outcome.failed.iter().map(|it| (it.fault.code.as_str(), it.fault.message.as_str())).collect();
-        assert_eq!(faults[0], ("panic", "failed to create toy d: the program made a mistake"));
+        assert_eq!(faults[0], ("panic", "internal error: failed to create toy d; please report it"));
         assert_eq!(outcome.failed[0].fault.cause.as_deref(), Some("told to"));
-        assert_eq!(faults[1], ("timeout", "failed to create toy a: no end after 10 min"));
+        assert_eq!(faults[1], ("timeout", "failed to create toy a: timed out after 10 min"));
     });
 }
 
@@ -372,14 +372,17 @@ fn survey_returns_all_faults() {
         let faults: Vec<_> = error.faults.values().map(ToString::to_string).collect();
         let expected = [
             "failed to read toy a",
-            "failed to read toy b: no end after 9 s",
-            "failed to read toy c: the program made a mistake",
+            "failed to read toy b: timed out after 9 s",
+            "internal error: failed to read toy c; please report it",
         ];
         assert_eq!(faults, expected);
         assert_eq!(error.to_string(), "failed to read toy a (and 2 more)");
 
         let nobody = survey(&graph(0), &Drivers::default(), &EventSink::none(), &stop).await.unwrap_err();
-        assert_eq!(nobody.faults[&at("d")].message, "no driver for resources of kind toy");
+        assert_eq!(
+            nobody.faults[&at("d")].message,
+            "internal error: no driver for resources of kind toy; please report it"
+        );
     });
 }
 
@@ -402,7 +405,7 @@ fn survey_stops_immediately_when_interrupted() {
         let error =
             survey(&graph(0), &ToyCloud::default().drivers(), &EventSink::none(), &stop).await.unwrap_err();
         assert!(error.interrupted);
-        assert_eq!(error.to_string(), "interrupted while reading what is live");
+        assert_eq!(error.to_string(), "interrupted while reading the deployed resources");
     });
 }
 
@@ -420,7 +423,7 @@ fn missing_output_after_create_is_reported_as_fault() {
         .await;
         assert_eq!(outcome.failed.len(), 1);
         assert_eq!(outcome.failed[0].action, Action::Create);
-        assert_eq!(outcome.failed[0].fault.message, "failed to create toy b: toy.a does not say its id");
+        assert_eq!(outcome.failed[0].fault.message, "failed to create toy b: toy.a has no output id");
         assert_eq!(outcome.skipped[0].address, at("c"));
     });
 }

@@ -113,7 +113,7 @@ fn check_bus_exists(
     }
     Err((
         "InvalidArgument",
-        format!("Parameter EventBusName is not valid. Reason: no rule is on the bus {}.", accepted.bus),
+        format!("Parameter EventBusName is not valid. Reason: the event bus {} has no rules.", accepted.bus),
     ))
 }
 
@@ -135,7 +135,7 @@ fn test_event_pattern(body: &[u8]) -> Result<Json, EventsApiError> {
     for field in ["id", "account", "source", "time", "region", "resources", "detail-type"] {
         if event.get(field).is_none() {
             return Err(validation_error(format!(
-                "Parameter Event is not valid. Reason: it has no {field}."
+                "Parameter Event is not valid. Reason: the field {field} is missing."
             )));
         }
     }

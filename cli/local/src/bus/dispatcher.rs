@@ -139,7 +139,7 @@ async fn dispatch(inner: &Inner, delivery: &Delivery, event: &str) -> DispatchRe
     let rejected = |code, message: String| DispatchResult::Failed { code, message, retryable: false };
     let name = function.split(':').next().unwrap_or_default();
     if !inner.runner.has(name) {
-        return rejected("NO_RESOURCE", format!("there is no function {name}"));
+        return rejected("NO_RESOURCE", format!("the function {name:?} does not exist"));
     }
     let is_permitted = read(&inner.permissions)
         .values()
@@ -147,8 +147,10 @@ async fn dispatch(inner: &Inner, delivery: &Delivery, event: &str) -> DispatchRe
     if is_permitted {
         return DispatchResult::QueuedInLambda;
     }
-    let message =
-        format!("the function's policy does not let {} invoke {}", delivery.rule_arn, delivery.target_arn);
+    let message = format!(
+        "the function's policy does not allow {} to invoke {}",
+        delivery.rule_arn, delivery.target_arn
+    );
     rejected("NO_PERMISSIONS", message)
 }
 

@@ -135,23 +135,25 @@ impl EventBuses {
     /// Creates or updates a rule and returns its ARN.
     pub(crate) fn put_rule(&self, name: &str, spec: EventRuleSpec) -> Result<String, Fault> {
         let invalid = |reason: &dyn std::fmt::Display| {
-            Fault::fatal("invalid_request", format!("the rule {name} is not valid"))
+            Fault::fatal("invalid_request", format!("the spec of rule {name} is not valid"))
                 .caused_by(reason.to_string())
         };
         let pattern = EventPattern::parse(&spec.pattern).map_err(|error| {
-            Fault::fatal(
-                "InvalidEventPatternException",
-                format!("the pattern of the rule {name} is not valid"),
-            )
-            .caused_by(error)
+            Fault::fatal("InvalidEventPatternException", format!("the pattern of rule {name} is not valid"))
+                .caused_by(error)
         })?;
         let resolved = |value: &hitctl_engine::SpecValue<String>, field: &str| {
-            value.get().cloned().ok_or_else(|| invalid(&format!("its {field} is not known yet")))
+            value
+                .get()
+                .cloned()
+                .ok_or_else(|| invalid(&format!("{field}: expected a value, found an unresolved reference")))
         };
         let target_arn = resolved(&spec.target_arn, "target_arn")?;
         let dead_letter_arn = resolved(&spec.dead_letter_arn, "dead_letter_arn")?;
         if queue_in_arn(&target_arn).is_none() && function_in_arn(&target_arn).is_none() {
-            return Err(invalid(&format!("its target {target_arn} is no queue and no function")));
+            return Err(invalid(&format!(
+                "target_arn: expected a queue or a function, found {target_arn:?}"
+            )));
         }
         let location = Location { partition: "aws", region: REGION, account: ACCOUNT };
         let arn = location.rule_arn(&spec.bus, name);

@@ -17,8 +17,7 @@ use crate::{disk, sqlite};
 pub(super) type DueDelivery = (u64, i64);
 
 /// The hint in errors about a damaged file.
-const HINT: &str =
-    "remove the file if what is on its way may be lost, or run `hitctl local reset` to begin anew";
+const HINT: &str = "remove the file to discard the pending events, or run `hitctl local reset`, which deletes all local data";
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS job (id INTEGER PRIMARY KEY AUTOINCREMENT, due_ms INTEGER NOT NULL, \
                       event TEXT NOT NULL, job TEXT NOT NULL) STRICT";
@@ -102,7 +101,7 @@ impl DeliveryStore {
                 disk::record_failure(&self.path, &error.to_string());
             }
             let code = if disk_full { codes::DISK_FULL } else { "local_state_io" };
-            Fault::fatal(code, format!("could not {verb} {}", self.path.display())).caused_by(error)
+            Fault::fatal(code, format!("failed to {verb} {}", self.path.display())).caused_by(error)
         })
     }
 }

@@ -102,9 +102,9 @@ impl LocalClient {
             return Ok(());
         }
         let bytes = tokio::fs::read(zip).await.map_err(|error| {
-            Fault::fatal("artifact", format!("could not read {}", zip.display()))
+            Fault::fatal("artifact", format!("failed to read {}", zip.display()))
                 .caused_by(error)
-                .hinted("build the function again: `hitctl build`")
+                .hinted("run `hitctl build` to build the function again")
         })?;
         self.call(Method::PUT, &format!("/v1/code/{sha256}"), bytes.into(), CHANGE_TIMEOUT).await.map(drop)
     }
@@ -146,10 +146,10 @@ impl LocalClient {
     ) -> Result<T, Fault> {
         let body = self.call(method, path, body, within).await?;
         serde_json::from_slice(&body).map_err(|error| {
-            Fault::fatal("local_answer", "the local cloud gave an answer that makes no sense")
+            Fault::fatal("local_answer", "failed to parse the response of the local cloud")
                 .caused_by(error)
                 .hinted(
-                    "run `hitctl local stop`, then the command again: the daemon may be of another version",
+                    "run `hitctl local stop`, then run the command again; the daemon may be another version of hitctl",
                 )
         })
     }
@@ -167,7 +167,7 @@ impl LocalClient {
             return Ok(body);
         }
         Err(serde_json::from_slice(&body).unwrap_or_else(|_| {
-            Fault::fatal("local_answer", format!("the local cloud answered {status}"))
+            Fault::fatal("local_answer", format!("the local cloud returned {status}"))
                 .caused_by(String::from_utf8_lossy(&body))
         }))
     }
@@ -185,7 +185,9 @@ impl LocalClient {
             .header(AUTHORIZATION, bearer_header(&self.endpoint.token))
             .header(CONTENT_TYPE, "application/json")
             .body(Full::from(body))
-            .map_err(|error| Fault::fatal("local_call", "a call could not be made").caused_by(error))?;
+            .map_err(|error| {
+                Fault::fatal("local_call", "failed to create a request to the local cloud").caused_by(error)
+            })?;
         self.exchange(request, within).await
     }
 
@@ -216,9 +218,9 @@ impl LocalClient {
         let pid = self.endpoint.pid;
         Fault::fatal(
             codes::UNRESPONSIVE,
-            format!("the local cloud (pid {pid}) did not answer within {} s", within.as_secs()),
+            format!("the local cloud (pid {pid}) did not respond within {} s", within.as_secs()),
         )
-        .hinted("run `hitctl local stop`, then the command again")
+        .hinted("run `hitctl local stop`, then run the command again")
     }
 }
 
@@ -230,12 +232,9 @@ pub(crate) fn not_running_fault(dir: &Path) -> Fault {
 
 /// Returns the fault for a connection that broke in the middle. The call may or may not have taken effect.
 fn connection_lost_fault(error: &(dyn std::error::Error + 'static)) -> Fault {
-    Fault::transient(
-        "local_connection_lost",
-        "the connection to the local cloud broke in the middle of a call",
-    )
-    .caused_by(innermost(error))
-    .hinted("run the command again; it continues where it stopped")
+    Fault::transient("local_connection_lost", "the connection to the local cloud was lost during a request")
+        .caused_by(innermost(error))
+        .hinted("run the command again; it continues where it stopped")
 }
 
 /// Returns the innermost cause of an error.

@@ -75,11 +75,13 @@ impl LocalClient {
             .header("x-amz-date", "20260101T000000Z")
             .header(AUTHORIZATION, PLACEHOLDER_SIGNATURE)
             .body(Full::from(Bytes::from(request.to_string())))
-            .map_err(|error| Fault::fatal("local_call", "a call could not be made").caused_by(error))?;
+            .map_err(|error| {
+                Fault::fatal("local_call", "failed to create a request to the local cloud").caused_by(error)
+            })?;
         let (status, body) = self.exchange(http, PAGE_TIMEOUT).await?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| {
-                Fault::fatal("local_answer", format!("the table {table} gave an answer that makes no sense"))
+                Fault::fatal("local_answer", format!("failed to parse the response of the table {table:?}"))
                     .caused_by(error)
             });
         }
@@ -92,8 +94,8 @@ fn dynamodb_fault(operation: &str, table: &str, body: &[u8]) -> Fault {
     let error: Json = serde_json::from_slice(body).unwrap_or_default();
     let code =
         error["__type"].as_str().and_then(|kind| kind.rsplit('#').next()).unwrap_or("InternalServerError");
-    let message = error["message"].as_str().or(error["Message"].as_str()).unwrap_or("no more was said");
-    let fault = Fault::fatal(code.to_owned(), format!("could not read the table {table}"))
+    let message = error["message"].as_str().or(error["Message"].as_str()).unwrap_or("no error message");
+    let fault = Fault::fatal(code.to_owned(), format!("failed to read the table {table:?}"))
         .caused_by(format!("{code}: {message} (dynamodb:{operation})"));
     if code == "ResourceNotFoundException" {
         return fault.hinted("run `hitctl deploy --env local`");

@@ -165,11 +165,11 @@ impl LocalClient {
             if let Some(exit) = ended {
                 // It exited because another daemon holds the lock: that one will respond.
                 if dir.try_lock()?.is_some() {
-                    return Err(start_failed(dir, pid, &format!("the daemon ended at once ({exit})")));
+                    return Err(start_failed(dir, pid, &format!("the daemon exited immediately ({exit})")));
                 }
             }
             if since.elapsed() > START_TIMEOUT {
-                let reason = format!("the daemon did not answer within {} s", START_TIMEOUT.as_secs());
+                let reason = format!("the daemon did not respond within {} s", START_TIMEOUT.as_secs());
                 return Err(start_failed(dir, pid, &reason));
             }
             sleep(POLL_INTERVAL).await;
@@ -221,7 +221,7 @@ impl LocalClient {
             "local_stop_failed",
             format!("the local cloud in {} did not stop within {} s", dir.path().display(), within.as_secs()),
         )
-        .hinted("look for a process `hitctl local serve` and end it"))
+        .hinted("kill the process `hitctl local serve`, then run the command again"))
     }
 }
 
@@ -253,7 +253,7 @@ async fn poll<T>(
 /// Starts the daemon detached from this program's terminal, so that it continues when the terminal is closed.
 fn spawn(dir: &StateDir, exe: &Path) -> Result<Child, Fault> {
     let failed = |error: std::io::Error| {
-        Fault::fatal("local_start_failed", format!("could not start {} as the local cloud", exe.display()))
+        Fault::fatal("local_start_failed", format!("failed to start {} as the local cloud", exe.display()))
             .caused_by(error)
     };
     let log = journal::open(dir)?;
@@ -277,8 +277,8 @@ fn start_failed(dir: &StateDir, pid: Option<u32>, reason: &str) -> Fault {
     let (error, hint) = logged_error(&tail, pid);
     let cause = error.unwrap_or_else(|| tail.trim());
     let log = dir.path().join(crate::state::DAEMON_LOG);
-    Fault::fatal("local_start_failed", format!("the local cloud did not start: {reason}"))
-        .caused_by(if cause.is_empty() { "it said nothing" } else { cause })
+    Fault::fatal("local_start_failed", format!("failed to start the local cloud: {reason}"))
+        .caused_by(if cause.is_empty() { "the daemon log is empty" } else { cause })
         .hinted(
             hint.map_or_else(|| format!("read {}, then run `hitctl doctor`", log.display()), str::to_owned),
         )

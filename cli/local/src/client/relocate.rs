@@ -77,7 +77,7 @@ pub async fn prepare_state_dir(paths: &StatePaths) -> Result<Option<String>, Fau
     if other {
         let path = paths.project().display();
         notice = notice.or_else(|| {
-            Some(format!("going on with the local state of the directory that was {path} before this one"))
+            Some(format!("continuing with the local state of the directory that was previously at {path}"))
         });
     }
     if marker.project.is_none() || other {
@@ -136,7 +136,7 @@ fn find_former_state(paths: &StatePaths) -> Option<FormerState> {
 
 fn refusal_notice(path: &Path, reason: &str) -> String {
     format!(
-        "not using the local state in {}: {reason}, so it may have come with a clone or an archive; remove it with `rm -r {}`",
+        "not using the local state in {}: {reason}. It may come from a clone or an archive; run `rm -r {}` to remove it",
         path.display(),
         path.display()
     )
@@ -146,7 +146,9 @@ fn refusal_notice(path: &Path, reason: &str) -> String {
 fn with_removal_hint(from: &Path, fault: Fault) -> Fault {
     if fault.code == codes::STATE_CORRUPT {
         let from = from.display();
-        fault.hinted(format!("remove it with `rm -r {from}` to start again, which loses its local counts"))
+        fault.hinted(format!(
+            "run `rm -r {from}` to delete that state and its counts, then run the command again"
+        ))
     } else {
         fault
     }
@@ -186,7 +188,7 @@ async fn copy_from_project(paths: &StatePaths, from: &StateDir, to: &Path) -> Re
         dir.write_marker(&Marker::of(paths.project_record(), None))?;
     }
     Ok(Some(format!(
-        "{}. Code is not moved, since a clone could bring it: `hitctl deploy --env local` builds the function again",
+        "{}. The code was not moved, because it may come from a clone; run `hitctl deploy --env local` to build the function again",
         moved_notice(from, to)
     )))
 }
@@ -202,7 +204,7 @@ fn rename_dir(from: &Path, to: &Path) -> Result<bool, Fault> {
 
 fn moved_notice(from: &StateDir, to: &Path) -> String {
     let (from, to) = (from.path().display(), to.display());
-    format!("moved the local state of this project from {from} to {to}; its counts and its URL stay")
+    format!("moved the local state of this project from {from} to {to}; its counts and its URL are kept")
 }
 
 /// Removes the former state that a killed run had already copied.
@@ -231,14 +233,14 @@ fn remove_former(paths: &StatePaths, from: &StateDir, lock: DaemonLock) -> Resul
 
 fn make_parent(to: &Path) -> Result<(), Fault> {
     let parent = to.parent().unwrap_or(to);
-    state::create_private_dir(parent).map_err(|error| state::io_fault("make the directory", parent, &error))
+    state::create_private_dir(parent).map_err(|error| state::io_fault("create the directory", parent, &error))
 }
 
 /// Checks that a directory in the project looks as hitctl writes it. The error says why it does not. A clone
 /// creates directories and files that others can read, and may contain links.
 fn verify_former_state(path: &Path) -> Result<StateDir, String> {
     if has_linked_parent(path) {
-        return Err("the directory around it is a link".to_owned());
+        return Err("its parent directory is a symbolic link".to_owned());
     }
     check_entry(path, 0o700, true)?;
     for name in state::owned_files() {
@@ -266,12 +268,12 @@ fn has_linked_parent(path: &Path) -> bool {
 /// Checks the owner, the type and the mode of a file or directory.
 fn check_entry(path: &Path, mode: u32, dir: bool) -> Result<(), String> {
     let shown = path.display();
-    let meta = path.symlink_metadata().map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let meta = path.symlink_metadata().map_err(|error| format!("failed to read {shown}: {error}"))?;
     if meta.is_symlink() {
-        return Err(format!("{shown} is a link"));
+        return Err(format!("{shown} is a symbolic link"));
     }
     if meta.is_dir() != dir || !(dir || meta.is_file()) {
-        return Err(format!("{shown} is not what hitctl makes"));
+        return Err(format!("{shown} has an unexpected file type"));
     }
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(format!("{shown} belongs to another user"));
@@ -280,7 +282,7 @@ fn check_entry(path: &Path, mode: u32, dir: bool) -> Result<(), String> {
         return Err(format!("the mode of {shown} is {:04o} instead of {mode:04o}", meta.mode() & 0o777));
     }
     if !dir && meta.nlink() != 1 {
-        return Err(format!("{shown} has other names"));
+        return Err(format!("{shown} has other hard links"));
     }
     Ok(())
 }
@@ -434,15 +436,15 @@ mod tests {
             ("the mode of", |dir| {
                 fs::set_permissions(dir.join(state::REGISTRY), fs::Permissions::from_mode(0o644)).unwrap();
             }),
-            ("is a link", |dir| {
+            ("is a symbolic link", |dir| {
                 fs::rename(dir.join(state::TABLES), dir.join("elsewhere")).unwrap();
                 symlink(dir.join("elsewhere"), dir.join(state::TABLES)).unwrap();
             }),
-            ("is a link", |dir| symlink("/etc/passwd", dir.join("daemon.log")).unwrap()),
-            ("has other names", |dir| {
+            ("is a symbolic link", |dir| symlink("/etc/passwd", dir.join("daemon.log")).unwrap()),
+            ("has other hard links", |dir| {
                 fs::hard_link(dir.join(state::TABLES), dir.join("elsewhere")).unwrap();
             }),
-            ("is not what hitctl makes", |dir| fs::create_dir(dir.join("daemon.log")).unwrap()),
+            ("has an unexpected file type", |dir| fs::create_dir(dir.join("daemon.log")).unwrap()),
         ];
         for (reason, change) in changes {
             let scenario = Scenario::new();
@@ -463,7 +465,7 @@ mod tests {
         symlink(victim.project().join(".hitctl"), scenario.project().join(".hitctl")).unwrap();
         let paths = scenario.paths(true);
         let notice = prepare_state_dir(&paths).await.unwrap().unwrap();
-        assert!(notice.contains("the directory around it is a link"), "{notice}");
+        assert!(notice.contains("its parent directory is a symbolic link"), "{notice}");
         stop_former_daemon(&paths, STOP_TIMEOUT).await.unwrap();
         // Nor is it removed as the leftover of an interrupted move.
         let dir = StateDir::existing(&paths.state_dir()).unwrap().unwrap();
@@ -481,7 +483,7 @@ mod tests {
         fs::create_dir(scenario.project()).unwrap();
         let second = scenario.paths(true);
         let notice = prepare_state_dir(&second).await.unwrap().unwrap();
-        assert!(notice.starts_with("going on with the local state"), "{notice}");
+        assert!(notice.starts_with("continuing with the local state"), "{notice}");
         assert_eq!(prepare_state_dir(&second).await.unwrap(), None);
         let old = StatePaths::new(&scenario.dir.path().join("home"), &scenario.dir.path().join("old"), true);
         assert_eq!(

@@ -13,7 +13,7 @@ impl CloudServices {
         spec: &EventInvokeConfigSpec,
     ) -> Result<Outputs, Fault> {
         if spec.function_name.get().is_none() || spec.on_failure_arn.get().is_none() {
-            let reason = "its function_name and on_failure_arn are not known yet";
+            let reason = "function_name and on_failure_arn: expected values, found an unresolved reference";
             return Err(invalid_spec(EventInvokeConfigSpec::KIND, name, reason));
         }
         self.bus.put_invoke_config(name, spec);
@@ -32,7 +32,7 @@ impl CloudServices {
             self.remove_permission(name, old);
         }
         let (Some(source), Some(function)) = (spec.source_arn.get(), spec.function_name.get()) else {
-            let reason = "its source_arn and function_name are not known yet";
+            let reason = "source_arn and function_name: expected values, found an unresolved reference";
             return Err(invalid_spec(PermissionSpec::KIND, name, reason));
         };
         if spec.principal == EVENTS_PRINCIPAL {

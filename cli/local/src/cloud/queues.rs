@@ -24,13 +24,14 @@ impl CloudServices {
     ) -> Result<Outputs, Fault> {
         let kind = EventSourceMappingSpec::KIND;
         let (Some(queue), Some(_)) = (spec.queue_arn.get(), spec.function_arn.get()) else {
-            return Err(invalid_spec(kind, name, "its queue_arn and function_arn are not known yet"));
+            let reason = "queue_arn and function_arn: expected values, found an unresolved reference";
+            return Err(invalid_spec(kind, name, reason));
         };
         if self.queues.by_arn(queue).is_none() {
-            return Err(invalid_spec(kind, name, &format!("there is no queue {queue}")));
+            return Err(invalid_spec(kind, name, &format!("the queue {queue:?} does not exist")));
         }
         if spec.batch_size == 0 {
-            return Err(invalid_spec(kind, name, "a batch has at least one message"));
+            return Err(invalid_spec(kind, name, "batch_size: expected at least 1, found 0"));
         }
         self.mappings.put(name, spec).await;
         let uuid = old.and_then(|old| old.outputs.get("uuid").cloned()).unwrap_or_else(uuid);

@@ -25,7 +25,7 @@ impl InvalidationBatch {
         if xml.iter().all(u8::is_ascii_whitespace) {
             return Err(("MissingBody", "This operation requires a body.".to_owned()));
         }
-        let malformed = || ("MalformedInput", "The request is no well-formed XML.".to_owned());
+        let malformed = || ("MalformedInput", "The request is not well-formed XML.".to_owned());
         let text = std::str::from_utf8(xml).map_err(|_| malformed())?;
         let mut batch = Self { caller_reference: String::new(), paths: Vec::new() };
         let mut quantity = String::new();

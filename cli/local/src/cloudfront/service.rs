@@ -153,7 +153,7 @@ fn invalidation_xml(invalidation: &StoredInvalidation) -> String {
 }
 
 fn unknown_operation() -> ServiceResponse {
-    not_found("UnknownOperationException", "this cloud has invalidations only")
+    not_found("UnknownOperationException", "the local cloud supports only CloudFront invalidations")
 }
 
 fn not_found(code: &str, message: &str) -> ServiceResponse {

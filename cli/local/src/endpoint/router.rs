@@ -88,14 +88,14 @@ impl ServiceRouter {
         let (head, body) = request.into_parts();
         let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
         if head.headers.contains_key(ORIGIN) || !text(HOST).is_some_and(is_loopback) {
-            let message = "the local cloud answers programs, not web pages";
+            let message = "the local cloud accepts only loopback host names and no requests from web pages";
             return ServiceResponse::shared_error(StatusCode::FORBIDDEN, "AccessDeniedException", message);
         }
         let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
         let target = match self.find(head.uri.path(), target) {
             Some(ServiceTarget::Path(service)) => ServiceTarget::Path(service),
             _ if unknown::is_health_check(&head) => {
-                let text = "healthy: the services of this machine\n";
+                let text = "healthy: the services of the local cloud\n";
                 return ServiceResponse::new(StatusCode::OK, "text/plain", text);
             }
             found => {
@@ -126,7 +126,7 @@ impl ServiceRouter {
         }
         let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect());
         let Ok(collected) = collected.await else {
-            let message = "the request's body did not arrive in time";
+            let message = "timed out while reading the request body";
             return ServiceResponse::shared_error(
                 StatusCode::REQUEST_TIMEOUT,
                 "RequestTimeoutException",
@@ -135,7 +135,7 @@ impl ServiceRouter {
         };
         let _active = slot.begin_request();
         let Ok(body) = collected else {
-            let message = "a request has at most 16 MB";
+            let message = "the request is larger than 16 MB";
             return ServiceResponse::shared_error(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestTooLargeException",

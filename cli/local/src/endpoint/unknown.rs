@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use crate::service_response::{JSON, JSON_1_1, ServiceResponse};
 
 const CODE: &str = "UnknownOperationException";
-const MESSAGE: &str = "the local cloud has no such operation: it answers for DynamoDB, SQS, EventBridge and invalidations of CloudFront";
+const MESSAGE: &str = "the local cloud does not support this operation; it supports DynamoDB, SQS, EventBridge, Lambda Invoke and CloudFront invalidations";
 
 /// The AWS protocols, by the format of their errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,12 +61,14 @@ impl RequestVariable {
 impl SqsIntegration {
     pub(super) fn new(spec: &Spec) -> Result<Self, Fault> {
         let invalid =
-            |why: String| Fault::fatal("bad_integration", "the way to the queue is not valid").caused_by(why);
-        let url = spec.queue_url.get().ok_or_else(|| invalid("its queue_url is not known yet".to_owned()))?;
+            |why: String| Fault::fatal("bad_integration", "the SQS integration is not valid").caused_by(why);
+        let unresolved = "queue_url: expected a value, found an unresolved reference";
+        let url = spec.queue_url.get().ok_or_else(|| invalid(unresolved.to_owned()))?;
         let name = url.rsplit('/').next().unwrap_or_default();
         let variable = |(name, text): (&String, &String)| {
-            let variable = RequestVariable::parse(text)
-                .ok_or_else(|| invalid(format!("this cloud has no variable ${{{text}}}")))?;
+            let variable = RequestVariable::parse(text).ok_or_else(|| {
+                invalid(format!("the local cloud does not support the variable ${{{text}}}"))
+            })?;
             Ok((name.clone(), variable))
         };
         Ok(Self {

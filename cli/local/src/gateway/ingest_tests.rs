@@ -128,5 +128,8 @@ async fn send_that_queue_refuses_returns_its_error() {
 #[test]
 fn new_with_unsupported_variable_fails() {
     let fault = integration(&[("x", "request.querystring.x")]).err().unwrap();
-    assert_eq!(fault.cause.as_deref(), Some("this cloud has no variable ${request.querystring.x}"));
+    assert_eq!(
+        fault.cause.as_deref(),
+        Some("the local cloud does not support the variable ${request.querystring.x}")
+    );
 }

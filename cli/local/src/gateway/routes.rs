@@ -52,8 +52,8 @@ impl Routes {
                 all.has_default = true;
             } else {
                 let route = Route::parse(key).ok_or_else(|| {
-                    Fault::fatal("bad_route", format!("the route key `{key}` is not valid")).hinted(
-                        "Write it as `GET /path`, `ANY /path/{variable}`, `ANY /{proxy+}` or `$default`.",
+                    Fault::fatal("bad_route", format!("the route key {key:?} is not valid")).hinted(
+                        "write it as `GET /path`, `ANY /path/{variable}`, `ANY /{proxy+}` or `$default`",
                     )
                 })?;
                 all.routes.push(route);

@@ -42,7 +42,7 @@ pub(super) async fn listen(wanted: Option<u16>) -> Result<(TcpListener, u16), Fa
         "no_port",
         format!("no port from {FIRST_PORT} to {} is free on 127.0.0.1", FIRST_PORT + PORT_COUNT - 1),
     )
-    .hinted("Stop what listens there, and deploy again.");
+    .hinted("stop a program that uses one of these ports, then deploy again");
     Err(Fault { cause: last_error.map(hitctl_engine::FaultCause::new), ..fault })
 }
 

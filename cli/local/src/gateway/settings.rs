@@ -93,5 +93,5 @@ fn function_name_in(function_arn: &str) -> Option<&str> {
 }
 
 fn missing_function() -> Fault {
-    Fault::fatal("bad_integration", "the HTTP API names no function")
+    Fault::fatal("bad_integration", "the HTTP API has no function")
 }

@@ -32,10 +32,10 @@ pub enum AccessDenied {
     #[error("the path does not begin with the secret of AWS_LAMBDA_RUNTIME_API")]
     NoSecret,
     /// The `Host` is missing, or is not a loopback name or address.
-    #[error("the Runtime API answers to loopback names only")]
+    #[error("the Runtime API accepts only loopback host names")]
     ForeignHost,
     /// The request has an `Origin`: a web page sent it.
-    #[error("the Runtime API does not answer web pages")]
+    #[error("the Runtime API rejects requests from web pages")]
     WebPage,
 }
 

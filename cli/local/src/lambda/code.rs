@@ -53,7 +53,7 @@ pub(super) fn is_unpacked(code_dir: &Path, zip_dir: &Path, sha: &str) -> bool {
 /// Opens a zip, and checks that it has the hash in its name.
 fn open_zip(zip_dir: &Path, sha: &str) -> Result<ZipArchive<File>, Fault> {
     if sha.len() != 64 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(Fault::fatal("bad_code_hash", format!("the code's hash `{sha}` is no SHA-256 in hex")));
+        return Err(Fault::fatal("bad_code_hash", format!("expected a hexadecimal SHA-256, found {sha:?}")));
     }
     let file = open_verified(&zip_dir.join(format!("{sha}.zip")), sha)?;
     ZipArchive::new(file).map_err(bad_zip)
@@ -116,37 +116,37 @@ fn io_fault(path: &Path, error: &io::Error) -> Fault {
         Fault::fatal("local_code_io", format!("failed to unpack the function into {}", path.display()));
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "Free some space on that disk, and deploy again."
+            "free some space on that disk, then deploy again"
         }
-        _ => "Make the directory writable, and deploy again.",
+        _ => "make the directory writable, then deploy again",
     };
     fault.caused_by(error.to_string()).hinted(hint)
 }
 
 fn bad_zip(cause: impl std::fmt::Display) -> Fault {
-    Fault::fatal("bad_zip", "the function's zip cannot be used")
+    Fault::fatal("bad_zip", "the function's zip is not valid")
         .caused_by(cause.to_string())
-        .hinted("Run `hitctl build`, then deploy again.")
+        .hinted("run `hitctl build`, then deploy again")
 }
 
 fn open_verified(zip: &Path, sha: &str) -> Result<File, Fault> {
     let unreadable = |error: io::Error| {
         Fault::fatal("local_code_io", format!("failed to read the function's zip {}", zip.display()))
             .caused_by(error)
-            .hinted("run `hitctl deploy --env local`, which uploads it again")
+            .hinted("run `hitctl deploy --env local` to upload it again")
     };
     let mut file = File::open(zip).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
-            Fault::fatal("no_code", format!("the function's code {} is not there", zip.display()))
+            Fault::fatal("no_code", format!("the function's zip {} does not exist", zip.display()))
                 .caused_by(error)
-                .hinted("run `hitctl deploy --env local`, which uploads it again")
+                .hinted("run `hitctl deploy --env local` to upload it again")
         }
         _ => unreadable(error),
     })?;
     let found = sha256_of(&mut file).map_err(unreadable)?;
     if !found.eq_ignore_ascii_case(sha) {
-        return Err(bad_zip(format!("{} is corrupted: its SHA-256 is {found}", zip.display()))
-            .hinted("run `hitctl deploy --env local`, which uploads it again"));
+        return Err(bad_zip(format!("{} is damaged: its SHA-256 is {found}", zip.display()))
+            .hinted("run `hitctl deploy --env local` to upload it again"));
     }
     file.rewind().map_err(unreadable)?;
     Ok(file)
@@ -159,7 +159,7 @@ fn check_bootstrap(dir: &Path) -> Result<(), Fault> {
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(bad_zip("there is no `bootstrap` at its top level"));
+            return Err(bad_zip("the zip has no `bootstrap` at its top level"));
         }
         Err(error) => return Err(io_fault(&path, &error)),
     };
@@ -168,13 +168,13 @@ fn check_bootstrap(dir: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     match elf_machine(&head) {
-        None => Err(bad_zip("its `bootstrap` is neither a Linux program nor a script")),
+        None => Err(bad_zip("`bootstrap` is neither a Linux program nor a script")),
         Some(machine) if machine == std::env::consts::ARCH => Ok(()),
         Some(machine) => Err(Fault::fatal(
             "wrong_architecture",
             format!("the function is built for {machine}, but this machine is {}", std::env::consts::ARCH),
         )
-        .hinted("Run `hitctl build` for the local env, or leave out --artifact, then deploy again.")),
+        .hinted("run `hitctl build --env local`, or omit `--artifact`, then deploy again")),
     }
 }
 

@@ -99,7 +99,7 @@ struct ProcessState {
     /// The duration of the initialization, until the first REPORT line contains it.
     init: Option<Duration>,
     last_used: Instant,
-    /// Whether nobody checks this process. A new invocation must then wake the supervisor.
+    /// Whether no supervisor checks this process. A new invocation must then wake the supervisor.
     unwatched: bool,
 }
 

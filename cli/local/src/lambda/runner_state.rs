@@ -138,7 +138,10 @@ impl RunnerState {
         let (config, sha) = (self.config.clone(), sha.to_owned());
         tokio::task::spawn_blocking(move || code::unpack(&config.code_dir, &config.zip_dir, &sha))
             .await
-            .map_err(|error| Fault::fatal("internal", "the code could not be unpacked").caused_by(error))?
+            .map_err(|error| {
+                Fault::fatal("internal", "internal error: a task that unpacks code failed; please report it")
+                    .caused_by(error)
+            })?
     }
 
     /// Unpacks the code of a function again, unless it is intact.

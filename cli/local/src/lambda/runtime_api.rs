@@ -85,7 +85,11 @@ async fn handle_request(
             let error_type = error_type(&request);
             match body::read(request.into_body(), MAX_RESPONSE_BYTES).await {
                 Ok((payload, _)) if process.init_failed(payload.clone(), error_type) => accepted(),
-                Ok(_) => error_response(StatusCode::FORBIDDEN, "InvalidStateTransition", "init is over"),
+                Ok(_) => error_response(
+                    StatusCode::FORBIDDEN,
+                    "InvalidStateTransition",
+                    "the initialization is already complete",
+                ),
                 Err(error) => body_error(&error),
             }
         }
@@ -173,7 +177,11 @@ async fn handle_extension_call(
         }
         (&Method::GET, "/2020-01-01/extension/event/next") => {
             process.finished.cancelled().await;
-            error_response(StatusCode::FORBIDDEN, "Extension.Shutdown", "the environment is gone")
+            error_response(
+                StatusCode::FORBIDDEN,
+                "Extension.Shutdown",
+                "the execution environment has shut down",
+            )
         }
         _ => unknown_call(),
     }
@@ -200,7 +208,7 @@ fn error_response(status: StatusCode, error_type: &str, message: &str) -> ApiRes
 }
 
 fn unknown_call() -> ApiResponse {
-    error_response(StatusCode::NOT_FOUND, "NotFound", "no such call of the Runtime API")
+    error_response(StatusCode::NOT_FOUND, "NotFound", "the Runtime API has no such operation")
 }
 
 fn body_error(error: &BodyError) -> ApiResponse {
@@ -211,7 +219,7 @@ fn body_error(error: &BodyError) -> ApiResponse {
             "Exceeded maximum allowed payload size (6291556 bytes).",
         ),
         BodyError::Incomplete => {
-            error_response(StatusCode::BAD_REQUEST, "BadRequest", "the body did not arrive whole")
+            error_response(StatusCode::BAD_REQUEST, "BadRequest", "the request body is incomplete")
         }
     }
 }

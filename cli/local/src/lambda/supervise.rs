@@ -71,7 +71,7 @@ async fn start(
         Err(error) => return Err((request, error)),
     };
     let Some(pid) = child.id() else {
-        return Err((request, io::Error::other("it ended before it began")));
+        return Err((request, io::Error::other("the process exited immediately")));
     };
     let process =
         Arc::new(FunctionProcess::new(Arc::clone(version), output, MemoryMonitor::open(pid), request));

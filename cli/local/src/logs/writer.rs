@@ -136,7 +136,7 @@ impl LogWriter {
         for group in self.groups.values_mut().filter(|group| !group.pending.is_empty()) {
             let dropped_events = self.dropped.swap(0, Ordering::Relaxed);
             if dropped_events > 0 {
-                let message = format!("hitctl: {dropped_events} log events could not be written");
+                let message = format!("hitctl: failed to write {dropped_events} log events");
                 let line = NdjsonLine { t: now_ms(), m: message.into() };
                 // Writing to memory cannot fail.
                 drop(serde_json::to_writer(&mut group.pending, &line));

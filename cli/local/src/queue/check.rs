@@ -18,20 +18,23 @@ pub(super) fn queue_settings(name: &str, spec: &QueueSpec) -> Result<(), Fault> 
             .caused_by(reason))
     };
     if !is_valid_name(name) {
-        return invalid("a name has 1 to 80 letters, digits, hyphens and underscores".to_owned());
+        return invalid("expected a name of 1 to 80 letters, digits, hyphens and underscores".to_owned());
     }
     if spec.visibility_timeout_s > 43_200 {
-        return invalid("its visibility timeout is over 43200 seconds".to_owned());
+        return invalid(format!(
+            "visibility_timeout_s: expected at most 43200, found {}",
+            spec.visibility_timeout_s
+        ));
     }
     if !(60..=1_209_600).contains(&spec.retention_s) {
-        return invalid("messages are kept for 60 to 1209600 seconds".to_owned());
+        return invalid(format!("retention_s: expected 60 to 1209600, found {}", spec.retention_s));
     }
     match &spec.redrive {
         Some(redrive) if !(1..=1000).contains(&redrive.max_receive_count) => {
-            invalid("a message is received 1 to 1000 times".to_owned())
+            invalid(format!("max_receive_count: expected 1 to 1000, found {}", redrive.max_receive_count))
         }
         Some(redrive) if redrive.dead_letter_arn.get().is_none() => {
-            invalid("the ARN of its dead letters is not known yet".to_owned())
+            invalid("dead_letter_arn: expected a value, found an unresolved reference".to_owned())
         }
         _ => Ok(()),
     }

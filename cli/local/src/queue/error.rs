@@ -49,7 +49,7 @@ pub(crate) enum SqsError {
     Unsupported(String),
     #[error("SQS has no operation {0:?}.")]
     UnknownOperation(String),
-    #[error("the queues of this machine failed: {0}")]
+    #[error("failed to access the local queues: {0}")]
     Internal(#[from] QueueStoreError),
 }
 

@@ -143,7 +143,7 @@ impl Queues {
         }
         let (now, queue_name) = ((self.inner.now)(), name.to_owned());
         let created = self.inner.store.run(move |db| rows::get_or_create_queue(db, &queue_name, now)).await;
-        let (id, created_ms) = created.map_err(|error| error.fault("make", name))?;
+        let (id, created_ms) = created.map_err(|error| error.fault("create", name))?;
         let path = self.inner.path.clone();
         run_blocking(move || sqlite::sync(&path)).await?;
         let queue = Arc::new(Queue {
@@ -341,7 +341,7 @@ impl Queues {
         Ok(results)
     }
 
-    /// Returns messages to the queue as if they had not been received. Nobody must have seen them.
+    /// Returns messages to the queue as if they had not been received. No consumer may have seen them.
     pub(crate) fn release(&self, queue: &Arc<Queue>, receipts: Vec<Receipt>) {
         let (now, queue) = ((self.inner.now)(), Arc::clone(queue));
         // If this fails, they reappear after the visibility timeout.

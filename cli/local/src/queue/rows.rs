@@ -252,7 +252,7 @@ pub(super) fn change_visibility(
     })
 }
 
-/// Undoes deliveries that nobody has seen, as if the messages had not been received.
+/// Undoes deliveries that no consumer has seen, as if the messages had not been received.
 pub(super) fn release(db: &Connection, receipts: &[Receipt], now: i64) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
         "UPDATE messages SET visible_ms = :now, received = received - 1, \

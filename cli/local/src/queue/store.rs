@@ -17,7 +17,7 @@ use crate::{disk, sqlite};
 
 /// The hint in errors about a damaged file.
 const HINT: &str =
-    "restore the file from a backup, or run `hitctl local reset` to begin anew; that loses what waits there";
+    "restore the file from a backup, or run `hitctl local reset`, which deletes all local data";
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS queues (
@@ -63,7 +63,7 @@ impl QueueStoreError {
 
     /// Converts the error to a fault for the deployer. `verb` and `name` name the operation and the queue.
     pub(super) fn fault(&self, verb: &str, name: &str) -> Fault {
-        let fault = Fault::fatal("local_queue", format!("could not {verb} the queue {name}"))
+        let fault = Fault::fatal("local_queue", format!("failed to {verb} the queue {name:?}"))
             .caused_by(self.text.as_str());
         if self.disk_full {
             return Fault { code: codes::DISK_FULL.into(), ..fault }

@@ -30,7 +30,7 @@ fn prepare_of_newer_state_fails() {
     fs::write(temp.path().join(MARKER), r#"{"v":2}"#).unwrap();
     let fault = StateDir::prepare(temp.path()).unwrap_err();
     assert_eq!(fault.code, "local_state_newer");
-    assert_eq!(fault.cause.unwrap(), "its layout is version 2, this program knows up to 1");
+    assert_eq!(fault.cause.unwrap(), "expected a layout version of at most 1, found 2");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, 
     let damaged = |error: &dyn std::fmt::Display| corrupt(path, error);
     let found: Versioned = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
     match found.v {
-        None | Some(0) => Err(damaged(&"it has no version")),
+        None | Some(0) => Err(damaged(&"the version is missing")),
         Some(v) if v > u64::from(STATE_VERSION) => Err(newer(path.parent().unwrap_or(path), v)),
         Some(_) => serde_json::from_slice(text).map_err(|error| damaged(&error)),
     }
@@ -31,9 +31,9 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, 
 
 /// Returns the fault for a file that hitctl did not write like this.
 pub(crate) fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Fault {
-    Fault::fatal(codes::STATE_CORRUPT, format!("{} is damaged; it was left as it is", path.display()))
+    Fault::fatal(codes::STATE_CORRUPT, format!("{} is damaged; it was left unchanged", path.display()))
         .caused_by(error.to_string())
-        .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
+        .hinted("restore the file from a backup, or run `hitctl local reset`, which deletes all local data")
 }
 
 fn newer(dir: &Path, v: u64) -> Fault {
@@ -41,8 +41,8 @@ fn newer(dir: &Path, v: u64) -> Fault {
         "local_state_newer",
         format!("the state directory {} was written by a newer hitctl", dir.display()),
     )
-    .caused_by(format!("its layout is version {v}, this program knows up to {STATE_VERSION}"))
-    .hinted("use that newer hitctl, or run `hitctl local reset` to begin anew; that loses the local counts")
+    .caused_by(format!("expected a layout version of at most {STATE_VERSION}, found {v}"))
+    .hinted("use the newer hitctl, or run `hitctl local reset`, which deletes all local data")
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
             assert_eq!(fault.message, "the state directory /state was written by a newer hitctl", "{text}");
         }
         let cause = parsed(r#"{"v":2}"#).unwrap_err().cause.unwrap();
-        assert_eq!(cause, "its layout is version 2, this program knows up to 1");
+        assert_eq!(cause, "expected a layout version of at most 1, found 2");
     }
 
     #[test]
@@ -89,7 +89,7 @@ mod tests {
         ] {
             let fault = parsed(text).unwrap_err();
             assert_eq!(fault.code, "local_state_corrupt", "{text}");
-            assert_eq!(fault.message, "/state/file.json is damaged; it was left as it is", "{text}");
+            assert_eq!(fault.message, "/state/file.json is damaged; it was left unchanged", "{text}");
         }
     }
 }

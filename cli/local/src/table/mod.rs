@@ -49,7 +49,7 @@ impl Tables {
             .map_err(|error| crate::state::io_fault("open", path, &error))?;
         let text = path.to_str().ok_or_else(|| {
             Fault::fatal("local_path", format!("the path {} is not UTF-8", path.display()))
-                .hinted("work in a directory whose name is UTF-8")
+                .hinted("use a directory whose path is UTF-8")
         })?;
         let open = || {
             let db = Database::new(text)?;
@@ -102,9 +102,12 @@ impl Tables {
         let table = self.describe(name).map_err(|error| self.fault("read", name, &error))?;
         let key = table.key_schema.into_iter().next().map(|key| key.attribute_name).unwrap_or_default();
         if key != spec.partition_key {
-            return Err(Fault::fatal("ValidationException", format!("the table {name} has another key"))
-                .caused_by(format!("its partition key is {key}, wanted is {}", spec.partition_key))
-                .hinted("delete the table first, or keep its key"));
+            return Err(Fault::fatal(
+                "ValidationException",
+                format!("the table {name:?} has a different partition key"),
+            )
+            .caused_by(format!("expected {:?}, found {key:?}", spec.partition_key))
+            .hinted("keep the partition key, or delete the table first"));
         }
         let protection_update = UpdateTableRequest {
             deletion_protection_enabled: Some(spec.deletion_protection),
@@ -174,7 +177,7 @@ impl Tables {
     /// Converts an error of the engine to a fault with the service's code. `verb` and `name` name the operation and the table.
     fn fault(&self, verb: &str, name: &str, error: &DynoxideError) -> Fault {
         let code = error.error_type().rsplit('#').next().unwrap_or("InternalServerError");
-        let fault = Fault::fatal(code.to_owned(), format!("could not {verb} the table {name}"))
+        let fault = Fault::fatal(code.to_owned(), format!("failed to {verb} the table {name:?}"))
             .caused_by(format!("{code}: {error}"));
         match error {
             DynoxideError::SqliteError(_) if is_full(error) => Fault {
@@ -183,9 +186,10 @@ impl Tables {
                 ..fault
             },
             DynoxideError::SqliteError(_) => fault.hinted(format!("check the file {}", self.path.display())),
-            DynoxideError::ValidationException(text) if text.contains("protected against deletion") => {
-                fault.hinted("set `deletion_protection = false` under [table] and deploy, then delete again")
-            }
+            DynoxideError::ValidationException(text) if text.contains("protected against deletion") => fault
+                .hinted(
+                    "set `deletion_protection = false` under `[table]`, deploy, then delete the table again",
+                ),
             _ => fault,
         }
     }
@@ -214,10 +218,10 @@ fn open_fault(path: &Path, error: &DynoxideError) -> Fault {
     // The engine's own message for this is about encryption.
     let is_not_sqlite = error.to_string().contains("not a valid SQLite database");
     let cause =
-        if is_not_sqlite { "it is damaged, or no file of tables".to_owned() } else { error.to_string() };
-    Fault::fatal(codes::STATE_CORRUPT, format!("could not open the tables in {}", path.display()))
+        if is_not_sqlite { "it is damaged or not a SQLite database".to_owned() } else { error.to_string() };
+    Fault::fatal(codes::STATE_CORRUPT, format!("failed to open the tables in {}", path.display()))
         .caused_by(cause)
-        .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
+        .hinted("restore the file from a backup, or run `hitctl local reset`, which deletes all local data")
 }
 
 fn create_request(name: &str, spec: &TableSpec) -> CreateTableRequest {

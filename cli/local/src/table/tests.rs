@@ -50,7 +50,7 @@ fn different_partition_key_is_rejected_with_both_names() {
     tables.put("hits-test", &spec(), None).unwrap();
     let fault =
         tables.put("hits-test", &TableSpec { partition_key: "page".into(), ..spec() }, None).unwrap_err();
-    assert_eq!(fault.cause.unwrap(), "its partition key is path, wanted is page");
+    assert_eq!(fault.cause.unwrap(), r#"expected "page", found "path""#);
 }
 
 #[test]

@@ -352,5 +352,5 @@ async fn rules_can_be_described_and_patterns_tested() {
     bad["pattern"] = json!({ "source": "cli" });
     let fault = client.put_resource("event_rule", "r", &bad).await.unwrap_err();
     assert_eq!(fault.code, "InvalidEventPatternException");
-    assert_eq!(fault.cause.as_deref(), Some("source: a value to match stands in a list"));
+    assert_eq!(fault.cause.as_deref(), Some("source: expected an array of values, found a string"));
 }

@@ -91,7 +91,7 @@ async fn start_over_damaged_registry_fails_and_keeps_it() {
     let fault = LocalClient::ensure_running(&env.dir(), &daemon_exe(), "daemon").await.unwrap_err();
     assert_eq!(fault.code, "local_start_failed");
     let cause = fault.cause.unwrap();
-    assert!(cause.contains("registry.json is damaged; it was left as it is"), "{cause}");
+    assert!(cause.contains("registry.json is damaged; it was left unchanged"), "{cause}");
     assert!(!cause.contains('\n'), "once, not with the rest of the log: {cause}");
     assert!(fault.hint.unwrap().contains("`hitctl local reset`"));
     assert_eq!(std::fs::read(&registry).unwrap(), torn);

@@ -206,10 +206,9 @@ async fn deploy_over_missing_or_damaged_zip_uploads_it_again() {
         let client = env.start_new().await;
         let notices = client.status().await.unwrap().notices;
         assert_eq!(notices.len(), 1, "{name}: {notices:?}");
-        let start =
-            "function hits-local was not brought back: the code of the function hits-local is not here: ";
+        let start = r#"failed to restore function hits-local: failed to verify the code of the function "hits-local": "#;
         assert!(notices[0].starts_with(start), "{name}: {notices:?}");
-        assert!(notices[0].ends_with("run `hitctl deploy --env local`, which uploads it"), "{notices:?}");
+        assert!(notices[0].ends_with("run `hitctl deploy --env local` to upload it"), "{notices:?}");
         assert_eq!(changes(&make_plan(&wanted, online(&client)).await.0), [REPAIR], "{name}");
 
         apply_graph(&wanted, online(&client)).await;

@@ -28,7 +28,7 @@ async fn second_daemon_is_refused_with_pid_of_first() {
     assert!(!second.status.success());
     let log = std::fs::read_to_string(env.dir().join("daemon.log")).unwrap();
     let pid = client.endpoint().pid;
-    assert!(log.contains(&format!("error: a local cloud (pid {pid}) is running in ")), "{log}");
+    assert!(log.contains(&format!("error: a local cloud (pid {pid}) is already running in ")), "{log}");
     assert_eq!(client.status().await.unwrap().pid, pid, "the first goes on");
 }
 
@@ -91,10 +91,10 @@ async fn start_of_program_that_exits_fails_with_cause() {
     let fault =
         LocalClient::ensure_running(&env.dir(), std::path::Path::new("/bin/false"), "x").await.unwrap_err();
     assert_eq!(fault.code, "local_start_failed");
-    assert!(fault.message.contains("the daemon ended at once (exit status: 1)"), "{fault}");
+    assert!(fault.message.contains("the daemon exited immediately (exit status: 1)"), "{fault}");
     let fault =
         LocalClient::ensure_running(&env.dir(), std::path::Path::new("/no/such"), "x").await.unwrap_err();
-    assert_eq!(fault.message, "could not start /no/such as the local cloud");
+    assert_eq!(fault.message, "failed to start /no/such as the local cloud");
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn hanging_daemon_is_reported_and_can_be_stopped() {
     wait_until_stopped(daemon_pid(&client)).await;
     let fault = LocalClient::connect(&env.dir()).await.unwrap_err();
     assert_eq!(fault.code, "local_unresponsive");
-    assert_eq!(fault.hint.unwrap(), "run `hitctl local stop`, then the command again");
+    assert_eq!(fault.hint.unwrap(), "run `hitctl local stop`, then run the command again");
     let within = std::time::Duration::from_millis(200);
     assert_eq!(LocalClient::stop(&env.dir(), within).await.unwrap(), StopOutcome::Killed);
     env.start_new().await;

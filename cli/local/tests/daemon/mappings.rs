@@ -127,5 +127,5 @@ async fn mapping_without_queue_is_refused() {
     let env = DaemonTestEnv::new();
     let client = env.start_new().await;
     let fault = client.put_resource("event_source_mapping", "q", &mapping(0)).await.unwrap_err();
-    assert_eq!(*fault.cause.unwrap(), *format!("there is no queue {QUEUE_ARN}"));
+    assert_eq!(*fault.cause.unwrap(), *format!("the queue {QUEUE_ARN:?} does not exist"));
 }

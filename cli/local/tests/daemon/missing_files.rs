@@ -49,9 +49,9 @@ fn remove_all_of(dir: &Path, file: &str) {
 }
 
 const FILES: [(&str, &str); 3] = [
-    ("tables.db", "the registry names 2 tables: hits-local, seen-local"),
-    ("queues.sqlite", "the registry names 1 queue: hits-local"),
-    ("events.sqlite", "the registry names 1 event rule: hits-local"),
+    ("tables.db", "the registry lists 2 tables: hits-local, seen-local"),
+    ("queues.sqlite", "the registry lists 1 queue: hits-local"),
+    ("events.sqlite", "the registry lists 1 event rule: hits-local"),
 ];
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn start_without_required_file_is_refused_and_creates_none() {
         assert_eq!(cause, format!("{file} is missing: {named}"));
         assert_eq!(
             hint,
-            "restore the file from a backup, or run `hitctl local reset` to start again, which loses the local counts"
+            "restore the file from a backup, or run `hitctl local reset`, which deletes all local data"
         );
         assert!(!env.dir().join(file).exists(), "{file}");
         // The deployed resources can still be read, and a reset helps.
@@ -98,11 +98,11 @@ async fn start_over_file_without_a_table_or_queue_of_registry_is_refused() {
     for (file, expected) in [
         (
             "tables.db",
-            "tables.db is incomplete: it lacks 1 table: seen-local: the registry names 2 tables: hits-local, seen-local",
+            "tables.db is incomplete: it lacks 1 table: seen-local: the registry lists 2 tables: hits-local, seen-local",
         ),
         (
             "queues.sqlite",
-            "queues.sqlite is incomplete: it lacks 1 queue: hits-local: the registry names 1 queue: hits-local",
+            "queues.sqlite is incomplete: it lacks 1 queue: hits-local: the registry lists 1 queue: hits-local",
         ),
     ] {
         let ours = env.dir().join(file);
@@ -173,8 +173,11 @@ async fn start_over_newer_files_is_refused_and_keeps_them() {
         std::fs::write(env.dir().join(file), newer).unwrap();
         let fault = LocalClient::ensure_running(&env.dir(), &daemon_exe(), "daemon").await.unwrap_err();
         let cause = fault.cause.unwrap();
-        assert!(cause.contains("was written by a newer hitctl: its layout is version 2"), "{file}: {cause}");
-        assert!(fault.hint.unwrap().starts_with("use that newer hitctl"), "{file}");
+        assert!(
+            cause.contains("was written by a newer hitctl: expected a layout version of at most 1, found 2"),
+            "{file}: {cause}"
+        );
+        assert!(fault.hint.unwrap().starts_with("use the newer hitctl"), "{file}");
         assert_eq!(std::fs::read_to_string(env.dir().join(file)).unwrap(), newer, "{file}");
     }
     assert_eq!(state::STATE_VERSION, 1, "a new version needs a look at what older files hold");

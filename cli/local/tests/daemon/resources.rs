@@ -106,7 +106,7 @@ async fn api_with_port_in_use_moves_with_notice() {
     assert_ne!(after["url"], before["url"]);
     assert_eq!(after["api_id"], before["api_id"]);
     let expected = format!(
-        "http_api hits-local moved from {} to {}: another program has its port",
+        "http_api hits-local moved from {} to {}: another program uses its port",
         before["url"], after["url"]
     );
     assert_eq!(client.status().await.unwrap().notices, [expected]);

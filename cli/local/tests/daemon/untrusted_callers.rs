@@ -101,7 +101,7 @@ async fn unknown_calls_get_error_format_of_their_service() {
             "GET /2015-03-31/functions/",
             String::new(),
             404,
-            "\"Message\":\"the local cloud has Invoke only\"",
+            "\"Message\":\"the local cloud supports only Invoke\"",
         ),
         (
             "cloudfront",

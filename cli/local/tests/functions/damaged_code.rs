@@ -56,7 +56,7 @@ async fn start_without_program_and_zip_fails_with_hint() {
     let failed: Json = serde_json::from_slice(&env.invoke("{}").await.payload).unwrap();
     assert_eq!(failed["errorType"], "Runtime.InvalidEntrypoint");
     let message = failed["errorMessage"].as_str().unwrap();
-    for part in ["No such file or directory", "is not there", "run `hitctl deploy --env local`"] {
+    for part in ["No such file or directory", "does not exist", "run `hitctl deploy --env local`"] {
         assert!(message.contains(part), "{part} in {message}");
     }
 }

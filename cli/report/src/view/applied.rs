@@ -88,7 +88,7 @@ impl AppliedChanges {
         self.done.iter().any(|done| matches!(done.action, Action::Create | Action::Replace))
     }
 
-    /// Returns a line such as `Deployed env prod (..): 2 created in 3.2s.`, or `idle` if no change was
+    /// Returns a line such as `Deployed environment prod (..): 2 created in 3.2s.`, or `unchanged_text` if no change was
     /// necessary.
     fn summary(&self, verb: &str, unchanged_text: String, plan: &PlanView, style: TextStyle) -> String {
         let head = if self.done.is_empty() {
@@ -143,10 +143,10 @@ impl AppliedChanges {
     /// Renders the result of a run that did not complete.
     fn render_incomplete(&self, plan: &PlanView, style: TextStyle) -> String {
         let [done, failed, skipped] = [self.done.len(), self.failed.len(), self.skipped.len()];
-        let head = if self.interrupted { "Interrupted" } else { "Partly done" };
+        let head = if self.interrupted { "Interrupted" } else { "Partly applied" };
         let head = style.paint(Tone::Warn, head);
         let line = format!(
-            "{head}, {}: {done} done, {failed} failed, {skipped} not tried.",
+            "{head}, {}: {done} done, {failed} failed, {skipped} skipped.",
             plan.target_description()
         );
         let mut out = text::wrap(&line, 2, style);
@@ -164,6 +164,11 @@ impl DeployView {
             None => format!("hitctl status --env {}", plan.env),
         };
         Self { plan, applied: outcome.into(), next }
+    }
+
+    /// Returns the base URL, if there is one.
+    pub fn url(&self) -> Option<&str> {
+        self.plan.outputs.get("url").map(String::as_str)
     }
 }
 
@@ -222,7 +227,7 @@ impl CommandView for DestroyView {
             self.applied.render_incomplete(plan, style)
         };
         if !self.left.is_empty() {
-            out.push_str("\nLeft:\n");
+            out.push_str("\nRemaining:\n");
         }
         for resource in &self.left {
             let (name, why) = (text::clean(&resource.name), text::clean(&resource.why));

@@ -67,7 +67,7 @@ fn deploy_shows_url_and_next_command() {
     ]);
     let view = DeployView::new(plan, &successful_outcome());
     insta::assert_snapshot!(Renderable::to_text(&view, WIDE), @"
-    Deployed env local (this machine): 2 created, 1 updated in 3.2s.
+    Deployed environment local (this machine): 2 created, 1 updated in 3.2s.
 
       url       http://127.0.0.1:8700
       function  hits-local
@@ -95,16 +95,16 @@ fn deploy_without_changes_is_short() {
 fn partial_deploy_lists_every_change() {
     let view = DeployView::new(plan("deploy"), &partial_outcome(false));
     insta::assert_snapshot!(Renderable::to_text(&view, WIDE), @r"
-    Partly done, env local (this machine): 1 done, 1 failed, 1 not tried.
+    Partly applied, environment local (this machine): 1 done, 1 failed, 1 skipped.
 
       created   table.hits                 hits-test               (1.2s)
       failed    function.counter           failed to update function hits-local: not\u{7} allowed
-      skipped   http_api.api               since function.counter failed
+      skipped   http_api.api               because function.counter failed
     ");
     assert!(fits(&Renderable::to_text(&view, NARROW), NARROW));
     assert!(
         Renderable::to_text(&DeployView::new(plan("deploy"), &partial_outcome(true)), WIDE)
-            .starts_with("Interrupted, env local")
+            .starts_with("Interrupted, environment local")
     );
     let json: serde_json::Value = serde_json::from_str(&view.to_json()).unwrap();
     assert_eq!(json["failed"][0]["error"]["code"], "Denied");
@@ -117,7 +117,7 @@ fn partial_deploy_lists_every_change() {
 
 #[test]
 fn outcome_decides_exit_status() {
-    let hint = "Run `hitctl deploy --env local` again: it continues where it stopped.";
+    let hint = "run `hitctl deploy --env local` again; it continues where it stopped";
     let exit = |outcome: &ApplyOutcome| Failure::from_outcome(outcome, hint).map(|failure| failure.exit);
     assert_eq!(exit(&successful_outcome()), None);
     assert_eq!(exit(&partial_outcome(false)), Some(Exit::Partial));
@@ -128,7 +128,7 @@ fn outcome_decides_exit_status() {
     let failure = Failure::from_outcome(&stopped, hint).unwrap();
     assert_eq!(
         (failure.exit, failure.message.as_str()),
-        (Exit::Interrupted, "interrupted, with 1 change not made")
+        (Exit::Interrupted, "interrupted; 1 change not applied")
     );
     assert_eq!(failure.hint.as_deref(), Some(hint));
 }
@@ -142,33 +142,36 @@ fn destroy_lists_retained_resources() {
     let left = vec![RetainedResource {
         address: "table.hits".to_owned(),
         name: "hits-local".to_owned(),
-        why: "it holds the counts; `hitctl destroy --env local --delete-data` removes it too".to_owned(),
+        why: "it holds your counts; `hitctl destroy --env local --delete-data` deletes it too".to_owned(),
     }];
     let mut view = DestroyView::new(plan("destroy"), &outcome, left);
     view.next = Some("hitctl deploy --env local".to_owned());
     insta::assert_snapshot!(Renderable::to_text(&view, WIDE), @"
-    Destroyed env local (this machine): 2 deleted in 3.2s.
+    Destroyed environment local (this machine): 2 deleted in 3.2s.
 
-    Left:
-      table.hits  hits-local  (it holds the counts; `hitctl destroy --env local --delete-data` removes
+    Remaining:
+      table.hits  hits-local  (it holds your counts; `hitctl destroy --env local --delete-data` deletes
         it too)
 
       next  hitctl deploy --env local
     ");
     insta::assert_snapshot!(Renderable::to_text(&view, NARROW), @"
-    Destroyed env local (this machine): 2
-      deleted in 3.2s.
+    Destroyed environment local (this
+      machine): 2 deleted in 3.2s.
 
-    Left:
-      table.hits  hits-local  (it holds the
+    Remaining:
+      table.hits  hits-local  (it holds your
         counts;
         `hitctl destroy --env local --delete-data`
-        removes it too)
+        deletes it too)
 
       next  hitctl deploy --env local
     ");
     let nothing = DestroyView::new(plan("destroy"), &ApplyOutcome::default(), vec![]);
-    assert_eq!(Renderable::to_text(&nothing, WIDE), "Nothing to remove in env local (this machine).\n");
+    assert_eq!(
+        Renderable::to_text(&nothing, WIDE),
+        "Nothing to remove in environment local (this machine).\n"
+    );
     let json: serde_json::Value = serde_json::from_str(&view.to_json()).unwrap();
     assert_eq!(json["left"][0]["address"], "table.hits");
 }

@@ -69,25 +69,25 @@ impl CommandView for ChangesView {
 impl CommandView for ImportView {
     fn render(&self, style: TextStyle) -> String {
         let paths = |n: u64| format::count(n, "path", style);
-        let hits = format::number(self.hits, style);
+        let views = format::count(self.hits, "view", style);
         match (self.counted, self.already) {
-            (0, 0) => "There is nothing in it to import.\n".to_owned(),
+            (0, 0) => "Nothing to import.\n".to_owned(),
             (counted, 0) if self.dry_run => {
-                format!("Would import {} with {hits} hits. Nothing was changed.\n", paths(counted))
+                format!("Would import {} with {views}. Nothing was changed.\n", paths(counted))
             }
             (counted @ 1.., already) if self.dry_run => format!(
-                "Would import {}; {} of the same import are there already. Together they have {hits} hits. Nothing was changed.\n",
+                "Would import {} (already imported: {}). The file has {views}. Nothing was changed.\n",
                 paths(counted),
                 paths(already)
             ),
             (0, already) => format!(
-                "All of it was imported before ({}, {hits} hits): nothing was changed.\n\
-                 To count it once more, give it an id of its own: --id NAME\n",
+                "Already imported: {} with {views}. Nothing was changed.\n\
+                 To import them again, pass another ID: --id NAME\n",
                 paths(already)
             ),
-            (counted, 0) => format!("Imported {} with {hits} hits.\n", paths(counted)),
+            (counted, 0) => format!("Imported {} with {views}.\n", paths(counted)),
             (counted, already) => format!(
-                "Imported {}; {} of the same import were there already. Together they have {hits} hits.\n",
+                "Imported {} (already imported: {}). The file has {views}.\n",
                 paths(counted),
                 paths(already)
             ),
@@ -99,16 +99,16 @@ impl CommandView for ImportView {
 pub fn imported_lines(reading: &ImportReport) -> Vec<String> {
     let SkippedViews { robots, events, refused } = reading.skipped;
     let left_out = [
-        (robots > 0).then(|| format!("{} of robots", format::plural(robots, "view"))),
+        (robots > 0).then(|| format!("{} by bots", format::plural(robots, "view"))),
         (events > 0).then(|| format::plural(events, "event")),
-        (refused > 0).then(|| format!("{} of paths that cannot be counted", format::plural(refused, "view"))),
+        (refused > 0).then(|| format!("{} with an invalid path", format::plural(refused, "view"))),
     ];
     let left_out: Vec<String> = left_out.into_iter().flatten().collect();
     let lines = [
         (!reading.format.is_empty())
-            .then(|| format!("read {} of {}", format::plural(reading.lines, "record"), reading.format)),
-        (!left_out.is_empty()).then(|| format!("left out: {}", left_out.join(", "))),
-        (!reading.not_kept.is_empty()).then(|| format!("cannot keep: {}", reading.not_kept.join(", "))),
+            .then(|| format!("read {} from {}", format::plural(reading.lines, "record"), reading.format)),
+        (!left_out.is_empty()).then(|| format!("skipped: {}", left_out.join(", "))),
+        (!reading.not_kept.is_empty()).then(|| format!("not imported: {}", reading.not_kept.join(", "))),
     ];
     lines.into_iter().flatten().collect()
 }
@@ -151,12 +151,12 @@ mod tests {
             counted,
             already,
         };
-        assert_eq!(view(1, 0).to_text(WIDE), "Imported 1 path with 4,000 hits.\n");
-        assert!(view(0, 9).to_text(WIDE).starts_with("All of it was imported before (9 paths, 4,000 hits)"));
+        assert_eq!(view(1, 0).to_text(WIDE), "Imported 1 path with 4,000 views.\n");
+        assert!(view(0, 9).to_text(WIDE).starts_with("Already imported: 9 paths with 4,000 views."));
         assert!(
-            view(3, 9).to_text(TextStyle::PLAIN).starts_with("Imported 3 paths; 9 paths of the same import")
+            view(3, 9).to_text(TextStyle::PLAIN).starts_with("Imported 3 paths (already imported: 9 paths)")
         );
-        assert_eq!(view(0, 0).to_text(WIDE), "There is nothing in it to import.\n");
+        assert_eq!(view(0, 0).to_text(WIDE), "Nothing to import.\n");
         insta::assert_snapshot!(view(3, 9).to_json(), @r#"{"v":1,"id":"x","paths":12,"hits":4000,"uniques":0,"counted":3,"already":9,"read":3,"left_out":{"robots":0,"events":0,"refused":0},"not_kept":[],"dry_run":false}"#);
     }
 
@@ -169,11 +169,11 @@ mod tests {
             not_kept: vec!["titles".to_owned(), "locations".to_owned()],
         };
         insta::assert_snapshot!(imported_lines(&reading).join("\n"), @r"
-        read 9 records of GoatCounter's CSV export
-        left out: 1 view of robots, 1 event, 1 view of paths that cannot be counted
-        cannot keep: titles, locations
+        read 9 records from GoatCounter's CSV export
+        skipped: 1 view by bots, 1 event, 1 view with an invalid path
+        not imported: titles, locations
         ");
         let plain = ImportReport { format: "CSV", lines: 2, ..ImportReport::default() };
-        assert_eq!(imported_lines(&plain), ["read 2 records of CSV"]);
+        assert_eq!(imported_lines(&plain), ["read 2 records from CSV"]);
     }
 }

@@ -26,12 +26,12 @@ impl CommandView for CounterData {
 impl CommandView for CountsView {
     fn render(&self, style: TextStyle) -> String {
         if self.counts.is_empty() {
-            return "No path has been hit yet.\n".to_owned();
+            return "No views yet.\n".to_owned();
         }
         // The column is left out if no visitors are counted.
         let visitors = self.counts.iter().any(|row| row.uniques > 0);
-        let mut columns = vec![Column::text("PATH").flexible(), Column::number("HITS")];
-        columns.extend(visitors.then(|| Column::number("UNIQUES")));
+        let mut columns = vec![Column::text("PATH").flexible(), Column::number("VIEWS")];
+        columns.extend(visitors.then(|| Column::number("VISITORS")));
         columns.extend([Column::text("FIRST").optional(), Column::text("LAST").optional()]);
         let mut table = TextTable::new(columns);
         let time = |time: &Option<String>| text::clean(time.as_deref().unwrap_or_default()).into_owned();
@@ -44,8 +44,8 @@ impl CommandView for CountsView {
         let mut out = table.render(0, style);
         if style.tty && self.counts.len() > 1 {
             let hits = self.counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
-            let paths = format::number(self.counts.len() as u64, style);
-            let _ = writeln!(out, "\n{} hits on {paths} paths", format::number(hits, style));
+            let paths = format::count(self.counts.len() as u64, "path", style);
+            let _ = writeln!(out, "\n{} on {paths}", format::count(hits, "view", style));
         }
         out
     }
@@ -80,24 +80,24 @@ mod tests {
     #[test]
     fn counts_table_fits_terminal() {
         insta::assert_snapshot!(view().to_text(WIDE), @r#"
-        PATH                                               HITS  FIRST                 LAST
+        PATH                                              VIEWS  FIRST                 LAST
         /                                             1,234,567  2026-09-20T10:00:00Z  2026-09-20T10:00:00Z
         /a/very/long/path/that/does/not/fit/anywhere         12  2026-09-20T10:00:00Z  2026-09-20T10:00:00Z
         a\u{1b}[2J "quoted", path\n                           0
 
-        1,234,579 hits on 3 paths
+        1,234,579 views on 3 paths
         "#);
         insta::assert_snapshot!(view().to_text(NARROW), @r#"
-        PATH                                HITS
+        PATH                               VIEWS
         /                              1,234,567
         /a/very/long/path/that/does/…         12
         a\u{1b}[2J "quoted", path\n            0
 
-        1,234,579 hits on 3 paths
+        1,234,579 views on 3 paths
         "#);
         assert!(fits(&view().to_text(NARROW), NARROW));
         assert!(view().to_text(TextStyle::PLAIN).contains("  1234567  2026"));
-        assert_eq!(CountsView { counts: vec![] }.to_text(WIDE), "No path has been hit yet.\n");
+        assert_eq!(CountsView { counts: vec![] }.to_text(WIDE), "No views yet.\n");
     }
 
     #[test]
@@ -115,11 +115,11 @@ mod tests {
         assert_eq!((both.uniques, both.days["2026-09-20"]), (18, Tally { hits: 24, uniques: 18 }));
         let view = CountsView { counts: vec![row.clone(), CountRow::zero("/b")] };
         insta::assert_snapshot!(view.to_text(WIDE), @"
-        PATH  HITS  UNIQUES
-        /       12        9
-        /b       0        0
+        PATH  VIEWS  VISITORS
+        /        12         9
+        /b        0         0
 
-        12 hits on 2 paths
+        12 views on 2 paths
         ");
         let days =
             r#""days":{"2026-09-20":{"hits":12,"uniques":9}},"months":{"2026-09":{"hits":12,"uniques":9}}"#;

@@ -101,7 +101,7 @@ impl CommandView for DeadLettersView {
         let queue = text::clean(&self.queue);
         if self.messages.is_empty() {
             return match self.about {
-                0 => format!("There are no dead letters in {queue}.\n"),
+                0 => empty_queue_text(&queue),
                 n => hidden_messages_text(&queue, n, style),
             };
         }
@@ -126,7 +126,7 @@ impl CommandView for DeadLettersView {
         } else {
             String::new()
         };
-        let noun = if shown == 1 { "dead letter" } else { "dead letters" };
+        let noun = if shown == 1 && total_suffix.is_empty() { "message" } else { "messages" };
         let total_line = format!("{}{total_suffix} {noun} in {queue}", format::number(shown, style));
         let _ = writeln!(out, "\n{}", text::wrap(&total_line, 0, style));
         let next = format!("hitctl dlq redrive --env {}", text::clean(&self.env));
@@ -135,11 +135,17 @@ impl CommandView for DeadLettersView {
     }
 }
 
+/// Returns the text for an empty dead-letter queue.
+fn empty_queue_text(queue: &str) -> String {
+    format!("The dead-letter queue {queue} is empty.\n")
+}
+
 /// Returns the text for a queue that is not empty but returned no messages.
 fn hidden_messages_text(queue: &str, about: u64, style: TextStyle) -> String {
     let message = format!(
-        "Nothing came of {queue}, which says that it holds about {about}: somebody else has them in hand, or had until a \
-         moment ago. What a run that was killed had in hand shows up again within a minute or so."
+        "{queue} holds about {} but returned none: another consumer has received them. After a killed run, they \
+         become visible again within about a minute.",
+        plural(about, "message")
     );
     text::wrap(&message, 0, style) + "\n"
 }
@@ -150,20 +156,18 @@ impl CommandView for RedriveView {
             (0, 0) if self.exit() == Exit::Done && self.hidden > 0 => {
                 hidden_messages_text(&text::clean(&self.queue), self.hidden, style)
             }
-            (0, 0) if self.exit() == Exit::Done => {
-                format!("There are no dead letters in {}.\n", text::clean(&self.queue))
-            }
-            (0, 0) => "No dead letter was sent round again.\n".to_owned(),
-            (n, 0) => format!("Sent {} back onto the queue of hits.\n", plural(n, "dead letter")),
-            (_, n) => format!("Gave {} to the function.\n", plural(n, "dead letter")),
+            (0, 0) if self.exit() == Exit::Done => empty_queue_text(&text::clean(&self.queue)),
+            (0, 0) => "No messages were redriven.\n".to_owned(),
+            (n, 0) => format!("Sent {} back to the queue.\n", plural(n, "message")),
+            (_, n) => format!("Sent {} to the function.\n", plural(n, "message")),
         };
         for FailedRedrive { id, why } in &self.failed {
-            let head = style.paint(Tone::Bad, format!("{} stays:", text::clean(id)));
+            let head = style.paint(Tone::Bad, format!("{} was not redriven:", text::clean(id)));
             let _ = writeln!(out, "{}", text::wrap_after_head(&head, &text::clean(why), 2, style));
         }
         for id in &self.missing {
             let head = style.paint(Tone::Bad, format!("{} was not found:", text::clean(id)));
-            let why = "it is no dead letter any more, or somebody else looks at it";
+            let why = "it was redriven or deleted before, or another consumer has received it";
             let _ = writeln!(out, "{}", text::wrap_after_head(&head, why, 2, style));
         }
         if self.to_queue + self.to_function > 0 {
@@ -178,9 +182,9 @@ impl CommandView for PurgeView {
     fn render(&self, _: TextStyle) -> String {
         let queue = text::clean(&self.queue);
         match self.purged {
-            0 => format!("There are no dead letters in {queue}.\n"),
-            1 => format!("Deleted the dead letter in {queue}.\n"),
-            n => format!("Deleted about {n} dead letters in {queue}.\n"),
+            0 => empty_queue_text(&queue),
+            1 => format!("Deleted 1 message from {queue}.\n"),
+            n => format!("Deleted about {n} messages from {queue}.\n"),
         }
     }
 }
@@ -226,7 +230,7 @@ mod tests {
           why   NO_PERMISSIONS: not authorized
           body  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
 
-        2 of about 7 dead letters in hits-prod-dlq
+        2 of about 7 messages in hits-prod-dlq
         next  hitctl dlq redrive --env prod
         "#);
         assert!(fits(
@@ -236,10 +240,10 @@ mod tests {
         let view = DeadLettersView { messages: list().messages[..1].to_vec(), about: 1, ..list() };
         insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"messages":[{"id":"059f36b4-87a3-44ab-83d2-661975830a7d","body":"{\"pth\":\"/\"}\u001b","received":6,"why":"there is no path","kind":"message","sent":"2026-09-20T10:00:00Z"}],"queue":"hits-prod-dlq","about":1}"#);
         let none = DeadLettersView { messages: Vec::new(), about: 0, ..list() };
-        assert_eq!(none.to_text(WIDE), "There are no dead letters in hits-prod-dlq.\n");
+        assert_eq!(none.to_text(WIDE), "The dead-letter queue hits-prod-dlq is empty.\n");
         insta::assert_snapshot!(DeadLettersView { about: 2, ..none }.to_text(WIDE), @"
-        Nothing came of hits-prod-dlq, which says that it holds about 2: somebody else has them in hand, or
-        had until a moment ago. What a run that was killed had in hand shows up again within a minute or so.
+        hits-prod-dlq holds about 2 messages but returned none: another consumer has received them. After a
+        killed run, they become visible again within about a minute.
         ");
     }
 
@@ -252,7 +256,7 @@ mod tests {
         let view = RedriveView { to_queue: 3, ..redriven() };
         assert_eq!(view.exit(), Exit::Done);
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
-        Sent 3 dead letters back onto the queue of hits.
+        Sent 3 messages back to the queue.
         next  hitctl status --env prod
         ");
         let stuck = FailedRedrive { id: "m-1".to_owned(), why: "the function failed".to_owned() };
@@ -264,26 +268,26 @@ mod tests {
         };
         assert_eq!(view.exit(), Exit::Partial);
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
-        Gave 1 dead letter to the function.
-        m-1 stays: the function failed
-        m-2 was not found: it is no dead letter any more, or somebody else looks at it
+        Sent 1 message to the function.
+        m-1 was not redriven: the function failed
+        m-2 was not found: it was redriven or deleted before, or another consumer has received it
         next  hitctl status --env prod
         ");
         insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","to_queue":0,"to_function":1,"failed":[{"id":"m-1","why":"the function failed"}],"missing":["m-2"],"hidden":0,"took_ms":0}"#);
         let nothing = RedriveView { to_function: 0, ..view };
         assert_eq!(nothing.exit(), Exit::Error);
         let none = redriven();
-        assert_eq!(none.to_text(TextStyle::PLAIN), "There are no dead letters in hits-prod-dlq.\n");
+        assert_eq!(none.to_text(TextStyle::PLAIN), "The dead-letter queue hits-prod-dlq is empty.\n");
         let hidden = RedriveView { hidden: 3, ..none };
-        assert!(hidden.to_text(TextStyle::PLAIN).contains("about 3: somebody else has them in hand"));
+        assert!(hidden.to_text(TextStyle::PLAIN).contains("about 3 messages but returned none"));
         assert_eq!(hidden.exit(), Exit::Done);
     }
 
     #[test]
     fn purge_shows_number_of_deleted_messages() {
         let view = |purged| PurgeView { env: "prod".to_owned(), queue: "hits-prod-dlq".to_owned(), purged };
-        assert_eq!(view(0).to_text(WIDE), "There are no dead letters in hits-prod-dlq.\n");
-        assert_eq!(view(1).to_text(WIDE), "Deleted the dead letter in hits-prod-dlq.\n");
+        assert_eq!(view(0).to_text(WIDE), "The dead-letter queue hits-prod-dlq is empty.\n");
+        assert_eq!(view(1).to_text(WIDE), "Deleted 1 message from hits-prod-dlq.\n");
         assert_eq!(view(9).to_json(), r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","purged":9}"#);
     }
 }

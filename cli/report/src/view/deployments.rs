@@ -41,9 +41,9 @@ impl CommandView for DeploymentsView {
         let mut out = String::new();
         if self.deployments.is_empty() {
             return if self.only_left_behind {
-                "Nothing is left behind: all that is deployed is in the configuration.\n".to_owned()
+                "No undeclared deployments: the configuration declares everything deployed.\n".to_owned()
             } else {
-                "Nothing of hitctl's is deployed here.\n".to_owned()
+                "No deployments found.\n".to_owned()
             };
         }
         let mut table = TextTable::new([
@@ -58,18 +58,18 @@ impl CommandView for DeploymentsView {
                 text::clean(&row.app).into(),
                 text::clean(&row.env).into(),
                 row.resources.to_string().into(),
-                if row.has_counts { "kept".into() } else { Cell::toned("none", Tone::Dim) },
+                if row.has_counts { "yes".into() } else { Cell::toned("none", Tone::Dim) },
                 if row.declared {
-                    Cell::toned("has it", Tone::Good)
+                    Cell::toned("declared", Tone::Good)
                 } else {
-                    Cell::toned("does not have it", Tone::Warn)
+                    Cell::toned("not declared", Tone::Warn)
                 },
             ]);
         }
         out.push_str(&table.render(2, style));
         if let Some(row) = self.deployments.iter().find(|row| !row.declared) {
             let next = format!("hitctl gc {}/{}", text::clean(&row.app), text::clean(&row.env));
-            let _ = writeln!(out, "\n  Another project may own what this configuration does not have.");
+            let _ = writeln!(out, "\n  Undeclared deployments may belong to another project.");
             let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
         }
         out

@@ -73,8 +73,8 @@ impl CommandView for DoctorView {
         let count = |status| self.checks.iter().filter(|check| check.status == status).count() as u64;
         let (warn, fail) = (count(CheckStatus::Warn), count(CheckStatus::Fail));
         let summary = match (fail, warn) {
-            (0, 0) => "All is well.".to_owned(),
-            (0, warn) => format!("{}, no failure.", format::plural(warn, "warning")),
+            (0, 0) => "All checks passed.".to_owned(),
+            (0, warn) => format!("{}, no failures.", format::plural(warn, "warning")),
             (fail, 0) => format!("{}.", format::plural(fail, "failure")),
             (fail, warn) => {
                 format!("{} and {}.", format::plural(fail, "failure"), format::plural(warn, "warning"))
@@ -134,6 +134,6 @@ mod tests {
         assert!(view.to_json().starts_with(
             r#"{"v":1,"checks":[{"name":"cargo","status":"ok","detail":"1.95.0","hint":null},"#
         ));
-        assert_eq!(Renderable::to_text(&DoctorView { checks: vec![] }, WIDE), "\nAll is well.\n");
+        assert_eq!(Renderable::to_text(&DoctorView { checks: vec![] }, WIDE), "\nAll checks passed.\n");
     }
 }

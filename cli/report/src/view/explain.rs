@@ -65,10 +65,10 @@ mod tests {
             counted.to_json(),
             r#"{"v":1,"path":"//a//b/?x=1","counted":true,"key":"/a/b","why":null,"message":null,"notes":[]}"#
         );
-        let robot = refused("/a", Some("/a"), "bot", "the user agent names a robot: `curl`");
+        let robot = refused("/a", Some("/a"), "bot", "the user agent contains the bot keyword `curl`");
         assert_eq!(
             Renderable::to_text(&robot, WIDE),
-            "/a  is not counted: the user agent names a robot: `curl` (bot)\n"
+            "/a  is not counted: the user agent contains the bot keyword `curl` (bot)\n"
         );
         let noted = ExplainView { notes: vec!["unless the same visitor looked at it".to_owned()], ..counted };
         assert_eq!(

@@ -59,9 +59,9 @@ pub struct InvalidationRow {
 impl CommandView for LocalStatusView {
     fn render(&self, style: TextStyle) -> String {
         let mut out = if self.running {
-            format!("The local cloud {}.\n\n", style.paint(Tone::Good, "runs"))
+            format!("The local cloud {}.\n\n", style.paint(Tone::Good, "is running"))
         } else {
-            format!("The local cloud {}.\n\n", style.paint(Tone::Warn, "does not run"))
+            format!("The local cloud {}.\n\n", style.paint(Tone::Warn, "is not running"))
         };
         let clean_value =
             |value: &Option<String>| value.as_deref().map(|value| text::clean(value).into_owned());
@@ -125,7 +125,7 @@ mod tests {
             notices: vec!["port 8700 was taken, so the API of hits-local is on 8701".to_owned()],
         };
         insta::assert_snapshot!(Renderable::to_text(&running, NARROW), @"
-        The local cloud runs.
+        The local cloud is running.
 
           process    4711
           control    http://127.0.0.1:8699
@@ -153,7 +153,7 @@ mod tests {
             }
         };
         insta::assert_snapshot!(Renderable::to_text(&requested(1, 1), TextStyle::PLAIN), @"
-        The local cloud runs.
+        The local cloud is running.
 
           process     4711
           control     http://127.0.0.1:8699
@@ -165,7 +165,7 @@ mod tests {
           state       /home/me/site/.hitctl/local
         ");
         insta::assert_snapshot!(Renderable::to_text(&requested(1200, 5), NARROW), @"
-        The local cloud runs.
+        The local cloud is running.
 
           process     4711
           control     http://127.0.0.1:8699
@@ -179,7 +179,7 @@ mod tests {
         insta::assert_snapshot!(requested(1, 1).to_json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":{"asked":1,"last":{"id":"I2J0I21PCUYOIK","distribution":"E123ABC","paths":["/"],"at":"2026-11-20T10:00:00Z","status":"Completed"}},"notices":[]}"#);
         let stopped = LocalStatusView { state_dir: "/s".into(), ..LocalStatusView::default() };
         insta::assert_snapshot!(Renderable::to_text(&stopped, TextStyle::PLAIN), @"
-        The local cloud does not run.
+        The local cloud is not running.
 
           state  /s
           next   hitctl local start

@@ -21,7 +21,7 @@ const LABEL_HEIGHT: usize = 18;
 
 /// Returns the HTML of the page.
 pub(crate) fn render(report: &ReportView) -> String {
-    let title = format!("{} {}: page views", escape_html(&report.app), escape_html(&report.env));
+    let title = format!("{} {}: views", escape_html(&report.app), escape_html(&report.env));
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
@@ -59,11 +59,11 @@ fn render_header(out: &mut String, report: &ReportView) {
     if report.uniques.is_some() {
         fact("visitors today", today.uniques);
     }
-    fact("pages", report.paths);
+    fact("paths", report.paths);
     out.push_str("</dl>\n");
     if report.uniques.is_some() {
         out.push_str(
-            "<p class=\"note\">A visitor is counted once a day; sums over days count who comes again anew.</p>\n",
+            "<p class=\"note\">A visitor counts once per day. Totals over several days count returning visitors again.</p>\n",
         );
     }
 }
@@ -76,7 +76,7 @@ fn render_chart(out: &mut String, title: &str, points: &[StatsPoint], has_visito
     }
     let _ = writeln!(
         out,
-        "<section>\n<h2>{title} <small>at most {}</small></h2>\n\
+        "<section>\n<h2>{title} <small>maximum {}</small></h2>\n\
          <svg viewBox=\"0 0 {CHART_WIDTH} {}\" role=\"img\" aria-label=\"{title}: views{}\">",
         number(max),
         CHART_HEIGHT + LABEL_HEIGHT,
@@ -87,10 +87,11 @@ fn render_chart(out: &mut String, title: &str, points: &[StatsPoint], has_visito
     let label_interval = points.len().div_ceil(CHART_WIDTH / 80);
     for (n, point) in points.iter().enumerate() {
         let left = n * column_step;
+        let views = format::plural(point.tally.hits, "view");
         let tooltip = if has_visitors {
-            format!("{}: {} views, {} visitors", point.time, point.tally.hits, point.tally.uniques)
+            format!("{}: {views}, {}", point.time, format::plural(point.tally.uniques, "visitor"))
         } else {
-            format!("{}: {} views", point.time, point.tally.hits)
+            format!("{}: {views}", point.time)
         };
         let _ = write!(out, "<g><title>{}</title>", escape_html(&tooltip));
         for (class, value) in [("views", point.tally.hits), ("visitors", point.tally.uniques)] {
@@ -131,7 +132,7 @@ fn render_pages(out: &mut String, report: &ReportView) {
     if report.top.is_empty() {
         return;
     }
-    out.push_str("<section>\n<h2>Pages</h2>\n<table>\n<thead><tr><th>page</th><th>views</th>");
+    out.push_str("<section>\n<h2>Paths</h2>\n<table>\n<thead><tr><th>path</th><th>views</th>");
     if report.uniques.is_some() {
         out.push_str("<th>visitors</th>");
     }
@@ -167,7 +168,7 @@ fn render_addresses(out: &mut String, report: &ReportView) {
     if report.addresses.is_empty() {
         return;
     }
-    out.push_str("<section>\n<h2>Addresses</h2>\n<table>\n<thead><tr><th>address</th><th>views</th><th>last</th></tr></thead>\n<tbody>\n");
+    out.push_str("<section>\n<h2>IP addresses</h2>\n<table>\n<thead><tr><th>IP address</th><th>views</th><th>last</th></tr></thead>\n<tbody>\n");
     for row in &report.addresses {
         let _ = writeln!(
             out,

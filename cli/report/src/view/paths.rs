@@ -52,7 +52,7 @@ impl CommandView for PathsView {
         add_lines(&mut out, "+", self.added.iter().map(|path| text::clean(path).into_owned()));
         add_lines(&mut out, "-", self.removed.iter().map(|path| text::clean(path).into_owned()));
         let strays = self.strays.iter().map(|stray| {
-            format!("{}  {}, but no page", text::clean(&stray.path), format::count(stray.hits, "hit", style))
+            format!("{}  {}, but no page", text::clean(&stray.path), format::count(stray.hits, "view", style))
         });
         add_lines(&mut out, "?", strays);
         let refused = self.refused.iter();
@@ -67,7 +67,7 @@ impl CommandView for PathsView {
         if !self.removed.is_empty() {
             parts.push(format!("{} {conditional}removed", paths(self.removed.len())));
         }
-        parts.push(format!("{} there already", format::number(self.kept, style)));
+        parts.push(format!("{} unchanged", format::number(self.kept, style)));
         let _ = writeln!(out, "{}.", parts.join(", "));
         out
     }
@@ -105,7 +105,7 @@ mod tests {
             kept: 7,
             refused: vec![RejectedPage {
                 page: "/a\\b".to_owned(),
-                why: "the path holds a backslash".to_owned(),
+                why: "the path contains a backslash".to_owned(),
             }],
             ..PathsView::default()
         };
@@ -115,19 +115,19 @@ mod tests {
         + /19
         + and 2 more
         - /typo\u{1b}
-        ? /old  1,200 hits, but no page
-        ! /a\b  the path holds a backslash
+        ? /old  1,200 views, but no page
+        ! /a\b  the path contains a backslash
 
-        22 paths added, 1 path removed, 7 there already.
+        22 paths added, 1 path removed, 7 unchanged.
         ");
         let view = PathsView { dry_run: true, added: vec!["/a".to_owned()], ..PathsView::default() };
         insta::assert_snapshot!(view.to_text(WIDE), @"
         + /a
 
-        1 path would be added, 0 there already.
+        1 path would be added, 0 unchanged.
         ");
         insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"dry_run":true,"added":["/a"],"removed":[],"strays":[],"kept":0,"refused":[]}"#);
-        assert_eq!(PathsView::default().to_text(WIDE), "0 paths added, 0 there already.\n");
+        assert_eq!(PathsView::default().to_text(WIDE), "0 paths added, 0 unchanged.\n");
     }
 
     #[test]

@@ -6,16 +6,11 @@ use std::fmt::Write as _;
 use hitctl_engine::{Action, Address, ChangeReason, FieldDiff, Plan, PlanSummary};
 use hitctl_stack::cost::CostEstimate;
 use serde::Serialize;
-use serde_json::Value as Json;
 
+use super::fields;
 use crate::render::CommandView;
 use crate::style::{TextStyle, Tone};
-use crate::{format, progress_text, text};
-
-/// The placeholder for a value that is known only after the deploy.
-const UNKNOWN_VALUE: &str = "(known after deploy)";
-/// The width to which values are truncated if the width of the terminal is unknown.
-const MAX_VALUE_WIDTH: usize = 72;
+use crate::{progress_text, text};
 
 /// The planned changes of all resources.
 #[derive(Clone, Debug, Serialize)]
@@ -43,6 +38,9 @@ pub struct PlanView {
     pub took_ms: u64,
     #[serde(skip)]
     brief: bool,
+    /// Whether every value is shown in full: the tags of every resource, ids of statements, whole hashes.
+    #[serde(skip)]
+    pub verbose: bool,
 }
 
 /// An irreversible loss that a plan causes.
@@ -107,6 +105,7 @@ impl PlanView {
             estimate: None,
             took_ms: 0,
             brief: false,
+            verbose: false,
         }
     }
 
@@ -125,15 +124,15 @@ impl PlanView {
         self.changes.iter().find(|row| row.address == *address).map_or("", |row| &row.name)
     }
 
-    /// Describes the target: `env prod (AWS account 123456789012, eu-central-1)`.
+    /// Describes the target: `environment prod (AWS account 123456789012, eu-central-1)`.
     pub(super) fn target_description(&self) -> String {
         let env = text::clean(&self.env);
         match (&self.account, &self.region) {
-            _ if self.target == "local" => format!("env {env} (this machine)"),
+            _ if self.target == "local" => format!("environment {env} (this machine)"),
             (Some(account), Some(region)) => {
-                format!("env {env} (AWS account {}, {})", text::clean(account), text::clean(region))
+                format!("environment {env} (AWS account {}, {})", text::clean(account), text::clean(region))
             }
-            _ => format!("env {env}"),
+            _ => format!("environment {env}"),
         }
     }
 
@@ -148,7 +147,7 @@ impl PlanView {
     /// Renders the losses, and how a deploy confirms them.
     fn losses_text(&self, style: TextStyle) -> String {
         let mut out = String::new();
-        let head = style.paint(Tone::Warn, "cannot be undone:");
+        let head = style.paint(Tone::Warn, "irreversible:");
         for PlannedLoss { address, loss, .. } in &self.losses {
             let body = text::clean_lines(&format!("{address}: {loss}"));
             let _ = writeln!(out, "{}", text::wrap_after_head(&head, &body, 2, style));
@@ -156,11 +155,9 @@ impl PlanView {
         if self.command == "plan" && !self.losses.is_empty() {
             let env = text::clean(&self.env);
             let confirmation_text = if self.losses.iter().any(|loss| loss.confirm == LossConfirmation::Name) {
-                format!(
-                    "`hitctl deploy` asks for the name of the environment first; `--confirm {env}` answers it"
-                )
+                format!("`hitctl deploy` asks for the environment name; `--confirm {env}` skips the question")
             } else {
-                "`hitctl deploy` asks first; `--yes` answers it".to_owned()
+                "`hitctl deploy` asks for confirmation; `--yes` skips the question".to_owned()
             };
             let _ = writeln!(out, "{}", text::wrap(&confirmation_text, 2, style));
         }
@@ -168,9 +165,16 @@ impl PlanView {
     }
 
     fn totals_line(&self) -> String {
-        let PlanSummary { create, update, replace, delete, .. } = self.summary;
-        let replace = if replace == 0 { String::new() } else { format!("{replace} to replace, ") };
-        format!("Plan: {create} to create, {update} to update, {replace}{delete} to delete.")
+        let PlanSummary { keep, create, update, replace, delete } = self.summary;
+        let counts = [
+            (create, "to create"),
+            (update, "to update"),
+            (replace, "to replace"),
+            (delete, "to delete"),
+            (keep, "unchanged"),
+        ];
+        let counts = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+        format!("Plan: {}.", counts.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -182,12 +186,7 @@ impl CommandView for PlanView {
         // Kept resources come last.
         changes.sort_by_key(|row| row.action == Action::Keep);
         for row in &changes {
-            row.render(&mut out, address_width, self.brief, style);
-        }
-        let kept = (self.changes.len() - changes.len()) as u64;
-        if kept > 0 && !changes.is_empty() {
-            let line = format!("    {} as wanted", format::plural(kept, "resource"));
-            let _ = writeln!(out, "{}", style.paint(Tone::Dim, line));
+            row.render(&mut out, address_width, self.brief, self.verbose, style);
         }
         if !changes.is_empty() {
             out.push('\n');
@@ -207,7 +206,7 @@ impl CommandView for PlanView {
 }
 
 impl ChangeRow {
-    fn render(&self, out: &mut String, address_width: usize, brief: bool, style: TextStyle) {
+    fn render(&self, out: &mut String, address_width: usize, brief: bool, verbose: bool, style: TextStyle) {
         let tone = progress_text::action_tone(self.action);
         let head =
             style.paint(tone, format!("{} {:<7}", progress_text::symbol(self.action, style), self.action));
@@ -229,45 +228,8 @@ impl ChangeRow {
         if brief && matches!(self.action, Action::Create | Action::Delete) {
             return;
         }
-        let name_width =
-            self.fields.iter().map(|diff| text::width(&text::clean(&diff.field))).max().unwrap_or(0);
-        for diff in &self.fields {
-            render_field(out, diff, name_width.min(30), self.action == Action::Create, style);
-        }
+        fields::render(out, &self.fields, self.action == Action::Create, verbose, style);
     }
-}
-
-/// Renders one field: `name: value` for a created resource, else `name: old -> new`. Values that do not fit
-/// are on lines of their own.
-fn render_field(out: &mut String, diff: &FieldDiff, name_width: usize, create: bool, style: TextStyle) {
-    const INDENT: usize = 6;
-    let available = style.width.map_or(usize::MAX, |_| style.columns().saturating_sub(INDENT));
-    let name = text::pad(&text::truncate(&text::clean(&diff.field), available.min(60), style), name_width);
-    let value_width = available.saturating_sub(text::width(&name) + 2).min(2 * MAX_VALUE_WIDTH);
-    let (old, new) = (format_value(&diff.old, usize::MAX, style), format_value(&diff.new, usize::MAX, style));
-    let arrow = if style.unicode && style.color { style.paint(Tone::Dim, "->") } else { "->".to_owned() };
-    let line_width = if create { text::width(&new) } else { text::width(&old) + 4 + text::width(&new) };
-    if line_width <= value_width {
-        let change = if create { new } else { format!("{old} {arrow} {new}") };
-        let _ = writeln!(out, "{:INDENT$}{name}  {change}", "");
-        return;
-    }
-    // The old and the new value each get a line, and are truncated if necessary.
-    let truncated = |side: &Json| format_value(side, available.saturating_sub(5).min(MAX_VALUE_WIDTH), style);
-    let _ = writeln!(out, "{:INDENT$}{}", "", name.trim_end());
-    if !create {
-        let _ = writeln!(out, "{:INDENT$}     {}", "", truncated(&diff.old));
-    }
-    let prefix = if create { "  ".to_owned() } else { arrow };
-    let _ = writeln!(out, "{:INDENT$}  {prefix} {}", "", truncated(&diff.new));
-}
-
-/// Formats a value on one line. The placeholder for unknown values has no quotes.
-fn format_value(json: &Json, columns: usize, style: TextStyle) -> String {
-    if json.as_str() == Some(UNKNOWN_VALUE) {
-        return UNKNOWN_VALUE.to_owned();
-    }
-    format::value(json, columns, style).replace(&format!("\"{UNKNOWN_VALUE}\""), UNKNOWN_VALUE)
 }
 
 #[cfg(test)]

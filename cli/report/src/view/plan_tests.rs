@@ -1,14 +1,14 @@
 //! Snapshot tests of plans that are built with the engine's types.
 
-use hitctl_engine::{Change, DeletionPolicy, Dependencies, DesiredState, Node};
-use serde_json::json;
+use hitctl_engine::{Change, DeletionPolicy, Dependencies, DesiredState, Node, UNKNOWN};
+use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::render::Renderable;
 use crate::test_styles::{COLOUR, NARROW, WIDE, fits, visible};
 
 fn diff(field: &str, old: Json, new: Json) -> FieldDiff {
-    let unknown = new == json!(UNKNOWN_VALUE);
+    let unknown = new == json!(UNKNOWN);
     FieldDiff { field: field.to_owned(), old, new, unknown }
 }
 
@@ -20,6 +20,7 @@ fn change(address: (&str, &str), action: Action, why: ChangeReason, fields: Vec<
         deletion_policy: DeletionPolicy::Delete,
         immutable_fields: Vec::new(),
         secret_fields: Vec::new(),
+        public_fields: Vec::new(),
         dependencies: Dependencies::new(),
         ordering_hint: None,
         create_before_update_of: None,
@@ -54,7 +55,7 @@ pub(in super::super) fn plan_with_all_actions() -> Plan {
                 A::Create,
                 ChangeReason::Missing,
                 vec![
-                    diff("api_id", Json::Null, json!(UNKNOWN_VALUE)),
+                    diff("api_id", Json::Null, json!(UNKNOWN)),
                     diff("routes", Json::Null, json!(["GET /counter", "\u{1b}[2J"])),
                     diff("name", Json::Null, json!("hits-test")),
                 ],
@@ -63,7 +64,7 @@ pub(in super::super) fn plan_with_all_actions() -> Plan {
                 ("permission", "http_api"),
                 A::Replace,
                 ChangeReason::DependencyReplaced(vec![Address::new("http_api", "api")]),
-                vec![diff("api_id", json!("a1b2"), json!(UNKNOWN_VALUE))],
+                vec![diff("api_id", json!("a1b2"), json!(UNKNOWN))],
             ),
             change(("queue", "hits"), A::Delete, ChangeReason::NotDesired, vec![]),
         ],
@@ -85,69 +86,65 @@ fn view() -> PlanView {
 
 #[test]
 fn plan_shows_changes_with_fields() {
-    insta::assert_snapshot!(Renderable::to_text(&view(), WIDE), @r#"
+    insta::assert_snapshot!(Renderable::to_text(&view(), WIDE), @r"
       ~ update  function.counter     hits-test  (memory_mb and environment.TOKEN differ)
           memory_mb           128 -> 256
-          environment.TOKEN   "sha256:1f2e" -> (none)
-          cors.allow_origins  ["https://a.example","https://b.example"] -> ["*"]
-      + create  http_api.api         hits-test  (not there yet)
+          environment.TOKEN   sha256:1f2e -> (none)
+          cors.allow_origins  https://a.example, https://b.example -> *
+      + create  http_api.api         hits-test  (not deployed)
           api_id  (known after deploy)
-          routes  ["GET /counter","\u001b[2J"]
-          name    "hits-test"
-      ± replace permission.http_api  hits-test  (made from http_api.api, which is made anew)
-          api_id  "a1b2" -> (known after deploy)
-      - delete  queue.hits           hits-test  (no longer wanted)
-        keep    table.hits           hits-test  (no longer wanted, but its data is kept)
-        2 resources as wanted
+          routes  GET /counter, \u{1b}[2J
+          name    hits-test
+      ± replace permission.http_api  hits-test  (depends on http_api.api, which is recreated)
+          api_id  a1b2 -> (known after deploy)
+      - delete  queue.hits           hits-test  (no longer needed)
+        keep    table.hits           hits-test  (kept: it holds your data)
 
     warning: with reserved concurrency 1 a hit that arrives while another is served is refused
-    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete.
-    "#);
+    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete, 3 unchanged.
+    ");
 }
 
 #[test]
 fn plan_fits_narrow_terminal() {
-    insta::assert_snapshot!(Renderable::to_text(&view(), NARROW), @r#"
+    insta::assert_snapshot!(Renderable::to_text(&view(), NARROW), @r"
       ~ update  function.counter
           hits-test
           (memory_mb and environment.TOKEN
            differ)
           memory_mb           128 -> 256
           environment.TOKEN
-               "sha256:1f2e"
-            -> (none)
+            - sha256:1f2e
           cors.allow_origins
-               ["https://a.example","https:…
-            -> ["*"]
+            - https://a.example
+            - https://b.example
+            + *
       + create  http_api.api
           hits-test
-          (not there yet)
+          (not deployed)
           api_id  (known after deploy)
-          routes
-               ["GET /counter","\u001b[2J"]
-          name    "hits-test"
+          routes  GET /counter, \u{1b}[2J
+          name    hits-test
       ± replace permission.http_api
           hits-test
-          (made from http_api.api, which is
-           made anew)
+          (depends on http_api.api, which is
+           recreated)
           api_id
-               "a1b2"
-            -> (known after deploy)
+            - a1b2
+            + (known after deploy)
       - delete  queue.hits
           hits-test
-          (no longer wanted)
+          (no longer needed)
         keep    table.hits
           hits-test
-          (no longer wanted, but its data is
-           kept)
-        2 resources as wanted
+          (kept: it holds your data)
 
     warning: with reserved concurrency 1 a
       hit that arrives while another is
       served is refused
     Plan: 1 to create, 1 to update, 1 to
-          replace, 1 to delete.
-    "#);
+          replace, 1 to delete, 3 unchanged.
+    ");
     assert!(fits(&Renderable::to_text(&view(), NARROW), NARROW));
 }
 
@@ -173,7 +170,7 @@ fn plan_without_changes() {
     let view = PlanView::new("plan", "local", "local", &plan);
     assert!(view.is_empty());
     assert_eq!(Renderable::to_text(&view, WIDE), "Nothing to change.\n");
-    insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"command":"plan","env":"local","target":"local","account":null,"region":null,"changes":[{"address":"table.hits","kind":"table","name":"hits-test","action":"keep","fields":[],"why":"as wanted"}],"summary":{"keep":1,"create":0,"update":0,"replace":0,"delete":0},"outputs":{},"warnings":[],"took_ms":0}"#);
+    insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"command":"plan","env":"local","target":"local","account":null,"region":null,"changes":[{"address":"table.hits","kind":"table","name":"hits-test","action":"keep","fields":[],"why":"unchanged"}],"summary":{"keep":1,"create":0,"update":0,"replace":0,"delete":0},"outputs":{},"warnings":[],"took_ms":0}"#);
 }
 
 #[test]
@@ -188,14 +185,14 @@ fn long_values_are_truncated() {
         )],
     };
     let text = Renderable::to_text(&PlanView::new("plan", "local", "local", &plan), TextStyle::PLAIN);
-    insta::assert_snapshot!(text, @r#"
+    insta::assert_snapshot!(text, @"
       ~ update  role.function  hits-test  (policy differs)
           policy
-               "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
-            -> "y"
+            - xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+            + y
 
-    Plan: 0 to create, 1 to update, 0 to delete.
-    "#);
+    Plan: 1 to update.
+    ");
 }
 
 #[test]
@@ -216,13 +213,13 @@ fn cost_estimate_comes_last() {
     let text = Renderable::to_text(&view, WIDE);
     let end = text.find("Plan:").map(|at| &text[at..]).unwrap();
     insta::assert_snapshot!(end, @"
-    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete.
+    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete, 3 unchanged.
     Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month;
-          less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is
-          the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests
-          it is 121 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a
-          returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other
-          regions differ by some 10-30 %.
+          less than 0.01 USD a month when idle. The worst case is 10 requests a second all month, the
+          limit of the throttle, each of 10 MB. An HTTP API bills every 512 KB as one request. With
+          small requests, the worst case is 121 USD. The estimate assumes that every view comes from a
+          new visitor and takes 4 writes; a returning visitor takes 2. Prices of us-east-1 without free
+          tiers, as of 2026-11; other regions differ by 10 to 30 %.
     ");
     assert!(fits(&Renderable::to_text(&view, NARROW), NARROW));
     let json: Json = serde_json::from_str(&view.to_json()).unwrap();

@@ -152,7 +152,7 @@ impl ReportView {
             text::clean(&self.env),
             style.paint(Tone::Strong, count(self.hits, "view")),
             visitors(self.uniques.unwrap_or(0)),
-            count(self.paths, "page"),
+            count(self.paths, "path"),
             count(today.hits, "view"),
             visitors(today.uniques),
         );
@@ -173,7 +173,7 @@ impl ReportView {
             .find(|column_width| 2 + column_width * values.len() <= style.columns())
             .unwrap_or(1);
         let head =
-            format!("{title}, {} to {}, at most {}", first.time, last.time, format::number(max, style));
+            format!("{title}, {} to {}, maximum {}", first.time, last.time, format::number(max, style));
         let mut out = format!("\n{}\n", text::wrap(&head, 0, style));
         for line in chart::column_chart(&values, CHART_LINES, column_width, style) {
             let _ = writeln!(out, "  {}", style.paint(Tone::Good, line));
@@ -192,7 +192,7 @@ impl ReportView {
 
     fn render_pages(&self, style: TextStyle) -> String {
         let max = self.top.first().map_or(0, |row| row.hits);
-        let mut columns = vec![Column::text("PAGE").flexible(), Column::number("VIEWS")];
+        let mut columns = vec![Column::text("PATH").flexible(), Column::number("VIEWS")];
         columns.extend(self.uniques.map(|_| Column::number("VISITORS")));
         columns.push(Column::text("").optional());
         let mut table = TextTable::new(columns);
@@ -227,7 +227,7 @@ impl ReportView {
 
     fn render_addresses(&self, style: TextStyle) -> String {
         let mut table = TextTable::new([
-            Column::text("ADDRESS"),
+            Column::text("IP ADDRESS"),
             Column::number("VIEWS"),
             Column::text("LAST").optional(),
         ]);
@@ -247,14 +247,14 @@ impl CommandView for ReportView {
     fn render(&self, style: TextStyle) -> String {
         let mut out = self.summary(style);
         if self.hits == 0 && self.dropped.is_empty() {
-            out.push_str("No page has been viewed yet: `hitctl snippet` prints what to put into one.\n");
+            out.push_str("No views yet. `hitctl snippet` prints the lines for your pages.\n");
             return out;
         }
-        out.push_str(&Self::render_chart("Views a day", &self.days, |tally| tally.hits, style));
+        out.push_str(&Self::render_chart("Views per day", &self.days, |tally| tally.hits, style));
         if self.uniques.is_some() {
-            out.push_str(&Self::render_chart("Visitors a day", &self.days, |tally| tally.uniques, style));
+            out.push_str(&Self::render_chart("Visitors per day", &self.days, |tally| tally.uniques, style));
         }
-        out.push_str(&Self::render_chart("Views a month", &self.months, |tally| tally.hits, style));
+        out.push_str(&Self::render_chart("Views per month", &self.months, |tally| tally.hits, style));
         if !self.top.is_empty() {
             let _ = write!(out, "\n{}", self.render_pages(style));
         }

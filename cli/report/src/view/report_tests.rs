@@ -40,9 +40,9 @@ fn report() -> ReportView {
 #[test]
 fn report_shows_charts_in_terminal() {
     insta::assert_snapshot!(report().to_text(WIDE), @"
-    blog prod: 1,541 views, 900 visitors on 3 pages; today 50 views, 20 visitors
+    blog prod: 1,541 views, 900 visitors on 3 paths; today 50 views, 20 visitors
 
-    Views a day, 2026-11-15 to 2026-11-21, at most 500
+    Views per day, 2026-11-15 to 2026-11-21, maximum 500
                      ██
                      ██
                      ██
@@ -51,7 +51,7 @@ fn report_shows_charts_in_terminal() {
       ▁▁             ██ ▅▅
       ────────────────────
 
-    Visitors a day, 2026-11-15 to 2026-11-21, at most 300
+    Visitors per day, 2026-11-15 to 2026-11-21, maximum 300
                      ██
                      ██
                      ██
@@ -60,7 +60,7 @@ fn report_shows_charts_in_terminal() {
       ▁▁             ██ ▃▃
       ────────────────────
 
-    Views a month, 2026-10 to 2026-11, at most 1,541
+    Views per month, 2026-10 to 2026-11, maximum 1,541
          ██
          ██
          ██
@@ -69,7 +69,7 @@ fn report_shows_charts_in_terminal() {
          ██
       ─────
 
-    PAGE    VIEWS  VISITORS
+    PATH    VIEWS  VISITORS
     /       1,234       800  ████████████████████████
     /about    300       200  █████▉
 
@@ -86,8 +86,8 @@ fn report_shows_charts_in_terminal() {
 fn report_without_views() {
     let empty = ReportView::new("blog", "prod", &span(), false);
     insta::assert_snapshot!(empty.to_text(WIDE), @"
-    blog prod: 0 views on 0 pages; today 0 views
-    No page has been viewed yet: `hitctl snippet` prints what to put into one.
+    blog prod: 0 views on 0 paths; today 0 views
+    No views yet. `hitctl snippet` prints the lines for your pages.
     ");
 }
 

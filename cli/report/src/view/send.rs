@@ -91,13 +91,16 @@ impl CommandView for SendView {
             let _ = writeln!(out, "{}", text::wrap_after_head(&head, &text::clean(&line.why), 2, style));
         }
         if !self.refused.is_empty() {
-            let lines = count(self.refused.len() as u64, "bad line");
-            let _ = writeln!(out, "{}", style.paint(Tone::Bad, format!("{lines} left out.")));
+            let lines = count(self.refused.len() as u64, "invalid line");
+            let _ = writeln!(out, "{}", style.paint(Tone::Bad, format!("{lines} skipped.")));
         }
         if self.messages > 0 {
             if self.window_s > 0 {
-                let _ =
-                    writeln!(out, "They are gathered for up to {} s before they are counted.", self.window_s);
+                let _ = writeln!(
+                    out,
+                    "Messages are batched for up to {} s before they are counted.",
+                    self.window_s
+                );
             }
             let next = format!("hitctl counts list --env {}", text::clean(&self.env));
             let _ = writeln!(out, "next  {}", style.paint(Tone::Link, next));
@@ -112,7 +115,7 @@ impl CommandView for EmitView {
         let mut out = format!("Put {events} on the bus {}.\n", text::clean(&self.bus));
         for failed in &self.failed {
             let why = format!("{}: {}", text::clean(&failed.code), text::clean(&failed.message));
-            let head = style.paint(Tone::Bad, format!("event {} was not taken:", failed.index));
+            let head = style.paint(Tone::Bad, format!("event {} was rejected:", failed.index));
             let _ = writeln!(out, "{}", text::wrap_after_head(&head, &why, 2, style));
         }
         if self.events > 0 {
@@ -145,7 +148,7 @@ mod tests {
     fn send_shows_sent_and_rejected_lines() {
         insta::assert_snapshot!(sent().to_text(WIDE), @"
         Sent 1,200 hits in 12 messages to hits-prod-hits.
-        They are gathered for up to 60 s before they are counted.
+        Messages are batched for up to 60 s before they are counted.
         next  hitctl counts list --env prod
         ");
         assert_eq!(sent().exit(), Exit::Done);
@@ -157,8 +160,8 @@ mod tests {
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @r"
         Sent 1200 hits in 12 messages to hits-prod-hits.
         line 4 was not sent: SQS\u{1b} is busy
-        1 bad line left out.
-        They are gathered for up to 60 s before they are counted.
+        1 invalid line skipped.
+        Messages are batched for up to 60 s before they are counted.
         next  hitctl counts list --env prod
         ");
         assert_eq!(view.exit(), Exit::Partial);
@@ -178,7 +181,7 @@ mod tests {
         };
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
         Put 1 event on the bus default.
-        event 2 was not taken: NotAuthorized: no
+        event 2 was rejected: NotAuthorized: no
         next  hitctl logs --follow --env local
         ");
         insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"env":"local","bus":"default","events":1,"ids":["8f"],"failed":[{"index":2,"code":"NotAuthorized","message":"no"}],"took_ms":3}"#);

@@ -25,8 +25,8 @@ impl CommandView for SnippetView {
     /// Renders the texts with headings. A single text has no heading, so that it can be piped.
     fn render(&self, style: TextStyle) -> String {
         let parts = [
-            ("In your page, where the number belongs and once at its end:", &self.html),
-            ("For readers without scripts, on the page of that path:", &self.noscript),
+            ("Add to your page, the script only once:", &self.html),
+            ("For browsers without JavaScript, on the page of this path:", &self.noscript),
             ("In a README:", &self.badge),
         ];
         let parts: Vec<_> =
@@ -59,12 +59,12 @@ mod tests {
     #[test]
     fn several_snippets_have_headings_and_single_one_has_none() {
         insta::assert_snapshot!(view().render(NARROW), @"
-        In your page, where the number belongs and once at its end:
+        Add to your page, the script only once:
 
         <b>
         <script>
 
-        For readers without scripts, on the page of that path:
+        For browsers without JavaScript, on the page of this path:
 
         <noscript>
 

@@ -14,10 +14,20 @@ use crate::{format, text};
 /// The state of a deployed app.
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusView {
+    /// The name of the app, the prefix of all names.
+    pub app: String,
     /// The environment.
     pub env: String,
     /// `aws` or `local`.
     pub target: String,
+    /// The AWS account.
+    pub account: String,
+    /// The AWS region.
+    pub region: String,
+    /// The build that is deployed, as `/healthz` reports it. `None` if there is no function.
+    pub release: Option<String>,
+    /// The last change of the deployment. `None` if it is unknown.
+    pub deployed: Option<LastDeploy>,
     /// All resources that exist, or that the app should have.
     pub resources: Vec<ResourceRow>,
     /// The base URL without a trailing slash.
@@ -38,6 +48,17 @@ pub struct StatusView {
     /// Warnings, such as access that others granted, a spent budget, or a full disk.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// The last change of a deployment.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastDeploy {
+    /// The time in RFC 3339, UTC.
+    pub at: String,
+    /// The user and the machine, such as `ann@laptop`.
+    pub by: String,
+    /// The command, such as `deploy`.
+    pub command: String,
 }
 
 /// The usage of the budget of new paths.
@@ -67,22 +88,22 @@ impl NewPathBudget {
         let used = |used: u64, most: u64| format!("{} of {} new paths", number(used), number(most));
         if is_near(self.today, self.per_day) {
             warnings.push(format!(
-                "{} today: beyond that, views of new pages do not count until midnight (UTC); add your pages with `hitctl paths sync`, or \
-                 raise `counter.new_paths_per_day`",
+                "{} today: above the limit, views of new paths are not counted until midnight (UTC); add your pages with \
+                 `hitctl paths sync`, or raise `counter.new_paths_per_day`",
                 used(self.today, self.per_day)
             ));
         }
         if is_near(self.in_all, self.max) {
             warnings.push(format!(
-                "{} in all: beyond that, views of new pages do not count; remove paths with `hitctl counts delete`, or raise \
-                 `counter.max_paths`",
+                "{} in total: above the limit, views of new paths are not counted; remove paths with `hitctl counts delete`, or \
+                 raise `counter.max_paths`",
                 used(self.in_all, self.max)
             ));
         }
         if self.shares_spent > 0 {
             warnings.push(format!(
-                "a client has used up its share of today's new paths ({} per visitor), as one does that invents paths: its views of further \
-                 new pages do not count",
+                "a client has used up its share of today's new paths ({} per visitor), so it may be inventing paths; its views of \
+                 further new paths are not counted",
                 number(self.share)
             ));
         }
@@ -132,7 +153,7 @@ struct QueueCounts {
 }
 
 impl QueueCounts {
-    /// Formats the numbers: `12 waiting, 3 in flight, the oldest for 40 s`.
+    /// Formats the numbers: `12 waiting, 3 in flight, oldest 40 s`.
     fn summary(&self, style: TextStyle) -> String {
         if self.all == 0 {
             return "empty".to_owned();
@@ -141,9 +162,7 @@ impl QueueCounts {
         let mut parts = vec![format!("{} waiting", number(self.visible))];
         parts.extend(Some(self.in_flight).filter(|n| *n > 0).map(|n| format!("{} in flight", number(n))));
         parts.extend(Some(self.delayed).filter(|n| *n > 0).map(|n| format!("{} delayed", number(n))));
-        parts.extend(
-            self.oldest_s.map(|age| format!("the oldest for {}", format::took(age.saturating_mul(1_000)))),
-        );
+        parts.extend(self.oldest_s.map(|age| format!("oldest {}", format::took(age.saturating_mul(1_000)))));
         parts.join(", ")
     }
 }
@@ -164,6 +183,33 @@ impl StatusView {
         Some(QueueCounts { visible, in_flight, delayed, all, oldest_s: number("oldest_s") })
     }
 
+    /// Renders what is deployed: app, environment, place, release, and the last change.
+    fn header(&self, style: TextStyle) -> String {
+        let place = match self.target.as_str() {
+            "local" => "this machine".to_owned(),
+            _ => format!("AWS account {}, {}", text::clean(&self.account), text::clean(&self.region)),
+        };
+        let mut facts = vec![
+            ("app", text::clean(&self.app).into_owned()),
+            ("env", format!("{} ({place})", text::clean(&self.env))),
+        ];
+        let live = self.version.map(|version| format!(", version {}", version.live)).unwrap_or_default();
+        facts.extend(self.release.as_ref().map(|build| ("release", format!("{}{live}", text::clean(build)))));
+        facts.extend(self.deployed.as_ref().map(|LastDeploy { at, by, command }| {
+            // Minutes are exact enough here.
+            let at = text::clean(at).chars().take(16).collect::<String>().replace('T', " ");
+            let by = text::clean(by);
+            let action = if command == "rollback" { "rolled back" } else { "deployed" };
+            (action, format!("{at} UTC by {by}"))
+        }));
+        let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        facts.iter().fold(String::new(), |mut out, (name, value)| {
+            let head = format!("  {} ", style.paint(Tone::Dim, text::pad(name, width)));
+            let _ = writeln!(out, "{}", text::wrap_after_head(&head, value, width + 4, style));
+            out
+        })
+    }
+
     fn next_command(&self) -> Option<String> {
         let env = text::clean(&self.env);
         let deployed = self.resources.iter().any(|row| row.present);
@@ -181,9 +227,9 @@ impl StatusView {
 
 impl CommandView for StatusView {
     fn render(&self, style: TextStyle) -> String {
-        let mut out = String::new();
+        let mut out = self.header(style) + "\n";
         if !self.running {
-            let _ = writeln!(out, "{} The local cloud does not run.\n", style.paint(Tone::Warn, "stopped"));
+            let _ = writeln!(out, "{} The local cloud is not running.\n", style.paint(Tone::Warn, "stopped"));
         }
         let mut table = TextTable::new([
             Column::text("RESOURCE"),
@@ -192,8 +238,8 @@ impl CommandView for StatusView {
         ]);
         for row in &self.resources {
             let state = match (row.present, row.drift.is_empty()) {
-                _ if row.conflict => Cell::toned("not this app's", Tone::Bad),
-                _ if row.unwanted => Cell::toned("unwanted: the next deploy deletes it", Tone::Warn),
+                _ if row.conflict => Cell::toned("not managed by this app", Tone::Bad),
+                _ if row.unwanted => Cell::toned("the next deploy deletes it", Tone::Warn),
                 (false, _) => Cell::toned("missing", Tone::Bad),
                 (true, true) => Cell::toned("ok", Tone::Good),
                 (true, false) => {
@@ -206,23 +252,22 @@ impl CommandView for StatusView {
         let url = self.url.as_deref().map_or("(none)".into(), text::clean);
         let _ = writeln!(out, "\n  url   {}", style.paint(Tone::Link, url));
         let hits = self.hits.map_or_else(
-            || style.paint(Tone::Dim, "(kept; not read while the local cloud does not run)"),
+            || style.paint(Tone::Dim, "(kept; start the local cloud to read them)"),
             |hits| style.paint(Tone::Strong, format::number(hits, style)),
         );
-        let _ = writeln!(out, "{}", text::wrap_after_head("  hits ", &hits, 8, style));
+        let _ = writeln!(out, "{}", text::wrap_after_head("  views", &hits, 8, style));
         if let Some(queue) = self.queue_counts("queue.hits") {
             let _ = writeln!(out, "{}", text::wrap_after_head("  queue", &queue.summary(style), 8, style));
         }
         if let Some(dead_letter_queue) = self.queue_counts("queue.dlq") {
             let dead_letters = match dead_letter_queue.all {
-                0 => "none".to_owned(),
-                n => style.paint(Tone::Warn, format::plural(n, "dead letter")),
+                0 => "empty".to_owned(),
+                n => style.paint(Tone::Warn, format::plural(n, "message")),
             };
-            let _ = writeln!(out, "{}", text::wrap_after_head("  dead ", &dead_letters, 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  dlq  ", &dead_letters, 8, style));
         }
         if let Some(LiveVersion { live, newest }) = self.version {
-            let newest =
-                newest.map(|newest| format!("rolled back: version {live} answers, {newest} is the newest"));
+            let newest = newest.map(|newest| format!("version {live} (rolled back; the newest is {newest})"));
             let line = newest.map_or_else(|| live.to_string(), |line| style.paint(Tone::Warn, line));
             let _ = writeln!(out, "{}", text::wrap_after_head("  live ", &line, 8, style));
         }
@@ -261,8 +306,17 @@ mod tests {
 
     fn view() -> StatusView {
         StatusView {
+            app: "hits".to_owned(),
             env: "local".to_owned(),
             target: "local".to_owned(),
+            account: "000000000000".to_owned(),
+            region: "local".to_owned(),
+            release: Some("0123456789ab".to_owned()),
+            deployed: Some(LastDeploy {
+                at: "2026-11-30T20:15:03Z".to_owned(),
+                by: "ann@laptop".to_owned(),
+                command: "deploy".to_owned(),
+            }),
             resources: vec![
                 row("table.hits", true, &[]),
                 row("function.counter", true, &["memory_mb", "environment.LOG_LEVEL"]),
@@ -281,24 +335,35 @@ mod tests {
     #[test]
     fn status_shows_resources_url_and_hits() {
         insta::assert_snapshot!(view().to_text(WIDE), @"
-          RESOURCE             STATE                                    NAME
-          table.hits           ok                                       hits-local
-          function.counter     drift: memory_mb, environment.LOG_LEVEL  hits-local
-          permission.http_api  missing                                  hits-local
+        app       hits
+        env       local (this machine)
+        release   0123456789ab
+        deployed  2026-11-30 20:15 UTC by ann@laptop
 
-          url   http://127.0.0.1:8700
-          hits  1,234,567
-          next  hitctl plan --env local
+        RESOURCE             STATE                                    NAME
+        table.hits           ok                                       hits-local
+        function.counter     drift: memory_mb, environment.LOG_LEVEL  hits-local
+        permission.http_api  missing                                  hits-local
+
+        url   http://127.0.0.1:8700
+        views 1,234,567
+        next  hitctl plan --env local
         ");
         insta::assert_snapshot!(view().to_text(NARROW), @"
-          RESOURCE             STATE
-          table.hits           ok
-          function.counter     drift: memory_mb…
-          permission.http_api  missing
+        app       hits
+        env       local (this machine)
+        release   0123456789ab
+        deployed  2026-11-30 20:15 UTC by
+                  ann@laptop
 
-          url   http://127.0.0.1:8700
-          hits  1,234,567
-          next  hitctl plan --env local
+        RESOURCE             STATE
+        table.hits           ok
+        function.counter     drift: memory_mb…
+        permission.http_api  missing
+
+        url   http://127.0.0.1:8700
+        views 1,234,567
+        next  hitctl plan --env local
         ");
         assert!(fits(&view().to_text(NARROW), NARROW));
         assert!(
@@ -319,17 +384,22 @@ mod tests {
             |n: &'static str| queue("queue.dlq", &[("visible", n), ("in_flight", "0"), ("delayed", "0")]);
         let view = StatusView { resources: vec![queue("queue.hits", &hits), dead("2")], ..view() };
         insta::assert_snapshot!(view.to_text(WIDE), @"
+        app       hits
+        env       local (this machine)
+        release   0123456789ab
+        deployed  2026-11-30 20:15 UTC by ann@laptop
+
         RESOURCE    STATE  NAME
         queue.hits  ok     hits-local
         queue.dlq   ok     hits-local
 
         url   http://127.0.0.1:8700
-        hits  1,234,567
-        queue 1,200 waiting, 25 in flight, the oldest for 1m 04s
-        dead  2 dead letters
+        views 1,234,567
+        queue 1,200 waiting, 25 in flight, oldest 1m 04s
+        dlq   2 messages
         next  hitctl dlq list --env local
         ");
-        assert!(visible(&view.to_text(COLOUR)).contains("<33m2 dead letters</>"));
+        assert!(visible(&view.to_text(COLOUR)).contains("<33m2 messages</>"));
         let view = StatusView {
             resources: vec![
                 queue(
@@ -341,14 +411,19 @@ mod tests {
             ..view
         };
         insta::assert_snapshot!(view.to_text(WIDE), @"
+        app       hits
+        env       local (this machine)
+        release   0123456789ab
+        deployed  2026-11-30 20:15 UTC by ann@laptop
+
         RESOURCE    STATE  NAME
         queue.hits  ok     hits-local
         queue.dlq   ok     hits-local
 
         url   http://127.0.0.1:8700
-        hits  1,234,567
+        views 1,234,567
         queue empty
-        dead  none
+        dlq   empty
         ");
         let off = StatusView { resources: vec![queue("queue.hits", &[])], ..view };
         assert!(!off.to_text(WIDE).contains("  queue "), "a cloud that does not run is not asked");
@@ -364,12 +439,17 @@ mod tests {
         };
         assert!(view.is_drifted());
         insta::assert_snapshot!(view.to_text(WIDE), @"
-        RESOURCE              STATE                                 NAME
-        table.hits            ok                                    hits-local
-        function_url.counter  unwanted: the next deploy deletes it  hits-local
+        app       hits
+        env       local (this machine)
+        release   0123456789ab
+        deployed  2026-11-30 20:15 UTC by ann@laptop
+
+        RESOURCE              STATE                       NAME
+        table.hits            ok                          hits-local
+        function_url.counter  the next deploy deletes it  hits-local
 
         url   http://127.0.0.1:8700
-        hits  1,234,567
+        views 1,234,567
         warn  role.function: role hits-test has the inline policy more
         next  hitctl plan --env local
         ");
@@ -383,7 +463,7 @@ mod tests {
             view.to_text(WIDE).lines().find(|line| line.starts_with("  live")).map(str::to_owned)
         };
         assert_eq!(answers(5, None).unwrap(), "  live  5");
-        assert_eq!(answers(3, Some(5)).unwrap(), "  live  rolled back: version 3 answers, 5 is the newest");
+        assert_eq!(answers(3, Some(5)).unwrap(), "  live  version 3 (rolled back; the newest is 5)");
     }
 
     #[test]
@@ -396,13 +476,18 @@ mod tests {
             ..view()
         };
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
-        stopped The local cloud does not run.
+          app       hits
+          env       local (this machine)
+          release   0123456789ab
+          deployed  2026-11-30 20:15 UTC by ann@laptop
+
+        stopped The local cloud is not running.
 
           RESOURCE    STATE    NAME
           table.hits  missing  hits-local
 
           url   (none)
-          hits  0
+          views 0
           next  hitctl deploy --env local
         ");
         assert!(view.is_drifted());
@@ -417,13 +502,18 @@ mod tests {
             ..view()
         };
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
-        stopped The local cloud does not run.
+          app       hits
+          env       local (this machine)
+          release   0123456789ab
+          deployed  2026-11-30 20:15 UTC by ann@laptop
+
+        stopped The local cloud is not running.
 
           RESOURCE    STATE  NAME
           table.hits  ok     hits-local
 
           url   http://127.0.0.1:8700
-          hits  (kept; not read while the local cloud does not run)
+          views (kept; start the local cloud to read them)
           next  hitctl local start
         ");
         assert!(view.to_json().contains(r#""hits":null"#));
@@ -445,7 +535,7 @@ mod tests {
         let shown = view.warnings.join("\n");
         for part in [
             "1000 of 1000 new paths today",
-            "8000 of 10000 new paths in all",
+            "8000 of 10000 new paths in total",
             "(100 per visitor)",
             "hitctl paths sync",
         ] {
@@ -459,6 +549,6 @@ mod tests {
     #[test]
     fn json_is_the_contract() {
         let view = StatusView { resources: vec![row("table.hits", true, &["x"])], ..view() };
-        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"env":"local","target":"local","resources":[{"address":"table.hits","kind":"table","name":"hits-local","present":true,"drift":["x"],"outputs":{}}],"url":"http://127.0.0.1:8700","hits":1234567,"running":true}"#);
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"app":"hits","env":"local","target":"local","account":"000000000000","region":"local","release":"0123456789ab","deployed":{"at":"2026-11-30T20:15:03Z","by":"ann@laptop","command":"deploy"},"resources":[{"address":"table.hits","kind":"table","name":"hits-local","present":true,"drift":["x"],"outputs":{}}],"url":"http://127.0.0.1:8700","hits":1234567,"running":true}"#);
     }
 }

@@ -47,11 +47,11 @@ impl CommandView for TuneView {
             Column::text(" "),
             Column::number("MEMORY"),
             Column::number("INIT").optional(),
-            Column::number("FIRST ANSWER"),
+            Column::number("FIRST RESPONSE"),
             Column::number("WARM").optional(),
             Column::number("P95").optional(),
             Column::number("COMPUTE").optional(),
-            Column::number("A MONTH"),
+            Column::number("PER MONTH"),
         ]);
         for row in &self.sizes {
             let memory = row.memory_mb.map_or("no limit".to_owned(), |memory| format!("{memory} MB"));
@@ -77,9 +77,9 @@ impl CommandView for TuneView {
             let _ = writeln!(out, "{}", text::wrap_after_head(head, &text::clean_lines(body), 2, style));
         };
         line(&style.paint(Tone::Strong, "Recommended:"), &recommendation);
-        let hits = format::number(self.hits, style);
+        let views = format::count(self.hits, "view", style);
         let basis = format!(
-            "{} in env {}; a month of {hits} hits at prices of us-east-1 without free tiers, as of {}.",
+            "{} in environment {}; {views} per month at us-east-1 prices of {}, without free tiers.",
             self.request, self.env, self.prices_as_of
         );
         line("Measured:", &basis);
@@ -147,19 +147,19 @@ mod tests {
             row(1769, 3.1, 0.8, 0.023),
         ]);
         insta::assert_snapshot!(view.to_text(WIDE), @"
-            MEMORY     INIT  FIRST ANSWER     WARM      P95     COMPUTE   A MONTH
-            128 MB  61.0 ms        244 ms  12.3 ms  37.0 ms  0.0334 USD  2.01 USD
-        *   512 MB  10.0 ms       39.8 ms   1.5 ms   4.5 ms  0.0133 USD  1.99 USD
-           1769 MB   3.1 ms       12.4 ms   0.8 ms   2.4 ms  0.0230 USD  2.00 USD
+            MEMORY     INIT  FIRST RESPONSE     WARM      P95     COMPUTE  PER MONTH
+            128 MB  61.0 ms          244 ms  12.3 ms  37.0 ms  0.0334 USD   2.01 USD
+        *   512 MB  10.0 ms         39.8 ms   1.5 ms   4.5 ms  0.0133 USD   1.99 USD
+           1769 MB   3.1 ms         12.4 ms   0.8 ms   2.4 ms  0.0230 USD   2.00 USD
 
-        Recommended: 512 MB; the cheapest of those whose first answer takes at most 100 ms.
-        Measured: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
-          free tiers, as of 2026-11.
+        Recommended: 512 MB; the cheapest size whose first response takes at most 100 ms.
+        Measured: GET /counter?path=/ in environment local; 1,000,000 views per month at us-east-1 prices of
+          2026-11, without free tiers.
         Note: measured on this machine.
         next  set `memory_mb = 512` under [function] in hitctl.toml
         ");
         assert!(fits(&view.to_text(NARROW), NARROW), "{}", view.to_text(NARROW));
-        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"command":"tune","env":"local","target":"local","request":"GET /counter?path=/","hits":1000000,"within_ms":100,"prices_as_of":"2026-11","sizes":[{"memory_mb":128,"limited":true,"starts":5,"init_ms":61.0,"first_answer_ms":244.0,"warm_ms":12.34,"warm_p95_ms":37.02,"compute_month_usd":0.0334,"month_usd":2.0084},{"memory_mb":512,"limited":true,"starts":5,"init_ms":9.96,"first_answer_ms":39.84,"warm_ms":1.5,"warm_p95_ms":4.5,"compute_month_usd":0.0133,"month_usd":1.9883},{"memory_mb":1769,"limited":true,"starts":5,"init_ms":3.1,"first_answer_ms":12.4,"warm_ms":0.8,"warm_p95_ms":2.4,"compute_month_usd":0.023,"month_usd":1.998}],"recommendation":{"memory_mb":512,"why":"the cheapest of those whose first answer takes at most 100 ms"},"configured_mb":128,"notes":["measured on this machine"],"next":"set `memory_mb = 512` under [function] in hitctl.toml","took_ms":12}"#);
+        insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"command":"tune","env":"local","target":"local","request":"GET /counter?path=/","hits":1000000,"within_ms":100,"prices_as_of":"2026-11","sizes":[{"memory_mb":128,"limited":true,"starts":5,"init_ms":61.0,"first_answer_ms":244.0,"warm_ms":12.34,"warm_p95_ms":37.02,"compute_month_usd":0.0334,"month_usd":2.0084},{"memory_mb":512,"limited":true,"starts":5,"init_ms":9.96,"first_answer_ms":39.84,"warm_ms":1.5,"warm_p95_ms":4.5,"compute_month_usd":0.0133,"month_usd":1.9883},{"memory_mb":1769,"limited":true,"starts":5,"init_ms":3.1,"first_answer_ms":12.4,"warm_ms":0.8,"warm_p95_ms":2.4,"compute_month_usd":0.023,"month_usd":1.998}],"recommendation":{"memory_mb":512,"why":"the cheapest size whose first response takes at most 100 ms"},"configured_mb":128,"notes":["measured on this machine"],"next":"set `memory_mb = 512` under [function] in hitctl.toml","took_ms":12}"#);
     }
 
     #[test]
@@ -175,12 +175,12 @@ mod tests {
         };
         let none = TuneView { next: None, ..view(vec![missing]) };
         insta::assert_snapshot!(none.to_text(WIDE), @"
-           MEMORY  INIT  FIRST ANSWER  WARM  P95  COMPUTE  A MONTH
-           128 MB     -             -     -    -        -        -
+           MEMORY  INIT  FIRST RESPONSE  WARM  P95  COMPUTE  PER MONTH
+           128 MB     -               -     -    -        -          -
 
         Recommended: none; the service did not report the cold start and the billed time.
-        Measured: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
-          free tiers, as of 2026-11.
+        Measured: GET /counter?path=/ in environment local; 1,000,000 views per month at us-east-1 prices of
+          2026-11, without free tiers.
         Note: measured on this machine.
         ");
         let free = MemoryFigures {
@@ -192,12 +192,12 @@ mod tests {
         };
         let free = TuneView { next: None, ..view(vec![free]) };
         insta::assert_snapshot!(free.to_text(WIDE), @"
-             MEMORY    INIT  FIRST ANSWER    WARM     P95  COMPUTE  A MONTH
-           no limit  1.0 ms        4.0 ms  1.0 ms  3.0 ms        -        -
+             MEMORY    INIT  FIRST RESPONSE    WARM     P95  COMPUTE  PER MONTH
+           no limit  1.0 ms          4.0 ms  1.0 ms  3.0 ms        -          -
 
-        Recommended: none; no CPU share could be set, and without one every size runs alike.
-        Measured: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
-          free tiers, as of 2026-11.
+        Recommended: none; no CPU share was set, so every size runs alike.
+        Measured: GET /counter?path=/ in environment local; 1,000,000 views per month at us-east-1 prices of
+          2026-11, without free tiers.
         Note: measured on this machine.
         ");
     }

@@ -27,6 +27,9 @@ pub struct VersionRow {
     pub live: bool,
     /// The ID of the build that it runs.
     pub build: Option<String>,
+    /// The settings that differ from the version before. `None` for the oldest version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<String>>,
     /// The time of publication in AWS's format.
     pub published: String,
     /// The fingerprint of the release for which it was published.
@@ -60,7 +63,8 @@ impl CommandView for VersionsView {
         let mut table = TextTable::new([
             Column::text(""),
             Column::text("VERSION"),
-            Column::text("BUILD").flexible(),
+            Column::text("BUILD"),
+            Column::text("CHANGED").flexible(),
             Column::text("PUBLISHED").optional(),
         ]);
         for row in &self.versions {
@@ -69,6 +73,11 @@ impl CommandView for VersionsView {
                 mark.into(),
                 Cell::toned(row.version.to_string(), tone),
                 text::clean(row.build.as_deref().unwrap_or("(unknown)")).into(),
+                match &row.changes {
+                    None => "".into(),
+                    Some(changes) if changes.is_empty() => "nothing".into(),
+                    Some(changes) => text::clean(&changes.join(", ")).into(),
+                },
                 // AWS's format is `2026-01-01T00:00:00.000+0000`, in UTC. The fraction of the second is left
                 // out.
                 text::clean(row.published.split('.').next().unwrap_or_default()).into(),
@@ -76,7 +85,7 @@ impl CommandView for VersionsView {
         }
         let mut out = table.render(0, style);
         if !self.versions.iter().any(|row| row.live) {
-            out.push_str("\nNone of them answers: requests go to the function itself.\n");
+            out.push_str("\nNo version is live: requests go to the unpublished code.\n");
         }
         out
     }
@@ -86,16 +95,16 @@ impl CommandView for RollbackView {
     fn render(&self, style: TextStyle) -> String {
         let to = style.paint(Tone::Strong, format!("Version {}", self.to));
         let mut out = if self.from == self.to {
-            format!("{to} answers already.\n\n")
+            format!("{to} is already live.\n\n")
         } else {
-            format!("{to} answers, in place of version {}.\n\n", self.from)
+            format!("{to} is now live; it replaces version {}.\n\n", self.from)
         };
         let url = self.url.as_deref().map_or("(none)".into(), text::clean);
         let _ = writeln!(out, "  url   {}", style.paint(Tone::Link, url));
         if let Some(build) = &self.build {
             let _ = writeln!(out, "  build {}", text::clean(build));
         }
-        let _ = writeln!(out, "  next  {}  (undoes it)", style.paint(Tone::Link, text::clean(&self.next)));
+        let _ = writeln!(out, "  next  {}  (undoes this)", style.paint(Tone::Link, text::clean(&self.next)));
         out
     }
 }
@@ -111,6 +120,7 @@ mod tests {
             version,
             live,
             build: (version > 3).then(|| "0123456789ab".to_owned()),
+            changes: (version > 3).then(|| vec!["code".to_owned(), "memory_mb 128 -> 256".to_owned()]),
             published: "2026-11-21T09:20:16.863+0000".to_owned(),
             release: "f00df00df00df00d".to_owned(),
         }
@@ -124,14 +134,14 @@ mod tests {
     fn live_version_is_marked() {
         let view = view_of(vec![row(5, false), row(4, true), row(3, false)]);
         insta::assert_snapshot!(view.to_text(WIDE), @"
-           VERSION  BUILD         PUBLISHED
-           5        0123456789ab  2026-11-21T09:20:16
-        *  4        0123456789ab  2026-11-21T09:20:16
-           3        (unknown)     2026-11-21T09:20:16
+           VERSION  BUILD         CHANGED                     PUBLISHED
+           5        0123456789ab  code, memory_mb 128 -> 256  2026-11-21T09:20:16
+        *  4        0123456789ab  code, memory_mb 128 -> 256  2026-11-21T09:20:16
+           3        (unknown)                                 2026-11-21T09:20:16
         ");
         assert!(fits(&view.to_text(NARROW), NARROW));
         let none = view_of(vec![row(5, false)]);
-        assert!(none.to_text(WIDE).ends_with("None of them answers: requests go to the function itself.\n"));
+        assert!(none.to_text(WIDE).ends_with("No version is live: requests go to the unpublished code.\n"));
         assert_eq!(view_of(Vec::new()).to_text(WIDE), "No version is published in test.\n");
     }
 
@@ -147,13 +157,13 @@ mod tests {
             next: "hitctl deploy --env test".to_owned(),
         };
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
-        Version 4 answers, in place of version 5.
+        Version 4 is now live; it replaces version 5.
 
           url   https://a1b2.execute-api.eu-central-1.amazonaws.com
           build 0123456789ab
-          next  hitctl deploy --env test  (undoes it)
+          next  hitctl deploy --env test  (undoes this)
         ");
         let same = RollbackView { from: 4, ..view };
-        assert!(same.to_text(TextStyle::PLAIN).starts_with("Version 4 answers already.\n"));
+        assert!(same.to_text(TextStyle::PLAIN).starts_with("Version 4 is already live.\n"));
     }
 }

@@ -100,11 +100,12 @@ impl AliasDriver {
         match self.publish_version(cx, function, release, may_be_pending).await? {
             (number, description) if description == release => Ok(number),
             (number, _) => {
-                let message =
-                    format!("failed to publish function {function}: Lambda answers with version {number}");
+                let message = format!("failed to publish a version of function {function}");
                 Err(Fault::fatal("not_published", message)
-                    .caused_by("the version is described as another release")
-                    .hinted("run the same command again: somebody else may have published meanwhile"))
+                    .caused_by(format!("Lambda returned version {number}, which belongs to another release"))
+                    .hinted(
+                        "run the same command again; another deploy may have published a version at the same time",
+                    ))
             }
         }
     }
@@ -123,8 +124,10 @@ impl AliasDriver {
         let request = self.client.publish_version().function_name(function).description(release);
         let request = &request.set_code_sha256(code_hash);
         let attempt = || async move {
-            let publish =
-                || cx.call_on("publish", format!("function {function}"), "lambda:PublishVersion").once();
+            let publish = || {
+                cx.call_on("publish", format!("a version of function {function}"), "lambda:PublishVersion")
+                    .once()
+            };
             if let Some(version) = publish().none_on(&[CONFLICT]).find(|| request.clone().send()).await? {
                 return Ok(version);
             }
@@ -151,7 +154,7 @@ impl AliasDriver {
         let number = number.parse().map_err(|_| {
             Fault::fatal(
                 "no_version",
-                format!("Lambda published function {function} as {number:?}, which is no number"),
+                format!("failed to publish a version of function {function}: expected a version number, found {number:?}"),
             )
         })?;
         Ok((number, version.description().unwrap_or_default().to_owned()))
@@ -167,8 +170,12 @@ impl AliasDriver {
         let request =
             self.client.update_function_configuration().function_name(function).description(release);
         let response = cx
-            .call_on("describe", format!("function {function}"), "lambda:UpdateFunctionConfiguration")
-            .retrying(&WRITE, "describing the release")
+            .call_on(
+                "set the description of",
+                format!("function {function}"),
+                "lambda:UpdateFunctionConfiguration",
+            )
+            .retrying(&WRITE, "setting the description of the function")
             .send(|| request.clone().send())
             .await?;
         let condition = ReadyCondition::Updated(response.last_modified().map(str::to_owned));
@@ -191,7 +198,7 @@ impl AliasDriver {
             {
                 return Ok(());
             }
-            Err(Fault::transient("gone", "the alias was deleted meanwhile"))
+            Err(Fault::transient("gone", "the alias no longer exists"))
         };
         cx.retry(&WRITE, "creating the alias", attempt).await
     }
@@ -215,7 +222,7 @@ impl AliasDriver {
             Ok::<_, Fault>(())
         };
         if let Err(fault) = deletion.await {
-            let reason = format!("old versions are left for the next release to delete: {}", fault.message);
+            let reason = format!("the next release will delete the old versions: {}", fault.message);
             cx.send(Event::Waiting { address: cx.address().clone(), attempt: 1, why: reason });
         }
     }
@@ -334,6 +341,7 @@ mod tests {
                 release: String::new(),
                 build: None,
                 role_id: None,
+                settings: BTreeMap::new(),
                 published_at: String::new(),
                 live: false,
             };

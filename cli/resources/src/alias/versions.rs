@@ -1,6 +1,6 @@
 //! The published versions of the function, and which of them is live.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_lambda::Client;
@@ -9,6 +9,7 @@ use aws_sdk_lambda::types::{
 };
 use hitctl_config::contract::{ENV_BUILD, ENV_ROLE_ID};
 use hitctl_engine::{DriverContext, Fault, RetryPolicy};
+use sha2::{Digest as _, Sha256};
 
 use crate::alias::spec::AliasSpec;
 use crate::aws::account::Aws;
@@ -28,6 +29,9 @@ pub struct Version {
     pub build: Option<String>,
     /// The id of the role that it was published for.
     pub role_id: Option<String>,
+    /// The settings of the function at that time by name: `code`, `arch`, `memory_mb`, `timeout_s`, and the hash of each
+    /// environment variable, since values may be secrets.
+    pub settings: BTreeMap<String, String>,
     /// The time of publication, as AWS formats it: `2026-01-01T00:00:00.000+0000`.
     pub published_at: String,
     /// Whether the alias points at it.
@@ -63,7 +67,7 @@ pub async fn switch(aws: &Aws, cx: &DriverContext, target: &Version) -> Result<(
         return Ok(());
     }
     Err(Fault::fatal("no_alias", format!("function {name} has no alias {:?}", AliasSpec::NAME))
-        .hinted("run `hitctl deploy`: it makes one"))
+        .hinted("run `hitctl deploy` to create it"))
 }
 
 /// Returns the call that points the alias of a function at a version.
@@ -150,9 +154,25 @@ fn to_version(configuration: &FunctionConfiguration) -> Option<Version> {
         release: configuration.description().unwrap_or_default().to_owned(),
         build: variable(configuration.environment(), ENV_BUILD),
         role_id: role_id(configuration.environment()),
+        settings: settings(configuration),
         published_at: configuration.last_modified().unwrap_or_default().to_owned(),
         live: false,
     })
+}
+
+fn settings(configuration: &FunctionConfiguration) -> BTreeMap<String, String> {
+    let own = [
+        ("code", configuration.code_sha256().map(str::to_owned)),
+        ("arch", configuration.architectures().first().map(ToString::to_string)),
+        ("memory_mb", configuration.memory_size().map(|n| n.to_string())),
+        ("timeout_s", configuration.timeout().map(|n| n.to_string())),
+    ];
+    let variables = configuration.environment().and_then(EnvironmentResponse::variables);
+    let variables = variables
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (format!("environment.{name}"), hex::encode(Sha256::digest(value.as_bytes()))));
+    own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).chain(variables).collect()
 }
 
 /// Returns the id of the role that a version was published for.
@@ -181,6 +201,7 @@ mod tests {
             release: "f00d".to_owned(),
             build: Some("0123456789ab".to_owned()),
             role_id: Some("AROA1".to_owned()),
+            settings: settings(&configuration.clone().build()),
             published_at: String::new(),
             live: false,
         };

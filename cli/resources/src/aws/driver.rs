@@ -122,7 +122,6 @@ fn to_json<S: Spec>(spec: &S) -> Result<Json, Fault> {
 }
 
 fn spec_error(kind: &str, error: serde_json::Error) -> Fault {
-    Fault::fatal("spec", format!("the settings of a {kind} do not have its shape"))
-        .caused_by(error)
-        .hinted("this is a mistake in hitctl: please report it")
+    let message = format!("internal error: invalid settings for a resource of kind {kind}; please report it");
+    Fault::fatal("spec", message).caused_by(error)
 }

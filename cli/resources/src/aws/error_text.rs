@@ -44,8 +44,8 @@ pub fn describe_error(error: &(dyn Error + 'static)) -> String {
         };
     }
     let text = match parts.as_slice() {
-        [] if timed_out => "no answer in time".to_owned(),
-        [] => "no cause is known".to_owned(),
+        [] if timed_out => "the request timed out".to_owned(),
+        [] => "unknown cause".to_owned(),
         _ => parts.join(": "),
     };
     match text.char_indices().nth(MAX_CHARS) {
@@ -62,18 +62,18 @@ fn is_layer(text: &str) -> bool {
 fn plain_text(text: &str) -> String {
     const TIMEOUTS: &[(&str, &str)] = &[
         ("HTTP connect timeout occurred after ", "no connection within "),
-        ("HTTP read timeout occurred after ", "no answer within "),
-        ("operation attempt timeout (single attempt) occurred after ", "no answer within "),
-        ("operation timeout (all attempts including retries) occurred after ", "no answer within "),
+        ("HTTP read timeout occurred after ", "no response within "),
+        ("operation attempt timeout (single attempt) occurred after ", "no response within "),
+        ("operation timeout (all attempts including retries) occurred after ", "no response within "),
     ];
     let timeout = TIMEOUTS.iter().find_map(|(library_text, plain_text)| {
         Some(format!("{plain_text}{}", text.strip_prefix(library_text)?))
     });
     timeout.unwrap_or_else(|| match text {
         "connection closed before message completed" => {
-            "the connection was closed before an answer came".to_owned()
+            "the connection was closed before a response arrived".to_owned()
         }
-        _ if text.starts_with("invalid HTTP ") => format!("the answer is not HTTP ({text})"),
+        _ if text.starts_with("invalid HTTP ") => format!("the response is not HTTP ({text})"),
         _ => text.to_owned(),
     })
 }
@@ -125,10 +125,10 @@ mod tests {
         );
         assert_eq!(
             text(&["request has timed out", "operation attempt timeout (single attempt) occurred after 60s"]),
-            "no answer within 60s"
+            "no response within 60s"
         );
-        assert_eq!(text(&["request has timed out", "timed out"]), "no answer in time");
-        assert_eq!(text(&["dispatch failure", "other"]), "no cause is known");
+        assert_eq!(text(&["request has timed out", "timed out"]), "the request timed out");
+        assert_eq!(text(&["dispatch failure", "other"]), "unknown cause");
         assert_eq!(text(&["a: b", "b", "c"]), "a: b: c");
     }
 

@@ -132,7 +132,7 @@ fn cause(operation: &str, response: &ErrorResponse) -> String {
     let code = match (&response.code, response.status) {
         (Some(code), _) => code.clone(),
         (None, Some(status)) if response.transport_error.is_none() => format!("HTTP {status}"),
-        _ => "no answer".to_owned(),
+        _ => "no response".to_owned(),
     };
     match response.message.as_ref().or(response.transport_error.as_ref()) {
         Some(message) => format!("{code} ({operation}): {message}"),

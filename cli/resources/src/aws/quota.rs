@@ -36,14 +36,18 @@ impl ConcurrencyQuota {
 
 /// Reads the account's concurrency.
 pub async fn concurrency_quota(config: &SdkConfig) -> Result<ConcurrencyQuota, Fault> {
-    let operation = ApiOperation::new("read", "the account's concurrency", "lambda:GetAccountSettings");
+    let operation =
+        ApiOperation::new("read", "the concurrency quota of the account", "lambda:GetAccountSettings");
     let response = Client::new(config)
         .get_account_settings()
         .send()
         .await
         .map_err(|error| error.to_fault(&operation))?;
     let Some(limit) = response.account_limit() else {
-        return Err(Fault::fatal("no_account_limit", "Lambda answered without the account's limits"));
+        return Err(Fault::fatal(
+            "no_account_limit",
+            "failed to read the concurrency quota of the account: the response has no limits",
+        ));
     };
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
     let total = number(limit.concurrent_executions());
@@ -59,7 +63,7 @@ pub const DEFAULT_TABLE_WRITES: u32 = 40_000;
 /// Reads the account's quota of write request units per second of one table.
 pub async fn table_writes_quota(config: &SdkConfig) -> Result<u32, Fault> {
     let operation =
-        ApiOperation::new("read", "the account's quota of table writes", "dynamodb:DescribeLimits");
+        ApiOperation::new("read", "the table write quota of the account", "dynamodb:DescribeLimits");
     let client = aws_sdk_dynamodb::Client::new(config);
     let response = client.describe_limits().send().await.map_err(|error| error.to_fault(&operation))?;
     let max_units =

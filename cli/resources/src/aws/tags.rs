@@ -74,7 +74,7 @@ pub(crate) fn sdk_tags<T, E: std::fmt::Debug>(
     tags: &Tags,
     tag: impl Fn(&str, &str) -> Result<T, E>,
 ) -> Vec<T> {
-    tags.iter().map(|(key, value)| tag(key, value).expect("a tag with its key and its value")).collect()
+    tags.iter().map(|(key, value)| tag(key, value).expect("the key and the value are set")).collect()
 }
 
 /// Converts tags to IAM's type, for the kinds that create roles.

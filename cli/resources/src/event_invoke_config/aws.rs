@@ -37,7 +37,7 @@ fn function(spec: &EventInvokeConfigSpec) -> FunctionRef<'_> {
 impl Resource for EventInvokeConfigDriver {
     type Spec = EventInvokeConfigSpec;
 
-    const NOUN: &'static str = "what becomes of failed events of function";
+    const NOUN: &'static str = "the asynchronous invocation settings of function";
 
     fn new(aws: Arc<Aws>) -> Self {
         Self { client: Client::new(&aws.config), aws }

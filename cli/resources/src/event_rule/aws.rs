@@ -232,8 +232,8 @@ impl Resource for EventRuleDriver {
             None => self.buses(cx).await?,
         };
         if want.is_some() && likely != DEFAULT_BUS && !buses.iter().any(|bus| bus == likely) {
-            return Err(Fault::fatal("no_bus", format!("there is no event bus {likely}")).hinted(format!(
-                "make it with `aws events create-event-bus --region {} --name {likely}`, or change `bus` in [events]",
+            return Err(Fault::fatal("no_bus", format!("event bus {likely} does not exist")).hinted(format!(
+                "create it with `aws events create-event-bus --region {} --name {likely}`, or change `bus` in [events]",
                 self.aws.location.region
             )));
         }

@@ -7,8 +7,8 @@ use crate::aws::fault::{
 
 /// The rules, which come before the common ones.
 pub(crate) const RULES: &[ErrorRule] = &[
-    rule("InvalidEventPatternException", "", Final, "EventBridge refuses the pattern", PATTERN),
-    rule("ManagedRuleException", "", Final, "only the AWS service that made it may change it", ""),
+    rule("InvalidEventPatternException", "", Final, "EventBridge rejects the event pattern", PATTERN),
+    rule("ManagedRuleException", "", Final, "only the AWS service that created it can change it", ""),
     rule("ValidationException", "since it has targets", Retryable, "its target is still being removed", ""),
 ];
 

@@ -164,7 +164,7 @@ impl MappingDriver {
             if created.matches_spec(want) {
                 return Ok(created.uuid);
             }
-            let message = format!("the mapping of queue {} is another one", cx.name);
+            let message = format!("the event source mapping of queue {} has other settings", cx.name);
             return Err(Fault::transient("mapping", message));
         };
         check_ours(&self.aws, cx.name, &found)?;
@@ -194,7 +194,7 @@ impl MappingDriver {
 impl Resource for MappingDriver {
     type Spec = EventSourceMappingSpec;
 
-    const NOUN: &'static str = "the mapping of queue";
+    const NOUN: &'static str = "the event source mapping of queue";
 
     fn new(aws: Arc<Aws>) -> Self {
         Self { client: Client::new(&aws.without_retries()), aws }
@@ -205,21 +205,28 @@ impl Resource for MappingDriver {
         cx: &CallContext<'_>,
         want: Option<&EventSourceMappingSpec>,
     ) -> ReadResult<EventSourceMappingSpec> {
-        let found = cx.retry(&READ, "reading the mapping", || self.read_with_others(cx, want)).await?;
+        let found =
+            cx.retry(&READ, "reading the event source mapping", || self.read_with_others(cx, want)).await?;
         Ok(found.map(|(found, _)| found))
     }
 
     /// Creates or updates the mapping, and waits until it is in force.
     async fn create(&self, cx: &CallContext<'_>, want: &EventSourceMappingSpec) -> WriteResult {
-        let uuid = &cx.retry(&WRITE, "connecting the queue", || self.reconcile(cx, want)).await?;
+        let uuid =
+            &cx.retry(&WRITE, "connecting the queue to the function", || self.reconcile(cx, want)).await?;
         let check_state = || async move {
             match self.get(cx, uuid).await? {
                 Some(mapping) if mapping.is_stable() => Ok(mapping.outputs()),
                 Some(mapping) => Err(state_fault(&mapping)),
-                None => Err(Fault::transient("mapping_gone", "it is not to be seen yet")),
+                None => Err(Fault::transient("mapping_gone", "the event source mapping is not visible yet")),
             }
         };
-        cx.retry(&STATE_RETRY, &format!("waiting for the mapping of queue {}", cx.name), check_state).await
+        cx.retry(
+            &STATE_RETRY,
+            &format!("waiting for the event source mapping of queue {}", cx.name),
+            check_state,
+        )
+        .await
     }
 
     async fn delete(
@@ -227,14 +234,14 @@ impl Resource for MappingDriver {
         cx: &CallContext<'_>,
         have: &ReadState<EventSourceMappingSpec>,
     ) -> Result<(), Fault> {
-        let listed = cx.retry(&READ, "looking for the mapping", || self.list(cx, None)).await?;
+        let listed = cx.retry(&READ, "finding the event source mapping", || self.list(cx, None)).await?;
         let mut uuids: Vec<String> = listed.into_iter().map(|mapping| mapping.uuid).collect();
         // The list does not contain a mapping that is already being deleted.
         if let Some(recorded) = have.outputs.get("uuid").filter(|uuid| !uuids.contains(uuid)) {
             uuids.push(recorded.clone());
         }
         for uuid in &uuids {
-            cx.retry(&WRITE, "deleting the mapping", || self.remove(cx, uuid)).await?;
+            cx.retry(&WRITE, "deleting the event source mapping", || self.remove(cx, uuid)).await?;
         }
         // Lambda reads from the queue until the mapping is gone.
         for uuid in &uuids {
@@ -244,7 +251,8 @@ impl Resource for MappingDriver {
                     Some(mapping) => Err(state_fault(&mapping)),
                 }
             };
-            let progress = format!("waiting until the mapping of queue {} is gone", cx.name);
+            let progress =
+                format!("waiting for the deletion of the event source mapping of queue {}", cx.name);
             cx.retry(&STATE_RETRY, &progress, check_state).await?;
         }
         Ok(())
@@ -252,7 +260,7 @@ impl Resource for MappingDriver {
 }
 
 fn state_fault(mapping: &Mapping) -> Fault {
-    Fault::transient("mapping_state", format!("it is {}", mapping.state.to_lowercase()))
+    Fault::transient("mapping_state", format!("the state of the event source mapping is {}", mapping.state))
 }
 
 /// Returns the limit of concurrent invocations; an empty one lets Lambda choose.

@@ -130,11 +130,11 @@ impl Resource for FunctionDriver {
         call.find(|| request.clone().send()).await?;
         let request = self.client.get_function_configuration().function_name(cx.name);
         cx.call("read", "lambda:GetFunctionConfiguration")
-            .retrying(&READY_RETRY, "waiting for Lambda to delete it")
+            .retrying(&READY_RETRY, "waiting for Lambda to delete the function")
             .until(
                 || request.clone().send(),
                 |found| match found {
-                    Some(_) => Err(Fault::transient("deleting", "it is still there")),
+                    Some(_) => Err(Fault::transient("deleting", "the function still exists")),
                     None => Ok(()),
                 },
             )
@@ -160,20 +160,22 @@ impl FunctionDriver {
 
     /// Reads the zip and checks its hash.
     async fn read_code(&self, want: &FunctionSpec) -> Result<Blob, Fault> {
-        let code =
-            self.aws.code.as_ref().filter(|code| code.sha256 == want.code_sha256).ok_or_else(|| {
-                Fault::fatal("no_code", "the function's code was not built for this run").hinted(REPORT_HINT)
-            })?;
+        let code = self
+            .aws
+            .code
+            .as_ref()
+            .filter(|code| code.sha256 == want.code_sha256)
+            .ok_or_else(|| Fault::fatal("no_code", NO_CODE))?;
         let file = code.zip.display();
         let zip = tokio::fs::read(&code.zip).await.map_err(|error| {
-            Fault::fatal("no_code", format!("failed to read the function's code from {file}"))
+            Fault::fatal("no_code", format!("failed to read the code of the function from {file}"))
                 .caused_by(error)
-                .hinted("run the same command again: it builds the code")
+                .hinted("run the same command again to rebuild the code")
         })?;
         let sha256 = hex::encode(Sha256::digest(&zip));
         if sha256 != want.code_sha256 {
-            return Err(Fault::fatal("code_changed", format!("{file} was changed after it was built"))
-                .hinted("run the same command again: it builds the code"));
+            return Err(Fault::fatal("code_changed", format!("{file} was changed after the build"))
+                .hinted("run the same command again to rebuild the code"));
         }
         Ok(Blob::new(zip))
     }
@@ -207,7 +209,7 @@ impl FunctionDriver {
         // It is ours if the response to our own call was lost.
         let Some(found) = self.get(cx.call("read", "lambda:GetFunction").once(), cx.name, Some(want)).await?
         else {
-            return Err(Fault::transient("deleting", "the one before is still being deleted"));
+            return Err(Fault::transient("deleting", "the previous function is still being deleted"));
         };
         check_ours(&self.aws, cx.name, &found)?;
         Ok(Some(found))
@@ -339,12 +341,16 @@ impl FunctionDriver {
     /// Removes the reservation of concurrency.
     async fn delete_reservation(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
         let request = self.client.delete_function_concurrency().function_name(cx.name);
-        let call = cx.call("free the concurrency of", "lambda:DeleteFunctionConcurrency");
-        call.retrying(&WRITE, "freeing concurrency").send(|| request.clone().send()).await.map(drop)
+        let call = cx.call("remove the reserved concurrency of", "lambda:DeleteFunctionConcurrency");
+        call.retrying(&WRITE, "removing the reserved concurrency")
+            .send(|| request.clone().send())
+            .await
+            .map(drop)
     }
 }
 
-const REPORT_HINT: &str = "this is a mistake in hitctl: please report it";
+/// The message for a missing code package, which every deploy builds.
+const NO_CODE: &str = "internal error: the code of the function was not built for this run; please report it";
 
 /// Returns the part of the spec that `UpdateFunctionConfiguration` sets, for comparison.
 fn configuration(spec: &FunctionSpec) -> impl PartialEq {

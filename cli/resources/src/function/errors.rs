@@ -10,8 +10,8 @@ pub(crate) const RULES: &[ErrorRule] = &[rule(
     "InvalidParameterValueException",
     QUOTA,
     ErrorClass::Quota,
-    "the account's concurrency is too small to reserve any",
+    "the concurrency quota of the account is too small for a reservation",
     CONCURRENCY,
 )];
 
-const CONCURRENCY: &str = "ask for more with `aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`, or set `reserved_concurrency = \"none\"` in [function]";
+const CONCURRENCY: &str = "request an increase with `aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`, or set `reserved_concurrency = \"none\"` in [function]";

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::Spec;
 use crate::tags::Tags;
 use hitctl_config::Arch;
-use hitctl_config::contract::ENV_ROLE_ID;
+use hitctl_config::contract::{ENV_ROLE_ID, OWN_VARIABLES};
 
 /// A function and its limits. The spec has the hash of the code; the code itself is not part of the plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,4 +66,8 @@ fn json() -> String {
 impl Spec for FunctionSpec {
     const KIND: &'static str = "function";
     const SECRET_FIELDS: &'static [&'static str] = &["environment"];
+
+    fn public_fields() -> Vec<String> {
+        OWN_VARIABLES.iter().map(|name| format!("environment.{name}")).collect()
+    }
 }

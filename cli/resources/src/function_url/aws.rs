@@ -256,7 +256,7 @@ impl Resource for FunctionUrlDriver {
     }
 
     async fn create(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> WriteResult {
-        let url = cx.retry(&WRITE, "making the function URL", || self.create_config(cx, want)).await?;
+        let url = cx.retry(&WRITE, "creating the function URL", || self.create_config(cx, want)).await?;
         self.reconcile_permissions(cx, want).await?;
         Ok(self.outputs(&url))
     }

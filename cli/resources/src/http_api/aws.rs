@@ -77,7 +77,7 @@ impl Resource for HttpApiDriver {
                 None => Ok((self.create_api(cx, want).await?, Some(ApiParts::default()))),
             }
         };
-        let (api, mut known_parts) = cx.retry(&WRITE, "making the HTTP API", find_or_create).await?;
+        let (api, mut known_parts) = cx.retry(&WRITE, "creating the HTTP API", find_or_create).await?;
         let set_up = || {
             let (api, known_parts) = (&api, known_parts.take());
             let calls = ApiCalls { apis: self, cx, id: &api.id };
@@ -95,7 +95,10 @@ impl Resource for HttpApiDriver {
 
     async fn delete(&self, cx: &CallContext<'_>, have: &ReadState<HttpApiSpec>) -> Result<(), Fault> {
         let Some(id) = have.outputs.get("api_id") else {
-            return Err(Fault::fatal("no_output", format!("the id of HTTP API {} is not known", cx.name)));
+            return Err(Fault::fatal(
+                "no_output",
+                format!("failed to delete HTTP API {}: its id is unknown", cx.name),
+            ));
         };
         let request = self.client.delete_api().api_id(id);
         let call = cx.call_on("delete", format!("HTTP API {id}"), "apigateway:DeleteApi");

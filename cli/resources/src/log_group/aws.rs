@@ -150,7 +150,7 @@ impl Resource for LogGroupDriver {
             } else if absences.fetch_add(1, Ordering::Relaxed) + 1 >= ABSENCE_CHECKS {
                 return Ok(());
             }
-            Err(Fault::transient("late_flush", format!("looking whether log group {} stays away", cx.name)))
+            Err(Fault::transient("late_flush", format!("checking that log group {} stays deleted", cx.name)))
         };
         match cx
             .retry(

@@ -260,15 +260,15 @@ fn is_being_deleted(found: &QueueSpec, now: SystemTime) -> bool {
 /// Returns the error for a blocked name. `since` is the time since SQS first refused it.
 fn name_cooldown_error(name: &str, since: Duration) -> Fault {
     let remaining = NAME_COOLDOWN.saturating_sub(since).as_secs();
-    let when = if remaining == 0 { "any moment now".to_owned() } else { format!("in {remaining} s") };
-    let message = format!("a queue {name} was deleted just now; the name can be used again {when}");
+    let when = if remaining == 0 { "shortly".to_owned() } else { format!("in {remaining} s") };
+    let message = format!("queue {name} was deleted recently; SQS unblocks its name {when}");
     Fault::transient("QueueDeletedRecently", message)
-        .hinted("run the same command again in a minute: it continues where it stopped")
+        .hinted("run the same command again in a minute; it continues where it stopped")
 }
 
 fn being_deleted_error(name: &str) -> Fault {
-    Fault::transient("queue_gone", format!("queue {name} is being deleted, or is not to be seen yet"))
-        .hinted("run the same command again in a minute: it continues where it stopped")
+    Fault::transient("queue_gone", format!("queue {name} is being deleted or is not visible yet"))
+        .hinted("run the same command again in a minute; it continues where it stopped")
 }
 
 #[cfg(test)]
@@ -296,11 +296,11 @@ mod tests {
             |seconds| name_cooldown_error("hits-test-hits", Duration::from_secs(seconds)).message;
         assert_eq!(
             message_after(17),
-            "a queue hits-test-hits was deleted just now; the name can be used again in 43 s"
+            "queue hits-test-hits was deleted recently; SQS unblocks its name in 43 s"
         );
         assert!(
-            message_after(60).ends_with("again any moment now")
-                && message_after(75).ends_with("any moment now")
+            message_after(60).ends_with("its name shortly")
+                && message_after(75).ends_with("its name shortly")
         );
     }
 }

@@ -8,15 +8,15 @@ pub(crate) const RULES: &[ErrorRule] = &[
         "InvalidParameterValue",
         "Dead letter target does not exist",
         Retryable,
-        "SQS has not spread the queue of dead letters yet",
+        "the dead-letter queue has not propagated in SQS yet",
         SQS_PROPAGATION,
     ),
-    rule("QueueDeletedRecently", "", Retryable, "a queue of that name was deleted just now", SQS_PROPAGATION),
+    rule("QueueDeletedRecently", "", Retryable, "a queue of this name was deleted recently", SQS_PROPAGATION),
     rule(
         "AWS.SimpleQueueService.QueueDeletedRecently",
         "",
         Retryable,
-        "a queue of that name was deleted just now",
+        "a queue of this name was deleted recently",
         SQS_PROPAGATION,
     ),
 ];

@@ -135,7 +135,7 @@ impl Resource for RoleDriver {
         if have.spec.trusted_service != want.trusted_service {
             let trust = policy::trust_policy(&want.trusted_service);
             let request = self.client.update_assume_role_policy().role_name(cx.name).policy_document(trust);
-            let call = cx.call("set who may assume", "iam:UpdateAssumeRolePolicy").retry_on(NOT_FOUND);
+            let call = cx.call("set the trust policy of", "iam:UpdateAssumeRolePolicy").retry_on(NOT_FOUND);
             call.send(|| request.clone().send()).await?;
         }
         if have.spec.statements != want.statements {

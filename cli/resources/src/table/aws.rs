@@ -66,12 +66,12 @@ impl TableDriver {
                     Err(status_fault(cx.name, &table))
                 }
                 Some(_) => Err(Fault::fatal("table_status", status_fault(cx.name, &table).message)
-                    .hinted("look at the table in the DynamoDB console: AWS does not let it be used")),
+                    .hinted("check the table in the DynamoDB console; it cannot be used in this status")),
             }
         };
         let table = cx.retry(&POLLING, &format!("waiting for table {}", cx.name), check_active).await?;
         table.ok_or_else(|| {
-            Fault::fatal("table_gone", format!("table {} was deleted meanwhile", cx.name))
+            Fault::fatal("table_gone", format!("table {} no longer exists", cx.name))
                 .hinted("run the same command again; it continues where it stopped")
         })
     }
@@ -118,7 +118,7 @@ impl TableDriver {
         let request = self.client.update_continuous_backups().table_name(cx.name);
         let request = request.point_in_time_recovery_specification(backups);
         // "Backups are being enabled", for a while after the creation of a table.
-        let call = cx.call("set the backups of", "dynamodb:UpdateContinuousBackups");
+        let call = cx.call("configure the backups of", "dynamodb:UpdateContinuousBackups");
         call.for_at_most(MAX_WAIT).retry_on(NOT_FOUND).send(|| request.clone().send()).await.map(drop)
     }
 
@@ -150,9 +150,7 @@ impl TableDriver {
             match self.describe(cx).await? {
                 Some(table) if table.table_status() != Some(&TableStatus::Deleting) => Ok(None),
                 Some(table) => Err(status_fault(cx.name, &table)),
-                None => {
-                    Err(Fault::transient("table_gone", format!("table {} was deleted meanwhile", cx.name)))
-                }
+                None => Err(Fault::transient("table_gone", format!("table {} no longer exists", cx.name))),
             }
         };
         let policy = POLLING.with_attempt_timeout(Duration::from_mins(2));
@@ -199,10 +197,12 @@ impl Resource for TableDriver {
     ) -> WriteResult {
         let (name, have) = (cx.name, &have.spec);
         if have.partition_key != want.partition_key {
-            let message =
-                format!("table {name} has the key {}, not {}", have.partition_key, want.partition_key);
+            let message = format!(
+                "table {name}: expected partition key {}, found {}",
+                want.partition_key, have.partition_key
+            );
             return Err(Fault::fatal("table_key", message)
-                .hinted("run the same command again: its plan shows what a new table would lose"));
+                .hinted("run the same command again; its plan shows which data a new table would lose"));
         }
         // Also waits for a table that an interrupted run created.
         self.apply_updates(cx, &updates(have, want)).await?;
@@ -238,7 +238,7 @@ impl Resource for TableDriver {
                 None => Ok(()),
             }
         };
-        cx.retry(&POLLING, &format!("waiting until table {} is gone", cx.name), check_deleted).await
+        cx.retry(&POLLING, &format!("waiting for the deletion of table {}", cx.name), check_deleted).await
     }
 }
 

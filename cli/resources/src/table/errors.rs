@@ -18,26 +18,26 @@ pub(crate) const RULES: &[ErrorRule] = &[
         "ValidationException",
         "protected against deletion",
         Final,
-        "it is protected against deletion",
+        "deletion protection is enabled",
         PROTECTED,
     ),
     rule(
         "ValidationException",
         "modified multiple times within a fixed interval",
         Final,
-        "its time to live was changed less than an hour ago",
+        "time to live was changed less than an hour ago",
         TTL,
     ),
     rule(
         "ValidationException",
         "TimeToLive is active on a different",
         Final,
-        "its items still expire by another attribute",
+        "time to live is still enabled for another attribute",
         TTL,
     ),
     rule("ContinuousBackupsUnavailableException", "", Retryable, "backups are being enabled", ""),
 ];
 
 const PROTECTED: &str =
-    "run the same command again; if that does not help, look who sets the protection of the table";
-const TTL: &str = "AWS takes one such change of a table an hour: run the same command again then; it continues where it stopped";
+    "run the same command again; if it fails again, find out who enables deletion protection for the table";
+const TTL: &str = "run the same command again in an hour; AWS allows one change of time to live per hour";

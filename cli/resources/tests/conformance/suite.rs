@@ -159,7 +159,8 @@ async fn assert_converged(app: &TestApp, graph: &Graph, address: &Address, step:
     let pending = app.pending_changes(&plan);
     assert!(pending.is_empty(), "{kind:?}: left to do when {step}: {pending:#?}");
     assert_eq!(live.owner, Owner::Ours, "{kind:?}: {step}");
-    let differences = hitctl_engine::diff(&live.spec, &want, &[], &hitctl_engine::SecretMask::default());
+    let differences =
+        hitctl_engine::diff(&live.spec, &want, &|_| false, &hitctl_engine::SecretMask::default());
     if differences.is_empty() {
         // The diff treats a missing field as null; a spec must be read back completely.
         assert_eq!(live.spec, want, "{kind:?}: {step}");

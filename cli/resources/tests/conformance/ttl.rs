@@ -63,7 +63,7 @@ async fn change_of_ttl_attribute_takes_two_runs() {
         assert_eq!(
             failed.message,
             format!(
-                "the items of table {} no longer expire by old, and do not expire by new yet: AWS takes one such change an hour",
+                "time to live of table {} is disabled for old but not enabled for new yet: AWS allows one change per hour",
                 app.base()
             )
         );
@@ -84,11 +84,11 @@ async fn early_ttl_change_is_not_retried_and_has_hint() {
     for (message, reason) in [
         (
             "Time to live has been modified multiple times within a fixed interval",
-            "its time to live was changed less than an hour ago",
+            "time to live was changed less than an hour ago",
         ),
         (
             "TimeToLive is active on a different AttributeName: current AttributeName is old",
-            "its items still expire by another attribute",
+            "time to live is still enabled for another attribute",
         ),
     ] {
         let (failed, writes) = deploy_with_fault_rule(&app, &graph, move |call| {
@@ -100,7 +100,9 @@ async fn early_ttl_change_is_not_retried_and_has_hint() {
             failed.message,
             format!("failed to set the time to live of table {}: {reason}", app.base())
         );
-        assert!(failed.hint.is_some_and(|hint| hint.contains("one such change of a table an hour")));
+        assert!(
+            failed.hint.is_some_and(|hint| hint.contains("AWS allows one change of time to live per hour"))
+        );
         assert_eq!(writes, [UPDATE_TTL], "once");
     }
     app.deploy(&graph).await;

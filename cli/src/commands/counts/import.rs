@@ -106,7 +106,7 @@ pub(super) async fn run(
             let (id, numbers) = start(&key(counts, path)?, hits);
             (id, numbers, ImportReport::default())
         }
-        _ => return Err(Failure::usage("there is nothing to import")),
+        _ => return Err(Failure::usage("expected one of FILE or --start-at N")),
     };
     let mut view = view_of(&id, &numbers, &reading, args.dry_run);
     if args.dry_run {
@@ -159,11 +159,11 @@ fn start(path: &str, hits: u64) -> (String, CounterData) {
 
 fn already_started(path: Option<&str>) -> Failure {
     let path = path.unwrap_or_default();
-    Failure::new("already_begun", format!("{path:?} has begun with another number already"))
-        .hinted(format!("run `hitctl counts add {path} N` with what is missing"))
+    Failure::new("already_begun", format!("{path:?} already has another start value"))
+        .hinted(format!("run `hitctl counts add {path} N` to add the difference"))
 }
 
-/// Asks for confirmation if a replacing import would reduce hits.
+/// Asks for confirmation if a replacing import would reduce views.
 async fn confirm(
     session: &Session,
     counts: &CountsTable,
@@ -178,7 +178,7 @@ async fn confirm(
     if fewer == 0 {
         return Ok(());
     }
-    let warning = format!("This gives {} of {env} fewer hits than now.", plural(fewer, "path"));
+    let warning = format!("This reduces the views of {} in {env}.", plural(fewer, "path"));
     session.console.confirm_loss(&warning, env, confirm_arg).await
 }
 
@@ -196,7 +196,7 @@ async fn import(
             let hint = match done {
                 0 => "run the command again".to_owned(),
                 done => format!(
-                    "run the command again: {done} of {paths} paths are in, and are not counted twice"
+                    "run the command again; {done} of {paths} paths are imported, and do not count twice"
                 ),
             };
             let hint = failure.hint.clone().filter(|_| done == 0).unwrap_or(hint);

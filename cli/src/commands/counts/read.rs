@@ -72,7 +72,7 @@ pub(super) async fn get(session: &Session, counts: &CountsTable, args: &Get) -> 
     let keys = args.paths.iter().map(|path| key(counts, path)).collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::new();
     for key in &keys {
-        // A path that was never hit has 0 hits, here as over HTTP.
+        // A path without an item has 0 views, here as over HTTP.
         rows.push(counts.get(key).await?.unwrap_or_else(|| CountRow::zero(key)));
     }
     session.console.result(&CountsView { counts: rows });

@@ -16,7 +16,7 @@ use crate::session::Session;
 
 /// Add views to a path, or subtract some
 ///
-/// Visitors, days, months and times stay.
+/// Visitors, days, months and times stay unchanged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl counts add / 1000\n  hitctl counts add /draft -5 --yes")]
 pub struct Add {
@@ -30,7 +30,7 @@ pub struct Add {
 
 /// Set the views of a path
 ///
-/// Visitors, days, months and times stay.
+/// Visitors, days, months and times stay unchanged.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl counts set / 12345\n  hitctl counts set /draft 0 --confirm prod --env prod"
@@ -109,7 +109,7 @@ pub struct Delete {
     pub confirm: Option<String>,
 }
 
-/// Parses the number of hits to add, which may be negative.
+/// Parses the number of views to add, which may be negative.
 fn change(text: &str) -> Result<i64, String> {
     let change = text.parse::<i64>().ok().filter(|change| change.unsigned_abs() <= MAX_COUNT);
     change.ok_or_else(|| format!("expected a whole number from -{MAX_COUNT} to {MAX_COUNT}"))
@@ -118,17 +118,17 @@ fn change(text: &str) -> Result<i64, String> {
 pub(super) async fn add(session: &Session, counts: &CountsTable, args: &Add) -> Result<Exit, Failure> {
     let path = key(counts, &args.path)?;
     if args.n < 0 {
-        let question = format!("Take {} from {path}?", plural(args.n.unsigned_abs(), "hit"));
+        let question = format!("Subtract {} from {path}?", plural(args.n.unsigned_abs(), "view"));
         session.console.confirm(&question, session.global.yes).await?;
     }
     let decide = |old: Option<u64>| {
         let has = old.unwrap_or(0);
         if has.checked_add_signed(args.n).is_none_or(|n| n > MAX_COUNT) {
-            let has = plural(has, "hit");
+            let has = plural(has, "view");
             return Err(Fault::fatal(
                 "out_of_range",
                 format!(
-                    "expected 0 to {MAX_COUNT} hits of {path:?}, found {has}: {} cannot be added",
+                    "failed to add {} to {has} of {path:?}: expected a sum from 0 to {MAX_COUNT}",
                     args.n
                 ),
             ));
@@ -149,16 +149,17 @@ pub(super) async fn set(
     let has = counts.get(&path).await?.map_or(0, |row| row.hits);
     let may_lose = has > args.n;
     if may_lose {
-        let difference = plural(has - args.n, "hit");
-        let warning = format!("This sets {path} from {has} to {}: {difference} of {env} are lost.", args.n);
+        let difference = plural(has - args.n, "view");
+        let warning = format!("This sets {path} in {env} from {has} to {} and loses {difference}.", args.n);
         session.console.confirm_loss(&warning, env, args.confirm.as_deref()).await?;
     }
     let decide = |old: Option<u64>| match old {
         Some(old) if old == args.n => Ok(None),
-        Some(old) if old > args.n && !may_lose => {
-            Err(Fault::fatal("changed", format!("{path:?} has {old} hits by now; nothing was changed"))
-                .hinted("run the command again"))
-        }
+        Some(old) if old > args.n && !may_lose => Err(Fault::fatal(
+            "changed",
+            format!("{path:?} now has {}; nothing was changed", plural(old, "view")),
+        )
+        .hinted("run the command again")),
         _ => Ok(Some(CountEdit::Set(args.n))),
     };
     let change = counts.change(&path, decide).await?;
@@ -199,23 +200,27 @@ pub(super) async fn delete(
     for path in keys(counts, &args.paths)? {
         affected.extend(counts.get(&path).await?.map(|row| (path, row.hits)));
     }
-    confirm(session, "forgets", &affected, env, args.confirm.as_deref()).await?;
+    confirm(session, "deletes", &affected, env, args.confirm.as_deref()).await?;
     let done = each(session, counts, &affected, |old| Ok(old.map(|_| CountEdit::Delete))).await;
     counts.release_unused_budget().await?;
     done
 }
 
 pub(super) async fn merge(session: &Session, counts: &CountsTable, args: Merge) -> Result<Exit, Failure> {
-    let (into, from) = args.paths.split_last().ok_or_else(|| Failure::usage("there is nothing to merge"))?;
+    let (into, from) =
+        args.paths.split_last().ok_or_else(|| Failure::usage("expected at least two paths"))?;
     let (into, from) = (key(counts, into)?, keys(counts, from)?);
     if from.contains(&into) {
         return Err(Failure::usage(format!("{into:?} cannot be merged into itself")));
     }
     if from.len() > MAX_MERGED_PATHS {
-        return Err(Failure::usage(format!("at most {MAX_MERGED_PATHS} paths can be merged at once")));
+        return Err(Failure::usage(format!(
+            "expected at most {MAX_MERGED_PATHS} paths to merge, found {}",
+            from.len()
+        )));
     }
     let from: Vec<String> = from.into_iter().collect();
-    let question = format!("Merge {} into {into}? It cannot be undone.", plural(from.len() as u64, "path"));
+    let question = format!("Merge {} into {into}? This cannot be undone.", plural(from.len() as u64, "path"));
     session.console.confirm(&question, session.global.yes).await?;
     let changes = counts.merge(&from, &into).await?;
     counts.release_unused_budget().await?;
@@ -225,7 +230,7 @@ pub(super) async fn merge(session: &Session, counts: &CountsTable, args: Merge) 
 pub(super) async fn rename(session: &Session, counts: &CountsTable, args: &Rename) -> Result<Exit, Failure> {
     let (old, new) = (key(counts, &args.old)?, key(counts, &args.new)?);
     if old == new {
-        return Err(Failure::usage(format!("both are {old:?}")));
+        return Err(Failure::usage(format!("expected two different paths, found {old:?} twice")));
     }
     let changes = counts.rename(&old, &new).await?;
     show(session, counts, changes).await
@@ -236,7 +241,7 @@ fn keys(counts: &CountsTable, paths: &[String]) -> Result<BTreeSet<String>, Fail
     paths.iter().map(|path| key(counts, path)).collect()
 }
 
-/// Asks for confirmation before counts are lost. Without hits there is nothing to confirm.
+/// Asks for confirmation before counts are lost. Without views there is nothing to confirm.
 async fn confirm(
     session: &Session,
     verb: &str,
@@ -252,7 +257,7 @@ async fn confirm(
         [(path, _)] => path.clone(),
         many => plural(many.len() as u64, "path"),
     };
-    let warning = format!("This {verb} {paths} of {env}: {} are lost.", plural(hits, "hit"));
+    let warning = format!("This {verb} {paths} in {env} and loses {}.", plural(hits, "view"));
     session.console.confirm_loss(&warning, env, confirm_arg).await
 }
 

@@ -43,7 +43,7 @@ fn hide(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     let most = Duration::from_secs(u64::from(MAX_HIDDEN_S.unsigned_abs()));
     let fits = (Duration::from_secs(1)..=most).contains(&time);
-    if fits { Ok(time) } else { Err("it is not from 1s to 12h".to_owned()) }
+    if fits { Ok(time) } else { Err(format!("expected a duration from 1s to 12h, found {text:?}")) }
 }
 
 /// Redrives the dead letters of one env.
@@ -82,7 +82,7 @@ async fn redrive(run: RunContext<'_>, args: Redrive) -> Result<RedriveView, Fail
     };
     let function = names::function(app, env);
     let redriver = Redriver { run, cloud: &*cloud, dlq: &dlq, hits, function, hide_s };
-    let detail = format!("redriving the letters of {}", dlq.name());
+    let detail = format!("redriving the dead letters of {}", dlq.name());
     sink.send(Event::PhaseStarted { phase: phases::SEND, detail });
     let mut view = RedriveView { env: env.clone(), queue: dlq.name().to_owned(), ..RedriveView::default() };
     let mut held = Vec::new();
@@ -93,14 +93,14 @@ async fn redrive(run: RunContext<'_>, args: Redrive) -> Result<RedriveView, Fail
     let ok = done.is_ok() && view.exit() == Exit::Done;
     sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: view.took_ms });
     let moved = view.to_queue + view.to_function;
-    let hint = format!("{moved} went round again; run the command again for the rest");
+    let hint = format!("run the command again for the rest; {moved} redriven so far");
     let partly = |failure: Failure| {
         if moved > 0 { failure.hinted(hint.clone()).partial_if(true) } else { failure }
     };
     done.map_err(|fault| partly(Failure::from(fault)))?;
     released.map_err(|fault| partly(Failure::from(fault)))?;
     if session.stop.is_cancelled() {
-        return Err(Failure::interrupted("interrupted; the rest stays where it is").hinted(hint.clone()));
+        return Err(Failure::interrupted("interrupted; the rest was not redriven").hinted(hint.clone()));
     }
     if moved == 0 && view.failed.is_empty() {
         view.hidden = dlq.depth().await?.in_flight;
@@ -136,7 +136,7 @@ impl Redriver<'_> {
                 fresh.into_iter().partition(|message| !picks || wanted.remove(&message.id));
             held.extend(left);
             self.redrive_batch(taken, view, held).await?;
-            self.run.note(phases::SEND, plural(view.to_queue + view.to_function, "letter"));
+            self.run.note(phases::SEND, plural(view.to_queue + view.to_function, "dead letter"));
         }
         view.missing = wanted.into_iter().collect();
         Ok(())
@@ -174,7 +174,7 @@ impl Redriver<'_> {
         for (message, result) in messages.into_iter().zip(results) {
             match result {
                 Ok(()) if undeleted.contains(&message.id) => {
-                    let reason = "it went round again, but could not be deleted here".to_owned();
+                    let reason = "redriven, but failed to delete it from the dead-letter queue".to_owned();
                     view.failed.push(FailedRedrive { id: message.id, why: reason });
                 }
                 Ok(()) => {}
@@ -198,7 +198,7 @@ impl Redriver<'_> {
         let error_message = response.payload["errorMessage"].as_str().map(str::to_owned);
         let reason = error_message.unwrap_or_else(|| match &response.payload {
             Json::Null => "the function failed".to_owned(),
-            _ => "the function refused it again: see `hitctl logs`".to_owned(),
+            _ => "the function rejected it again; see `hitctl logs`".to_owned(),
         });
         Err(Fault::fatal("function_error", reason))
     }

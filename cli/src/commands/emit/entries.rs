@@ -25,8 +25,8 @@ struct EventEntry {
 /// Parses the events of a file. Errors are one line each.
 pub(super) fn parse(content: &[u8], bus: &str) -> Result<Vec<BusEvent>, Vec<String>> {
     let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
-    let list: Json =
-        serde_json::from_slice(content).map_err(|error| vec![format!("it is not JSON: {error}")])?;
+    let list: Json = serde_json::from_slice(content)
+        .map_err(|error| vec![format!("failed to parse the JSON: {error}")])?;
     // The format of the AWS CLI's --cli-input-json has the list inside an object.
     let list = match list {
         Json::Object(mut object) if object.len() == 1 => {
@@ -36,7 +36,7 @@ pub(super) fn parse(content: &[u8], bus: &str) -> Result<Vec<BusEvent>, Vec<Stri
     };
     let Json::Array(entries) = list else {
         return Err(vec![
-            "it is not a list of events: [{\"Source\":..,\"DetailType\":..,\"Detail\":..}]".to_owned(),
+            "expected a list of events: [{\"Source\":..,\"DetailType\":..,\"Detail\":..}]".to_owned(),
         ]);
     };
     let (mut events, mut wrong) = (Vec::new(), Vec::new());
@@ -61,7 +61,7 @@ pub(super) fn from_args(
 
 fn check_entry(entry: Json, bus: &str) -> Result<BusEvent, String> {
     if !entry.is_object() {
-        return Err("it is not a JSON object".to_owned());
+        return Err("expected a JSON object".to_owned());
     }
     let entry: EventEntry = serde_json::from_value(entry).map_err(|error| error.to_string())?;
     let text = |name: &str, value: Option<String>| {
@@ -72,13 +72,13 @@ fn check_entry(entry: Json, bus: &str) -> Result<BusEvent, String> {
         Some(Json::Object(detail)) => Json::Object(detail).to_string(),
         Some(Json::String(text)) => match serde_json::from_str::<Json>(&text) {
             Ok(Json::Object(_)) => text,
-            Ok(_) => return Err("Detail is JSON, but no object".to_owned()),
-            Err(error) => return Err(format!("Detail is not JSON: {error}")),
+            Ok(_) => return Err("Detail: expected a JSON object, found other JSON".to_owned()),
+            Err(error) => return Err(format!("Detail: failed to parse the JSON: {error}")),
         },
-        Some(_) => return Err("Detail is neither an object nor the text of one".to_owned()),
+        Some(_) => return Err("Detail: expected an object, or its JSON as a string".to_owned()),
     };
     if let Some(other) = entry.event_bus_name.filter(|name| name != bus && !is_arn_of(name, bus)) {
-        return Err(format!("EventBusName is {other:?}, but `events.bus` is {bus:?}"));
+        return Err(format!("EventBusName: expected {bus:?} as in `events.bus`, found {other:?}"));
     }
     let event = BusEvent {
         source: text("Source", entry.source)?,
@@ -89,10 +89,10 @@ fn check_entry(entry: Json, bus: &str) -> Result<BusEvent, String> {
         trace_header: entry.trace_header,
     };
     if event.detail_type.chars().count() > MAX_DETAIL_TYPE_CHARS {
-        return Err(format!("DetailType has more than {MAX_DETAIL_TYPE_CHARS} characters"));
+        return Err(format!("DetailType: expected at most {MAX_DETAIL_TYPE_CHARS} characters"));
     }
     if event.bytes() >= MAX_EVENT_BYTES {
-        return Err(format!("it has {} bytes, and EventBridge takes less than 1 MB", event.bytes()));
+        return Err(format!("expected less than 1 MB, found {} bytes", event.bytes()));
     }
     Ok(event)
 }
@@ -103,7 +103,7 @@ fn is_arn_of(name: &str, bus: &str) -> bool {
 
 /// Parses a time, as text or in seconds since 1970 as in AWS's own JSON. Returns milliseconds.
 fn time(time: &Json) -> Result<i64, String> {
-    let wrong = || format!("Time is {time}, which is no time such as \"2026-09-20T10:00:00Z\"");
+    let wrong = || format!("Time: expected a time such as \"2026-09-20T10:00:00Z\", found {time}");
     match time {
         Json::String(text) => text.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(|_| wrong()),
         Json::Number(seconds) => {
@@ -177,22 +177,22 @@ mod tests {
         ]);
         let wrong = parse(list.to_string().as_bytes(), "default").unwrap_err();
         insta::assert_snapshot!(wrong.join("\n"), @r#"
-        event 1: it is not a JSON object
+        event 1: expected a JSON object
         event 2: Source is missing
         event 3: Source is missing
         event 4: DetailType is missing
         event 5: Detail is missing
-        event 6: Detail is neither an object nor the text of one
-        event 7: Detail is JSON, but no object
-        event 8: Detail is not JSON: EOF while parsing an object at line 1 column 1
-        event 9: Time is "noon", which is no time such as "2026-09-20T10:00:00Z"
-        event 10: EventBusName is "other", but `events.bus` is "default"
+        event 6: Detail: expected an object, or its JSON as a string
+        event 7: Detail: expected a JSON object, found other JSON
+        event 8: Detail: failed to parse the JSON: EOF while parsing an object at line 1 column 1
+        event 9: Time: expected a time such as "2026-09-20T10:00:00Z", found "noon"
+        event 10: EventBusName: expected "default" as in `events.bus`, found "other"
         event 11: unknown field `Detial`, expected one of `Source`, `DetailType`, `Detail`, `Time`, `Resources`, `EventBusName`, `TraceHeader`
-        event 12: DetailType has more than 128 characters
-        event 13: it has 1000012 bytes, and EventBridge takes less than 1 MB
+        event 12: DetailType: expected at most 128 characters
+        event 13: expected less than 1 MB, found 1000012 bytes
         "#);
         for (text, expected) in
-            [("{}", "not a list"), ("[", "not JSON"), ("", "not JSON"), ("7", "not a list")]
+            [("{}", "a list"), ("[", "failed to parse"), ("", "failed to parse"), ("7", "a list")]
         {
             let wrong = parse(text.as_bytes(), "default").unwrap_err();
             assert!(wrong[0].contains(expected), "{text}: {wrong:?}");

@@ -39,7 +39,7 @@ pub(crate) async fn find(
             let content = web.fetch(&url, MAX_BYTES).await.map_err(|why| {
                 Failure::new("not_fetched", format!("failed to get {url}"))
                     .caused_by(why)
-                    .hinted("download the sitemap and name the file instead")
+                    .hinted("download the sitemap and pass the file instead")
             })?;
             pending.extend(read_sitemap(&mut pages, &url, content)?);
         }
@@ -75,10 +75,12 @@ fn is_url(source: &str) -> bool {
 
 /// Adds the pages of a sitemap, or returns the sitemaps that an index names.
 fn read_sitemap(pages: &mut SitePages, name: &str, content: Vec<u8>) -> Result<Vec<String>, Failure> {
-    let wrong = |why: String| Failure::new("bad_sitemap", format!("{name} cannot be used")).caused_by(why);
+    let wrong = |why: String| {
+        Failure::new("bad_sitemap", format!("failed to read the sitemap {name}")).caused_by(why)
+    };
     match sitemap::parse(&decompress(content, MAX_BYTES)?).map_err(wrong)? {
         Sitemap::Index(urls) if urls.len() > MAX_SITEMAPS => {
-            Err(wrong(format!("it names more than {MAX_SITEMAPS} sitemaps")))
+            Err(wrong(format!("expected at most {MAX_SITEMAPS} sitemaps, found {}", urls.len())))
         }
         Sitemap::Index(urls) => Ok(urls),
         Sitemap::Pages(urls) => {
@@ -97,8 +99,8 @@ fn sitemap_file(dir: &Path, url: &str) -> Result<PathBuf, Failure> {
     let path = key.as_ref().map_or(url, |key| key.as_str()).trim_start_matches('/');
     let candidates = [dir.join(path), dir.join(path.rsplit('/').next().unwrap_or(path))];
     candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
-        Failure::usage(format!("the sitemap index names {url}, which is not in {}", dir.display()))
-            .hinted("name the index by its address, so that all of it is fetched")
+        Failure::usage(format!("the sitemap index lists {url}, which is not in {}", dir.display()))
+            .hinted("pass the URL of the index instead; hitctl then downloads the sitemaps")
     })
 }
 
@@ -211,7 +213,7 @@ mod tests {
         assert_eq!(pages.keys.len(), 1);
         assert_eq!(
             pages.rejected,
-            [RejectedPage { page: "/a\\b.html".to_owned(), why: "the path holds a backslash".to_owned() }]
+            [RejectedPage { page: "/a\\b.html".to_owned(), why: "the path contains a backslash".to_owned() }]
         );
     }
 

@@ -124,10 +124,11 @@ impl HitParser<'_> {
         let mut hit = self.hit(number, &path, ts.as_deref(), n)?;
         if let Some(ip) = fields.text("ip")? {
             let found = fields::quoted(&ip);
-            hit.ip = Some(ip.parse().map_err(|_| format!("expected an address in \"ip\", found {found}"))?);
+            hit.ip =
+                Some(ip.parse().map_err(|_| format!("expected an IP address in \"ip\", found {found}"))?);
         }
         if let Some(id) = fields.text("id")? {
-            hit.id = id_argument(&id).map_err(|why| format!("the id {id:?} cannot be used: {why}"))?;
+            hit.id = id_argument(&id).map_err(|why| format!("\"id\": {why}"))?;
         }
         hit.ua = fields.text("ua")?;
         Ok(hit)
@@ -270,21 +271,21 @@ mod tests {
         let shown: Vec<_> = refused.iter().map(|line| format!("{}: {}", line.line, line.why)).collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
         2: expected a path, a hit as a JSON object, or a comment, found "!site"
-        3: the path holds a backslash
-        4: expected more JSON, found the end of it
+        3: the path contains a backslash
+        4: expected more JSON, found the end of the text
         5: expected a path, a hit as a JSON object, or a comment, found "[\"/a\"]"
         6: expected only the fields v, path, ts, n, ip, ua, id, found "pth"
         7: expected a field "path", found none
-        8: expected a text in "path", found 7
+        8: expected a string in "path", found 7
         9: expected a time such as 2026-09-20T10:00:00Z in "ts", found "yesterday"
         10: expected a time at most 5 minutes ahead in "ts", found 2026-09-20T10:06:00Z
         11: expected a time at most 60 days ago in "ts", found 2026-07-01T00:00:00Z
         12: expected a whole number from 1 to 9007199254740991 in "n", found 0
         13: expected a whole number from 0 to 9007199254740991 in "n", found -1
-        14: expected an address in "ip", found "1.2.3"
-        15: the id "a b" cannot be used: it takes letters, digits and - _ . : only
+        14: expected an IP address in "ip", found "1.2.3"
+        15: "id": expected only letters, digits and - _ . :, found "a b"
         16: expected 1 in "v", found 2
-        17: expected more JSON, found the end of it
+        17: expected more JSON, found the end of the text
         19: expected a path, a hit as a JSON object, or a comment, found "Distance"
         20: expected a path, a hit as a JSON object, or a comment, found "path,hits"
         21: expected a path, a hit as a JSON object, or a comment, found "203.0.113.7 - - [20/Sep/2026:10:00:00 +0000] \"GET / HTTP/1.1"..

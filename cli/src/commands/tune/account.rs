@@ -32,7 +32,7 @@ pub(super) async fn measure(
 ) -> Result<Measured, Failure> {
     if args.function.artifact.is_some() {
         return Err(Failure::usage(
-            "--artifact is for this machine: in an account, what is deployed is measured",
+            "`--artifact` requires the local target: on AWS, hitctl measures the deployed function",
         )
         .hinted("run `hitctl deploy` first, or measure with `--env local`"));
     }
@@ -60,9 +60,9 @@ pub(super) async fn measure(
     };
     let rows = with_progress(session, loaded, measuring).await?;
     let mut notes =
-        vec!["reported by Lambda for a copy of the deployed function, which is deleted again".to_owned()];
+        vec!["reported by Lambda for a copy of the deployed function; the copy is deleted".to_owned()];
     if rows.iter().any(|row| row.warm_ms.is_none() || row.init_ms.is_none()) {
-        notes.push("what stands as - was not reported; nothing was put in its place".to_owned());
+        notes.push("a value shown as - was not reported by Lambda".to_owned());
     }
     Ok(Measured { request_kind: MeasuringRequest::ReadOnly, rows, notes })
 }
@@ -74,7 +74,7 @@ async fn open(run: RunContext<'_>) -> Result<(Box<dyn Cloud>, FunctionSpec), Fai
     let env = &loaded.env;
     let deployed = tune::read_deployed(&*cloud, loaded, sink, &session.stop).await?;
     let function_spec = deployed.ok_or_else(|| {
-        Failure::new("not_deployed", format!("there is no function in env {env}"))
+        Failure::new("not_deployed", format!("no function is deployed in environment {env}"))
             .hinted(format!("run `hitctl deploy --env {env}` first, or measure with `--env local`"))
     })?;
     // Fails early if no copy can be made, before any question or message.
@@ -98,15 +98,15 @@ fn announce(
     let count = u32::try_from(sizes.len()).unwrap_or(u32::MAX).saturating_mul(calls);
     let changes = u32::try_from(sizes.len()).unwrap_or(u32::MAX).saturating_mul(starts);
     let mut text = format!(
-        "makes {function}-tune, a copy of {function} with the same role, code and environment, and deletes it again; \
-         asks it {count} times for {}, which reads the table and counts nothing",
+        "creates {function}-tune, a copy of {function} with the same role, code and environment, and deletes it at the end\n\
+         sends it {count} requests for {}, which read the table and count nothing",
         MeasuringRequest::ReadOnly.description()
     );
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "\ntakes some minutes: {changes} changes of its configuration, one after another, each of which is waited for\n\
-         costs at most {most:.2} USD, if each invocation took the whole timeout of {} s",
+        "\ntakes several minutes: changes its configuration {changes} times, and waits after each change\n\
+         costs at most {most:.2} USD, if every invocation runs until its timeout of {} s",
         function_spec.timeout_s
     );
     session.console.message(&text);
@@ -129,7 +129,7 @@ impl AccountMeasurement<'_> {
         let dir = ScratchDir::new(&session.cache_dir()?.join("tune")).map_err(|error| {
             Failure::new("tune_io", "failed to prepare a directory for the function's code")
                 .caused_by(error)
-                .hinted("set XDG_CACHE_HOME to a directory that can be written")
+                .hinted("set XDG_CACHE_HOME to a writable directory")
         })?;
         let name = names::function(&loaded.app.app, &loaded.env);
         let artifact =
@@ -139,7 +139,7 @@ impl AccountMeasurement<'_> {
         let mut copy = FunctionCopy::new(self.cloud, loaded, drivers, sink, stop)?;
         // The run that made an existing copy has ended, since this run holds the lease.
         if copy.delete().await? {
-            session.console.message(&format!("removed {}, which an earlier run left behind", copy.name()));
+            session.console.message(&format!("removed {}, left over from an earlier run", copy.name()));
         }
         let rows = self.rows(&mut copy, sizes, stop).await;
         let removed = copy.delete().await;
@@ -185,6 +185,6 @@ fn check_interrupted(stop: &CancellationToken) -> Result<(), Failure> {
 fn not_deleted(copy: &FunctionCopy<'_>, fault: Fault) -> Failure {
     let name = copy.name();
     let mut failure = Failure::from(fault).with_exit(Exit::Partial);
-    failure.message = format!("{name}, the copy that was measured, is still there: {}", failure.message);
-    failure.hinted("run the command again: it removes it first; so does `hitctl destroy`")
+    failure.message = format!("the measured copy {name} still exists: {}", failure.message);
+    failure.hinted("run the command again, or `hitctl destroy`, to delete it")
 }

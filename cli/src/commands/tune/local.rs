@@ -37,8 +37,8 @@ fn check_sizes(sizes: &[u32]) -> Result<(), Failure> {
     let too_large = sizes.iter().find(|size| vcpus(**size) > available as f64);
     let Some(size) = too_large else { return Ok(()) };
     let message =
-        format!("{size} MB have {:.2} vCPUs on Lambda, and this machine has {available}", vcpus(*size));
-    Err(Failure::usage(message).hinted("leave that size out, or measure it in an account"))
+        format!("{size} MB have {:.2} vCPUs on Lambda, but this machine has {available}", vcpus(*size));
+    Err(Failure::usage(message).hinted("omit that size, or measure it on AWS"))
 }
 
 async fn measure_sizes(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result<Measured, Failure> {
@@ -52,8 +52,8 @@ async fn measure_sizes(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result
         let groups = CpuGroups::find()
             .inspect_err(|why| {
                 notes.push(format!(
-                    "no CPU share can be set here ({why}), so the function ran without a limit, as under no size of Lambda's; \
-                     run `hitctl tune` as root, or by `systemd-run --user --scope -p Delegate=yes hitctl tune`"
+                    "the CPU share of a memory size cannot be set here ({why}), so the function ran without a limit; run \
+                     `hitctl tune` as root, or with `systemd-run --user --scope -p Delegate=yes hitctl tune`"
                 ));
             })
             .ok();
@@ -76,8 +76,8 @@ async fn measure_sizes(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result
                 rows.push(MemoryFigures::compute(Some(*size), &seen, &loaded.app, args.hits));
             }
             notes.push(
-                    "measured on this machine, under the CPU share of each size from the first instruction on; Lambda lends a \
-                     starting function more"
+                    "measured on this machine with the CPU share of each size, including the start; Lambda gives a starting \
+                     function more"
                         .to_owned(),
                 );
         } else {
@@ -90,7 +90,7 @@ async fn measure_sizes(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result
         }
         if let Some(why) = &bench.uncounted {
             notes.push(format!(
-                "the function did not count what it was asked (`{why}`): a hit that it counts takes longer"
+                "the function did not count the measured requests (`{why}`); a counted view takes longer"
             ));
         }
         Ok(Measured { request_kind: MeasuringRequest::Hit, rows, notes })

@@ -37,15 +37,17 @@ pub(super) fn of_response(
     if let Ok(invoke_result) = invoked
         && is_good(invoke_result)
     {
-        let cause = format!("{response_text}; called directly, function {function} answers");
+        let cause = format!("{response_text}; invoked directly, function {function} responds");
         let hint = match status {
             Some(500) => format!(
-                "the HTTP API may not invoke function {function}: `hitctl plan` shows what its resource policy lacks, and \
-                 `hitctl deploy` adds it"
+                "run `hitctl deploy` to allow the HTTP API to invoke function {function}; `hitctl plan` shows the missing \
+                 permission"
             ),
             Some(503) => reservation(function),
-            Some(429) => "the HTTP API lets fewer requests through than come: raise `rate_per_second` and `burst` under [http]"
-                .to_owned(),
+            Some(429) => {
+                "the HTTP API is throttling requests; raise `rate_per_second` and `burst` under [http]"
+                    .to_owned()
+            }
             _ => return Diagnosis::unknown(cause),
         };
         return Diagnosis { cause, hint: Some(hint) };
@@ -54,13 +56,13 @@ pub(super) fn of_response(
     // Without permission for a direct call, only the status is known.
     let hint = hint.or_else(|| match status {
         Some(500) if is_denied(invoked) => Some(format!(
-            "the HTTP API may not invoke function {function}, or Lambda may not decrypt its environment variables since its role \
-             was deleted and made again; allow `lambda:InvokeFunction` to see which"
+            "allow `lambda:InvokeFunction` to find the cause: either the HTTP API has no permission to invoke function \
+             {function}, or Lambda cannot decrypt its environment variables because its role was recreated"
         )),
         Some(503) if is_denied(invoked) => Some(reservation(function)),
         _ => None,
     });
-    Diagnosis { cause: format!("{response_text}; called directly: {cause}"), hint }
+    Diagnosis { cause: format!("{response_text}; invoked directly: {cause}"), hint }
 }
 
 /// Explains a direct call that failed.
@@ -89,13 +91,13 @@ pub(super) fn of_call(function: &str, invoked: &Result<InvokeResult, Fault>) -> 
     let status = &invoke_result.payload["statusCode"];
     let body = invoke_result.payload["body"].as_str().unwrap_or_default();
     let response_text = message(body).map_or_else(String::new, |message| format!(" ({message})"));
-    let cause = format!("function {function} answers HTTP {status}{response_text}");
+    let cause = format!("function {function} returned HTTP {status}{response_text}");
     match logged_cause(&invoke_result.log_tail) {
         Some(why) => Diagnosis {
             cause: format!("{cause}: {why}"),
             hint: Some(
-                "the function cannot use its table: check AWS_ENDPOINT_URL and its like under `[function.environment]`, and \
-                 `hitctl plan` for changes of its role"
+                "check endpoint variables such as AWS_ENDPOINT_URL under [function.environment], and run `hitctl plan` to \
+                 check the role: the function cannot use its table"
                     .to_owned(),
             ),
         },
@@ -113,15 +115,15 @@ fn is_denied(invoked: &Result<InvokeResult, Fault>) -> bool {
 
 fn reservation(function: &str) -> String {
     format!(
-        "Lambda refuses to run function {function}: its reserved concurrency, or that of the account, is used up or 0; raise \
-         `reserved_concurrency` under [function], or wait until there are fewer requests"
+        "raise `reserved_concurrency` under [function], or wait until there are fewer requests: the reserved concurrency \
+         of function {function}, or the concurrency of the account, is 0 or used up"
     )
 }
 
 fn kms(function: &str) -> String {
     format!(
-        "Lambda may not decrypt the environment variables of function {function}: the grant is bound to the role that was there \
-         when they were set, and a role that was deleted and made again is another one; `hitctl deploy` renews the grant"
+        "run `hitctl deploy` to renew the KMS grant: Lambda cannot decrypt the environment variables of function \
+         {function}, because its role was deleted and recreated"
     )
 }
 
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
 
     fn response(status: u16, body: &str) -> Unexpected {
-        let what = format!("the answer was HTTP {status}");
+        let what = format!("the response was HTTP {status}");
         Unexpected { url: "https://x/healthz".to_owned(), what, status: Some(status), body: body.to_owned() }
     }
 
@@ -171,8 +173,8 @@ mod tests {
     fn internal_server_error_of_good_function_is_missing_permission() {
         let good = Ok(invoke_result(json!({"statusCode": 200}), None, ""));
         insta::assert_snapshot!(shown(&response(500, INTERNAL), &good), @"
-        the answer was HTTP 500 (Internal Server Error); called directly, function hits-test answers
-        hint: the HTTP API may not invoke function hits-test: `hitctl plan` shows what its resource policy lacks, and `hitctl deploy` adds it
+        the response was HTTP 500 (Internal Server Error); invoked directly, function hits-test responds
+        hint: run `hitctl deploy` to allow the HTTP API to invoke function hits-test; `hitctl plan` shows the missing permission
         ");
     }
 
@@ -183,8 +185,8 @@ mod tests {
             "KMSAccessDeniedException (lambda:Invoke): Lambda was unable to decrypt the environment variables",
         );
         insta::assert_snapshot!(shown(&response(500, INTERNAL), &kms), @"
-        the answer was HTTP 500 (Internal Server Error); called directly: KMSAccessDeniedException (lambda:Invoke): Lambda was unable to decrypt the environment variables
-        hint: Lambda may not decrypt the environment variables of function hits-test: the grant is bound to the role that was there when they were set, and a role that was deleted and made again is another one; `hitctl deploy` renews the grant
+        the response was HTTP 500 (Internal Server Error); invoked directly: KMSAccessDeniedException (lambda:Invoke): Lambda was unable to decrypt the environment variables
+        hint: run `hitctl deploy` to renew the KMS grant: Lambda cannot decrypt the environment variables of function hits-test, because its role was deleted and recreated
         ");
     }
 
@@ -193,8 +195,8 @@ mod tests {
         let busy =
             fault("TooManyRequestsException", "TooManyRequestsException (lambda:Invoke): Rate Exceeded.");
         insta::assert_snapshot!(shown(&response(503, UNAVAILABLE), &busy), @"
-        the answer was HTTP 503 (Service Unavailable); called directly: TooManyRequestsException (lambda:Invoke): Rate Exceeded.
-        hint: Lambda refuses to run function hits-test: its reserved concurrency, or that of the account, is used up or 0; raise `reserved_concurrency` under [function], or wait until there are fewer requests
+        the response was HTTP 503 (Service Unavailable); invoked directly: TooManyRequestsException (lambda:Invoke): Rate Exceeded.
+        hint: raise `reserved_concurrency` under [function], or wait until there are fewer requests: the reserved concurrency of function hits-test, or the concurrency of the account, is 0 or used up
         ");
         let good = Ok(invoke_result(json!({"statusCode": 200}), None, ""));
         assert!(shown(&response(503, UNAVAILABLE), &good).contains("reserved_concurrency"));
@@ -204,17 +206,17 @@ mod tests {
     fn function_that_may_not_be_called_leaves_both_causes() {
         let denied = fault("AccessDeniedException", "AccessDeniedException (lambda:Invoke): not authorized");
         let shown = shown(&response(500, INTERNAL), &denied);
-        assert!(shown.contains("may not invoke") && shown.contains("decrypt"), "{shown}");
+        assert!(shown.contains("no permission to invoke") && shown.contains("decrypt"), "{shown}");
     }
 
     #[test]
     fn function_that_cannot_read_its_table_gives_logged_cause() {
-        let body = r#"{"error":"unavailable","message":"the counts cannot be reached"}"#;
-        let tail = "START\n{\"level\":\"error\",\"message\":\"the store failed\",\"cause\":\"127.0.0.1:1: refused\"}\nREPORT";
+        let body = r#"{"error":"unavailable","message":"the counts are unavailable"}"#;
+        let tail = "START\n{\"level\":\"error\",\"message\":\"failed to access the table\",\"cause\":\"127.0.0.1:1: refused\"}\nREPORT";
         let failing = Ok(invoke_result(json!({"statusCode": 503, "body": body}), None, tail));
         insta::assert_snapshot!(shown(&response(503, body), &failing), @"
-        the answer was HTTP 503 (the counts cannot be reached); called directly: function hits-test answers HTTP 503 (the counts cannot be reached): 127.0.0.1:1: refused
-        hint: the function cannot use its table: check AWS_ENDPOINT_URL and its like under `[function.environment]`, and `hitctl plan` for changes of its role
+        the response was HTTP 503 (the counts are unavailable); invoked directly: function hits-test returned HTTP 503 (the counts are unavailable): 127.0.0.1:1: refused
+        hint: check endpoint variables such as AWS_ENDPOINT_URL under [function.environment], and run `hitctl plan` to check the role: the function cannot use its table
         ");
     }
 
@@ -226,7 +228,7 @@ mod tests {
             "",
         ));
         insta::assert_snapshot!(shown(&response(500, INTERNAL), &broken), @"
-        the answer was HTTP 500 (Internal Server Error); called directly: Runtime.ExitError: HITS_TABLE_NAME is not set
+        the response was HTTP 500 (Internal Server Error); invoked directly: Runtime.ExitError: HITS_TABLE_NAME is not set
         hint: -
         ");
     }

@@ -76,13 +76,13 @@ impl SourceCosts {
         let pollers = (self.idle_month_usd > 0.0).then(|| {
             let rest = usd(self.idle_month_usd);
             format!(
-                " The queue's pollers ask all day: about {rest} a month at rest, which the free million requests of SQS cover."
+                " Polling the queue costs about {rest} a month when idle, which the free million requests of SQS cover."
             )
         });
         let messages = self.per_million_messages.map(|million| {
             let million = usd(million);
             format!(
-                " A million messages or events cost at most {million} before they are counted; in full batches a third of that."
+                " A million messages or events cost at most {million} before they are counted, and a third of that in full batches."
             )
         });
         let parts = [pollers, messages, self.invalidations_text()];
@@ -91,16 +91,16 @@ impl SourceCosts {
 
     fn invalidations_text(self) -> Option<String> {
         let ((times, paths), most) = self.invalidations.zip(self.invalidations())?;
-        let cost = if most > 0.0 { format!("{} a month", usd(most)) } else { "nothing".to_owned() };
+        let cost = if most > 0.0 { usd(most) } else { "free".to_owned() };
         let free = (MONTH_S * paths / times / FREE_PATHS).ceil();
         let how = if most > 0.0 {
-            format!(" With `invalidate_after_s = {free:.0}` or more they are free.")
+            format!(" With `invalidate_after_s = {free:.0}` or more, they are free.")
         } else {
             String::new()
         };
         Some(format!(
-            " Hits invalidate at most {times:.0} times a month, which is {paths:.0} paths and {cost}: 1,000 paths are free, then 5 USD \
-             a thousand.{how}"
+            " Views cause at most {times:.0} invalidations a month: {paths:.0} paths, {cost}. The first 1,000 paths are free, then 5 USD \
+             per thousand.{how}"
         ))
     }
 }

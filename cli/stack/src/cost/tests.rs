@@ -18,7 +18,7 @@ fn estimate_of_defaults_bills_large_requests_in_worst_case() {
     let estimate = estimate(&app(|_| ()));
     insta::assert_snapshot!(
         estimate.details(),
-        @"10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month; less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 121 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %."
+        @"10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month; less than 0.01 USD a month when idle. The worst case is 10 requests a second all month, the limit of the throttle, each of 10 MB. An HTTP API bills every 512 KB as one request. With small requests, the worst case is 121 USD. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by 10 to 30 %."
     );
     insta::assert_snapshot!(
         serde_json::to_string(&estimate).expect("plain data"),
@@ -33,7 +33,7 @@ fn estimate_includes_queues_events_and_invalidations() {
         app.queue.ingest = hitctl_config::QueueIngest::Http;
         app.cloudfront.distribution_id = Some("E123ABC".to_owned());
     });
-    insta::assert_snapshot!(estimate(&queued).details(), @"10,000 views a month: about 40 USD; a million: 5.08 USD; worst case: about 844 USD a month. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 367 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. The queue's pollers ask all day: about 0.26 USD a month at rest, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted; in full batches a third of that. Hits invalidate at most 43830 times a month, which is 43830 paths and 214 USD a month: 1,000 paths are free, then 5 USD a thousand. With `invalidate_after_s = 2630` or more they are free. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+    insta::assert_snapshot!(estimate(&queued).details(), @"10,000 views a month: about 40 USD; a million: 5.08 USD; worst case: about 844 USD a month. The worst case is 10 requests a second all month, the limit of the throttle, each of 10 MB. An HTTP API bills every 512 KB as one request. With small requests, the worst case is 367 USD. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Polling the queue costs about 0.26 USD a month when idle, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted, and a third of that in full batches. Views cause at most 43830 invalidations a month: 43830 paths, 214 USD. The first 1,000 paths are free, then 5 USD per thousand. With `invalidate_after_s = 2630` or more, they are free. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by 10 to 30 %.");
     insta::assert_snapshot!(serde_json::to_string(&estimate(&queued)).expect("plain data"), @r#"{"typical_month_usd":40.02,"typical_month_views":10000,"worst_month_usd":843.77,"per_million_hits_usd":5.08,"invalidations_month_usd":214.15,"prices_as_of":"2026-11"}"#);
     // With windows this long, invalidations are free.
     let wide = app(|app| {
@@ -42,20 +42,24 @@ fn estimate_includes_queues_events_and_invalidations() {
         app.cloudfront.distribution_id = Some("E123ABC".to_owned());
         app.cloudfront.invalidate_after_s = 2630;
     });
-    insta::assert_snapshot!(estimate(&wide).details(), @"10,000 views a month: about 0.04 USD; a million: 2.88 USD; less than 0.01 USD a month at rest. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. A million messages or events cost at most 1.00 USD before they are counted; in full batches a third of that. Hits invalidate at most 1000 times a month, which is 1000 paths and nothing: 1,000 paths are free, then 5 USD a thousand. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+    insta::assert_snapshot!(estimate(&wide).details(), @"10,000 views a month: about 0.04 USD; a million: 2.88 USD; less than 0.01 USD a month when idle. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. A million messages or events cost at most 1.00 USD before they are counted, and a third of that in full batches. Views cause at most 1000 invalidations a month: 1000 paths, free. The first 1,000 paths are free, then 5 USD per thousand. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by 10 to 30 %.");
 }
 
 #[test]
 fn estimate_of_function_url_is_limited_by_concurrency() {
     let reserved = estimate(&app(|app| app.http.expose = ExposeMode::FunctionUrl));
     insta::assert_snapshot!(reserved.summary(), @"10,000 views a month: about 0.03 USD; a million: 2.88 USD; worst case: about 83 USD a month");
-    let limit_text = "The worst case is 10 requests a second all month, which reserved concurrency 1 allows.";
+    let limit_text =
+        "The worst case is 10 requests a second all month, the limit of the reserved concurrency of 1.";
     assert!(reserved.details().contains(limit_text));
     let open = estimate(&app(|app| {
         app.http.expose = ExposeMode::FunctionUrl;
         app.function.reserved_concurrency = None;
     }));
-    assert!(open.details().contains("is 10000 requests a second all month, which an account's usual"));
+    assert!(
+        open.details()
+            .contains("is 10000 requests a second all month, the limit of the default account concurrency")
+    );
     assert!(open.worst_month_usd > reserved.worst_month_usd);
 }
 
@@ -137,7 +141,7 @@ fn counting_badge_is_billed_for_both_functions() {
 #[test]
 fn estimate_without_visitors_is_lower() {
     let without = estimate(&app(|app| app.counter.visitors = VisitorMode::None));
-    insta::assert_snapshot!(without.details(), @"10,000 views a month: about 0.02 USD; a million: 1.99 USD; worst case: about 553 USD a month; less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 76 USD. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+    insta::assert_snapshot!(without.details(), @"10,000 views a month: about 0.02 USD; a million: 1.99 USD; worst case: about 553 USD a month; less than 0.01 USD a month when idle. The worst case is 10 requests a second all month, the limit of the throttle, each of 10 MB. An HTTP API bills every 512 KB as one request. With small requests, the worst case is 76 USD. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by 10 to 30 %.");
 }
 
 #[test]

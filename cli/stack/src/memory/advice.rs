@@ -47,8 +47,8 @@ impl MemoryAdvice {
             return recommend_without_fast_size(&complete, within_ms);
         };
         let why = match complete.as_slice() {
-            [_] => format!("its first answer takes at most {within_ms} ms; no other size was measured"),
-            _ => format!("the cheapest of those whose first answer takes at most {within_ms} ms"),
+            [_] => format!("its first response takes at most {within_ms} ms; no other size was measured"),
+            _ => format!("the cheapest size whose first response takes at most {within_ms} ms"),
         };
         Self { memory_mb: Some(best.memory_mb), why }
     }
@@ -62,7 +62,7 @@ fn recommend_without_fast_size(known: &[CompleteFigures], within_ms: u32) -> Mem
         (0..known.len()).find(|at| fastest(&known[at + 1..]) > known[*at].first_ms * (1.0 - MIN_SAVING));
     let best = enough.and_then(|at| known.get(at));
     let why = format!(
-        "none answers first within {within_ms} ms; from here on more memory saves less than 10 % of the first answer"
+        "no size responds within {within_ms} ms; more memory than this saves less than 10 % of the first response time"
     );
     MemoryAdvice { memory_mb: best.map(|row| row.memory_mb), why }
 }
@@ -70,7 +70,7 @@ fn recommend_without_fast_size(known: &[CompleteFigures], within_ms: u32) -> Mem
 /// Returns the reason why there is no recommendation.
 fn missing_reason(rows: &[MemoryFigures]) -> String {
     if rows.iter().any(|row| !row.limited) {
-        return "no CPU share could be set, and without one every size runs alike".to_owned();
+        return "no CPU share was set, so every size runs alike".to_owned();
     }
     let is_missing = |what: fn(&MemoryFigures) -> Option<f64>| rows.iter().any(|row| what(row).is_none());
     let mut missing_figures = Vec::new();
@@ -111,8 +111,8 @@ mod tests {
         let rows = [row(128, 80.0, 0.02), row(256, 40.0, 0.01), row(512, 20.0, 0.01), row(1024, 9.0, 0.03)];
         let best = |within| MemoryAdvice::recommend(&rows, within).memory_mb;
         assert_eq!((best(100), best(30), best(10)), (Some(256), Some(512), Some(1024)));
-        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the cheapest of those whose first answer takes at most 100 ms");
-        insta::assert_snapshot!(MemoryAdvice::recommend(&rows[..1], 100).why, @"its first answer takes at most 100 ms; no other size was measured");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the cheapest size whose first response takes at most 100 ms");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows[..1], 100).why, @"its first response takes at most 100 ms; no other size was measured");
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
             [row(128, 800.0, 0.02), row(256, 400.0, 0.01), row(512, 390.0, 0.01), row(1024, 385.0, 0.03)];
         let advice = MemoryAdvice::recommend(&rows, 100);
         assert_eq!(advice.memory_mb, Some(256));
-        insta::assert_snapshot!(advice.why, @"none answers first within 100 ms; from here on more memory saves less than 10 % of the first answer");
+        insta::assert_snapshot!(advice.why, @"no size responds within 100 ms; more memory than this saves less than 10 % of the first response time");
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
         rows[1].month_usd = None;
         insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the service did not report the cold start and the billed time");
         let free = MemoryFigures { memory_mb: None, limited: false, ..row(128, 5.0, 0.0) };
-        insta::assert_snapshot!(MemoryAdvice::recommend(&[free], 100).why, @"no CPU share could be set, and without one every size runs alike");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&[free], 100).why, @"no CPU share was set, so every size runs alike");
         insta::assert_snapshot!(MemoryAdvice::recommend(&[], 100).why, @"no size was measured");
     }
 

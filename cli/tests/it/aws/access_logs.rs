@@ -122,7 +122,7 @@ fn access_log_views_count_once_and_unreadable_files_fail() {
 
     s3_put(&format!("/{bucket}/bomb.gz"), &gzipped(&vec![b'\n'; 65 * 1024 * 1024]));
     for (key, expected) in
-        [("bomb.gz", "larger than 67108864 bytes, unpacked"), ("gone.gz", "not in its bucket")]
+        [("bomb.gz", "larger than 67108864 bytes"), ("gone.gz", "no longer exists in its bucket")]
     {
         let output = invoke(&aws_env, &object_created(bucket, key));
         assert_eq!(output.code, 1, "{output:?}");
@@ -167,5 +167,8 @@ fn bucket_objects_are_handled_through_rule_and_queue() {
     Queues::of_app("buckets").send("hits", &object_created(logs, "gone.gz").to_string(), &[]);
     until(&aws_env, &["status"], |status| queue_depth(status, "queue.dlq") == 1);
     let list = aws_env.env.run(&["dlq", "list", "--json"]).json();
-    assert!(list["messages"][0]["why"].as_str().unwrap().contains("not in its bucket"), "{list}");
+    assert!(
+        list["messages"][0]["why"].as_str().unwrap().contains("no longer exists in its bucket"),
+        "{list}"
+    );
 }

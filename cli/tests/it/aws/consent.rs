@@ -54,7 +54,7 @@ fn deploy_that_stops_a_url_needs_yes() {
     }
     let shown = aws_env.ok(&["plan", "--artifact", &zip]).stdout;
     assert!(
-        shown.contains("cannot be undone: http_api.api") && shown.contains("`--yes` answers it"),
+        shown.contains("irreversible: http_api.api") && shown.contains("`--yes` skips the question"),
         "{shown}"
     );
     aws_env.ok(&["deploy", "--yes", "--artifact", &zip]);
@@ -98,7 +98,7 @@ fn first_plan_and_deploy_warn_about_no_loss() {
         let plan = aws_env.ok(&["plan", "--artifact", &zip]);
         let deployed = aws_env.ok(&["deploy", "--artifact", &zip]);
         for shown in [&plan.stdout, &plan.stderr, &deployed.stdout, &deployed.stderr] {
-            assert!(!shown.contains("undone") && !shown.contains("deleted"), "{shown}");
+            assert!(!shown.contains("irreversible") && !shown.contains("deleted"), "{shown}");
         }
         aws_env.ok(&[
             "destroy",
@@ -146,7 +146,7 @@ fn write_to_implied_aws_env_needs_confirmation() {
     for args in commands {
         let output = run(args);
         assert_eq!(output.code, 3, "{args:?}: {output:?}");
-        assert!(output.stderr.contains("No environment is named"), "{args:?}: {output:?}");
+        assert!(output.stderr.contains("No environment was given"), "{args:?}: {output:?}");
         assert!(output.stderr.contains("`--env test`"), "{args:?}: {output:?}");
         assert_eq!(
             aws_env.proxy.call_names(),
@@ -168,5 +168,5 @@ fn write_to_implied_aws_env_needs_confirmation() {
         "hitctl.toml",
         &format!("default_env = \"test\"\nregion = \"{}\"\n{more}[env.test]\n", Emulator::REGION),
     );
-    assert!(!run(&["counts", "add", "/", "1"]).stderr.contains("No environment is named"));
+    assert!(!run(&["counts", "add", "/", "1"]).stderr.contains("No environment was given"));
 }

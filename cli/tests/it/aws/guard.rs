@@ -45,7 +45,7 @@ fn wrong_account_is_refused_after_identity_check() {
     let check = |output: &CommandOutput| {
         assert_eq!(output.code, 4, "{output:?}");
         let expected =
-            "these credentials are for account 123456789012, and hitctl.toml allows only 999999999999";
+            "expected credentials of account 999999999999 (hitctl.toml), found account 123456789012";
         assert!(output.stderr.contains(expected), "{output:?}");
     };
     assert_all_fail(&mut aws_env, &[], check, &["sts:GetCallerIdentity"]);

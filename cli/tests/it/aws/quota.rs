@@ -9,8 +9,8 @@ use crate::support::artifact;
 const NEW_ACCOUNT_QUOTA: u32 = 10;
 const INCREASE_COMMAND: &str = "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 \
                    --desired-value 1000 --region eu-central-1";
-const NOT_RESERVABLE: &str = "1 cannot be reserved: the account may run 10 invocations at once, 10 of them are unreserved, and 10 \
-                     have to stay so";
+const NOT_RESERVABLE: &str = "the account's quota does not allow reserved concurrency 1: of 10 concurrent executions, 10 are \
+                     unreserved, and 10 must stay unreserved";
 
 #[test]
 fn new_account_deploys_without_reservation_and_shows_quota_command() {
@@ -31,14 +31,14 @@ fn new_account_deploys_without_reservation_and_shows_quota_command() {
     aws_env.env.configure("");
     let doctor = aws_env.ok(&["doctor"]);
     assert!(
-        doctor.stdout.contains(INCREASE_COMMAND) && doctor.stdout.contains("deploys go without"),
+        doctor.stdout.contains(INCREASE_COMMAND) && doctor.stdout.contains("deploys reserve none"),
         "{doctor:?}"
     );
     let deployed = aws_env.ok(&["deploy", "--artifact", &zip]);
     assert!(!aws_env.proxy.call_names().contains(&"lambda:PutFunctionConcurrency".to_owned()));
     let shown = deployed.stdout.clone() + &deployed.stderr;
     assert_eq!(shown.matches(INCREASE_COMMAND).count(), 1, "one warning, with the command: {deployed:?}");
-    assert!(shown.contains("cannot be reserved"), "{deployed:?}");
+    assert!(shown.contains("does not allow reserved concurrency"), "{deployed:?}");
 
     // A reservation that the quota forbids is not drift. Each command that wants it warns again.
     assert_eq!(aws_env.run(&["status", "--detailed-exitcode"]).code, 0);
@@ -62,7 +62,7 @@ fn denied_quota_read_does_not_stop_deploy() {
     };
     denied(&aws_env);
     let doctor = aws_env.run_with_rules(&["doctor"]);
-    assert!(doctor.code == 0 && doctor.stdout.contains("not known"), "{doctor:?}");
+    assert!(doctor.code == 0 && doctor.stdout.contains("unknown: Lambda did not report"), "{doctor:?}");
     denied(&aws_env);
     let deployed = aws_env.run_with_rules(&["deploy", "--artifact", &artifact()]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
@@ -79,7 +79,7 @@ fn max_write_units_above_quota_is_refused_before_anything_is_created() {
         let refused = aws_env.run(&[command, "--artifact", &zip]);
         assert_eq!(refused.code, 1, "{refused:?}");
         assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new());
-        for part in ["`max_write_units` is 50000", "at most 40000", "Service Quotas"] {
+        for part in ["`max_write_units`: expected at most 40000, found 50000", "Service Quotas"] {
             assert!(refused.stderr.contains(part), "{part:?} is not in {refused:?}");
         }
     }

@@ -113,7 +113,10 @@ fn recreated_role_gets_new_grant_and_function_new_version() {
     assert_only_reads(&mut aws_env);
 
     let refused = aws_env.run(&["rollback", "--yes", "--to", "1"]);
-    assert!(refused.code == 1 && refused.stderr.contains("a role that was deleted"), "{refused:?}");
+    assert!(
+        refused.code == 1 && refused.stderr.contains("a role that has since been deleted"),
+        "{refused:?}"
+    );
     let refused = aws_env.run(&["rollback", "--yes"]);
     assert_eq!(refused.code, 1, "there is no version before that works: {refused:?}");
 

@@ -43,10 +43,10 @@ fn rolled_back_version_is_live_until_next_deploy() {
     assert_eq!(alias("alias.reader"), Some("1".into()), "{resources}");
 
     let status = aws_env.run(&["status"]);
-    assert!(status.stdout.contains("rolled back: version 1 answers, 2 is the newest"), "{status:?}");
+    assert!(status.stdout.contains("version 1 (rolled back; the newest is 2)"), "{status:?}");
     let plan = aws_env.run(&["plan", "--artifact", &crate::support::artifact(), "--detailed-exitcode"]);
     assert_eq!(plan.code, 2, "{plan:?}");
-    assert!(plan.stdout.contains("alias.live: version 1 answers"), "{plan:?}");
+    assert!(plan.stdout.contains("alias.live: the live alias points at version 1"), "{plan:?}");
 
     // A release that was published before is not published again.
     let redeployed = aws_env.deploy(&[]);
@@ -80,5 +80,5 @@ fn rollback_without_published_versions_fails() {
     assert_eq!(deployed.code, 0, "{deployed:?}");
     let back = aws_env.run(&["rollback", "--yes"]);
     assert_eq!(back.code, 1, "{back:?}");
-    assert!(back.stderr.contains("no version is published in test"), "{back:?}");
+    assert!(back.stderr.contains("no version is published in environment test"), "{back:?}");
 }

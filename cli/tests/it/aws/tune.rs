@@ -65,9 +65,9 @@ fn unreported_figures_are_null_and_nothing_is_counted() {
         assert_eq!(size[figure], Json::Null, "{figure}: {json}");
     }
     assert_eq!((&json["recommendation"]["memory_mb"], &json["next"]), (&Json::Null, &Json::Null));
-    assert!(json["notes"].to_string().contains("was not reported"), "{json}");
+    assert!(json["notes"].to_string().contains("was not reported by Lambda"), "{json}");
     for expected in
-        ["makes tuned-test-tune, a copy of tuned-test", "asks it 22 times", "costs at most 0.00 USD"]
+        ["creates tuned-test-tune, a copy of tuned-test", "sends it 22 requests", "costs at most 0.00 USD"]
     {
         assert!(output.stderr.contains(expected), "{expected}: {output:?}");
     }
@@ -156,7 +156,7 @@ fn copy_of_killed_run_is_removed_by_next_tune_or_gc() {
     assert_eq!(copies(&aws_env).len(), 1, "a killed run cannot clean up");
     let output = aws_env.ok(&[&SHORT[..], &["--lock-timeout", "3m"]].concat());
     assert!(
-        output.stderr.contains("removed tunekill-test-tune, which an earlier run left behind"),
+        output.stderr.contains("removed tunekill-test-tune, left over from an earlier run"),
         "{output:?}"
     );
     assert_eq!(copies(&aws_env), [""; 0]);

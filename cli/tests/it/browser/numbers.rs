@@ -53,7 +53,7 @@ fn check_numbers_agree(browser: &Browser, url: &str, run: &dyn Fn(&[&str]) -> Co
     assert_eq!((&today["hits"], &today["uniques"]), (&4.into(), &1.into()));
 
     let shown = run(&["report"]).stdout;
-    assert!(shown.contains("4 views, 1 visitor on 2 pages"), "{shown}");
+    assert!(shown.contains("4 views, 1 visitor on 2 paths"), "{shown}");
     let listed = run(&["counts", "get", "/about", "--json"]).json();
     assert_eq!(listed["counts"][0]["uniques"], 1);
 }
@@ -70,7 +70,7 @@ fn check_report_page(browser: &Browser, test_env: &TestEnv, run: &dyn Fn(&[&str]
     assert_eq!(loaded, 0);
     assert_eq!(browser.console(), Vec::<String>::new());
     let again = run(&["report", "--html", "report.html"]);
-    assert!(again.code != 0 && again.stderr.contains("there already"), "{again:?}");
+    assert!(again.code != 0 && again.stderr.contains("already exists"), "{again:?}");
 }
 
 #[test]

@@ -48,19 +48,19 @@ fn invalid_hit_bodies_are_rejected_with_messages() {
         shown.extend([format!("{} {}\n", response.status, response.body)]);
     }
     insta::assert_snapshot!(shown, @r#"
-    400 {"error":"bad_param","message":"the body is no JSON object; send a JSON object such as {\"p\":\"/about\"}"}
-    400 {"error":"bad_param","message":"the body is no JSON object; send a JSON object such as {\"p\":\"/about\"}"}
-    400 {"error":"bad_param","message":"the body is no JSON object; send a JSON object such as {\"p\":\"/about\"}"}
-    400 {"error":"bad_param","message":"the body is not understood: missing field `p` at line 1 column 2; send a JSON object such as {\"p\":\"/about\"}"}
-    400 {"error":"bad_param","message":"the body is not understood: invalid type: integer `7`, expected a string at line 1 column 6; send a JSON object such as {\"p\":\"/about\"}"}
-    400 {"error":"bad_param","message":"the body is not understood: invalid type: boolean `true`, expected u8 at line 1 column 18; send a JSON object such as {\"p\":\"/about\"}"}
+    400 {"error":"bad_param","message":"the body is not a JSON object; send a JSON object such as {\"p\":\"/about\"}"}
+    400 {"error":"bad_param","message":"the body is not a JSON object; send a JSON object such as {\"p\":\"/about\"}"}
+    400 {"error":"bad_param","message":"the body is not a JSON object; send a JSON object such as {\"p\":\"/about\"}"}
+    400 {"error":"bad_param","message":"failed to parse the body: missing field `p` at line 1 column 2; send a JSON object such as {\"p\":\"/about\"}"}
+    400 {"error":"bad_param","message":"failed to parse the body: invalid type: integer `7`, expected a string at line 1 column 6; send a JSON object such as {\"p\":\"/about\"}"}
+    400 {"error":"bad_param","message":"failed to parse the body: invalid type: boolean `true`, expected u8 at line 1 column 18; send a JSON object such as {\"p\":\"/about\"}"}
     400 {"error":"bad_path","message":"the path begins with `!`, which is reserved"}
-    400 {"error":"bad_param","message":"the body is not understood: EOF while parsing an object at line 1 column 9; send a JSON object such as {\"p\":\"/about\"}"}
+    400 {"error":"bad_param","message":"failed to parse the body: EOF while parsing an object at line 1 column 9; send a JSON object such as {\"p\":\"/about\"}"}
     "#);
     assert_eq!(counter.store().items().count(), 0);
     let response = request_at(&mut counter, "GET", "/v1/hit", "", NOON);
     assert_eq!((response.status, response.header("allow")), (405, Some("POST")));
-    insta::assert_snapshot!(response.body, @r#"{"error":"method_not_allowed","message":"this route answers POST only"}"#);
+    insta::assert_snapshot!(response.body, @r#"{"error":"method_not_allowed","message":"this route accepts only POST"}"#);
 }
 
 #[test]
@@ -101,11 +101,11 @@ fn top_pages_are_listed_by_rank() {
         shown.extend([format!("{}\n", get(&mut counter, "/v1/top", query).body)]);
     }
     insta::assert_snapshot!(shown, @r#"
-    {"error":"bad_param","message":"the parameter `limit` is a number from 1 to 100"}
-    {"error":"bad_param","message":"the parameter `limit` is a number from 1 to 100"}
-    {"error":"bad_param","message":"the parameter `limit` is a number from 1 to 100"}
-    {"error":"bad_param","message":"the parameter `by` is hits, today or uniques"}
-    {"error":"bad_param","message":"give the parameter `limit` only once"}
+    {"error":"bad_param","message":"`limit`: expected a number from 1 to 100"}
+    {"error":"bad_param","message":"`limit`: expected a number from 1 to 100"}
+    {"error":"bad_param","message":"`limit`: expected a number from 1 to 100"}
+    {"error":"bad_param","message":"`by`: expected hits, today or uniques"}
+    {"error":"bad_param","message":"expected at most one `limit` parameter"}
     "#);
 }
 

@@ -111,7 +111,7 @@ fn hits_of_other_sites_are_rejected() {
     cache-control: no-store
     x-content-type-options: nosniff
     hitctl-ignored: origin
-    {"error":"origin_not_allowed","message":"pages of this origin may not count here","counted":false,"why":"origin"}
+    {"error":"origin_not_allowed","message":"pages of this origin may not count views","counted":false,"why":"origin"}
     "#);
     assert_eq!(send(&mut counter, from("https://me.example"), "/a").status, 200);
     let image = RequestHeaders { referer: "https://evil.example/page".into(), ..browser(1) };

@@ -64,9 +64,9 @@ impl From<StoreError> for DynamoDbError {
 impl From<DynamoDbError> for StoreError {
     fn from(error: DynamoDbError) -> Self {
         match error {
-            DynamoDbError::ConditionFailed => {
-                Self::Unavailable("dynamodb refused a condition that was not set".to_owned())
-            }
+            DynamoDbError::ConditionFailed => Self::Unavailable(
+                "dynamodb reported a failed condition for an unconditional request".to_owned(),
+            ),
             DynamoDbError::Store(error) => error,
         }
     }
@@ -254,7 +254,7 @@ impl DynamoDbClient {
         response: PeerResponse,
     ) -> Result<Vec<u8>, DynamoDbError> {
         if response.too_large {
-            return Err(self.unavailable(operation, table, "the answer is too large").into());
+            return Err(self.unavailable(operation, table, "the response is too large").into());
         }
         if response.status == 200 {
             return Ok(response.body);

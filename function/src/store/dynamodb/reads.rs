@@ -73,7 +73,7 @@ impl DynamoDbStore {
                 return Ok(());
             }
         }
-        let why = "the table is too large to be added up";
+        let why = "the table is too large to sum up";
         Err(StoreError::TooLarge(self.client.describe("Scan", &self.table, why)))
     }
 }

@@ -82,7 +82,7 @@ impl CancellationReasonBody {
             "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => {
                 CancellationReason::Retryable
             }
-            other => CancellationReason::Permanent(format!("the table refused it: {other}")),
+            other => CancellationReason::Permanent(format!("the transaction was cancelled: {other}")),
         }
     }
 }
@@ -120,7 +120,9 @@ impl<'de> Deserialize<'de> for StoredItem {
                     if !value.number.is_empty() {
                         // Not read as 0, because that would show a wrong count.
                         let Some(count) = count_of(&value.number) else {
-                            return Err(A::Error::custom(format_args!("the attribute {name} is no number")));
+                            return Err(A::Error::custom(format_args!(
+                                "the attribute {name} is not a number"
+                            )));
                         };
                         attributes.item.numbers.push((name, count));
                         continue;
@@ -161,6 +163,6 @@ mod tests {
     fn invalid_number_is_an_error_and_not_zero() {
         let read = serde_json::from_str::<StoredItem>(r#"{"path":{"S":"/"},"hits":{"N":"x"}}"#);
         let why = read.err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(why.starts_with("the attribute hits is no number"), "{why}");
+        assert!(why.starts_with("the attribute hits is not a number"), "{why}");
     }
 }

@@ -37,7 +37,7 @@ impl TrimTracker {
 impl DynamoDbStore {
     pub(super) fn transact_and_trim(&mut self, transaction: &Transaction, now: Moment) -> TransactionResult {
         let Some(dedup_table) = &self.dedup_table else {
-            let why = "there is no table that remembers messages".to_owned();
+            let why = "no table of deduplication markers is configured".to_owned();
             return TransactionResult::Failed(StoreError::Unavailable(why));
         };
         let ttl = now.millis() / 1000 + u64::from(SEEN_MESSAGE_DAYS) * DAY_S;
@@ -59,7 +59,7 @@ impl DynamoDbStore {
         }
         match self.read_item(key, Projection::All) {
             Ok(item) => self.trim(key, &item, today),
-            Err(error) => self.warnings.push(format!("old days of an item were not looked for: {error}")),
+            Err(error) => self.warnings.push(format!("failed to read an item to trim: {error}")),
         }
     }
 }

@@ -93,7 +93,7 @@ impl VisitorRegistry {
         warnings: &mut Vec<String>,
     ) -> Result<NewVisitor, StoreError> {
         if let Err(error) = self.record_address(client, visitor, now) {
-            warnings.push(format!("an address was not kept: {error}"));
+            warnings.push(format!("failed to store an address: {error}"));
         }
         let today = now.day();
         self.load_salt(client, today, warnings)?;
@@ -101,7 +101,7 @@ impl VisitorRegistry {
             return Ok(NewVisitor::default());
         }
         let site = self.is_new(client, visitor, None, today).unwrap_or_else(|error| {
-            warnings.push(format!("a visitor of the site was not told apart: {error}"));
+            warnings.push(format!("failed to record a visitor of the site: {error}"));
             false
         });
         Ok(NewVisitor { page: true, site })
@@ -119,18 +119,17 @@ impl VisitorRegistry {
             return Ok(());
         }
         let mut bytes = [0; 32];
-        self.random
-            .fill(&mut bytes)
-            .map_err(|_| StoreError::Unavailable("the system has no random numbers".to_owned()))?;
+        self.random.fill(&mut bytes).map_err(|_| {
+            StoreError::Unavailable("failed to get random numbers from the system".to_owned())
+        })?;
         let proposed = hex(&bytes);
         let body = requests::create_salt(&self.table.name, &salt_id(day), &proposed, expiry(day));
         let response = client.call("UpdateItem", &self.table, &body, ResendPolicy::Once)?;
         let json = std::str::from_utf8(&response).unwrap_or_default();
         let bad = |why| client.unavailable("UpdateItem", &self.table, why);
-        let stored =
-            text_at(json, "/Attributes/salt/S").ok_or_else(|| bad("the answer is not understood"))?;
+        let stored = text_at(json, "/Attributes/salt/S").ok_or_else(|| bad("unexpected response"))?;
         if stored.len() != proposed.len() {
-            return Err(bad("the day's salt is damaged"));
+            return Err(bad("the day's salt is invalid"));
         }
         self.salt = Some(DailySalt { day, key: hmac::Key::new(hmac::HMAC_SHA256, stored.as_bytes()) });
         if stored == proposed {
@@ -146,7 +145,7 @@ impl VisitorRegistry {
             let Some(day) = today.number().checked_sub(age).map(Day::from_number) else { return };
             let body = requests::delete_id(&self.table.name, &salt_id(day));
             if let Err(error) = client.call("DeleteItem", &self.table, &body, ResendPolicy::Once) {
-                warnings.push(format!("old salts were not deleted: {}", StoreError::from(error)));
+                warnings.push(format!("failed to delete old salts: {}", StoreError::from(error)));
                 return;
             }
         }

@@ -128,7 +128,7 @@ fn unpack_of_unreadable_zip_fails_with_hint() {
     let fault = unpack(&dir.path().join("code"), dir.path(), &sha).unwrap_err();
     assert_eq!(fault.code, "local_code_io");
     assert!(fault.message.starts_with("failed to read the function's zip "), "{}", fault.message);
-    assert_eq!(fault.hint.unwrap(), "run `hitctl deploy --env local`, which uploads it again");
+    assert_eq!(fault.hint.unwrap(), "run `hitctl deploy --env local` to upload it again");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn unpack_of_zip_with_wrong_hash_is_refused() {
     let sha = "0".repeat(64);
     fs::write(dir.path().join(format!("{sha}.zip")), zipped(&[("bootstrap", b"#!")])).unwrap();
     let fault = unpack(&dir.path().join("code"), dir.path(), &sha).unwrap_err();
-    assert!(fault.cause.unwrap().contains("is corrupted"));
+    assert!(fault.cause.unwrap().contains("is damaged"));
     assert_eq!(unpack(dir.path(), dir.path(), "../../x").unwrap_err().code, "bad_code_hash");
     assert_eq!(unpack(dir.path(), dir.path(), &"1".repeat(64)).unwrap_err().code, "no_code");
 }

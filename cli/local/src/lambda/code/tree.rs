@@ -39,16 +39,18 @@ impl ZipTree {
     /// Reads the paths of a zip. Refuses a path that leaves the directory, and one that occurs twice.
     pub(super) fn read(archive: &mut ZipArchive<File>) -> Result<Self, Fault> {
         if archive.len() > MAX_FILES {
-            return Err(bad_zip(format!("it has {} files; at most {MAX_FILES} are taken", archive.len())));
+            return Err(bad_zip(format!("expected at most {MAX_FILES} files, found {}", archive.len())));
         }
         let mut entries = BTreeMap::new();
         for index in 0..archive.len() {
             let entry = archive.by_index(index).map_err(bad_zip)?;
             let name = entry.name().map_err(bad_zip)?.into_owned();
             let Some(path) = entry.enclosed_name().filter(|_| !entry.is_symlink()) else {
-                return Err(bad_zip(format!("`{name}` would leave the function's directory")));
+                return Err(bad_zip(format!(
+                    "{name:?} is a symbolic link or outside the function's directory"
+                )));
             };
-            let duplicate = || bad_zip(format!("`{name}` is in it twice, or is both a file and a directory"));
+            let duplicate = || bad_zip(format!("{name:?} occurs twice, or is both a file and a directory"));
             for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
                 if *entries.entry(parent.to_owned()).or_insert(TreeEntry::Directory) != TreeEntry::Directory {
                     return Err(duplicate());
@@ -83,7 +85,10 @@ impl ZipTree {
             let written = io::copy(&mut (&mut zipped).take(remaining + 1), &mut out)
                 .map_err(|error| unpack_fault(&name, &path, &error))?;
             remaining = remaining.checked_sub(written).ok_or_else(|| {
-                bad_zip(format!("it is larger than {} MB unpacked", MAX_UNPACKED_BYTES / 1024 / 1024))
+                bad_zip(format!(
+                    "the zip is larger than {} MB when unpacked",
+                    MAX_UNPACKED_BYTES / 1024 / 1024
+                ))
             })?;
             out.set_permissions(Permissions::from_mode(MODE))
                 .and_then(|()| out.sync_all())
@@ -169,7 +174,7 @@ fn unpack_fault(name: &str, path: &Path, error: &io::Error) -> Fault {
         io::ErrorKind::InvalidData
         | io::ErrorKind::UnexpectedEof
         | io::ErrorKind::Other
-        | io::ErrorKind::InvalidInput => bad_zip(format!("`{name}` is damaged: {error}")),
+        | io::ErrorKind::InvalidInput => bad_zip(format!("{name:?} is damaged: {error}")),
         _ => io_fault(path, error),
     }
 }

@@ -98,11 +98,11 @@ impl Queues {
             }
             "CreateQueue" | "DeleteQueue" | "SetQueueAttributes" | "TagQueue" | "UntagQueue"
             | "AddPermission" | "RemovePermission" => Err(SqsError::Unsupported(format!(
-                "{operation} is not supported here: queues of the local cloud are made and changed by `hitctl deploy --env local`."
+                "{operation} is not supported. Run `hitctl deploy --env local` to create or change the queues of the local cloud."
             ))),
             "StartMessageMoveTask" | "CancelMessageMoveTask" | "ListMessageMoveTasks" => {
                 Err(SqsError::Unsupported(format!(
-                    "{operation} is not supported here: `hitctl dlq redrive --env local` moves dead letters back."
+                    "{operation} is not supported. Run `hitctl dlq redrive --env local` to redrive dead letters."
                 )))
             }
             _ => Err(SqsError::UnknownOperation(operation.to_owned())),
@@ -119,7 +119,9 @@ impl Queues {
         check::message(&message)?;
         let trace_header = message.trace_header.clone();
         let sent = self.send(&queue, vec![message]).await?.pop();
-        let sent = sent.ok_or_else(|| SqsError::InvalidParameter("nothing was sent".to_owned()))?;
+        let sent = sent.ok_or_else(|| {
+            SqsError::InvalidParameter("internal error: no message was sent; please report it".to_owned())
+        })?;
         Ok(batch::send_result_json(&sent, trace_header.as_deref(), None))
     }
 

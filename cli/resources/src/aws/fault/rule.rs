@@ -7,7 +7,7 @@ pub enum ErrorClass {
     Retryable,
     /// The session has expired.
     Expired,
-    /// AWS does not know the access key.
+    /// AWS does not recognize the access key.
     UnknownKey,
     /// The secret key does not belong to the access key.
     WrongSecret,

@@ -28,35 +28,29 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("ExpiredToken", "", Expired, "the session has expired", RENEW_HINT),
     rule("ExpiredTokenException", "", Expired, "the session has expired", RENEW_HINT),
     rule("TokenRefreshRequired", "", Expired, "the session has expired", RENEW_HINT),
-    rule("InvalidClientTokenId", "", UnknownKey, "AWS does not know the access key", KEYS_HINT),
-    rule("UnrecognizedClientException", "", UnknownKey, "AWS does not know the access key", KEYS_HINT),
-    rule("InvalidAccessKeyId", "", UnknownKey, "AWS does not know the access key", KEYS_HINT),
-    rule("AuthFailure", "", UnknownKey, "AWS does not know the access key", KEYS_HINT),
+    rule("InvalidClientTokenId", "", UnknownKey, "AWS does not recognize the access key", KEYS_HINT),
+    rule("UnrecognizedClientException", "", UnknownKey, "AWS does not recognize the access key", KEYS_HINT),
+    rule("InvalidAccessKeyId", "", UnknownKey, "AWS does not recognize the access key", KEYS_HINT),
+    rule("AuthFailure", "", UnknownKey, "AWS does not recognize the access key", KEYS_HINT),
     rule("OptInRequired", "", Credentials, "the account is not subscribed to this service", ACCOUNT_HINT),
-    rule("RequestExpired", "", Clock, "the clock of this machine is off", CLOCK_HINT),
-    rule("RequestTimeTooSkewed", "", Clock, "the clock of this machine is off", CLOCK_HINT),
-    rule("SignatureDoesNotMatch", "expired", Clock, "the clock of this machine is off", CLOCK_HINT),
-    rule("SignatureDoesNotMatch", "not yet current", Clock, "the clock of this machine is off", CLOCK_HINT),
-    rule("InvalidSignatureException", "expired", Clock, "the clock of this machine is off", CLOCK_HINT),
-    rule(
-        "InvalidSignatureException",
-        "not yet current",
-        Clock,
-        "the clock of this machine is off",
-        CLOCK_HINT,
-    ),
+    rule("RequestExpired", "", Clock, "the system clock is wrong", CLOCK_HINT),
+    rule("RequestTimeTooSkewed", "", Clock, "the system clock is wrong", CLOCK_HINT),
+    rule("SignatureDoesNotMatch", "expired", Clock, "the system clock is wrong", CLOCK_HINT),
+    rule("SignatureDoesNotMatch", "not yet current", Clock, "the system clock is wrong", CLOCK_HINT),
+    rule("InvalidSignatureException", "expired", Clock, "the system clock is wrong", CLOCK_HINT),
+    rule("InvalidSignatureException", "not yet current", Clock, "the system clock is wrong", CLOCK_HINT),
     rule(
         "SignatureDoesNotMatch",
         "",
         WrongSecret,
-        "the secret key does not belong to the access key",
+        "the secret access key does not match the access key ID",
         KEYS_HINT,
     ),
     rule(
         "InvalidSignatureException",
         "",
         WrongSecret,
-        "the secret key does not belong to the access key",
+        "the secret access key does not match the access key ID",
         KEYS_HINT,
     ),
     rule("IncompleteSignature", "", Credentials, "the credentials are malformed", KEYS_HINT),
@@ -65,13 +59,7 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("AccessDeniedException", "", Denied, "", ""),
     rule("UnauthorizedOperation", "", Denied, "", ""),
     rule("ForbiddenException", "", Denied, "", ""),
-    rule(
-        "PublicPolicyException",
-        "",
-        Final,
-        "the account blocks functions that anybody may call",
-        PUBLIC_HINT,
-    ),
+    rule("PublicPolicyException", "", Final, "the account blocks public access to functions", PUBLIC_HINT),
     // Not visible yet (IAM is eventually consistent).
     unpropagated_role("cannot be assumed by Lambda"),
     unpropagated_role("does not have permissions"),
@@ -82,20 +70,20 @@ pub(super) const RULES: &[ErrorRule] = &[
         "InvalidParameterValueException",
         "visibility timeout",
         Retryable,
-        "the queue hides its messages for less than the function's timeout",
+        "the visibility timeout of the queue is shorter than the timeout of the function",
         VISIBILITY_HINT,
     ),
     rule(
         "InvalidParameterValueException",
         "NonExistentQueue",
         Retryable,
-        "SQS has not spread the queue yet",
+        "the queue has not propagated in SQS yet",
         SQS_PROPAGATION,
     ),
     // Quotas, which no retry can fix.
-    rule("LimitExceeded", "", Quota, "a limit of the account is reached", QUOTA_HINT),
-    rule("LimitExceededException", "", Quota, "a limit of the account is reached", QUOTA_HINT),
-    rule("ServiceQuotaExceededException", "", Quota, "a limit of the account is reached", QUOTA_HINT),
+    rule("LimitExceeded", "", Quota, "an account quota is exceeded", QUOTA_HINT),
+    rule("LimitExceededException", "", Quota, "an account quota is exceeded", QUOTA_HINT),
+    rule("ServiceQuotaExceededException", "", Quota, "an account quota is exceeded", QUOTA_HINT),
     rule(
         "CodeStorageExceededException",
         "",
@@ -103,60 +91,71 @@ pub(super) const RULES: &[ErrorRule] = &[
         "the account's storage for function code is full",
         CODE_HINT,
     ),
-    rule("PolicyLengthExceededException", "", Final, "the function's policy is full", ""),
+    rule(
+        "PolicyLengthExceededException",
+        "",
+        Final,
+        "the policy of the function has reached its maximum size",
+        "",
+    ),
     // Concurrent changes.
-    rule("ResourceConflictException", "already exist", Final, "it is there already", ""),
-    rule("ResourceConflictException", "", Retryable, "another change of it is in progress", ""),
-    rule("ResourceInUseException", "", Retryable, "another change of it is in progress", ""),
-    rule("PreconditionFailedException", "", Retryable, "it was changed meanwhile", ""),
-    rule("ConflictException", "", Retryable, "another change of it is in progress", ""),
-    rule("OperationAbortedException", "", Retryable, "another change of it is in progress", ""),
-    rule("ConcurrentModification", "", Retryable, "another change of it is in progress", ""),
-    rule("ConcurrentModificationException", "", Retryable, "another change of it is in progress", ""),
-    rule("TransactionConflictException", "", Retryable, "another write was under way", ""),
-    rule("TransactionInProgressException", "", Retryable, "another write was under way", ""),
+    rule("ResourceConflictException", "already exist", Final, "it already exists", ""),
+    rule("ResourceConflictException", "", Retryable, "another change is in progress", ""),
+    rule("ResourceInUseException", "", Retryable, "another change is in progress", ""),
+    rule("PreconditionFailedException", "", Retryable, "another request changed it", ""),
+    rule("ConflictException", "", Retryable, "another change is in progress", ""),
+    rule("OperationAbortedException", "", Retryable, "another change is in progress", ""),
+    rule("ConcurrentModification", "", Retryable, "another change is in progress", ""),
+    rule("ConcurrentModificationException", "", Retryable, "another change is in progress", ""),
+    rule("TransactionConflictException", "", Retryable, "another write is in progress", ""),
+    rule("TransactionInProgressException", "", Retryable, "another write is in progress", ""),
     // Throttling.
-    rule("Throttling", "", Retryable, "AWS asks for fewer calls", ""),
-    rule("ThrottlingException", "", Retryable, "AWS asks for fewer calls", ""),
-    rule("ThrottledException", "", Retryable, "AWS asks for fewer calls", ""),
-    rule("TooManyRequestsException", "", Retryable, "AWS asks for fewer calls", ""),
-    rule("RequestThrottled", "", Retryable, "AWS asks for fewer calls", ""),
-    rule("RequestThrottledException", "", Retryable, "AWS asks for fewer calls", ""),
-    rule("RequestLimitExceeded", "", Retryable, "AWS asks for fewer calls", ""),
-    rule("ProvisionedThroughputExceededException", "", Retryable, "the table takes fewer writes", ""),
-    rule("SlowDown", "", Retryable, "AWS asks for fewer calls", ""),
+    rule("Throttling", "", Retryable, "AWS is throttling requests", ""),
+    rule("ThrottlingException", "", Retryable, "AWS is throttling requests", ""),
+    rule("ThrottledException", "", Retryable, "AWS is throttling requests", ""),
+    rule("TooManyRequestsException", "", Retryable, "AWS is throttling requests", ""),
+    rule("RequestThrottled", "", Retryable, "AWS is throttling requests", ""),
+    rule("RequestThrottledException", "", Retryable, "AWS is throttling requests", ""),
+    rule("RequestLimitExceeded", "", Retryable, "AWS is throttling requests", ""),
+    rule(
+        "ProvisionedThroughputExceededException",
+        "",
+        Retryable,
+        "the throughput of the table is exceeded",
+        "",
+    ),
+    rule("SlowDown", "", Retryable, "AWS is throttling requests", ""),
     // Failures of the service.
-    rule("ServiceFailure", "", Retryable, "AWS has a problem", ""),
-    rule("ServiceException", "", Retryable, "AWS has a problem", ""),
-    rule("ServiceUnavailable", "", Retryable, "AWS has a problem", ""),
-    rule("ServiceUnavailableException", "", Retryable, "AWS has a problem", ""),
-    rule("InternalServerError", "", Retryable, "AWS has a problem", ""),
-    rule("InternalException", "", Retryable, "AWS has a problem", ""),
-    rule("InternalFailure", "", Retryable, "AWS has a problem", ""),
-    rule("InternalServiceError", "", Retryable, "AWS has a problem", ""),
-    rule("RequestTimeout", "", Retryable, "AWS got the call too slowly", ""),
-    rule("RequestTimeoutException", "", Retryable, "AWS got the call too slowly", ""),
+    rule("ServiceFailure", "", Retryable, "AWS returned a temporary error", ""),
+    rule("ServiceException", "", Retryable, "AWS returned a temporary error", ""),
+    rule("ServiceUnavailable", "", Retryable, "AWS returned a temporary error", ""),
+    rule("ServiceUnavailableException", "", Retryable, "AWS returned a temporary error", ""),
+    rule("InternalServerError", "", Retryable, "AWS returned a temporary error", ""),
+    rule("InternalException", "", Retryable, "AWS returned a temporary error", ""),
+    rule("InternalFailure", "", Retryable, "AWS returned a temporary error", ""),
+    rule("InternalServiceError", "", Retryable, "AWS returned a temporary error", ""),
+    rule("RequestTimeout", "", Retryable, "AWS did not receive the request in time", ""),
+    rule("RequestTimeoutException", "", Retryable, "AWS did not receive the request in time", ""),
 ];
 
 /// Creates the rule for a role that Lambda cannot use yet.
 const fn unpropagated_role(text: &'static str) -> ErrorRule {
-    let message = "IAM has not spread the role yet";
+    let message = "the role has not propagated in IAM yet";
     rule("InvalidParameterValueException", text, Retryable, message, IAM_PROPAGATION)
 }
 
-const RENEW_HINT: &str =
-    "log in again (`aws sso login`, or new keys), then run the same command: it continues where it stopped";
-const KEYS_HINT: &str = "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or at the profile in ~/.aws; `hitctl doctor` says what is used";
-const ACCOUNT_HINT: &str = "finish the sign-up of the account, or choose another one with --profile";
-const CLOCK_HINT: &str = "set the clock (`timedatectl set-ntp true`), then run the same command";
-const VISIBILITY_HINT: &str = "raise `visibility_s` in [queue] or lower `timeout_s` in [function]; SQS needs up to a minute to spread a change, so that the same command may also work again then";
+const RENEW_HINT: &str = "log in again (`aws sso login`) or set new keys, then run the same command; it continues where it stopped";
+const KEYS_HINT: &str = "check `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or the profile in `~/.aws`; `hitctl doctor` shows which credentials are used";
+const ACCOUNT_HINT: &str = "complete the sign-up of the account, or choose another account with `--profile`";
+const CLOCK_HINT: &str = "set the system clock (`timedatectl set-ntp true`), then run the same command again";
+const VISIBILITY_HINT: &str = "raise `visibility_s` in [queue] or lower `timeout_s` in [function]; if both are right already, run the same command again in a minute";
 const PUBLIC_HINT: &str =
-    "set `expose = \"api\"` in [http], or lift Lambda's block on public access in this account";
-const QUOTA_HINT: &str = "delete what is not used, or ask for more in the Service Quotas console";
+    "set `expose = \"api\"` in [http], or turn off Lambda's block on public access in this account";
+const QUOTA_HINT: &str = "delete unused resources, or request an increase in the Service Quotas console";
 const CODE_HINT: &str =
-    "delete functions or old versions that are not used, or ask for more in the Service Quotas console";
+    "delete unused functions or old versions, or request an increase in the Service Quotas console";
 const NETWORK_HINT: &str =
-    "look at the network, the proxy settings and --endpoint-url, then run the same command";
+    "check the network, the proxy settings and `--endpoint-url`, then run the same command again";
 
 /// Returns the class of an error by the rules that all services share.
 pub fn classify(code: &str, message: &str) -> Option<ErrorClass> {
@@ -182,7 +181,7 @@ pub(super) fn response_fault(
     let Some(&ErrorRule { code, class, message: why, hint, .. }) = find_rule(rules, code, message) else {
         let fault_code = if code.is_empty() { "http" } else { code }.to_owned();
         return match response.status {
-            Some(500..=599 | 429) => Fault::transient(fault_code, "AWS has a problem"),
+            Some(500..=599 | 429) => Fault::transient(fault_code, "AWS returned a temporary error"),
             _ if NOT_FOUND.contains(&code) => Fault::fatal(fault_code, "").of_kind(FaultKind::NotFound),
             _ => Fault::fatal(fault_code, ""),
         };
@@ -197,13 +196,13 @@ pub(super) fn response_fault(
     if matches!(class, Clock)
         && let Some(difference) = response.date.as_deref().and_then(|date| clock_error(date, now))
     {
-        fault.message = format!("the clock of this machine is off by {difference}");
+        fault.message = format!("the system clock is {difference}");
     }
     if matches!(class, Denied) {
         let action = missing_action(response.message.as_deref().unwrap_or_default()).unwrap_or(operation);
         fault.message = format!("{action} is not allowed");
         fault.hint = Some(format!(
-            "add {action} to the policy of whoever deploys; `hitctl policy deployer` prints all that is needed"
+            "add {action} to the policy of the deployer; `hitctl policy deployer` prints the complete policy"
         ));
     } else if !hint.is_empty() {
         fault.hint = Some((*hint).to_owned());
@@ -226,10 +225,10 @@ pub(super) fn transport_fault(why: &str) -> Fault {
         "failed to load credentials",
     ];
     if credentials.iter().any(|text| lower.contains(text)) {
-        return Fault { kind: FaultKind::Credentials, ..Fault::fatal("no_credentials", "no credentials could be loaded") }
-            .hinted("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`; `hitctl doctor` says what is used");
+        return Fault { kind: FaultKind::Credentials, ..Fault::fatal("no_credentials", "no AWS credentials are available") }
+            .hinted("set `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or run `aws configure`; `hitctl doctor` shows which credentials are used");
     }
-    Fault::transient("no_answer", "no answer").hinted(NETWORK_HINT)
+    Fault::transient("no_answer", "no response").hinted(NETWORK_HINT)
 }
 
 /// Returns the action in "User: .. is not authorized to perform: lambda:CreateFunction on resource: ..". It
@@ -247,5 +246,5 @@ fn clock_error(date: &str, now: SystemTime) -> Option<String> {
     let ours = DateTime::from(now).secs();
     let minutes = (ours - theirs).abs() / 60;
     let direction = if ours > theirs { "fast" } else { "slow" };
-    (minutes > 0).then(|| format!("{minutes} min ({direction})"))
+    (minutes > 0).then(|| format!("{minutes} min {direction}"))
 }

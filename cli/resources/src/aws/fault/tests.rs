@@ -46,7 +46,7 @@ fn fault_contains_operation_reason_and_service_message() {
         ..error_response("LimitExceededException", "Too many.")
     };
     let fault = fault_of(&operation(), &response, now());
-    assert_eq!(fault.message, "failed to create function hits-test: a limit of the account is reached");
+    assert_eq!(fault.message, "failed to create function hits-test: an account quota is exceeded");
     assert_eq!(fault.cause.as_deref(), Some("LimitExceededException (lambda:CreateFunction): Too many."));
     assert_eq!(fault.code, "LimitExceededException");
     assert_eq!(fault.request_id.as_deref(), Some("r-1"));
@@ -79,10 +79,10 @@ fn denied_call_names_missing_action() {
 #[test]
 fn wrong_clock_is_reported_in_minutes() {
     for (date, expected) in [
-        ("Sat, 21 Nov 2026 09:00:00 GMT", "the clock of this machine is off by 20 min (fast)"),
-        ("Sat, 21 Nov 2026 10:05:30 GMT", "the clock of this machine is off by 45 min (slow)"),
-        ("Sat, 21 Nov 2026 09:20:30 GMT", "the clock of this machine is off"),
-        ("yesterday", "the clock of this machine is off"),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", "the system clock is 20 min fast"),
+        ("Sat, 21 Nov 2026 10:05:30 GMT", "the system clock is 45 min slow"),
+        ("Sat, 21 Nov 2026 09:20:30 GMT", "the system clock is wrong"),
+        ("yesterday", "the system clock is wrong"),
     ] {
         let response = ErrorResponse {
             date: Some(date.to_owned()),
@@ -102,7 +102,7 @@ fn wrong_clock_is_reported_in_minutes() {
     );
     assert_eq!(
         fault.message,
-        "failed to create function hits-test: the secret key does not belong to the access key"
+        "failed to create function hits-test: the secret access key does not match the access key ID"
     );
 }
 
@@ -198,7 +198,7 @@ fn missing_response_is_transient_and_missing_credentials_are_not() {
     };
     let refused = of("dispatch failure: io error: connection refused");
     assert_eq!((refused.kind, refused.code.as_str()), (FaultKind::Transient, "no_answer"));
-    assert_eq!(refused.message, "failed to create function hits-test: no answer");
+    assert_eq!(refused.message, "failed to create function hits-test: no response");
     assert!(refused.cause.is_some_and(|cause| cause.contains("connection refused")));
     for why in [
         "dispatch failure: other: the credential provider was not enabled",

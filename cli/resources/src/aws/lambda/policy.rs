@@ -58,7 +58,7 @@ impl FunctionPolicy<'_> {
     /// Adds the missing grants, and returns once all of them are visible.
     pub(crate) async fn grant(&self, cx: &DriverContext, grants: &[Grant]) -> Result<(), Fault> {
         let _guard = WRITE_LOCK.lock().await;
-        cx.retry(&WRITE, "letting the function be called", || async {
+        cx.retry(&WRITE, "granting permission to invoke the function", || async {
             let existing = self.get(cx).await?;
             let missing = missing_grants(grants, &existing);
             for grant in &missing {
@@ -90,7 +90,7 @@ impl FunctionPolicy<'_> {
                 .find(|sid| missing_grants(&[with_sid(sid)], existing).is_empty())
                 .cloned()
         };
-        cx.retry(&WRITE, "letting the function be called", || async {
+        cx.retry(&WRITE, "granting permission to invoke the function", || async {
             let existing = self.get(cx).await?;
             let contains = |existing: &[PolicyStatement], sid: &str| {
                 existing.iter().any(|statement| statement.grant.sid == sid)
@@ -114,7 +114,7 @@ impl FunctionPolicy<'_> {
     }
 
     fn not_visible_error(&self, sid: &str) -> Fault {
-        let why = format!("statement {sid} is not in it yet");
+        let why = format!("statement {sid} is not visible yet");
         Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.description()))
     }
 
@@ -132,7 +132,7 @@ impl FunctionPolicy<'_> {
     /// Removes the statements with those ids. Missing ones are not an error.
     pub(crate) async fn revoke(&self, cx: &DriverContext, sids: &[&str]) -> Result<(), Fault> {
         let _guard = WRITE_LOCK.lock().await;
-        cx.retry(&WRITE, "no longer letting the function be called", || async {
+        cx.retry(&WRITE, "revoking permission to invoke the function", || async {
             for sid in sids {
                 self.remove_permission(cx, sid).await?;
             }
@@ -155,7 +155,7 @@ impl FunctionPolicy<'_> {
             .set_function_url_auth_type(grant.url_auth_type.as_deref().map(FunctionUrlAuthType::from))
             .set_invoked_via_function_url(grant.via_url.then_some(true));
         // The caller verifies afterwards whether an existing statement is the wanted one.
-        let call = self.call(cx, "add to", "lambda:AddPermission").once();
+        let call = self.call(cx, "add a statement to", "lambda:AddPermission").once();
         let call = call.retry_on(NOT_FOUND).none_on_message(CONFLICT, "already exist");
         call.find(|| request.clone().send()).await.map(drop)
     }
@@ -163,7 +163,7 @@ impl FunctionPolicy<'_> {
     async fn remove_permission(&self, cx: &DriverContext, sid: &str) -> Result<(), Fault> {
         let request = self.client.remove_permission().function_name(self.target.function).statement_id(sid);
         let request = request.set_qualifier(self.target.qualifier());
-        let call = self.call(cx, "remove from", "lambda:RemovePermission").once();
+        let call = self.call(cx, "remove a statement from", "lambda:RemovePermission").once();
         call.find(|| request.clone().send()).await.map(drop)
     }
 }

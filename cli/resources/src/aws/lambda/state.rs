@@ -55,15 +55,15 @@ pub(crate) fn check_ready(
     function: &FunctionState,
     condition: &ReadyCondition,
 ) -> Result<(), Fault> {
-    let failed = |code: &'static str, why: &str, reason: Option<&String>| {
-        let fault = Fault::fatal(code, format!("{object} {why}")).hinted(FAILED_HINT);
+    let failed = |code: &'static str, verb: &str, reason: Option<&String>| {
+        let fault = Fault::fatal(code, format!("failed to {verb} {object}")).hinted(FAILED_HINT);
         match reason {
             Some(reason) => fault.caused_by(reason.as_str()),
             None => fault,
         }
     };
     if function.state == Some(State::Failed) {
-        return Err(failed(FUNCTION_FAILED, "could not be made ready", function.state_reason.as_ref()));
+        return Err(failed(FUNCTION_FAILED, "activate", function.state_reason.as_ref()));
     }
     match condition {
         ReadyCondition::Active => match &function.state {
@@ -71,23 +71,23 @@ pub(crate) fn check_ready(
             Some(State::Active | State::Inactive | State::ActiveNonInvocable) => Ok(()),
             state => {
                 let state = state.as_ref().map_or("unknown", State::as_str);
-                Err(Fault::transient("pending", format!("its state is {state}")))
+                Err(Fault::transient("pending", format!("the state of {object} is {state}")))
             }
         },
         ReadyCondition::Updated(since) if is_older(function.modified.as_deref(), since.as_deref()) => {
-            Err(Fault::transient("stale", "the change is not visible yet"))
+            Err(Fault::transient("stale", format!("the update of {object} is not visible yet")))
         }
         ReadyCondition::Updated(_) => match &function.update {
             Some(LastUpdateStatus::Successful) => Ok(()),
             Some(LastUpdateStatus::Failed) => {
-                Err(failed("update_failed", "could not be changed", function.update_reason.as_ref()))
+                Err(failed("update_failed", "update", function.update_reason.as_ref()))
             }
-            _ => Err(Fault::transient("in_progress", "the change is in progress")),
+            _ => Err(Fault::transient("in_progress", format!("the update of {object} is in progress"))),
         },
     }
 }
 
-const FAILED_HINT: &str = "fix the reason, then run the same command again; it continues where it stopped";
+const FAILED_HINT: &str = "fix the cause, then run the same command again; it continues where it stopped";
 
 /// Whether a response is older than the change, since reads may lag behind writes. Both times are in UTC and
 /// in the same format, so they compare as text. Of different formats, only the common part is compared.
@@ -114,13 +114,13 @@ pub(crate) async fn wait_until_ready(
     };
     let operation = ApiOperation::new("read", object.as_str(), "lambda:GetFunctionConfiguration");
     let progress = match condition {
-        ReadyCondition::Active => "waiting for Lambda to make it ready",
-        ReadyCondition::Updated(_) => "waiting for Lambda to carry out the change",
+        ReadyCondition::Active => "waiting for Lambda to finish the activation",
+        ReadyCondition::Updated(_) => "waiting for Lambda to finish the update",
     };
     let request = client.get_function_configuration().function_name(name);
     let request = request.set_qualifier(qualifier.map(str::to_owned));
     // Reads may lag behind the creation.
-    let not_visible = || Fault::transient("not_visible", "it is not visible yet");
+    let not_visible = || Fault::transient("not_visible", format!("{object} is not visible yet"));
     ApiCall::new(cx, operation)
         .retrying(&READY_RETRY, progress)
         .until(
@@ -171,7 +171,7 @@ mod tests {
             ("Pending", "wait: pending"),
             ("Deleting", "wait: pending"),
             ("", "wait: pending"),
-            ("Failed", "function f could not be made ready: no such subnet"),
+            ("Failed", "failed to activate function f: no such subnet"),
         ] {
             assert_eq!(
                 outcome(&function_state(state, "InProgress", OLD), &ReadyCondition::Active),
@@ -190,7 +190,7 @@ mod tests {
             ("Failed", OLD, "wait: stale"),
             ("InProgress", NEW, "wait: in_progress"),
             ("", NEW, "wait: in_progress"),
-            ("Failed", NEW, "function f could not be changed: the role is gone"),
+            ("Failed", NEW, "failed to update function f: the role is gone"),
             ("Successful", "2026-11-21T09:20:17Z", "ready"),
             ("Successful", "2026-11-21T09:20:16Z", "wait: stale"),
             ("Successful", "", "ready"),

@@ -100,10 +100,10 @@ fn pattern(rule: &DescribeRuleOutput) -> Json {
 fn arn(target: &Target) -> String {
     let mut changes = Vec::new();
     if target.input().is_some() || target.input_path().is_some() || target.input_transformer().is_some() {
-        changes.push("with another input".to_owned());
+        changes.push("with a different input".to_owned());
     }
     if let Some(role) = target.role_arn().filter(|role| !role.is_empty()) {
-        changes.push(format!("as {role}"));
+        changes.push(format!("with role {role}"));
     }
     match changes.as_slice() {
         [] => target.arn().to_owned(),
@@ -120,9 +120,9 @@ pub(super) fn foreign_targets_error(bus: &str, name: &str, targets: &[Target]) -
     }
     let ids = others.iter().map(|target| target.id()).collect::<Vec<_>>().join(" ");
     let arns = others.iter().map(|target| target.arn()).collect::<Vec<_>>().join(", ");
-    let message = format!("failed to delete rule {name}: it has targets that are not this app's");
-    Some(Fault::fatal("foreign_targets", message).caused_by(format!("it also sends to {arns}")).hinted(format!(
-        "if nobody needs them, remove them with `aws events remove-targets --event-bus-name {bus} --rule {name} --ids {ids}`, then run the same command"
+    let message = format!("failed to delete rule {name}: it has targets that are not managed by this app");
+    Some(Fault::fatal("foreign_targets", message).caused_by(format!("the other targets are {arns}")).hinted(format!(
+        "if they are not needed, remove them with `aws events remove-targets --event-bus-name {bus} --rule {name} --ids {ids}`, then run the same command again"
     )))
 }
 

@@ -50,7 +50,7 @@ fn spec_ignores_foreign_targets_and_shows_changes_of_ours() {
     let changed =
         Target::builder().id(EventRuleSpec::TARGET_ID).arn("arn:f").input("{}").role_arn("arn:role");
     let shown = spec("mine", &rule("{}"), &[changed.build().unwrap()], Tags::new()).target_arn;
-    assert_eq!(shown.get().unwrap(), "arn:f (with another input, as arn:role)");
+    assert_eq!(shown.get().unwrap(), "arn:f (with a different input, with role arn:role)");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn failed_entry_names_target_and_is_transient_if_retryable() {
     let fault = check("LimitExceededException").unwrap_err();
     assert_eq!(
         fault.message,
-        "failed to set the target of rule hits-test (target hitctl): a limit of the account is reached"
+        "failed to set the target of rule hits-test (target hitctl): an account quota is exceeded"
     );
     assert_eq!(fault.cause.as_deref(), Some("LimitExceededException (events:PutTargets): No."));
     for code in ["InternalException", "ConcurrentModificationException", "ResourceNotFoundException"] {
@@ -98,7 +98,10 @@ fn rule_with_foreign_targets_is_not_deleted() {
         &[foreign_target("a", "arn:a"), target(&wanted()), foreign_target("b", "arn:b")],
     );
     let fault = fault.unwrap();
-    assert_eq!(fault.message, "failed to delete rule hits-test: it has targets that are not this app's");
-    assert_eq!(fault.cause.as_deref(), Some("it also sends to arn:a, arn:b"));
+    assert_eq!(
+        fault.message,
+        "failed to delete rule hits-test: it has targets that are not managed by this app"
+    );
+    assert_eq!(fault.cause.as_deref(), Some("the other targets are arn:a, arn:b"));
     assert!(fault.hint.unwrap().contains("--event-bus-name mine --rule hits-test --ids a b`"));
 }

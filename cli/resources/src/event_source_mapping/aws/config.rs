@@ -81,7 +81,7 @@ impl Mapping {
             notes.push("with a filter".to_owned());
         }
         if let Some(other) = others.first() {
-            notes.push(format!("and mapping {} too", other.uuid));
+            notes.push(format!("also mapping {}", other.uuid));
         }
         let function_arn = match notes.as_slice() {
             [] => self.function_arn.clone(),
@@ -157,7 +157,7 @@ mod tests {
             .into();
         let other = Mapping { uuid: "u-2".to_owned(), ..mapping() };
         let shown = filtered.spec(&[other], Tags::new()).function_arn;
-        assert_eq!(shown.get().unwrap(), "f (with a filter, and mapping u-2 too)");
+        assert_eq!(shown.get().unwrap(), "f (with a filter, also mapping u-2)");
     }
 
     #[test]

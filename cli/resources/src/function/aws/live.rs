@@ -23,7 +23,7 @@ pub(super) fn read_function(
     want: Option<&FunctionSpec>,
 ) -> Result<Option<ReadState<FunctionSpec>>, Fault> {
     let Some(configuration) = response.configuration() else {
-        return Err(Fault::transient("no_configuration", "Lambda answered without the configuration"));
+        return Err(Fault::transient("no_configuration", "the response of Lambda has no configuration"));
     };
     if configuration.state() == Some(&State::Deleting) {
         return Ok(None);
@@ -70,7 +70,7 @@ pub(super) fn tags(response: &GetFunctionOutput) -> Tags {
 fn tags_error_fault(error: &TagsError) -> Fault {
     Fault::fatal(error.error_code().to_owned(), "failed to read the tags of the function: lambda:ListTags is not allowed")
         .caused_by(format!("{} (lambda:ListTags): {}", error.error_code(), error.message()))
-        .hinted("add lambda:ListTags to the policy of whoever deploys; `hitctl policy deployer` prints all that is needed")
+        .hinted("add lambda:ListTags to the policy of the deployer; `hitctl policy deployer` prints the complete policy")
 }
 
 /// Converts a number of AWS; `default` if it is missing.

@@ -61,10 +61,10 @@ impl<'a> TemporaryRole<'a> {
         match owner_of(Some(&existing_tags), &self.aws.tags) {
             Owner::Ours => Ok(()),
             Owner::Other(owner) => {
-                let message = format!("role {} exists already and belongs to something else", self.name);
+                let message = format!("role {} already exists and is not managed by this app", self.name);
                 Err(Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }
                     .caused_by(owner)
-                    .hinted("delete that role; hitctl needs its name for a moment to renew a KMS grant"))
+                    .hinted("delete the role; hitctl needs its name temporarily to renew a KMS grant"))
             }
         }
     }

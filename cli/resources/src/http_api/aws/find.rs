@@ -89,7 +89,7 @@ impl HttpApiDriver {
     /// Returns all HTTP APIs of that name.
     async fn apis_by_name(&self, cx: &CallContext<'_>) -> Result<Vec<Api>, Fault> {
         let request = self.read_client.get_apis().max_results(PAGE_SIZE);
-        let call = cx.call("look for", "apigateway:GetApis").once().none_on(&[]);
+        let call = cx.call("find", "apigateway:GetApis").once().none_on(&[]);
         let all = call
             .pages(|next| request.clone().set_next_token(next).send(), |page| (page.items, page.next_token))
             .await?;
@@ -114,10 +114,14 @@ impl HttpApiDriver {
     fn ambiguous_error(&self, name: &str, apis: &[Api]) -> Fault {
         let ids = apis.iter().map(|api| api.id.as_str()).collect::<Vec<_>>().join(", ");
         let all: Vec<String> = self.aws.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        Fault::fatal("ambiguous", format!("{} HTTP APIs are called {name} and have our tags: {ids}", apis.len()))
-            .caused_by(format!("each has {}", all.join(", ")))
+        let message = format!(
+            "expected one HTTP API with the name {name} and the tags of this app, found {}: {ids}",
+            apis.len()
+        );
+        Fault::fatal("ambiguous", message)
+            .caused_by(format!("each API has the tags {}", all.join(", ")))
             .hinted(format!(
-                "keep the one that is in use and delete the others: `aws apigatewayv2 delete-api --region {} --api-id ID`",
+                "keep the API that is in use, and delete the others with `aws apigatewayv2 delete-api --region {} --api-id ID`",
                 self.aws.location.region
             ))
     }

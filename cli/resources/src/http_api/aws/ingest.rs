@@ -72,7 +72,7 @@ impl QueueIntegration {
     fn queue_url(&self) -> String {
         let mut differences = Vec::new();
         if let Some(subtype) = self.subtype.as_deref().filter(|subtype| *subtype != INTEGRATION_SUBTYPE) {
-            differences.push(format!("by {subtype}"));
+            differences.push(format!("subtype {subtype}"));
         }
         if self.payload != PAYLOAD_VERSION {
             differences.push(format!("payload format {}", self.payload));
@@ -80,7 +80,7 @@ impl QueueIntegration {
         if self.parameter(parameter::BODY) != BODY {
             differences.push(format!("body {}", self.parameter(parameter::BODY)));
         }
-        differences.extend(self.others().map(|name| format!("with {name}")));
+        differences.extend(self.others().map(|name| format!("parameter {name}")));
         if !is_ip_last(self.parameter(parameter::ATTRIBUTES)) {
             differences.push(format!("{} can be forged", contract::MESSAGE_IP));
         }
@@ -172,7 +172,7 @@ impl ApiCalls<'_> {
         parts: &ApiParts,
         want: &IngestRoute,
     ) -> Result<String, Fault> {
-        let part = "the way to the queue";
+        let part = "the queue integration";
         let role_arn = want.role_arn.get().cloned();
         let Some((integration, queue)) = parts.ingest() else {
             let request = self

@@ -69,12 +69,12 @@ fn queue_url_shows_differences() {
         parts(integration(all_parameters)).ingest_spec().unwrap().queue_url.get().unwrap().replace(URL, "URL")
     };
     assert_eq!(shown(parameter::BODY, "$request.body.m"), "URL (body $request.body.m)");
-    assert_eq!(shown("DelaySeconds", "5"), "URL (with DelaySeconds)");
+    assert_eq!(shown("DelaySeconds", "5"), "URL (parameter DelaySeconds)");
     let first = r#"{"ip":{"StringValue":"${a}"},"ua":{"StringValue":"${b}"}}"#;
     assert_eq!(shown(parameter::ATTRIBUTES, first), "URL (ip can be forged)");
     let other = integration(parameters(&wanted())).integration_subtype("SQS-DeleteMessage");
     let other = parts(other).ingest_spec().unwrap().queue_url;
-    assert_eq!(other.get().unwrap(), &format!("{URL} (by SQS-DeleteMessage)"));
+    assert_eq!(other.get().unwrap(), &format!("{URL} (subtype SQS-DeleteMessage)"));
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn parse_json(text: &str, attribute: &'static str) -> Result<Option<Json>, Fault
     }
     let parsed = serde_json::from_str(text);
     parsed.map(Some).map_err(|error| {
-        Fault::fatal(attribute, format!("the queue's {attribute} is no JSON")).caused_by(error)
+        Fault::fatal(attribute, format!("the {attribute} of the queue is not valid JSON")).caused_by(error)
     })
 }
 
@@ -179,7 +179,7 @@ fn sender(statement: &Json, arn: &str) -> AllowedSender {
         return ours;
     }
     let name = if service.is_empty() { text_at("/Sid") } else { service };
-    AllowedSender { service: format!("{name} (by the statement {statement})"), source_arn }
+    AllowedSender { service: format!("{name} (statement {statement})"), source_arn }
 }
 
 /// Whether two statements allow the same, ignoring ids and the difference between a string and a list of one.

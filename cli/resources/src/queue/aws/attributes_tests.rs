@@ -61,7 +61,7 @@ fn redrive_count_may_be_number_or_string() {
     }
     assert_eq!(redrive("").unwrap(), None);
     assert_eq!(redrive("{}").unwrap(), None);
-    assert_eq!(redrive("{").unwrap_err().message, "the queue's redrive policy is no JSON");
+    assert_eq!(redrive("{").unwrap_err().message, "the redrive policy of the queue is not valid JSON");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn sender_is_ours_if_statement_is_equivalent() {
         statement[field] = value;
         let found = senders_of(&statement);
         assert_ne!(found, wanted().senders, "{field}");
-        assert!(found.first().unwrap().service.contains("by the statement {"), "{found:?}");
+        assert!(found.first().unwrap().service.contains("(statement {"), "{found:?}");
     }
 }
 

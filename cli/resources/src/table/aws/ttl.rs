@@ -85,7 +85,7 @@ impl TableDriver {
                 // Disable the old attribute first: that is the one change of this hour.
                 self.set_ttl(cx, old, false).await?;
                 let message = format!(
-                    "the items of table {} no longer expire by {old}, and do not expire by {new} yet: AWS takes one such change an hour",
+                    "time to live of table {} is disabled for {old} but not enabled for {new} yet: AWS allows one change per hour",
                     cx.name
                 );
                 Err(Fault::fatal("ttl_attribute", message)

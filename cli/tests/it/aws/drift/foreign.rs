@@ -26,10 +26,10 @@ fn access_added_by_others_is_reported_and_kept() {
         warnings.map(|text| text.as_str().unwrap().split(';').next().unwrap()).collect();
     warnings.sort_unstable();
     insta::assert_snapshot!(warnings.join("\n"), @"
-    alias.live: the policy of foreign-test:live lets anybody call lambda:InvokeFunction by the statement anybody-live, which is not hitctl's and stays
-    function.counter: the policy of foreign-test lets anybody call lambda:InvokeFunction by the statement anybody, which is not hitctl's and stays
-    role.function: role foreign-test has the inline policy more, which is not hitctl's and stays
-    role.function: role foreign-test has the managed policy arn:aws:iam::123456789012:policy/everything, which hitctl did not attach and leaves
+    alias.live: the policy of foreign-test:live allows anyone to call lambda:InvokeFunction by statement anybody-live, which hitctl did not create
+    function.counter: the policy of foreign-test allows anyone to call lambda:InvokeFunction by statement anybody, which hitctl did not create
+    role.function: role foreign-test has the inline policy more, which hitctl did not create
+    role.function: role foreign-test has the managed policy arn:aws:iam::123456789012:policy/everything, which hitctl did not attach
     ");
     let human = aws_env.ok(&["status"]).stdout;
     assert!(human.contains("warn  role.function: role foreign-test has the inline policy more"), "{human}");

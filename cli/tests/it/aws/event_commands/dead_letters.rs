@@ -37,7 +37,7 @@ fn sorted<'a>(json: &'a Json, by: &str) -> Vec<&'a Json> {
 fn list_leaves_dead_letters_on_the_queue() {
     let (mut aws_env, queues) = env_with_queues("dlqlist");
     let output = aws_env.ok(&["dlq", "list"]);
-    assert_eq!(output.stdout, "There are no dead letters in dlqlist-test-dlq.\n");
+    assert_eq!(output.stdout, "The dead-letter queue dlqlist-test-dlq is empty.\n");
     send_dead_letters(&queues);
     for _ in 0..2 {
         let json = aws_env.ok(&["dlq", "list", "--json"]).json();
@@ -72,7 +72,7 @@ fn redrive_sends_dead_letters_to_their_source() {
     send_dead_letters(&queues);
     let output = aws_env.ok(&["dlq", "redrive"]);
     insta::assert_snapshot!(output.stdout, @"
-    Sent 3 dead letters back onto the queue of hits.
+    Sent 3 messages back to the queue.
     next  hitctl status --env test
     ");
     assert_eq!(queues.receive_all("dlq").len(), 0);
@@ -177,18 +177,18 @@ fn purge_needs_environment_name() {
     let output = aws_env.run(&["dlq", "purge", "--yes"]);
     assert_eq!(output.code, 3);
     insta::assert_snapshot!(output.stderr.lines().skip(1).collect::<Vec<_>>().join("\n"), @"
-    error: confirmation required, but this is not an interactive terminal: This deletes about 3 dead letters in dlqpurge-test-dlq; the hits in them are lost.
+    error: confirmation required, but this is not an interactive terminal: This deletes about 3 dead letters in dlqpurge-test-dlq; the views in them are lost.
 
     hint: run the same command with `--confirm test`
     ");
     assert_eq!(aws_env.run(&["dlq", "purge", "--confirm", "prod"]).code, 3);
     assert_eq!(queues.receive_all("dlq").len(), 3);
     let output = aws_env.ok(&["dlq", "purge", "--confirm", "test"]);
-    assert_eq!(output.stdout, "Deleted about 3 dead letters in dlqpurge-test-dlq.\n");
+    assert_eq!(output.stdout, "Deleted about 3 messages from dlqpurge-test-dlq.\n");
     assert_eq!(aws_env.ok(&["dlq", "list", "--json"]).json()["messages"], json!([]));
     let output = aws_env.ok(&["dlq", "purge"]);
     assert_eq!(
-        output.stdout, "There are no dead letters in dlqpurge-test-dlq.\n",
+        output.stdout, "The dead-letter queue dlqpurge-test-dlq is empty.\n",
         "nothing is lost, so nothing is asked"
     );
 }

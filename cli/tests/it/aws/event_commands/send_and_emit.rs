@@ -26,7 +26,7 @@ fn send_makes_one_message_with_id_for_many_hits() {
     ]);
     insta::assert_snapshot!(output.stdout, @"
     Sent 500 hits in 1 message to sends-test-hits.
-    They are gathered for up to 60 s before they are counted.
+    Messages are batched for up to 60 s before they are counted.
     next  hitctl counts list --env test
     ");
     let all = queues.receive_all("hits");
@@ -79,7 +79,7 @@ fn send_rejects_bad_arguments_before_sending() {
     let output = off.run(&["send", "--path", "/"]);
     assert_eq!(output.code, 64);
     insta::assert_snapshot!(output.stderr, @"
-    error: env test has no queue to send to
+    error: environment test has no queue
 
     hint: set `queue.enabled = true` in hitctl.toml, then run `hitctl deploy --env test`
     ");
@@ -92,7 +92,7 @@ fn send_rejects_bad_arguments_before_sending() {
     assert_eq!(output.code, 1);
     insta::assert_snapshot!(output.stderr.replace(none.proxy.endpoint(), "WIRE"), @"
     app sendnone, env test, AWS account 123456789012, region eu-central-1, endpoint WIRE
-    error: there is no queue sendnone-test-hits
+    error: the queue sendnone-test-hits is not deployed
       caused by: AWS.SimpleQueueService.NonExistentQueue (sqs:GetQueueUrl)
 
     hint: run `hitctl deploy` for the same environment first
@@ -104,7 +104,7 @@ fn send_rejects_bad_arguments_before_sending() {
         (&["--path", "/", "--count", "0"], "expected a whole number from 1 to 9007199254740991"),
         (&["--path", "/", "--id-prefix", "a b"], "letters, digits"),
         (&["--file", "missing"], "failed to read missing"),
-        (&["--file", "empty"], "there is no hit"),
+        (&["--file", "empty"], "the file contains no hits"),
         (&["--path", "/", "--file", "x"], "cannot be used with"),
         (&[], "required"),
     ] {
@@ -153,10 +153,7 @@ fn messages_refused_by_sqs_are_retried_or_reported() {
     });
     let output = aws_env.env.run(&args);
     assert_eq!(output.code, 5, "{output:?}");
-    assert_eq!(
-        output.json()["failed"],
-        json!([{ "line": 2, "why": "SQS did not take a message: injected" }])
-    );
+    assert_eq!(output.json()["failed"], json!([{ "line": 2, "why": "SQS rejected the message: injected" }]));
 }
 
 #[test]
@@ -254,11 +251,11 @@ fn emit_checks_every_event_before_sending() {
     let output = aws_env.run(&["emit", "--file", "bad.json"]);
     assert_eq!(output.code, 64);
     insta::assert_snapshot!(output.stderr, @"
-    error: bad.json cannot be sent:
+    error: invalid events in bad.json:
       event 1: DetailType is missing
-      event 2: Detail is JSON, but no object
+      event 2: Detail: expected a JSON object, found other JSON
 
-    hint: nothing was sent; see `hitctl help emit`
+    hint: see `hitctl help emit` for the format; nothing was sent
     ");
     aws_env.env.base.write("none.json", "[]");
     for args in [
@@ -292,7 +289,7 @@ fn event_refused_by_bus_is_reported_with_its_index() {
     assert_eq!(output.code, 5, "{output:?}");
     insta::assert_snapshot!(output.stdout, @"
     Put 1 event on the bus default.
-    event 1 was not taken: NotAuthorizedForSourceException: EventBridge did not take an event: Not authorized for the source.
+    event 1 was rejected: NotAuthorizedForSourceException: EventBridge rejected the event: Not authorized for the source.
     next  hitctl logs --follow --env test
     ");
 }

@@ -67,7 +67,7 @@ fn missing_bus_is_reported_before_anything_is_created() {
         let output = aws_env.run(&[command, "--artifact", &artifact()]);
         assert_eq!(output.code, 1, "{output:?}");
         assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new(), "{command}");
-        assert!(output.stderr.contains("there is no event bus nobus"), "{output:?}");
+        assert!(output.stderr.contains("event bus nobus does not exist"), "{output:?}");
         assert!(
             output.stderr.contains("`aws events create-event-bus --region eu-central-1 --name nobus`"),
             "{output:?}"
@@ -122,7 +122,7 @@ fn recently_deleted_queue_name_is_waited_for_and_used() {
             })
         },
     );
-    assert!(output.stderr.contains("was deleted just now; the name can be used again in 59 s"), "{output:?}");
+    assert!(output.stderr.contains("was deleted recently; SQS unblocks its name in 59 s"), "{output:?}");
     assert_eq!(
         count(&aws_env, "sqs:CreateQueue"),
         3,

@@ -30,8 +30,9 @@ pub(crate) struct PolicyStatement {
 impl PolicyStatement {
     /// Parses the statements of a policy in JSON.
     pub(crate) fn parse_all(policy: &str) -> Result<Vec<Self>, Fault> {
-        let policy: Json = serde_json::from_str(policy)
-            .map_err(|error| Fault::fatal("policy", "the function's policy is no JSON").caused_by(error))?;
+        let policy: Json = serde_json::from_str(policy).map_err(|error| {
+            Fault::fatal("policy", "the policy of the function is not valid JSON").caused_by(error)
+        })?;
         Ok(match policy.get("Statement") {
             Some(Json::Array(statements)) => {
                 statements.iter().filter_map(Json::as_object).map(Self::parse).collect()
