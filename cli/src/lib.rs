@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod commands;
+mod completion;
 mod deployment;
 mod diagnostics;
 mod elapsed;
@@ -64,6 +65,12 @@ fn failed_to_start(process: ProcessContext, error: io::Error) -> u8 {
 }
 
 fn run_on(runtime: Runtime, mut process: ProcessContext) -> u8 {
+    if let Some(shell) = completion::asking_shell(&process) {
+        // The shell shows no message, and completes nothing then.
+        let command = args::Cli::command_in(&process.env);
+        let written = completion::complete(process, shell, command);
+        return if written.is_ok() { Exit::Done } else { Exit::Error }.code();
+    }
     let interrupts = std::mem::replace(&mut process.interrupts, Interrupts::None);
     let args = std::mem::take(&mut process.args);
     let json = args.iter().any(|arg| arg == "--json") || is_set(&process, "HITCTL_JSON");

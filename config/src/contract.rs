@@ -205,8 +205,14 @@ pub const MAX_SHARDS: u32 = 64;
 /// 405 with the allowed methods. API Gateway answers any other route with 404, without an invocation.
 pub const COUNTING_ROUTES: &[&str] = &["ANY /counter", "ANY /v1/hit", "ANY /v1/pixel.svg"];
 /// The routes that read. The reader serves them, if there is one. It forwards a badge with `hit=1` to the counter.
-pub const READING_ROUTES: &[&str] =
-    &["ANY /v1/count", "ANY /v1/badge.svg", "ANY /v1/badge.json", "ANY /v1/widget.js", "ANY /healthz"];
+pub const READING_ROUTES: &[&str] = &[
+    "ANY /",
+    "ANY /v1/count",
+    "ANY /v1/badge.svg",
+    "ANY /v1/badge.json",
+    "ANY /v1/widget.js",
+    "ANY /healthz",
+];
 /// The route that the HTTP API sends directly to the queue, with `ingest = "http"`.
 pub const INGEST_ROUTE: &str = "POST /v1/hit";
 /// The routes that read and exist only with `public_stats = true`.

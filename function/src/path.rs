@@ -2,6 +2,7 @@
 //! events, logs and import all use [`normalise`], so that one page has one key. Must not know the origin of a
 //! path.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use hitctl_config::contract::{MAX_KEY_BYTES, RESERVED_PREFIX};
@@ -196,6 +197,20 @@ fn resolve_segments(path: &str) -> String {
         out.push_str(segment);
     }
     out
+}
+
+/// Returns a path with its characters outside ASCII decoded, as people write it: `/caf%C3%A9` is `/café`. It still means
+/// the same path. A key that is not a path counts unchanged and is returned as it is.
+pub fn readable(key: &str) -> Cow<'_, str> {
+    if !key.starts_with('/') || !key.contains('%') {
+        return key.into();
+    }
+    let decoded = percent_decoded(key).flat_map(|(byte, written)| {
+        let decoded = [byte];
+        let shown: &[u8] = if byte.is_ascii() { written } else { &decoded };
+        shown.to_vec()
+    });
+    String::from_utf8(decoded.collect()).map_or(key.into(), Cow::Owned)
 }
 
 /// Percent-encodes a text, except letters, digits and the bytes of `kept`.

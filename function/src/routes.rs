@@ -30,6 +30,12 @@ type RouteHandler<S> = (
     fn(&mut Counter<S>, &CounterRequest, Moment) -> Result<RouteOutcome, RouteError>,
 );
 
+/// The page at `/`. Its script fills in its own address, which depends on the domain in front of the counter.
+const PAGE: &str = include_str!("page.html");
+/// The page loads nothing and cannot be framed.
+const PAGE_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'";
+
 const READ_METHODS: &[&str] = &["GET", "HEAD"];
 
 impl<S: CounterStore> Counter<S> {
@@ -57,6 +63,7 @@ impl<S: CounterStore> Counter<S> {
             "/v1/badge.svg" | "/v1/badge.json" | "/v1/pixel.svg" => {
                 (READ_METHODS, |counter, request, now| Ok(counter.picture(request, now)))
             }
+            "/" => (READ_METHODS, |_, _, _| Ok(Self::page())),
             "/v1/widget.js" => (READ_METHODS, |counter, _, _| Ok(counter.widget())),
             "/v1/top" | "/api/counters" if stats => (READ_METHODS, Self::top),
             "/v1/series" if stats => (READ_METHODS, Self::series),
@@ -84,6 +91,13 @@ impl<S: CounterStore> Counter<S> {
             CachePolicy::Day,
             script.to_owned(),
         ))
+    }
+
+    /// `/`: returns a page that says what this address is. It shows no counts and counts nothing.
+    fn page() -> RouteOutcome {
+        let response =
+            CounterResponse::new(200, "text/html; charset=utf-8", CachePolicy::Day, PAGE.to_owned());
+        RouteOutcome::new(response.with_header("content-security-policy", PAGE_POLICY))
     }
 
     /// `/healthz`: responds without accessing the table.

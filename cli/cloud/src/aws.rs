@@ -2,7 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod connector;
-mod credentials;
+pub(crate) mod credentials;
 mod insecure;
 mod invoke;
 mod logs;

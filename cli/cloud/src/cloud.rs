@@ -31,6 +31,11 @@ pub trait Cloud: Send + Sync {
         std::future::ready(Ok(Vec::new())).boxed()
     }
 
+    /// Stops what opening this cloud has started, unless something is deployed there. Nothing on AWS.
+    fn abandon(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+
     /// Returns the ARN of the caller, where it is known.
     fn identity(&self) -> Option<&str> {
         None

@@ -23,6 +23,7 @@ mod write;
 use hitctl_engine::{EventSink, Fault};
 pub use hitctl_resources::versions::Version;
 
+pub use aws::credentials::profile_names;
 pub use aws::web::{WebClient, WebResponse};
 pub use bus::{BusEvent, EventBus, MAX_EVENT_BYTES};
 pub use cloud::{AccessMode, Cloud, DriverOptions, InvokeResult, LogPage};

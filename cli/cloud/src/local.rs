@@ -1,6 +1,6 @@
 //! Implements [`Cloud`] for the local cloud.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_config::names;
 use hitctl_engine::{Drivers, EventSink, Fault, Phase};
+use hitctl_local::client::StartOutcome;
 use hitctl_local::logs::LogEventQuery;
 use hitctl_local::{LocalClient, LocalDriver, OfflineCloud, client};
 use hitctl_resources::{CloudLocation, Tags};
@@ -37,6 +38,8 @@ pub(crate) struct LocalCloud {
     tags: Tags,
     /// The client of the running cloud, or the recorded resources of a stopped one.
     cloud: Result<LocalClient, Arc<OfflineCloud>>,
+    /// The state directory, if opening has started the daemon.
+    started_in: Option<PathBuf>,
     /// Reports that the local cloud has not answered yet.
     slow_calls: SlowCallReporter,
 }
@@ -61,13 +64,14 @@ impl LocalCloud {
         }
         let location = hitctl_local::location();
         let tags = names::tags(&options.loaded.app.app, &options.loaded.env);
+        let mut started = false;
         let client = match options.access {
             AccessMode::Read => LocalClient::connect(&state_dir).await?,
-            AccessMode::Write => Some(ensure_started(local, &state_dir, sink).await?),
+            AccessMode::Write => Some(ensure_started(local, &state_dir, sink, &mut started).await?),
             // A running daemon may be of another build. Changes require a daemon of the same build.
             AccessMode::Remove => match LocalClient::connect(&state_dir).await? {
                 Some(client) if client.endpoint().build_id != local.build_id => {
-                    Some(ensure_started(local, &state_dir, sink).await?)
+                    Some(ensure_started(local, &state_dir, sink, &mut started).await?)
                 }
                 client => client,
             },
@@ -76,7 +80,12 @@ impl LocalCloud {
             Some(client) => Ok(client),
             None => Err(Arc::new(OfflineCloud::read(&state_dir)?)),
         };
-        Ok(Self { location, tags, cloud, slow_calls: options.slow_calls.clone() })
+        if let Some(client) = cloud.as_ref().ok().filter(|_| started) {
+            // A restart may have changed ports.
+            client.status().await?.notices.iter().for_each(|notice| (local.warn)(notice));
+        }
+        let started_in = started.then_some(state_dir);
+        Ok(Self { location, tags, cloud, started_in, slow_calls: options.slow_calls.clone() })
     }
 
     fn running_client(&self) -> Result<&LocalClient, Fault> {
@@ -86,6 +95,8 @@ impl LocalCloud {
     }
 }
 
+/// How long an unused daemon may take to stop before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit of one call with its retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -105,11 +116,12 @@ fn local_sdk_config(endpoint: &str, slow_calls: &SlowCallReporter) -> SdkConfig 
         .build()
 }
 
-/// Starts the local cloud unless it runs already. Sends a phase event only if it has to be started.
+/// Starts the local cloud unless it runs already. Sends a phase event and sets `started` only if it has to be started.
 async fn ensure_started(
     local: &LocalOptions<'_>,
     state_dir: &Path,
     sink: &EventSink,
+    started: &mut bool,
 ) -> Result<LocalClient, Fault> {
     let build_id = local.build_id;
     if let Some(client) = LocalClient::connect(state_dir).await?
@@ -118,7 +130,9 @@ async fn ensure_started(
         return Ok(client);
     }
     let start = LocalClient::ensure_running(state_dir, local.exe, build_id);
-    Ok(sink.phase(START_PHASE, "starting the local cloud", start).await?.0)
+    let (client, outcome) = sink.phase(START_PHASE, "starting the local cloud", start).await?;
+    *started = outcome != StartOutcome::AlreadyRunning;
+    Ok(client)
 }
 
 impl Cloud for LocalCloud {
@@ -128,6 +142,17 @@ impl Cloud for LocalCloud {
 
     fn is_running(&self) -> bool {
         self.cloud.is_ok()
+    }
+
+    fn abandon(&self) -> BoxFuture<'_, ()> {
+        async {
+            let (Ok(client), Some(state_dir)) = (&self.cloud, &self.started_in) else { return };
+            if client.resources().await.is_ok_and(|resources| resources.is_empty()) {
+                // A daemon that does not stop is idle, and `hitctl local stop` stops it.
+                drop(LocalClient::stop(state_dir, STOP_TIMEOUT).await);
+            }
+        }
+        .boxed()
     }
 
     fn notices(&self) -> BoxFuture<'_, Result<Vec<String>, Fault>> {

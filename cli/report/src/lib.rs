@@ -33,4 +33,5 @@ pub use notifier::Notifier;
 pub use progress::Progress;
 pub use render::{CommandView, Renderable};
 pub use style::{ColorChoice, TextStyle, Tone};
+pub use text::readable_path;
 pub use view::*;

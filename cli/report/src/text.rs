@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use hit_counter::path;
 use hitctl_config::is_unsafe_to_show as is_unsafe;
 
 use super::style::TextStyle;
@@ -31,6 +32,27 @@ fn escaped(text: &str, keeps: impl Fn(char) -> bool) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// Returns the key of a path as people write it: `/caf%C3%A9` is `/café`. The commands accept both. Only characters
+/// outside ASCII are decoded, so that the text still means the same path.
+pub fn readable_path(key: &str) -> Cow<'_, str> {
+    if !key.starts_with('/') {
+        return clean(key);
+    }
+    let text = path::readable(key);
+    if text.chars().all(|c| !is_unsafe(c)) {
+        return text;
+    }
+    // Characters that must not be shown stay encoded.
+    let encoded = |c: char| {
+        if c.is_ascii() || !is_unsafe(c) {
+            c.to_string()
+        } else {
+            path::percent_encoded(c.encode_utf8(&mut [0; 4]), &[])
+        }
+    };
+    clean(&text.chars().map(encoded).collect::<String>()).into_owned().into()
 }
 
 /// Escapes like [`clean`], but keeps line ends and replaces tabs by spaces.
@@ -184,6 +206,25 @@ mod tests {
         assert_eq!(clean_lines("a\r\nb\tc\u{1b}\rd"), "a\nb    c\\u{1b}\\rd");
         let all: String = (0..0x300).filter_map(char::from_u32).collect();
         assert!(clean(&all).chars().all(|c| !c.is_control()));
+    }
+
+    #[test]
+    fn readable_path_decodes_only_characters_outside_ascii() {
+        assert_eq!(readable_path("/%C3%BCber-mich"), "/über-mich");
+        assert_eq!(readable_path("/a%20b%2Fc%25?q=%E6%95%B0"), "/a%20b%2Fc%25?q=数");
+        assert_eq!(readable_path("/%E2%80%AEtxt%FF"), "/%E2%80%AEtxt%FF");
+        assert_eq!(readable_path("/%E2%80%AEtxt%C3%A9"), "/%E2%80%AEtxté");
+        assert_eq!(readable_path("caf%C3%A9"), "caf%C3%A9");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn readable_path_means_same_path(written in "/\\PC{0,24}") {
+            if let Ok(key) = path::normalise(&written) {
+                let readable = readable_path(key.as_str()).into_owned();
+                proptest::prop_assert_eq!(path::normalise(&readable), Ok(key));
+            }
+        }
     }
 
     #[test]

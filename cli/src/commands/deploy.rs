@@ -1,8 +1,11 @@
 //! `hitctl deploy`: build, plan, apply, and check the live URL.
 
+use std::pin::pin;
 use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
+use futures::future::{Either, select};
+use hitctl_artifact::Artifact;
 use hitctl_cloud::{AccessMode, Cloud, DriverOptions};
 use hitctl_config::PathPolicy;
 use hitctl_engine::{Action, CompletedChange, Drivers};
@@ -62,10 +65,15 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     irreversible::check_name(&loaded, args.confirm.as_deref())?;
     loaded.app.function.publish &= !args.no_publish;
     let prepared = with_progress(session, &loaded, async |run| Box::pin(prepare(run, &args)).await).await?;
-    if !prepared.planned.losses.is_empty() {
-        let view = plan_view("deploy", &loaded, prepared.cloud.location(), &prepared.planned, started);
-        session.console.preview(&view.brief());
-        irreversible::confirm(session, &loaded, &prepared.planned.losses, args.confirm.as_deref()).await?;
+    let Prepared { cloud, planned, .. } = &prepared;
+    if !planned.losses.is_empty() {
+        session.console.preview(&plan_view("deploy", &loaded, cloud.location(), planned, started).brief());
+        let confirmed =
+            irreversible::confirm(session, &loaded, &planned.losses, args.confirm.as_deref()).await;
+        if confirmed.is_err() {
+            cloud.abandon().await;
+        }
+        confirmed?;
     }
     let deploying = async |run: RunContext<'_>| Box::pin(deploy(run, prepared, &args, started)).await;
     let (view, failure) = with_progress(session, &loaded, deploying).await?;
@@ -89,18 +97,43 @@ struct Prepared {
 /// Opens the cloud, builds the function, and plans.
 async fn prepare(run: RunContext<'_>, args: &Args) -> Result<Prepared, Failure> {
     // The two are independent, and each may take a while the first time.
-    let (cloud, artifact) =
-        tokio::try_join!(run.open(AccessMode::Write), build(run, args.function.clone()),)?;
+    let (opening, building) = (pin!(run.open(AccessMode::Write)), pin!(build(run, args.function.clone())));
+    let (cloud, artifact) = match select(opening, building).await {
+        Either::Left((cloud, building)) => (cloud?, building.await),
+        Either::Right((Ok(artifact), opening)) => (opening.await?, Ok(artifact)),
+        // Opening is not cut off, so that a local cloud that it starts can be stopped.
+        Either::Right((Err(failure), opening)) => (opening.await.map_err(|_| failure.clone())?, Err(failure)),
+    };
+    let prepared = match artifact {
+        Ok(artifact) => plan_in(run, &*cloud, args, &artifact).await,
+        Err(failure) => Err(failure),
+    };
+    match prepared {
+        Ok((code, drivers, planned)) => Ok(Prepared { cloud, code, drivers, planned }),
+        Err(failure) => {
+            cloud.abandon().await;
+            Err(failure)
+        }
+    }
+}
+
+/// Plans the deploy of a built function in an open cloud.
+async fn plan_in(
+    run: RunContext<'_>,
+    cloud: &dyn Cloud,
+    args: &Args,
+    artifact: &Artifact,
+) -> Result<(FunctionArtifact, Drivers, PlanRun), Failure> {
     let code = FunctionArtifact { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let drivers = cloud.drivers(DriverOptions {
-        code: Some(package(&artifact)),
+        code: Some(package(artifact)),
         adopt: args.adopt,
         smoke_tested: !args.no_smoke,
         tags: None,
     });
-    let context = run.in_cloud(&*cloud).with_drivers(drivers.clone());
+    let context = run.in_cloud(cloud).with_drivers(drivers.clone());
     let planned = plan_deploy(&context, &code).await?;
-    Ok(Prepared { cloud, code, drivers, planned })
+    Ok((code, drivers, planned))
 }
 
 /// Applies a deploy. Returns its view, and the failure if there was one.
@@ -135,6 +168,9 @@ async fn deploy(
     }
     // The lock is held until here, so that the live URL cannot answer with the build of another deploy.
     failure = lock.release(Some(&outcome)).await.or(failure);
+    if failure.is_some() {
+        cloud.abandon().await;
+    }
     view.outputs = outputs(loaded, &outcome.outputs);
     view.took_ms = millis(started);
     let mut view = DeployView::new(view, &outcome);

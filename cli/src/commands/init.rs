@@ -29,7 +29,7 @@ pub struct Args {
     /// Name of the app, the prefix of all names on AWS [default: hits]
     #[arg(long, value_name = "NAME", conflicts_with = "full")]
     pub app: Option<String>,
-    /// Origin of pages that may count, such as <https://blog.example>; can be repeated [default: any]
+    /// Origin of pages that may count, such as `https://blog.example`; can be repeated [default: any]
     #[arg(long, value_name = "URL", conflicts_with = "full")]
     pub origin: Vec<String>,
     /// Write every key with its description and default

@@ -170,7 +170,7 @@ pub async fn run(
         Command::Gc(args) => gc::run(session, args).await,
         Command::Tune(args) => Box::pin(tune::run(session, args)).await,
         Command::Doctor(args) => doctor::run(session, args).await,
-        Command::Completions(args) => completions::run(session, &args, cli()),
+        Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args, &cli()),
         Command::ExitCodes => exit_codes::run(session),
     }

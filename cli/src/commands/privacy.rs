@@ -7,11 +7,9 @@ use crate::session::Session;
 
 /// Print a privacy text for your page
 ///
-/// The text follows the configuration.
+/// The text follows the configuration and describes the counter. Your jurisdiction decides what else you must state.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  hitctl privacy --env prod > privacy.md\n\nThe text describes the counter. Your jurisdiction decides what else you must state."
-)]
+#[command(after_help = "Examples:\n  hitctl privacy\n  hitctl privacy --env prod > privacy.md")]
 pub struct Args {}
 
 /// Prints the text.

@@ -31,6 +31,6 @@ pub(crate) fn open(
 }
 
 /// Returns the key that the function counts a path under.
-pub(crate) fn key(counts: &CountsTable, path: &str) -> Result<String, Failure> {
-    hitctl_counts::import::page_key(path, counts.keep_query()).map_err(Failure::usage)
+pub(crate) fn key(keep_query: &[String], path: &str) -> Result<String, Failure> {
+    hitctl_counts::import::page_key(path, keep_query).map_err(Failure::usage)
 }

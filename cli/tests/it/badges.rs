@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::aws::AwsTestEnv;
 use crate::browser::stub_server::{StubResponse, StubServer};
 use crate::browser::webdriver::Browser;
-use crate::support::{SetOnDrop, TestConnection, TestEnv};
+use crate::support::{SetOnDrop, TestConnection, TestEnv, pause};
 
 /// The page loads, one per second.
 const LOADS: usize = 30;
@@ -53,11 +53,6 @@ fn check_page_loads(browser: &Browser, url: &str, hits: &dyn Fn() -> u64) {
         assert_eq!(browser.eval(drawn), json!(4), "load {load}");
     }
     wait_for(hits, LOADS as u64);
-}
-
-#[expect(clippy::disallowed_methods, reason = "the pace of visitors, and polling of another process")]
-fn pause(duration: Duration) {
-    std::thread::sleep(duration);
 }
 
 fn wait_for(hits: &dyn Fn() -> u64, expected: u64) {

@@ -95,41 +95,38 @@ fn scrub(test_env: &TestEnv, text: &str) -> String {
         for (before, word) in [(" in ", "TIME"), ("http://127.0.0.1:", "PORT")] {
             line = mask_value(&line, before, word);
         }
-        for (field, word) in [("code_sha256", "SHA256"), ("arch", "ARCH")] {
-            if let Some((before, _)) = line.split_once('"')
-                && before.trim() == field
-            {
-                line = mask_value(&line, &format!("{before}\""), word);
-            }
-        }
-        line = mask_fingerprints(&line);
-        out.push_str(&line);
+        out.push_str(&mask_field(&line));
         out.push('\n');
     }
     out
 }
 
-/// Replaces fingerprints of secrets, which differ on each machine.
-fn mask_fingerprints(line: &str) -> String {
-    let mut parts = line.split("\"#");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let is_one = part.get(..8).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        out.push_str("\"#");
-        out.push_str(if is_one { "HASH" } else { "" });
-        out.push_str(if is_one { &part[8..] } else { part });
+/// Replaces the value of a field that differs by build, machine or time.
+fn mask_field(line: &str) -> String {
+    let words = [
+        ("code_sha256", "SHA256"),
+        ("HITCTL_BUILD", "BUILD"),
+        ("release", "BUILD"),
+        ("arch", "ARCH"),
+        ("deployed", "TIME by USER"),
+    ];
+    let name = line.split_whitespace().next().unwrap_or_default();
+    match words.iter().find(|(field, _)| *field == name) {
+        Some((_, word)) if line.starts_with("  ") => {
+            let value = line.trim_start().trim_start_matches(name).trim_start();
+            format!("{}{word}", &line[..line.len() - value.len()])
+        }
+        _ => line.to_owned(),
     }
-    out
 }
 
-/// Replaces the value after `before`: a number with its unit, or a quoted text.
+/// Replaces the number with its unit after `before`.
 fn mask_value(line: &str, before: &str, word: &str) -> String {
     let Some(at) = line.find(before).map(|at| at + before.len()) else { return line.to_owned() };
-    let quoted = before.contains('"');
-    if !quoted && !line[at..].starts_with(|c: char| c.is_ascii_digit()) {
+    if !line[at..].starts_with(|c: char| c.is_ascii_digit()) {
         return line.to_owned();
     }
-    let ends = |c: char| if quoted { c == '"' } else { !c.is_ascii_alphanumeric() && c != '.' };
+    let ends = |c: char| !c.is_ascii_alphanumeric() && c != '.';
     let end = line[at..].find(ends).map_or(line.len(), |end| at + end);
     // A trailing full stop belongs to the sentence.
     let end = if line[..end].ends_with('.') { end - 1 } else { end };
@@ -143,82 +140,105 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     let proxy = CloudProxy::attach(&test_env);
     let zip = artifact();
 
-    insta::assert_snapshot!(transcript(&test_env, &proxy, &["plan", "--artifact", &zip]), @r##"
+    insta::assert_snapshot!(transcript(&test_env, &proxy, &["plan", "--artifact", &zip]), @"
     exit 0
     stdout
         + create  log_group.function   /aws/lambda/hits-local  (not deployed)
             retention_days  14
-            tags            {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
         + create  role.function        hits-local  (not deployed)
             statements
-                 [{"actions":["logs:CreateLogStream","logs:PutLogEvents"],"resources":["…
-            tags             {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
-            trusted_service  "lambda.amazonaws.com"
+              allow logs:CreateLogStream, logs:PutLogEvents
+                on arn:aws:logs:local:000000000000:log-group:/aws/lambda/hits-local:*
+              allow dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem
+                on arn:aws:dynamodb:local:000000000000:table/hits-local-seen
+              allow dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:Scan, dynamodb:UpdateItem
+                on arn:aws:dynamodb:local:000000000000:table/hits-local
+            trusted_service  lambda.amazonaws.com
         + create  role.reader          hits-local-reader  (not deployed)
             statements
-                 [{"actions":["lambda:InvokeFunction"],"resources":["arn:aws:lambda:loca…
-            tags             {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
-            trusted_service  "lambda.amazonaws.com"
+              allow lambda:InvokeFunction
+                on arn:aws:lambda:local:000000000000:function:hits-local
+              allow logs:CreateLogStream, logs:PutLogEvents
+                on arn:aws:logs:local:000000000000:log-group:/aws/lambda/hits-local:*
+              allow dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:Scan
+                on arn:aws:dynamodb:local:000000000000:table/hits-local
+            trusted_service  lambda.amazonaws.com
         + create  table.hits           hits-local  (not deployed)
             deletion_protection     true
             max_write_units         100
-            partition_key           "path"
+            partition_key           path
             point_in_time_recovery  true
-            tags                    {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
         + create  table.seen           hits-local-seen  (not deployed)
             deletion_protection     false
             max_write_units         100
-            partition_key           "id"
+            partition_key           id
             point_in_time_recovery  false
-            tags                    {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
-            ttl_attribute           "ttl"
+            ttl_attribute           ttl
         + create  function.counter     hits-local  (not deployed)
-            app_log_level         "INFO"
-            arch                  "ARCH"
-            code_sha256           "SHA256"
+            app_log_level         INFO
+            arch                  ARCH
+            code_sha256           SHA256
             environment
-                 {"HITCTL_BOTS":"#HASH","HITCTL_BUILD":"#HASH","HITCTL_PATHS":"#…
-            log_format            "JSON"
-            log_group             "/aws/lambda/hits-local"
+              HITCTL_BOTS           ignore
+              HITCTL_BUILD          BUILD
+              HITCTL_PATHS          budget/1000/10000
+              HITCTL_REPEAT_S       10
+              HITCTL_VISITORS       hash
+              HITS_SEEN_TABLE_NAME  hits-local-seen
+              HITS_TABLE_NAME       hits-local
+              LOG_LEVEL             info
+            log_format            JSON
+            log_group             /aws/lambda/hits-local
             memory_mb             128
             reserved_concurrency  1
-            role_arn              "arn:aws:iam::000000000000:role/hits-local"
-            runtime               "provided.al2023"
-            system_log_level      "INFO"
-            tags                  {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+            role_arn              arn:aws:iam::000000000000:role/hits-local
+            runtime               provided.al2023
+            system_log_level      INFO
             timeout_s             10
         + create  function.reader      hits-local-reader  (not deployed)
-            app_log_level     "INFO"
-            arch              "ARCH"
-            code_sha256       "SHA256"
+            app_log_level     INFO
+            arch              ARCH
+            code_sha256       SHA256
             environment
-                 {"HITCTL_BOTS":"#HASH","HITCTL_BUILD":"#HASH","HITCTL_COUNTER":…
-            log_format        "JSON"
-            log_group         "/aws/lambda/hits-local"
+              HITCTL_BOTS      ignore
+              HITCTL_BUILD     BUILD
+              HITCTL_COUNTER   hits-local
+              HITCTL_PATHS     budget/1000/10000
+              HITCTL_REPEAT_S  10
+              HITCTL_VISITORS  hash
+              HITS_TABLE_NAME  hits-local
+              LOG_LEVEL        info
+            log_format        JSON
+            log_group         /aws/lambda/hits-local
             memory_mb         128
-            role_arn          "arn:aws:iam::000000000000:role/hits-local-reader"
-            runtime           "provided.al2023"
-            system_log_level  "INFO"
-            tags              {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+            role_arn          arn:aws:iam::000000000000:role/hits-local-reader
+            runtime           provided.al2023
+            system_log_level  INFO
             timeout_s         10
         + create  http_api.api         hits-local  (not deployed)
             cors
-                 {"allow_headers":["content-type"],"allow_methods":["*"],"allow_origins"…
-            function_arn  "arn:aws:lambda:local:000000000000:function:hits-local"
+              allow_headers   content-type
+              allow_methods   *
+              allow_origins   *
+              expose_headers  hitctl-build, hitctl-ignored
+              max_age_s       3600
+            function_arn  arn:aws:lambda:local:000000000000:function:hits-local
             reader
-                 {"function_arn":"arn:aws:lambda:local:000000000000:function:hits-local-…
-            routes        ["ANY /counter","ANY /v1/hit","ANY /v1/pixel.svg"]
-            tags          {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
-            throttle      {"burst":20,"rate_per_second":10.0}
+              function_arn  arn:aws:lambda:local:000000000000:function:hits-local-reader
+              routes        ANY /, ANY /healthz, ANY /v1/badge.json, ANY /v1/badge.svg, ANY /v1/count, ANY /v1/widget.js
+            routes        ANY /counter, ANY /v1/hit, ANY /v1/pixel.svg
+            throttle
+              burst            20
+              rate_per_second  10
         + create  permission.http_api  hitctl-http-api  (not deployed)
-            function_name   "hits-local"
-            principal       "apigateway.amazonaws.com"
-            source_account  "000000000000"
+            function_name   hits-local
+            principal       apigateway.amazonaws.com
+            source_account  000000000000
             source_arn      (known after deploy)
         + create  permission.reader    hitctl-http-api-reader  (not deployed)
-            function_name   "hits-local-reader"
-            principal       "apigateway.amazonaws.com"
-            source_account  "000000000000"
+            function_name   hits-local-reader
+            principal       apigateway.amazonaws.com
+            source_account  000000000000
             source_arn      (known after deploy)
 
       Plan: 10 to create.
@@ -227,7 +247,7 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
       +TIME built     zip from FUNCTION.zip  (TIME)
     calls
       the survey
-    "##);
+    ");
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["deploy", "--artifact", &zip]), @"
     exit 0
     stdout
@@ -265,6 +285,7 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
       dynamodb:PutItem
       PUT http_api hits-local
       PUT permission hits-local:hitctl-http-api
+      dynamodb:UpdateItem
       dynamodb:DeleteItem
       PUT role hits-local-reader
       PUT function hits-local-reader
@@ -290,6 +311,11 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["status"]), @"
     exit 0
     stdout
+        app       hits
+        env       local (this machine)
+        release   BUILD
+        deployed  TIME by USER
+
         RESOURCE             STATE  NAME
         log_group.function   ok     /aws/lambda/hits-local
         role.function        ok     hits-local
@@ -331,6 +357,7 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
       GET table hits-local
       GET table hits-local-seen
       dynamodb:Scan
+      dynamodb:GetItem
     ");
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["destroy"]), @"
     exit 3

@@ -338,3 +338,45 @@ fn missing_cloud_or_table_is_reported() {
     assert_eq!(error["code"], "ResourceNotFoundException");
     assert!(error["hint"].as_str().unwrap().contains("hitctl deploy"), "{error}");
 }
+
+#[test]
+fn paths_print_as_people_write_them() {
+    let test_env = TestEnv::with_config("");
+    test_env.deploy();
+    test_env.counts(&["set", "/über-mich", "3"]);
+    let text = test_env.counts(&["list"]).stdout;
+    assert!(text.contains("/über-mich"), "{text}");
+    assert_eq!(
+        test_env.counts(&["get", "/über-mich", "--json"]).json()["counts"][0]["path"],
+        "/%C3%BCber-mich"
+    );
+    assert!(test_env.run(&["report"]).stdout.contains("/über-mich"));
+    assert!(test_env.run(&["explain", "--path", "/%C3%BCber-mich"]).stdout.contains("as  /über-mich"));
+}
+
+#[test]
+fn arguments_and_files_are_checked_before_anything_is_opened() {
+    let test_env = TestEnv::with_config("");
+    for args in
+        [&["import", "nope.csv"] as &[&str], &["get", "/\u{1}"], &["rename", "/a", "!b"], &["set", "!a", "1"]]
+    {
+        let output = test_env.run(&[&["counts"], args].concat());
+        assert_eq!(output.code, 64, "{args:?}: {output:?}");
+        assert!(
+            !output.stderr.contains("local cloud") && !output.stderr.contains("on this machine"),
+            "{output:?}"
+        );
+    }
+}
+
+#[test]
+fn limited_list_totals_all_paths() {
+    let test_env = TestEnv::with_config("");
+    test_env.deploy();
+    for (path, hits) in [("/a", "3"), ("/b", "2"), ("/c", "1")] {
+        test_env.counts(&["set", path, hits]);
+    }
+    let list = test_env.counts(&["list", "--limit", "1", "--json"]).json();
+    assert_eq!(list["total"], serde_json::json!({ "paths": 3, "hits": 6 }));
+    assert_eq!(list["counts"].as_array().unwrap().len(), 1);
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
 
-use crate::support::{CommandOutput, TestConnection, TestEnv, artifact};
+use crate::support::{CommandOutput, TestConnection, TestEnv, artifact, pause};
 
 /// The number of hits through the local queue.
 const HITS: usize = 100_000;
@@ -80,7 +80,7 @@ impl Queue<'_> {
         let since = Instant::now();
         while self.depth() != Some(0) {
             assert!(since.elapsed() < TIMEOUT, "{:?} messages are left", self.depth());
-            pause(100);
+            pause(Duration::from_millis(100));
         }
     }
 }
@@ -100,7 +100,7 @@ impl Killer {
     pub(crate) fn work(&self, most: u32, every_ms: u64, victims: &dyn Fn() -> Vec<i32>) {
         let mut random = 0x9E37_79B9_u32;
         while !self.stop.load(Ordering::SeqCst) && self.killed.load(Ordering::SeqCst) < most {
-            pause(every_ms);
+            pause(Duration::from_millis(every_ms));
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let found = victims();
             if let Some(pid) = found.get((random >> 16) as usize % found.len().max(1)) {
@@ -127,14 +127,6 @@ pub(crate) fn processes(matches: &dyn Fn(&Path) -> bool) -> Vec<i32> {
         matches(&entry.path()).then_some(pid)
     };
     all.filter_map(pid).collect()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the pauses between kills and between polls of another process"
-)]
-fn pause(ms: u64) {
-    std::thread::sleep(Duration::from_millis(ms));
 }
 
 /// Returns the configuration. With markers, a batch fills one transaction and is redelivered soon. Without them, it is

@@ -16,11 +16,15 @@ mod calls;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod completion;
+#[cfg(test)]
 mod counting;
 #[cfg(test)]
 mod counts;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod deploys;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]

@@ -193,6 +193,12 @@ pub(crate) fn checkout() -> PathBuf {
     Path::new("..").canonicalize().expect("cli has a parent")
 }
 
+/// Waits for a while.
+#[expect(clippy::disallowed_methods, reason = "the pace of visitors, and polling of another process")]
+pub(crate) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// Sets a flag when it is dropped, so that background load ends even when the test fails.
 pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 

@@ -49,15 +49,7 @@ impl AwsProfiles {
         let requested = flag.or_else(|| env_value(env, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
         let name = requested.unwrap_or("default").to_owned();
         check_encoding(env)?;
-        // The process environment has no effect: every file has a path without `~`, and the profile is named.
-        let profile_set = aws_config::profile::load(
-            &<_>::default(),
-            &<_>::default(),
-            &profile_files(env),
-            Some(Cow::Owned(name.clone())),
-        )
-        .await
-        .map_err(|error| {
+        let profile_set = profile_set(env, &name).await.map_err(|error| {
             Fault::fatal("bad_aws_config", "failed to read the AWS config files")
                 .caused_by(describe_error(&error))
                 .hinted("correct the file, or set AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE to another")
@@ -143,6 +135,24 @@ impl AwsProfiles {
         }
         Ok(())
     }
+}
+
+/// Reads the config files and selects a profile. The process environment has no effect: every file has a path without
+/// `~`, and the profile is named.
+async fn profile_set(
+    env: &BTreeMap<String, String>,
+    name: &str,
+) -> Result<ProfileSet, aws_config::profile::ProfileFileLoadError> {
+    let name = Some(Cow::Owned(name.to_owned()));
+    aws_config::profile::load(&<_>::default(), &<_>::default(), &profile_files(env), name).await
+}
+
+/// Returns the names of the profiles in the config files, sorted; none if the files cannot be read.
+pub async fn profile_names(env: &BTreeMap<String, String>) -> Vec<String> {
+    let set = profile_set(env, "default").await;
+    let mut names: Vec<String> = set.iter().flat_map(ProfileSet::profiles).map(str::to_owned).collect();
+    names.sort_unstable();
+    names
 }
 
 /// A sign-in that provides credentials.

@@ -57,7 +57,7 @@ impl CommandView for ChangesView {
             |hits: Option<u64>| hits.map_or_else(|| "-".to_owned(), |hits| format::number(hits, style));
         for change in &self.changed {
             table.add_row([
-                text::clean(&change.path).into(),
+                text::readable_path(&change.path).into(),
                 hits(change.old).into(),
                 hits(change.new).into(),
             ]);

@@ -15,11 +15,31 @@ use crate::{format, text};
 pub struct CountsView {
     /// One row per path, in display order.
     pub counts: Vec<CountRow>,
+    /// The total of all paths of the counter, of which `counts` may be a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<CountsTotal>,
+}
+
+/// A total over paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CountsTotal {
+    /// The number of paths.
+    pub paths: u64,
+    /// The sum of their hits.
+    pub hits: u64,
+}
+
+impl CountsTotal {
+    /// Returns the total of these rows.
+    pub fn of(counts: &[CountRow]) -> Self {
+        let hits = counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
+        Self { paths: counts.len() as u64, hits }
+    }
 }
 
 impl CommandView for CounterData {
     fn render(&self, style: TextStyle) -> String {
-        CountsView { counts: self.counts.clone() }.render(style)
+        CountsView { counts: self.counts.clone(), total: None }.render(style)
     }
 }
 
@@ -36,16 +56,22 @@ impl CommandView for CountsView {
         let mut table = TextTable::new(columns);
         let time = |time: &Option<String>| text::clean(time.as_deref().unwrap_or_default()).into_owned();
         for row in &self.counts {
-            let mut cells = vec![text::clean(&row.path).into(), format::number(row.hits, style).into()];
+            let mut cells =
+                vec![text::readable_path(&row.path).into(), format::number(row.hits, style).into()];
             cells.extend(visitors.then(|| format::number(row.uniques, style).into()));
             cells.extend([time(&row.first).into(), time(&row.last).into()]);
             table.add_row(cells);
         }
         let mut out = table.render(0, style);
-        if style.tty && self.counts.len() > 1 {
-            let hits = self.counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
-            let paths = format::count(self.counts.len() as u64, "path", style);
-            let _ = writeln!(out, "\n{} on {paths}", format::count(hits, "view", style));
+        let shown = self.counts.len() as u64;
+        let CountsTotal { paths, hits } = self.total.unwrap_or_else(|| CountsTotal::of(&self.counts));
+        if style.tty && paths > 1 {
+            let part = match shown {
+                _ if shown == paths => String::new(),
+                _ => format!(" ({} shown)", format::number(shown, style)),
+            };
+            let on = format::count(paths, "path", style);
+            let _ = writeln!(out, "\n{} on {on}{part}", format::count(hits, "view", style));
         }
         out
     }
@@ -69,6 +95,7 @@ mod tests {
             ..CountRow::zero(path)
         };
         CountsView {
+            total: None,
             counts: vec![
                 row("/", 1_234_567, Some("2026-09-20T10:00:00Z")),
                 row("/a/very/long/path/that/does/not/fit/anywhere", 12, Some("2026-09-20T10:00:00Z")),
@@ -97,7 +124,20 @@ mod tests {
         "#);
         assert!(fits(&view().to_text(NARROW), NARROW));
         assert!(view().to_text(TextStyle::PLAIN).contains("  1234567  2026"));
-        assert_eq!(CountsView { counts: vec![] }.to_text(WIDE), "No views yet.\n");
+        assert_eq!(CountsView { counts: vec![], total: None }.to_text(WIDE), "No views yet.\n");
+    }
+
+    #[test]
+    fn total_covers_paths_that_are_not_shown() {
+        let mut view = view();
+        view.total = Some(CountsTotal::of(&view.counts));
+        view.counts.truncate(1);
+        assert!(
+            view.to_text(WIDE).ends_with("\n1,234,579 views on 3 paths (1 shown)\n"),
+            "{}",
+            view.to_text(WIDE)
+        );
+        assert!(view.to_json().ends_with(r#""total":{"paths":3,"hits":1234579}}"#), "{}", view.to_json());
     }
 
     #[test]
@@ -113,7 +153,7 @@ mod tests {
         let mut both = row.clone();
         both.add(row.clone());
         assert_eq!((both.uniques, both.days["2026-09-20"]), (18, Tally { hits: 24, uniques: 18 }));
-        let view = CountsView { counts: vec![row.clone(), CountRow::zero("/b")] };
+        let view = CountsView { counts: vec![row.clone(), CountRow::zero("/b")], total: None };
         insta::assert_snapshot!(view.to_text(WIDE), @"
         PATH  VIEWS  VISITORS
         /        12         9
@@ -124,12 +164,12 @@ mod tests {
         let days =
             r#""days":{"2026-09-20":{"hits":12,"uniques":9}},"months":{"2026-09":{"hits":12,"uniques":9}}"#;
         assert!(view.to_json().contains(days));
-        assert!(!CountsView { counts: vec![row.without_history()] }.to_json().contains("days"));
+        assert!(!CountsView { counts: vec![row.without_history()], total: None }.to_json().contains("days"));
     }
 
     #[test]
     fn json_is_the_contract() {
-        let view = CountsView { counts: vec![CountRow::zero("/")] };
+        let view = CountsView { counts: vec![CountRow::zero("/")], total: None };
         assert_eq!(
             view.to_json(),
             r#"{"v":1,"counts":[{"path":"/","hits":0,"uniques":0,"first":null,"last":null}]}"#

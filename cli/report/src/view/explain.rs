@@ -28,7 +28,7 @@ impl CommandView for ExplainView {
         let path = text::clean(&self.path);
         let clean = |text: &Option<String>| text::clean(text.as_deref().unwrap_or_default()).into_owned();
         let line = if self.counted {
-            let key = style.paint(Tone::Strong, clean(&self.key));
+            let key = style.paint(Tone::Strong, text::readable_path(self.key.as_deref().unwrap_or_default()));
             format!("{path}  is {} as  {key}", style.paint(Tone::Good, "counted"))
         } else {
             let why = format!("{} ({})", clean(&self.message), clean(&self.why));

@@ -32,7 +32,7 @@ pub use applied::{DeployView, DestroyView, RetainedResource};
 pub use build::BuildView;
 pub use changes::{ChangesView, ImportView, imported_lines};
 pub use config::{ConfigView, EnvListView, EnvRow, InitView};
-pub use counts::CountsView;
+pub use counts::{CountsTotal, CountsView};
 pub use dead_letters::{DeadLetterRow, DeadLettersView, FailedRedrive, PurgeView, RedriveView};
 pub use deployments::{DeploymentRow, DeploymentsView};
 pub use distribution::{DistributionRow, InvalidateView};

@@ -139,7 +139,12 @@ fn render_pages(out: &mut String, report: &ReportView) {
     out.push_str("<th></th></tr></thead>\n<tbody>\n");
     let max = report.top.iter().map(|row| row.hits).max().unwrap_or(0);
     for row in &report.top {
-        let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escape_html(&row.path), number(row.hits));
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td>",
+            escape_html(&text::readable_path(&row.path)),
+            number(row.hits)
+        );
         if report.uniques.is_some() {
             let _ = write!(out, "<td>{}</td>", number(row.uniques));
         }

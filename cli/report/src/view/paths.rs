@@ -49,10 +49,14 @@ pub struct PathListView {
 impl CommandView for PathsView {
     fn render(&self, style: TextStyle) -> String {
         let mut out = String::new();
-        add_lines(&mut out, "+", self.added.iter().map(|path| text::clean(path).into_owned()));
-        add_lines(&mut out, "-", self.removed.iter().map(|path| text::clean(path).into_owned()));
+        add_lines(&mut out, "+", self.added.iter().map(|path| text::readable_path(path).into_owned()));
+        add_lines(&mut out, "-", self.removed.iter().map(|path| text::readable_path(path).into_owned()));
         let strays = self.strays.iter().map(|stray| {
-            format!("{}  {}, but no page", text::clean(&stray.path), format::count(stray.hits, "view", style))
+            format!(
+                "{}  {}, but no page",
+                text::readable_path(&stray.path),
+                format::count(stray.hits, "view", style)
+            )
         });
         add_lines(&mut out, "?", strays);
         let refused = self.refused.iter();
@@ -86,7 +90,7 @@ fn add_lines(out: &mut String, symbol: &str, lines: impl ExactSizeIterator<Item 
 
 impl CommandView for PathListView {
     fn render(&self, _: TextStyle) -> String {
-        self.paths.iter().fold(String::new(), |text, path| text + &text::clean(path) + "\n")
+        self.paths.iter().fold(String::new(), |text, path| text + &text::readable_path(path) + "\n")
     }
 }
 

@@ -198,7 +198,7 @@ impl ReportView {
         let mut table = TextTable::new(columns);
         for row in &self.top {
             let number = |n| Cell::from(format::number(n, style));
-            let mut cells = vec![Cell::from(text::clean(&row.path)), number(row.hits)];
+            let mut cells = vec![Cell::from(text::readable_path(&row.path)), number(row.hits)];
             cells.extend(self.uniques.map(|_| number(row.uniques)));
             cells.push(Cell::toned(chart::bar(row.hits, max, BAR_WIDTH, style), Tone::Good));
             table.add_row(cells);

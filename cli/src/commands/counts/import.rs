@@ -53,6 +53,12 @@ pub struct Import {
     pub confirm: Option<String>,
 }
 
+impl Import {
+    fn mode(&self) -> ImportMode {
+        if self.replace { ImportMode::Replace } else { ImportMode::Add }
+    }
+}
+
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Input {
@@ -80,14 +86,17 @@ impl From<Input> for Option<ImportFormat> {
 /// The maximum size of the unpacked file in bytes: a hundred times the paths of a counter.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
-pub(super) async fn run(
-    session: &Session,
-    counts: &CountsTable,
-    loaded: &LoadedConfig,
-    args: Import,
-) -> Result<Exit, Failure> {
-    let mode = if args.replace { ImportMode::Replace } else { ImportMode::Add };
-    let (id, numbers, reading) = match (&args.file, args.start_at, &args.path) {
+/// The counts to import.
+#[derive(Default)]
+pub(super) struct ImportInput {
+    id: String,
+    numbers: CounterData,
+    reading: ImportReport,
+}
+
+/// Reads and checks the counts to import. Sends nothing.
+pub(super) fn read(session: &Session, loaded: &LoadedConfig, args: &Import) -> Result<ImportInput, Failure> {
+    match (&args.file, args.start_at, &args.path) {
         (Some(file), ..) => {
             let content = ingest::read_content(session, file, MAX_FILE_BYTES)?;
             let counter = &loaded.app.counter;
@@ -95,19 +104,34 @@ pub(super) async fn run(
                 keep_query: counter.keep_query.clone(),
                 count_bots: counter.bots == BotPolicy::Count,
             };
-            let (id, numbers, reading) =
-                hitctl_counts::import::read(content, args.format.into(), &taking, mode, MAX_FILE_BYTES)?;
+            let (id, numbers, reading) = hitctl_counts::import::read(
+                content,
+                args.format.into(),
+                &taking,
+                args.mode(),
+                MAX_FILE_BYTES,
+            )?;
             for line in imported_lines(&reading) {
                 session.console.message(&line);
             }
-            (args.id.unwrap_or(id), numbers, reading)
+            Ok(ImportInput { id: args.id.clone().unwrap_or(id), numbers, reading })
         }
         (None, Some(hits), Some(path)) => {
-            let (id, numbers) = start(&key(counts, path)?, hits);
-            (id, numbers, ImportReport::default())
+            let (id, numbers) = start(&key(&loaded.app.counter.keep_query, path)?, hits);
+            Ok(ImportInput { id, numbers, reading: ImportReport::default() })
         }
-        _ => return Err(Failure::usage("expected one of FILE or --start-at N")),
-    };
+        _ => Err(Failure::usage("expected one of FILE or --start-at N")),
+    }
+}
+
+pub(super) async fn run(
+    session: &Session,
+    counts: &CountsTable,
+    loaded: &LoadedConfig,
+    args: Import,
+    ImportInput { id, numbers, reading }: ImportInput,
+) -> Result<Exit, Failure> {
+    let mode = args.mode();
     let mut view = view_of(&id, &numbers, &reading, args.dry_run);
     if args.dry_run {
         for chunk in ImportChunk::split(&numbers) {

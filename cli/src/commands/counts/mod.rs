@@ -35,6 +35,21 @@ impl Command {
             _ => true,
         }
     }
+
+    /// Returns the paths among the arguments.
+    fn paths(&self) -> Vec<&String> {
+        match self {
+            Self::List(_) | Self::Export(_) => Vec::new(),
+            Self::Get(args) => args.paths.iter().collect(),
+            Self::Add(args) => vec![&args.path],
+            Self::Set(args) => vec![&args.path],
+            Self::Reset(args) => args.paths.iter().collect(),
+            Self::Merge(args) => args.paths.iter().collect(),
+            Self::Rename(args) => vec![&args.old, &args.new],
+            Self::Delete(args) => args.paths.iter().collect(),
+            Self::Import(args) => args.path.iter().collect(),
+        }
+    }
 }
 
 /// Runs a subcommand of `counts`.
@@ -43,6 +58,13 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     let loaded =
         if writes { session.load_for_writing("change the counts of").await? } else { session.load()? };
     let session = &*session;
+    // Arguments and files are checked before anything is opened or sent.
+    let keep_query = &loaded.app.counter.keep_query;
+    command.paths().into_iter().try_for_each(|path| counts::key(keep_query, path).map(drop))?;
+    let import = match &command {
+        Command::Import(args) => Some(import::read(session, &loaded, args)?),
+        _ => None,
+    };
     let run = RunContext { session, config: &loaded, sink: &hitctl_engine::EventSink::none() };
     // A table that does not exist is no reason to start the local cloud.
     let cloud = if writes { run.open(AccessMode::Read).await? } else { run.cloud(AccessMode::Read).await? };
@@ -57,6 +79,9 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Merge(args) => write::merge(session, &counts, args).await,
         Command::Rename(args) => write::rename(session, &counts, &args).await,
         Command::Delete(args) => write::delete(session, &counts, &loaded.env, &args).await,
-        Command::Import(args) => Box::pin(import::run(session, &counts, &loaded, args)).await,
+        Command::Import(args) => {
+            let import = import.unwrap_or_default();
+            Box::pin(import::run(session, &counts, &loaded, args, import)).await
+        }
     }
 }

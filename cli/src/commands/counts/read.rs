@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hitctl_cloud::CountsTable;
 use hitctl_counts::{CountRow, CounterData};
-use hitctl_report::{CountsView, Exit, Failure, plural};
+use hitctl_report::{CountsTotal, CountsView, Exit, Failure, plural};
 
 use crate::deployment::counts::key;
 use crate::files::write_new;
@@ -16,7 +16,7 @@ use crate::session::Session;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl counts list --limit 10\n  hitctl counts list --env prod --json")]
 pub struct List {
-    /// Maximum number of rows to show
+    /// Maximum number of rows to show; the total covers all paths
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
 }
@@ -59,23 +59,24 @@ pub enum Format {
 pub(super) async fn list(session: &Session, counts: &CountsTable, args: &List) -> Result<Exit, Failure> {
     let mut counts = counts.all().await?;
     counts.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.path.cmp(&b.path)));
+    let total = CountsTotal::of(&counts);
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     counts.truncate(limit.unwrap_or(usize::MAX));
     // Days and months are left to `get` and `export`, to keep a list of thousands of paths small.
     let counts = counts.into_iter().map(CountRow::without_history).collect();
-    session.console.result(&CountsView { counts });
+    session.console.result(&CountsView { counts, total: Some(total) });
     Ok(Exit::Done)
 }
 
 /// Shows the counts of some paths.
 pub(super) async fn get(session: &Session, counts: &CountsTable, args: &Get) -> Result<Exit, Failure> {
-    let keys = args.paths.iter().map(|path| key(counts, path)).collect::<Result<Vec<_>, _>>()?;
+    let keys = args.paths.iter().map(|path| key(counts.keep_query(), path)).collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::new();
     for key in &keys {
         // A path without an item has 0 views, here as over HTTP.
         rows.push(counts.get(key).await?.unwrap_or_else(|| CountRow::zero(key)));
     }
-    session.console.result(&CountsView { counts: rows });
+    session.console.result(&CountsView { counts: rows, total: None });
     Ok(Exit::Done)
 }
 

@@ -9,7 +9,7 @@ use hitctl_cloud::{CountEdit, CountsTable, MAX_MERGED_PATHS};
 use hitctl_config::contract::MAX_COUNT;
 use hitctl_counts::{CountChange, fields};
 use hitctl_engine::Fault;
-use hitctl_report::{ChangesView, Exit, Failure, plural};
+use hitctl_report::{ChangesView, Exit, Failure, plural, readable_path};
 
 use crate::deployment::counts::key;
 use crate::session::Session;
@@ -116,9 +116,10 @@ fn change(text: &str) -> Result<i64, String> {
 }
 
 pub(super) async fn add(session: &Session, counts: &CountsTable, args: &Add) -> Result<Exit, Failure> {
-    let path = key(counts, &args.path)?;
+    let path = key(counts.keep_query(), &args.path)?;
     if args.n < 0 {
-        let question = format!("Subtract {} from {path}?", plural(args.n.unsigned_abs(), "view"));
+        let question =
+            format!("Subtract {} from {}?", plural(args.n.unsigned_abs(), "view"), readable_path(&path));
         session.console.confirm(&question, session.global.yes).await?;
     }
     let decide = |old: Option<u64>| {
@@ -145,12 +146,16 @@ pub(super) async fn set(
     env: &str,
     args: &Set,
 ) -> Result<Exit, Failure> {
-    let path = key(counts, &args.path)?;
+    let path = key(counts.keep_query(), &args.path)?;
     let has = counts.get(&path).await?.map_or(0, |row| row.hits);
     let may_lose = has > args.n;
     if may_lose {
         let difference = plural(has - args.n, "view");
-        let warning = format!("This sets {path} in {env} from {has} to {} and loses {difference}.", args.n);
+        let warning = format!(
+            "This sets {} in {env} from {has} to {} and loses {difference}.",
+            readable_path(&path),
+            args.n
+        );
         session.console.confirm_loss(&warning, env, args.confirm.as_deref()).await?;
     }
     let decide = |old: Option<u64>| match old {
@@ -209,7 +214,7 @@ pub(super) async fn delete(
 pub(super) async fn merge(session: &Session, counts: &CountsTable, args: Merge) -> Result<Exit, Failure> {
     let (into, from) =
         args.paths.split_last().ok_or_else(|| Failure::usage("expected at least two paths"))?;
-    let (into, from) = (key(counts, into)?, keys(counts, from)?);
+    let (into, from) = (key(counts.keep_query(), into)?, keys(counts, from)?);
     if from.contains(&into) {
         return Err(Failure::usage(format!("{into:?} cannot be merged into itself")));
     }
@@ -220,7 +225,11 @@ pub(super) async fn merge(session: &Session, counts: &CountsTable, args: Merge) 
         )));
     }
     let from: Vec<String> = from.into_iter().collect();
-    let question = format!("Merge {} into {into}? This cannot be undone.", plural(from.len() as u64, "path"));
+    let question = format!(
+        "Merge {} into {}? This cannot be undone.",
+        plural(from.len() as u64, "path"),
+        readable_path(&into)
+    );
     session.console.confirm(&question, session.global.yes).await?;
     let changes = counts.merge(&from, &into).await?;
     counts.release_unused_budget().await?;
@@ -228,7 +237,7 @@ pub(super) async fn merge(session: &Session, counts: &CountsTable, args: Merge) 
 }
 
 pub(super) async fn rename(session: &Session, counts: &CountsTable, args: &Rename) -> Result<Exit, Failure> {
-    let (old, new) = (key(counts, &args.old)?, key(counts, &args.new)?);
+    let (old, new) = (key(counts.keep_query(), &args.old)?, key(counts.keep_query(), &args.new)?);
     if old == new {
         return Err(Failure::usage(format!("expected two different paths, found {old:?} twice")));
     }
@@ -238,7 +247,7 @@ pub(super) async fn rename(session: &Session, counts: &CountsTable, args: &Renam
 
 /// Returns the distinct keys of these paths.
 fn keys(counts: &CountsTable, paths: &[String]) -> Result<BTreeSet<String>, Failure> {
-    paths.iter().map(|path| key(counts, path)).collect()
+    paths.iter().map(|path| key(counts.keep_query(), path)).collect()
 }
 
 /// Asks for confirmation before counts are lost. Without views there is nothing to confirm.
@@ -254,7 +263,7 @@ async fn confirm(
         return Ok(());
     }
     let paths = match affected {
-        [(path, _)] => path.clone(),
+        [(path, _)] => readable_path(path).into_owned(),
         many => plural(many.len() as u64, "path"),
     };
     let warning = format!("This {verb} {paths} in {env} and loses {}.", plural(hits, "view"));

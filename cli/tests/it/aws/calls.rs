@@ -153,7 +153,7 @@ fn check_deploys(aws_env: &mut RecordedAwsEnv) {
     writes
       apigateway:CreateApi
       apigateway:CreateIntegration x2
-      apigateway:CreateRoute x8
+      apigateway:CreateRoute x9
       apigateway:CreateStage
       dynamodb:CreateTable x2
       dynamodb:DeleteItem
@@ -239,6 +239,7 @@ fn check_reads(aws_env: &mut RecordedAwsEnv) {
     looks
       the survey
       the additions of others
+      dynamodb:GetItem
       dynamodb:Scan
       sts:GetCallerIdentity
     writes
