@@ -240,5 +240,4 @@ pub(crate) fn read_event() -> Json {
 }
 
 #[cfg(test)]
-#[path = "events_tests.rs"]
 mod tests;

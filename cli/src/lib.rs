@@ -16,12 +16,15 @@ pub mod global;
 mod machine_key;
 mod process_context;
 mod session;
+mod usage;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::FromArgMatches as _;
+use clap::error::ErrorKind;
 use futures::{FutureExt as _, TryFutureExt as _};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -74,12 +77,12 @@ fn run_on(runtime: Runtime, mut process: ProcessContext) -> u8 {
     let interrupts = std::mem::replace(&mut process.interrupts, Interrupts::None);
     let args = std::mem::take(&mut process.args);
     let json = args.iter().any(|arg| arg == "--json") || is_set(&process, "HITCTL_JSON");
-    let parsed = args::Cli::command_in(&process.env)
-        .try_get_matches_from(&args)
-        .and_then(|matches| args::Cli::from_arg_matches(&matches));
+    let command = args::Cli::command_in(&process.env);
+    let parsed =
+        command.clone().try_get_matches_from(&args).and_then(|matches| args::Cli::from_arg_matches(&matches));
     let exit: Exit = match parsed {
         Ok(cli) => dispatch(runtime, process, interrupts, cli),
-        Err(error) => usage(process, &error, json),
+        Err(error) => show_parse_error(process, &error, json, &command, &args),
     };
     exit.code()
 }
@@ -163,19 +166,23 @@ async fn until_interrupted(
 }
 
 /// Shows the output of clap: help and version on stdout, errors on stderr.
-fn usage(process: ProcessContext, error: &clap::Error, json: bool) -> Exit {
-    let is_help = !error.use_stderr();
-    let global = global::Global { json: json && !is_help, ..global::Global::default() };
-    let session = Session::new(process, global);
-    if is_help {
-        session.console.text(&error.render().to_string());
-        return session.console.finish(Exit::Done);
+fn show_parse_error(
+    process: ProcessContext,
+    error: &clap::Error,
+    json: bool,
+    command: &clap::Command,
+    args: &[OsString],
+) -> Exit {
+    let is_error = error.use_stderr();
+    let global = global::Global { json: json && is_error, ..global::Global::default() };
+    let console = Session::new(process, global).console;
+    if !is_error {
+        console.text(&error.render().to_string());
+        return console.finish(Exit::Done);
     }
-    if json {
-        let message = error.render().to_string();
-        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        return session.console.show_failure(&Failure::usage(first).hinted("run `hitctl --help`"));
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
+        console.write_stderr(&error.render().to_string());
+        return Exit::Usage;
     }
-    session.console.write_stderr(&error.render().to_string());
-    Exit::Usage
+    console.show_failure(&usage::failure(error, command, args))
 }

@@ -365,5 +365,4 @@ fn advance(c: char) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "badge_tests.rs"]
 mod tests;

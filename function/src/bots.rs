@@ -318,5 +318,4 @@ fn browser_words(first: u8) -> &'static [&'static str] {
 }
 
 #[cfg(test)]
-#[path = "bots_tests.rs"]
 mod tests;

@@ -211,5 +211,4 @@ pub fn non_number_bytes(key: &str, update: &HitUpdate) -> usize {
 }
 
 #[cfg(test)]
-#[path = "hit_tests.rs"]
 mod tests;

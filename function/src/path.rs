@@ -244,5 +244,4 @@ fn is_encoded_in_paths(byte: u8) -> bool {
 }
 
 #[cfg(test)]
-#[path = "path_tests.rs"]
 mod tests;

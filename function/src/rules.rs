@@ -169,5 +169,4 @@ impl CountingRules {
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

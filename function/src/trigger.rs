@@ -178,5 +178,4 @@ impl Envelope<'_> {
 }
 
 #[cfg(test)]
-#[path = "trigger_tests.rs"]
 mod tests;

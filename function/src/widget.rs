@@ -7,5 +7,4 @@ pub const SCRIPT: &str = include_str!("widget.js");
 pub const QUEUED: &str = include_str!("widget_queued.js");
 
 #[cfg(test)]
-#[path = "widget_tests.rs"]
 mod tests;

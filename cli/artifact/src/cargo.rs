@@ -273,5 +273,4 @@ fn path_text(path: &Path) -> String {
 }
 
 #[cfg(test)]
-#[path = "cargo_tests.rs"]
 mod tests;

@@ -329,5 +329,4 @@ fn to_string_lossy(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "inspect_tests.rs"]
 mod tests;

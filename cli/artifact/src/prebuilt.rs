@@ -165,5 +165,4 @@ fn read_bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
 }
 
 #[cfg(test)]
-#[path = "prebuilt_tests.rs"]
 mod tests;

@@ -252,5 +252,4 @@ fn embedded_hash() -> String {
 }
 
 #[cfg(test)]
-#[path = "source_tests.rs"]
 mod tests;

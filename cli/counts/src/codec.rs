@@ -188,5 +188,4 @@ fn year_and_month(digits: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "codec_tests.rs"]
 mod tests;

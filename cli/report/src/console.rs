@@ -376,5 +376,4 @@ fn confirmation_result(answer: ConfirmResult, question: &str, hint: &str) -> Res
 }
 
 #[cfg(test)]
-#[path = "console_tests.rs"]
 mod tests;

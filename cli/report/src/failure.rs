@@ -315,5 +315,4 @@ fn render_group(group: &[&Failure], style: TextStyle) -> String {
 }
 
 #[cfg(test)]
-#[path = "failure_tests.rs"]
 mod tests;

@@ -21,12 +21,13 @@ use crate::session::Session;
 /// The file contains the JSON list of entries of EventBridge's `PutEvents`, with `Detail` as an object or as text. All
 /// events are checked before any is sent.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("input").required(true).args(["file", "detail"]))]
 #[command(
     after_help = "Examples:\n  hitctl emit --file events.json\n  hitctl emit --source cli --detail-type move --detail '{\"path\":\"/\"}'\n  hitctl invoke --event eventbridge --print"
 )]
 pub struct Args {
     /// JSON list of events, or `-` for stdin
-    #[arg(long, value_name = "FILE", required_unless_present = "detail", conflicts_with = "detail")]
+    #[arg(long, value_name = "FILE", conflicts_with = "detail")]
     pub file: Option<PathBuf>,
     /// Detail of a single event: a JSON object
     #[arg(long, value_name = "JSON", requires_all = ["source", "detail_type"])]

@@ -25,12 +25,13 @@ const SOME_REGION: &str = "us-east-1";
 ///
 /// Invokes the function directly instead of requesting the URL, and prints response, duration and log.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("input").required(true).multiple(true).args(["path", "event", "payload"]))]
 #[command(
     after_help = "Examples:\n  hitctl invoke --path /\n  hitctl invoke --path / --read-only\n  hitctl invoke --event sqs --path / --count 25\n  hitctl invoke --event eventbridge --print\n  hitctl invoke --payload event.json"
 )]
 pub struct Args {
     /// Count this path, without --event by GET /counter?path=PATH [default: / with --event]
-    #[arg(long, value_name = "PATH", required_unless_present_any = ["payload", "event"], conflicts_with = "payload")]
+    #[arg(long, value_name = "PATH", conflicts_with = "payload")]
     pub path: Option<String>,
     /// Read the count without counting
     #[arg(long, requires = "path", conflicts_with = "event")]

@@ -33,12 +33,13 @@ use crate::session::Session;
 /// Each message has an ID: its own, or PREFIX-LINE. With `counter.exact = true` an ID counts once, so sending the same file
 /// again with the same --id-prefix adds nothing.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("input").required(true).args(["path", "file"]))]
 #[command(
     after_help = "Examples:\n  hitctl send --path /\n  hitctl send --path / --count 500\n  hitctl send --file hits.ndjson --id-prefix monday\n  hitctl send --file -"
 )]
 pub struct Args {
     /// Path to count
-    #[arg(long, value_name = "PATH", required_unless_present = "file", conflicts_with = "file")]
+    #[arg(long, value_name = "PATH", conflicts_with = "file")]
     pub path: Option<String>,
     /// Number of views
     #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = hit_count)]

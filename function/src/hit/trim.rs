@@ -97,5 +97,4 @@ impl CountItem {
 }
 
 #[cfg(test)]
-#[path = "trim_tests.rs"]
 mod tests;

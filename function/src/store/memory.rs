@@ -279,5 +279,4 @@ impl CounterStore for MemoryStore {
 }
 
 #[cfg(test)]
-#[path = "memory_tests.rs"]
 mod tests;

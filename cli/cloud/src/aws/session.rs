@@ -307,8 +307,6 @@ fn find_source<'a, T: std::error::Error + 'static>(
 }
 
 #[cfg(test)]
-#[path = "broken_tests.rs"]
 mod broken_tests;
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

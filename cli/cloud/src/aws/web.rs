@@ -209,5 +209,4 @@ fn read_ca_bundle(path: &str) -> Result<Vec<u8>, Fault> {
 }
 
 #[cfg(test)]
-#[path = "web_tests.rs"]
 mod tests;

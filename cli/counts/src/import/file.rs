@@ -126,5 +126,4 @@ fn detect_format(text: &str) -> ImportFormat {
 }
 
 #[cfg(test)]
-#[path = "file_tests.rs"]
 mod tests;

@@ -193,5 +193,4 @@ impl GoatCounterView {
 }
 
 #[cfg(test)]
-#[path = "goatcounter_tests.rs"]
 mod tests;

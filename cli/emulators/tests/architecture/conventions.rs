@@ -109,6 +109,13 @@ fn source_files_are_short_have_a_header_and_no_todos() {
             assert!(text.starts_with("//!"), "{path} does not say what it is for");
             let lines = text.lines().count();
             assert!(lines <= 600, "{path} has {lines} lines: split it by meaning");
+            assert!(!file.ends_with("mod.rs"), "{path}: the file of a module `x` is `x.rs`");
+            // A build script and a fuzz target compile a file of another crate.
+            let shares = file.ends_with("build.rs") || path.to_string().contains("/fuzz/");
+            assert!(
+                shares || !text.contains(concat!("\n#[pa", "th = ")),
+                "{path}: files follow the names of modules"
+            );
             for word in
                 [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore"), concat!("todo", "!(")]
             {

@@ -227,5 +227,4 @@ fn backoff_ms(failures: u32) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "delivery_tests.rs"]
 mod tests;

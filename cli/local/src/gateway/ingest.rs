@@ -140,5 +140,4 @@ fn unresolved_property(parameter: &str) -> Response<Bytes> {
 }
 
 #[cfg(test)]
-#[path = "ingest_tests.rs"]
 mod tests;

@@ -82,5 +82,4 @@ fn pause_after(duration: Duration) -> Duration {
 }
 
 #[cfg(test)]
-#[path = "expiry_tests.rs"]
 mod tests;

@@ -243,5 +243,4 @@ impl CommandView for DestroyView {
 }
 
 #[cfg(test)]
-#[path = "applied_tests.rs"]
 mod tests;

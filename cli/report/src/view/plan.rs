@@ -233,5 +233,4 @@ impl ChangeRow {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 pub(super) mod tests;

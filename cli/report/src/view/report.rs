@@ -269,5 +269,4 @@ impl CommandView for ReportView {
 }
 
 #[cfg(test)]
-#[path = "report_tests.rs"]
 mod tests;

@@ -23,12 +23,13 @@ use crate::session::Session;
 /// checked before anything is written. The latest 40 days and 36 months are kept. A path has at most 9007199254740991
 /// views.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("input").required(true).args(["file", "start_at"]))]
 #[command(
     after_help = "Examples:\n  hitctl counts import old.csv\n  hitctl counts import goatcounter-export-me.zip --dry-run\n  hitctl counts import --start-at 12000 --path /\n  hitctl counts export --format ndjson -e old | hitctl counts import - -e new"
 )]
 pub struct Import {
     /// File to import, or `-` for stdin
-    #[arg(value_name = "FILE", required_unless_present = "start_at")]
+    #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Format of the file
     #[arg(long, value_enum, default_value = "auto")]

@@ -51,13 +51,14 @@ pub struct Set {
 ///
 /// `--all` also resets the visitors of the site. Visitors of today do not count again until the end of the day (UTC).
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("input").required(true).args(["paths", "all"]))]
 #[command(after_help = "Examples:\n  hitctl counts reset /draft\n  hitctl counts reset --all --confirm prod")]
 pub struct Reset {
     /// Paths, as a page sends them
-    #[arg(value_name = "PATH", required_unless_present = "all")]
+    #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     /// Reset every path
-    #[arg(long, conflicts_with = "paths")]
+    #[arg(long)]
     pub all: bool,
     /// Confirm with the name of the environment
     #[arg(long, value_name = "NAME")]

@@ -292,5 +292,4 @@ pub(super) fn number(value: u64) -> String {
 }
 
 #[cfg(test)]
-#[path = "requests_tests.rs"]
 mod tests;

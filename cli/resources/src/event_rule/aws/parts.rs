@@ -127,5 +127,4 @@ pub(super) fn foreign_targets_error(bus: &str, name: &str, targets: &[Target]) -
 }
 
 #[cfg(test)]
-#[path = "parts_tests.rs"]
 mod tests;

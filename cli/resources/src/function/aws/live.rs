@@ -162,5 +162,4 @@ fn logging(configuration: &FunctionConfiguration, want: Option<&FunctionSpec>) -
 const DEFAULT_LEVEL: &str = "INFO";
 
 #[cfg(test)]
-#[path = "live_tests.rs"]
 mod tests;

@@ -214,5 +214,4 @@ impl ApiCalls<'_> {
 }
 
 #[cfg(test)]
-#[path = "ingest_tests.rs"]
 mod tests;

@@ -207,5 +207,4 @@ fn normalized(json: &Json) -> Json {
 }
 
 #[cfg(test)]
-#[path = "attributes_tests.rs"]
 mod tests;

@@ -3,7 +3,6 @@
 use hitctl_config::contract::HEADER_ORIGIN_SECRET;
 use proptest::prelude::*;
 
-#[path = "trigger_tests/messages.rs"]
 mod messages;
 
 use super::*;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{QUEUED, SCRIPT};
 
-const SOURCE: &str = include_str!("widget/source.js");
+const SOURCE: &str = include_str!("source.js");
 
 /// Both builds: the name in the source's `// only:` comments, the file, the served script, and its maximum
 /// compressed size in bytes.
