@@ -32,6 +32,11 @@ impl Address {
         self.0.split_once('.').map_or("", |(kind, _)| kind)
     }
 
+    /// Returns the kind as words for messages, such as `log group`.
+    pub fn kind_words(&self) -> String {
+        self.kind().replace('_', " ")
+    }
+
     /// Returns the whole address as text.
     pub fn as_str(&self) -> &str {
         &self.0

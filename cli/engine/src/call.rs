@@ -38,6 +38,11 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
 
+/// Formats a count with a noun: `1 table`, `2 tables`.
+pub fn plural(n: u64, noun: &str) -> String {
+    if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
+}
+
 /// Formats a duration for messages: `200 ms`, `30 s`, `20 min`.
 pub(crate) fn format_duration(time: Duration) -> String {
     match time.as_secs() {

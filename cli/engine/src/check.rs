@@ -59,7 +59,7 @@ fn finding(severity: Severity, code: FaultCode, change: &Change, message: String
 
 fn check_owner(change: &Change) -> Option<Finding> {
     let ChangeReason::NotOurs(owner) = &change.why else { return None };
-    let (kind, name) = (change.kind(), change.name());
+    let (kind, name) = (change.address().kind_words(), change.name());
     Some(if change.is_conflict() {
         let message = format!("{kind} {name} already exists and is not managed by this app ({owner})");
         finding(Severity::Error, NOT_OURS, change, message)
@@ -75,7 +75,8 @@ fn check_data_loss(change: &Change) -> Option<Finding> {
     {
         return None;
     }
-    let (participle, kind, name) = (change.action.present_participle(), change.kind(), change.name());
+    let (participle, kind, name) =
+        (change.action.present_participle(), change.address().kind_words(), change.name());
     let message = format!("{participle} {kind} {name} loses its data ({})", change.why);
     Some(finding(Severity::Consent, DATA_LOSS, change, message))
 }
@@ -88,10 +89,10 @@ fn check_kept_dependents(plan: &Plan, change: &Change) -> Option<Finding> {
             && other.node.dependencies.contains(change.address())
     };
     let kept = (change.action == Action::Replace).then(|| plan.changes.iter().find(is_kept)).flatten()?;
-    let (kind, name) = (change.kind(), change.name());
+    let (kind, name) = (change.address().kind_words(), change.name());
     let message = format!(
         "replacing {kind} {name} may lose the data of {} {}, which depends on it",
-        kept.kind(),
+        kept.address().kind_words(),
         kept.name()
     );
     Some(finding(Severity::Consent, DATA_LOSS, kept, message))

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
-use crate::call::{RETRY_HINT, format_duration};
+use crate::call::{RETRY_HINT, format_duration, plural};
 use crate::event::{Event, EventSink};
 use crate::fault::{Fault, FaultKind};
 
@@ -153,7 +153,7 @@ impl DriverContext {
 }
 
 fn budget_exhausted(fault: Fault, activity: &str, tried: Duration, attempts: u32) -> Fault {
-    let attempts = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+    let attempts = plural(attempts.into(), "attempt");
     Fault {
         kind: FaultKind::Fatal,
         message: format!(

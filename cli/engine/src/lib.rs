@@ -45,7 +45,7 @@ mod value;
 
 pub use address::{Address, AddressError};
 pub use apply::{ApplyOutcome, CompletedChange, FailedChange, SkippedChange, apply};
-pub use call::millis;
+pub use call::{millis, plural};
 pub use change::{Action, Change, ChangeReason};
 pub use check::{DATA_LOSS, Finding, LEFT_ALONE, NOT_OURS, Severity, check};
 pub use context::{DriverContext, RetryPolicy};

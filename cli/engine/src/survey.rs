@@ -99,7 +99,7 @@ pub async fn survey(
 ) -> Result<Snapshot, SurveyError> {
     let reads = graph.nodes().iter().map(|node| async move {
         let cx = DriverContext::new(node.address.clone(), sink.clone(), stop.clone());
-        let operation = format!("read {} {}", node.address.kind(), node.name);
+        let operation = format!("read {} {}", node.address.kind_words(), node.name);
         let read = async { read_resource(drivers.get(node.address.kind())?, &cx, node).await };
         (node.address.clone(), run_bounded(&operation, drivers.timeouts().read, read).await)
     });

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
-use hitctl_engine::Fault;
+use hitctl_engine::{Fault, plural};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
@@ -147,12 +147,14 @@ async fn status(State(control): SharedState) -> Json<DaemonStatus> {
     notices.extend(run_blocking(move || Ok(disk::notices(&dir))).await.unwrap_or_default());
     let lost_events = cloud.logs.dropped();
     if lost_events > 0 {
-        notices.push(format!("failed to write {lost_events} log events; check the free disk space"));
+        let events = plural(lost_events, "log event");
+        notices.push(format!("failed to write {events}; check the free disk space"));
     }
     let dropped_events = cloud.bus.dropped();
     if dropped_events > 0 {
         notices.push(format!(
-            "dropped {dropped_events} events: delivery failed, and no dead-letter queue accepted them"
+            "dropped {}: delivery failed, and no dead-letter queue accepted them",
+            plural(dropped_events, "event")
         ));
     }
     Json(DaemonStatus {

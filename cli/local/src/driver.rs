@@ -205,10 +205,12 @@ pub fn deployments(resources: &DeployedResources) -> BTreeSet<(String, String)> 
     all.filter_map(|stored| Some((tag(stored, OWNER_TAGS[0])?, tag(stored, OWNER_TAGS[1])?))).collect()
 }
 
-/// Adds the operation and the resource to a fault: the message of a broken connection is the same for every
-/// call.
+/// Adds the operation and the resource to a fault that does not say what failed, such as a broken connection.
 fn with_operation(operation: &str, node: &Node, fault: Fault) -> Fault {
-    let (kind, name) = (node.address.kind(), &node.name);
+    if fault.message.starts_with("failed to ") {
+        return fault;
+    }
+    let (kind, name) = (node.address.kind_words(), &node.name);
     let message = format!("failed to {operation} {kind} {name}: {}", fault.message);
     Fault { message, ..fault }
 }

@@ -1,5 +1,7 @@
 //! Formats numbers and durations for people.
 
+pub use hitctl_engine::plural;
+
 use super::style::TextStyle;
 
 /// Formats a duration: `12ms`, `0.3s`, `59.9s`, `1m 04s`, `2h 05m`.
@@ -51,11 +53,6 @@ pub(crate) fn number(n: u64, style: TextStyle) -> String {
         out.push(digit);
     }
     out
-}
-
-/// Formats a count with a noun: `1 table`, `2 tables`.
-pub fn plural(n: u64, noun: &str) -> String {
-    if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Formats a count like [`plural`], with the number formatted by [`number`].

@@ -189,15 +189,18 @@ impl<'a> PlanRun<'a> {
             },
         };
         let limit = self.drivers.timeouts().write;
-        let operation = format!("{} {} {}", change.action, change.kind(), change.name());
+        let operation = format!("{} {} {}", change.action, change.address().kind_words(), change.name());
         async move { (step, run_bounded(&operation, limit, call).await) }.boxed()
     }
 
     /// Returns the spec of a change with all references resolved.
     fn desired_spec(&self, change: &Change) -> Result<Json, Fault> {
         if let (true, ChangeReason::NotOurs(owner)) = (change.is_conflict(), &change.why) {
-            let message =
-                format!("{} {} already exists and is not managed by this app", change.kind(), change.name());
+            let message = format!(
+                "{} {} already exists and is not managed by this app",
+                change.address().kind_words(),
+                change.name()
+            );
             let fault = Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) };
             return Err(fault.caused_by(owner.as_str()));
         }
@@ -205,7 +208,12 @@ impl<'a> PlanRun<'a> {
         let desired_spec = resolve(spec, &|of| self.outcome.outputs.get(of));
         match find_references(&desired_spec).into_iter().next() {
             Some((_, Reference::Output { resource, output })) => {
-                let tried = format!("failed to {} {} {}", change.action, change.kind(), change.name());
+                let tried = format!(
+                    "failed to {} {} {}",
+                    change.action,
+                    change.address().kind_words(),
+                    change.name()
+                );
                 Err(Fault::fatal("no_output", format!("{tried}: {resource} has no output {output}")))
             }
             _ => Ok(desired_spec),

@@ -1,6 +1,6 @@
 //! Queues, event source mappings, and outputs that are read at request time.
 
-use hitctl_engine::{Fault, Outputs};
+use hitctl_engine::{Fault, Outputs, plural};
 use hitctl_resources::{EventSourceMappingSpec, LogGroupSpec, OLDEST_MS, QueueSpec, Spec as _};
 
 use super::{CloudServices, arn, invalid_spec, outputs};
@@ -56,11 +56,7 @@ impl CloudServices {
             && let Some(queue) = self.queues.get(name)
             && let Ok(depth) = self.queues.depth(&queue).await
         {
-            let held = match depth.total() {
-                0 => None,
-                1 => Some("1 message".to_owned()),
-                many => Some(format!("{many} messages")),
-            };
+            let held = Some(depth.total()).filter(|n| *n > 0).map(|n| plural(n, "message"));
             outputs.extend(held.map(|held| ("held".to_owned(), held)));
             let oldest = depth.oldest_ms.map(|age| (age / 1_000).to_string());
             outputs.extend(oldest.map(|age| ("oldest_s".to_owned(), age)));

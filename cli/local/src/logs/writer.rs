@@ -1,5 +1,6 @@
 //! The single thread that writes log files.
 
+use hitctl_engine::plural;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -136,7 +137,7 @@ impl LogWriter {
         for group in self.groups.values_mut().filter(|group| !group.pending.is_empty()) {
             let dropped_events = self.dropped.swap(0, Ordering::Relaxed);
             if dropped_events > 0 {
-                let message = format!("hitctl: failed to write {dropped_events} log events");
+                let message = format!("hitctl: failed to write {}", plural(dropped_events, "log event"));
                 let line = NdjsonLine { t: now_ms(), m: message.into() };
                 // Writing to memory cannot fail.
                 drop(serde_json::to_writer(&mut group.pending, &line));

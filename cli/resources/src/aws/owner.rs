@@ -40,7 +40,8 @@ pub fn split_by_tags<T>(aws: &Aws, candidates: Vec<T>, tags: impl Fn(&T) -> &Tag
 pub fn check_ours<S: Spec>(aws: &Aws, name: &str, found: &ReadState<S>) -> Result<(), Fault> {
     match owner_of(found.tags.as_ref(), &aws.tags) {
         Owner::Other(owner) if !aws.adopt => {
-            let message = format!("{} {name} already exists and is not managed by this app", S::KIND);
+            let message =
+                format!("{} {name} already exists and is not managed by this app", S::KIND.replace('_', " "));
             Err(Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }
                 .caused_by(owner)
                 .hinted("change `app` in hitctl.toml, or delete the existing resource"))

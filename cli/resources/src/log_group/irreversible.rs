@@ -1,6 +1,6 @@
 //! The irreversible effects of changing a log group.
 
-use hitctl_engine::Change;
+use hitctl_engine::{Change, plural};
 
 use crate::irreversible::{EffectContext, IrreversibleEffect, RequiredConfirmation, is_removal};
 use crate::log_group::spec::OLDEST_MS;
@@ -16,7 +16,7 @@ pub(super) fn effect(change: &Change, context: EffectContext) -> Option<Irrevers
     let is_shorter = new > 0 && (old == 0 || new < old);
     let oldest_ms = have.outputs.get(OLDEST_MS).and_then(|ms| ms.parse::<u64>().ok());
     let has_older_lines = oldest_ms.is_none_or(|ms| ms.saturating_add(new * DAY_MS) < context.now_ms);
-    let days = if new == 1 { "1 day".to_owned() } else { format!("{new} days") };
+    let days = plural(new, "day");
     (is_shorter && has_older_lines).then(|| IrreversibleEffect {
         description: format!("log lines older than {days} will be deleted"),
         confirmation: RequiredConfirmation::EnvironmentName,

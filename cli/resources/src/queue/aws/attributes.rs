@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use hitctl_engine::Fault;
+use hitctl_engine::{Fault, plural};
 use serde_json::{Value as Json, json};
 
 use crate::aws::lambda::policy::single_text;
@@ -121,11 +121,8 @@ pub(super) fn held_messages(attributes: &Attributes) -> Option<String> {
         Name::ApproximateNumberOfMessagesDelayed,
     ];
     let number = |name| attributes.get(name).and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
-    match counts.iter().map(number).sum::<u64>() {
-        0 => None,
-        1 => Some("1 message".to_owned()),
-        count => Some(format!("{count} messages")),
-    }
+    let count = counts.iter().map(number).sum::<u64>();
+    (count > 0).then(|| plural(count, "message"))
 }
 
 /// Parses an attribute that contains JSON; `None` if it is empty.
