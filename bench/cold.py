@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Cold start of hitctl's function beside the usual ones, in Rust with the AWS SDK and in Python with boto3, in one run: same event,
-same table, same CPU share, taking turns.
+"""Compares the cold start of hitctl's function with usual functions, in Rust with the AWS SDK and in Python with boto3. One run
+measures all of them in turn, with the same event, table and CPU share.
 
   bench/cold.py                  builds, measures, prints, and writes bench/COLDSTART.md and bench/coldstart.json
   bench/cold.py --quick          fewer runs and sizes, writes nothing
-  bench/cold.py --hitctl PATH    with a hitctl that is built already
+  bench/cold.py --hitctl PATH    uses an existing hitctl
   bench/cold.py --compare A=PATH B=PATH ..   only compares programs with each other (the steps on the page); writes nothing
 
-The CPU share of a memory size is set by a cgroup, which takes root. Without it only the row without a limit is measured,
-and the page says so. Instructions take valgrind. All programs run here, not on AWS, which gives a function more CPU while it
-starts: the figures compare them with each other and predict nothing.
+A cgroup sets the CPU share of a memory size, which requires root. Without it, only the row without a limit is measured, and the
+page says so. Counting instructions requires valgrind. All programs run on this machine and not on AWS, which gives a function
+more CPU while it starts. The figures only compare the programs with each other.
 """
 import argparse
 import contextlib
@@ -40,7 +40,7 @@ KEYS = ("init_ms", "first_answer_ms", "warm_per_s", "peak_rss_kib", "cpu_ms")
 
 
 class Program:
-    """Something to measure: a command, what its environment has beyond Lambda's, and its figures by size."""
+    """A program to measure: its command, its environment in addition to Lambda's, and its results by memory size."""
 
     def __init__(self, name, command, invocations, size=None, **extra):
         self.name, self.command, self.invocations, self.zip_bytes = name, [str(part) for part in command], invocations, size
@@ -60,7 +60,7 @@ EVENT = json.dumps(coldstart.EVENT).encode()
 
 
 def take_turns(programs, sizes, runs):
-    """Measures all programs at all sizes, one start each in turn. Returns whether the CPU share could be set."""
+    """Measures all programs at all sizes; each turn starts every program once per size. Returns whether the CPU share could be set."""
     tasks = {size: coldstart.quota(size) if size else None for size in sizes}
     for program in programs:
         say(f"{program.name}: its instructions ...")
@@ -75,7 +75,7 @@ def take_turns(programs, sizes, runs):
 
 
 def bootstrap(hitctl, home):
-    """The function exactly as it is deployed: out of the zip that `hitctl build` makes. Returns its path and the zip's bytes."""
+    """Extracts the function from the zip that `hitctl build` creates. Returns its path and the size of the zip in bytes."""
     built = json.loads(run([hitctl, "--env", "local", "--json", "build"], cwd=home, timeout=3600))
     with zipfile.ZipFile(built["zip"]) as package:
         package.extract("bootstrap", home)
@@ -84,7 +84,7 @@ def bootstrap(hitctl, home):
 
 
 def peer():
-    """The function with the SDK, built as `cargo lambda build --release` does. Returns its path and its bytes as a zip."""
+    """Builds the function with the SDK as `cargo lambda build --release` does. Returns its path and its size as a zip, in bytes."""
     say("building the function with the SDK (release) ...")
     place = common.target_dir() / "bench-sdk"
     run(["cargo", "build", "--release", "--locked", "--target-dir", place], cwd=SDK, timeout=3600)
@@ -100,7 +100,7 @@ def zipped(path):
 
 @contextlib.contextmanager
 def tls(binaries, endpoint, home):
-    """TLS in front of the table: its URL, and the root to trust."""
+    """Starts a TLS proxy in front of the table. Yields its URL and the path of its root certificate."""
     root = home / "root.pem"
     command = [binaries / "python", common.BENCH / "tlsproxy.py", endpoint.rsplit(":", 1)[1].strip("/"), root]
     with common.process(command, stdout=subprocess.PIPE, text=True) as child:
@@ -112,12 +112,13 @@ def instructions(count):
 
 
 def over(f, base):
-    """How many times sooner the first answer is."""
+    """Formats how many times sooner the first answer is than that of `base`."""
     return f"{base['first_answer_ms'] / f['first_answer_ms']:,.1f}x"
 
 
 def at_size(groups, size):
-    """A row for each program. Each group is asked over the same connection, and compared with its own Python and plain SDK."""
+    """Formats a table with one row per program. The programs of a group use the same kind of connection, and are compared with the
+    Python program and the plain SDK of their group, which are its first two programs."""
     rows = []
     for programs in groups:
         python, sdk = (program.figures(size) for program in programs[:2])
@@ -125,33 +126,33 @@ def at_size(groups, size):
             f = program.figures(size)
             rows.append([program.name, f"{f['first_answer_ms']:,.1f} ms", f"{f['first_answer_min_ms']:,.1f} to {f['first_answer_max_ms']:,.1f}",
                          over(f, python) if place > 0 else "", over(f, sdk) if place > 1 else "", f"{f['init_ms']:,.1f} ms", f"{f['warm_per_s']:,.0f}/s"])
-    return common.table(["program", "first answer", "min to max, ms", "sooner than Python", "than the SDK", "init", "warm"], rows)
+    return common.table(["program", "first response", "min to max, ms", "faster than Python", "faster than the SDK", "init", "warm"], rows)
 
 
 def whatever_the_share(groups, size):
-    """What does not depend on the CPU share, or hardly."""
+    """Formats a table of the figures that hardly depend on the CPU share."""
     rows = [[program.name, f"{program.figures(size)['peak_rss_kib'] / 1024:,.1f} MiB", f"{program.zip_bytes:,}" if program.zip_bytes else "",
              instructions(program.instructions)] for programs in groups for program in programs]
     return common.table(["program", "peak memory", "zip, bytes", "instructions"], rows)
 
 
 def judge(ours, sdk, python, size):
-    """The goals: (what, wanted, found, whether it is met)."""
+    """Returns the goals as (name, goal, result, whether the goal is met)."""
     us, rust, boto = (program.figures(size) for program in (ours, sdk, python))
     sooner = lambda them: them["first_answer_ms"] / us["first_answer_ms"]
-    goals = [("first answer, sooner than Python by", "100x or more", f"{sooner(boto):,.0f}x", sooner(boto) >= 100),
-             ("first answer, sooner than the plain SDK by", "2x or more", f"{sooner(rust):.1f}x", sooner(rust) >= 2),
+    goals = [("first response, faster than Python by", "100x or more", f"{sooner(boto):,.0f}x", sooner(boto) >= 100),
+             ("first response, faster than the plain SDK by", "2x or more", f"{sooner(rust):.1f}x", sooner(rust) >= 2),
              ("zip", "1,000,000 bytes or less", f"{ours.zip_bytes:,}", ours.zip_bytes <= 1_000_000),
              ("peak memory", "6 MiB or less", f"{us['peak_rss_kib'] / 1024:.1f} MiB", us["peak_rss_kib"] <= 6 * 1024),
              ("warm, faster than the plain SDK by", "1.5x or more", f"{us['warm_per_s'] / rust['warm_per_s']:.1f}x", us["warm_per_s"] >= 1.5 * rust["warm_per_s"])]
     if ours.instructions and sdk.instructions:
         part = ours.instructions / sdk.instructions
-        goals.insert(4, ("instructions, of the plain SDK's", "a third or less", f"{part:.1%}", part <= 1 / 3))
+        goals.insert(4, ("instructions, compared with the plain SDK", "a third or less", f"{part:.1%}", part <= 1 / 3))
     return goals
 
 
 def compare(pairs, quick, venv):
-    """The steps: programs against each other, without limit but for the first answer, on a plain table of a local cloud."""
+    """Compares programs with each other on a plain table of a local cloud. Only the first answer is measured with a CPU share."""
     with common.interruptible(), common.scratch() as home:
         (home / "hitctl.toml").write_text('app = "cold"\n')
         named = dict(pair.split("=", 1) for pair in pairs)
@@ -162,11 +163,11 @@ def compare(pairs, quick, venv):
             take_turns(programs, [128, 0], 5 if quick else 41)
     rows = [[program.name, f"{program.instructions:,}" if program.instructions else "", f"{program.figures(0)['cpu_ms']:.2f} ms", f"{program.figures(128)['first_answer_ms']:.1f} ms",
              f"{pathlib.Path(program.command[0]).stat().st_size:,}", f"{program.zip_bytes:,}"] for program in programs]
-    print(common.table(["program", "instructions", "CPU", "first answer, 128 MB", "bytes", "zip, bytes"], rows))
+    print(common.table(["program", "instructions", "CPU", "first response, 128 MB", "bytes", "zip, bytes"], rows))
 
 
 def kept():
-    """What people wrote on the page: everything from the steps on."""
+    """Returns the manually written part of the page, from the heading `Steps` to the end."""
     page = common.BENCH / "COLDSTART.md"
     text = page.read_text() if page.exists() else ""
     return text[text.index("## Steps"):] if "## Steps" in text else ""
@@ -212,29 +213,29 @@ def main():
     shown = []
     for size in sizes:
         shown += [titles.get(size, f"At the CPU share of {size:,} MB:"), at_size(groups, size)]
-    shown += [f"At the share of {smallest} MB Python's start and the SDK's are throttled for as long as they take, so this is the row with the largest ratios.",
-              whatever_the_share(groups, sizes[0]), f"The goals, set for the share of {smallest} MB without TLS and visitors:",
-              common.table(["goal", "wanted", "found", "met"], [[*goal[:3], "yes" if goal[3] else "NO"] for goal in goals])]
+    shown += [f"At the share of {smallest} MB, the start of Python and of the SDK is throttled for its whole duration, so the ratios are larger than without a limit.",
+              whatever_the_share(groups, sizes[0]), f"The goals are for the share of {smallest} MB, without TLS and visitors:",
+              common.table(["goal", "target", "result", "met"], [[*goal[:3], "yes" if goal[3] else "NO"] for goal in goals])]
     body = "\n\n".join(shown)
     if args.quick:
         print(body)
     else:
-        intro = ("From the start of the process to its first answer to an HTTP API event that adds one to an item: hitctl's function,\n"
-                 "`bench/peers/sdk` (`lambda_runtime`, `aws-config` and `aws-sdk-dynamodb` as their documentation shows them, default features,\n"
-                 "cargo's release profile, stripped, as `cargo lambda build --release` does) and `bench/peers/python/app.py` under\n"
-                 "`awslambdaric`, all against the table of one local cloud, which does not share their CPU limit. They take turns; medians of\n"
-                 f"{runs} starts. Over TLS: the same table behind a server whose chain of three RSA 2048 certificates ends in a root made for\n"
-                 "the run, which `AWS_CA_BUNDLE` or `SSL_CERT_FILE` (SDK) names; Mozilla's roots are trusted without. By default hitctl counts\n"
-                 "visitors, which the others do not: the day's salt is fetched during init, and the hit asks the table of visitors first. Instructions are\n"
-                 "those of the process from exec to its first answer, counted by valgrind. AWS gives more CPU during init than the share:\n"
-                 "compare them with each other, predict nothing.")
+        intro = ("This page compares cold starts: the time from the start of the process to its first response to an HTTP API event that adds one to an\n"
+                 "item. The programs are hitctl's function; `bench/peers/sdk`, which uses `lambda_runtime`, `aws-config` and `aws-sdk-dynamodb` as in their\n"
+                 "documentation, with default features and the profile of `cargo lambda build --release`; and `bench/peers/python/app.py` under\n"
+                 "`awslambdaric`. All use a table of the same local cloud, which runs outside of their CPU limit. They are measured in turn; the figures\n"
+                 f"are medians of {runs} starts. In the rows with TLS, the same table is behind a TLS server. Its chain of three RSA 2048 certificates ends in a\n"
+                 "root that is created for the run. The programs find this root by `AWS_CA_BUNDLE` or, for the SDK, `SSL_CERT_FILE`. With its defaults,\n"
+                 "hitctl also counts visitors, which the others do not: it loads the day's salt during init, and writes to the table of visitors before it\n"
+                 "counts the hit. Instructions are counted by valgrind from exec to the first response. During init, AWS gives a function more CPU than its\n"
+                 "share. Compare the figures with each other; they do not predict times on AWS.")
         load = os.getloadavg()[1]
         if load > os.cpu_count():
-            intro += f"\n\nThe machine was busy with other work, at a load of {load:.0f} on {os.cpu_count()} cores: the times of all hold the waiting for a core."
+            intro += f"\n\nThe machine was busy with other work, at a load of {load:.0f} on {os.cpu_count()} cores: all times include waiting for a core."
         if args.hitctl and "debug" in args.hitctl.parts:
-            intro += "\n\nThe table is that of a debug build of hitctl, slower than usual, for all alike; the function is built as ever."
+            intro += "\n\nThe table is in a debug build of hitctl, which is slower than usual, equally for all programs. The function is built as usual."
         if not limited:
-            intro += "\n\n**No CPU share could be set here (it takes root): the goals are not judged.**"
+            intro += "\n\n**No CPU share could be set, because this requires root. The goals were not checked.**"
         figures = {program.name.strip("*"): {"zip_bytes": program.zip_bytes, "instructions": program.instructions,
                                              "sizes": {size: program.figures(size) for size in sizes}} for program in programs}
         steps = kept()

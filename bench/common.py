@@ -1,4 +1,4 @@
-"""What the benchmarks share: building, the peers' virtual environment, processes that never outlive the run, and reports."""
+"""Shared code of the benchmarks: builds, the virtual environment of the peers, processes that end with the run, and reports."""
 import contextlib
 import datetime
 import http.client
@@ -19,14 +19,14 @@ import types
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BENCH = TOP / "bench"
-# One pin each: the figures name these versions.
+# The pinned versions of the peers, which the reports name.
 PEERS = {"ministack": "1.5.33", "boto3": "1.43.106", "awslambdaric": "4.2.2", "trustme": "1.2.1"}
-# In an environment of its own: it wants another boto3.
+# SAM has its own virtual environment, because it needs another version of boto3.
 SAM = {"aws-sam-cli": "1.167.0"}
-# What any AWS client of the run is given; nothing leaves this machine.
+# Dummy credentials for every AWS client of the run. No request leaves this machine.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
                "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
-# hitctl keeps the state of its local clouds here; it is removed with the run, and the user's own stays untouched.
+# The state of hitctl's local clouds in this run. It is removed at the end, and the user's own state is not touched.
 STATE = tempfile.TemporaryDirectory(prefix="hitctl-bench-state-")
 os.environ["XDG_STATE_HOME"] = STATE.name
 
@@ -36,7 +36,7 @@ def say(text):
 
 
 def run(command, timeout=600, **kwargs):
-    """Runs a command to its end; returns its stdout. A failure ends the benchmark with what the command said."""
+    """Runs a command and returns its stdout. If the command fails, ends the benchmark with its output."""
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=timeout, text=True, **kwargs)
     if done.returncode:
@@ -45,7 +45,7 @@ def run(command, timeout=600, **kwargs):
 
 
 def milliseconds(command, runs, **kwargs):
-    """The median wall time of a command, in ms, after one run that is not counted."""
+    """Returns the median wall time of a command, in ms. A first run is not counted."""
     run(command, **kwargs)
     took = []
     for _ in range(runs):
@@ -69,12 +69,12 @@ def build():
 
 
 def venv(given=None, name="bench-venv", packages=PEERS):
-    """A virtual environment with peers, made at first use under the target directory. Returns its bin directory."""
+    """Creates a virtual environment with the peers under the target directory on first use. Returns its bin directory."""
     home = pathlib.Path(given) if given else target_dir() / name
     want = [f"{package}=={version}" for package, version in packages.items()]
     python = home / "bin" / "python"
     if not python.exists():
-        say(f"making {home} ...")
+        say(f"creating {home} ...")
         run([sys.executable, "-m", "venv", home])
     have = run([python, "-m", "pip", "freeze"]).split()
     if not set(want) <= set(have):
@@ -85,7 +85,7 @@ def venv(given=None, name="bench-venv", packages=PEERS):
 
 @contextlib.contextmanager
 def scratch():
-    """A directory in the checkout, so that hitctl builds the function of this checkout; it is gone afterwards."""
+    """A temporary directory in the checkout, so that hitctl builds the function of this checkout."""
     (TOP / "target").mkdir(exist_ok=True)
     path = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=TOP / "target"))
     try:
@@ -96,7 +96,7 @@ def scratch():
 
 @contextlib.contextmanager
 def process(command, **kwargs):
-    """A process in a group of its own, which is ended, with all that it started, when the block is left."""
+    """A process in its own process group. At the end of the block, the whole group is ended."""
     child = subprocess.Popen([str(part) for part in command], start_new_session=True, **kwargs)
     try:
         yield child
@@ -112,7 +112,7 @@ def process(command, **kwargs):
 
 @contextlib.contextmanager
 def interruptible():
-    """SIGTERM unwinds like Ctrl-C, so that every block above ends what it started."""
+    """Handles SIGTERM like Ctrl-C, so that every enclosing block ends its processes."""
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -130,7 +130,7 @@ def free_port():
 
 
 def get(port, path, timeout=10):
-    """GET on this machine. Returns (status, body)."""
+    """Sends a GET request to a port of this machine. Returns (status, body)."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -141,19 +141,19 @@ def get(port, path, timeout=10):
 
 
 def until(what, ready, seconds=30, pause=0.002):
-    """Asks `ready` again and again. Returns its first true answer."""
+    """Calls `ready` until it returns a true value, and returns this value. Ends the benchmark after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(OSError, http.client.HTTPException):
             if answer := ready():
                 return answer
         time.sleep(pause)
-    sys.exit(f"bench: {what} was not there after {seconds} s")
+    sys.exit(f"bench: {what} was not ready after {seconds} s")
 
 
 @contextlib.contextmanager
 def ministack(binaries, home):
-    """A fresh MiniStack that keeps all it writes below `home`: its port, pid and environment, and what it took to get ready."""
+    """A new MiniStack that writes only below `home`. Yields its port, pid and environment, and the time until it was ready."""
     port = free_port()
     temp = home / f"ministack-{port}"
     temp.mkdir()
@@ -167,7 +167,7 @@ def ministack(binaries, home):
 
 @contextlib.contextmanager
 def local_cloud(hitctl, home):
-    """hitctl's local cloud, of the config in `home`: its status."""
+    """hitctl's local cloud for the configuration in `home`. Yields its status."""
     command = [hitctl, "--env", "local", "--json", "local"]
     try:
         run([*command, "start"], cwd=home)
@@ -177,7 +177,7 @@ def local_cloud(hitctl, home):
 
 
 def rss_mib(pid):
-    """The resident memory of one process, in MiB."""
+    """Returns the resident memory of one process, in MiB."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
 
@@ -189,7 +189,7 @@ def size_mib(path):
 
 
 def machine(peers=PEERS):
-    """What the figures were measured on."""
+    """Describes the machine and the versions of the measurement."""
     cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=TOP, capture_output=True, text=True)
@@ -207,7 +207,7 @@ def machine(peers=PEERS):
 
 
 def table(head, rows):
-    """A Markdown table, its columns lined up."""
+    """Formats a Markdown table with aligned columns."""
     rows = [head, *[[str(cell) for cell in row] for row in rows]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]

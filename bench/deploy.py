@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""`hitctl deploy`, beside `sam deploy` and `terraform apply` where they can be had: the same stack, the same emulator (MiniStack),
-the artifact ready, one after the other in one run.
+"""Compares `hitctl deploy` with `sam deploy`, and with `terraform apply` if it is available. One run measures all of them with
+the same stack and the same emulator (MiniStack), and with an artifact that is already built.
 
   bench/deploy.py                measures, prints, and writes bench/DEPLOY.md and bench/deploy.json
   bench/deploy.py --quick        one cycle each, writes nothing
 
-SAM comes from the Python registry, pinned in common.py. Terraform is measured where it is on the PATH and can install its AWS
-provider; where it cannot, the report says so. Everything stays on loopback and is ended before the script ends.
+SAM is installed from PyPI; common.py pins its version. Terraform is measured if it is on the PATH and can install its AWS
+provider; otherwise the report says so. All requests stay on loopback, and all processes end before the script ends.
 """
 import argparse
 import http.client
@@ -25,7 +25,7 @@ import time
 import common
 from common import run, say
 
-# The zip is of this machine's kind: the emulator runs it.
+# The function is built for the architecture of this machine, because the emulator runs it here.
 CONFIG = f"""\
 app = "bench"
 [function]
@@ -34,23 +34,23 @@ arch = "{'arm64' if platform.machine() in ('aarch64', 'arm64') else 'x86_64'}"
 visitors = "none"
 [env.test]
 """
-# What other tools in the same account look like: APIs that are not ours, in more than one page.
+# Creates APIs of other tools in the same account, so that lists have more than one page.
 OTHERS = """
 import sys, boto3
 api = boto3.client("apigatewayv2", endpoint_url=sys.argv[1])
 for number in range(int(sys.argv[2])):
     api.create_api(Name=f"other-{number}", ProtocolType="HTTP")
 """
-# Where terraform cannot be measured: what it took on another machine when the goals were set, in ms, and so what hitctl may take.
+# The times of terraform on another machine, in ms. The goals are derived from them if terraform cannot be measured.
 TERRAFORM = {"first_ms": 15_900, "again_ms": 7_500, "destroy_ms": 13_000}
-# What is added to each call in the last part, in ms: about a transatlantic round trip.
+# The latency that is added to each call in the last part, in ms: about a transatlantic round trip.
 LATENCY_MS = 100
-# Of the peers, what this benchmark takes; the translator is what MiniStack expands SAM's templates with.
+# The peers that this benchmark needs. MiniStack expands SAM's templates with the translator.
 EMULATOR = {name: common.PEERS[name] for name in ("ministack", "boto3")} | {"aws-sam-translator": "1.113.0"}
 
 
 def timed(command, **kwargs):
-    """Runs a command. Returns what it took in ms, the peak of its memory in MiB, and its stdout; a failure ends the benchmark."""
+    """Runs a command. Returns its wall time in ms, its peak memory in MiB, and its stdout. A failure ends the benchmark."""
     began = time.perf_counter()
     child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
     errors = []
@@ -58,7 +58,7 @@ def timed(command, **kwargs):
     drain.start()
     out = child.stdout.read()
     drain.join()
-    # wait4 gives the peak of this child alone, where getrusage would mix all children.
+    # wait4 returns the peak of this child only; getrusage would return the maximum of all children.
     _, status, usage = os.wait4(child.pid, 0)
     took = 1000 * (time.perf_counter() - began)
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -68,7 +68,7 @@ def timed(command, **kwargs):
 
 
 def cycles(count, first, again, destroy):
-    """Whole lives: a first deploy, two without changes, and the end. Returns medians, and the peak of memory."""
+    """Measures complete cycles: a first deploy, two deploys without changes, and a destroy. Returns medians and the peak memory."""
     figures = {"first_ms": [], "again_ms": [], "destroy_ms": []}
     peak = 0.0
     for _ in range(count):
@@ -80,7 +80,7 @@ def cycles(count, first, again, destroy):
 
 
 def hitctl_commands(hitctl, zip_file, home, endpoint, env):
-    """The three commands of a life, as callables."""
+    """Returns the three commands of a cycle as callables: first deploy, deploy without changes, destroy."""
     def command(*args):
         return timed([hitctl, "--env", "test", "--json", "--endpoint-url", endpoint, *args], cwd=home, env=env)
 
@@ -115,12 +115,12 @@ def ours(hitctl, zip_file, home, binaries, count):
 
 
 def environment(server, home):
-    """What a user of an emulator exports, and a home of its own."""
+    """Returns the variables that a user of an emulator exports, with a separate home directory."""
     return server.env | {"HOME": str(home), "PATH": os.environ["PATH"]}
 
 
 class Slow:
-    """A wire to the emulator that adds to each call what a distance would, and writes down when each began and ended."""
+    """A proxy to the emulator that adds latency to each call, and records when each call began and ended."""
 
     def __init__(self, upstream):
         self.calls = []
@@ -128,7 +128,7 @@ class Slow:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # An answer leaves in one piece and at once: the wire adds its latency and nothing else.
+            # A response is sent at once in one packet, so that the proxy adds only its latency.
             disable_nagle_algorithm = True
             wbufsize = 1 << 16
 
@@ -176,8 +176,8 @@ class Slow:
         self.server.server_close()
 
     def chain(self):
-        """The longest chain of calls of which each began after the one before it ended, in time: what cannot be made faster by doing
-        more at once, with the calls as they are."""
+        """Returns the chain of calls with the longest total time in which each call began after the previous one had ended. More
+        concurrency cannot make the same calls faster than this chain."""
         best = []
         for call in sorted(self.calls, key=lambda call: call["begin"]):
             before = max((chain for chain in best if chain[-1]["end"] <= call["begin"]), key=duration, default=[])
@@ -207,15 +207,15 @@ def sam(zip_file, home, binaries, sam_binaries, count):
 
 
 def terraform(zip_file, home, binaries, count):
-    """Terraform's figures; `None`, with the reason said, where it is not there or cannot install its AWS provider."""
+    """Returns the figures of terraform, or `None` and the reason if it is missing or cannot install its AWS provider."""
     program = shutil.which("terraform")
     if not program:
-        return None, "terraform is not on the PATH"
+        return None, "`terraform` is not on the PATH"
     place = home / "terraform"
     shutil.copytree(common.BENCH / "peers/terraform", place)
     installed = subprocess.run([program, "init", "-input=false", "-no-color"], cwd=place, capture_output=True, text=True, timeout=300, check=False)
     if installed.returncode:
-        return None, "terraform is on the PATH, and could not install its AWS provider"
+        return None, "`terraform` is on the PATH, but could not install its AWS provider"
     with common.ministack(binaries, home) as server:
         say("terraform ...")
         env = environment(server, home)
@@ -229,13 +229,13 @@ def seconds(value):
 
 
 def compare(us, them, why):
-    """The table, what was found with latency, and the goals that were missed."""
+    """Returns the report (the table, and the results with latency) and the missed goals."""
     rows, missed = [], []
-    for key, words, wanted in (("first_ms", "first deploy", 40), ("again_ms", "nothing to change", 50), ("destroy_ms", "destroy, with data", 40)):
+    for key, words, wanted in (("first_ms", "first deployment", 40), ("again_ms", "without changes", 50), ("destroy_ms", "destroy, with data", 40)):
         tf, other = them["terraform"], them["sam"]
         ratio = lambda peer: "-" if peer is None else f"{peer[key] / us[key]:,.0f}x"  # noqa: E731
         limit = (tf or TERRAFORM)[key] / wanted
-        goal = f"{seconds(limit)}, 1/{wanted} of terraform: {'met' if us[key] <= limit else 'MISSED'}"
+        goal = f"{seconds(limit)}, 1/{wanted} of Terraform: {'met' if us[key] <= limit else 'MISSED'}"
         if us[key] > limit:
             missed.append(f"{words}: {us[key]:.0f} ms, wanted {limit:.0f} ms or less")
         rows.append([words, seconds(us[key]), seconds(other[key]), ratio(other), seconds(tf and tf[key]), ratio(tf), goal])
@@ -244,32 +244,32 @@ def compare(us, them, why):
         missed.append(f"peak memory: {us['peak_mib']:.0f} MiB, wanted 40 MB")
     show = lambda peer: "-" if peer is None else f"{peer['peak_mib']:,.0f} MiB"  # noqa: E731
     rows.append(["peak memory", show(us), show(them["sam"]), "", show(them["terraform"]), "", f"40 MB: {'met' if fits else 'MISSED'}"])
-    text = common.table(["", "hitctl", "sam", "faster", "terraform", "faster", "goal"], rows)
+    text = common.table(["", "hitctl", "sam", "ratio", "terraform", "ratio", "goal"], rows)
     if why:
         then = ", ".join(seconds(value) for value in TERRAFORM.values())
-        text += (f"\n\nTerraform was not measured: {why}. The goals are by what it took on another\n"
-                 f"machine ({then}), so that they say what hitctl may take,\nand not how much faster it is here.")
-    text += (f"\n\nWith 200 other APIs in the account, a deploy without changes takes {seconds(us['again_with_200_apis_ms'])}.\n\n"
-             f"With {LATENCY_MS} ms added to each call, beside the longest chain of calls. It is read off the\n"
-             "times: each began after the one before it had ended, whether or not it had to wait for that one.\n\n")
+        text += (f"\n\nTerraform was not measured: {why}. The goals are computed from its times on\n"
+                 f"another machine ({then}). They limit the time of hitctl, but do not say how much faster it is on this machine.")
+    text += (f"\n\nWith 200 other APIs in the account, a deployment without changes takes {seconds(us['again_with_200_apis_ms'])}.\n\n"
+             f"The next table has {LATENCY_MS} ms added to each call, and compares the total time with the longest chain of calls. In a chain, each call began after\n"
+             "the previous one had ended, even if it did not depend on that call.\n\n")
     idle = us["slow_again"]
     if idle["calls"] > 16 or idle["writing"]:
-        missed.append(f"nothing to change: {idle['calls']} calls, {idle['writing']} of them writing; wanted 16 or fewer, all reading")
+        missed.append(f"without changes: {idle['calls']} calls, {idle['writing']} of them writing; wanted 16 or fewer, all reading")
     slow = []
-    for key, words in (("first", "first deploy"), ("again", "nothing to change"), ("destroy", "destroy, with data")):
+    for key, words in (("first", "first deployment"), ("again", "without changes"), ("destroy", "destroy, with data")):
         found = us[f"slow_{key}"]
         ratio = found["took_ms"] / found["chain_ms"]
         if ratio > 1.25:
             missed.append(f"{words} with latency: {ratio:.2f} times its chain, wanted 1.25")
         slow.append([words, str(found["calls"]), str(found["writing"]), str(len(found["chain"])), seconds(found["chain_ms"]), seconds(found["took_ms"]), f"{ratio:.2f}",
                      f"1.25: {'met' if ratio <= 1.25 else 'MISSED'}"])
-    text += common.table(["", "calls", "writing", "in the chain", "chain", "took", "ratio", "goal"], slow)
-    text += "\n\nThe look at the live URL is in the chains and not among the calls. Goal without changes: 16 calls or fewer, all reading"
+    text += common.table(["", "calls", "writes", "calls in the chain", "time of the chain", "total time", "ratio", "goal"], slow)
+    text += "\n\nThe requests to the live URL are included in the chains, but not in the numbers of calls. The goal for a deployment without changes is at most 16\ncalls, all of them reads"
     if idle["calls"] > 16:
-        text += (". It is MISSED:\nit is older than queues, rules, roles for them and the table of visitors, which are looked for wherever they are not wanted, too,\n"
-                 "so that what a setting switched off is found and removed. They are looked for at once, so that it takes no longer")
+        text += (". It is MISSED: the goal is older than queues, event rules, their roles and the table of visitors. hitctl looks for these\n"
+                 "resources even if they are switched off, in order to remove them. It looks for all of them at the same time, so this takes no longer")
     text += "."
-    for key, words in (("first", "first deploy"), ("again", "deploy without changes"), ("destroy", "destroy")):
+    for key, words in (("first", "first deployment"), ("again", "deployment without changes"), ("destroy", "destroy")):
         text += f"\n\nThe chain of the {words}: " + ", ".join(f"`{what}`" for what in us[f"slow_{key}"]["chain"]) + "."
     return text, missed
 
@@ -295,14 +295,15 @@ def main():
     if args.quick:
         print(shown)
     else:
-        intro = ("`hitctl deploy` beside `sam deploy` and `terraform apply`: a table, a role, a log group, a function with reserved concurrency 1, an\n"
-                 "HTTP API with routes, CORS and throttle, and the permission (visitors are not told apart, which takes no second table); on the emulator MiniStack, the function's zip ready. hitctl's deploys\n"
-                 f"include a published version with its alias, the lease, and the smoke check of the live URL. Medians of {count} lives each. Nothing\n"
-                 "here was measured on AWS.\n\n"
-                 "MiniStack makes a function ready half a second after it was made, and serves it before. Terraform waits for that.\n"
-                 "hitctl asks for the next thing at once, and waits only where that is refused, as AWS does; that the function is ready is\n"
-                 "shown by the live URL, which is asked until the new build answers. On AWS, a first deploy is as long as AWS takes for the role\n"
-                 "and the function to be ready, whatever deploys.")
+        intro = ("This page compares `hitctl deploy` with `sam deploy` and `terraform apply` on the emulator MiniStack, with a function zip that is already\n"
+                 "built. All deploy the same stack: a table, a role, a log group, a function with reserved concurrency 1, an HTTP API with routes, CORS and\n"
+                 "throttle, and the permission. Visitors are not counted, so there is no second table. A deployment by hitctl also publishes a version with\n"
+                 f"its alias, takes the lease, and runs the smoke test of the live URL. The figures are medians of {count} complete cycles each. Nothing was\n"
+                 "measured on AWS.\n\n"
+                 "MiniStack reports that a function is ready half a second after its creation, but invokes it earlier. Terraform waits for this report.\n"
+                 "hitctl makes the next call at once, and waits only if MiniStack rejects it, as AWS would. To find out that the function is ready, it requests\n"
+                 "the live URL until the new build responds. On AWS, a first deployment with any tool takes at least the time until the role and the function\n"
+                 "are ready.")
         facts = common.machine(EMULATOR | common.SAM)
         if args.hitctl:
             facts["commit"] += " (of this script; hitctl was built before)"

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""The local cloud and MiniStack, doing the same work in one run: gateway -> function -> table, with the same function zip.
+"""Compares the local cloud with MiniStack. One run measures the same work in both: gateway -> function -> table, with the same
+function zip.
 
   bench/local.py                 builds, measures, prints, and writes bench/LOCAL.md and bench/local.json
   bench/local.py --quick         a tenth of the requests, writes nothing
   bench/local.py --compare load=PATH zip=PATH A=PATH B=PATH ..   only compares builds of hitctl, in turns, with one function zip and one load
                                  generator (`cargo build --release -p hitctl-bench`); writes nothing
 
-Everything stays on loopback and is ended before the script ends, also by Ctrl-C.
+All requests stay on loopback, and all processes end before the script ends, also after Ctrl-C.
 """
 import argparse
 import json
@@ -36,7 +37,7 @@ visitors = "none"
 bots = "count"
 repeat_window_s = 0
 """
-# Created with boto3, as a user of the emulator would; prints the path of the URL, and what it took.
+# Creates the resources in MiniStack with boto3, as a user of the emulator would. Prints the path of the URL and the duration.
 SETUP = """
 import json, sys, time, boto3
 port, zip_file = sys.argv[1:]
@@ -69,7 +70,7 @@ print(item["Item"]["hits"]["N"])
 
 
 def load(program, url, concurrency, requests):
-    """One load. Returns its report; what failed in it is said, and stays in the figures."""
+    """Runs the load generator and returns its report. Reports failed requests, which stay in the figures."""
     done = subprocess.run([program, "--json", "--url", url, "--concurrency", str(concurrency), "--requests", str(requests), "--seconds", "300"],
                           stdout=subprocess.PIPE, text=True, timeout=400, check=False)
     if not done.stdout:
@@ -81,7 +82,7 @@ def load(program, url, concurrency, requests):
 
 
 def loads(program, url, requests):
-    """A warm-up, then the two loads of the comparison: at 32 and at 4 at once."""
+    """Runs a warm-up, then the two loads of the comparison, with 32 and with 4 requests at once."""
     reports = [load(program, url, 32, max(100, requests // 10)), load(program, url, 32, requests), load(program, url, 4, max(200, requests // 5))]
     _, wide, narrow = reports
     return {"hits_per_s": wide["hits_per_s"], "p50_at_32_ms": wide["p50_ms"], "p99_at_32_ms": wide["p99_ms"],
@@ -90,7 +91,7 @@ def loads(program, url, requests):
 
 
 def ours(hitctl, program, home, runs, requests):
-    """Everything about hitctl. Returns the figures and the zip that it built."""
+    """Measures hitctl. Returns the figures and the zip that it built."""
     (home / "hitctl.toml").write_text(CONFIG)
 
     def command(*args):
@@ -106,7 +107,7 @@ def ours(hitctl, program, home, runs, requests):
     for _ in range(runs):
         began = time.perf_counter()
         with common.local_cloud(hitctl, home) as cloud:
-            # Two programs started: `local start`, which returns when the cloud answers, and `local status`, which asks it.
+            # The time includes two commands: `local start`, which returns when the cloud responds, and `local status`.
             ready.append(1000 * (time.perf_counter() - began))
             time.sleep(1)
             figures["idle_rss_mib"] = common.rss_mib(cloud["pid"])
@@ -129,7 +130,7 @@ def ours(hitctl, program, home, runs, requests):
 
 
 def peer(binaries, program, home, runs, requests, zip_file):
-    """MiniStack, with the same zip and the same load."""
+    """Measures MiniStack with the same zip and the same kind of load."""
     figures, ready = {}, []
     say("MiniStack: start ...")
     for _ in range(runs):
@@ -150,26 +151,26 @@ def peer(binaries, program, home, runs, requests, zip_file):
     return figures
 
 
-# What is shown: key, words, unit, digits, the goal's words, and the goal itself.
+# The rows of the table: key, name, unit, number of decimals, the text of the goal, and a function that checks it.
 ROWS = [
-    ("ready_ms", "ready after start", "ms", 0, "at most 100", lambda us: us <= 100),
+    ("ready_ms", "time until ready", "ms", 0, "at most 100", lambda us: us <= 100),
     ("idle_rss_mib", "memory, idle", "MiB", 1, "below 25", lambda us: us < 25),
     ("loaded_rss_mib", "memory, after the hits", "MiB", 1, "", None),
-    ("created_ms", "everything created", "ms", 0, "", None),
-    ("hits_per_s", "hits, 32 at once", "/s", 0, "at least 2,500", lambda us: us >= 2500),
-    ("p50_at_32_ms", "median, 32 at once", "ms", 2, "", None),
-    ("p99_at_32_ms", "99th percentile, 32 at once", "ms", 2, "", None),
-    ("p50_at_4_ms", "median, 4 at once", "ms", 2, "under 5", lambda us: us < 5),
-    ("p99_at_4_ms", "99th percentile, 4 at once", "ms", 2, "", None),
-    ("exact", "every answered hit is counted", "", 0, "yes", lambda us: us),
-    ("installed_mib", "installed", "MiB", 1, "under 40 MB", lambda us: us * 1.048576 < 40),
+    ("created_ms", "creation of all resources", "ms", 0, "", None),
+    ("hits_per_s", "hits, 32 concurrent", "/s", 0, "at least 2,500", lambda us: us >= 2500),
+    ("p50_at_32_ms", "median latency, 32 concurrent", "ms", 2, "", None),
+    ("p99_at_32_ms", "99th percentile, 32 concurrent", "ms", 2, "", None),
+    ("p50_at_4_ms", "median latency, 4 concurrent", "ms", 2, "under 5", lambda us: us < 5),
+    ("p99_at_4_ms", "99th percentile, 4 concurrent", "ms", 2, "", None),
+    ("exact", "every acknowledged hit is counted", "", 0, "yes", lambda us: us),
+    ("installed_mib", "installed size", "MiB", 1, "under 40 MB", lambda us: us * 1.048576 < 40),
     ("deploy_no_change_ms", "`deploy` without changes", "ms", 0, "under 300", lambda us: us < 300),
     ("help_ms", "`hitctl --help`", "ms", 1, "under 20", lambda us: us < 20),
 ]
 
 
 def compare(us, them):
-    """The table, and the goals that were missed."""
+    """Returns the table and the missed goals."""
     rows, missed = [], []
     for key, words, unit, digits, goal, met in ROWS:
         mine, other = us[key], them.get(key)
@@ -183,12 +184,12 @@ def compare(us, them):
         if met is not None and not met(mine):
             missed.append(f"{words}: {show(mine)}, wanted {goal}")
         rows.append([words, show(mine), show(other), ratio, verdict])
-    head = ["", "hitctl", f"MiniStack {common.PEERS['ministack']}", "better by", "goal"]
+    head = ["", "hitctl", f"MiniStack {common.PEERS['ministack']}", "ratio", "goal"]
     return common.table(head, rows), missed
 
 
 def take_turns(pairs, rounds, requests):
-    """Builds of hitctl against each other: hits per second with 32 at once, each round in another order, and the size of the program."""
+    """Compares builds of hitctl: hits per second with 32 requests at once, and the size of the program. Every round reverses the order."""
     named = dict(pair.split("=", 1) for pair in pairs)
     program, zip_file = named.pop("load"), named.pop("zip")
     rates = {name: [] for name in named}
@@ -207,7 +208,7 @@ def take_turns(pairs, rounds, requests):
     first = statistics.median(rates[next(iter(named))])
     rows = [[name, f"{statistics.median(found):,.0f}/s", f"{min(found):,.0f} to {max(found):,.0f}", f"{statistics.median(found) / first:.3f}",
              f"{pathlib.Path(named[name]).stat().st_size:,}"] for name, found in rates.items()]
-    print(common.table(["build", "hits, 32 at once", "min to max", "to the first", "program, bytes"], rows))
+    print(common.table(["build", "hits, 32 concurrent", "min to max", "to the first", "program, bytes"], rows))
 
 
 def main():
@@ -229,13 +230,13 @@ def main():
     if args.quick:
         print(shown)
     else:
-        intro = ("The local cloud of hitctl and the emulator MiniStack, one after the other in one run, on the same machine: an HTTP API, the\n"
-                 "same function zip (`provided.al2023`) and a table; every hit adds one to the same item, whoever sends it: robots count, no\n"
-                 "visitors are told apart, and no repeat is left out, at both. The load generator shares the\n"
-                 f"cores with what it measures. {requests:,} hits for hitctl, {peer_requests:,} for MiniStack, after a warm-up each. Both keep\n"
-                 "the functions' processes warm. hitctl keeps its table in a file, where it survives a kill; MiniStack keeps it in memory. With 4 at once most of the time of\n"
-                 "MiniStack's answers is no work: its server sends each in two parts, and the second waits for the acknowledgement of the first\n"
-                 "(Nagle's algorithm), which the load of 32 at once hides. The rows of 32 at once are the fair ones.")
+        intro = ("This page compares hitctl's local cloud with the emulator MiniStack, measured one after the other in one run on the same machine. Both\n"
+                 "have an HTTP API, the same function zip (`provided.al2023`) and a table. Every hit adds one to the same item: bots and repeated views\n"
+                 "count, and visitors are not counted. The load generator runs on the same cores as the measured programs. After a warm-up, hitctl gets\n"
+                 f"{requests:,} hits and MiniStack {peer_requests:,}. Both keep the processes of the function warm. hitctl stores its table in a file, which survives a\n"
+                 "kill; MiniStack stores it in memory. With 4 concurrent requests, MiniStack spends most of its time waiting: its server sends each\n"
+                 "response in two parts, and the second part waits for the acknowledgement of the first (Nagle's algorithm). With 32 concurrent\n"
+                 "requests, other requests use this time, so compare the rows with 32.")
         common.publish("LOCAL", "The local cloud, measured", "bench/local.py", intro, shown, common.machine(), {"hitctl": us, "ministack": them})
     if missed:
         sys.exit("bench: goals missed:\n  " + "\n  ".join(missed))

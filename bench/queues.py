@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Hits through a queue: how fast they get onto it and through it, beside MiniStack, and what they cost in writes, beside hits
-that go straight to the function.
+"""Measures hits through a queue: how fast they are sent and counted, compared with MiniStack, and the number of their writes,
+compared with hits that are sent to the function directly.
 
   bench/queues.py                builds, measures, prints, and writes bench/QUEUES.md and bench/queues.json
   bench/queues.py --quick        a tenth of the messages, writes nothing
 
-Everything stays on loopback and is ended before the script ends, also by Ctrl-C.
+All requests stay on loopback, and all processes end before the script ends, also after Ctrl-C.
 """
 import argparse
 import asyncio
@@ -33,7 +33,7 @@ environment = {environment}
 rate_per_second = 1_000_000
 burst = 1_000_000
 
-[counter]  # every hit counts, whoever sends it
+[counter]  # every hit counts, whoever sends it and whenever
 paths = "open"
 visitors = "none"
 bots = "count"
@@ -47,7 +47,7 @@ window_s = 1
 max_concurrency = 4
 max_receive_count = 10
 """
-# The same in MiniStack, created with boto3 as a user of the emulator would; prints the queue's URL.
+# Creates the same resources in MiniStack with boto3, as a user of the emulator would. Prints the URLs of the queues.
 SETUP = """
 import json, sys, time, boto3
 port, zip_file, batch = sys.argv[1:]
@@ -77,7 +77,7 @@ print(sum(int(item["hits"]["N"]) for item in items if not item["path"]["S"].star
 
 
 class Wire:
-    """Stands between a function and its table, and counts the writes that go by."""
+    """A proxy between a function and its table that counts the writes."""
 
     def __init__(self, port):
         self.port, self.writes = port, 0
@@ -109,7 +109,7 @@ class Wire:
             if target in ("updateitem", "putitem", "deleteitem"):
                 self.writes += 1
             elif target == "transactwriteitems":
-                # Each action of a transaction is two write units, which is what a write is here.
+                # The unit of `writes` is a write unit. Each action of a transaction costs two.
                 self.writes += 2 * len(json.loads(body)["TransactItems"])
             to.write(head + body)
             await to.drain()
@@ -121,12 +121,12 @@ class Wire:
 
 
 def load(program, calls, concurrency, *what):
-    """One load; its report."""
+    """Runs the load generator and returns its report. Ends the benchmark unless every request succeeded."""
     done = subprocess.run([program, "--json", "--concurrency", str(concurrency), "--requests", str(calls), "--seconds", "300", *what],
                           stdout=subprocess.PIPE, text=True, timeout=400, check=False)
     report = json.loads(done.stdout or "{}")
     if not report or report["errors"] or set(report["statuses"]) - {"200"}:
-        sys.exit(f"bench: not all was taken: {report}")
+        sys.exit(f"bench: some requests failed: {report}")
     return report
 
 
@@ -155,7 +155,7 @@ class Ours:
 
 
 def through(sends, program, queue, messages, total):
-    """Sends so many messages, and waits until they are counted. How fast each was, a second, and whether the count is right."""
+    """Sends `messages` messages and waits until they are counted. Returns both rates per second, and the final count."""
     before, began = total(), time.perf_counter()
     sent = load(program, messages // 10, 1, "--queue", queue, "--paths", str(PATHS))
     common.until(f"the count of {messages} {sends}", lambda: total() - before >= messages, seconds=300, pause=0.02)
@@ -165,7 +165,7 @@ def through(sends, program, queue, messages, total):
 
 def ours(hitctl, program, home, messages):
     figures, ours = {}, Ours(hitctl, home)
-    # The cloud's state is that of the directory with the configuration.
+    # The configuration must exist first, because the state of the local cloud belongs to its directory.
     ours.configure(exact=False)
     with common.local_cloud(hitctl, home) as cloud:
         port = int(cloud["table"].rsplit(":", 1)[1])
@@ -173,7 +173,7 @@ def ours(hitctl, program, home, messages):
             say(f"hitctl: {messages} messages, exact = {str(exact).lower()} ...")
             at = ours.deploy(exact)
             if not exact:
-                # Dead letters are taken by nobody: how fast messages get onto a queue while nothing else is done.
+                # No function reads the dead-letter queue, so this measures sending alone.
                 figures["idle_sent_per_s"] = 10 * load(program, messages // 10, 1, "--queue", at["idle"])["hits_per_s"]
             figures[name] = through("messages", program, at["queue"], messages, ours.total)
         say("hitctl: writes ...")
@@ -197,7 +197,7 @@ def ours(hitctl, program, home, messages):
 
 
 def peer(binaries, program, home, messages, zip_file):
-    """MiniStack, with the same zip and the same messages."""
+    """Measures MiniStack with the same zip and the same kind of messages."""
     with common.ministack(binaries, home) as server:
         say("MiniStack: create ...")
         at = json.loads(run([binaries / "python", "-c", SETUP, server.port, zip_file, BATCH], env=server.env))
@@ -216,25 +216,25 @@ def page(mine, theirs, messages, fewer):
         return f"{ours / other:.1f}x"
 
     rows = [
-        ["messages taken from one sender, a second", f"{mine['idle_sent_per_s']:,.0f}", f"{theirs['idle_sent_per_s']:,.0f}",
+        ["messages accepted from one sender, per second", f"{mine['idle_sent_per_s']:,.0f}", f"{theirs['idle_sent_per_s']:,.0f}",
          ratio(mine["idle_sent_per_s"], theirs["idle_sent_per_s"]), verdict(mine["idle_sent_per_s"] >= 10_000, "at least 10,000")],
-        ["sent and counted, a second", f"{mine['once']['counted_per_s']:,.0f}", f"{theirs['counted_per_s']:,.0f}",
+        ["messages sent and counted, per second", f"{mine['once']['counted_per_s']:,.0f}", f"{theirs['counted_per_s']:,.0f}",
          ratio(mine["once"]["counted_per_s"], theirs["counted_per_s"]), ""],
-        ["the same, each exactly once", f"{mine['exact']['counted_per_s']:,.0f}", "-", "", ""],
-        ["counted of those sent", exactly(mine["once"]), exactly(theirs), "", verdict(mine["once"]["counted"] == mine["once"]["messages"], "all")],
+        ["the same, with `exact = true`", f"{mine['exact']['counted_per_s']:,.0f}", "-", "", ""],
+        ["counted messages", exactly(mine["once"]), exactly(theirs), "", verdict(mine["once"]["counted"] == mine["once"]["messages"], "all")],
     ]
     writes = [
-        ["straight to the function", f"{mine['writes_direct_once']:.2f}", "-", f"{mine['direct_per_s']:,.0f}", ""],
+        ["directly to the function", f"{mine['writes_direct_once']:.2f}", "-", f"{mine['direct_per_s']:,.0f}", ""],
         ["through the queue", f"{mine['writes_queue_once']:.2f}", ratio(mine["writes_direct_once"], mine["writes_queue_once"]) + " fewer",
          f"{mine['once']['counted_per_s']:,.0f}", verdict(mine["writes_queue_once"] <= 0.4, "at most 0.4")],
-        ["through the queue, each exactly once", f"{mine['writes_queue_exact']:.2f}", "-", f"{mine['exact']['counted_per_s']:,.0f}", ""],
+        ["through the queue, with `exact = true`", f"{mine['writes_queue_exact']:.2f}", "-", f"{mine['exact']['counted_per_s']:,.0f}", ""],
     ]
-    intro = (f"Hits on {PATHS} paths, in batches of {BATCH} messages or what comes within a second. One sender, ten messages a call, over one connection; it "
-             f"shares the cores with what it measures. {messages:,} messages for hitctl, {fewer:,} for MiniStack, the same function zip at both. hitctl keeps its "
-             "queue and its table in files, where they survive a kill; MiniStack keeps them in memory.")
-    body = (common.table(["", "hitctl", "MiniStack " + common.PEERS["ministack"], "better by", "goal"], rows)
-            + "\n\nWhat a hit writes, in write units; a transaction takes two for each item in it:\n\n"
-            + common.table(["", "writes a hit", "", "hits a second", "goal"], writes))
+    intro = (f"One sender sends hits on {PATHS} paths, ten messages per call, over one connection. A batch has at most {BATCH} messages, and waits at most a second. "
+             f"The sender runs on the same cores as the measured programs. hitctl gets {messages:,} messages and MiniStack {fewer:,}, with the same function zip. hitctl "
+             "stores its queue and its table in files, which survive a kill; MiniStack stores them in memory.")
+    body = (common.table(["", "hitctl", "MiniStack " + common.PEERS["ministack"], "ratio", "goal"], rows)
+            + "\n\nThe writes per hit, in write units. A transaction takes two write units for each item:\n\n"
+            + common.table(["", "writes per hit", "", "hits per second", "goal"], writes))
     return intro, body
 
 

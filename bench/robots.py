@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures the matcher of robots on lists that it was not made with, and writes the rates into docs/bots.md.
+"""Measures the bot detection on lists of user agents that were not used to develop it, and writes the rates into docs/bots.md.
 
-The lists come from the Python registry and from isbot's repository, into a temporary directory. They are not kept: Device
-Detector's licence (LGPL) is not this repository's. Lines that the matcher's words were chosen by are left out, which are those
-of function/tests/corpus, of crawler-user-agents, those that users reported, and one half of the lists themselves, by a bit of
-each line's SHA-256.
---misses shows what that half gets wrong, and only that half: words may be chosen by it.
+The lists are downloaded from PyPI and isbot's repository into a temporary directory. They are not kept, because the licence of
+Device Detector (LGPL) differs from that of this repository. The rates exclude all user agents that were used to choose the
+words of the detection: those in function/tests/corpus and crawler-user-agents, those that users reported, and one half of the
+lists, which is selected by a bit of the SHA-256 of each line.
+--misses shows the wrong results for that half only, because words may be chosen by it.
 """
 import argparse
 import datetime
@@ -25,10 +25,10 @@ LISTS = {"device-detector": "6.5.1", "crawler-user-agents": "1.67.0"}
 ISBOT = ("https://github.com/omrilotan/isbot", "v5.2.1")
 DOCS = common.TOP / "docs" / "bots.md"
 BEGIN, END = "<!-- bench/robots.py writes what follows -->\n", "<!-- bench/robots.py wrote what precedes -->\n"
-# Device Detector's test files of what shows web pages; the rest are apps, players and feed readers.
+# Device Detector's test files of devices with browsers. The other files contain apps, players and feed readers.
 DEVICES = ["camera", "car_browser", "console", "desktop", "feature_phone", "peripheral", "phablet", "portable_media_player",
            "smart_display", "smartphone", "tablet", "tv", "wearable"]
-# Names of robots and of people's things that users reported as judged wrongly: the matcher was changed for them.
+# User agents that users reported as detected wrongly. The detection was changed for them.
 REPORTED = ["cloudflareobservatory", "cloudflarediagnostics", "devin/", "googlemessages", "functionize", "fasthttp", "marketgoo",
             "netcast.tv-2013 compatible", "m bot ", "vr bot ", "xbot junior", "camscanner"]
 READ_YAML = "import json, sys, yaml; print(json.dumps(yaml.load(sys.stdin, Loader=yaml.CSafeLoader)))"
@@ -40,7 +40,7 @@ def yaml(python, path):
 
 
 def fetch(place, isbot):
-    """Fetches the lists. Returns the robots of each, the people of each, and the lines of crawler-user-agents."""
+    """Downloads the lists. Returns the bots of each list, the people of each list, and the lines of crawler-user-agents."""
     python = common.venv(name="bench-venv-lists", packages={"PyYAML": "6.0.3"}) / "python"
     for package, version in LISTS.items():
         source = ["--no-binary", package] if package == "device-detector" else []
@@ -88,16 +88,16 @@ def is_for_tuning(line):
 
 
 def judge(binary, lines):
-    """What the matcher says of each line: `person`, or why it is a robot's."""
+    """Returns the result of the detection for each line: `person`, or `robot` with the reason."""
     said = subprocess.run([binary], input="".join(f"{line}\n" for line in lines), stdout=subprocess.PIPE, text=True, check=True)
     verdicts = said.stdout.splitlines()
-    assert len(verdicts) == len(lines), "a verdict for each line"
+    assert len(verdicts) == len(lines), "expected a result for each line"
     return verdicts
 
 
 def row(binary, name, lines, is_robot):
     wrong = sum((verdict == "person") == is_robot for verdict in judge(binary, lines))
-    # In hundredths of a per cent, rounded up: no rate is better than it is shown.
+    # In hundredths of a percent, rounded up, so that no rate looks better than it is.
     rate = -(-wrong * 10_000 // len(lines)) if lines else 0
     return f"| {name} | {len(lines)} | {wrong} ({rate // 100}.{rate % 100:02} %) |\n", wrong, len(lines)
 
@@ -106,7 +106,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--isbot", type=pathlib.Path, help="a checkout of isbot's repository, instead of a clone")
     parser.add_argument("--binary", type=pathlib.Path, help="the program `robots`, instead of building it")
-    parser.add_argument("--misses", action="store_true", help="show what the half that may be looked at gets wrong, and write nothing")
+    parser.add_argument("--misses", action="store_true", help="show the wrong results for the half that may be used for tuning; write nothing")
     options = parser.parse_args()
     binary = options.binary
     if binary is None:
@@ -144,9 +144,10 @@ def main():
     table += last
     today = datetime.datetime.now(datetime.timezone.utc).date()
     text = (
-        f"Measured on {today} by `bench/robots.py`, which fetches the lists and renews this part: the test files of Device Detector (the\n"
+        f"Measured on {today} by `bench/robots.py`, which downloads the lists and updates this part. The lists are the test files of Device Detector (the\n"
         f"Python package `device-detector` {LISTS['device-detector']}) and of isbot {ISBOT[1].removeprefix('v')}. **Of the bots that were not used to choose words, {missed} of {of}\n"
-        f"are missed; of such people {taken} of {of_people:,} are taken for bots.** People are browsers whose name begins with `Mozilla/` or `Opera/`.\n\n{table}"
+        f"are missed. Of the people that were not used to choose words, {taken} of {of_people:,} are taken for bots.** Only user agents of people that\n"
+        f"begin with `Mozilla/` or `Opera/` are included.\n\n{table}"
     )
     page = DOCS.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)

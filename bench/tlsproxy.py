@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""TLS in front of a plain server on loopback: a chain of three RSA 2048 certificates below a root made for this run, as AWS's
-endpoints have it. Runs in the benchmarks' virtual environment.
+"""A TLS proxy in front of a plain server on loopback. As at AWS's endpoints, its certificate chain has three RSA 2048
+certificates; the root is created for this run. Runs in the benchmarks' virtual environment.
 
   tlsproxy.py PORT ROOT.pem      forwards to 127.0.0.1:PORT; writes the root's certificate, prints its own port, runs until killed
 """
@@ -14,7 +14,7 @@ import trustme
 
 
 def forward(client, upstream):
-    """Bytes in both directions until one side closes. One thread: a TLS object must not be used by two at once."""
+    """Forwards bytes in both directions until one side closes. One thread does both, because two threads must not use a TLS object at once."""
     with client, upstream, selectors.DefaultSelector() as ready:
         ready.register(client, selectors.EVENT_READ)
         ready.register(upstream, selectors.EVENT_READ)
@@ -36,7 +36,7 @@ def serve(stream, context, port):
         upstream = socket.create_connection(("127.0.0.1", port))
         upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         forward(client, upstream)
-    except OSError:  # whoever was measured was killed
+    except OSError:  # the measured program was killed
         stream.close()
 
 

@@ -2,9 +2,9 @@
 """Renews the table of AWS partitions from the data of botocore, which `pip install botocore` installs.
 
     config/renew-partitions.py            writes partitions.json (the facts) and src/partitions/table.rs beside this script
-    config/renew-partitions.py --check    fails where botocore knows a partition or region that the table does not have
+    config/renew-partitions.py --check    fails if botocore has a partition or region that the table does not have
 
-Refuses a pattern of regions that is more than prefixes: src/partitions.rs could not judge by it.
+Fails if a region pattern of botocore is more than a list of prefixes, because src/partitions.rs compares prefixes only.
 """
 
 import importlib.metadata
@@ -19,7 +19,7 @@ TABLE = HERE / "src/partitions/table.rs"
 
 
 def facts():
-    """The facts that the table is made of, as botocore has them."""
+    """Returns the facts for the table from the data of botocore."""
     import botocore
 
     data = pathlib.Path(botocore.__file__).parent / "data"
@@ -44,21 +44,21 @@ def facts():
 
 
 def prefixes(regex):
-    """What regions begin with by such a pattern: `^(us|eu)\\-\\w+\\-\\d+$`."""
+    """Returns the prefixes of a region pattern such as `^(us|eu)\\-\\w+\\-\\d+$`."""
     whole = re.fullmatch(r"\^(.+)\\-\\w\+\\-\\d\+\$", regex)
     parts = whole and re.fullmatch(r"([a-z-]*)(?:\(([a-z|]+)\))?", whole[1].replace("\\-", "-"))
     if not parts:
-        sys.exit(f"{regex} is more than prefixes")
+        sys.exit(f"expected a region pattern that lists prefixes, found {regex}")
     return [parts[1] + choice for choice in (parts[2] or "").split("|")]
 
 
 def rust(facts):
-    """The table as Rust."""
+    """Returns the table as Rust source code."""
     def texts(items):
         return "&[" + ", ".join(f'"{item}"' for item in items) + "]"
 
     lines = [
-        f"//! The table of partitions, by the data of botocore {facts['botocore']}.",
+        f"//! The table of partitions, from the data of botocore {facts['botocore']}.",
         "//! Written by `config/renew-partitions.py`; do not edit.",
         "",
         "use super::{GlobalService, Partition};",
@@ -83,7 +83,7 @@ def rust(facts):
     lines += [
         "];",
         "",
-        "/// Regions that botocore lists. New ones keep opening.",
+        "/// The regions that botocore lists. AWS opens new ones, so other region codes may be valid too.",
         '#[cfg(feature = "load")]',
         "pub(crate) const REGIONS: &[&str] = &[",
         *(f'    "{region}",' for region in regions),
@@ -99,7 +99,7 @@ def rust(facts):
 
 
 def check(new):
-    """What botocore has and the stored facts have not."""
+    """Yields the differences between the data of botocore and the stored facts."""
     old = {partition["name"]: partition for partition in json.loads(FACTS.read_text())["partitions"]}
     for partition in new["partitions"]:
         known = old.get(partition["name"])

@@ -18,7 +18,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Sends the request with this sequence number, reads the whole response and returns its status.
+    /// Sends the request for this sequence number, reads the whole response and returns its status.
     pub(crate) async fn send(&mut self, target: &LoadTarget, sequence: u32) -> std::io::Result<u16> {
         // The stream is put back only after a complete response, so that an interrupted exchange leaves no partial response in it.
         let mut stream = match self.stream.take() {
@@ -36,12 +36,12 @@ impl Connection {
                 return Ok(response.status);
             }
             if self.buffer.len() > MAX_RESPONSE_BYTES {
-                return Err(Error::new(ErrorKind::InvalidData, "the answer is larger than 1 MiB"));
+                return Err(Error::new(ErrorKind::InvalidData, "the response is larger than 1 MiB"));
             }
             if stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(Error::new(
                     ErrorKind::UnexpectedEof,
-                    "the server closed before the answer ended",
+                    "the server closed the connection before the end of the response",
                 ));
             }
         }
@@ -64,19 +64,19 @@ struct ResponseStatus {
 /// Parses a response at the start of `bytes`. Returns `None` while it is incomplete.
 fn parse(bytes: &[u8]) -> std::io::Result<Option<ResponseStatus>> {
     let Some(end) = find_bytes(bytes, b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid_response("its head is no text"))?;
+    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid_response("the head is not UTF-8"))?;
     let body = &bytes[end + 4..];
     let mut lines = head.split("\r\n");
     let status = lines
         .next()
         .and_then(parse_status)
-        .ok_or_else(|| invalid_response("it begins with no status line"))?;
+        .ok_or_else(|| invalid_response("the status line is missing or invalid"))?;
     let (mut length, mut chunked, mut close) = (None, false, false);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") {
             length = Some(
-                value.parse::<usize>().map_err(|_| invalid_response("its content-length is no number"))?,
+                value.parse::<usize>().map_err(|_| invalid_response("the content-length is not a number"))?,
             );
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             chunked = value.eq_ignore_ascii_case("chunked");
@@ -88,7 +88,7 @@ fn parse(bytes: &[u8]) -> std::io::Result<Option<ResponseStatus>> {
         _ if chunked => has_all_chunks(body)?,
         _ if status == 204 || status == 304 => true,
         Some(length) => body.len() >= length,
-        None => return Err(invalid_response("it has neither a content-length nor chunks")),
+        None => return Err(invalid_response("the content-length is missing, and the body is not chunked")),
     };
     Ok(complete.then_some(ResponseStatus { status, close }))
 }
@@ -107,6 +107,7 @@ fn has_all_chunks(mut body: &[u8]) -> std::io::Result<bool> {
         if size > MAX_RESPONSE_BYTES {
             return Err(invalid_response("a chunk is larger than 1 MiB"));
         }
+        // A line break follows the length, and another one follows the chunk.
         let next = end + 2 + size + 2;
         if body.len() < next {
             return Ok(false);
@@ -123,7 +124,7 @@ fn find_bytes(bytes: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 fn invalid_response(reason: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("the answer cannot be read: {reason}"))
+    Error::new(ErrorKind::InvalidData, format!("failed to parse the response: {reason}"))
 }
 
 #[cfg(test)]

@@ -15,32 +15,32 @@ use std::time::Duration;
 use clap::Parser;
 use target::LoadTarget;
 
-/// Asks one URL on this machine many times and reports hits per second and latencies
+/// Send many requests to one URL on this machine, and report hits per second and latencies
 #[derive(Debug, Parser)]
 #[command(name = "load", version)]
 struct Args {
-    /// URL to request by GET: http://127.0.0.1:PORT/path?query
+    /// URL to send GET requests to: http://127.0.0.1:PORT/path?query
     #[arg(long, value_parser = LoadTarget::parse, required_unless_present = "queue")]
     url: Option<LoadTarget>,
-    /// A queue to send to instead, ten messages a call: http://127.0.0.1:PORT/ACCOUNT/NAME
+    /// Queue to send messages to instead, ten per call: http://127.0.0.1:PORT/ACCOUNT/NAME
     #[arg(long, conflicts_with = "url")]
     queue: Option<String>,
-    /// Count on so many paths in turn; the URL's query has path=/ in it
+    /// Number of paths to rotate over; the query of the URL must contain path=/
     #[arg(long, default_value_t = 0)]
     paths: u16,
-    /// Connections, each with one request in flight
+    /// Number of connections, each with one request in flight
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
-    /// Requests that are measured
+    /// Number of requests to measure
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     requests: u32,
-    /// Requests before the measured ones, over the same connections
+    /// Number of requests before the measured ones, over the same connections
     #[arg(long, default_value_t = 0)]
     warmup: u32,
-    /// Seconds after which the run ends, with whatever was measured until then
+    /// Maximum duration of the run, in seconds
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// Seconds that one request may take
+    /// Timeout of one request, in seconds
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     /// Print one JSON object
@@ -67,12 +67,12 @@ fn parse_target_args(args: &Args) -> Result<LoadTarget, String> {
     match (&args.url, &args.queue) {
         (_, Some(queue)) => LoadTarget::queue(queue, args.paths),
         (Some(url), None) => Ok(url.clone().with_paths(args.paths)),
-        (None, None) => Err("--url or --queue is needed".to_owned()),
+        (None, None) => Err("expected --url or --queue".to_owned()),
     }
 }
 
-/// Runs the load and prints the report. Returns `false` if a request failed or the run was cut short: then the figures are not
-/// reliable.
+/// Runs the load and prints the report. Returns `false` if a request failed or the time limit ended the run: then the
+/// figures are not reliable.
 fn measure(args: &Args) -> std::io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let plan = run::LoadPlan {

@@ -14,7 +14,7 @@ pub(crate) struct LoadReport {
     requests: usize,
     concurrency: u16,
     took_ms: f64,
-    /// Responses with status 200 per second; others are not hits.
+    /// The number of responses with status 200 per second. Other responses are not hits.
     hits_per_s: f64,
     p50_ms: f64,
     p90_ms: f64,
@@ -46,19 +46,20 @@ impl LoadReport {
     }
 }
 
-/// Returns the latency that `percent` of the sorted ones do not exceed, in milliseconds. Returns zero without samples.
+/// Returns a percentile of sorted latencies by the nearest-rank method, in milliseconds; 0 without samples.
 fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).map_or(0.0, |latency| round(latency.as_secs_f64() * 1000.0))
 }
 
+/// Rounds to two decimals.
 fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} answers in {:.0} ms, {} at once", self.requests, self.took_ms, self.concurrency)?;
+        writeln!(f, "{} responses in {:.0} ms, {} at once", self.requests, self.took_ms, self.concurrency)?;
         writeln!(f, "  hits      {:.0}/s", self.hits_per_s)?;
         write!(f, "  latency   p50 {:.2} ms, p90 {:.2} ms", self.p50_ms, self.p90_ms)?;
         write!(f, ", p99 {:.2} ms, max {:.2} ms", self.p99_ms, self.max_ms)?;
@@ -88,7 +89,7 @@ mod tests {
             ..Samples::default()
         };
         let text = LoadReport::from_samples(&samples, 8).to_string();
-        let expected = "100 answers in 2000 ms, 8 at once\n  hits      45/s\n  \
+        let expected = "100 responses in 2000 ms, 8 at once\n  hits      45/s\n  \
             latency   p50 50.00 ms, p90 90.00 ms, p99 99.00 ms, max 100.00 ms\n  200       90\n  503       10";
         assert_eq!(text, expected);
     }

@@ -1,5 +1,5 @@
-//! Runs the load: sends the requests over several connections, and measures each from its first byte sent to the last byte of its
-//! response. The report computes the figures.
+//! Runs the load: sends the requests over several connections, and measures the time from the first byte of each
+//! request to the last byte of its response. The report computes the figures.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(crate) struct LoadPlan {
     pub(crate) target: LoadTarget,
     /// The number of requests in flight.
     pub(crate) concurrency: u16,
-    /// The time after which no further request is sent.
+    /// The maximum duration of the load: no request is sent after it.
     pub(crate) limit: Duration,
     /// The timeout of one request.
     pub(crate) timeout: Duration,
@@ -83,7 +83,7 @@ async fn send_request(
             return;
         }
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {} s", plan.timeout.as_secs()),
+        Err(_) => format!("no response within {} s", plan.timeout.as_secs()),
     };
     *samples.errors.entry(error).or_default() += 1;
 }
@@ -144,7 +144,7 @@ mod tests {
         let mut plan = start_server("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf").await;
         plan.timeout = Duration::from_millis(20);
         let samples = run_load(&plan, &mut connections(&plan), 8).await;
-        assert_eq!(samples.errors, [("no answer within 0 s".to_owned(), 8)].into());
+        assert_eq!(samples.errors, [("no response within 0 s".to_owned(), 8)].into());
         assert!(samples.latencies.is_empty());
     }
 }

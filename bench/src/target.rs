@@ -1,4 +1,4 @@
-//! Parses the target of a load: an `http` URL on this machine, or a queue. This module rejects all other machines.
+//! Parses the target of a load: an `http` URL or a queue on this machine. This module rejects all other machines.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -17,14 +17,14 @@ const MAX_BATCH_MESSAGES: usize = 10;
 impl LoadTarget {
     /// Parses `http://LOOPBACK[:PORT]/path?query`.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        let rest = url.strip_prefix("http://").ok_or("only http:// URLs of this machine are asked")?;
+        let rest = url.strip_prefix("http://").ok_or("expected an http:// URL of this machine")?;
         let (authority, path) = match rest.find(['/', '?']) {
             Some(index) => rest.split_at(index),
             None => (rest, ""),
         };
         let address = parse_loopback(authority)?;
         if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-            return Err("the path has a space or a control character: escape it".to_owned());
+            return Err("the path contains a space or a control character; escape it".to_owned());
         }
         let path = path.split('#').next().unwrap_or_default();
         let slash = if path.starts_with('/') { "" } else { "/" };
@@ -34,7 +34,8 @@ impl LoadTarget {
         Ok(Self { address, requests: vec![request] })
     }
 
-    /// Returns a target that rotates over `paths` paths: a number is appended to the `path=/` of the query. Zero changes nothing.
+    /// Returns a target that rotates over `paths` paths: a number is appended to the `path=/` of the query. If `paths`
+    /// is 0, the target is unchanged.
     pub(crate) fn with_paths(self, paths: u16) -> Self {
         let requests = (0..paths.max(1)).flat_map(|n| {
             self.requests.iter().map(move |request| request.replacen("path=/", &format!("path=/{n}"), 1))
@@ -45,14 +46,14 @@ impl LoadTarget {
         }
     }
 
-    /// Returns a target for an SQS queue with the JSON protocol. Each call sends ten messages with one hit each, on `paths` paths in
-    /// rotation.
+    /// Returns a target for an SQS queue, in the JSON protocol. Each call sends ten messages with one hit each. The
+    /// hits rotate over `paths` paths.
     pub(crate) fn queue(url: &str, paths: u16) -> Result<Self, String> {
-        let rest = url.strip_prefix("http://").ok_or("only http:// URLs of this machine are asked")?;
+        let rest = url.strip_prefix("http://").ok_or("expected an http:// URL of this machine")?;
         let authority = rest.split('/').next().unwrap_or_default();
         let address = parse_loopback(authority)?;
         let paths = usize::from(paths.max(1));
-        // With this number of calls, every path is at every position in a call.
+        // After this number of calls, the rotation starts again with the first path at the first position.
         let requests = (0..paths).map(|call| {
             let entries: Vec<String> = (0..MAX_BATCH_MESSAGES)
                 .map(|n| {
@@ -82,18 +83,16 @@ fn parse_loopback(authority: &str) -> Result<SocketAddr, String> {
         SocketAddr::new(ip, 80)
     } else {
         let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
-        let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
+        let port = port.parse().map_err(|_| format!("expected a port, found `{port}`"))?;
         if host != "localhost" {
-            return Err(format!(
-                "`{host}` is not this machine: only 127.0.0.1, [::1] and localhost are asked"
-            ));
+            return Err(format!("expected 127.0.0.1, [::1] or localhost, found `{host}`"));
         }
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)
     };
     if address.ip().is_loopback() {
         Ok(address)
     } else {
-        Err(format!("{} is not a loopback address: load is for this machine only", address.ip()))
+        Err(format!("expected a loopback address, found {}", address.ip()))
     }
 }
 

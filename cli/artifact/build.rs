@@ -56,7 +56,11 @@ fn members_only(manifest: &str) -> Result<String, Box<dyn Error>> {
             writeln!(out, "{line}")?;
         }
     }
-    if replaced == 1 { Ok(out) } else { Err("the workspace's `members` must stand on one line".into()) }
+    if replaced == 1 {
+        Ok(out)
+    } else {
+        Err("expected `members = [..]` on one line of the workspace's Cargo.toml".into())
+    }
 }
 
 fn read(path: &Path) -> Result<String, Box<dyn Error>> {

@@ -1,10 +1,11 @@
-//! The command line: clap structs without defaults that depend on the environment.
+//! The command line: the clap structs and the layout of the help. Its defaults do not depend on environment variables.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 
 use clap::builder::Resettable;
+use clap::builder::styling::{AnsiColor, Color, Style, Styles};
 use clap::{Arg, CommandFactory as _, Parser};
 
 use crate::commands::Command;
@@ -18,6 +19,7 @@ use crate::global::Global;
 #[command(
     name = "hitctl",
     version,
+    styles = STYLES,
     max_term_width = 100,
     propagate_version = true,
     arg_required_else_help = true
@@ -26,7 +28,7 @@ use crate::global::Global;
     after_help = "Exit codes: `hitctl help exit-codes`. Configuration: `hitctl init` writes a hitctl.toml."
 )]
 pub struct Cli {
-    /// Flags of every command.
+    /// The flags that every command has.
     #[command(flatten)]
     pub global: Global,
     /// The command to run.
@@ -34,7 +36,14 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The headings in the help, and the commands below each.
+/// The colours of the help, the same as those of all other output: headings are bold, and text to type is cyan.
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold())
+    .usage(Style::new().bold())
+    .literal(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Cyan))))
+    .placeholder(Style::new());
+
+/// The headings in the help, and the commands below each heading.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Deploy", &["init", "plan", "deploy", "status", "url", "open", "rollback", "destroy"]),
     ("Counts", &["report", "counts", "paths", "explain", "snippet", "privacy"]),
@@ -44,20 +53,23 @@ const GROUPS: [(&str, &[&str]); 5] = [
 ];
 
 impl Cli {
-    /// Returns the command line for an environment. An empty variable counts as unset, since CI systems set many of those.
+    /// Returns the command line for the environment variables `env`. An empty variable counts as unset, because CI
+    /// systems set many variables to an empty value.
     pub fn command_in(env: &BTreeMap<String, String>) -> clap::Command {
-        let unset = |arg: Arg| {
+        let without_empty_variable = |arg: Arg| {
             let value = arg.get_env().and_then(OsStr::to_str).and_then(|name| env.get(name));
             if value.is_some_and(String::is_empty) { arg.env(Resettable::Reset) } else { arg }
         };
         let command = Self::command();
         let template = help_template(&command);
         let command = command.help_template(template);
-        command.mut_args(unset).mut_subcommands(|command| command.mut_args(unset))
+        command
+            .mut_args(without_empty_variable)
+            .mut_subcommands(|command| command.mut_args(without_empty_variable))
     }
 }
 
-/// Returns the template of the help, with the commands in groups. clap has one list of commands only.
+/// Returns the help template with the commands in groups. Without it, clap prints a single list of commands.
 fn help_template(command: &clap::Command) -> String {
     let (header, literal) = (command.get_styles().get_header(), command.get_styles().get_literal());
     let mut template = "{before-help}{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
@@ -88,8 +100,10 @@ mod tests {
         assert_eq!(listed, names);
         let help = Cli::command_in(&BTreeMap::new()).render_help().to_string();
         for name in names {
-            let line =
-                help.lines().find(|line| line.trim_start().starts_with(name)).expect("a line of the help");
+            let line = help
+                .lines()
+                .find(|line| line.trim_start().starts_with(name))
+                .expect("a help line for the command");
             assert!(line.len() <= 60 && line.len() > 20, "{line}");
         }
     }

@@ -1,5 +1,5 @@
-//! The commands, one file each: the arguments, and a `run` that returns the exit code. Commands print nothing
-//! themselves: they pass views to the console.
+//! The commands, one module each, with the arguments and a `run` function that returns the exit code. A command must
+//! not print: it passes views to the console.
 
 pub mod build;
 pub mod completions;
@@ -93,8 +93,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether a command changes a cloud, including the local one. Files and text that the user asked for do not count.
-    /// A command that only reads ends at the first Ctrl-C; a command that writes finishes its call first.
+    /// Whether the command changes a cloud, including the local one. Writing a local file does not count.
+    /// The first Ctrl-C aborts a command that only reads. A command that writes completes its current call first.
     pub fn writes(&self) -> bool {
         match self {
             Self::Init(_)
@@ -127,7 +127,7 @@ impl Command {
             | Self::Send(_)
             | Self::Emit(_)
             | Self::Invalidate(_)
-            // Listing hides the messages from other receivers for a while.
+            // `dlq list` also writes: it hides the messages from other consumers for a while.
             | Self::Dlq(_)
             | Self::Local(_)
             | Self::Tune(_) => true,
@@ -135,7 +135,7 @@ impl Command {
     }
 }
 
-/// Runs a command. `cli` builds the command line, for commands that describe it.
+/// Runs a command. `cli` creates the definition of the command line, for the manual pages.
 pub async fn run(
     session: &mut Session,
     command: Command,

@@ -1,5 +1,5 @@
-//! The steps of a deployment: open the cloud, build, design, survey, plan, lock, apply, check. The commands call them
-//! in order. They print no results, and no step knows a command.
+//! The steps of a deployment, in this order: connect to the cloud, build, design, survey, plan, lock, apply, smoke
+//! test. The commands call the steps. A step prints no result and does not depend on a command.
 
 pub(crate) mod build;
 pub(crate) mod context;
@@ -20,7 +20,7 @@ mod tests {
     use hitctl_report::phases::{BUILD, LEASE, START};
 
     #[test]
-    fn phases_of_the_crates_below_have_words() {
+    fn phases_of_lower_crates_equal_those_of_report() {
         assert_eq!(hitctl_artifact::BUILD_PHASE, BUILD);
         assert_eq!(hitctl_cloud::LEASE_PHASE, LEASE);
         assert_eq!(hitctl_cloud::START_PHASE, START);

@@ -1,4 +1,4 @@
-//! Log lines on stderr for `-vv` and `HITCTL_LOG`, such as every AWS call with its request id and duration.
+//! Writes log lines to stderr for `-vv` and `HITCTL_LOG`, such as every AWS call with its request ID and duration.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,10 +12,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 /// The variable with the filter: a level, or a list such as `hitctl_cloud=debug,aws_config=trace`.
 const VARIABLE: &str = "HITCTL_LOG";
-/// The filter of `-vv`: every call and every error below a failure, and nothing of the libraries.
+/// The filter of `-vv`: every call and the sources of every failure, but no log lines of libraries.
 const VERBOSE: &str = "hitctl=debug,hitctl_cloud=debug";
 
-/// Returns the subscriber for log lines. It drops them unless the variable is set or `-v` is given twice.
+/// Returns the subscriber for log lines. It discards them unless the variable is set or `-v` is given twice.
 pub(crate) fn dispatch(
     env: &BTreeMap<String, String>,
     verbose: u8,
@@ -34,7 +34,7 @@ pub(crate) fn dispatch(
     Ok(Dispatch::new(tracing_subscriber::registry().with(targets).with(lines)))
 }
 
-/// Logs the sources of a failure that are not shown, from the outermost to the innermost.
+/// Logs the sources of a failure that the console does not show, from the outermost to the innermost.
 pub(crate) fn log_sources(failure: &Failure) {
     for failure in failure.all() {
         let mut error = failure.source().and_then(Error::source);

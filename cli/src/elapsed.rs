@@ -1,4 +1,4 @@
-//! Durations of steps.
+//! Measures the durations of steps.
 
 use std::time::Instant;
 

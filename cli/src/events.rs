@@ -1,5 +1,5 @@
-//! Generates events like those of AWS for one path. It makes no calls. The formats follow AWS's documentation of Lambda
-//! with SQS, of EventBridge, of CloudFront events for Lambda@Edge, and of S3 events on EventBridge.
+//! Generates events for one path, in the formats of AWS services. It makes no calls. The formats are from the AWS
+//! documentation: Lambda with SQS, EventBridge, CloudFront events for Lambda@Edge, and S3 events in EventBridge.
 
 use hit_counter::path::percent_encoded;
 use hitctl_config::event_pattern::EventPattern;
@@ -7,11 +7,11 @@ use hitctl_config::{AppConfig, Location, names};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-/// The user agent of generated events: a person's browser, so that they count, with a mention of hitctl.
+/// The user agent of generated events. It looks like a browser, so that the events count, and names hitctl.
 const AGENT: &str = "Mozilla/5.0 (hitctl; invoke) Gecko";
-/// The client address of generated events, which belongs to nobody.
+/// The client address of generated events. The loopback address belongs to no visitor.
 const ADDRESS: &str = "127.0.0.1";
-/// The distribution id if the configuration has none: that of AWS's examples.
+/// The distribution ID if the configuration has none. It is from the examples of the AWS documentation.
 const DISTRIBUTION: &str = "EDFDVBD6EXAMPLE";
 
 /// Generates events for one path of an environment.
@@ -21,11 +21,11 @@ pub(crate) struct EventGenerator<'a> {
     pub(crate) location: Location<'a>,
     pub(crate) path: &'a str,
     pub(crate) now: Timestamp,
-    /// A unique id of 32 hexadecimal digits.
+    /// A unique ID of 32 hexadecimal digits.
     pub(crate) unique: String,
 }
 
-/// Returns the event of the HTTP API for `GET /counter?path=PATH`.
+/// Returns the event that the HTTP API sends to the counter for `GET /counter?path=PATH`.
 pub(crate) fn http(path: &str, read_only: bool) -> Json {
     let query = format!("path={}{}", percent_encoded(path, b"-._~"), if read_only { "&ro=1" } else { "" });
     json!({
@@ -43,7 +43,7 @@ pub(crate) fn http(path: &str, read_only: bool) -> Json {
     })
 }
 
-/// Returns the event of the HTTP API to the reader for `GET /v1/count?path=PATH`.
+/// Returns the event that the HTTP API sends to the reader for `GET /v1/count?path=PATH`.
 pub(crate) fn http_for_reader(path: &str) -> Json {
     let mut event = http(path, false);
     event["routeKey"] = json!("ANY /v1/count");
@@ -54,7 +54,7 @@ pub(crate) fn http_for_reader(path: &str) -> Json {
 }
 
 impl EventGenerator<'_> {
-    /// Returns a batch of messages from the queue of hits.
+    /// Returns the event for a batch of `count` messages from the queue.
     pub(crate) fn sqs(&self, count: u32) -> Json {
         let queue = self.location.queue_arn(&names::queue(&self.app.app, self.env));
         let sent = self.now.as_millisecond().to_string();
@@ -85,20 +85,20 @@ impl EventGenerator<'_> {
     pub(crate) fn eventbridge(&self) -> Json {
         let events = &self.app.events;
         let pattern = &events.pattern;
-        let word = |name: &str| pattern.get(name).and_then(sample_value);
+        let sample = |name: &str| pattern.get(name).and_then(sample_value);
         let mut event = self.event(
-            &word("source").unwrap_or_else(|| "cli".into()),
-            &word("detail-type").unwrap_or_else(|| "hitctl invoke".into()),
+            &sample("source").unwrap_or_else(|| "cli".into()),
+            &sample("detail-type").unwrap_or_else(|| "hitctl invoke".into()),
             &pattern
                 .get("detail")
                 .and_then(sample_value)
                 .filter(Json::is_object)
                 .unwrap_or_else(|| json!({})),
         );
-        if let Some(resource) = word("resources") {
+        if let Some(resource) = sample("resources") {
             event["resources"] = json!([resource]);
         }
-        // With a fixed key the event needs no path.
+        // The key is a JSON pointer to the path, or a fixed path. A fixed path is not part of the event.
         let key = events.key.as_deref().unwrap_or("/detail/path");
         if key.starts_with('/') {
             set_pointer(&mut event, key, self.path.into());
@@ -115,7 +115,7 @@ impl EventGenerator<'_> {
         EventPattern::parse(&pattern).is_ok_and(|pattern| pattern.matches(event))
     }
 
-    /// Returns S3's event for a created object of the site.
+    /// Returns the EventBridge event of S3 for a new object in the bucket of the site.
     pub(crate) fn s3(&self, bucket: &str) -> Json {
         let key = self.path.trim_start_matches('/');
         let key =
@@ -142,7 +142,7 @@ impl EventGenerator<'_> {
         event
     }
 
-    /// Returns CloudFront's event for a viewer request.
+    /// Returns the Lambda@Edge event of CloudFront for a viewer request.
     pub(crate) fn cloudfront(&self) -> Json {
         let (uri, query) = self.path.split_once('?').unwrap_or((self.path, ""));
         let header = |name: &str, value: &str| json!([{ "key": name, "value": value }]);
@@ -166,7 +166,7 @@ impl EventGenerator<'_> {
         } }] })
     }
 
-    /// Returns an event as EventBridge delivers it.
+    /// Returns an event in the format in which EventBridge delivers it.
     fn event(&self, source: &Json, detail_type: &Json, detail: &Json) -> Json {
         json!({
             "version": "0",
@@ -181,10 +181,10 @@ impl EventGenerator<'_> {
         })
     }
 
-    /// Returns the id of the nth message or event, in the format of AWS's ids.
+    /// Returns the ID of message or event number `n`, in the format of AWS IDs, which is a UUID of version 4.
     fn id(&self, n: u32) -> String {
         let hex = &self.unique;
-        // The last digits are the number, so that the ids of one run differ.
+        // The last six digits are `n`, so that the IDs of one run differ.
         format!("{}-{}-4{}-8{}-{}{n:06x}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..26])
     }
 
@@ -193,20 +193,20 @@ impl EventGenerator<'_> {
     }
 }
 
-/// Returns a value that a part of a pattern matches, if one is easily derived: the first of a list, or the prefix
-/// itself.
+/// Returns a value that matches a part of a pattern, such as the first value of a list or the text of a prefix.
+/// `None` if no value can be derived.
 fn sample_value(pattern: &Json) -> Option<Json> {
     match pattern {
         Json::Object(fields) => {
-            let made = fields.iter().filter(|(name, _)| *name != "$or");
+            let required = fields.iter().filter(|(name, _)| *name != "$or");
             Some(Json::Object(
-                made.filter_map(|(name, field)| Some((name.clone(), sample_value(field)?))).collect(),
+                required.filter_map(|(name, field)| Some((name.clone(), sample_value(field)?))).collect(),
             ))
         }
         Json::Array(choices) => choices.iter().find_map(|choice| match choice {
             Json::Object(operator) => {
-                let (name, of) = operator.iter().next()?;
-                match (name.as_str(), of) {
+                let (name, operand) = operator.iter().next()?;
+                match (name.as_str(), operand) {
                     ("prefix" | "suffix" | "equals-ignore-case", Json::String(text)) => {
                         Some(text.clone().into())
                     }
@@ -223,18 +223,18 @@ fn sample_value(pattern: &Json) -> Option<Json> {
 
 /// Sets the value at a JSON pointer. Missing parents, and those that are not objects, become objects.
 fn set_pointer(event: &mut Json, pointer: &str, value: Json) {
-    let mut at = event;
+    let mut target = event;
     for part in pointer.split('/').skip(1) {
         let name = part.replace("~1", "/").replace("~0", "~");
-        if !at.is_object() {
-            *at = json!({});
+        if !target.is_object() {
+            *target = json!({});
         }
-        at = &mut at[name];
+        target = &mut target[name];
     }
-    *at = value;
+    *target = value;
 }
 
-/// Returns an event that makes the function read its table and count nothing.
+/// Returns an event for which the function reads its table but counts nothing.
 pub(crate) fn read_event() -> Json {
     http("/", true)
 }

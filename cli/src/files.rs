@@ -1,4 +1,4 @@
-//! Files that commands write.
+//! Writes the files that commands create, completely or not at all.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use hitctl_report::Failure;
 use tempfile::{NamedTempFile, PersistError};
 
-/// Writes a new file, completely or not at all. Fails if it exists.
+/// Writes a new file. Fails if the file exists.
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     write_with(path, text.as_bytes(), |file| file.persist_noclobber(path).map(drop))
 }
 
-/// Writes a file, completely or not at all. Replaces an existing file.
+/// Writes a file. Replaces an existing file.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
     write_with(path, content, |file| file.persist(path).map(drop))
 }
@@ -29,7 +29,7 @@ fn write_with(
             ErrorKind::NotFound => failure
                 .caused_by("the directory does not exist")
                 .hinted("create the directory, or choose another one"),
-            // The error without the name of the temporary file.
+            // Errors of `tempfile` contain the name of the temporary file, which the user does not know.
             _ => failure
                 .caused_by(error.get_ref().map_or_else(|| error.to_string(), |_| error.kind().to_string())),
         }

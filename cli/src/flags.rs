@@ -4,29 +4,29 @@ use std::time::Duration;
 
 /// Parses a duration such as `90s`, `10m`, `2h` or `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("expected a duration such as 30s, 10m, 2h or 7d, found {text:?}");
-    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let invalid = || format!("expected a duration such as 30s, 10m, 2h or 7d, found {text:?}");
+    let unit = text.chars().next_back().ok_or_else(invalid)?;
     let seconds = match unit {
         's' => 1,
         'm' => 60,
         'h' => 3_600,
         'd' => 86_400,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
-    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| invalid())?;
     Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
-/// The maximum length of an id in characters.
+/// The maximum length of an ID in characters.
 const MAX_ID_CHARS: usize = 100;
 
-/// Parses an id of messages or imports.
+/// Parses the ID of a message or an import.
 pub(crate) fn id_argument(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
     match text {
         "" => Err("expected an ID, found an empty value".to_owned()),
         _ if text.len() > MAX_ID_CHARS => Err(format!("expected at most {MAX_ID_CHARS} characters")),
-        _ if !text.chars().all(fits) => {
+        _ if !text.chars().all(is_allowed) => {
             Err(format!("expected only letters, digits and - _ . :, found {text:?}"))
         }
         _ => Ok(text.to_owned()),
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_parsed() {
+    fn duration_accepts_whole_numbers_with_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("7d"), Ok(Duration::from_hours(168)));
         for wrong in ["", "m", "10", "-1m", "1w", "1.5h", "ä"] {

@@ -1,11 +1,11 @@
-//! The global flags.
+//! The flags that every command accepts.
 
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
-/// Flags that every command takes, in any order.
+/// Flags that every command accepts, before or after its own flags.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
@@ -63,7 +63,7 @@ pub struct Global {
     pub color: Color,
 }
 
-/// Parses the number of `-v`, or the value of `HITCTL_VERBOSE`: a number, or a boolean by clap's rules for flags.
+/// Parses the number of `-v` flags, or the value of `HITCTL_VERBOSE`: a number, or a boolean by clap's rules for flags.
 fn verbosity(text: &str) -> Result<u8, String> {
     match text.to_ascii_lowercase().as_str() {
         "" | "n" | "no" | "f" | "false" | "off" => Ok(0),

@@ -1,7 +1,7 @@
 //! hitctl: deploys a hit counter to this machine or to an AWS account.
 //!
-//! Every command follows one path: configuration, graph (`hitctl-stack`), survey, plan, apply, report. This crate is
-//! the command line on top of it. Tests call [`exit`] in process.
+//! This crate is the command line. A deploy runs these steps: configuration, graph (`hitctl-stack`), survey, plan,
+//! apply, report. Tests call [`exit`] within their own process.
 
 pub mod args;
 pub mod commands;
@@ -35,13 +35,13 @@ pub use session::Session;
 
 use hitctl_report::{Exit, Failure};
 
-/// How long a command may take to end itself after the first Ctrl-C. Then the program ends without it if it only reads,
-/// or reports what it waits for if it writes.
+/// How long a command may continue after the first Ctrl-C. After that, a command that only reads is aborted, and a
+/// command that writes prints a message and continues until it ends.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// Runs the program as this process.
 pub fn run() -> ExitCode {
-    // Before anything else: from here on a signal ends the program with its own message.
+    // Handle signals before anything else, so that every interrupt ends with a message of hitctl.
     let started = runtime().and_then(|runtime| Ok((Interrupts::of_this_process(&runtime)?, runtime)));
     ExitCode::from(match started {
         Ok((interrupts, runtime)) => run_on(runtime, ProcessContext::of_this_process(interrupts)),
@@ -68,8 +68,8 @@ fn failed_to_start(process: ProcessContext, error: io::Error) -> u8 {
 }
 
 fn run_on(runtime: Runtime, mut process: ProcessContext) -> u8 {
-    if let Some(shell) = completion::asking_shell(&process) {
-        // The shell shows no message, and completes nothing then.
+    if let Some(shell) = completion::requesting_shell(&process) {
+        // A shell shows no error message of a completion. It only offers no candidates.
         let command = args::Cli::command_in(&process.env);
         let written = completion::complete(process, shell, command);
         return if written.is_ok() { Exit::Done } else { Exit::Error }.code();
@@ -87,7 +87,7 @@ fn run_on(runtime: Runtime, mut process: ProcessContext) -> u8 {
     exit.code()
 }
 
-/// Whether a variable is set to true, by clap's rules for flags.
+/// Whether an environment variable is set to true, by clap's rules for flags.
 fn is_set(process: &ProcessContext, name: &str) -> bool {
     let value = process.env.get(name).map(|value| value.to_ascii_lowercase());
     value.is_some_and(|value| !matches!(value.as_str(), "" | "n" | "no" | "f" | "false" | "off" | "0"))
@@ -108,12 +108,12 @@ fn dispatch(runtime: Runtime, process: ProcessContext, mut interrupts: Interrupt
     }
     let writes = command.writes();
     let result = runtime.block_on(until_interrupted(&mut session, interrupts, command));
-    // A blocking read of the terminal may still run. It must not keep the program alive.
+    // Do not wait for blocking threads: one may still read from the terminal.
     runtime.shutdown_background();
     let interrupted = session.stop.is_cancelled();
     match result {
         Some(Ok(exit)) => session.console.finish(exit),
-        // A failure after an interrupt, including of the input, is the result of the interrupt.
+        // After an interrupt, a failure is a result of the interrupt, such as a prompt without an answer.
         Some(Err(failure)) if interrupted && matches!(failure.exit, Exit::Error | Exit::Usage) => {
             session.console.show_failure(&failure.with_exit(Exit::Interrupted))
         }
@@ -125,7 +125,7 @@ fn dispatch(runtime: Runtime, process: ProcessContext, mut interrupts: Interrupt
     }
 }
 
-/// Runs a command until it ends; `None` if Ctrl-C ended it.
+/// Runs a command until it ends. Returns `None` if Ctrl-C aborted it.
 async fn until_interrupted(
     session: &mut Session,
     mut interrupts: Interrupts,
@@ -133,7 +133,7 @@ async fn until_interrupted(
 ) -> Option<Result<Exit, Failure>> {
     let (stop, notifier) = (session.stop.clone(), session.console.notifier().clone());
     let (first, second) = (CancellationToken::new(), CancellationToken::new());
-    // In another task, since the command may block its thread.
+    // Wait for signals in another task, because the command may block its thread.
     tokio::spawn({
         let (first, second) = (first.clone(), second.clone());
         async move {
@@ -177,11 +177,11 @@ fn show_parse_error(
     let global = global::Global { json: json && is_error, ..global::Global::default() };
     let console = Session::new(process, global).console;
     if !is_error {
-        console.text(&error.render().to_string());
+        console.help(&error.render().ansi().to_string());
         return console.finish(Exit::Done);
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
-        console.write_stderr(&error.render().to_string());
+        console.help_as_error(&error.render().ansi().to_string());
         return Exit::Usage;
     }
     console.show_failure(&usage::failure(error, command, args))

@@ -1,5 +1,5 @@
-//! The key for fingerprints of secrets, one per user and machine. It never leaves the machine, so that nobody who reads
-//! a fingerprint in a log can test guesses of the secret.
+//! The key for fingerprints of secrets, one per user and machine. The key never leaves the machine. Without it, a
+//! reader of a log cannot check whether a guessed secret has the fingerprint in the log.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -15,7 +15,7 @@ const FILE: &str = "fingerprint.key";
 /// The size of the key in bytes.
 const BYTES: usize = 32;
 
-/// Reads the key from a directory, or creates it there. If it cannot be stored, each run uses another one.
+/// Reads the key from a directory, or creates it there. If it cannot be stored, each run uses another key.
 pub(crate) fn load(dir: Option<&Path>) -> FingerprintKey {
     let stored = dir.and_then(|dir| read_or_create(dir).ok());
     FingerprintKey::new(stored.unwrap_or_else(random))
@@ -25,7 +25,7 @@ fn read_or_create(dir: &Path) -> io::Result<[u8; BYTES]> {
     let file = dir.join(FILE);
     match read(&file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        // A file that a full disk or a crash has truncated is not a key any more. Other invalid files are kept.
+        // A full disk or a crash has truncated the file, so replace it. Other invalid files are kept.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => drop(std::fs::remove_file(&file)),
         read => return read,
     }
@@ -35,16 +35,16 @@ fn read_or_create(dir: &Path) -> io::Result<[u8; BYTES]> {
     created.as_file().sync_all()?;
     match created.persist_noclobber(&file) {
         Ok(_) => {}
-        // Another run was faster, and its key is used.
+        // Another run has created the file in the meantime. Use its key.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.error),
     }
     read(&file)
 }
 
-/// Reads a key file that belongs to the user and that nobody else can read.
+/// Reads a key file. Fails unless the file belongs to the user and no other user can read it.
 fn read(path: &Path) -> io::Result<[u8; BYTES]> {
-    // Opens no link, and does not wait for a pipe.
+    // Do not follow a symbolic link, and do not block on a named pipe.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -64,7 +64,7 @@ fn read(path: &Path) -> io::Result<[u8; BYTES]> {
 fn random() -> [u8; BYTES] {
     let mut key = [0; BYTES];
     if File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut key)).is_err() {
-        // The hash tables of the standard library also get their keys from the system.
+        // `RandomState` also gets its keys from the random numbers of the system.
         for chunk in key.chunks_mut(8) {
             let word = RandomState::new().build_hasher().finish().to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
@@ -84,18 +84,18 @@ mod tests {
     }
 
     #[test]
-    fn key_of_a_directory_stays_and_is_private() {
+    fn key_is_stored_once_per_directory_and_private() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let dir = one.path().join("state/hitctl");
         assert_eq!(fingerprint(&dir), fingerprint(&dir));
         assert_ne!(fingerprint(&dir), fingerprint(two.path()));
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&dir.join(FILE)), mode(&dir)), (0o600, 0o700));
-        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "nothing temporary stays");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "no temporary file remains");
     }
 
     #[test]
-    fn runs_at_once_get_one_key() {
+    fn concurrent_runs_use_same_key() {
         let dir = tempfile::tempdir().unwrap();
         let all: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
             let runs: Vec<_> = (0..8).map(|_| scope.spawn(|| fingerprint(dir.path()))).collect();
@@ -105,27 +105,27 @@ mod tests {
     }
 
     #[test]
-    fn key_that_others_may_know_or_have_placed_is_not_used() {
+    fn key_file_that_is_readable_by_others_or_linked_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join(FILE);
-        let unused = || fingerprint(dir.path()) != fingerprint(dir.path());
+        let is_unused = || fingerprint(dir.path()) != fingerprint(dir.path());
         std::fs::write(&file, [7; BYTES]).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(unused(), "one that others can read");
+        assert!(is_unused(), "readable by other users");
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(!unused(), "the same, kept private");
+        assert!(!is_unused(), "the same file, private");
         std::fs::rename(&file, dir.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink("elsewhere", &file).unwrap();
-        assert!(unused(), "a link");
+        assert!(is_unused(), "a symbolic link");
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, [7; 5]).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(!unused(), "one that is cut is made anew, once");
+        assert!(!is_unused(), "a truncated file is replaced once");
         assert_eq!(std::fs::read(&file).unwrap().len(), BYTES);
     }
 
     #[test]
-    fn directory_that_cannot_be_made_gives_a_key_for_one_run() {
+    fn key_that_cannot_be_stored_differs_for_each_run() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_ne!(fingerprint(&file.path().join("state")), fingerprint(&file.path().join("state")));
         assert_ne!(load(None).fingerprint("a"), load(None).fingerprint("a"));

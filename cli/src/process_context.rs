@@ -1,4 +1,4 @@
-//! The process context of the program: arguments, environment, streams and signals. Tests supply their own.
+//! The state of the process: arguments, environment variables, streams and signals. Tests pass their own values.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,21 +10,21 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// The process as the program sees it.
+/// The state of the process that the program depends on.
 pub struct ProcessContext {
-    /// The arguments, beginning with the program's name.
+    /// The arguments. The first is the name of the program.
     pub args: Vec<OsString>,
     /// The environment variables, without those that are not UTF-8.
     pub env: BTreeMap<String, String>,
     /// The working directory.
     pub cwd: PathBuf,
-    /// The path of this program, which starts the local cloud.
+    /// The path of the hitctl executable, from which the local cloud is started.
     pub exe: PathBuf,
     /// The stream for results.
     pub stdout: Box<dyn Write + Send>,
     /// The stream for messages.
     pub stderr: Box<dyn Write + Send>,
-    /// The stream for answers and input.
+    /// The stream for answers to prompts and for input files.
     pub stdin: Box<dyn BufRead + Send>,
     /// Whether stdout is a terminal.
     pub stdout_tty: bool,
@@ -36,11 +36,11 @@ pub struct ProcessContext {
     pub width: Option<u16>,
     /// The source of interrupts.
     pub interrupts: Interrupts,
-    /// How long a host may take to respond before the program reports that it waits.
+    /// How long a host may take to respond before hitctl prints that it is waiting.
     pub slow_threshold: Duration,
 }
 
-/// How long a host may take to respond before the program reports that it waits. Quick runs print nothing.
+/// How long a host may take to respond before hitctl prints that it is waiting.
 const SLOW_THRESHOLD: Duration = Duration::from_millis(1_500);
 
 /// A source of interrupts.
@@ -88,7 +88,7 @@ impl ProcessContext {
 }
 
 impl Interrupts {
-    /// Starts to listen for the signals of this process. From now on none of them ends the process directly.
+    /// Starts listening for signals. After that, SIGINT and SIGTERM do not end the process directly.
     pub(crate) fn of_this_process(runtime: &Runtime) -> io::Result<Self> {
         let _context = runtime.enter();
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -1,4 +1,4 @@
-//! One run of the program: its process context, its global flags, and shared functions of the commands.
+//! The session of one run of hitctl: the global flags, the state of the process, and functions that all commands share.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,19 +16,19 @@ use crate::global::{Color, Global};
 use crate::machine_key;
 use crate::process_context::ProcessContext;
 
-/// One run of the program.
+/// The state of one run of hitctl.
 pub struct Session {
-    /// The flags of every command.
+    /// The flags that every command has.
     pub global: Global,
-    /// The environment.
+    /// The environment variables.
     pub env: BTreeMap<String, String>,
     /// The working directory.
     pub cwd: PathBuf,
-    /// The path of this program.
+    /// The path of the hitctl executable.
     pub exe: PathBuf,
     /// The console for all output.
     pub console: Console,
-    /// Cancelled by the first Ctrl-C. Nothing new may start after that.
+    /// Cancelled by the first Ctrl-C. After that, a command must not start another change.
     pub stop: CancellationToken,
     fingerprint_key: OnceLock<FingerprintKey>,
 }
@@ -69,21 +69,22 @@ impl Session {
         }
     }
 
-    /// Reads the configuration in force: the named file, the nearest one, or the defaults. Shows its warnings.
+    /// Loads the configuration from the file of `--config`, the nearest hitctl.toml, or the defaults. Shows its
+    /// warnings.
     pub fn load(&mut self) -> Result<LoadedConfig, Failure> {
-        let loaded = self.load_quietly()?;
-        for lint in &loaded.lints {
+        let config = self.load_quietly()?;
+        for lint in &config.lints {
             self.console.warn(&lint.to_string());
         }
-        Ok(loaded)
+        Ok(config)
     }
 
-    /// Reads the configuration like [`Session::load`], for commands that write. Asks for confirmation if no env is
-    /// named and the only one is on AWS. `action` says what would be done to it, such as "deploy to".
+    /// Loads the configuration like [`Session::load`], for commands that write. Asks for confirmation if no
+    /// environment was given and the only one is on AWS. `action` completes the question, such as "deploy to".
     pub async fn load_for_writing(&mut self, action: &str) -> Result<LoadedConfig, Failure> {
-        let loaded = self.load()?;
-        if loaded.target == DeployTarget::Aws && loaded.choice == EnvChoice::OnlyDeclared {
-            let env = &loaded.env;
+        let config = self.load()?;
+        if config.target == DeployTarget::Aws && config.choice == EnvChoice::OnlyDeclared {
+            let env = &config.env;
             let question = format!(
                 "No environment was given. Do you want to {action} {env} on AWS, the only environment in hitctl.toml?"
             );
@@ -91,16 +92,16 @@ impl Session {
             let agreed = self.console.confirm(&question, self.global.yes).await;
             agreed.map_err(|failure| failure.hinted(hint))?;
         }
-        Ok(loaded)
+        Ok(config)
     }
 
-    /// Reads the configuration like [`Session::load`], without showing its warnings.
+    /// Loads the configuration like [`Session::load`], without showing its warnings.
     pub fn load_quietly(&self) -> Result<LoadedConfig, Failure> {
-        let loaded = self.load_any_env()?;
-        if loaded.choice != EnvChoice::Ambiguous {
-            return Ok(loaded);
+        let config = self.load_any_env()?;
+        if config.choice != EnvChoice::Ambiguous {
+            return Ok(config);
         }
-        let declared = loaded.envs.iter().filter(|env| env.declared).map(|env| env.name.as_str());
+        let declared = config.envs.iter().filter(|env| env.declared).map(|env| env.name.as_str());
         Err(Failure::usage(format!(
             "expected the name of an environment: hitctl.toml declares {}",
             declared.collect::<Vec<_>>().join(", ")
@@ -108,8 +109,8 @@ impl Session {
         .hinted("pass `--env NAME`, or set `default_env = \"local\"` at the top of hitctl.toml"))
     }
 
-    /// Reads the configuration like [`Session::load_quietly`], for commands that need no env. If several are declared
-    /// and none is named, it is `local`.
+    /// Loads the configuration like [`Session::load_quietly`], for commands that need no environment. If several
+    /// environments are declared and none is given, the environment is `local`.
     pub fn load_any_env(&self) -> Result<LoadedConfig, Failure> {
         let path = match &self.global.config {
             Some(path) => Some(self.cwd.join(path)),
@@ -127,48 +128,48 @@ impl Session {
             .map_err(|errors| Failure::config(errors.to_string()))
     }
 
-    /// Returns the settings that flags and the environment override. clap has already preferred a flag to its own
-    /// variable.
+    /// Returns the settings that flags and environment variables override. A flag with a variable of its own has its
+    /// value from clap already.
     fn overrides(&self) -> Overrides {
-        let from_env = |names: &[&str]| {
+        let first_set = |names: &[&str]| {
             names.iter().find_map(|name| {
                 let value = self.env.get(*name).filter(|value| !value.is_empty())?;
                 Some((value.clone(), (*name).to_owned()))
             })
         };
         Overrides::new()
-            .with_region(self.global.region.clone(), from_env(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
+            .with_region(self.global.region.clone(), first_set(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
     }
 
-    /// Returns the paths of this project's local state. They are never in the project itself, where a clone could
-    /// contain them.
-    pub fn local_state_paths(&self, loaded: &LoadedConfig) -> Result<StatePaths, Failure> {
+    /// Returns the paths of this project's local state. They are outside the project, because a cloned repository could
+    /// contain manipulated state.
+    pub fn local_state_paths(&self, config: &LoadedConfig) -> Result<StatePaths, Failure> {
         let user = self.user_state_dir()?;
-        let project = loaded.path.as_deref().and_then(Path::parent);
+        let project = config.path.as_deref().and_then(Path::parent);
         Ok(StatePaths::new(&user, project.unwrap_or(&self.cwd), project.is_some()))
     }
 
-    /// Opens the cloud of the environment in force.
+    /// Connects to the environment's cloud.
     pub async fn cloud(
         &self,
-        loaded: &LoadedConfig,
+        config: &LoadedConfig,
         access: AccessMode,
         sink: &EventSink,
     ) -> Result<Box<dyn Cloud>, Failure> {
         let notifier = self.console.notifier().clone();
         let build_id = self.build_id();
         let warn = |text: &str| self.console.warn(text);
-        let local = match loaded.target {
+        let local = match config.target {
             DeployTarget::Aws => None,
             DeployTarget::Local => Some(LocalOptions {
-                state_paths: self.local_state_paths(loaded)?,
+                state_paths: self.local_state_paths(config)?,
                 exe: &self.exe,
                 build_id: &build_id,
                 warn: &warn,
             }),
         };
-        let request = hitctl_cloud::CloudOptions {
-            loaded,
+        let options = hitctl_cloud::CloudOptions {
+            loaded: config,
             access,
             env: &self.env,
             profile: self.global.profile.as_deref(),
@@ -179,7 +180,7 @@ impl Session {
             }),
             local,
         };
-        Ok(hitctl_cloud::open(&request, sink).await?)
+        Ok(hitctl_cloud::open(&options, sink).await?)
     }
 
     /// Returns the directory for data that can be recreated.
@@ -187,8 +188,8 @@ impl Session {
         self.user_dir("XDG_CACHE_HOME", ".cache", "Library/Caches")
     }
 
-    /// Returns the key for fingerprints of secrets. It is stored in the user's state directory; if that fails, each run
-    /// has another one.
+    /// Returns the key for fingerprints of secrets. It is stored in the user's state directory. If it cannot be
+    /// stored, each run has another key.
     pub fn fingerprint_key(&self) -> &FingerprintKey {
         self.fingerprint_key.get_or_init(|| machine_key::load(self.user_state_dir().ok().as_deref()))
     }
@@ -199,14 +200,15 @@ impl Session {
         SecretMask::new(move |secret| key.fingerprint(secret))
     }
 
-    /// Returns the id of this build: the version, and the size and time of the file, so that a rebuilt program differs.
+    /// Returns the ID of this build: the version, and the size and modification time of the executable. A rebuilt
+    /// executable has another ID.
     pub fn build_id(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
-        let file = std::fs::metadata(&self.exe).ok().and_then(|file| {
-            let age = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-            Some(format!("{version}+{:x}.{:x}", file.len(), age.as_nanos()))
+        let id = std::fs::metadata(&self.exe).ok().and_then(|file| {
+            let modified = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+            Some(format!("{version}+{:x}.{:x}", file.len(), modified.as_nanos()))
         });
-        file.unwrap_or_else(|| version.to_owned())
+        id.unwrap_or_else(|| version.to_owned())
     }
 
     /// Returns the directory for data that must not be lost, such as local counts.
@@ -214,8 +216,9 @@ impl Session {
         self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support")
     }
 
-    /// Returns hitctl's directory among those of this user. Fails without a home: the working directory may belong to
-    /// anybody.
+    /// Returns the hitctl directory below the directory in `variable`, or below `unix` or `macos` in the home
+    /// directory. Fails if there is neither: the working directory is no substitute, because it may belong to another
+    /// user.
     fn user_dir(&self, variable: &str, unix: &str, macos: &str) -> Result<PathBuf, Failure> {
         let absolute = |name: &str| self.env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute(variable).or_else(|| {
@@ -228,9 +231,9 @@ impl Session {
     }
 }
 
-fn untrusted(UntrustedFile { path, reason: why }: &UntrustedFile) -> Failure {
+fn untrusted(UntrustedFile { path, reason }: &UntrustedFile) -> Failure {
     let path = path.display();
-    Failure::usage(format!("failed to read {path}: {why}")).hinted(format!(
+    Failure::usage(format!("failed to read {path}: {reason}")).hinted(format!(
         "if you trust the file, pass `--config {path}`; otherwise run `hitctl init` in a directory of your own"
     ))
 }

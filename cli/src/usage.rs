@@ -1,18 +1,18 @@
-//! Errors of the command line parser, in the form of all other errors.
+//! Converts errors of clap into failures with the form of all other errors.
 
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use hitctl_report::Failure;
 
-/// Converts an error of clap that is not help or the version. `args` begin with the program's name.
+/// Converts an error of clap. It must not be a request for help or the version. `args` includes the program's name.
 pub(crate) fn failure(error: &clap::Error, command: &clap::Command, args: &[OsString]) -> Failure {
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");
     let first = paragraphs.next().unwrap_or_default().trim_start_matches("error: ");
     let message = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "expected a command".to_owned(),
-        _ => missing(error).unwrap_or_else(|| with_backquotes(&one_line(first))),
+        _ => missing_arguments(error).unwrap_or_else(|| with_backquotes(&one_line(first))),
     };
     let tips: Vec<String> = rendered
         .lines()
@@ -27,7 +27,7 @@ pub(crate) fn failure(error: &clap::Error, command: &clap::Command, args: &[OsSt
 }
 
 /// Returns the message for missing arguments: `expected --path <PATH> or --file <FILE>`.
-fn missing(error: &clap::Error) -> Option<String> {
+fn missing_arguments(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::Strings(arguments)) = error.get(ContextKind::InvalidArg) else { return None };
     if error.kind() != ErrorKind::MissingRequiredArgument {
         return None;
@@ -47,7 +47,7 @@ fn one_line(text: &str) -> String {
 /// Replaces clap's single quotes around names and values by backquotes.
 fn with_backquotes(text: &str) -> String {
     let parts: Vec<&str> = text.split('\'').collect();
-    // An odd quote belongs to a value.
+    // With an odd number of quotes, one of them belongs to a value.
     if parts.len().is_multiple_of(2) { text.to_owned() } else { parts.join("`") }
 }
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn required_alternatives_are_named() {
+    fn missing_arguments_names_all_alternatives() {
         let cases = [
             (&["send"] as &[&str], "expected --path <PATH> or --file <FILE>"),
             (&["emit"], "expected --file <FILE> or --detail <JSON>"),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_the_form_of_all_others() {
+    fn clap_errors_have_form_of_other_errors() {
         insta::assert_snapshot!(error(&["counts"]), @"
         expected a command
         run `hitctl counts --help` for usage

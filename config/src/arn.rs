@@ -1,4 +1,5 @@
-//! Computes Amazon Resource Names. They are never stored: partition, region and account are known before a resource exists.
+//! Computes Amazon Resource Names (ARNs). They are never stored, because partition, region and account are known before
+//! a resource exists.
 
 use crate::partitions::Partition;
 
@@ -16,7 +17,7 @@ pub struct Location<'a> {
 impl Location<'_> {
     /// Returns the ARN of a resource, such as `table/hits-test` of `dynamodb`.
     ///
-    /// Region and account are empty for services that are not regional or whose names are unique across accounts (service
+    /// The region is empty for global services, and the account for services whose names are unique without it (service
     /// authorization reference of each service).
     pub fn arn(self, service: &str, resource: &str) -> String {
         let (region, account) = match service {
@@ -53,7 +54,7 @@ impl Location<'_> {
         self.arn("sqs", name)
     }
 
-    /// Returns the ARN of a rule. It does not contain the bus if that is the default bus.
+    /// Returns the ARN of a rule. It contains the name of the event bus unless that is the default bus.
     pub fn rule_arn(self, bus: &str, name: &str) -> String {
         let resource = if bus == "default" { format!("rule/{name}") } else { format!("rule/{bus}/{name}") };
         self.arn("events", &resource)
@@ -81,7 +82,7 @@ impl Location<'_> {
         self.arn("apigateway", path)
     }
 
-    /// Returns the ARN of the objects of a bucket whose keys match a pattern.
+    /// Returns the ARN of all objects in `bucket` whose keys match the pattern `keys`.
     pub fn objects_arn(self, bucket: &str, keys: &str) -> String {
         self.arn("s3", &format!("{bucket}/{keys}"))
     }

@@ -16,7 +16,8 @@ use crate::suggest::nearest;
 /// A value in the file, with its span.
 pub(crate) type SpannedValue<'i> = Spanned<DeValue<'i>>;
 
-/// Checks and converts the value of the key `name`. Values that are tables are read elsewhere.
+/// Checks and converts the value of the key `name`. The modules `environment` and `pattern` check values that are
+/// tables.
 pub(crate) fn check_value(
     kind: ValueKind,
     name: &str,
@@ -206,7 +207,7 @@ pub(crate) fn parse_integer(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// Converts a bound to a float. The bounds are small enough to be exact.
+/// Converts a bound to a float. All bounds fit into 32 bits, which a float represents exactly.
 fn to_float(number: i64) -> f64 {
     i32::try_from(number).map_or(f64::MAX, f64::from)
 }
@@ -218,7 +219,7 @@ pub(crate) fn with_separators(number: impl Display + Copy) -> String {
     groups.join(",")
 }
 
-/// Returns a user's text so that it is safe to show: truncated, and without control, reordering and invisible characters.
+/// Makes a user's text safe to show: truncates it, and replaces control, reordering and invisible characters.
 pub(crate) fn sanitize(text: &str) -> String {
     const MAX_CHARS: usize = 60;
     let mut sanitized: String =

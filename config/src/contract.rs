@@ -7,11 +7,13 @@ pub const ENV_TABLE: &str = "HITS_TABLE_NAME";
 pub const ENV_LOG_LEVEL: &str = "LOG_LEVEL";
 /// Environment variable of the function: a `DynamoDB` endpoint other than AWS's.
 pub const ENV_DYNAMODB_ENDPOINT: &str = "DYNAMODB_ENDPOINT";
-/// The AWS SDKs' own variable for the same endpoint. [`ENV_DYNAMODB_ENDPOINT`] takes precedence.
+/// The AWS SDKs' own variable for the `DynamoDB` endpoint. [`ENV_DYNAMODB_ENDPOINT`] takes precedence.
 pub const ENV_AWS_DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
-/// The AWS SDKs' own variable for the endpoint of all services. The two above take precedence.
+/// The AWS SDKs' own variable for the endpoint of all services. A variable for the endpoint of one service takes
+/// precedence.
 pub const ENV_AWS_ENDPOINT: &str = "AWS_ENDPOINT_URL";
-/// Environment variable of the function: the origins whose pages may count, separated by commas; unset or `*` means any.
+/// Environment variable of the function: the web origins whose pages may count views, separated by commas; unset or `*`
+/// means any.
 pub const ENV_ALLOW_ORIGINS: &str = "HITCTL_ALLOW_ORIGINS";
 /// Environment variable of the function: the build id, which `/healthz` returns in [`HEADER_BUILD`].
 pub const ENV_BUILD: &str = "HITCTL_BUILD";
@@ -23,7 +25,7 @@ pub const ENV_ROLE_ID: &str = "HITCTL_ROLE_ID";
 /// data. Required unless [`ENV_VISITORS`] is `none`.
 pub const ENV_SEEN_TABLE: &str = "HITS_SEEN_TABLE_NAME";
 /// Environment variable of the function: the paths that are counted: `open` (the default), `strict`, or
-/// `budget/NEW_A_DAY/MOST`.
+/// `budget/NEW_PATHS_PER_DAY/MAX_PATHS`.
 pub const ENV_PATHS: &str = "HITCTL_PATHS";
 /// Environment variable of the function: how visitors are told apart: `none` (the default), `hash`, or `raw/DAYS`.
 pub const ENV_VISITORS: &str = "HITCTL_VISITORS";
@@ -32,10 +34,10 @@ pub const ENV_BOTS: &str = "HITCTL_BOTS";
 /// Environment variable of the function: the handling of visitors who send `DNT: 1` or `Sec-GPC: 1`: `count` (the default;
 /// no data about the visitor is used) or `ignore`.
 pub const ENV_GPC: &str = "HITCTL_GPC";
-/// Environment variable of the function: the query parameters that belong to a path, separated by commas.
+/// Environment variable of the function: the query parameters that are part of a path, separated by commas.
 pub const ENV_KEEP_QUERY: &str = "HITCTL_KEEP_QUERY";
-/// Environment variable of the function: the number of seconds in which a visitor's repeated view of a page is not counted
-/// again. 0 (the default) counts each view.
+/// Environment variable of the function: the number of seconds during which a visitor's repeated view of a page is not
+/// counted. 0 (the default) counts each view.
 pub const ENV_REPEAT: &str = "HITCTL_REPEAT_S";
 /// Environment variable of the function: the number of items over which the hits of a path are distributed. The default is 1.
 pub const ENV_SHARDS: &str = "HITCTL_SHARDS";
@@ -55,25 +57,26 @@ pub const ENV_INVALIDATE_PATHS: &str = "HITCTL_INVALIDATE_PATHS";
 pub const ENV_SITE_BUCKET: &str = "HITCTL_SITE_BUCKET";
 /// Environment variable of the function: the bucket with the access logs whose views are counted.
 pub const ENV_LOG_BUCKET: &str = "HITCTL_LOG_BUCKET";
-/// Environment variable of the function: the key that an event is counted under: a name, or a JSON pointer into the event.
-/// The default is the event's `/detail/path`.
+/// Environment variable of the function: the path that an event counts for: a fixed name, or a JSON pointer into the
+/// event. The default is the pointer `/detail/path`.
 pub const ENV_EVENT_KEY: &str = "HITCTL_EVENT_KEY";
 /// Environment variable of the function: a JSON pointer to the number of hits in an event. Without it, an event is one hit.
 pub const ENV_EVENT_AMOUNT: &str = "HITCTL_EVENT_AMOUNT";
-/// The AWS SDKs' own variable for the `CloudFront` endpoint. [`ENV_AWS_ENDPOINT`] applies to all services.
+/// The AWS SDKs' own variable for the `CloudFront` endpoint. It takes precedence over [`ENV_AWS_ENDPOINT`].
 pub const ENV_AWS_CLOUDFRONT_ENDPOINT: &str = "AWS_ENDPOINT_URL_CLOUDFRONT";
-/// The AWS SDKs' own variable for the S3 endpoint. [`ENV_AWS_ENDPOINT`] applies to all services.
+/// The AWS SDKs' own variable for the S3 endpoint. It takes precedence over [`ENV_AWS_ENDPOINT`].
 pub const ENV_AWS_S3_ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
-/// Environment variable of the reader: the counter to which it forwards hits, as `NAME` or `NAME:ALIAS`. If it is set, the
-/// function does not write to any table.
+/// Environment variable of the reader: the function to which the reader forwards hits, as `NAME` or `NAME:ALIAS`. A
+/// function with this variable does not write to any table.
 pub const ENV_COUNTER: &str = "HITCTL_COUNTER";
-/// The AWS SDKs' own variable for the Lambda endpoint. [`ENV_AWS_ENDPOINT`] applies to all services.
+/// The AWS SDKs' own variable for the Lambda endpoint. It takes precedence over [`ENV_AWS_ENDPOINT`].
 pub const ENV_AWS_LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
-/// Environment variable of the function, which its owner sets under `[function.environment]`: the secret that a `CloudFront`
-/// distribution sends in [`HEADER_ORIGIN_SECRET`]. The function trusts the visitor's address from requests with it.
+/// Environment variable of the function that the user sets in `[function.environment]`: the secret that a `CloudFront`
+/// distribution sends in [`HEADER_ORIGIN_SECRET`]. Only in requests with this secret, the function trusts the visitor's
+/// address that `CloudFront` adds.
 pub const ENV_ORIGIN_SECRET: &str = "HITCTL_ORIGIN_SECRET";
 
-/// The variables that the deployer sets from the configuration. Their values are no secrets and may be shown.
+/// The variables that the deployer sets itself. Their values are not secret and may be shown.
 pub const OWN_VARIABLES: &[&str] = &[
     ENV_TABLE,
     ENV_LOG_LEVEL,
@@ -121,32 +124,38 @@ pub const ATTR_LAST: &str = "last";
 pub const ATTR_DAY_PREFIX: &str = "d";
 /// Prefix of the attribute with the hits of a month: `m` and `YYMM`.
 pub const ATTR_MONTH_PREFIX: &str = "m";
-/// The number of visitors, as the sum over days. A visitor counts again each day, because nobody is recognised the next day.
+/// The number of visitors, as the sum over days. A visitor counts once per day, because visitors are not recognized on
+/// other days.
 pub const ATTR_UNIQUES: &str = "uniques";
 /// Prefix of the attribute with the visitors of a day: `v` and the day in the format of [`ATTR_DAY_PREFIX`].
 pub const ATTR_DAY_UNIQUES_PREFIX: &str = "v";
 /// Prefix of the attribute with the visitors of a month, as the sum over days: `w` and `YYMM`.
 pub const ATTR_MONTH_UNIQUES_PREFIX: &str = "w";
 
-/// The key of the item with the visitors of the whole site: [`ATTR_UNIQUES`], its days and months.
+/// The key of the item with the number of visitors of the whole site: in total ([`ATTR_UNIQUES`]), per day and per
+/// month.
 pub const KEY_SITE: &str = "!site";
-/// The key of the item that counts new paths: [`ATTR_BUDGET_PATHS`] in total, and those of a day in the day's attribute.
+/// The key of the item that counts new paths: in total ([`ATTR_BUDGET_PATHS`]), and per day in the attribute of the
+/// day.
 pub const KEY_BUDGET: &str = "!budget";
 /// The number of paths that were created by hits.
 pub const ATTR_BUDGET_PATHS: &str = "paths";
-/// Prefix of the budget item's attributes with a visitor's new paths of a day: followed by a slot and the day in the format
-/// of [`ATTR_DAY_PREFIX`].
+/// Prefix of the budget item's attributes that count a day's new paths of the visitors in a slot: followed by the
+/// slot's digit and the day in the format of [`ATTR_DAY_PREFIX`]. Many visitors share a slot, so that it identifies
+/// nobody.
 pub const ATTR_BUDGET_VISITOR_PREFIX: &str = "a#";
-/// Prefix of the budget item's attributes with a network's new paths of a day, in the same format.
+/// Prefix of the budget item's attributes that count a day's new paths of the networks in a slot, in the same format.
 pub const ATTR_BUDGET_NETWORK_PREFIX: &str = "n#";
 /// The key of the item with the time of the last invalidation, so that concurrent invocations invalidate only once.
 pub const KEY_INVALIDATION: &str = "!invalidation";
-/// Prefix of the keys of items that count views that were not counted: followed by a month's attribute (`m2611`). The item
-/// has one number per reason, named like the reason.
+/// Prefix of the keys of the items with the numbers of ignored views, one item per month: followed by the month's
+/// attribute (`m2611`). Each reason has its own number, in an attribute with the name of the reason.
 pub const KEY_DROPPED_PREFIX: &str = "!dropped#";
-/// The attribute for the reason `path` in such an item, because the partition key already has that name.
+/// The attribute for the reason `path` in the items of [`KEY_DROPPED_PREFIX`], because the partition key is named
+/// `path`.
 pub const ATTR_DROPPED_PATH: &str = "strict";
-/// Prefix of the keys of a path's additional items, if its hits are distributed: followed by the number from 1, `#` and the path.
+/// Prefix of the keys of a path's additional items, if its hits are distributed: followed by the shard's number from 1,
+/// `#` and the path.
 pub const KEY_SHARD_PREFIX: &str = "!shard#";
 
 /// The partition key of the table of visitors.
@@ -157,15 +166,15 @@ pub const SEEN_TTL: &str = "ttl";
 pub const SEEN_SALT_PREFIX: &str = "salt#";
 /// The attribute that holds the salt.
 pub const SEEN_SALT: &str = "salt";
-/// Prefix of the ids of raw addresses, with `visitors = "raw"`: followed by the address. The item's hits are in
+/// Prefix of the ids of raw IP addresses, with `visitors = "raw"`: followed by the address. The item's hits are in
 /// [`ATTR_HITS`], its times in [`ATTR_FIRST`] and [`ATTR_LAST`].
 pub const SEEN_ADDRESS_PREFIX: &str = "ip#";
 
 /// Prefix of the ids of messages and events that were counted, with `exact = true`: followed by the message's id. The item
 /// expires after [`SEEN_MESSAGE_DAYS`].
 pub const SEEN_MESSAGE_PREFIX: &str = "msg#";
-/// The number of days for which a counted message is remembered. It is longer than the four days on the queue and the
-/// fourteen days on the dead-letter queue.
+/// The number of days for which a counted message is remembered. It exceeds the retention of the queue (four days) and
+/// of the dead-letter queue (fourteen days) together.
 pub const SEEN_MESSAGE_DAYS: u32 = 20;
 
 /// Attribute of a message that the HTTP API sent to the queue: the source IP address of the request.
@@ -174,7 +183,7 @@ pub const MESSAGE_IP: &str = "ip";
 pub const MESSAGE_UA: &str = "ua";
 /// Attribute of a message that the HTTP API sent to the queue: the request's `Origin` header.
 pub const MESSAGE_ORIGIN: &str = "origin";
-/// Attribute of a redriven message: the original id, under which it is counted once.
+/// Attribute of a redriven message: the id of the original message, so that the two are counted once.
 pub const MESSAGE_ID: &str = "hitctl-id";
 
 /// The retention of messages on the queue of hits, in seconds: four days, the default of SQS.
@@ -204,7 +213,8 @@ pub const MAX_SHARDS: u32 = 64;
 /// The routes of the HTTP API that count, in API Gateway's notation. They accept any method, so that a wrong method gets a
 /// 405 with the allowed methods. API Gateway answers any other route with 404, without an invocation.
 pub const COUNTING_ROUTES: &[&str] = &["ANY /counter", "ANY /v1/hit", "ANY /v1/pixel.svg"];
-/// The routes that read. The reader serves them, if there is one. It forwards a badge with `hit=1` to the counter.
+/// The routes that read counts. The reader serves them, if the environment has one. It forwards the hit of a badge with
+/// `hit=1` to the function that counts.
 pub const READING_ROUTES: &[&str] = &[
     "ANY /",
     "ANY /v1/count",
@@ -213,7 +223,7 @@ pub const READING_ROUTES: &[&str] = &[
     "ANY /v1/widget.js",
     "ANY /healthz",
 ];
-/// The route that the HTTP API sends directly to the queue, with `ingest = "http"`.
+/// The route whose requests the HTTP API sends directly to the queue, with `ingest = "http"`.
 pub const INGEST_ROUTE: &str = "POST /v1/hit";
-/// The routes that read and exist only with `public_stats = true`.
+/// The further routes that read counts. They exist only with `public_stats = true`.
 pub const STATS_ROUTES: &[&str] = &["ANY /v1/top", "ANY /v1/series", "ANY /api/counters"];

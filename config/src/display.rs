@@ -1,5 +1,5 @@
-//! Decides which characters must not be shown unchanged. Error messages here and all output of the deployer use the same
-//! list.
+//! Decides which characters must not be shown unchanged. The error messages of this crate and all output of the
+//! deployer use the same list.
 
 /// Whether a character of external text must be escaped or replaced before it is shown: a control character, one that
 /// changes the direction or order of text, one that ends a line, or an invisible one.

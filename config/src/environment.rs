@@ -68,7 +68,9 @@ pub(crate) fn read_variables(
         let shown_name = sanitize(variable.get_ref());
         match value.get_ref() {
             DeValue::String(text) if text.contains('\0') => {
-                let message = format!("`{shown_name}`: expected a string without NUL characters, found one");
+                let message = format!(
+                    "`{shown_name}`: expected a string without NUL characters, found a NUL character"
+                );
                 problems.push(ConfigProblem::new("bad_value", message).with_span(value.span()));
             }
             DeValue::String(text) => {
@@ -121,12 +123,15 @@ pub(crate) fn check_size<'a>(
     user_variables: impl Iterator<Item = (&'a str, &'a str)>,
     own_variables: &BTreeMap<&'static str, String>,
 ) -> Option<(ConfigProblem, &'static str)> {
+    // In the JSON of all variables, each one has a comma instead of its own two braces.
     let size = |name: &str, value: &str| json!({ name: value }).to_string().len() - 1;
     let user_variables: usize = user_variables.map(|(name, value)| size(name, value)).sum();
     let size_of_own = |(name, value): (&&'static str, &String)| size(name, value);
     let build = size(contract::ENV_BUILD, &"0".repeat(BUILD_ID_CHARS));
     let role = size(contract::ENV_ROLE_ID, &"0".repeat(ROLE_ID_CHARS));
-    let total = own_variables.iter().map(size_of_own).sum::<usize>() + build + role + user_variables + 1;
+    // The braces of the JSON object, minus the comma after the last variable.
+    let braces = 1;
+    let total = own_variables.iter().map(size_of_own).sum::<usize>() + build + role + user_variables + braces;
     if total <= MAX_BYTES {
         return None;
     }
@@ -167,7 +172,7 @@ impl FingerprintKey {
     /// Returns the fingerprint that is shown in place of a secret, so that two secrets can be told apart: `#` and the first
     /// eight hex digits of the secret's HMAC-SHA-256.
     pub fn fingerprint(&self, secret: &str) -> String {
-        // HMAC pads the key with zeros to a block.
+        // `new` expects a key of the size of a block. HMAC pads a shorter key with zeros, too.
         let mut block = [0; 64];
         block[..self.0.len()].copy_from_slice(&self.0);
         let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
@@ -189,7 +194,7 @@ mod tests {
 
     #[test]
     fn fingerprint_is_prefix_of_keyed_hash() {
-        // Test case 2 of RFC 4231. Its key is shorter; padding with zeros gives the same block.
+        // Test case 2 of RFC 4231. HMAC pads its four-byte key with zeros to the same block.
         let mut key = [0; 32];
         key[..4].copy_from_slice(b"Jefe");
         let key = FingerprintKey::new(key);

@@ -35,10 +35,10 @@ pub struct EventPattern {
     combinations: Vec<Combination>,
 }
 
-/// Fields by their dotted names. All of them must match.
+/// The accepted values of each field, by dotted field name. All fields must match.
 type Combination = BTreeMap<String, Arc<[ValueMatcher]>>;
 
-/// One alternative of a field.
+/// One of the alternatives that a field's value may match.
 #[derive(Clone, Debug)]
 enum ValueMatcher {
     /// A JSON value. "For numbers, EventBridge uses string representation. For example, 300, 300.0, and 3.0e2 are not

@@ -8,11 +8,11 @@ use crate::string_format::StringFormat;
 /// A key of the configuration.
 #[derive(Debug)]
 pub(crate) struct ConfigKey {
-    /// The table that contains the key; empty for a key at the top.
+    /// The section (a TOML table) that contains the key; empty for a key at the top.
     pub(crate) section: &'static str,
-    /// The name within the table.
+    /// The name within the section.
     pub(crate) name: &'static str,
-    /// The lines of the doc comment in the source. Each starts with a space.
+    /// The lines of the doc comment in `schema.rs`. Each starts with a space.
     pub(crate) doc: &'static [&'static str],
     /// The values that the key accepts.
     pub(crate) kind: ValueKind,
@@ -34,11 +34,11 @@ pub(crate) enum KeyDefault {
 /// The parts of the file that may contain a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyScope {
-    /// The top and the overlay of an env.
+    /// The top of the file, and the overlay of an env.
     Anywhere,
-    /// The top only.
+    /// Only the top of the file.
     Top,
-    /// The overlay of an env only.
+    /// Only the overlay of an env.
     Env,
 }
 
@@ -61,7 +61,7 @@ pub(crate) enum ValueKind {
     Text(&'static StringFormat),
     /// A list of at most `max` distinct strings in the given format.
     TextList { format: &'static StringFormat, max: usize },
-    /// Names and values of environment variables. An overlay adds to them, name by name.
+    /// Names and values of environment variables. An overlay adds or replaces single variables.
     EnvVariables,
     /// An `EventBridge` event pattern: tables whose leaves are lists.
     EventPattern,
@@ -94,7 +94,8 @@ impl ConfigKey {
     }
 }
 
-/// Joins the lines of a doc comment. Removes the backticks that names such as `CloudFront` have only for rustdoc.
+/// Joins the lines of a doc comment. Removes the backticks around names that begin with a capital, such as
+/// `CloudFront`, because only the lints of rustdoc comments require them.
 pub(crate) fn join_doc_lines(doc: &[&str]) -> String {
     let lines: Vec<&str> = doc.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     let joined = lines.join(" ");
@@ -155,7 +156,7 @@ macro_rules! settings {
             }, )* )*
         ];
 
-        /// All tables and their doc comments, in order. The first is the top of the file.
+        /// All sections and their doc comments, in order. The first has an empty name and is the top of the file.
         pub(crate) const SECTIONS: &[(&str, &[&str])] = &[ $( ($section, &[$($about),*]), )* ];
     };
     (@default (unset $example:tt)) => { $crate::keys::KeyDefault::Unset(stringify!($example)) };

@@ -1,8 +1,8 @@
 //! The configuration file `hitctl.toml`, and the names that the deployer and the function share.
 //!
-//! [`load`] turns the text of the file into the [`AppConfig`] of one env. If the file has errors, it returns all of them,
-//! each with its location and a suggestion. Without the feature `load` the crate has no dependencies and contains only
-//! [`contract`], [`partitions`] and [`is_unsafe_to_show`].
+//! [`load`] turns the text of the file into the [`AppConfig`] of one environment (*env*), or returns all errors of the
+//! file, each with its location and a suggestion. Without the feature `load` the crate has no dependencies and contains
+//! only [`contract`], [`partitions`] and [`is_unsafe_to_show`].
 
 pub mod contract;
 mod display;

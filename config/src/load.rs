@@ -1,5 +1,5 @@
-//! Loads the configuration of one env from the text of a file. Pure: the caller passes the text, the env and the overrides
-//! from flags and environment variables. [`read_config_file`] is the only I/O of the crate.
+//! Loads the configuration of one env from the text of a file. [`load`] does no I/O: the caller passes the text, the
+//! env and the overrides from flags and environment variables. Only [`read_config_file`] reads a file.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -103,8 +103,8 @@ impl Overrides {
 
     /// Sets the region.
     ///
-    /// `flag` comes from a flag or hitctl's own variable and wins over the file. `ambient` is `(value, variable)` from the
-    /// environment that all AWS tools read; it applies only if the file sets no region.
+    /// `flag` comes from a flag or hitctl's own variable and takes precedence over the file. `ambient` is the value and
+    /// the name of a variable that all AWS tools read; it applies only if the file sets no region.
     #[must_use]
     pub fn with_region(mut self, flag: Option<String>, ambient: Option<(String, String)>) -> Self {
         self.region = flag;
@@ -112,7 +112,8 @@ impl Overrides {
         self
     }
 
-    /// Returns the override of a key and its origin, if it applies.
+    /// Returns the override of a key and its origin, if there is one. `is_default` says that the file does not set the
+    /// key.
     pub(crate) fn value_for(&self, path: &str, is_default: bool) -> Option<(String, SettingOrigin)> {
         let flag = || Some((self.region.clone()?, SettingOrigin::Flag("--region".to_owned())));
         let ambient = || {
@@ -175,6 +176,7 @@ pub fn load(
     let (selected, choice) = choose_env(env, &layers, &mut diagnostics);
 
     let resolved = |name: &str| resolve(name, &layers, overrides, &source);
+    // Each env, and whether the file declares it.
     let mut envs: Vec<(ResolvedEnv, bool)> =
         layers.envs.iter().map(|(name, _)| (resolved(name), true)).collect();
     for name in [LOCAL_ENV, TEST_ENV, &selected] {
@@ -182,7 +184,7 @@ pub fn load(
             envs.push((resolved(name), false));
         }
     }
-    // If the file does not declare `test` and `test` is not selected, its problems say nothing about the file.
+    // `test` always exists, so its problems are reported only if the file declares it or it is selected.
     for (resolved, _) in
         envs.iter().filter(|(env, declared)| *declared || env.name != TEST_ENV || selected == TEST_ENV)
     {
@@ -190,19 +192,33 @@ pub fn load(
         diagnostics.extend(rules::errors(resolved).into_iter().chain(local_errors));
     }
     diagnostics.into_result(&source)?;
-    finish(path, &selected, choice, &envs, &source)
+    loaded_config(path, &selected, choice, &envs, &source)
 }
 
 fn check_syntax(errors: &[toml::de::Error], source: &SourceText<'_>, end: usize) -> Result<(), ConfigErrors> {
     let mut diagnostics = Diagnostics::default();
     for error in errors {
-        let problem = ConfigProblem::new("syntax", error.message().trim().replace('\n', "; "));
-        diagnostics.push(problem.with_span(error.span().unwrap_or(end..end)));
+        diagnostics.push(syntax_problem(error.message()).with_span(error.span().unwrap_or(end..end)));
     }
     diagnostics.into_result(source)
 }
 
-fn finish(
+/// Returns the problem for a message of the TOML parser. Rewords its most frequent messages.
+fn syntax_problem(message: &str) -> ConfigProblem {
+    match message.trim() {
+        "duplicate key" => {
+            ConfigProblem::new("syntax", "expected each key and section once, found a second definition")
+                .with_help("remove one of the two definitions, or merge them")
+        }
+        message if message.starts_with("string values must be quoted") => {
+            ConfigProblem::new("syntax", "expected a string in quotes, found a string without quotes")
+        }
+        message => ConfigProblem::new("syntax", message.replace('\n', "; ")),
+    }
+}
+
+/// Converts the resolved envs to the configuration of the selected one.
+fn loaded_config(
     path: Option<PathBuf>,
     selected: &str,
     choice: EnvChoice,
@@ -227,7 +243,7 @@ fn finish(
     let Some((app, resolved)) = loaded else {
         return Err(ConfigProblem::new(
             "internal",
-            format!("internal error: the env `{selected}` is not resolved; please report it"),
+            format!("internal error: the environment `{selected}` is not resolved; please report it"),
         )
         .into());
     };
@@ -285,7 +301,7 @@ fn unknown_env(name: &str, layers: &ConfigLayers) -> ConfigProblem {
     }
     let suggestion = nearest(name, known.iter().copied())
         .map(|nearest_name| format!("; did you mean \"{nearest_name}\"?"));
-    let message = format!("unknown env \"{name}\"{}", suggestion.unwrap_or_default());
+    let message = format!("unknown environment \"{name}\"{}", suggestion.unwrap_or_default());
     ConfigProblem::new("unknown_env", message).with_help(format!(
         "use one of: {}; or add the line `[env.{name}]` to {CONFIG_FILE}",
         known.join(", ")

@@ -1,8 +1,8 @@
 //! Checks which environment variables a function on this machine may have.
 //!
-//! On AWS a function runs in a sandbox of its own. Here it runs with the rights of the user, and somebody else may have
-//! written the file that sets its variables. A variable must neither make the program run other code nor send visitors'
-//! data elsewhere.
+//! On this machine a function runs with the rights of the user, while on AWS it runs in a sandbox. Somebody else may
+//! have written the file that sets its variables, so a variable must neither make the function run other code nor send
+//! visitors' data elsewhere.
 
 use std::net::IpAddr;
 
@@ -79,7 +79,8 @@ pub enum LocalVariableError {
     LeavesMachine,
 }
 
-/// Checks a variable of a function that runs on this machine. Names are case-sensitive, as they are for programs.
+/// Checks a variable of a function that runs on this machine. Names are case-sensitive, except for variables that
+/// redirect calls, such as `HTTP_PROXY`.
 pub fn check_local_variable(name: &str, value: &str) -> Result<(), LocalVariableError> {
     if CODE_LOADING.contains(&name) || CODE_LOADING_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(LocalVariableError::LoadsCode);

@@ -18,7 +18,7 @@ pub const TAG_DELETED: &str = "hitctl:deleted";
 
 /// The maximum length of `{app}-{env}`: the limit on names in Lambda and IAM, which is the lowest of all limits.
 pub const MAX_BASE_NAME_CHARS: usize = 64;
-/// The suffixes of other resource names. An env name must not end with one, or two envs could need the same name.
+/// The suffixes of other resource names. No env name may end with one, so that two envs never need the same name.
 pub const RESERVED_SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3", "reader", "grant"];
 
 /// Returns `{app}-{env}`, the name of the role, the function, the table of counts, the HTTP API and the rule.
@@ -36,7 +36,8 @@ pub fn ingest_role(app: &str, env: &str) -> String {
     format!("{}-ingest", base_name(app, env))
 }
 
-/// Returns the name of the role that a function has while its KMS grant is renewed. A long name is truncated and gets a hash.
+/// Returns the name of the temporary role that a function has while its KMS grant is renewed. A long name is truncated
+/// and gets a hash.
 pub fn grant_role(function: &str) -> String {
     let plain = format!("{function}-grant");
     if plain.len() <= MAX_BASE_NAME_CHARS {

@@ -1,6 +1,6 @@
 //! The AWS partitions: their regions, their service domains and their `CloudFront` endpoints.
 //!
-//! The deployer and the function share this table, so that both call the same hosts. It has no dependencies.
+//! The deployer and the function share these data, so that both call the same hosts. This module has no dependencies.
 
 mod table;
 
@@ -12,7 +12,7 @@ pub(crate) use table::{REGION_PATTERN, REGIONS};
 pub struct Partition {
     /// The name, as it appears in ARNs: `aws`.
     pub name: &'static str,
-    /// The prefixes of its region codes, without the final word and number: `eu` for `eu-central-1`.
+    /// The prefixes of the partition's region codes, without the final word and number: `eu` for `eu-central-1`.
     prefixes: &'static [&'static str],
     /// The domain of its services: `amazonaws.com`.
     pub dns_suffix: &'static str,

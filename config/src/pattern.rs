@@ -1,6 +1,6 @@
 //! Reads an `EventBridge` event pattern from the file: a table whose leaves are lists of values to match.
 //!
-//! Whatever `EventBridge` would reject is reported at its location in the file.
+//! Patterns that `EventBridge` would reject are reported with the location in the file.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ pub(crate) fn read_pattern(
     };
     let mut problems = Vec::new();
     if table.is_empty() {
-        problems.push(empty_table_problem(name).with_span(value_in_file.span()));
+        problems.push(no_entry_problem(name).with_span(value_in_file.span()));
     }
     let value = read_fields(table, &mut problems);
     // A pattern with a wrong structure is not checked further.
@@ -46,7 +46,8 @@ fn check_pattern(pattern: &toml::Table) -> Option<PatternError> {
     EventPattern::parse(&json).err()
 }
 
-/// Returns the span that a path into the pattern refers to, followed as far as it exists in the file.
+/// Returns the span of the value at `path` in the pattern, or of the innermost value on that path that the file
+/// contains.
 fn span_of(value: &SpannedValue<'_>, path: &[PatternStep]) -> Range<usize> {
     let child = match (path.first(), value.get_ref()) {
         (Some(PatternStep::Field(name)), DeValue::Table(table)) => {
@@ -58,7 +59,7 @@ fn span_of(value: &SpannedValue<'_>, path: &[PatternStep]) -> Range<usize> {
     child.map_or_else(|| value.span(), |child| span_of(child, &path[1..]))
 }
 
-fn empty_table_problem(name: &str) -> ConfigProblem {
+fn no_entry_problem(name: &str) -> ConfigProblem {
     ConfigProblem::new("bad_value", format!("`{name}`: expected at least one entry, found none"))
 }
 
@@ -72,7 +73,7 @@ fn read_fields(table: &DeTable<'_>, problems: &mut Vec<ConfigProblem>) -> toml::
                 Value::Array(items.iter().filter_map(|item| read_value(item, problems)).collect())
             }
             DeValue::Table(_) | DeValue::Array(_) => {
-                problems.push(empty_table_problem(&shown_name).with_span(value_in_file.span()));
+                problems.push(no_entry_problem(&shown_name).with_span(value_in_file.span()));
                 continue;
             }
             other => {
@@ -119,8 +120,8 @@ fn read_value(value_in_file: &SpannedValue<'_>, problems: &mut Vec<ConfigProblem
     Some(value)
 }
 
-fn unsupported(value: &SpannedValue<'_>, problems: &mut Vec<ConfigProblem>, what: &str) -> Option<Value> {
-    let message = format!("`pattern`: expected a value that JSON can represent, found {what}");
+fn unsupported(value: &SpannedValue<'_>, problems: &mut Vec<ConfigProblem>, found: &str) -> Option<Value> {
+    let message = format!("`pattern`: expected a value that JSON can represent, found {found}");
     problems.push(ConfigProblem::new("wrong_type", message).with_span(value.span()));
     None
 }

@@ -35,7 +35,7 @@ pub struct ConfigProblem {
     pub location: Option<SourceLocation>,
     /// The suggested correction.
     pub help: Option<String>,
-    /// The span in the file, until the source text turns it into a location and an excerpt.
+    /// The span in the file, until [`Self::with_excerpt`] replaces it by a location and an excerpt.
     span: Option<Range<usize>>,
     /// The line of the file with carets below the span.
     excerpt: String,
@@ -84,6 +84,7 @@ impl fmt::Display for ConfigProblem {
             write!(f, "{location}: ")?;
         }
         write!(f, "{}{}", self.message, self.excerpt)?;
+        // Places the `=` below the `|` of the excerpt.
         let margin = self.location.as_ref().map_or(0, |at| at.line.to_string().len()) + 2;
         self.help.iter().try_for_each(|help| write!(f, "\n{:margin$}= {help}", ""))
     }
@@ -94,7 +95,7 @@ impl fmt::Display for ConfigProblem {
 pub struct ConfigErrors {
     /// The problems in the order of the file.
     pub problems: Vec<ConfigProblem>,
-    /// The number of further problems, which were not kept.
+    /// The number of further problems, which are only counted.
     pub omitted: usize,
 }
 
@@ -178,7 +179,7 @@ impl Diagnostics {
         }
     }
 
-    /// Counts a problem that is not kept.
+    /// Counts a problem without keeping it.
     pub(crate) fn count_omitted(&mut self) {
         self.omitted += 1;
     }
@@ -201,6 +202,7 @@ pub(crate) struct SourceText<'a> {
     file: String,
     text: &'a str,
     line_starts: Vec<usize>,
+    /// The spans that excerpts mask.
     secrets: Vec<Range<usize>>,
 }
 
@@ -216,7 +218,7 @@ impl<'a> SourceText<'a> {
         Self { file, text, line_starts, secrets: Vec::new() }
     }
 
-    /// Masks a span in all excerpts.
+    /// Adds a span that all excerpts mask.
     pub(crate) fn redact(&mut self, span: Range<usize>) {
         self.secrets.push(span);
     }
@@ -234,7 +236,7 @@ impl<'a> SourceText<'a> {
         SourceLocation { file: self.file.clone(), line: line + 1, column }
     }
 
-    /// Returns the first line of a span with its number and carets below, truncated if it is long.
+    /// Returns the first line of a span with the line number, and carets below the span. Truncates a long line.
     fn excerpt(&self, span: &Range<usize>) -> String {
         let from = self.text.floor_char_boundary(span.start);
         let to = self.text.floor_char_boundary(span.end.max(from));

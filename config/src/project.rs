@@ -59,7 +59,8 @@ pub fn find_config(cwd: &Path, env: &BTreeMap<String, String>) -> Result<Option<
     }
 }
 
-/// Checks that only this user and root can have written a file. Covers the file, its directory and a symlink's target.
+/// Checks that only this user, root and, under sudo, the calling user can have written a file. Covers the file, its
+/// directory and the target of a symbolic link.
 ///
 /// Above `cwd`, files and directories that every user can write are rejected. In `cwd` they are accepted, because some
 /// file systems report every file as writable by all. Returns the reason as the error.
@@ -68,12 +69,12 @@ pub fn check_trusted(path: &Path, cwd: &Path, env: &BTreeMap<String, String>) ->
     let is_above_cwd = dir != cwd;
     // If the metadata cannot be read, neither can the file, and that error is more specific.
     let (Ok(dir_meta), Ok(link_meta)) = (fs::metadata(dir), path.symlink_metadata()) else { return Ok(()) };
-    let users = users(env);
-    owned(&dir_meta, &users).map_err(|reason| format!("its directory {reason}"))?;
+    let users = trusted_users(env);
+    check_owner(&dir_meta, &users).map_err(|reason| format!("its directory {reason}"))?;
     if is_above_cwd && dir_meta.mode() & WORLD_WRITABLE != 0 && dir_meta.mode() & STICKY == 0 {
         return Err("any user can write to its directory".to_owned());
     }
-    owned(&link_meta, &users).map_err(|reason| format!("it {reason}"))?;
+    check_owner(&link_meta, &users).map_err(|reason| format!("it {reason}"))?;
     let mut meta = link_meta;
     if meta.is_symlink() {
         let (Ok(target), Ok(real_dir)) = (path.canonicalize(), dir.canonicalize()) else { return Ok(()) };
@@ -81,7 +82,7 @@ pub fn check_trusted(path: &Path, cwd: &Path, env: &BTreeMap<String, String>) ->
             return Err(format!("it is a link to {}, outside of its directory", target.display()));
         }
         meta = fs::metadata(&target).map_err(|error| error.to_string())?;
-        owned(&meta, &users).map_err(|reason| format!("it is a link to a file that {reason}"))?;
+        check_owner(&meta, &users).map_err(|reason| format!("it is a link to a file that {reason}"))?;
     }
     if is_above_cwd && meta.is_file() && meta.mode() & WORLD_WRITABLE != 0 {
         return Err("any user can write to it".to_owned());
@@ -89,14 +90,14 @@ pub fn check_trusted(path: &Path, cwd: &Path, env: &BTreeMap<String, String>) ->
     Ok(())
 }
 
-/// Returns the ids of the trusted users: this user, root and, under sudo, the user who called it.
-fn users(env: &BTreeMap<String, String>) -> Vec<u32> {
+/// Returns the ids of the trusted users: this user, root and, under sudo, the calling user.
+fn trusted_users(env: &BTreeMap<String, String>) -> Vec<u32> {
     let user = rustix::process::geteuid().as_raw();
     let caller = env.get("SUDO_UID").filter(|_| user == 0).and_then(|uid| uid.parse().ok());
     [user, 0].into_iter().chain(caller).collect()
 }
 
-fn owned(meta: &Metadata, users: &[u32]) -> Result<(), String> {
+fn check_owner(meta: &Metadata, users: &[u32]) -> Result<(), String> {
     if users.contains(&meta.uid()) {
         Ok(())
     } else {
@@ -129,9 +130,9 @@ mod tests {
         assert_eq!(find(&site), Ok(Some(top.path().join(CONFIG_FILE))));
         fs::create_dir(top.path().join("repository/.git")).unwrap();
         assert_eq!(find(&site), Ok(None));
-        let own = top.path().join("repository").join(CONFIG_FILE);
-        fs::write(&own, "").unwrap();
-        assert_eq!(find(&site), Ok(Some(own)));
+        let nearer = top.path().join("repository").join(CONFIG_FILE);
+        fs::write(&nearer, "").unwrap();
+        assert_eq!(find(&site), Ok(Some(nearer)));
         // In a work tree or submodule `.git` is a file.
         fs::write(site.join(".git"), "gitdir: elsewhere").unwrap();
         assert_eq!(find(&site), Ok(None));
@@ -145,13 +146,14 @@ mod tests {
     #[test]
     fn find_config_rejects_world_writable_file() {
         let (top, site) = tree();
-        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        mode(top.path(), 0o777);
+        let set_mode =
+            |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(top.path(), 0o777);
         assert!(find(&site).unwrap_err().ends_with("any user can write to its directory"));
         // As in /tmp: other users can add files but not change this one.
-        mode(top.path(), 0o1777);
+        set_mode(top.path(), 0o1777);
         find(&site).unwrap();
-        mode(&top.path().join(CONFIG_FILE), 0o666);
+        set_mode(&top.path().join(CONFIG_FILE), 0o666);
         assert!(find(&site).unwrap_err().ends_with("any user can write to it"));
         assert!(find(top.path()).is_ok(), "the working directory itself is the user's choice");
     }

@@ -18,9 +18,9 @@ use crate::walk::{ConfigLayers, ParsedValue};
 /// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingOrigin {
-    /// The default of the program.
+    /// The built-in default.
     Default,
-    /// The top of the file, or one of its tables.
+    /// The top of the file, or one of its sections.
     File(SourceLocation),
     /// The overlay of the env.
     Env(String, SourceLocation),
@@ -48,6 +48,7 @@ pub(crate) struct ResolvedSetting {
     pub(crate) value: Option<Value>,
     pub(crate) origin: SettingOrigin,
     span: Option<Range<usize>>,
+    /// Whether the file sets an invalid value, in place of which this one is used.
     invalid: bool,
 }
 
@@ -103,6 +104,7 @@ pub(crate) fn resolve(
         settings.insert(path, setting);
     }
     let prefix = format!("{}.", environment::ENVIRONMENT_KEY);
+    // The overlay comes last, because its variables replace those at the top.
     for (in_overlay, layer) in [(false, Some(&layers.top)), (true, overlay)] {
         let variables = layer.into_iter().flat_map(|layer| &layer.values);
         let variables = variables.filter(|(path, _)| path.starts_with(&prefix));
@@ -145,7 +147,7 @@ impl ResolvedEnv {
         self.optional_integer(path).unwrap_or_default()
     }
 
-    /// Returns a number that is written as an integer or as a float.
+    /// Returns a number that the file may contain as an integer or as a float.
     pub(crate) fn number(&self, path: &str) -> f64 {
         let whole = self.optional_integer(path).and_then(|number| i32::try_from(number).ok()).map(f64::from);
         whole.or_else(|| self.value(path)?.as_float()).unwrap_or_default()
@@ -167,7 +169,7 @@ impl ResolvedEnv {
         })
     }
 
-    /// Returns the span at which the file sets a key.
+    /// Returns the span of a key's value in the file; `None` if the file does not set the key.
     pub(crate) fn span(&self, path: &str) -> Option<Range<usize>> {
         self.settings.get(path)?.span.clone()
     }
@@ -188,7 +190,8 @@ impl ResolvedEnv {
         paths.iter().copied().find(|path| self.is_in_file(path)).unwrap_or(paths[0])
     }
 
-    /// Whether none of the keys has an invalid value. An invalid value is replaced by the default.
+    /// Whether no layer of the file has an invalid value for one of the keys. The value from the next layer, or the
+    /// default, is used in place of an invalid value.
     pub(crate) fn are_valid(&self, paths: &[&str]) -> bool {
         paths.iter().all(|path| self.settings.get(*path).is_some_and(|setting| !setting.invalid))
     }
@@ -198,18 +201,18 @@ impl ResolvedEnv {
         self.settings.iter().map(|(path, setting)| (path.clone(), setting.origin.clone())).collect()
     }
 
-    /// Returns all settings as nested JSON; `shown` converts each value.
-    pub(crate) fn to_nested_json(&self, shown: impl Fn(&str, &Value) -> Json) -> Map<String, Json> {
+    /// Returns all settings as nested JSON. `convert` converts the value of each path.
+    pub(crate) fn to_nested_json(&self, convert: impl Fn(&str, &Value) -> Json) -> Map<String, Json> {
         let mut root = Map::new();
         for key in KEYS {
             let path = key.path();
             let value = if let ValueKind::EnvVariables = key.kind {
                 let value = |name: &str, text: &str| {
-                    shown(&format!("{path}.{name}"), &Value::String(text.to_owned()))
+                    convert(&format!("{path}.{name}"), &Value::String(text.to_owned()))
                 };
                 self.variables().map(|(name, text)| (name.to_owned(), value(name, text))).collect()
             } else {
-                self.value(&path).map_or(Json::Null, |value| shown(&path, value))
+                self.value(&path).map_or(Json::Null, |value| convert(&path, value))
             };
             if key.section.is_empty() {
                 root.insert(key.name.to_owned(), value);

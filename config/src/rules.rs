@@ -16,11 +16,13 @@ use crate::variables::function_variables;
 const HTTP_API_TIMEOUT_S: i64 = 30;
 /// The largest batch for which Lambda does not require a batch window.
 const MAX_BATCH_WITHOUT_WINDOW: i64 = 10;
-/// The default throttle of a new account, for all APIs of a region together.
+/// The default throttling limit of an AWS account, for all APIs in a region together, in requests per second.
 const DEFAULT_ACCOUNT_RATE: f64 = 10_000.0;
+/// The default burst of an AWS account, in requests.
 const DEFAULT_ACCOUNT_BURST: i64 = 5000;
-/// With fewer receives than this, messages are lost to throttling if less concurrency is reserved than the pollers use
-/// (AWS's guide to SQS and concurrency).
+/// The minimum that AWS recommends for `max_receive_count`. A throttled invocation counts as a receive, so with fewer
+/// receives a message may become a dead letter without an attempt (Lambda developer guide, "Using Lambda with Amazon
+/// SQS").
 const MIN_RECEIVES: i64 = 5;
 /// The writes per second that one item of a table accepts (`DynamoDB`'s limit on a partition).
 const MAX_ITEM_WRITES: i64 = 1000;
@@ -68,9 +70,11 @@ pub(crate) fn errors(env: &ResolvedEnv) -> Vec<ConfigProblem> {
         findings.found.push(problem.with_span(env.span("app")));
     }
     if env.name == "local" && env.are_valid(&["target"]) && env.text("target") != "local" {
-        let message =
-            format!("`target`: expected \"local\" for the env `local`, found \"{}\"", env.text("target"));
-        findings.error("target", message, "choose another name for the environment");
+        let message = format!(
+            "`target`: expected \"local\" in the environment `local`, found \"{}\"",
+            env.text("target")
+        );
+        findings.error("target", message, "remove the line, or choose another name for the environment");
     }
     if env.are_valid(&["queue.batch_size", "queue.window_s"])
         && env.integer("queue.batch_size") > MAX_BATCH_WITHOUT_WINDOW

@@ -64,7 +64,7 @@ settings! {
         memory_mb: u32 = 128 => ValueKind::Integer { min: 128, max: 10_240 };
         /// Timeout of an invocation, in seconds.
         timeout_s: u32 = 10 => ValueKind::Integer { min: 1, max: 900 };
-        /// Reserved concurrency: the maximum number of parallel invocations, or `"none"` for no reservation. With 1, a view that meets another one is refused with 503.
+        /// Reserved concurrency: the maximum number of parallel invocations, or `"none"` for no reservation. With 1, a view that arrives while another one is counted is rejected with 503.
         reserved_concurrency: Option<u32> = 1 => ValueKind::IntegerOrNone { min: 1, max: 100_000 };
         /// Whether each deployment to AWS publishes a version and switches the alias `live` to it. `rollback` needs this.
         publish: bool = true => ValueKind::Bool;
@@ -86,7 +86,7 @@ settings! {
         max_write_units: u32 = 100 => ValueKind::Integer { min: 1, max: MILLION };
     }
 
-    /// The way in from the web.
+    /// The HTTP endpoint.
     ["http"] struct HttpSection {
         /// The kind of endpoint: `api` (an HTTP API), `function-url` or `none`.
         expose: ExposeMode = "api" => ValueKind::OneOf(ExposeMode::VALUES);
@@ -188,8 +188,8 @@ impl AppConfig {
         self.queue.visibility_s.unwrap_or(6 * self.function.timeout_s + self.queue.window_s)
     }
 
-    /// Whether a separate function, the reader, answers reads. This is the case if the HTTP API invokes a function with
-    /// reserved concurrency, which would reject the badges of a page while it counts.
+    /// Whether a separate function, the reader, serves the routes that read counts. This is the case if the HTTP API
+    /// invokes a function with reserved concurrency, which would reject the badges of a page while it counts a view.
     pub fn has_reader(&self) -> bool {
         self.http.expose == ExposeMode::Api && self.function.reserved_concurrency.is_some()
     }

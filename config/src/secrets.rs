@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::problem::SourceText;
 
-/// Masks the values of variables, and values that may have been meant as variables, in all tables of functions.
+/// Masks the values of variables, and values that were probably meant as variables, in all `[function]` sections.
 pub(crate) fn redact_variables(root: &DeTable<'_>, source: &mut SourceText<'_>) {
     let mut spans = Vec::new();
     collect_spans(root, &mut spans);
@@ -22,8 +22,8 @@ pub(crate) fn redact_variables(root: &DeTable<'_>, source: &mut SourceText<'_>) 
     }
 }
 
-/// Masks the text after `=` on each line that mentions `env` itself or is in a table whose header mentions it. The tables
-/// of a file with broken syntax are not reliable.
+/// Masks the text after `=` on each line that mentions `env`, and on all lines of a table whose header mentions `env`.
+/// This is for files with broken syntax, whose parsed tables are unreliable.
 pub(crate) fn redact_by_line(text: &str, source: &mut SourceText<'_>) {
     let mut in_env_table = false;
     let mut line_start = 0;
@@ -51,6 +51,7 @@ fn collect_spans(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
     };
     for (name, value) in function {
         match value.get_ref() {
+            // Any table inside `[function]`, because `environment` may be misspelt.
             DeValue::Table(variables) => spans.extend(variables.values().map(toml::Spanned::span)),
             DeValue::String(_) | DeValue::Array(_) if *name.get_ref() == "environment" => {
                 spans.push(value.span());

@@ -63,9 +63,9 @@ string_enums! {
 
     /// The data that is kept to tell visitors apart.
     enum VisitorMode {
-        /// No data, and so no number of visitors.
+        /// No data: visitors are not counted.
         None = "none",
-        /// A keyed hash. The key is discarded every day.
+        /// A keyed hash, with a new key every day.
         Hash = "hash",
         /// The IP address itself, which is personal data.
         Raw = "raw",

@@ -13,14 +13,16 @@ use crate::load::LoadedConfig;
 use crate::resolve::{ResolvedSetting, as_json};
 use crate::schema::{KEYS, SECTIONS};
 
-/// Longer lines are ignored when the remarks are aligned, in characters.
+/// The remarks of lines up to this length are aligned with each other, in characters. A longer line has its remark
+/// right behind it.
 const MAX_ALIGNED_CHARS: usize = 44;
 
 /// One line of the output: its text and the remark beside it.
 type ShownLine = (String, String);
 
 impl LoadedConfig {
-    /// Returns the effective settings as TOML, in the order of the documentation. With `origins`, each has its origin beside it.
+    /// Returns the effective settings as TOML, in the order of the documentation. With `origins`, each setting has its
+    /// origin beside it.
     pub fn show(&self, origins: bool, key: &FingerprintKey) -> String {
         let mut out = format!("# {}\n", self.summary());
         let mut lines = Vec::new();
@@ -78,7 +80,7 @@ impl LoadedConfig {
             Some(path) => format!("from {}", path.display()).replace(is_unsafe_to_show, "\u{fffd}"),
             None => "no hitctl.toml, so these are the defaults".to_owned(),
         };
-        format!("env {}, target {}; {source}", self.env, self.target)
+        format!("environment {}, target {}; {source}", self.env, self.target)
     }
 
     fn line(&self, key: &ConfigKey, origins: bool) -> Option<ShownLine> {
@@ -110,7 +112,7 @@ impl LoadedConfig {
 }
 
 impl ResolvedSetting {
-    /// Returns the origin of the value if it is to be shown, or an empty string.
+    /// Returns the origin of the value, or an empty string if origins are not shown.
     fn origin_remark(&self, origins: bool) -> String {
         if origins { self.origin.to_string() } else { String::new() }
     }

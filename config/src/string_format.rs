@@ -77,13 +77,13 @@ pub(crate) static ACCOUNT: StringFormat = StringFormat {
 
 /// The id of a `CloudFront` distribution.
 pub(crate) static DISTRIBUTION: StringFormat = StringFormat {
-    description: "the id of a CloudFront distribution, such as `E123ABC`",
+    description: "the ID of a CloudFront distribution, such as `E123ABC`",
     pattern: "^E[A-Z0-9]{5,31}$",
     max: 32,
     guess: |text| text.trim().rsplit('/').next().unwrap_or_default().to_uppercase(),
 };
 
-/// A web origin exactly as browsers send it. Any other string never matches a request.
+/// A web origin exactly as browsers send it. Any other form would never match a request.
 pub(crate) static ORIGIN: StringFormat = StringFormat {
     description: "`*`, or an origin without a path or final slash, such as `https://example.com`",
     pattern: r"^(\*|[a-z][a-z0-9+.-]*://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$",
@@ -115,7 +115,7 @@ pub(crate) static BUS: StringFormat = StringFormat {
     guess: |text| text.trim().rsplit(":event-bus/").next().unwrap_or_default().to_owned(),
 };
 
-/// The key that an event is counted under.
+/// The path that an event counts for, or a JSON pointer to it.
 pub(crate) static EVENT_KEY: StringFormat = StringFormat {
     description: "a name that contains no control characters and does not begin with `!`, or a JSON pointer such as `/detail/page`",
     pattern: r"^[^!\x00-\x1f][^\x00-\x1f]*$",

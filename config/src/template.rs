@@ -9,8 +9,8 @@ const WIDTH: usize = 100;
 
 /// Returns the commented file.
 ///
-/// `# ` starts a comment and `#` a setting. Without the `#`, such a line sets the default, or an example if there is no
-/// default.
+/// A line that begins with `# ` is a comment. A line that begins with `#` and a name is a setting: without the `#`, it
+/// sets the default, or an example if there is no default.
 pub fn full_template() -> String {
     let mut out = format!("#:schema {SCHEMA_URL}\n\n");
     let intro = "The settings of hitctl and their defaults. To change one, remove the # before its name. Settings that you \

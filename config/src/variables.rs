@@ -1,7 +1,7 @@
 //! The environment variables that the deployer derives from the configuration and sets on the function.
 //!
-//! A variable is omitted if the function behaves the same without it, because Lambda limits the total size and the
-//! rest of that size is for the user's own variables.
+//! A variable is omitted if the function behaves the same without it. Lambda limits the total size of all variables, so
+//! this leaves more space for the variables of the user.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub fn function_variables(app: &AppConfig, env: &str) -> BTreeMap<&'static str, 
     all
 }
 
-/// Returns the reader's variables, with the same exceptions: only those that it needs to check views and answer reads.
+/// Returns the reader's variables: those of [`function_variables`] that it needs to check views and serve counts.
 pub fn reader_variables(app: &AppConfig, env: &str) -> BTreeMap<&'static str, String> {
     const SHARED: &[&str] = &[
         contract::ENV_ALLOW_ORIGINS,
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn function_variables_that_count_everything_are_omitted() {
+    fn function_variables_of_open_counting_are_omitted() {
         let open =
             "[counter]\npaths = \"open\"\nvisitors = \"none\"\nbots = \"count\"\nrepeat_window_s = 0\n";
         insta::assert_snapshot!(variables_text(open), @r"

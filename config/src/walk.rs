@@ -61,7 +61,7 @@ pub(crate) fn matches_env(declared: &str, name: &str) -> bool {
     }
 }
 
-/// The maximum number of envs. Each env requires a check of all settings.
+/// The maximum number of envs. It limits the loading time, because all settings are checked for each env.
 const MAX_ENVS: usize = 100;
 
 /// Reads the whole file.
@@ -72,6 +72,7 @@ pub(crate) fn walk(root: &DeTable<'_>, diagnostics: &mut Diagnostics) -> ConfigL
         return layers;
     };
     let DeValue::Table(envs) = value.get_ref() else {
+        // An event pattern is a table too, so the message expects a table.
         let problem = check::wrong_type(ValueKind::EventPattern, "env", value.get_ref())
             .with_help("write `[env.NAME]`");
         diagnostics.push(problem.with_span(value.span()));
@@ -109,10 +110,11 @@ fn read_overlay(
     } else {
         check_env_name(name)
     };
-    let is_valid_name = name_check.map_err(|problem| diagnostics.push(problem.with_span(key.span())));
+    // The settings are checked even if the name is invalid, so that all problems are reported.
+    let name_check = name_check.map_err(|problem| diagnostics.push(problem.with_span(key.span())));
     let mut layer = ConfigLayer::default();
     LayerReader { diagnostics, layer: &mut layer, env: Some(name) }.table("", table, None);
-    is_valid_name.ok().map(|()| layer)
+    name_check.ok().map(|()| layer)
 }
 
 /// Checks the name of an env.
@@ -122,8 +124,12 @@ pub(crate) fn check_env_name(name: &str) -> Result<(), ConfigProblem> {
         RESERVED_SUFFIXES.iter().find(|suffix| name == **suffix || name.ends_with(&format!("-{suffix}")));
     match suffix {
         Some(suffix) => {
-            let message =
-                format!("`env`: expected a name without the reserved ending `{suffix}`, found \"{name}\"");
+            let expected = if name == *suffix {
+                format!("a name other than `{suffix}`")
+            } else {
+                format!("a name that does not end with `-{suffix}`")
+            };
+            let message = format!("`env`: expected {expected}, found \"{name}\"");
             let help = format!("choose another name; names of other resources end with `-{suffix}`");
             Err(ConfigProblem::new("bad_value", message).with_help(help))
         }
@@ -138,7 +144,7 @@ struct LayerReader<'a, 't> {
 }
 
 impl LayerReader<'_, '_> {
-    /// Reads the table of a section, except for one name that is read separately.
+    /// Reads the table of a section, except for the name `skipped`, which is read separately.
     fn table(&mut self, section: &str, table: &DeTable<'_>, skipped: Option<&str>) {
         for (name, value) in table {
             let key_name: &str = name.get_ref();
@@ -206,10 +212,11 @@ impl LayerReader<'_, '_> {
         let unknown = format!("unknown key `{}`{}", check::sanitize(name), in_section(section));
         let problem = |rest: String| ConfigProblem::new("unknown_key", format!("{unknown}{rest}"));
         if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-            let env = || self.env.map(|env| format!("env.{}.", check::sanitize(env))).unwrap_or_default();
+            let env_prefix =
+                || self.env.map(|env| format!("env.{}.", check::sanitize(env))).unwrap_or_default();
             return problem(match key.section {
-                "" => "; it belongs at the top, above the first `[table]`".to_owned(),
-                owner => format!("; it belongs in `[{}{owner}]`", env()),
+                "" => "; it belongs at the top, above the first section, such as `[function]`".to_owned(),
+                owner => format!("; it belongs in `[{}{owner}]`", env_prefix()),
             });
         }
         let keys = KEYS.iter().filter(|key| key.section == section && self.is_allowed_here(key));
@@ -233,7 +240,7 @@ fn misplaced_key(key: &ConfigKey) -> ConfigProblem {
     let (location, help) = match key.scope {
         KeyScope::Env => ("in an environment, found at the top", "move it below `[env.NAME]`"),
         KeyScope::Top | KeyScope::Anywhere => {
-            ("at the top, found in an environment", "move it above the first `[table]`")
+            ("at the top, found in an environment", "move it above the first section, such as `[function]`")
         }
     };
     ConfigProblem::new("misplaced_key", format!("`{}`: expected {location}", key.name)).with_help(help)

@@ -1,6 +1,6 @@
-//! Parses CloudFront's access logs, in W3C's extended format, whose columns a `#Fields:` line names, and in
-//! JSON, one object per line. A line becomes a view of a page or nothing. A file without a required column is
-//! an error.
+//! Parses CloudFront's access logs: the W3C extended format, where a `#Fields:` line names the columns, and JSON,
+//! one object per line. A line becomes a view of a page or nothing. A file without a required column is an
+//! error.
 
 use std::borrow::Cow;
 
@@ -43,6 +43,7 @@ pub struct AccessLogReader {
     needs_agent: bool,
     /// The position of each column in a line.
     column_positions: Option<[Option<usize>; COLUMNS.len()]>,
+    /// Whether the required columns were found.
     has_columns: bool,
     /// The number of lines that describe a request.
     requests: u64,
@@ -98,7 +99,7 @@ impl AccessLogReader {
             self.has_columns = true;
             let values = COLUMNS.map(|column| match fields.text(column) {
                 Ok(value) => value,
-                // A number may stand for its digits.
+                // A JSON number is read as its digits.
                 Err(_) => fields.get(column).map(|raw| raw.get().into()),
             });
             return Ok(self.view(values.each_ref().map(Option::as_deref)));
@@ -113,7 +114,7 @@ impl AccessLogReader {
         Ok(self.view(column_positions.map(|position| values.get(position?).copied())))
     }
 
-    /// Checks that the columns exist without which no view can be counted.
+    /// Checks that all columns exist that are needed to count a view.
     fn require_columns(&self, has: impl Fn(&str) -> bool) -> Result<(), String> {
         let mut missing = Vec::new();
         let has_time = has("timestamp(ms)") || has("date") && has("time");
@@ -155,7 +156,8 @@ impl AccessLogReader {
         if !kind.map_or_else(|| is_named_like_a_page(&stem), is_html) {
             return None;
         }
-        // Text after a `#` would be dropped as a fragment, which no viewer sends.
+        // Viewers never send a fragment, so a `#` is part of the path. It is encoded, because the path parser
+        // removes fragments.
         let sent = |text: &str| text.replace('#', "%23");
         let path = match query {
             Some(query) => format!("{}?{}", sent(&stem), sent(&decoded(query))),
@@ -170,7 +172,7 @@ impl AccessLogReader {
     }
 }
 
-/// Returns whether a path looks like a page by its name: without an extension, or with that of a page. A
+/// Returns whether a path looks like a page by its name: it has no extension, or the extension of a page. A
 /// suffix without a letter, as in `rust-1.80`, is not an extension.
 fn is_named_like_a_page(stem: &str) -> bool {
     const PAGES: [&str; 8] = ["html", "htm", "xhtml", "shtml", "php", "asp", "aspx", "jsp"];
@@ -195,8 +197,8 @@ fn agent_of(text: &str) -> String {
     if once.contains("%20") && !once.contains(' ') { decoded(&once) } else { once }.into_owned()
 }
 
-/// Decodes the value of a field. Logs encode only the bytes in CloudFront's table of encoded characters,
-/// which includes `%`; any other `%XX` was sent by the viewer.
+/// Decodes the value of a field. CloudFront encodes only the bytes in its table of encoded characters, which
+/// includes `%`. The viewer sent any other `%XX`, so it is kept.
 fn decoded(value: &str) -> Cow<'_, str> {
     if !value.contains('%') {
         return value.into();
@@ -210,7 +212,7 @@ fn decoded(value: &str) -> Cow<'_, str> {
 }
 
 /// Returns whether a byte is in the table of encoded characters in "Standard log file format" of CloudFront's
-/// Developer Guide: codes 0 to 32, 127 and above, and these.
+/// Developer Guide: codes 0 to 32, codes from 127, and some punctuation.
 fn is_encoded_in_logs(byte: u8) -> bool {
     byte <= 32 || byte >= 127 || b"<>\"#%{}|\\^~[]`'".contains(&byte)
 }
@@ -221,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// The example of "Access logs (standard logs)" of CloudFront, with pages instead of its images.
+    /// The example log from the CloudFront page "Access logs (standard logs)", with pages instead of images.
     const W3C: &str = "#Version: 1.0\n\
         #Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id x-host-header cs-protocol cs-bytes time-taken x-forwarded-for ssl-protocol ssl-cipher x-edge-response-result-type cs-protocol-version fle-status fle-encrypted-fields c-port time-to-first-byte x-edge-detailed-result-type sc-content-type sc-content-len sc-range-start sc-range-end\n\
         2019-12-04\t21:02:31\tLAX1\t392\t192.0.2.100\tGET\td111111abcdef8.cloudfront.net\t/index.html\t200\t-\tMozilla/5.0%20(Windows%20NT%2010.0;%20Win64;%20x64)%20AppleWebKit/537.36%20(KHTML,%20like%20Gecko)%20Chrome/78.0.3904.108%20Safari/537.36\t-\t-\tHit\tSOX4xwn4XV6Q4rgb7XiVGOHms_BGlTAC4KyHmureZmBNrjGdRLiNIQ==\td111111abcdef8.cloudfront.net\thttps\t23\t0.001\t-\tTLSv1.2\tECDHE-RSA-AES128-GCM-SHA256\tHit\tHTTP/2.0\t-\t-\t11040\t0.001\tHit\ttext/html\t78\t-\t-\n\
@@ -234,7 +236,7 @@ mod tests {
     }
 
     /// Reads a file and returns the number of unreadable lines, or the error.
-    fn refusal(text: &str) -> Result<u64, String> {
+    fn unreadable_lines(text: &str) -> Result<u64, String> {
         let mut reader = AccessLogReader::new(true);
         for line in text.lines() {
             reader.parse_line(line)?;
@@ -299,7 +301,8 @@ mod tests {
         views(&format!("{header}{}", lines.concat())).into_iter().map(|view| view.path).collect()
     }
 
-    /// Raw requests and their form in the log, by CloudFront's table of encoded characters.
+    /// Each logged value is compared with the value that the viewer sent, by CloudFront's table of encoded
+    /// characters.
     #[test]
     fn fields_are_decoded_once_to_the_sent_value() {
         let html = |stem| (stem, "text/html");
@@ -311,7 +314,7 @@ mod tests {
                 html("/%7Ebob"),
                 html("/%5Bid%5D/%27x%27"),
                 html("/a%252Fb"),
-                // Not encoded by the log, because it holds no character that logs encode.
+                // Sent in this form by the viewer: `/` and `+` are not encoded in logs.
                 html("/a%2Fb+c"),
                 html("/a%23b"),
                 html("/latin%E9"),
@@ -373,24 +376,33 @@ mod tests {
 
     #[test]
     fn file_without_required_columns_is_rejected_with_their_names() {
-        let refused = |text: &str| refusal(text).unwrap_err();
+        let refused = |text: &str| unreadable_lines(text).unwrap_err();
         insta::assert_snapshot!(refused("#Fields: date c-ip cs-uri-stem\n"), @"the access log lacks required fields: `date` and `time` (or `timestamp(ms)`), `cs-method`, `sc-status`, `cs(User-Agent)`; add them to the distribution's log settings");
         insta::assert_snapshot!(refused(r#"{"timestamp(ms)":"1","cs-uri-stem":"/","cs(User-Agent)":"x"}"#), @"the access log lacks required fields: `cs-method`, `sc-status`; add them to the distribution's log settings");
         let header = "#Fields: date time cs-method cs-uri-stem sc-status cs(User-Agent)\n";
         insta::assert_snapshot!(refused(&format!("{header}2026-09-20,10:00:00,GET,/,200,Mozilla\n")), @"expected tab-separated values in the order of `#Fields:`, or a JSON object per line; found no readable line");
         let readable = "2026-09-20\t10:00:00\tGET\t/\t200\t-\n";
-        assert_eq!(refusal(header), Ok(0), "nobody came");
-        assert_eq!(refusal(&format!("#Version: 1.0\n{header}{readable}\n2026-09-20\t10:00\n")), Ok(1));
+        assert_eq!(unreadable_lines(header), Ok(0), "a log without requests is valid");
+        assert_eq!(
+            unreadable_lines(&format!("#Version: 1.0\n{header}{readable}\n2026-09-20\t10:00\n")),
+            Ok(1)
+        );
         let without_agents = header.replace(" cs(User-Agent)", "");
         let mut reader = AccessLogReader::new(false);
-        assert_eq!(reader.parse_line(&without_agents), Ok(None), "nobody asks for robots");
+        assert_eq!(
+            reader.parse_line(&without_agents),
+            Ok(None),
+            "user agents are needed only to detect bots"
+        );
     }
 
     #[test]
     fn file_that_is_not_a_log_is_rejected() {
         for text in ["<html>", "{\"a\":1}", "2026-09-20\t10:00:00", ""] {
             assert!(
-                refusal(text).unwrap_err().starts_with("expected an access log with a `#Fields:` line"),
+                unreadable_lines(text)
+                    .unwrap_err()
+                    .starts_with("expected an access log with a `#Fields:` line"),
                 "{text}"
             );
         }
@@ -399,8 +411,8 @@ mod tests {
     proptest! {
         #[test]
         fn reading_never_panics(lines in proptest::collection::vec("(#Fields: )?[ -~\t]{0,80}", 0..9), cut in 0..3000_usize) {
-            drop(refusal(&lines.join("\n")));
-            drop(refusal(&W3C[..cut.min(W3C.len())]));
+            drop(unreadable_lines(&lines.join("\n")));
+            drop(unreadable_lines(&W3C[..cut.min(W3C.len())]));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A client of AWS's REST services, which signs requests and keeps one connection open. The caller decides
-//! what is requested and what may be sent twice.
+//! A client of AWS's REST services that signs requests and keeps one connection open. The caller decides which
+//! requests are sent, and which may be sent twice.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::sigv4::{Signer, sha256};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The maximum number of attempts of a POST.
 const MAX_ATTEMPTS: u32 = 4;
-/// The largest response to a POST that is read, in bytes.
+/// The maximum size of the response to a POST, in bytes.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// The reason that a call has no response.
+/// The reason why a call has no response.
 #[derive(Debug)]
 pub struct CallError(pub String);
 
@@ -46,8 +46,8 @@ impl AwsRestClient {
         self.peer.endpoint.authority()
     }
 
-    /// Sends a request and returns any response that arrives until `deadline`. A body above `limit` bytes is
-    /// not read. Header names are in lower case.
+    /// Sends a request and returns the response, whatever its status, if it arrives by `deadline`. A body above
+    /// `limit` bytes is not read. The names in `extra_headers` must be in lower case.
     pub fn exchange(
         &mut self,
         method: &str,
@@ -104,7 +104,7 @@ impl AwsRestClient {
 /// Waits before a retry. Returns false, without waiting, if there is not enough time left.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place where the function waits, and not beyond its time"
+    reason = "the one place where the function waits, and never past the deadline"
 )]
 pub(crate) fn sleep_within(pause: Duration, deadline: Instant) -> bool {
     let fits = Instant::now() + pause < deadline;

@@ -1,5 +1,5 @@
-//! Draws badges: a label and a message as a small SVG image, or as the JSON from which shields.io draws one.
-//! Pure text processing; must not know what the number means or which route requested it.
+//! Draws badges: a label and a message as a small SVG image, or as the JSON from which shields.io draws a badge.
+//! Pure text processing; must not know what the number means or which route requested the badge.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use hitctl_config::is_unsafe_to_show;
 
 use crate::json::JsonObject;
 
-/// The maximum number of characters drawn of a label or a message.
+/// The maximum number of characters of a label or a message; longer texts are truncated.
 pub const MAX_CHARS: usize = 64;
 
-/// The height of a badge in pixels, the usual one for badges.
+/// The height of a badge in pixels: the usual height of badges on the web.
 const HEIGHT: u32 = 20;
 /// The padding on each side of a text, in tenths of a pixel.
 const PADDING: u32 = 60;
@@ -118,7 +118,7 @@ impl BadgeColor {
         (is_hex && matches!(name.len(), 3 | 4 | 6 | 8)).then(|| Self { hex: name.clone(), name })
     }
 
-    /// Returns the color in shields.io's form, which has no transparency without `#`.
+    /// Returns the color as shields.io accepts it: digits without `#` must not include transparency.
     fn shields(&self) -> &str {
         match (self.name == self.hex, self.name.len()) {
             (true, 4) => &self.name[..3],
@@ -127,11 +127,11 @@ impl BadgeColor {
         }
     }
 
-    /// Returns whether text on this color has to be dark. The weights are those of ITU-R BT.601 for luma, in
-    /// thousandths.
+    /// Returns whether text on this color has to be dark. The brightness is the luma of ITU-R BT.601, with weights
+    /// in thousandths.
     fn is_bright(&self) -> bool {
         let digits: Vec<u32> = self.hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
-        // A single digit stands for two equal digits.
+        // In the short forms, one digit stands for two equal digits.
         let channel = |at: usize| match digits.len() {
             3 | 4 => digits[at] * 17,
             _ => digits[2 * at] * 16 + digits[2 * at + 1],
@@ -248,7 +248,7 @@ impl<'a> BadgeSection<'a> {
         }
     }
 
-    /// Draws the text with exactly the reserved width, whatever font the reader has.
+    /// Draws the text with exactly the reserved width, even if the viewer has another font.
     fn push_text(&self, svg: &mut String, shadow: bool) {
         let Self { text, width, text_width, color, .. } = self;
         if text.is_empty() {
@@ -258,9 +258,10 @@ impl<'a> BadgeSection<'a> {
         let middle = self.x * 10 + width * 5;
         let (ink, shade) = if color.is_bright() { ("#333", "#ccc") } else { ("#fff", "#010101") };
         let (x, tenth) = (middle / 10, middle % 10);
-        let (long, long_tenth) = (text_width / 10, text_width % 10);
-        let at =
-            format!(r#"x="{x}.{tenth}" textLength="{long}.{long_tenth}" lengthAdjust="spacingAndGlyphs""#);
+        let (length, length_tenth) = (text_width / 10, text_width % 10);
+        let at = format!(
+            r#"x="{x}.{tenth}" textLength="{length}.{length_tenth}" lengthAdjust="spacingAndGlyphs""#
+        );
         if shadow {
             let _ = write!(
                 svg,
@@ -271,7 +272,7 @@ impl<'a> BadgeSection<'a> {
     }
 }
 
-/// Formats a number for a badge: all digits or, if abbreviated, at most three of them, rounded down: 1234 is
+/// Formats a number for a badge. If `abbreviated`, it has at most three digits and is rounded down: 1234 is
 /// `1.2k`, 3456789 is `3.4M`.
 pub fn message(n: u64, abbreviated: bool) -> String {
     if !abbreviated || n < 1000 {
@@ -328,8 +329,7 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// The advance widths of Verdana Regular from the space to `~`, in thousandths of an em. They are from the
-/// font's own `hmtx` table, which uses 2048ths, rounded down as in PDF libraries (`Widths` of the font's
-/// descriptor).
+/// font's own `hmtx` table, which uses 2048ths of an em. They are rounded down, as PDF libraries do for `Widths`.
 const VERDANA: [u16; 95] = [
     351, 393, 458, 818, 635, 1076, 726, 268, 454, 454, 635, 818, 363, 454, 363, 454, // space to /
     635, 635, 635, 635, 635, 635, 635, 635, 635, 635, 454, 454, 818, 818, 818, 545, // 0 to ?
@@ -339,8 +339,8 @@ const VERDANA: [u16; 95] = [
     623, 623, 426, 520, 394, 632, 591, 818, 591, 591, 525, 634, 454, 634, 818, // p to ~
 ];
 
-/// Returns the width of a text, in tenths of a pixel. Beyond ASCII it is an estimate by script; `textLength`
-/// enforces it.
+/// Returns the width of a text, in tenths of a pixel. For characters beyond ASCII, the width is
+/// estimated by script. The attribute `textLength` makes the text fit it.
 fn width(text: &str) -> u32 {
     let thousandths: u32 = text.chars().map(advance).sum();
     (thousandths * FONT_SIZE * 10).div_ceil(1000)

@@ -1,5 +1,5 @@
 //! Counts the hits of messages: applies the rules, sums the hits, and writes each page once through the
-//! store. Reports for each message whether it is finished. Does not know the message formats.
+//! store. Reports which messages failed. Must not know the message formats.
 
 mod exact;
 mod plain;
@@ -23,12 +23,12 @@ use crate::store::{CounterStore, PathAdmission};
 use crate::trigger::{HitSource, InboundMessage, IncomingHit, ParsedContent};
 use crate::visitor::Visitor;
 
-/// The maximum number of hits of one message in one unit. A transaction must have space for the hits, their
-/// deduplication marker and the visitors of the site. Changing the value would split redelivered messages
-/// into different units, so that they would count twice.
+/// The maximum number of hits of one message in one unit. The hits, their deduplication marker and the visitors
+/// of the site must fit into one transaction. Never change the value: a message that is redelivered after the
+/// change would be split into other units, so that it would count twice.
 pub const MAX_HITS_PER_UNIT: usize = 90;
 
-/// Everything that counting a batch needs.
+/// The store, the configuration and the state that counting a batch needs.
 #[derive(Debug)]
 pub struct BatchContext<'a, S> {
     /// The store of the counts.
@@ -44,18 +44,18 @@ pub struct BatchContext<'a, S> {
 pub struct BatchResult {
     /// The number of hits that were counted.
     pub hits: u64,
-    /// The number of views that do not count by the rules.
+    /// The number of views that the rules ignore.
     pub ignored: u64,
     /// The messages that failed, by their index in the batch.
     pub failed: BTreeMap<usize, MessageError>,
-    /// Invalid hits sent by pages, by message index, with the reason. The web route answers them with an
-    /// error. They are finished: a redelivery would not help.
+    /// The invalid hits that pages sent, each as the index of the message and the reason. They are not failures,
+    /// because a redelivery would not help.
     pub invalid: Vec<(usize, String)>,
     /// Warnings about failures that lost no hits.
     pub warnings: Vec<String>,
 }
 
-/// The reason that a message failed.
+/// The reason why a message failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageError {
     /// The message can never be counted, not even when it is redelivered.
@@ -65,7 +65,7 @@ pub enum MessageError {
 }
 
 impl MessageError {
-    /// The description of the error.
+    /// Returns the description of the error.
     pub fn message(&self) -> &str {
         match self {
             Self::Malformed(why) | Self::NotStored(why) => why,
@@ -73,7 +73,7 @@ impl MessageError {
     }
 }
 
-/// Counts messages at the time `now`. Ignores messages about objects in buckets, which the caller handles.
+/// Counts messages at the time `now`. Skips messages about objects in buckets, which the caller handles.
 pub fn count<S: CounterStore>(
     context: &mut BatchContext<'_, S>,
     messages: &[InboundMessage],
@@ -90,9 +90,9 @@ pub fn count<S: CounterStore>(
             Ok(ParsedContent::Nothing | ParsedContent::Objects(_)) => {}
             Ok(ParsedContent::Hits(hits)) => {
                 match split_into_units(context, index, message, hits, exact, now) {
-                    Ok((of_message, views)) => {
-                        units.extend(of_message);
-                        for why in views {
+                    Ok((message_units, ignore_reasons)) => {
+                        units.extend(message_units);
+                        for why in ignore_reasons {
                             ignored.entry(why.code()).or_insert((why, 0)).1 += 1;
                         }
                     }
@@ -112,7 +112,7 @@ pub fn count<S: CounterStore>(
     counted
 }
 
-/// Counts units, of messages or of a log file. Failures are reported under the index of the unit's message.
+/// Counts the units of messages or of a log file. A failure is reported for the message of the unit.
 pub fn count_units<S: CounterStore>(
     context: &mut BatchContext<'_, S>,
     units: &mut [DedupUnit],
@@ -135,9 +135,9 @@ pub fn count_units<S: CounterStore>(
             Ok(hits) => counted.hits = counted.hits.saturating_add(hits),
             Err(why) => {
                 // The pages may send these views again, and the retry must not look like a reload.
-                for part in unit.page_hits.iter().filter(|part| part.in_recent_views) {
-                    if let Some(visitor) = &part.visitor {
-                        context.recent.forget(visitor, &part.key);
+                for page_hit in unit.page_hits.iter().filter(|page_hit| page_hit.in_recent_views) {
+                    if let Some(visitor) = &page_hit.visitor {
+                        context.recent.forget(visitor, &page_hit.key);
                     }
                 }
                 counted.failed.entry(unit.message).or_insert(MessageError::NotStored(why));
@@ -155,7 +155,7 @@ pub fn count_units<S: CounterStore>(
     }
 }
 
-/// Adds views to the counts of ignored views. A failure is only a warning.
+/// Adds views to the number of ignored views. A failure is only a warning.
 pub(crate) fn count_ignored<S: CounterStore>(
     store: &mut S,
     why: IgnoreReason,
@@ -168,9 +168,9 @@ pub(crate) fn count_ignored<S: CounterStore>(
     }
 }
 
-/// Splits a message into units and returns them with the reasons of the views in it that do not count. If
-/// `exact`, a unit that holds only reloads is kept too: only this process knows, for a short time, that a
-/// view is a reload, and the unit's marker keeps a redelivery from counting it.
+/// Splits the hits of a message into units. Also returns the reason for each view that does not count. If
+/// `exact`, a unit that contains only reloads is kept, so that its marker is written. Otherwise a redelivery
+/// would count the reloads, because only this process recognizes them, and only for a short time.
 fn split_into_units<S>(
     context: &mut BatchContext<'_, S>,
     index: usize,
@@ -180,7 +180,7 @@ fn split_into_units<S>(
     now: Moment,
 ) -> Result<(Vec<DedupUnit>, Vec<IgnoreReason>), MessageError> {
     let rules = &context.config.rules;
-    // A message is valid as a whole or not at all; this is decided before any of it is counted.
+    // One invalid hit makes the whole message invalid, so all hits are evaluated before any is counted.
     let decisions = hits.iter().map(|hit| Ok((hit, evaluate_hit(rules, hit)?)));
     let decisions = decisions.collect::<Result<Vec<_>, PathError>>();
     let decisions = decisions.map_err(|why| MessageError::Malformed(why.to_string()))?;
@@ -199,24 +199,25 @@ fn split_into_units<S>(
             }
             let agent = hit.agent.get().unwrap_or_default();
             let visitor = hit.address.get().filter(|_| track_visitor).and_then(|ip| Visitor::new(ip, agent));
-            let mut part = PageHits::new(key, hit.at.unwrap_or(now), hit.n, visitor);
-            let by_client =
+            let mut page_hit = PageHits::new(key, hit.at.unwrap_or(now), hit.n, visitor);
+            let is_from_client =
                 matches!(hit.by, HitSource::Page | HitSource::Reader) || hit.address.get().is_some();
-            if part.share.is_none() && by_client {
-                part.share = Some(BudgetShare::for_opted_out());
+            // All clients that may not be tracked use one common share of the budget.
+            if page_hit.share.is_none() && is_from_client {
+                page_hit.share = Some(BudgetShare::for_opted_out());
             }
             if matches!(hit.by, HitSource::Page | HitSource::Reader)
-                && let Some(visitor) = &part.visitor
+                && let Some(visitor) = &page_hit.visitor
             {
-                if context.recent.check_and_record(visitor, &part.key, part.at) {
+                if context.recent.check_and_record(visitor, &page_hit.key, page_hit.at) {
                     ignored.push(IgnoreReason::Duplicate);
                     has_reload = true;
                     continue;
                 }
-                part.in_recent_views = true;
+                page_hit.in_recent_views = true;
             }
-            if part.n > 0 {
-                page_hits.push(part);
+            if page_hit.n > 0 {
+                page_hits.push(page_hit);
             }
         }
         let dedup_id = match (hits.len() > MAX_HITS_PER_UNIT, message.dedup_id.as_str()) {
@@ -232,7 +233,7 @@ fn split_into_units<S>(
 }
 
 fn evaluate_hit(rules: &CountingRules, hit: &IncomingHit) -> Result<ViewDecision, PathError> {
-    // A sender that names no user agent is a program that vouches for its hits, not a bot.
+    // A sender that names no user agent is a program of the owner, not a bot.
     let is_trusted = hit.by == HitSource::Sender && hit.agent.get().is_none();
     if is_trusted || hit.by == HitSource::Reader {
         return Ok(ViewDecision { key: rules.key(&hit.path)?, track_visitor: true, ignored: hit.ignored });
@@ -242,7 +243,7 @@ fn evaluate_hit(rules: &CountingRules, hit: &IncomingHit) -> Result<ViewDecision
         agent: hit.agent.get(),
         origin: hit.origin.as_deref(),
         referer: None,
-        // A queue does not pass this header on; browsers send an `Origin` with every POST.
+        // A queue does not pass on this header. It is not needed: browsers send an `Origin` with every POST.
         fetch_site: FetchSite::Unknown,
         automated: hit.automated,
         prefetched: hit.prefetched,

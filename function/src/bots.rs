@@ -1,21 +1,21 @@
-//! Detects bots by their user agents, and the reason. Uses words and a few patterns, no regular expressions
-//! and no lists of addresses; the words are measured against the corpus in `tests/corpus`. Pure; the rules
+//! Detects bots by their user agents, and returns the reason. Matches words and a few patterns, without regular
+//! expressions or lists of addresses; `tests/it/bots.rs` measures the error rates on a corpus. Pure; the rules
 //! decide what happens to a bot's hit.
 
 use std::fmt;
 use std::ops::Range;
 
-/// The minimum length of a browser's user agent, in bytes: the shortest in the corpus of people has 11.
+/// The minimum length of a browser's user agent, in bytes. The shortest in the corpus of people has 11.
 const MIN_BYTES: usize = 10;
 
-/// The maximum length of a browser's user agent, in bytes: the longest in the corpus of people has 322, and
-/// old toolbars added some hundreds. It also limits the time that a hostile one takes.
+/// The maximum length of a browser's user agent, in bytes. The longest in the corpus of people has 322, and old
+/// toolbars added some hundreds. The limit also bounds the time for a hostile user agent.
 const MAX_BYTES: usize = 1024;
 
-/// The reason that a user agent looks like a bot's. Displays as a lower-case sentence fragment.
+/// The reason why a user agent looks like a bot's. Displays as a lower-case sentence fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BotSignal {
-    /// It is missing or blank, but every browser sends one.
+    /// The user agent is missing or blank, but every browser sends one.
     Missing,
     /// It is shorter than any browser's.
     TooShort {
@@ -55,7 +55,7 @@ impl fmt::Display for BotSignal {
     }
 }
 
-/// Returns the reason that a user agent looks like a bot's, or `None` if it may be a person's.
+/// Returns the reason why a user agent looks like a bot's, or `None` if it may be a person's.
 ///
 /// ASCII case does not matter. Allocates nothing. The time is linear in the length up to a limit: user agents
 /// over 1,024 bytes are not examined.
@@ -90,11 +90,11 @@ pub fn detect_bot(user_agent: Option<&str>) -> Option<BotSignal> {
     if engine { None } else { Some(BotSignal::NoEngine) }
 }
 
-/// Names of image proxies, behind each of which many people share an address and a user agent. GitHub shows
+/// Names of image proxies. All people behind a proxy share one address and one user agent. GitHub shows
 /// the images of a README through Camo; GitLab and forums run Camo or go-camo themselves.
 const IMAGE_PROXIES: [&str; 3] = ["github-camo", "camo asset proxy", "go-camo"];
 
-/// Returns whether a user agent is an image proxy's, so that one address stands for many people.
+/// Returns whether a user agent is an image proxy's, so that many people share its address.
 pub fn is_image_proxy(user_agent: &str) -> bool {
     let text = user_agent.as_bytes();
     (0..text.len()).any(|at| find_prefix(&text[at..], &IMAGE_PROXIES).is_some())
@@ -118,8 +118,7 @@ fn is_in_product_name(text: &[u8], at: usize, word: &str, model: &Range<usize>) 
     }
 }
 
-/// Returns the range of the device's name: the text after `Android` and its version, up to the end of the
-/// first comment.
+/// Returns the range of the device's name: in the first parentheses, the text after `Android` and its version.
 fn device_model_range(text: &[u8]) -> Range<usize> {
     let find =
         |from: usize, byte: u8| text[from..].iter().position(|&other| other == byte).map(|at| from + at);
@@ -159,7 +158,8 @@ fn is_host(text: &[u8]) -> bool {
     end > 0 && text[end..].first() == Some(&b'.') && text.get(end + 1).is_some_and(u8::is_ascii_alphabetic)
 }
 
-/// The suffixes of hosts that bots write without `http://`; `.net` also occurs in Microsoft's user agents.
+/// The suffixes of hosts that bots write without `http://`. `.net` is missing, because it also occurs in
+/// Microsoft's user agents.
 const HOST_SUFFIXES: [&str; 3] = [".com", ".org", ".io"];
 
 fn starts_with(text: &[u8], word: &str) -> bool {
@@ -174,11 +174,11 @@ fn find_prefix(text: &[u8], words: &[&'static str]) -> Option<&'static str> {
     words.iter().copied().find(|word| starts_with(text, word))
 }
 
-/// Returns the words of bots, tools and libraries by their first letter, so that each byte needs few
+/// Returns the words of bots, tools and libraries with the first letter `first`, so that each byte needs few
 /// comparisons. The first match is reported.
 ///
-/// User agents that name no browser would be detected anyway; their words are included if their owners may
-/// ask for the reason.
+/// Some of these words occur only in user agents that name no browser and are detected anyway. They are listed
+/// so that the reason names the tool.
 fn bot_words(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["analyz", "anthropic", "archiv", "appinsights", "audit", "axios", "apachebench"],
@@ -289,7 +289,8 @@ fn bot_words(first: u8) -> &'static [&'static str] {
     }
 }
 
-/// Returns the words of browsers by their first letter: engines, and browsers whose user agent names none.
+/// Returns the words of browsers with the first letter `first`: engines, and browsers whose user agent names no
+/// engine.
 /// Camo is included because it fetches a README's badge while somebody looks at it.
 fn browser_words(first: u8) -> &'static [&'static str] {
     match first {

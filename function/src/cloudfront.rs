@@ -6,9 +6,9 @@ use crate::aws::{AwsRestClient, AwsRestError};
 use crate::net::PeerResponse;
 
 /// Creates an invalidation, with retries until `deadline`. Repeating a call with the same reference and the
-/// same paths creates no second invalidation. The error is a sentence for the log.
+/// same paths creates no second invalidation. The error is a text for the log.
 pub fn invalidate(
-    rest: &mut AwsRestClient,
+    client: &mut AwsRestClient,
     distribution: &str,
     paths: &[String],
     reference: &str,
@@ -16,9 +16,9 @@ pub fn invalidate(
 ) -> Result<(), String> {
     let path = format!("/2020-05-31/distribution/{distribution}/invalidation");
     let body = invalidation_batch(paths, reference);
-    // A distribution with too many invalidations in progress stays so for seconds.
+    // If too many invalidations are in progress, it takes seconds until one finishes.
     let pause = Duration::from_millis(250);
-    rest.send_with_retries(
+    client.send_with_retries(
         &path,
         &[("content-type", "application/xml")],
         &body,
@@ -43,7 +43,7 @@ fn check_response(response: &PeerResponse) -> Result<(), AwsRestError> {
     Err(AwsRestError { why, is_retryable })
 }
 
-/// Returns the text of the first element of that name.
+/// Returns the text of the first element `name`.
 fn element_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once("</").map(|(text, _)| text)

@@ -1,5 +1,5 @@
-//! Reads JSON objects field by field. Errors name the field but never quote its value, as serde's errors
-//! would: personal data in messages must not reach the log.
+//! Reads JSON objects field by field. Errors name the field but, unlike serde's errors, never quote its value,
+//! because personal data in messages must not reach the log.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 /// The raw JSON of a field; `null` counts as absent.
 pub(crate) type RawField<'a> = Option<&'a RawValue>;
 
-/// The raw fields of an object, in order. One type for all shapes, because each derived type would increase
-/// the size of the function; a list, because objects have few fields.
+/// The raw fields of an object, in order. One type serves for all formats, because each derived type would
+/// increase the size of the function. It contains a list instead of a map, because objects have few fields.
 pub(crate) struct RawFields<'a>(Vec<(JsonText<'a>, &'a RawValue)>);
 
 #[derive(Deserialize)]
@@ -43,9 +43,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawFields<'a> {
 }
 
 impl<'a> RawFields<'a> {
-    /// Returns a field; the last one if there are several of that name.
+    /// Returns the field `name`, or the last of them if there are several.
     pub(crate) fn get(&self, name: &str) -> RawField<'a> {
-        self.0.iter().rfind(|(own, _)| own.0 == name).map(|(_, value)| *value)
+        self.0.iter().rfind(|(other, _)| other.0 == name).map(|(_, value)| *value)
     }
 
     /// Returns whether the field exists and is not `null`.
@@ -70,9 +70,9 @@ impl<'a> RawFields<'a> {
     }
 }
 
-/// Parses an object. An error names only its position.
+/// Parses an object. `what` is its name in an error, which contains no values.
 pub(crate) fn object<'a>(json: &'a str, what: &str) -> Result<RawFields<'a>, String> {
-    // serde would accept a list as the fields in order.
+    // serde would accept a list as the values of the fields in order.
     if !json.trim_start().starts_with('{') {
         return Err(format!("{what} is not a JSON object"));
     }

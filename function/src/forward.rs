@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::aws::{AwsRestClient, AwsRestError};
 use crate::settings::LambdaTarget;
 
-/// Sends an event to the counter function, with retries until `deadline`. After a lost response the event is
-/// sent again, so that a hit may arrive twice but none is missing. The error is a sentence for the log.
+/// Sends an event to the counter function, with retries until `deadline`. If the response is lost, the event
+/// is sent again, so that a hit may arrive twice but is not lost. The error is a text for the log.
 pub fn send(
-    rest: &mut AwsRestClient,
+    client: &mut AwsRestClient,
     counter: &LambdaTarget,
     event: &str,
     deadline: Instant,
@@ -18,7 +18,7 @@ pub fn send(
     let qualifier = alias.as_ref().map(|alias| format!("?Qualifier={alias}")).unwrap_or_default();
     let path = format!("/2015-03-31/functions/{function}/invocations{qualifier}");
     let headers = [("content-type", "application/json"), ("x-amz-invocation-type", "Event")];
-    rest.send_with_retries(&path, &headers, event, deadline, Duration::from_millis(50), &|response| {
+    client.send_with_retries(&path, &headers, event, deadline, Duration::from_millis(50), &|response| {
         let status = response.status;
         if status == 202 {
             return Ok(());

@@ -25,10 +25,10 @@ use crate::settings::SourceSettings;
 use crate::store::DynamoDbStore;
 use crate::trigger::{EventReply, ForwardedHit, InboundMessage, TriggerEvent, forwarded, payload};
 
-/// The time left if Lambda names no deadline: the default timeout of a function.
+/// The remaining time of an invocation without a deadline: Lambda's default timeout of a function.
 const DEFAULT_TIME_LEFT: Duration = Duration::from_secs(3);
 
-/// The Lambda function, with its counter and its clients of AWS services.
+/// The Lambda function: the counter, and the clients of the AWS services that it calls.
 #[derive(Debug)]
 pub struct CounterFunction {
     counter: Counter<DynamoDbStore>,
@@ -38,12 +38,13 @@ pub struct CounterFunction {
     lambda: Option<AwsRestClient>,
     /// Whether this invocation counted any hits.
     has_hits: bool,
-    /// The time before which no other window for an invalidation can be claimed, in seconds since 1970.
+    /// The time before which this process does not try to claim another invalidation window, in seconds since
+    /// 1970.
     not_before_s: u64,
 }
 
 impl CounterFunction {
-    /// Creates the function on a counter.
+    /// Creates the function with a counter.
     pub fn new(counter: Counter<DynamoDbStore>, settings: SourceSettings, access: AwsAccess) -> Self {
         Self { counter, settings, access, cloudfront: None, lambda: None, has_hits: false, not_before_s: 0 }
     }
@@ -115,7 +116,7 @@ impl CounterFunction {
             ];
             log.write_line(Level::Error, id, message, &fields);
         }
-        // Only one line for all of them, because anybody can send such hits.
+        // All invalid hits share one log line, because anybody can send them.
         if let Some((index, why)) = counted.invalid.first() {
             let fields = [
                 ("messages", LogField::Number(counted.invalid.len() as u64)),
@@ -185,19 +186,19 @@ impl InvocationHandler for CounterFunction {
     }
 }
 
-/// Returns a client, which is created before its first call.
+/// Returns the client. Creates it if it does not exist yet.
 fn get_or_create(
     client: &mut Option<AwsRestClient>,
-    make: impl FnOnce() -> Result<AwsRestClient, String>,
+    create: impl FnOnce() -> Result<AwsRestClient, String>,
 ) -> Result<&mut AwsRestClient, String> {
     match client {
         Some(client) => Ok(client),
-        None => Ok(client.insert(make()?)),
+        None => Ok(client.insert(create()?)),
     }
 }
 
-/// Logs a request: a line at debug level, because log lines cost money, or a line at error level if the store
-/// failed.
+/// Logs a request: at error level if the store failed, otherwise only at debug level, because log lines cost
+/// money.
 fn log_outcome(log: &mut Logger, id: &str, outcome: &RouteOutcome, route: &str) {
     let RouteOutcome { response: CounterResponse { status, .. }, key, counted, ignored, store_error, .. } =
         outcome;

@@ -1,4 +1,4 @@
-//! Decompresses gzip chunk by chunk, so that memory never holds more than one window of the output.
+//! Decompresses gzip chunk by chunk, so that at most one window of the output is in memory.
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
@@ -6,14 +6,14 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 /// The window of deflate, in bytes; the output wraps around in it.
 const WINDOW: usize = 32 * 1024;
 
-/// Decompresses `packed` and passes its chunks to `each`. Data that is not compressed is passed on as it is.
-/// The error is a sentence about the file, or comes from `each`.
+/// Decompresses `packed` and passes the chunks of the output to `each`. Data that is not compressed is passed on
+/// unchanged. An error describes the file, or comes from `each`.
 pub fn unpack(packed: &[u8], each: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
     if !packed.starts_with(&[0x1f, 0x8b]) {
         return packed.chunks(WINDOW).try_for_each(each);
     }
     let mut rest = packed;
-    // A file may consist of several members. Zeros after the last are padding.
+    // A file may consist of several members. Zeros after the last member are padding.
     while rest.iter().any(|byte| *byte != 0) {
         rest = unpack_member(rest, each)?;
     }
@@ -31,6 +31,7 @@ fn unpack_member<'a>(
     let mut window = vec![0; WINDOW];
     let (mut at, mut length, mut crc) = (0, 0_u32, 0);
     loop {
+        // Flags 0: the input has no zlib header, and the output wraps around.
         let (status, read, written) = decompress(&mut state, rest, &mut window, at, 0);
         rest = &rest[read..];
         let chunk = &window[at..at + written];
@@ -44,6 +45,7 @@ fn unpack_member<'a>(
             _ => return Err("the gzip file is corrupt: invalid compressed data".to_owned()),
         }
     }
+    // The trailer consists of the CRC-32 and the length of the output.
     let (tail, rest) = rest.split_at_checked(8).ok_or("the gzip file is truncated")?;
     let stored = |at: usize| u32::from_le_bytes([tail[at], tail[at + 1], tail[at + 2], tail[at + 3]]);
     if (stored(0), stored(4)) == (crc, length) {
@@ -60,6 +62,7 @@ fn skip_header(packed: &[u8]) -> Option<&[u8]> {
     if !head.starts_with(&[0x1f, 0x8b, 8]) {
         return None;
     }
+    // The flags of RFC 1952: 4 is an extra field, 8 a file name, 16 a comment, and 2 a checksum of the header.
     if flags & 4 != 0 {
         let (size, more) = rest.split_at_checked(2)?;
         rest = more.get(usize::from(u16::from_le_bytes([size[0], size[1]]))..)?;
@@ -91,7 +94,7 @@ const CRC_TABLE: [u32; 16] = {
     table
 };
 
-/// Extends the CRC-32 `crc` by `bytes`, four bits at a time: the table is small, and so are logs.
+/// Extends the CRC-32 `crc` by `bytes`, four bits at a time, because this needs only a small table.
 fn crc32(crc: u32, bytes: &[u8]) -> u32 {
     let mut rest = !crc;
     for byte in bytes {

@@ -1,6 +1,6 @@
 //! The change that a hit makes in the table, and the contents of an item. One update changes the total, the
-//! day and the month; items are trimmed so that a hit always costs one write unit. Pure: names and numbers,
-//! no requests.
+//! day and the month; items are trimmed so that a hit always costs one write unit. This module sends no
+//! requests.
 
 use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, MAX_COUNT};
 
@@ -65,8 +65,8 @@ impl Hit {
     }
 }
 
-/// The change of an item by a hit: adds `n` to the total and to the two attributes named here, and likewise
-/// `uniques` if it is not 0.
+/// The change of an item by a hit. Adds `n` to the total and to the attributes `day` and `month`. If `uniques`
+/// is not 0, adds it to the total of visitors and to the attributes `day_uniques` and `month_uniques`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HitUpdate {
     /// The number of hits to add.
@@ -87,21 +87,21 @@ pub struct HitUpdate {
     pub last: String,
 }
 
-/// The counts that readers see.
+/// The counts that a response shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CountSummary {
     /// The total number of hits.
     pub hits: u64,
     /// The hits of the current day, in UTC.
     pub today: u64,
-    /// The total number of visitors: the sum over the days.
+    /// The total number of visitors: the sum of the visitors of each day.
     pub uniques: u64,
     /// The visitors of the current day.
     pub uniques_today: u64,
 }
 
 impl CountSummary {
-    /// Returns the sum of both.
+    /// Returns the sums of two summaries.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -144,7 +144,7 @@ impl CountItem {
         }
     }
 
-    /// Adds another item's numbers, by name.
+    /// Adds the number attributes of another item to those with the same names.
     pub fn merge(&mut self, other: &Self) {
         for (name, value) in &other.numbers {
             self.add(name, *value);
@@ -182,8 +182,8 @@ impl CountItem {
         }
     }
 
-    /// Returns the item's size by DynamoDB's rules: names and texts in bytes, numbers with one byte per two
-    /// digits and one more. Trailing zeros of a number are included, although DynamoDB ignores them.
+    /// Returns the item's size by DynamoDB's rules: names and texts in bytes, numbers as one byte plus
+    /// one byte per two digits. Trailing zeros of a number are included, although DynamoDB ignores them.
     pub fn size(&self) -> usize {
         self.other_bytes
             + self.numbers.iter().map(|(name, value)| name.len() + number_bytes(*value)).sum::<usize>()
@@ -195,7 +195,7 @@ fn saturating_sum(a: u64, b: u64) -> u64 {
     a.saturating_add(b).min(MAX_COUNT)
 }
 
-/// Returns the size of a text attribute by DynamoDB's rules.
+/// Returns the size of a text attribute by DynamoDB's rules, in bytes.
 pub fn text_bytes(name: &str, value: &str) -> usize {
     name.len() + value.len()
 }
@@ -205,7 +205,7 @@ fn number_bytes(value: u64) -> usize {
     digits.div_ceil(2) + 1
 }
 
-/// Returns the size of the other attributes of the item `key`.
+/// Returns the size of the text attributes of the item `key`, in bytes.
 pub fn non_number_bytes(key: &str, update: &HitUpdate) -> usize {
     text_bytes(ATTR_PATH, key) + text_bytes(ATTR_FIRST, &update.first) + text_bytes(ATTR_LAST, &update.last)
 }

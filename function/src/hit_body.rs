@@ -26,8 +26,8 @@ pub struct HitBody {
     pub path: String,
     /// Whether a program controls the browser, as reported by the browser.
     pub automated: bool,
-    /// Whether the visitor opted out of tracking, as reported by the browser. A queue does not pass on the
-    /// headers that would say so.
+    /// Whether the visitor opted out of tracking, as reported by the browser. The body contains this, because a
+    /// queue does not pass on the request headers.
     pub opted_out: bool,
 }
 
@@ -38,7 +38,7 @@ impl HitBody {
             return Err("the request body exceeds 2048 bytes".to_owned());
         }
         let body = body.trim_ascii();
-        // serde would accept a list as the fields in order.
+        // serde would accept a list as the values of the fields in order.
         if body.first() != Some(&b'{') {
             return Err(format!("the body is not a JSON object; {BODY_HELP}"));
         }

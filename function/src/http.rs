@@ -1,6 +1,6 @@
 //! Requests and responses of the counter's HTTP routes, independent of their transport. Sets the headers that
-//! all responses share, except those of CORS: the gateway adds them, also to its own errors, and browsers
-//! reject duplicates. Must not know the routes.
+//! all responses share, but no CORS headers: the gateway adds those to every response, and browsers reject
+//! duplicates. Must not know the routes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct CounterRequest {
     pub query: String,
     /// The headers that the counter uses.
     pub headers: RequestHeaders,
-    /// The client address seen by the gateway.
+    /// The client address that the gateway reports.
     pub source_address: Redacted,
     /// The decoded body; empty if it is too large.
     pub body: Vec<u8>,
@@ -39,7 +39,7 @@ pub struct RequestHeaders {
     /// The `CloudFront-Viewer-Address` header, trusted only together with the right
     /// [`origin_secret`](Self::origin_secret).
     pub viewer_address: Redacted,
-    /// The secret header that proves that the request came through the owner's distribution.
+    /// The header with the secret that proves that the request came through the owner's distribution.
     pub origin_secret: Redacted,
     /// The `If-None-Match` header.
     pub if_none_match: Option<String>,
@@ -183,11 +183,11 @@ impl CounterResponse {
     /// Adds an `ETag` to a cacheable response, and turns it into a 304 if the client has the same version.
     #[must_use]
     pub fn with_etag(mut self, known: Option<&str>) -> Self {
-        let is_kept = self.header("cache-control").is_some_and(|cache| cache.starts_with("public"));
-        if self.status != 200 || !is_kept {
+        let is_cacheable = self.header("cache-control").is_some_and(|cache| cache.starts_with("public"));
+        if self.status != 200 || !is_cacheable {
             return self;
         }
-        // A fast hash; it need not be secure.
+        // The hash is fast and need not be secure.
         let tag = format!("\"{:016x}\"", fnv1a(self.body.bytes()));
         let mut known = known.into_iter().flat_map(|known| known.split(','));
         let is_known = known.any(|other| [&tag, "*"].contains(&other.trim().trim_start_matches("W/")));
@@ -204,7 +204,7 @@ impl CounterResponse {
     }
 }
 
-/// The origins whose pages may count.
+/// The origins whose pages may count views.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
     /// Any origin.
@@ -221,9 +221,9 @@ impl Origins {
         if names.is_empty() || names.iter().any(|name| name == "*") { Self::Any } else { Self::Only(names) }
     }
 
-    /// Returns whether a view counts. The `Origin` decides, otherwise the origin of the `Referer`. A request
-    /// with neither counts (an image proxy, a typed address, a CDN that drops both), unless the browser
-    /// reports that another site sent it.
+    /// Returns whether a view may count. The `Origin` header decides or, if it is missing, the origin of the
+    /// `Referer`. A view without both headers may count, as from an image proxy, a typed URL or a CDN that drops
+    /// them, unless the browser reports that another site sent the request.
     pub fn may_count(&self, origin: Option<&str>, referer: Option<&str>, site: FetchSite) -> bool {
         let Self::Only(names) = self else { return true };
         // With `Referrer-Policy: no-referrer`, browsers send `Origin: null` for a page's own beacons. A
@@ -236,8 +236,8 @@ impl Origins {
         }
     }
 
-    /// Returns whether a page with this `Origin` may read counts as JSON. Requests without one are not
-    /// cross-origin reads: browsers show their responses to no other page.
+    /// Returns whether a page with this `Origin` may read counts as JSON. A request without an `Origin` is no
+    /// cross-origin read: browsers do not give its response to a page of another origin.
     pub fn may_read(&self, origin: Option<&str>) -> bool {
         match (self, origin) {
             (Self::Only(names), Some(origin)) => is_listed(names, WebOrigin::parse(origin)),
@@ -258,7 +258,7 @@ fn is_listed(names: &[String], origin: Option<WebOrigin<'_>>) -> bool {
     origin.is_some_and(is_same)
 }
 
-/// The parts of a web origin, without a trailing dot of the host and without the scheme's default port.
+/// The parts of a web origin. The host has no trailing dot, and the port is empty if it is the default port.
 #[derive(Clone, Copy)]
 struct WebOrigin<'a> {
     scheme: &'a str,
@@ -267,7 +267,7 @@ struct WebOrigin<'a> {
 }
 
 impl<'a> WebOrigin<'a> {
-    /// Parses an `Origin` header: nothing may follow the port.
+    /// Parses an `Origin` header. Nothing may follow the port.
     fn parse(origin: &'a str) -> Option<Self> {
         let (scheme, authority) = origin.split_once("://")?;
         let is_bare = !authority.contains(['/', '?', '#', '\\']);
@@ -281,7 +281,7 @@ impl<'a> WebOrigin<'a> {
     }
 
     fn of(scheme: &'a str, authority: &'a str) -> Option<Self> {
-        // Browsers never send user information; text before an `@` could be mistaken for the host.
+        // Text before an `@` could be mistaken for the host. Browsers never send it.
         if authority.contains('@') {
             return None;
         }
@@ -289,8 +289,8 @@ impl<'a> WebOrigin<'a> {
             Some((host, port)) if !port.ends_with(']') => (host, port),
             _ => (authority, ""),
         };
-        let implied = |name: &str, number: &str| scheme.eq_ignore_ascii_case(name) && port == number;
-        let port = if implied("https", "443") || implied("http", "80") { "" } else { port };
+        let is_default = |name: &str, number: &str| scheme.eq_ignore_ascii_case(name) && port == number;
+        let port = if is_default("https", "443") || is_default("http", "80") { "" } else { port };
         let host = host.strip_suffix('.').unwrap_or(host);
         (!host.is_empty()).then_some(Self { scheme, host, port })
     }
@@ -346,6 +346,7 @@ mod tests {
             "about:blank",
             "-",
         ] {
+            // A backslash ends the host, as in browsers, so the host is a.example.
             let is_own = other.starts_with("https://a.example\\");
             assert_eq!(may(None, Some(other)), is_own, "{other}");
         }
@@ -383,7 +384,10 @@ mod tests {
         }
         assert!(!may(None, None, "cross-site"));
         assert!(!may(None, Some(""), " Cross-Site "));
-        assert!(may(None, Some("https://a.example/"), "cross-site"), "the counter has a host of its own");
+        assert!(
+            may(None, Some("https://a.example/"), "cross-site"),
+            "the counter may have another host than the site"
+        );
         assert!(may(Some("null"), None, "same-origin"), "a beacon under `Referrer-Policy: no-referrer`");
         for other in ["", "none", "same-site", "cross-site"] {
             assert!(!may(Some("null"), None, other), "{other}");

@@ -1,6 +1,6 @@
-//! Computes caller references and paths of invalidations: one reference per window for the invalidation after
-//! hits, shared by concurrent processes, and one per set of changed objects. Pure; the store decides which
-//! process invalidates.
+//! Computes the paths and caller references of invalidations. Invalidations after hits have one reference per
+//! window, which concurrent processes share; invalidations of changed objects have one per set of objects. Pure;
+//! the store decides which process invalidates.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use crate::path::percent_encoded;
 use crate::sigv4::sha256;
 use crate::trigger::S3Object;
 
-/// The maximum number of changed objects that are invalidated one by one. Above it everything is invalidated,
-/// which costs as much as one path.
+/// The maximum number of changed objects that are invalidated separately. If there are more, `/*` is
+/// invalidated, which costs as much as one path.
 pub const MAX_PATHS: usize = 100;
 
 /// Returns the caller reference of the invalidation after hits in a window of `window_s` seconds, at `now_s`
@@ -18,7 +18,7 @@ pub fn window_reference(name: &str, window_s: u64, now_s: u64) -> String {
     format!("hitctl-{name}-{}", now_s / window_s.max(1))
 }
 
-/// Returns the caller reference for objects: the same for the same objects in any order.
+/// Returns the caller reference for objects. It does not depend on their order.
 pub fn objects_reference(objects: &[S3Object]) -> String {
     let mut lines = BTreeSet::new();
     for object in objects {
@@ -30,7 +30,7 @@ pub fn objects_reference(objects: &[S3Object]) -> String {
 
 /// Returns the paths under which objects are served, in CloudFront's format.
 pub fn paths(objects: &[S3Object]) -> Vec<String> {
-    // Inserted one by one: `collect` would sort, and another sort adds 8 KB to the function.
+    // `collect` would call a sort function, which would add 8 KB to the program.
     let mut keys = BTreeSet::new();
     for object in objects {
         keys.insert(object.key.clone());
@@ -49,8 +49,8 @@ pub fn paths(objects: &[S3Object]) -> Vec<String> {
     paths
 }
 
-/// The bytes of a key that are not encoded: all that a path may hold except the star, which would be a
-/// wildcard at the end.
+/// The punctuation in keys that is not encoded: everything that a URL path may contain except `*`, which is a
+/// wildcard at the end of an invalidation path.
 const UNENCODED_BYTES: &[u8] = b"-._~!$&'()+,;=:@/";
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Client of the Lambda Runtime API: fetches the next invocation, sends its response, and reports errors.
 //! Waiting for an invocation has no timeout, because Lambda may freeze the environment meanwhile. The client
-//! gives up as soon as the API is unreachable, so that the process does not outlive its host.
+//! returns an error as soon as the API is unreachable, so that the process does not outlive its environment.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::net::{Endpoint, ExchangeError, PeerConnection, PeerResponse, Tls};
 
 const BASE: &str = "/2018-06-01/runtime";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The largest event that is read, in bytes. Lambda's own limit for a synchronous event is 6 MB.
+/// The maximum size of an event, in bytes. Lambda's own limit for a synchronous event is 6 MB.
 const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// The Runtime API is no longer usable; the process has to exit.
+/// The error that the Runtime API is no longer usable, so that the process has to exit.
 #[derive(Debug)]
 pub struct RuntimeClosed(String);
 
@@ -37,12 +37,12 @@ pub struct RuntimeInvocation {
     pub event: Option<Vec<u8>>,
 }
 
-/// The Runtime API's reaction to a response or an error report.
+/// The Runtime API's result for a response or an error report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubmitResult {
-    /// Lambda accepted it.
+    /// Lambda accepted the response or report.
     Accepted,
-    /// Lambda rejected it with this status; the invocation may have timed out meanwhile.
+    /// Lambda rejected it with this status. For example, the invocation timed out meanwhile.
     Rejected(u16),
 }
 
@@ -119,16 +119,16 @@ impl RuntimeClient {
         let request = format!(
             "{method} {prefix}{BASE}{path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: hit-counter\r\n{kind}{content}\r\n{body}"
         );
-        let mut old = self.connection.take();
-        // A POST may safely be sent twice, so its connection is not probed first.
+        let mut kept = self.connection.take();
+        // A POST may safely be sent twice, so it is not necessary to check whether the peer closed the connection.
         let is_post = method == "POST";
-        if !old.as_mut().is_some_and(|old| if is_post { old.is_clean() } else { old.is_usable() }) {
-            old = None;
+        if !kept.as_mut().is_some_and(|kept| if is_post { kept.is_clean() } else { kept.is_usable() }) {
+            kept = None;
         }
-        // A kept connection may have been closed unnoticed, which does not prove that the API is down. A
-        // second, fresh connection that fails does.
-        let mut may_reconnect = old.is_some();
-        let mut connection = match old {
+        // If a kept connection fails, the peer may only have closed it, so a new one is tried. If a new connection
+        // fails, the API is down.
+        let mut may_reconnect = kept.is_some();
+        let mut connection = match kept {
             Some(connection) => connection,
             None => self.connect()?,
         };

@@ -1,7 +1,7 @@
 //! The hit counter. The domain (paths, rules, hits, responses) is pure: no clock, no environment, no socket
-//! and no dependencies, so that the deployer explains decisions with the same code. The feature `shapes` adds
-//! the parsing of events and messages, which is pure too but needs serde; `runtime` adds all I/O of the
-//! Lambda function.
+//! and no dependencies, so that the deployer can use the same code to explain decisions. The feature
+//! `shapes` adds parsers of events and messages, which are also pure but need serde. The feature `runtime` adds
+//! all I/O of the Lambda function.
 
 pub mod badge;
 pub mod bots;

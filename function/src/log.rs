@@ -1,5 +1,5 @@
-//! Writes log lines: JSON on standard output, one write each. Lines never hold an address or a user agent of
-//! a client.
+//! Writes log lines as JSON, each with one write. Lines must not contain the address or the user agent of a
+//! client.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -14,7 +14,7 @@ pub enum Level {
     Debug,
     /// Rare events.
     Info,
-    /// Problems that should be looked into eventually.
+    /// Problems that did not fail a request.
     Warn,
     /// Failures.
     Error,
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Logger {
 }
 
 impl Logger {
-    /// Creates a log of lines at `level` and above.
+    /// Creates a logger that writes lines at `level` and above to `out`.
     pub fn new(level: Level, clock: fn() -> Moment, out: Box<dyn Write>) -> Self {
         Self { level, clock, out }
     }

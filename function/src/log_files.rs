@@ -1,5 +1,5 @@
-//! Counts an access log file: fetches it from its bucket, decompresses it step by step, and counts it in
-//! chunks. The chunks of a file are always the same and have one marker each, so that a file that is
+//! Counts an access log file: fetches it from its bucket, decompresses it step by step, and counts its views in
+//! chunks. The chunks of a file are always the same, and each has a deduplication marker, so that a file that is
 //! delivered again counts once.
 
 use std::collections::HashSet;
@@ -16,27 +16,27 @@ use crate::store::CounterStore;
 use crate::trigger::{S3Object, is_countable_time};
 use crate::visitor::Visitor;
 
-/// The largest file, compressed, in bytes.
+/// The maximum size of a file as stored, in bytes.
 const MAX_COMPRESSED_BYTES: usize = 32 * 1024 * 1024;
-/// The largest file, decompressed, in bytes.
+/// The maximum size of a decompressed file, in bytes.
 pub const MAX_UNCOMPRESSED_BYTES: usize = 64 * 1024 * 1024;
 /// The maximum number of pages of a chunk, so that they fit into a transaction.
 const MAX_PAGES_PER_CHUNK: usize = 80;
 /// The maximum number of views of a chunk.
 const MAX_VIEWS_PER_CHUNK: usize = 1000;
-/// A longer line cannot belong to an access log.
+/// The maximum length of a line, in bytes. A longer line cannot belong to an access log.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// Fetches an object from S3.
 pub fn fetch_object(
-    rest: &mut AwsRestClient,
+    client: &mut AwsRestClient,
     path: &str,
     deadline: Instant,
 ) -> Result<Vec<u8>, MessageError> {
-    let mut last = String::new();
-    // A read may be sent twice.
+    let mut last_error = String::new();
+    // A failed read is repeated once.
     for _ in 0..2 {
-        match rest.exchange("GET", path, &[], b"", deadline, MAX_COMPRESSED_BYTES) {
+        match client.exchange("GET", path, &[], b"", deadline, MAX_COMPRESSED_BYTES) {
             Ok(response) if response.too_large => {
                 return Err(MessageError::Malformed(format!(
                     "the file is larger than {MAX_COMPRESSED_BYTES} bytes"
@@ -48,15 +48,15 @@ pub fn fetch_object(
             }
             Ok(response) => {
                 let id = response.header("x-amz-request-id").unwrap_or("unknown");
-                last = format!("s3 GetObject: status {} (request {id})", response.status);
+                last_error = format!("s3 GetObject: status {} (request {id})", response.status);
                 if response.status < 500 {
                     break;
                 }
             }
-            Err(CallError(why)) => last = format!("s3 GetObject: {why}"),
+            Err(CallError(why)) => last_error = format!("s3 GetObject: {why}"),
         }
     }
-    Err(MessageError::NotStored(last))
+    Err(MessageError::NotStored(last_error))
 }
 
 /// Returns the request path of an object, relative to its bucket.
@@ -76,14 +76,15 @@ struct ChunkCounter<'a, 't, S> {
     pages: HashSet<String>,
     /// The number of lines of this chunk that view a page.
     views: usize,
-    /// The number of bot views. Being a bot is the only reason for which a view in a log does not count.
+    /// The number of ignored views and their reason. Bots are the only reason for which a view in a log is
+    /// ignored.
     ignored: Option<(IgnoreReason, u64)>,
-    /// The number of views that are too old, or ahead of the clock.
+    /// The number of views that are too old or in the future.
     out_of_range: u64,
 }
 
-/// Counts a file's views as those of the message at `index`. An error concerns the file itself, so that a
-/// retry cannot succeed.
+/// Counts the views of a file. `index` is the index of the message about the file, for which failures of the
+/// store are reported in `counted`. An error concerns the file itself, so that a retry cannot succeed.
 pub fn count<S: CounterStore>(
     context: &mut BatchContext<'_, S>,
     (index, object): (usize, &S3Object),
@@ -157,10 +158,9 @@ pub fn count<S: CounterStore>(
 
 impl<S: CounterStore> ChunkCounter<'_, '_, S> {
     fn add(&mut self, line: &LoggedView, counted: &mut BatchResult) {
-        // Scanners request arbitrary paths.
+        // Invalid paths are skipped, because scanners request arbitrary paths.
         let Ok(key) = self.context.config.rules.key(&line.path) else { return };
-        // The end of a chunk depends only on the file: chunks must be the same when the file is delivered
-        // again.
+        // The chunks depend only on the file, because they must be the same if the file is delivered again.
         let is_new = !self.pages.contains(key.as_str());
         if (is_new && self.pages.len() == MAX_PAGES_PER_CHUNK) || self.views == MAX_VIEWS_PER_CHUNK {
             self.flush(counted);

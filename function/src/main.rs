@@ -17,14 +17,14 @@ use hit_counter::sigv4::Signer;
 use hit_counter::store::DynamoDbStore;
 
 fn main() -> ExitCode {
-    let (level, unknown) = settings::log_level(&env);
+    let (level, invalid_level) = settings::log_level(&env);
     let mut log = Logger::new(level, now, Box::new(std::io::stdout()));
-    if let Some(value) = unknown {
+    if let Some(value) = invalid_level {
         let value = [("value", LogField::Text(&value))];
         log.write_line(
             Level::Warn,
             None,
-            "LOG_LEVEL: expected debug, info, warn or error; using info",
+            "invalid LOG_LEVEL: expected debug, info, warn or error; using info",
             &value,
         );
     }
@@ -43,7 +43,7 @@ fn run(log: &mut Logger) -> String {
         Ok(runtime) => runtime,
         Err(why) => return format!("AWS_LAMBDA_RUNTIME_API: {why}"),
     };
-    let FunctionSettings { tables, region, credentials, endpoint, counter, sources } =
+    let FunctionSettings { tables, region, credentials, endpoint, counter, sources: source_settings } =
         match FunctionSettings::read(&env) {
             Ok(settings) => settings,
             Err(why) => {
@@ -71,7 +71,7 @@ fn run(log: &mut Logger) -> String {
             &[("cause", LogField::Text(&cause))],
         );
     }
-    let mut function = CounterFunction::new(Counter::new(store, counter), sources, access);
+    let mut function = CounterFunction::new(Counter::new(store, counter), source_settings, access);
     serve::serve(&mut runtime, log, &mut function).to_string()
 }
 

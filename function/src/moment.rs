@@ -1,4 +1,4 @@
-//! Points in time and days, in UTC, in the formats that the table, AWS and the log need. Pure arithmetic:
+//! Points in time and days, in UTC, and their formats in the table, in AWS calls and in the log. Pure arithmetic:
 //! only the program's entry point reads the clock.
 
 use std::fmt;
@@ -88,16 +88,17 @@ impl Day {
 
     /// Returns year, month (1 to 12) and day of the month (1 to 31).
     pub fn date(self) -> (u32, u32, u32) {
-        // Converts days to a civil date in eras of 400 years that begin on 1 March, so that leap days come
-        // last and need no special case.
+        // The calendar is split into eras of 400 years (146,097 days), the first of which began on 1 March of the
+        // year 0: 719,468 days before 1970. Years begin in March too, so that the leap day is the last day of a
+        // year and needs no special case.
         let days = self.0 + 719_468;
         let era = days / 146_097;
         let day_of_era = days % 146_097;
         let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let of_year = day_of_era - (365 * year + year / 4 - year / 100);
-        let shifted = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+        let months_since_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
+        let month = if months_since_march < 10 { months_since_march + 3 } else { months_since_march - 9 };
         (year + era * 400 + u32::from(month <= 2), month, day)
     }
 
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_right_around_year_ends_and_leap_days() {
+    fn date_around_year_end_and_leap_day_is_correct() {
         for (number, date) in [
             (0, "1970-01-01"),
             (58, "1970-02-28"),

@@ -1,6 +1,6 @@
-//! A blocking HTTP/1.1 client for the Runtime API and AWS services: one connection, kept alive, and one write
-//! per request. Reports exactly whether a failed request may have been carried out. Knows nothing of the
-//! requests' contents.
+//! A blocking HTTP/1.1 client for the Runtime API and AWS services, with one connection that is kept alive and
+//! one write per request. For each failed request, it reports whether the peer may have carried it out. It must
+//! not know the contents of requests.
 
 mod connection;
 mod endpoint;

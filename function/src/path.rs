@@ -1,6 +1,6 @@
 //! Normalises paths: turns a client's name of a page into the key under which it is counted. HTTP, queue,
-//! events, logs and import all use [`normalise`], so that one page has one key. Must not know the origin of a
-//! path.
+//! events, logs and import all use this module, so that one page has one key. Must not know where a path comes
+//! from.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,8 +9,8 @@ use hitctl_config::contract::{MAX_KEY_BYTES, RESERVED_PREFIX};
 
 use crate::encoding::{percent_decoded, upper_hex};
 
-/// The key under which hits are counted: a normalised path, or a plain string. At most [`MAX_KEY_BYTES`]
-/// long, without control characters, never empty and never reserved.
+/// The key under which hits are counted: a normalised path, or a plain string. It has 1 to [`MAX_KEY_BYTES`]
+/// bytes, contains no control characters and is not reserved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageKey(String);
 
@@ -32,20 +32,20 @@ impl fmt::Display for PageKey {
     }
 }
 
-/// The reason that a path cannot be counted. Displays as a lower-case sentence fragment.
+/// The reason why a path cannot be counted. Displays as a lower-case sentence fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathError {
-    /// Begins with `!`, which marks the counter's own items.
+    /// The path begins with `!`, which marks the counter's own items.
     Reserved,
-    /// Holds NUL or another control character, plain or percent-encoded.
+    /// The path contains NUL or another control character, plain or percent-encoded.
     Control,
-    /// Holds a backslash, plain or percent-encoded: browsers read it as a slash, servers do not.
+    /// The path contains a backslash, plain or percent-encoded. Browsers treat it as a slash, servers do not.
     Backslash,
     /// The percent-decoded bytes are not UTF-8.
     Encoding,
-    /// A URL whose host is missing or malformed.
+    /// The host of the URL is missing or malformed.
     Host,
-    /// Longer than [`MAX_KEY_BYTES`] after normalising.
+    /// The path is longer than [`MAX_KEY_BYTES`] after normalising.
     TooLong {
         /// The length after normalising, in bytes.
         bytes: usize,
@@ -81,14 +81,14 @@ impl std::error::Error for PathError {}
 
 /// Returns the key of a page, given the client's name for it.
 ///
-/// An `http` or `https` URL, and anything that begins with `/`, is a path and is normalised. The empty string
-/// is `/`. Any other string counts unchanged. Normalising twice changes nothing.
+/// A string that begins with `/` is a path, and so is an `http` or `https` URL; paths are normalised. The empty
+/// string is `/`. Any other string counts unchanged. Normalising a key again changes nothing.
 pub fn normalise(raw: &str) -> Result<PageKey, PathError> {
     normalise_keeping(raw, &[])
 }
 
-/// Returns the key of a page, where some query parameters belong to the path: they follow it in the order of
-/// `keep`, and all others are dropped.
+/// Returns the key of a page like [`normalise`], but keeps the query parameters in `keep`: they are appended to
+/// the path in the order of `keep`. All other parameters are removed.
 pub fn normalise_keeping(raw: &str, keep: &[String]) -> Result<PageKey, PathError> {
     if raw.starts_with(RESERVED_PREFIX) {
         return Err(PathError::Reserved);
@@ -115,17 +115,17 @@ fn path_of_url(raw: &str) -> Result<Option<&str>, PathError> {
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let named = host.chars().next().is_some_and(|first| first != ':');
-    let clean = host.chars().all(|c| c.is_alphanumeric() || "-._:[]%".contains(c));
-    if named && clean { Ok(Some(path)) } else { Err(PathError::Host) }
+    let has_host = host.chars().next().is_some_and(|first| first != ':');
+    let is_valid = host.chars().all(|c| c.is_alphanumeric() || "-._:[]%".contains(c));
+    if has_host && is_valid { Ok(Some(path)) } else { Err(PathError::Host) }
 }
 
 fn normalise_path(raw: &str, keep: &[String]) -> Result<String, PathError> {
     let raw = &raw[..raw.find('#').unwrap_or(raw.len())];
     let (path, query) = raw.split_once('?').unwrap_or((raw, ""));
-    let (written, decoded) = recode(path, is_encoded_in_paths);
+    let (canonical, decoded) = recode(path, is_encoded_in_paths);
     check_decoded(&decoded)?;
-    let mut key = resolve_segments(&written);
+    let mut key = resolve_segments(&canonical);
     for name in keep {
         for pair in query.split('&') {
             let (pair_name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -142,7 +142,7 @@ fn normalise_path(raw: &str, keep: &[String]) -> Result<String, PathError> {
     Ok(key)
 }
 
-/// Rejects decoded bytes that no path may hold.
+/// Rejects decoded bytes that no path may contain.
 fn check_decoded(decoded: &[u8]) -> Result<(), PathError> {
     let decoded = std::str::from_utf8(decoded).map_err(|_| PathError::Encoding)?;
     if decoded.chars().any(char::is_control) {
@@ -156,11 +156,11 @@ fn check_decoded(decoded: &[u8]) -> Result<(), PathError> {
 
 /// Returns the path with each byte in its canonical spelling, and the decoded bytes.
 ///
-/// `%XX` is decoded if unreserved and otherwise written in upper case. Bytes that a browser would
-/// percent-encode in a path are encoded, so that `/café` and `/caf%C3%A9` are one page. A `%` that encodes
-/// nothing becomes `%25`.
+/// `%XX` is decoded if the byte is unreserved; otherwise its digits become upper case. Bytes for which
+/// `is_encoded` returns true are encoded, so that `/café` and `/caf%C3%A9` are one page. A `%` without two digits
+/// becomes `%25`.
 fn recode(path: &str, is_encoded: impl Fn(u8) -> bool) -> (String, Vec<u8>) {
-    let mut written = String::with_capacity(path.len());
+    let mut canonical = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
     for (value, spelling) in percent_decoded(path) {
         let plain = match spelling {
@@ -168,12 +168,12 @@ fn recode(path: &str, is_encoded: impl Fn(u8) -> bool) -> (String, Vec<u8>) {
             _ => is_unreserved(value),
         };
         decoded.push(value);
-        push_byte(&mut written, value, plain);
+        push_byte(&mut canonical, value, plain);
     }
-    (written, decoded)
+    (canonical, decoded)
 }
 
-/// Collapses `//`, resolves dot segments, and drops a trailing `index.html`, `index.htm` or `/`.
+/// Collapses `//`, resolves dot segments, and removes a trailing `index.html`, `index.htm` or `/`.
 fn resolve_segments(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
@@ -199,21 +199,21 @@ fn resolve_segments(path: &str) -> String {
     out
 }
 
-/// Returns a path with its characters outside ASCII decoded, as people write it: `/caf%C3%A9` is `/café`. It still means
-/// the same path. A key that is not a path counts unchanged and is returned as it is.
+/// Returns a path with its characters outside ASCII decoded, as people write it: `/caf%C3%A9` becomes `/café`. Both
+/// have the same key. A key that is not a path is returned unchanged.
 pub fn readable(key: &str) -> Cow<'_, str> {
     if !key.starts_with('/') || !key.contains('%') {
         return key.into();
     }
-    let decoded = percent_decoded(key).flat_map(|(byte, written)| {
+    let decoded = percent_decoded(key).flat_map(|(byte, spelling)| {
         let decoded = [byte];
-        let shown: &[u8] = if byte.is_ascii() { written } else { &decoded };
+        let shown: &[u8] = if byte.is_ascii() { spelling } else { &decoded };
         shown.to_vec()
     });
     String::from_utf8(decoded.collect()).map_or(key.into(), Cow::Owned)
 }
 
-/// Percent-encodes a text, except letters, digits and the bytes of `kept`.
+/// Percent-encodes a text, except letters, digits and the bytes in `kept`.
 pub fn percent_encoded(text: &str, kept: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

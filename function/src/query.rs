@@ -1,5 +1,6 @@
-//! Parses query strings, from `rawQueryString`: payload 2.0's parsed form joins repeated parameters with
-//! commas, so that `?path=/a,b` would look like two paths. Must not know the meaning of parameters.
+//! Parses query strings from `rawQueryString`. The parameters that payload format 2.0 has already parsed are not
+//! used: repeated parameters are joined with commas, so that `?path=/a,b` would look like two paths. Must not
+//! know the meaning of parameters.
 
 use std::fmt;
 

@@ -1,6 +1,5 @@
-//! Remembers recent views, only in this process's memory, so that a reload within a time window is no new
-//! view. It stores hashes with a random key in a table of fixed size. Newer views replace older ones, so that
-//! a flood can make it forget but not grow. Processes do not share this state.
+//! Remembers recent views in the memory of this process, so that a reload within a time window does not count as
+//! a new view. Stores hashes with a random key in a table of fixed size. Processes do not share this state.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -9,10 +8,12 @@ use crate::moment::Moment;
 use crate::path::PageKey;
 use crate::visitor::Visitor;
 
+/// The size of the table. A newer view replaces an older one in the same slot, so a flood of views does not
+/// increase the memory usage.
 const SLOTS: usize = 1024;
 const EMPTY_SLOT: (u64, Moment) = (0, Moment::from_millis(0));
 
-/// The views of the last seconds, by which a reload is recognized.
+/// The views of the last seconds, which are used to detect reloads.
 #[derive(Clone, Debug)]
 pub struct RecentViews {
     window_ms: u64,
@@ -22,13 +23,13 @@ pub struct RecentViews {
 }
 
 impl RecentViews {
-    /// Creates a memory of `window_s` seconds; 0 remembers nothing.
+    /// Creates an empty table for a window of `window_s` seconds; 0 turns off the detection of reloads.
     pub fn new(window_s: u32) -> Self {
         Self { window_ms: u64::from(window_s) * 1000, key: RandomState::new(), slots: Vec::new() }
     }
 
-    /// Returns whether this visitor viewed this page within the window; if not, records the view. Requests of
-    /// an image proxy are never repeats, because the readers behind it are unknown.
+    /// Returns whether the visitor viewed this page within the window. If not, records the view. Requests of an
+    /// image proxy are never reloads, because the people behind it cannot be distinguished.
     pub fn check_and_record(&mut self, visitor: &Visitor, page: &PageKey, now: Moment) -> bool {
         if self.window_ms == 0 || bots::is_image_proxy(visitor.agent()) {
             return false;
@@ -37,7 +38,7 @@ impl RecentViews {
             self.slots = vec![EMPTY_SLOT; SLOTS];
         }
         let hash = self.hash(visitor, page);
-        #[expect(clippy::cast_possible_truncation, reason = "any of its bits choose a slot")]
+        #[expect(clippy::cast_possible_truncation, reason = "the lower bits suffice to choose a slot")]
         let slot = &mut self.slots[hash as usize % SLOTS];
         if slot.0 == hash && now >= slot.1 && now.millis() - slot.1.millis() < self.window_ms {
             return true;
@@ -46,7 +47,7 @@ impl RecentViews {
         false
     }
 
-    /// Forgets a view that was not counted after all, so that the page may send it again.
+    /// Removes a view that was not counted after all, so that the page may send it again.
     pub fn forget(&mut self, visitor: &Visitor, page: &PageKey) {
         let hash = self.hash(visitor, page);
         for slot in self.slots.iter_mut().filter(|slot| slot.0 == hash) {
@@ -83,9 +84,9 @@ mod tests {
         assert!(!at(&first, &other, 9_999), "another page");
         assert!(!at(&visitor("203.0.113.8", "Mozilla/5.0"), &page, 9_999), "another address");
         assert!(!at(&visitor("203.0.113.7", "Mozilla/6.0"), &page, 9_999), "another browser");
-        assert!(!at(&first, &page, 10_000), "the window counts from the look that counted");
+        assert!(!at(&first, &page, 10_000), "the window begins at the counted view");
         assert!(at(&first, &page, 19_999));
-        assert!(!at(&first, &page, 5_000), "a clock that is set back");
+        assert!(!at(&first, &page, 5_000), "the clock was set back");
     }
 
     #[test]
@@ -109,8 +110,10 @@ mod tests {
         assert!(!recent.check_and_record(&first, &page, now));
         recent.forget(&first, &page);
         assert!(!recent.check_and_record(&first, &page, now));
-        let mut off = RecentViews::new(0);
-        assert!(!off.check_and_record(&first, &page, now) && !off.check_and_record(&first, &page, now));
+        let mut disabled = RecentViews::new(0);
+        assert!(
+            !disabled.check_and_record(&first, &page, now) && !disabled.check_and_record(&first, &page, now)
+        );
     }
 
     #[test]

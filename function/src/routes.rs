@@ -1,5 +1,5 @@
-//! The routes: turn a request into a response, using the store. Everything but the store is pure; the time is
-//! passed in.
+//! The routes: turn a request into a response, using the store. The store does all I/O, and the caller passes
+//! the time.
 
 mod badge;
 mod counter;
@@ -30,7 +30,7 @@ type RouteHandler<S> = (
     fn(&mut Counter<S>, &CounterRequest, Moment) -> Result<RouteOutcome, RouteError>,
 );
 
-/// The page at `/`. Its script fills in its own address, which depends on the domain in front of the counter.
+/// The page at `/`. Its script inserts the URL of the counter, which depends on the domain.
 const PAGE: &str = include_str!("page.html");
 /// The page loads nothing and cannot be framed.
 const PAGE_POLICY: &str =
@@ -93,7 +93,7 @@ impl<S: CounterStore> Counter<S> {
         ))
     }
 
-    /// `/`: returns a page that says what this address is. It shows no counts and counts nothing.
+    /// `/`: returns a page that explains what this URL is. It shows no counts and counts nothing.
     fn page() -> RouteOutcome {
         let response =
             CounterResponse::new(200, "text/html; charset=utf-8", CachePolicy::Day, PAGE.to_owned());
@@ -114,7 +114,7 @@ impl<S: CounterStore> Counter<S> {
     }
 }
 
-/// Adds what all responses have in common.
+/// Adds the headers that do not depend on the route, and removes the body if the method is `HEAD`.
 fn finish(mut outcome: RouteOutcome, request: &CounterRequest) -> RouteOutcome {
     if let Some(why) = outcome.ignored {
         outcome.response = outcome.response.with_header(HEADER_IGNORED, why.code());

@@ -1,6 +1,6 @@
-//! The rules: whether a view counts, under which key, or why not. `hitctl explain` uses the same function as
-//! the Lambda function. Pure; decisions that need state (reloads, the budget of new paths) are made
-//! elsewhere, but their reasons are defined here.
+//! The rules that decide whether a view counts, and under which key. `hitctl explain` uses the same code as the
+//! Lambda function. Pure; decisions that need state (reloads, the budget of new paths) are made elsewhere, but
+//! their reasons are defined here.
 
 use std::fmt;
 
@@ -15,11 +15,11 @@ use crate::path::{self, PageKey, PathError};
 pub struct CountingRules {
     /// The query parameters that belong to a path.
     pub keep_query: Vec<String>,
-    /// Whether views by bots do not count.
+    /// Whether views by bots are ignored.
     pub ignore_bots: bool,
-    /// Whether views by visitors who opted out of tracking do not count at all.
+    /// Whether views by visitors who opted out of tracking are ignored. If not, only the view counts.
     pub ignore_opted_out: bool,
-    /// The origins whose pages may count.
+    /// The origins whose pages may count views.
     pub origins: Origins,
 }
 
@@ -38,7 +38,7 @@ pub struct PageView<'a> {
     pub fetch_site: FetchSite,
     /// Whether a program controls the browser, as reported by the browser.
     pub automated: bool,
-    /// Whether the page was prefetched, so that nobody looks at it yet.
+    /// Whether the page was prefetched, so that nobody has viewed it yet.
     pub prefetched: bool,
     /// Whether the visitor opted out of tracking: `DNT: 1` or `Sec-GPC: 1`.
     pub opted_out: bool,
@@ -51,26 +51,26 @@ pub struct ViewDecision {
     pub key: PageKey,
     /// Whether the visitor may be recorded; if not, only the view counts.
     pub track_visitor: bool,
-    /// The reason that the view does not count, if it does not; the response names it.
+    /// The reason why the view does not count, which the response contains; `None` if it may count.
     pub ignored: Option<IgnoreReason>,
 }
 
-/// The reason that a view does not count. Displays as a lower-case sentence fragment.
+/// The reason why a view does not count. Displays as a lower-case sentence fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IgnoreReason {
-    /// It was made by a bot.
+    /// A bot made the view.
     Bot(BotEvidence),
     /// The same visitor viewed the same page a moment ago.
     Duplicate,
-    /// It was sent by a page of another site.
+    /// A page of another site sent the view.
     Origin,
     /// The visitor opted out of tracking, and the owner does not count such views.
     OptedOut,
-    /// The path is not one of those that were added by hand, and only those count.
+    /// The path is unknown, and only known paths count.
     UnknownPath,
     /// The page was prefetched.
     Prefetch,
-    /// The budget of new paths is exhausted, in total or for this client.
+    /// The budget of new paths, or this client's share of it, is exhausted.
     BudgetExhausted,
 }
 
@@ -87,7 +87,8 @@ impl IgnoreReason {
     /// All codes in alphabetical order: the names under which the table counts ignored views.
     pub const CODES: [&'static str; 7] = ["bot", "dup", "full", "gpc", "origin", "path", "prefetch"];
 
-    /// Returns the reason of a code, without the details that a code does not hold.
+    /// Returns the reason with this code. A code does not include the evidence that a view was made by a bot, so
+    /// `bot` returns [`BotEvidence::Automated`].
     pub fn from_code(code: &str) -> Option<Self> {
         let all = [
             Self::Bot(BotEvidence::Automated),
@@ -101,8 +102,8 @@ impl IgnoreReason {
         all.into_iter().find(|why| why.code() == code)
     }
 
-    /// Returns the attribute that counts this reason: the code, except for the one that is already the name
-    /// of the table's key.
+    /// Returns the attribute that counts this reason. It has the name of the code, except for the code `path`,
+    /// which is already the name of the table's key.
     pub fn attribute(self) -> &'static str {
         match self {
             Self::UnknownPath => ATTR_DROPPED_PATH,
@@ -147,8 +148,8 @@ impl CountingRules {
         path::normalise_keeping(path, &self.keep_query)
     }
 
-    /// Decides whether a view counts. The error is a mistake of the caller: a text for people with a
-    /// [`PathError::code`] for programs.
+    /// Decides whether a view counts. The error means that the path is invalid; it has a text for people and a
+    /// [code](PathError::code) for programs.
     pub fn evaluate(&self, view: &PageView<'_>) -> Result<ViewDecision, PathError> {
         let key = self.key(view.path)?;
         let bot = || {

@@ -8,8 +8,8 @@ use crate::invocation_error::InvocationError;
 use crate::lambda::{RuntimeClient, RuntimeClosed, RuntimeInvocation, SubmitResult};
 use crate::log::{Level, LogField, Logger};
 
-/// The message and the location of the last panic. The default output would be a second, unstructured line in
-/// the log.
+/// The message and the location of the last panic. They are not printed by default, because this would add an
+/// unstructured line to the log.
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 
 /// Captures panic messages for the invocation's error instead of printing them.
@@ -25,8 +25,8 @@ pub trait InvocationHandler {
     fn handle(&mut self, invocation: &RuntimeInvocation, log: &mut Logger)
     -> Result<String, InvocationError>;
 
-    /// Runs after the response is sent, for work that should not delay it. Lambda lets the process run until
-    /// it requests the next invocation.
+    /// Runs after the response is sent, for work that should not delay the response. Lambda lets the process run
+    /// until it requests the next invocation.
     fn after_response(&mut self, _: &RuntimeInvocation, _: &mut Logger) {}
 }
 
@@ -34,10 +34,10 @@ pub trait InvocationHandler {
 pub fn serve<H: InvocationHandler>(
     runtime: &mut RuntimeClient,
     log: &mut Logger,
-    handle: &mut H,
+    handler: &mut H,
 ) -> RuntimeClosed {
     loop {
-        if let Err(error) = serve_one(runtime, log, handle) {
+        if let Err(error) = serve_one(runtime, log, handler) {
             return error;
         }
     }
@@ -46,11 +46,11 @@ pub fn serve<H: InvocationHandler>(
 fn serve_one<H: InvocationHandler>(
     runtime: &mut RuntimeClient,
     log: &mut Logger,
-    handle: &mut H,
+    handler: &mut H,
 ) -> Result<(), RuntimeClosed> {
     let invocation = runtime.next_invocation()?;
-    // State that a panic leaves unfinished is dropped: a connection in use had been taken out of its field.
-    let result = catch_unwind(AssertUnwindSafe(|| handle.handle(&invocation, log)))
+    // A panic leaves no unfinished state: a connection in use has been taken out of its field, so it is dropped.
+    let result = catch_unwind(AssertUnwindSafe(|| handler.handle(&invocation, log)))
         .unwrap_or_else(|_| Err(InvocationError { kind: "Hitctl.Panic", message: last_panic() }));
     let submitted = match &result {
         Ok(json) => runtime.send_response(&invocation.id, json)?,
@@ -68,7 +68,7 @@ fn serve_one<H: InvocationHandler>(
         let status = [("status", LogField::Number(status.into()))];
         log.write_line(Level::Warn, Some(&invocation.id), "the Runtime API rejected the response", &status);
     }
-    if catch_unwind(AssertUnwindSafe(|| handle.after_response(&invocation, log))).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| handler.after_response(&invocation, log))).is_err() {
         log.write_failure(Level::Error, &invocation.id, "failed after sending the response", &last_panic());
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! The settings of the function, read once from environment variables. The environment itself is passed in.
+//! The settings of the function, which are read once from environment variables. The caller passes a function
+//! that reads a variable.
 
 mod counter;
 mod sources;
@@ -14,13 +15,13 @@ use hitctl_config::partitions::Partition;
 use crate::counter_config::CounterConfig;
 use crate::log::Level;
 use crate::net::Endpoint;
-use crate::store::{TableNames, VisitorTable};
+use crate::store::{TableConfig, VisitorTable};
 
 /// The settings of the function.
 pub struct FunctionSettings {
-    /// The names of the tables.
-    pub tables: TableNames,
-    /// The region that requests are signed for.
+    /// The names of the tables and the number of shards.
+    pub tables: TableConfig,
+    /// The region for which requests are signed.
     pub region: String,
     /// Access key ID, secret access key and session token.
     pub credentials: (String, String, Option<String>),
@@ -28,12 +29,12 @@ pub struct FunctionSettings {
     pub endpoint: Endpoint,
     /// The configuration of the counter.
     pub counter: CounterConfig,
-    /// How events and messages are read and counted, and what hits trigger.
+    /// The settings of event sources and of other AWS services.
     pub sources: SourceSettings,
 }
 
 impl std::fmt::Debug for FunctionSettings {
-    /// Leaves out the secrets.
+    /// Omits the secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FunctionSettings")
             .field("tables", &self.tables)
@@ -58,22 +59,22 @@ impl FunctionSettings {
         let region = require("AWS_REGION", region, "Lambda sets it");
         let visitors = var(ENV_VISITORS).unwrap_or_else(|| "none".to_owned());
         let address_retention_days = visitors.strip_prefix("raw/").and_then(|days| days.parse().ok());
-        // The reader does not write to that table.
+        // The reader, which has a counter function, does not write to the table of visitors.
         let visitor_table = if visitors == "none" || var(ENV_COUNTER).is_some() {
             None
         } else {
             let table = require(ENV_SEEN_TABLE, var(ENV_SEEN_TABLE), "the DynamoDB table of visitors");
             Some(VisitorTable { table, address_retention_days })
         };
-        let access =
+        let access_key =
             require("AWS_ACCESS_KEY_ID", var("AWS_ACCESS_KEY_ID"), "Lambda sets it from the function's role");
         let secret = var("AWS_SECRET_ACCESS_KEY");
         let secret = require("AWS_SECRET_ACCESS_KEY", secret, "Lambda sets it from the function's role");
-        let named = [
+        let table_names = [
             (ENV_TABLE, Some(&table)),
             (ENV_SEEN_TABLE, visitor_table.as_ref().map(|visitor_table| &visitor_table.table)),
         ];
-        for (name, table) in named {
+        for (name, table) in table_names {
             if let Some(table) = table.filter(|table| !table.is_empty() && !is_table_name(table)) {
                 faults.push(format!("{name}: expected a table name, found `{table}`"));
             }
@@ -95,14 +96,14 @@ impl FunctionSettings {
             .find_map(|name| var(name).map(|url| (name, url)));
         let endpoint = match &override_url {
             Some((name, url)) => Endpoint::parse(url.trim()).map_err(|why| format!("{name}: {why}")),
-            // A missing region is reported already.
+            // The missing region is already a fault, so this endpoint is never used.
             None if region.is_empty() => Endpoint::parse("https://unset"),
             None => aws_endpoint("dynamodb", &region).map_err(|why| format!("AWS_REGION: {why}")),
         };
         let endpoint = endpoint.map_err(|fault| faults.push(fault));
         let (Ok(endpoint), true) = (endpoint, faults.is_empty()) else { return Err(faults.join("; ")) };
-        let tables = TableNames { counts: table, visitor_table, dedup_table, shards };
-        let credentials = (access, secret, var("AWS_SESSION_TOKEN"));
+        let tables = TableConfig { counts: table, visitor_table, dedup_table, shards };
+        let credentials = (access_key, secret, var("AWS_SESSION_TOKEN"));
         Ok(Self { tables, region, credentials, endpoint, counter, sources })
     }
 }
@@ -137,7 +138,7 @@ pub(crate) fn aws_endpoint(service: &str, region: &str) -> Result<Endpoint, Stri
     Endpoint::parse(&format!("https://{}", partition(region)?.host(service, region)))
 }
 
-/// Returns the partition of the function's region.
+/// Returns the partition of a region.
 pub(crate) fn partition(region: &str) -> Result<&'static Partition, String> {
     Partition::of_region(region)
         .ok_or_else(|| format!("expected the code of an AWS region, such as eu-central-1, found `{region}`"))
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn default_endpoint_is_that_of_aws() {
+    fn default_endpoint_is_the_one_of_aws() {
         let settings = read(ALL, &[]).unwrap();
         assert_eq!(settings.endpoint.authority(), "dynamodb.eu-central-1.amazonaws.com");
         assert!(settings.endpoint.tls);

@@ -1,5 +1,5 @@
-//! Stores of counts: DynamoDB in production, memory for tests of the domain. The stores know nothing of HTTP
-//! requests, and the routes see only the trait.
+//! Stores of counts: in DynamoDB for production, in memory for tests. The stores must not depend on HTTP
+//! requests, and the routes use them only through the trait.
 
 mod api;
 #[cfg(feature = "runtime")]
@@ -10,7 +10,7 @@ mod transaction;
 
 pub use api::{AddResult, AllCounts, CounterStore, NewVisitor, PathAdmission};
 #[cfg(feature = "runtime")]
-pub use dynamodb::{DynamoDbStore, TableNames, VisitorTable};
+pub use dynamodb::{DynamoDbStore, TableConfig, VisitorTable};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use transaction::{CancellationReason, Transaction, TransactionResult};

@@ -1,5 +1,5 @@
-//! Parses events. The shape of an event decides which trigger invoked the function; each trigger has its own
-//! file. An unknown shape is an error that names it.
+//! Parses events. The fields of an event show which AWS service sent it; each service has its own submodule. The
+//! error for an unsupported event names the kind of event.
 
 mod body;
 mod cloudfront;
@@ -37,9 +37,9 @@ pub enum TriggerEvent {
 /// The response to a single event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventReply {
-    /// The number of hits that were counted and ignored.
+    /// The numbers of counted and of ignored hits.
     Summary,
-    /// This text, with which CloudFront continues.
+    /// This text: the request or response that CloudFront has to use from now on.
     Verbatim(String),
 }
 
@@ -66,7 +66,7 @@ impl TriggerEvent {
     }
 }
 
-/// Parses a single SQS body, as if sent and received at the time `now`; for tests and tools.
+/// Parses a single SQS body as if it was sent and received at the time `now`. For tests and tools.
 pub fn parse_body(text: &str, options: &EventOptions, now: Moment) -> Result<ParsedContent, String> {
     body::read(text, now, options, now).1
 }
@@ -85,7 +85,7 @@ struct Envelope<'a> {
 #[derive(Default)]
 struct RecordSource {
     source: Option<String>,
-    /// Whether it is a record of CloudFront.
+    /// Whether it is a CloudFront record.
     cf: bool,
 }
 
@@ -144,10 +144,10 @@ impl Envelope<'_> {
     }
 
     fn is_version(&self, version: &str) -> bool {
-        matches!(self.event.text("version"), Ok(Some(own)) if own == version)
+        matches!(self.event.text("version"), Ok(Some(found)) if found == version)
     }
 
-    /// Returns a readable name of the event's shape.
+    /// Returns a readable name of the kind of event.
     fn shape(&self) -> String {
         let record = self.record();
         if let Some(source) = record.as_ref().and_then(|record| record.source.as_deref()) {

@@ -1,11 +1,11 @@
 //! The visitor of a page, kept only during a request. Its `Debug` output is empty, so that neither an address
-//! nor a user agent reaches a log by accident. The store decides what is stored of a visitor.
+//! nor a user agent reaches a log by accident. The store decides what is stored about a visitor.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The maximum length of a user agent, in bytes. More text distinguishes no further visitors and is cut off
-/// before hashing.
+/// The maximum length of a user agent, in bytes. Longer user agents are truncated before hashing, because the
+/// first bytes suffice to distinguish visitors.
 const MAX_AGENT_BYTES: usize = 512;
 
 /// A visitor, identified by address and user agent.
@@ -16,7 +16,7 @@ pub struct Visitor {
 }
 
 impl fmt::Debug for Visitor {
-    /// Leaves out address and user agent.
+    /// Omits the address and the user agent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Visitor")
     }
@@ -31,8 +31,8 @@ impl Visitor {
         Some(Self { address, agent: agent[..end].to_owned() })
     }
 
-    /// Returns the address in a `CloudFront-Viewer-Address` header: the text before its last colon, which
-    /// precedes the port.
+    /// Returns the address in a `CloudFront-Viewer-Address` header: the text before the last colon. The port
+    /// follows the colon.
     pub fn parse_viewer_address(header: &str) -> Option<&str> {
         let (address, port) = header.trim().rsplit_once(':')?;
         let address = address.trim_start_matches('[').trim_end_matches(']');
@@ -46,7 +46,7 @@ impl Visitor {
     }
 
     /// Returns the part of the address that identifies a visitor: an IPv4 address, or the first 64 bits of an
-    /// IPv6 address. A household has one such prefix, while a device may use many addresses in it.
+    /// IPv6 address. A household has one such prefix, but a device may use many addresses with it.
     pub fn network(&self) -> IpAddr {
         match self.address {
             IpAddr::V4(_) => self.address,
@@ -54,7 +54,7 @@ impl Visitor {
         }
     }
 
-    /// Returns the user agent, cut to the maximum length.
+    /// Returns the user agent, truncated to the maximum length.
     pub fn agent(&self) -> &str {
         &self.agent
     }
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(network("203.0.113.7"), "203.0.113.7");
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(network("2001:db8:1:2::1"), "2001:db8:1:2::");
-        assert_eq!(network("::ffff:203.0.113.7"), "203.0.113.7", "IPv4 in IPv6's clothes");
+        assert_eq!(network("::ffff:203.0.113.7"), "203.0.113.7", "an IPv4-mapped IPv6 address");
         for wrong in ["", "localhost", "203.0.113.7:80", "1.2.3", "203.0.113.7, 10.0.0.1"] {
             assert_eq!(Visitor::new(wrong, "a"), None, "{wrong}");
         }

@@ -1,8 +1,8 @@
-//! The build record: a fingerprint of the inputs of the last build, stored beside its zip. An up-to-date build then takes a few
-//! milliseconds instead of a run of cargo.
+//! The build record: a fingerprint of the inputs of the last build, stored beside its zip. If nothing changed, a build
+//! takes a few milliseconds, because cargo does not run.
 //!
-//! The fingerprint covers the contents of the sources and the state of the toolchain's files. If the record is missing, damaged or
-//! different, cargo runs and applies its own rules.
+//! The fingerprint covers the contents of the sources and the state of the toolchain's files. If the record is missing,
+//! damaged or different, cargo runs and decides itself what to compile.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,9 @@ const FORMAT: &str = "1";
 /// The content of the record file beside the zip.
 #[derive(Serialize, Deserialize)]
 struct RecordFile {
-    made_from: String,
+    #[serde(rename = "made_from")]
+    fingerprint: String,
+    /// The SHA-256 of the zip, in hex.
     sha256: String,
     arch: Arch,
 }
@@ -30,8 +32,8 @@ struct RecordFile {
 pub(super) struct BuildRecord {
     pub(super) zip: PathBuf,
     file: PathBuf,
-    /// The fingerprint; `None` when the sources cannot be read. Then cargo reports the error.
-    made_from: Option<String>,
+    /// The fingerprint; `None` if the sources cannot be read. In this case cargo runs and reports the error.
+    fingerprint: Option<String>,
 }
 
 impl BuildRecord {
@@ -48,14 +50,14 @@ impl BuildRecord {
         Self {
             zip: request.out_dir.join(format!("{name}.zip")),
             file: request.out_dir.join(format!("{name}.json")),
-            made_from: sources.is_ok().then(|| hasher.hex()),
+            fingerprint: sources.is_ok().then(|| hasher.hex()),
         }
     }
 
     /// Returns the zip of the last build if its inputs have not changed.
     pub(super) fn cached_artifact(&self) -> Option<Artifact> {
         let stored: RecordFile = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
-        if Some(stored.made_from) != self.made_from {
+        if Some(stored.fingerprint) != self.fingerprint {
             return None;
         }
         let zip = std::fs::read(&self.zip).ok()?;
@@ -69,10 +71,10 @@ impl BuildRecord {
         })
     }
 
-    /// Writes the record of a zip.
+    /// Writes the record beside the zip, unless the sources could not be read.
     pub(super) fn save(&self, artifact: &Artifact) -> Result<(), Fault> {
-        let Some(made_from) = self.made_from.clone() else { return Ok(()) };
-        let stored = RecordFile { made_from, sha256: artifact.sha256.clone(), arch: artifact.arch };
+        let Some(fingerprint) = self.fingerprint.clone() else { return Ok(()) };
+        let stored = RecordFile { fingerprint, sha256: artifact.sha256.clone(), arch: artifact.arch };
         let text = serde_json::to_vec(&stored)
             .map_err(|error| Fault::fatal("record", "failed to encode the build record").caused_by(error))?;
         store::write_atomically(&self.file, &text)

@@ -1,5 +1,5 @@
-//! Chooses how to compile the function for a target, given the installed tools. This is a pure function: it starts no process and
-//! reads no file and no environment.
+//! Chooses how to compile the function for a target, given the installed tools. [`choose`] is a pure function: it
+//! starts no process and reads no file and no environment variable.
 //!
 //! The order of preference for Lambda:
 //!
@@ -114,7 +114,8 @@ fn gnu_triple(arch: Arch) -> &'static str {
     }
 }
 
-/// Chooses how to compile. If nothing works, the error names the packages to install. `needs_c` is set when C is compiled too.
+/// Chooses how to compile. If nothing works, the error names the packages to install. `needs_c` says whether the
+/// function contains C code.
 pub(super) fn choose(
     target: BuildTarget,
     facts: &ToolchainFacts,
@@ -169,10 +170,11 @@ fn for_lambda(arch: Arch, host: &str, facts: &ToolchainFacts, needs_c: bool) -> 
         )
         .hinted("run `pip install cargo-zigbuild ziglang`, then run the command again")
     } else {
-        let and_c = if needs_c && !zig_works { " && pip install cargo-zigbuild ziglang" } else { "" };
+        let install_c_compiler =
+            if needs_c && !zig_works { " && pip install cargo-zigbuild ziglang" } else { "" };
         Fault::fatal("target_missing", format!("the installed Rust cannot compile for Lambda on {arch}"))
             .caused_by(format!("neither the target {musl} nor {gnu} is installed; rustc compiles for {host}"))
-            .hinted(format!("run `rustup target add {musl}{and_c}`, then run the command again"))
+            .hinted(format!("run `rustup target add {musl}{install_c_compiler}`, then run the command again"))
     };
     Err(missing)
 }
@@ -284,16 +286,16 @@ mod tests {
             (x86, with_zig(machine(GNU_X86, &[MUSL_X86])), true, "zigbuild x86_64-unknown-linux-musl"),
             (arm, with_zig(machine(GNU_X86, &[MUSL_ARM])), true, "zigbuild aarch64-unknown-linux-musl"),
             (arm, with_zig(machine(MAC, &[MUSL_ARM])), true, "zigbuild aarch64-unknown-linux-musl"),
-            // Static does not work out; the machine is the right one.
+            // No C compiler for musl, but this machine has the architecture of the target.
             (x86, machine(GNU_X86, &[MUSL_X86]), true, "build x86_64-unknown-linux-gnu"),
-            // Zig against an older glibc.
+            // cargo-zigbuild links against an older glibc.
             (x86, with_zig(machine(GNU_X86, &[])), true, "zigbuild x86_64-unknown-linux-gnu.2.34"),
             (arm, with_zig(machine(GNU_X86, &[GNU_ARM])), true, "zigbuild aarch64-unknown-linux-gnu.2.34"),
             (arm, with_zig(machine(MAC, &[GNU_ARM])), false, "zigbuild aarch64-unknown-linux-gnu.2.34"),
-            // Plain, on a matching host.
+            // Plain cargo, because this machine has the architecture of the target.
             (x86, machine(GNU_X86, &[]), true, "build x86_64-unknown-linux-gnu"),
             (arm, machine(GNU_ARM, &[]), true, "build aarch64-unknown-linux-gnu"),
-            // Nothing does.
+            // No method works.
             (
                 arm,
                 machine(GNU_X86, &[]),

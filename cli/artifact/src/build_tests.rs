@@ -14,7 +14,7 @@ struct TestToolchain {
 }
 
 impl TestToolchain {
-    /// Creates a toolchain of Linux on `x86_64` with Rust and a C compiler.
+    /// Creates a toolchain for Linux on `x86_64` with Rust and a C compiler.
     fn new() -> Self {
         let toolchain = Self { dir: tempfile::tempdir().unwrap() };
         let sysroot = toolchain.path("sysroot");
@@ -22,10 +22,10 @@ impl TestToolchain {
             "case \"$1\" in -vV) printf 'rustc 1.95.0 (fake)\\ncommit-hash: abc\\nhost: x86_64-unknown-linux-gnu\\n';; *) echo {};; esac",
             sysroot.display()
         );
-        toolchain.tool("rustc", &rustc);
-        toolchain.tool("cc", "echo cc 14");
-        toolchain.target("x86_64-unknown-linux-gnu");
-        toolchain.cargo(&toolchain.success_script());
+        toolchain.install_tool("rustc", &rustc);
+        toolchain.install_tool("cc", "echo cc 14");
+        toolchain.install_target("x86_64-unknown-linux-gnu");
+        toolchain.install_cargo(&toolchain.success_script());
         toolchain.set_output(&Elf::dynamic_executable(X86_64, &[("GLIBC_2.34", "main")]));
         toolchain
     }
@@ -34,7 +34,7 @@ impl TestToolchain {
         self.dir.path().join(name)
     }
 
-    fn tool(&self, name: &str, script: &str) {
+    fn install_tool(&self, name: &str, script: &str) {
         let path = self.path("bin").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         // A separate process writes the script. If this process wrote it, a program started by a concurrent test would inherit the
@@ -47,20 +47,21 @@ impl TestToolchain {
     }
 
     /// Installs the standard library of a target.
-    fn target(&self, triple: &str) {
+    fn install_target(&self, triple: &str) {
         let lib = self.path("sysroot/lib/rustlib").join(triple).join("lib");
         store::write_atomically(&lib.join("libcore-1.rlib"), b"").unwrap();
         store::write_atomically(&lib.join("libstd-1.rlib"), b"").unwrap();
     }
 
-    fn zig(&self) {
-        self.tool("cargo-zigbuild", "echo cargo-zigbuild 0.20.0");
-        self.tool("zig", "echo 0.14.0");
+    fn install_zig(&self) {
+        self.install_tool("cargo-zigbuild", "echo cargo-zigbuild 0.20.0");
+        self.install_tool("zig", "echo 0.14.0");
     }
 
-    fn cargo(&self, script: &str) {
+    /// Installs a cargo that records its arguments in `calls` and then runs `script`.
+    fn install_cargo(&self, script: &str) {
         let calls = self.path("calls");
-        self.tool(
+        self.install_tool(
             "cargo",
             &format!(
                 "if [ \"$1\" = -V ]; then echo cargo 1.95.0; exit; fi\necho \"$@\" >> {}\n{script}",
@@ -156,12 +157,13 @@ async fn build_without_changes_keeps_zip_and_does_not_run_cargo() {
     assert_eq!(second, Artifact { built: false, ..first.clone() });
     assert_eq!(toolchain.calls().len(), 1);
 
-    // A changed toolchain: cargo runs, and the result is the same.
-    toolchain.tool("rustc", &(fs::read_to_string(toolchain.path("bin/rustc")).unwrap() + "# updated"));
+    // If the toolchain changes, cargo runs again. Here the result is the same.
+    toolchain
+        .install_tool("rustc", &(fs::read_to_string(toolchain.path("bin/rustc")).unwrap() + "# updated"));
     assert_eq!(toolchain.build(X86).await.unwrap(), first);
     assert_eq!((toolchain.calls().len(), time()), (2, written));
 
-    // The zip or its record is damaged.
+    // If the zip or its record is damaged, cargo runs again.
     for damaged in ["hit-counter-x86_64.zip", "hit-counter-x86_64.json"] {
         fs::write(toolchain.path("cache/out").join(damaged), "{").unwrap();
         assert_eq!(toolchain.build(X86).await.unwrap(), first);
@@ -177,8 +179,8 @@ async fn build_for_other_architecture_uses_zig_or_names_missing_packages() {
     assert_eq!(fault.message, "the installed Rust cannot compile for Lambda on arm64");
     insta::assert_snapshot!(fault.hint.unwrap(), @"run `rustup target add aarch64-unknown-linux-musl && pip install cargo-zigbuild ziglang`, then run the command again");
 
-    toolchain.zig();
-    toolchain.target("aarch64-unknown-linux-musl");
+    toolchain.install_zig();
+    toolchain.install_target("aarch64-unknown-linux-musl");
     toolchain.set_output(&Elf::static_executable(AARCH64));
     assert_eq!(toolchain.build(ARM).await.unwrap().arch, Arch::Arm64);
     assert!(toolchain.calls()[0].starts_with("zigbuild --profile lambda "), "{:?}", toolchain.calls());
@@ -207,7 +209,7 @@ async fn build_rejects_binary_that_lambda_cannot_run() {
         fault.message,
         "the compiled function needs the symbol newer of GLIBC 2.41, but Amazon Linux 2023 has GLIBC 2.34 and GCC 11"
     );
-    toolchain.tool("cc", "echo other");
+    toolchain.install_tool("cc", "echo other");
     toolchain.set_output(&Elf::static_executable(AARCH64));
     assert_eq!(toolchain.build(X86).await.unwrap_err().code, "wrong_arch");
     assert!(!toolchain.path("cache/out").exists());
@@ -216,7 +218,7 @@ async fn build_rejects_binary_that_lambda_cannot_run() {
 #[tokio::test]
 async fn build_with_compile_error_shows_rustc_output() {
     let toolchain = TestToolchain::new();
-    toolchain.cargo(
+    toolchain.install_cargo(
         "cat >&2 <<'END'\n   Compiling hit-counter v0.1.0 (/x)\nwarning: unused\nerror[E0308]: mismatched types\n --> function/src/lib.rs:3:5\nerror: could not compile `hit-counter`\nEND\nexit 101",
     );
     let fault = toolchain.build(X86).await.unwrap_err();
@@ -230,10 +232,10 @@ async fn build_with_compile_error_shows_rustc_output() {
         fault.hint.unwrap(),
         "fix the compiler errors, then run the command again; `hitctl doctor` shows the toolchain"
     );
-    toolchain.cargo("exit 7");
+    toolchain.install_cargo("exit 7");
     let fault = toolchain.build(X86).await.unwrap_err();
     assert_eq!(fault.cause.as_deref(), Some("cargo ended with exit status: 7"));
-    toolchain.cargo("exit 0");
+    toolchain.install_cargo("exit 0");
     let fault = toolchain.build(X86).await.unwrap_err();
     assert_eq!(
         fault.message,
@@ -250,7 +252,7 @@ async fn build_reports_missing_or_broken_toolchain_before_writing() {
     assert!(!toolchain.is_unpacked());
 
     let toolchain = TestToolchain::new();
-    toolchain.tool("rustc", "echo \"error: toolchain '1.95.0' is not installed\" >&2; exit 1");
+    toolchain.install_tool("rustc", "echo \"error: toolchain '1.95.0' is not installed\" >&2; exit 1");
     let fault = toolchain.build(X86).await.unwrap_err();
     assert_eq!(fault.message, "failed to run rustc");
     assert_eq!(fault.cause.as_deref(), Some("error: toolchain '1.95.0' is not installed"));
@@ -259,7 +261,7 @@ async fn build_reports_missing_or_broken_toolchain_before_writing() {
 #[tokio::test]
 async fn interrupted_build_ends_cargo_and_leaves_no_zip() {
     let toolchain = TestToolchain::new();
-    toolchain.cargo("echo '   Compiling ring v0.17.14' >&2; exec sleep 600");
+    toolchain.install_cargo("echo '   Compiling ring v0.17.14' >&2; exec sleep 600");
     let token = CancellationToken::new();
     let sink = EventSink::new({
         let token = token.clone();
@@ -272,14 +274,14 @@ async fn interrupted_build_ends_cargo_and_leaves_no_zip() {
     let fault = build(&toolchain.request(X86), &sink, &token).await.unwrap_err();
     assert_eq!((fault.code.as_str(), fault.message.as_str()), ("interrupted", "the build was interrupted"));
     assert!(!toolchain.path("cache/out").exists());
-    toolchain.cargo(&toolchain.success_script());
+    toolchain.install_cargo(&toolchain.success_script());
     assert!(toolchain.build(X86).await.unwrap().built, "the lock is free again");
 }
 
 #[tokio::test]
 async fn hanging_build_times_out() {
     let toolchain = TestToolchain::new();
-    toolchain.cargo("exec sleep 600");
+    toolchain.install_cargo("exec sleep 600");
     let request = BuildRequest { timeout: Duration::from_millis(300), ..toolchain.request(X86) };
     let fault = build(&request, &EventSink::none(), &CancellationToken::new()).await.unwrap_err();
     assert_eq!(fault.code, "build_timeout");
@@ -325,8 +327,8 @@ async fn prebuilt_file_needs_no_toolchain() {
 #[tokio::test]
 async fn toolchain_facts_list_tools_and_targets() {
     let toolchain = TestToolchain::new();
-    toolchain.zig();
-    toolchain.target("aarch64-unknown-linux-musl");
+    toolchain.install_zig();
+    toolchain.install_target("aarch64-unknown-linux-musl");
     let env = toolchain.request(X86).env;
     let facts = toolchain_facts(&env, toolchain.dir.path(), &CancellationToken::new()).await;
     let version = |tool: &Option<Tool>| tool.as_ref().map(|tool| tool.version.clone()).unwrap_or_default();

@@ -90,11 +90,11 @@ impl CargoBuild<'_> {
         args.extend(["--target-dir".to_owned(), path_text(self.target_dir)]);
 
         let mut env = clean_env(self.env);
-        // The flags of RUSTFLAGS are in CARGO_ENCODED_RUSTFLAGS.
+        // `rust_flags` contains the flags from RUSTFLAGS.
         env.remove("RUSTFLAGS");
         env.insert("CARGO_ENCODED_RUSTFLAGS".to_owned(), self.rust_flags().join("\x1f"));
         env.insert("CARGO_INCREMENTAL".to_owned(), "0".to_owned());
-        // Some C compilers write the date into their output.
+        // Some C compilers write the date into their output. This one is 1980-01-01, as in the zip.
         env.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| "315532800".to_owned());
         if let Some(linker) = &self.method.linker {
             let name = self.method.triple.to_uppercase().replace('-', "_");
@@ -105,9 +105,10 @@ impl CargoBuild<'_> {
         Command { program, args, env, cwd: self.root.to_owned() }
     }
 
-    /// Returns the user's flags from the environment, followed by hitctl's. The latter keep local paths out of the binary, so that
-    /// it is the same on every machine. Flags in cargo's configuration files do not apply, because cargo prefers those of the
-    /// environment. With `target-cpu=native` there, Lambda could not run the function.
+    /// Returns the user's flags from the environment, followed by hitctl's. The latter keep local paths out of the
+    /// binary, so that it is the same on every machine. If the environment sets flags, cargo ignores those in its
+    /// configuration files. This is intended: with `target-cpu=native` in such a file, Lambda could not run the
+    /// function.
     fn rust_flags(&self) -> Vec<String> {
         let mut flags: Vec<String> =
             match (self.env.get("CARGO_ENCODED_RUSTFLAGS"), self.env.get("RUSTFLAGS")) {
@@ -214,7 +215,7 @@ fn progress_note(line: &str) -> Option<String> {
     let (verb, rest) = line.trim_start().split_once(' ')?;
     // Cargo right-aligns its verbs in twelve columns. Messages of rustc begin at the first column or after a line number.
     let aligned = line.len() - line.trim_start().len() + verb.len() == 12;
-    let entry = [
+    let verbs = [
         "Compiling",
         "Downloading",
         "Downloaded",
@@ -226,7 +227,7 @@ fn progress_note(line: &str) -> Option<String> {
         "Fresh",
         "Adding",
     ];
-    if !aligned || !entry.contains(&verb) {
+    if !aligned || !verbs.contains(&verb) {
         return None;
     }
     if verb == "Blocking" {
@@ -255,7 +256,7 @@ fn hint(output: &str) -> &'static str {
             &["requires rustc", "is not supported by the following package"],
             "run `rustup update stable`, then run the command again",
         ),
-        (&["No space left on device"], "free some space on that disk, then run the command again"),
+        (&["No space left on device"], "free some space on the disk, then run the command again"),
         (
             &["can't find crate for `core`", "can't find crate for `std`"],
             "run `rustup target add TARGET` to install the standard library of the target",

@@ -46,21 +46,26 @@ impl Elf {
             strings.push(0);
             index
         };
+        // One DT_NEEDED entry per library, then DT_NULL.
         let mut dynamic = Vec::new();
         for library in &self.libraries {
             push_u64s(&mut dynamic, &[1, name(library).into()]);
         }
         push_u64s(&mut dynamic, &[0, 0]);
+        // The first symbol is the null symbol, which has version 0.
         let (mut symbols, mut versyms, mut verneed) = (vec![0; 24], vec![0; 2], Vec::new());
         for (position, (library, version, weak, symbol)) in self.required_versions.iter().enumerate() {
+            // The version indexes 0 and 1 are reserved.
             let index = u16::try_from(position + 2).unwrap();
             let next = if position + 1 == self.required_versions.len() { 0 } else { 32 };
+            // A Verneed entry of version 1 with one Vernaux entry, which follows it.
             verneed.extend([1, 0, 1, 0]);
             push_u32s(&mut verneed, &[name(library), 16, next, 0]);
             verneed.extend([if *weak { 2 } else { 0 }, 0]);
             verneed.extend(index.to_le_bytes());
             push_u32s(&mut verneed, &[name(version), 0]);
             push_u32s(&mut symbols, &[name(symbol)]);
+            // A global function (STB_GLOBAL, STT_FUNC) that is undefined in this file.
             symbols.extend([0x12, 0, 0, 0]);
             push_u64s(&mut symbols, &[0, 0]);
             versyms.extend(index.to_le_bytes());
@@ -74,7 +79,8 @@ impl Elf {
         let interpreter = self.interpreter.map(|path| format!("{path}\0")).unwrap_or_default();
         let mut content = interpreter.clone().into_bytes();
         content.resize(64, 0);
-        // The fields of the section headers: type, link, info and entry size.
+        // The fields of the section headers: type, link, info and entry size. The types are SHT_STRTAB, SHT_DYNSYM,
+        // SHT_GNU_VERSYM, SHT_GNU_VERNEED and SHT_DYNAMIC.
         let kinds: [[u64; 4]; 5] = [
             [3, 0, 0, 0],
             [11, 1, 1, 24],
@@ -108,6 +114,7 @@ impl Elf {
             file.extend(value.to_le_bytes());
         }
         let file_size = CONTENT + content.len() as u64;
+        // The program headers: PT_LOAD (1), PT_INTERP (3) and PT_DYNAMIC (2), or PT_NULL (0) in place of an unused one.
         let interpreter = (u32::from(self.interpreter.is_some()) * 3, CONTENT, interpreter.len() as u64);
         let dynamic = (u32::from(!self.libraries.is_empty()) * 2, dynamic.0, dynamic.1);
         for (kind, offset, size) in [(1, 0, file_size), interpreter, dynamic] {

@@ -22,7 +22,7 @@ pub(super) enum Platform {
 
 /// The glibc version of Amazon Linux 2023.
 const GLIBC: LibraryVersion = LibraryVersion([2, 34, 0]);
-/// The newest libgcc version of Amazon Linux 2023, which has GCC 11.
+/// The newest libgcc version of Amazon Linux 2023, which has GCC 11. The 99 stands for any minor version.
 const LIBGCC: LibraryVersion = LibraryVersion([11, 99, 0]);
 
 /// The shared libraries of a minimal Amazon Linux 2023: those of glibc, and libgcc.
@@ -108,6 +108,7 @@ impl From<object::Error> for InvalidElf {
 /// The requirements of an ELF file on the system that starts it.
 #[derive(Debug, Default)]
 struct Linkage {
+    /// The reason why the file is not an executable; `None` if it is one.
     not_executable: Option<&'static str>,
     interpreter: Option<String>,
     libraries: Vec<String>,
@@ -221,6 +222,7 @@ fn required_versions(
     }
     let Some(versions) = sections.versions(endian, data)? else { return Ok(required_versions) };
     let symbols = sections.symbols(endian, data, elf::SHT_DYNSYM)?;
+    // The first symbol is the null symbol.
     for (index, symbol) in symbols.iter().enumerate().skip(1) {
         let index = versions.version_index(endian, SymbolIndex(index)).index();
         let Some(version) = versions.version(index)? else { continue };
@@ -235,8 +237,9 @@ fn required_versions(
     Ok(required_versions)
 }
 
-/// Whether Amazon Linux 2023 lacks a version such as `GLIBC_2.39`. Versions without a number, such as `GLIBC_ABI_DT_RELR` and
-/// `GLIBC_PRIVATE`, are newer or belong to a single glibc build. Versions of other libraries are not checked.
+/// Whether Amazon Linux 2023 lacks a version such as `GLIBC_2.39`. Versions without a number count as too new:
+/// `GLIBC_ABI_DT_RELR` is newer, and `GLIBC_PRIVATE` belongs to a single glibc build. Versions of other libraries are
+/// not checked.
 fn is_too_new(version: &str) -> bool {
     if let Some(number) = version.strip_prefix("GLIBC_") {
         LibraryVersion::parse(number).is_none_or(|version| version > GLIBC)
@@ -258,8 +261,8 @@ struct LibraryVersion([u32; 3]);
 impl LibraryVersion {
     fn parse(text: &str) -> Option<Self> {
         let mut parts = [0; 3];
-        for (index, u32_at) in text.split('.').enumerate() {
-            *parts.get_mut(index)? = u32_at.parse().ok()?;
+        for (index, part) in text.split('.').enumerate() {
+            *parts.get_mut(index)? = part.parse().ok()?;
         }
         Some(Self(parts))
     }
@@ -278,6 +281,7 @@ fn describe_symbols(symbols: &[String]) -> String {
 /// Returns the architecture of a Mach-O file, the executable format of macOS.
 fn mach_o_arch(bytes: &[u8]) -> Option<Arch> {
     let u32_at = |index: usize| Some(u32::from_le_bytes(bytes.get(index..index + 4)?.try_into().ok()?));
+    // The magic number of a 64-bit file, and its CPU type.
     match (u32_at(0)?, u32_at(4)?) {
         (0xfeed_facf, 0x0100_0007) => Some(Arch::X86_64),
         (0xfeed_facf, 0x0100_000c) => Some(Arch::Arm64),

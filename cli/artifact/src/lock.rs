@@ -12,9 +12,9 @@ use super::cargo::interrupted;
 use super::request::BUILD_PHASE;
 use super::store::{create_dir, write_fault};
 
-/// The interval between attempts to take a lock that is held.
+/// The interval between attempts to acquire a lock that another build holds.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
-/// The interval between notes about the wait. The note is repeated because a display may skip notes.
+/// The interval between progress notes about the wait. The note is repeated because a display may skip notes.
 const NOTE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Acquires the lock and waits at most `timeout` for another build to end. The lock is held while the returned file is open.
@@ -70,6 +70,7 @@ mod tests {
         let first = acquire(&path, RETRY_INTERVAL, &EventSink::none(), &stop).await.unwrap();
         let notes = Arc::new(Mutex::new(Vec::new()));
         let first = Mutex::new(Some(first));
+        // The first note makes the other build release its lock.
         let sink = {
             let notes = Arc::clone(&notes);
             EventSink::new(move |event| {

@@ -26,7 +26,7 @@ pub(super) fn pack(binary: &[u8]) -> Result<Vec<u8>, Fault> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(ZOPFLI_5_ITERATIONS))
-            // Compress everything at once: a block that ends at the end of a buffer compresses less.
+            // Without a buffer, all data is compressed at once. A block that ends with a buffer would compress less.
             .with_zopfli_buffer(None)
             .last_modified_time(DateTime::default())
             .system(System::Unix)

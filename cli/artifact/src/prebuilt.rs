@@ -46,7 +46,7 @@ pub(super) fn load(path: &Path, platform: Platform, out_dir: &Path) -> Result<Ar
             "not_an_artifact",
             format!("expected a zip or an executable in {shown}, found {kind}"),
         )
-        .hinted("pass the zip that `hitctl build` writes, or the executable itself"));
+        .hinted("pass a zip built by `hitctl build`, or an executable"));
     }
     check_zip_size(&format!("the zip {shown}"), content.len() as u64)?;
     let binary = read_bootstrap(&content, path)?;
@@ -60,13 +60,13 @@ pub(super) fn load(path: &Path, platform: Platform, out_dir: &Path) -> Result<Ar
     })
 }
 
-/// Reads a file of the user. Files larger than Lambda's limit are rejected.
+/// Reads the file that the user passed. Rejects a file that is larger than Lambda's limit.
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: io::Error| {
         let hint = match error.kind() {
-            io::ErrorKind::NotFound => "check the path after `--artifact`",
-            io::ErrorKind::IsADirectory => "pass one file: a zip, or the executable itself",
-            _ => "check its permissions with `ls -l FILE`",
+            io::ErrorKind::NotFound => "check the path after `--artifact`".to_owned(),
+            io::ErrorKind::IsADirectory => "pass one file: a zip or an executable".to_owned(),
+            _ => format!("check its permissions with `ls -l {}`", path.display()),
         };
         Fault::fatal("artifact_unreadable", format!("failed to read {}", path.display()))
             .caused_by(error)
@@ -112,7 +112,7 @@ fn read_bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
             format!("the zip {shown} is damaged, or Lambda does not support its format"),
         )
         .caused_by(error)
-        .hinted("build or copy it again; `unzip -t FILE` tests it")
+        .hinted(format!("build or copy it again; `unzip -t {shown}` tests it"))
     };
     let reject =
         |code: &'static str, message: String, hint: &str| Err(Fault::fatal(code, message).hinted(hint));

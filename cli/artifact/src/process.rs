@@ -49,8 +49,8 @@ pub(super) enum RunError {
     Failed(io::Error),
 }
 
-/// Runs a program to its end and passes each line of output to `on_line`. If this fails or is dropped early, the program's whole
-/// process group is killed.
+/// Runs a program to its end and passes each line of output to `on_line`. If the run fails, or the future is dropped
+/// early, the program's whole process group is killed.
 pub(super) async fn run(
     command: &Command,
     limit: Duration,
@@ -72,6 +72,7 @@ pub(super) async fn run(
     let mut status = None;
     loop {
         tokio::select! {
+            // A cancellation takes precedence over further output.
             biased;
             () = stop.cancelled(), if status.is_none() => {
                 group.terminate(&mut child).await;
@@ -89,12 +90,13 @@ pub(super) async fn run(
             },
             result = child.wait(), if status.is_none() => {
                 status = Some(result.map_err(RunError::Failed)?);
-                // A background process that stays, such as a compiler cache, may keep the pipes open.
+                // A background process that is still running, such as a compiler cache, may keep the pipes open.
                 deadline = Instant::now() + OUTPUT_GRACE;
             }
         }
     }
     if let Some(status) = status {
+        // After a regular end, background processes may continue.
         group.0 = None;
         return Ok(status);
     }
@@ -168,7 +170,7 @@ fn spawn(command: &Command) -> io::Result<Child> {
         .spawn()
 }
 
-/// The process group of a running child. It is killed when this value is dropped.
+/// The process group of a running child. It is killed when this value is dropped; `None` prevents this.
 struct ProcessGroup(Option<Pid>);
 
 impl ProcessGroup {

@@ -10,7 +10,7 @@ use hitctl_engine::{Fault, Phase};
 use crate::source::FunctionSource;
 use crate::store;
 
-/// The phase of a run that builds the function.
+/// The phase of a command in which the function is built.
 pub const BUILD_PHASE: Phase = Phase::new("build");
 
 /// The machine that the function is built for.
@@ -62,7 +62,7 @@ pub struct Artifact {
     pub sha256: String,
     /// The instruction set of the binary.
     pub arch: Arch,
-    /// Whether this build compiled it; false for a prebuilt or an up-to-date zip.
+    /// Whether this build compiled the binary; false for a prebuilt or an up-to-date zip.
     pub built: bool,
 }
 
@@ -70,14 +70,14 @@ impl Artifact {
     /// Reads the zip. Returns the fault `artifact_changed` if its content changed after it was checked.
     pub fn read(&self) -> Result<Vec<u8>, Fault> {
         let zip = std::fs::read(&self.zip).map_err(|error| {
-            Fault::fatal("artifact_unreadable", format!("failed to read {}", self.zip.display()))
+            Fault::fatal("artifact_unreadable", format!("failed to read the zip {}", self.zip.display()))
                 .caused_by(error)
                 .hinted("run the command again")
         })?;
         if store::sha256(&zip) == self.sha256 {
             return Ok(zip);
         }
-        Err(Fault::fatal("artifact_changed", format!("{} changed during the deployment", self.zip.display()))
-            .hinted("run the command again"))
+        let message = format!("the zip {} changed during the deployment", self.zip.display());
+        Err(Fault::fatal("artifact_changed", message).hinted("run the command again"))
     }
 }

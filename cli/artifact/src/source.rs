@@ -71,8 +71,8 @@ impl FunctionSource {
         }
     }
 
-    /// Returns the folder in which tools are called for their versions. It is not the working directory, where a toolchain file
-    /// would select another toolchain.
+    /// Returns the folder in which tools are run to read their versions. It is not the working directory, where a
+    /// toolchain file could select another toolchain.
     pub fn tool_dir(&self) -> PathBuf {
         match self {
             Self::Checkout { root } => root.clone(),
@@ -90,9 +90,9 @@ impl FunctionSource {
 
     /// Returns cargo's target directory for the function.
     ///
-    /// It is not the checkout's own `target/`: a build there by an editor or by `cargo test` would block a deploy on cargo's lock,
-    /// and vice versa. Nothing is built twice, because no other build uses the profile. The directory is inside `target/`, so that
-    /// `cargo clean` removes it.
+    /// It is not the checkout's own `target/`: a build there by an editor or by `cargo test` would block a deploy on
+    /// cargo's lock, and vice versa. Nothing is built twice, because no other build uses the profile `lambda`. The
+    /// directory is inside `target/`, so that `cargo clean` removes it.
     pub(super) fn target_dir(&self, env: &BTreeMap<String, String>) -> PathBuf {
         match self {
             Self::Checkout { root } => {
@@ -188,6 +188,7 @@ impl FunctionSource {
             Self::Embedded { .. } => String::from_utf8_lossy(embedded_file(LOCK_FILE)).into_owned(),
         };
         let pruned = source_files::prune_lock(&lock, &[source_files::PACKAGE]);
+        // The crate `cc` compiles C code in build scripts.
         pruned.lines().any(|line| line == "name = \"cc\"")
     }
 }
@@ -218,7 +219,8 @@ fn embedded_file(name: &str) -> &'static [u8] {
     EMBEDDED.iter().find(|(known, _)| *known == name).map_or(&[], |(_, content)| content)
 }
 
-/// Whether a lock file is complete, contains the function, and has only packages that are in the `other` one with the same checksum.
+/// Whether a lock file is complete, contains the function, and has only packages that `other` contains with the same
+/// version and checksum.
 fn keeps_versions(lock: &[u8], other: &[u8]) -> bool {
     let (Ok(lock), Ok(other)) = (std::str::from_utf8(lock), std::str::from_utf8(other)) else { return false };
     let packages: Vec<LockedPackage> =

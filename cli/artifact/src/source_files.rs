@@ -1,7 +1,7 @@
 //! Lists the source files of the function, and extracts the part of `Cargo.lock` that they need.
 //!
-//! It is shared by `build.rs`, which embeds the files in the program, and by the build, which checks whether they changed. It must
-//! use only the standard library and return the same result on every machine.
+//! This module is shared by `build.rs`, which embeds the files in the program, and by the build, which checks whether
+//! they changed. It must use only the standard library and return the same result on every machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,8 +13,8 @@ pub(crate) const FOLDERS: [&str; 2] = ["config", "function"];
 /// The name of the function's package.
 pub(crate) const PACKAGE: &str = "hit-counter";
 
-/// Returns the sorted files below [`FOLDERS`], as paths relative to `root` with `/`. Hidden files, build output and snapshots under
-/// review are left out.
+/// Returns the sorted files below [`FOLDERS`], as paths relative to `root` that are separated by `/`. Hidden files,
+/// build output and snapshots under review are left out.
 pub(crate) fn list(root: &Path) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for folder in FOLDERS {
@@ -77,8 +77,9 @@ impl<'a> LockedPackage<'a> {
     }
 }
 
-/// Returns the part of a lock file that the packages `roots` need. It may contain a few more packages than cargo would write for
-/// these alone, because features that other packages enable add some. It never lacks a package or has another version.
+/// Returns the part of a lock file that the packages `roots` need. It may contain a few more packages than cargo would
+/// write for these alone, because features that other packages enable add dependencies. No needed package is missing,
+/// and all versions are unchanged.
 pub(crate) fn prune_lock(lock: &str, roots: &[&str]) -> String {
     let mut blocks = lock.split(PACKAGE_HEADER);
     let header = blocks.next().unwrap_or_default();

@@ -39,7 +39,8 @@ pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Fault>
     write_with(path, |file| file.write_all(content))
 }
 
-/// Writes a file with the function `fill`. If it fails, the old file stays and no temporary file is left.
+/// Writes a file whose content `fill` writes. After an error, the old file is unchanged and the temporary file is
+/// removed.
 fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Fault> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_dir(folder)?;
@@ -60,11 +61,11 @@ fn make_readable(file: &File) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
-/// Returns the fault for a file or folder that could not be written.
+/// Returns the fault for a file or folder that could not be written. `what` is the failed action, such as `open`.
 pub(super) fn write_fault(what: &str, path: &Path, error: &io::Error) -> Fault {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space on that disk, then run the command again"
+            "free some space on the disk, then run the command again"
         }
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
             "run the command in a writable directory, or make this one writable with `chmod u+w DIRECTORY`"

@@ -1,4 +1,4 @@
-//! Detects the installed build tools and their versions. `build_method` makes the decisions.
+//! Detects the installed build tools and their versions. `build_method` decides which of them to use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -67,8 +67,8 @@ pub async fn toolchain_facts(
     facts
 }
 
-/// Finds a tool on the `PATH`, or in the folder where rustup installs. A shell that was opened before the installation does not
-/// have this folder on its `PATH`.
+/// Finds a tool on the `PATH`, or in the folder into which rustup installs tools. A shell that was opened before rustup
+/// was installed does not have this folder on its `PATH`.
 pub(super) fn find_tool(name: &str, env: &BTreeMap<String, String>) -> Option<PathBuf> {
     let path = env.get("PATH").map_or("", String::as_str);
     let home = cargo::cargo_home(env).map(|home| home.join("bin"));
@@ -155,7 +155,8 @@ impl Tools<'_> {
     }
 }
 
-/// The targets whose standard library lies in a sysroot; what `rustc --print target-libdir` names, for all at once.
+/// Returns the targets whose standard library is installed in a sysroot. Reads the folders of all targets at once,
+/// instead of one run of `rustc --print target-libdir` per target.
 fn installed_targets(sysroot: &Path) -> BTreeSet<String> {
     let has_std = |folder: &Path| {
         let entries = fs::read_dir(folder.join("lib")).into_iter().flatten().flatten();
@@ -172,8 +173,8 @@ fn installed_targets(sysroot: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Adds the state of the toolchain to a fingerprint, so that a changed toolchain changes it. No tool is started, because that takes
-/// longer than the rest of an up-to-date build.
+/// Adds the state of the toolchain to a fingerprint, so that the fingerprint changes with the toolchain. Starts no
+/// tool, because that takes longer than the rest of an up-to-date build.
 pub(super) fn fingerprint(env: &BTreeMap<String, String>, into: &mut Hasher) {
     for (name, value) in cargo::clean_env(env) {
         if RELEVANT_VARIABLES.iter().any(|prefix| name.starts_with(prefix)) {

@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 /// The maximum number of entries in one call.
 pub(super) const MAX_ENTRIES: usize = 10;
-/// How long rejected entries are retried, if the rejection is transient.
+/// How long entries that were rejected with a transient error are retried.
 const RETRY_TIME: Duration = Duration::from_secs(30);
 
-/// Splits entries into batches and keeps their order. `fits` returns whether one call may have that many
-/// bytes.
+/// Splits entries into batches and keeps their order. `fits` returns whether a call may have the given
+/// number of bytes.
 pub(super) fn batches<T>(
     entries: &[T],
     bytes: impl Fn(&T) -> usize,

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, BatchCallResults, BatchSender, not_retryable};
 
-/// The maximum size of one call in bytes, by EventBridge's own formula:
-/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>. Its reference says "less
+/// The size that one call must stay below, in bytes by EventBridge's own formula:
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>. The API reference says "less
 /// than 1MB".
 pub const MAX_EVENT_BYTES: usize = 1_000_000;
 /// The size of an event's time in bytes, by the same formula.
@@ -61,7 +61,7 @@ impl BusEvent {
 }
 
 impl EventBus {
-    /// Returns the bus of that name. Sends nothing.
+    /// Creates a client for the bus `name`, without sending a request.
     pub(super) fn new(config: &SdkConfig, name: &str) -> Self {
         Self { client: Client::new(config), name: name.to_owned() }
     }

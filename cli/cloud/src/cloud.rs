@@ -31,12 +31,12 @@ pub trait Cloud: Send + Sync {
         std::future::ready(Ok(Vec::new())).boxed()
     }
 
-    /// Stops what opening this cloud has started, unless something is deployed there. Nothing on AWS.
+    /// Stops the local cloud if this command has started it and nothing is deployed there. Does nothing on AWS.
     fn abandon(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
     }
 
-    /// Returns the ARN of the caller, where it is known.
+    /// Returns the ARN of the caller. `None` for the local cloud.
     fn identity(&self) -> Option<&str> {
         None
     }
@@ -58,7 +58,7 @@ pub trait Cloud: Send + Sync {
 
     /// Returns the quota of concurrent executions of the account. `None` if there is no such quota, if the
     /// caller may not read it, or if an emulator does not support the call. The call that reserves
-    /// concurrency reports errors then.
+    /// concurrency then reports any error.
     fn concurrency_quota(&self) -> BoxFuture<'_, Option<ConcurrencyQuota>> {
         async move {
             let quota = aws::concurrency_quota(&self.account()?.config).await;
@@ -75,15 +75,16 @@ pub trait Cloud: Send + Sync {
     /// Returns the drivers that read and change resources.
     fn drivers(&self, options: DriverOptions) -> Drivers;
 
-    /// Lists every app and environment that a resource is tagged with. A tag is no proof that the resource
-    /// exists.
+    /// Lists every pair of app and environment in the tags of resources. A tag does not prove that the resource
+    /// still exists.
     fn deployments<'a>(
         &'a self,
         sink: &'a EventSink,
         stop: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>>;
 
-    /// Finds access to our live resources that others granted. It is reported, not removed.
+    /// Finds permissions on the deployed resources that were not granted by hitctl. They are reported, not
+    /// removed.
     fn foreign_access<'a>(
         &'a self,
         graph: &'a Graph,
@@ -112,20 +113,20 @@ pub trait Cloud: Send + Sync {
         std::future::ready(Err(fault)).boxed()
     }
 
-    /// Returns the table of that name, whether it exists or not.
+    /// Creates a client for the table `name`, whether the table exists or not.
     fn table(&self, name: &str) -> Result<DynamoDbTable, Fault>;
 
-    /// Returns the queue of that name, whether it exists or not.
+    /// Creates a client for the queue `name`, whether the queue exists or not.
     fn queue(&self, name: &str) -> Result<SqsQueue, Fault> {
         Ok(SqsQueue::new(&self.sdk_config()?, name, self.account().is_none()))
     }
 
-    /// Returns the event bus of that name, whether it exists or not.
+    /// Creates a client for the event bus `name`, whether the bus exists or not.
     fn bus(&self, name: &str) -> Result<EventBus, Fault> {
         Ok(EventBus::new(&self.sdk_config()?, name))
     }
 
-    /// Returns the CloudFront distribution with that ID, whether it exists or not.
+    /// Creates a client for the CloudFront distribution `id`, whether the distribution exists or not.
     fn distribution(&self, id: &str) -> Result<Distribution, Fault>;
 
     /// Whether the state of distributions can be read. The local cloud has no distributions: it only records
@@ -134,8 +135,8 @@ pub trait Cloud: Send + Sync {
         self.account().is_some()
     }
 
-    /// Returns the log lines of a group that contain a text, oldest first. `since_ms` is in milliseconds
-    /// since 1970. If there are very many lines, only some of them are returned.
+    /// Returns the lines of a log group that contain `text`, oldest first. `since_ms` is in milliseconds since
+    /// 1970. If there are very many lines, only some of them are returned.
     fn search_logs<'a>(
         &'a self,
         group: &'a str,
@@ -143,8 +144,8 @@ pub trait Cloud: Send + Sync {
         text: &'a str,
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>>;
 
-    /// Returns the log events of a group since `since_ms` (milliseconds since 1970), after the cursor of an
-    /// earlier page.
+    /// Returns the events of a log group since `since_ms` (milliseconds since 1970). `after` is the cursor of
+    /// an earlier page.
     fn log_page<'a>(
         &'a self,
         group: &'a str,
@@ -178,11 +179,11 @@ fn no_versions() -> Fault {
 pub struct DriverOptions {
     /// The code package of the function.
     pub code: Option<CodePackage>,
-    /// Whether to adopt resources that have our names but not our tags.
+    /// Whether to adopt resources that have the names of this app's resources but not their tags.
     pub adopt: bool,
-    /// Whether to smoke test: after the last change, the live URL is requested until it runs the new code.
+    /// Whether the command ends with a smoke test, which requests the live URL until it runs the new code.
     pub smoke_tested: bool,
-    /// The tags of our resources, if they differ from those of the selected app and environment.
+    /// The tags of the resources, if they differ from the tags of the selected app and environment.
     pub tags: Option<Tags>,
 }
 

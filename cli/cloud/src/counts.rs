@@ -1,11 +1,9 @@
 //! Reads and changes the counts of a table without losing hits that arrive at the same time.
 //!
-//! A path has one main item, and further items, the shards, to which hits are distributed. Reads return the
-//! sum of all items. Changes replace all items in one transaction, and leave one item or none.
-//!
-//! Every transaction has the condition that the items are as they were read. If the condition fails, the
-//! items are read again and the change is repeated. After some attempts it uses the weakest condition that is
-//! still safe. A transaction that is resent after a lost response is applied once.
+//! A path has one main item, and further items, the shards, to which hits are distributed: reads return the sum
+//! of all items, and most changes replace them by one item or none in one transaction. Each transaction requires
+//! that the items are as they were read; otherwise the change is repeated, after some attempts with the weakest
+//! condition that is still safe.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -84,7 +82,7 @@ impl PathItems {
 }
 
 impl CountsTable {
-    /// Returns the counts of that table. Cancelling `stop` ends waits.
+    /// Creates access to the counts of `table`. Cancelling `stop` ends the pauses between retries.
     pub fn new(table: DynamoDbTable, stop: &CancellationToken) -> Self {
         let cx = DriverContext::new(Address::new("table", "hits"), EventSink::none(), stop.clone());
         Self { table, cx, keep_query: Vec::new() }
@@ -121,8 +119,8 @@ impl CountsTable {
         Ok(codec::decode_path(path, items.iter().map(table_item).collect::<Vec<TableItem>>().iter()))
     }
 
-    /// Reads the items of a path: the main item, and every possible shard, whatever number of shards is
-    /// configured now.
+    /// Reads the items of a path: the main item and all possible shards, because the configured number of shards
+    /// may have been higher before.
     async fn read_items(&self, path: &str) -> Result<PathItems, Fault> {
         let shards = (1..MAX_SHARDS).map(|number| shard_key(path, number));
         let keys: Vec<String> = std::iter::once(path.to_owned()).chain(shards).collect();
@@ -148,8 +146,8 @@ impl CountsTable {
         .await
     }
 
-    /// Changes the counts of one path by the edit that `decide` returns for the current hits. `None` changes
-    /// nothing.
+    /// Changes the counts of one path by the edit that `decide` returns for the current hits. If it returns
+    /// `None`, nothing is changed.
     pub async fn change(
         &self,
         path: &str,
@@ -162,7 +160,7 @@ impl CountsTable {
             let Some(edit) = decide(old)? else { return Ok(Some(CountChange::new(path, old, old))) };
             let is_busy = attempts.fetch_add(1, Ordering::Relaxed) >= BUSY_AFTER;
             let (mut actions, mut sum) = (Vec::new(), ItemTotals::default());
-            // An addition leaves the shards unchanged.
+            // An addition only changes the main item.
             if !matches!(edit, CountEdit::Add(0..)) {
                 for shard in &items.shards {
                     actions.push(match edit {
@@ -213,6 +211,7 @@ impl CountsTable {
             for path in from {
                 let items = self.existing_items(path).await?;
                 self.remove_all(items.iter(), is_busy, &mut actions, &mut sum)?;
+                // The new hits of a busy path are read after the transaction.
                 changes.push(CountChange::new(path, items.hits(), is_busy.then_some(0)));
                 spread_paths.extend((!items.shards.is_empty()).then_some(path));
             }
@@ -234,7 +233,7 @@ impl CountsTable {
                 return Ok(None);
             }
             // Busy paths and the target are written without a condition on their numbers, so they may have
-            // got new hits.
+            // received new hits.
             for change in changes.iter_mut().filter(|change| is_busy || change.path == into) {
                 change.new = self.get(&change.path).await?.map(|row| row.hits);
             }
@@ -302,8 +301,8 @@ impl CountsTable {
         .await
     }
 
-    /// Returns the share of deleted paths to the budget of new paths. Existing paths keep their share. Paths
-    /// from imports or commands never used the budget.
+    /// Releases the part of the budget of new paths that deleted paths have used. Every existing path counts as
+    /// a user of the budget, even if an import or a command created it and it never used the budget.
     pub async fn release_unused_budget(&self) -> Result<(), Fault> {
         self.retry("releasing the budget of paths", || async {
             let budget = self.table.get(KEY_BUDGET).await?;
@@ -316,7 +315,7 @@ impl CountsTable {
             let Some(unused) = used_budget.checked_sub(path_count).filter(|unused| *unused > 0) else {
                 return Ok(Some(()));
             };
-            // Paths that were created meanwhile have been added to the number, and stay counted.
+            // A path that was created meanwhile has increased the number, and remains counted.
             let write = ItemWrite::default().at_least(ATTR_BUDGET_PATHS, unused);
             let write = write.add(ATTR_BUDGET_PATHS, -i128::from(unused)).update(&self.table, KEY_BUDGET)?;
             self.transact(vec![write]).await
@@ -357,7 +356,7 @@ impl CountsTable {
         Ok(())
     }
 
-    /// Runs all actions in one transaction. `None` if a conflicting write came first.
+    /// Runs all actions in one transaction. `None` if a condition failed because of a conflicting write.
     async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Option<()>, Fault> {
         Ok((self.table.transact(actions).await? == TransactResult::Committed).then_some(()))
     }
@@ -379,7 +378,7 @@ impl CountsTable {
     }
 }
 
-/// Fails if a merge results in numbers above [`MAX_COUNT`], or if they were written by hand.
+/// Fails if a sum is above [`MAX_COUNT`], after a merge or because the numbers were written by hand.
 fn check_range(path: &str, sum: &ItemTotals) -> Result<(), Fault> {
     let too_many = |name: &&str| sum.numbers.get(*name).is_some_and(|n| *n > MAX_COUNT);
     match [ATTR_HITS, ATTR_UNIQUES].into_iter().find(too_many) {

@@ -1,5 +1,5 @@
 //! The record of the last change of a deployment: when it was made, by whom, and by which command. It is an item of the
-//! counts table and not a view.
+//! table of counts that is not listed as a path.
 
 use std::collections::BTreeMap;
 
@@ -27,12 +27,12 @@ pub struct DeployRecord {
 }
 
 impl DeployRecord {
-    /// Returns the record of a change that this run made at that time.
+    /// Returns the record of a change that this run made at the time `at`.
     pub fn new(env: &BTreeMap<String, String>, command: &str, at: u64) -> Self {
         Self { at, by: describe_user(env), command: command.to_owned() }
     }
 
-    /// Reads the record. `None` if nothing was deployed since records exist.
+    /// Reads the record. `None` if no version of hitctl that writes records has changed the deployment.
     pub async fn read(table: &DynamoDbTable) -> Result<Option<Self>, Fault> {
         let item = table.get(KEY).await?;
         Ok(item.and_then(|item| {
@@ -45,7 +45,7 @@ impl DeployRecord {
         }))
     }
 
-    /// Writes the record in place of the one before. It can be repeated.
+    /// Writes the record and replaces the previous one. The call can be repeated safely.
     pub async fn write(&self, table: &DynamoDbTable) -> Result<(), Fault> {
         let update = table
             .update_builder(KEY)

@@ -15,8 +15,8 @@ use hitctl_resources::aws::fault::{ApiOperation, ToFault as _};
 
 use super::batch::not_retryable;
 
-/// The maximum number of paths of one distribution in progress at once, from "Quotas on invalidations" in the
-/// CloudFront developer guide.
+/// The maximum number of paths whose invalidation may be in progress for one distribution, from "Quotas on
+/// invalidations" in the CloudFront developer guide.
 pub const MAX_INVALIDATION_PATHS: usize = 3_000;
 /// The fault code for a distribution that the account does not have.
 pub const NO_DISTRIBUTION: &str = "no_distribution";
@@ -24,10 +24,10 @@ pub const NO_DISTRIBUTION: &str = "no_distribution";
 pub const NO_CLOUDFRONT: &str = "no_cloudfront";
 
 /// The time limit of reading the state of a distribution. A network that reaches only the services of one
-/// region does not reach CloudFront, and a deploy must not hang on that.
+/// region does not reach CloudFront, and a deploy must not wait long for that.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_READ_ATTEMPTS: u32 = 3;
-/// How long a batch is retried while too many invalidations are in progress.
+/// How long an invalidation is retried while too many others are in progress.
 const BUSY_RETRY_TIME: Duration = Duration::from_mins(1);
 /// The pause between two reads of an invalidation in progress.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -72,8 +72,8 @@ impl InvalidationStatus {
 }
 
 impl Distribution {
-    /// Returns the distribution with that ID. Requests are signed for `region`, whatever the region of the
-    /// app.
+    /// Creates a client for the distribution `id`, without sending a request. Requests are signed for `region`,
+    /// not for the region of the app.
     pub(super) fn new(config: &SdkConfig, region: &str, id: &str) -> Self {
         let builder = || Builder::from(config).region(Region::new(region.to_owned()));
         let timeouts = config.timeout_config().map(TimeoutConfig::to_builder).unwrap_or_default();
@@ -152,7 +152,7 @@ impl Distribution {
         Ok(InvalidationStatus { id: accepted.id, status: accepted.status })
     }
 
-    /// Waits until an invalidation is completed, at most for `within`.
+    /// Waits until an invalidation is completed, for at most `time_limit`.
     pub async fn wait_until_completed(
         &self,
         invalidation: InvalidationStatus,
@@ -190,7 +190,7 @@ impl Distribution {
         .await
     }
 
-    /// Returns the resource address for waits and messages.
+    /// Returns the address of the distribution in events.
     pub fn address() -> Address {
         Address::new("cloudfront", "distribution")
     }
@@ -209,7 +209,8 @@ impl Distribution {
 }
 
 fn build_fault(error: BuildError) -> Fault {
-    Fault::fatal("request", "failed to build a request").caused_by(error)
+    Fault::fatal("request", "internal error: failed to build a request to CloudFront; please report it")
+        .caused_by(error)
 }
 
 fn incomplete(field: &str) -> Fault {

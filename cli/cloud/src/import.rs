@@ -1,10 +1,8 @@
-//! Imports counts from a file, each exactly once. An import that was interrupted is repeated, and continues
-//! where it stopped.
+//! Imports counts from a file, each exactly once, even if an interrupted import is repeated.
 //!
-//! The items are written in chunks. Each chunk is one transaction together with a marker, `!import#ID#N`; a
-//! chunk whose marker exists has been imported. The assignment of items to chunks depends on the file alone,
-//! so a repeated import uses the same chunks. The marker holds the chunk's checksum, so that another file
-//! with the same ID is rejected.
+//! Each chunk of the file is written in one transaction together with a marker, `!import#ID#N`, so a chunk whose
+//! marker exists has been imported. The chunks depend only on the file, and the marker contains the chunk's
+//! checksum, so another file with the same ID is rejected.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -30,7 +28,7 @@ impl CountsTable {
     pub async fn import(&self, id: &str, chunk: &ImportChunk, mode: ImportMode) -> Result<bool, Fault> {
         let marker = marker_key(id, chunk);
         let sum = chunk.checksum(mode);
-        // Nothing is read as long as the numbers of the file can be added blindly.
+        // The items are read only after a transaction has failed.
         let items_read = Mutex::new(None::<BTreeMap<String, DynamoDbItem>>);
         self.retry("importing", || async {
             if mode == ImportMode::Replace {
@@ -55,11 +53,12 @@ impl CountsTable {
             let TransactResult::ConditionsFailed(rejected) = self.table().transact(actions).await? else {
                 return Ok(Some(true));
             };
+            // The marker is the first action. If it exists, an earlier run has imported the chunk.
             if rejected.contains(&0) {
                 return self.check_marker(&marker, &sum, id).await.map(|()| Some(false));
             }
             let mut known_items = BTreeMap::new();
-            // The marker is the first action.
+            // The items follow the marker.
             let was_rejected = |n: usize| rejected.contains(&(n + 1));
             let to_read = chunk.entries().iter().enumerate();
             let to_read =
@@ -109,7 +108,7 @@ impl CountsTable {
     }
 }
 
-/// Returns a write with the condition that the resulting numbers do not exceed [`MAX_COUNT`].
+/// Returns an empty write with the condition that the sums do not exceed [`MAX_COUNT`] after an addition.
 fn limited_to_max(sum: &ItemTotals) -> ItemWrite {
     [ATTR_HITS, ATTR_UNIQUES].into_iter().fold(ItemWrite::default(), |write, name| {
         match sum.numbers.get(name) {

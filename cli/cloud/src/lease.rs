@@ -1,8 +1,8 @@
 //! The deploy lock of an environment: only the holder of the lease may change the environment.
 //!
-//! The lease is an item of the counts table, taken and released by conditional writes. Its holder sends
-//! heartbeats. If heartbeats fail, or if another run has taken the lease, the run is cancelled. `observer`
-//! decides when another run may take it.
+//! The lease is an item of the table of counts, which conditional writes create, renew and delete. The holder's
+//! run is cancelled if its heartbeats fail or if another run takes the lease; `observer` decides when another run
+//! may take it.
 
 pub(crate) mod guarded_drivers;
 pub(crate) mod holder;
@@ -24,13 +24,13 @@ use self::observer::{
 };
 use crate::table::{DynamoDbTable, NOT_FOUND, PutResult, number_value, string_value};
 
-/// The phase that waits for the lease.
+/// The phase in which a run waits for the lease.
 pub const LEASE_PHASE: Phase = Phase::new("lease");
 
 /// The fault code for a lease that another run holds.
 const LEASE_HELD: &str = "lease_held";
 
-/// The interval at which a held lease is read.
+/// The interval at which a waiting run reads the lease.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before a failed heartbeat is retried.
 const HEARTBEAT_RETRY: Duration = Duration::from_secs(1);
@@ -49,11 +49,11 @@ pub struct LeaseRequest {
     pub duration: Duration,
     /// How long to wait while another run holds the lease.
     pub max_wait: Duration,
-    /// Receives the events of waiting.
+    /// Receives the events of the wait.
     pub sink: EventSink,
-    /// Cancels waiting.
+    /// The token that ends the wait when it is cancelled.
     pub stop: CancellationToken,
-    /// Cancelled when the lease is lost.
+    /// The token that is cancelled when the lease is lost.
     pub run: CancellationToken,
     /// The time of day in seconds since 1970.
     pub clock: fn() -> u64,
@@ -69,8 +69,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the lease. The flag is true if another run held it until then, so that earlier reads of the
-    /// environment are outdated.
+    /// Takes the lease, and waits while another run holds it. The returned flag is true if it had to wait;
+    /// earlier reads of the environment are then outdated.
     pub async fn take(request: &LeaseRequest) -> Result<(Self, bool), Fault> {
         let started = Instant::now();
         let cx = DriverContext::new(Address::new("table", "hits"), EventSink::none(), request.stop.clone());
@@ -80,6 +80,7 @@ impl Lease {
             attempt_timeout: Duration::from_mins(1),
             budget: request.max_wait,
         };
+        // The observer, the last lease of another run, and the start of the last attempt.
         let state = Mutex::new((LeaseObserver::default(), None::<LeaseItem>, started));
         let poll = || async {
             let result = attempt(request, |lease| {
@@ -115,7 +116,7 @@ impl Lease {
         }
     }
 
-    /// Starts the heartbeats. The lease was written at `alive`.
+    /// Starts the heartbeats. `last_heartbeat` is the time at which the lease was written.
     fn start_heartbeats(request: &LeaseRequest, last_heartbeat: Instant) -> Self {
         request.holder.record_held();
         let (stop_heartbeats, loss_reason) = (CancellationToken::new(), Arc::default());
@@ -169,12 +170,14 @@ impl Drop for Lease {
 
 /// The result of one attempt to take the lease.
 enum AttemptResult {
-    /// The lease was taken. The instant is before the write.
+    /// The lease was taken. Contains the time before the write.
     Taken(Instant),
     /// Another run holds the lease.
     Held(LeaseItem),
 }
 
+/// Tries to take the lease once. This succeeds if there is no lease, if this run already holds it, or if
+/// `may_steal` allows taking it from another run.
 async fn attempt(
     request: &LeaseRequest,
     may_steal: impl Fn(&LeaseItem) -> bool,
@@ -200,6 +203,7 @@ async fn attempt(
         return Ok(AttemptResult::Held(lease));
     }
     let started = Instant::now();
+    // The lease must be unchanged since it was read. An invalid item may lack these attributes.
     let condition = "(attribute_not_exists(#o) OR #o = :o) AND (attribute_not_exists(#b) OR #b = :b)";
     let names = [("#o", ATTR_OWNER), ("#b", ATTR_HEARTBEAT)];
     let values = vec![(":o", string_value(&lease.holder.owner)), (":b", number_value(lease.heartbeat))];
@@ -275,7 +279,7 @@ fn describe_holder(lease: &LeaseItem) -> String {
 
 fn held_fault(lease: &LeaseItem, now: u64) -> Fault {
     let expires = match lease.expires.checked_sub(now) {
-        Some(left) if left > 0 => format!("expires in {left} s unless it is renewed"),
+        Some(remaining) if remaining > 0 => format!("expires in {remaining} s unless it is renewed"),
         _ => "appears expired, or the system clock is wrong".to_owned(),
     };
     Fault::fatal(

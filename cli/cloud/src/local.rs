@@ -38,9 +38,9 @@ pub(crate) struct LocalCloud {
     tags: Tags,
     /// The client of the running cloud, or the recorded resources of a stopped one.
     cloud: Result<LocalClient, Arc<OfflineCloud>>,
-    /// The state directory, if opening has started the daemon.
+    /// The state directory, if opening this cloud has started the daemon.
     started_in: Option<PathBuf>,
-    /// Reports that the local cloud has not answered yet.
+    /// Reports that the local cloud has not responded yet.
     slow_calls: SlowCallReporter,
 }
 
@@ -81,7 +81,7 @@ impl LocalCloud {
             None => Err(Arc::new(OfflineCloud::read(&state_dir)?)),
         };
         if let Some(client) = cloud.as_ref().ok().filter(|_| started) {
-            // A restart may have changed ports.
+            // A restart may have changed ports, which the notices report.
             client.status().await?.notices.iter().for_each(|notice| (local.warn)(notice));
         }
         let started_in = started.then_some(state_dir);
@@ -148,7 +148,7 @@ impl Cloud for LocalCloud {
         async {
             let (Ok(client), Some(state_dir)) = (&self.cloud, &self.started_in) else { return };
             if client.resources().await.is_ok_and(|resources| resources.is_empty()) {
-                // A daemon that does not stop is idle, and `hitctl local stop` stops it.
+                // If this fails, an idle daemon remains, which `hitctl local stop` stops.
                 drop(LocalClient::stop(state_dir, STOP_TIMEOUT).await);
             }
         }
@@ -247,6 +247,7 @@ impl Cloud for LocalCloud {
         after: Option<String>,
     ) -> BoxFuture<'a, Result<LogPage, Fault>> {
         async move {
+            // A limit of 0 is the default limit.
             let query = LogEventQuery { after, since_ms: u64::try_from(since_ms).unwrap_or(0), limit: 0 };
             let page = self.running_client()?.logs(group, &query).await?;
             let time = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);

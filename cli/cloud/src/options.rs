@@ -24,7 +24,7 @@ pub struct CloudOptions<'a> {
     pub endpoint_url: Option<&'a str>,
     /// Whether credentials may be sent unencrypted.
     pub insecure: bool,
-    /// Reports hosts that take long to answer.
+    /// Reports hosts that respond slowly.
     pub slow_calls: SlowCallReporter,
     /// The options of the local cloud. `None` if the environment is on AWS.
     pub local: Option<LocalOptions<'a>>,
@@ -32,7 +32,7 @@ pub struct CloudOptions<'a> {
 
 /// Options of the local cloud.
 pub struct LocalOptions<'a> {
-    /// The directories of its state.
+    /// The directories of the local cloud's state.
     pub state_paths: StatePaths,
     /// The path of this program, which starts the daemon.
     pub exe: &'a Path,
@@ -55,7 +55,7 @@ pub(crate) struct AwsOptions<'a> {
     pub(crate) account: Option<&'a str>,
     /// Whether credentials may be sent unencrypted.
     pub(crate) insecure: bool,
-    /// Reports hosts that take long to answer.
+    /// Reports hosts that respond slowly.
     pub(crate) slow_calls: Option<&'a SlowCallReporter>,
     /// The time limit of one call with all its attempts; five minutes if `None`.
     pub(crate) call_timeout: Option<Duration>,

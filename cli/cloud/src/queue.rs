@@ -88,7 +88,7 @@ impl MessageAttributes {
         self
     }
 
-    /// Iterates over the names and texts of the text attributes, in no order.
+    /// Iterates over the names and texts of the text attributes, in no particular order.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.string_value()?)))
     }
@@ -122,7 +122,7 @@ impl QueueDepth {
 }
 
 impl SqsQueue {
-    /// Returns the queue of that name. Sends nothing.
+    /// Creates a client for the queue `name`, without sending a request.
     pub(super) fn new(config: &SdkConfig, name: &str, is_local: bool) -> Self {
         Self { client: Client::new(config), name: name.to_owned(), is_local, url: OnceCell::new() }
     }
@@ -297,7 +297,7 @@ impl SqsQueue {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        // Some emulators answer with the code of SQS's old protocol in the new one too.
+        // Some emulators return the error code of SQS's old protocol in the new protocol, too.
         let not_found_codes = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
         if not_found_codes.iter().any(|code| error.has_code(code)) {
             return Fault::fatal("not_deployed", format!("the queue {} is not deployed", self.name))
@@ -313,7 +313,8 @@ impl SqsQueue {
 }
 
 fn build_fault(error: BuildError) -> Fault {
-    Fault::fatal("request", "failed to build a request").caused_by(error)
+    Fault::fatal("request", "internal error: failed to build a request to SQS; please report it")
+        .caused_by(error)
 }
 
 #[cfg(test)]
@@ -332,7 +333,11 @@ mod tests {
         assert_eq!(sizes(&[]), [0_usize; 0]);
         assert_eq!(sizes(&[1; 25]), [10, 10, 5]);
         assert_eq!(sizes(&[MAX_CALL_BYTES / 2; 5]), [2, 2, 1]);
-        assert_eq!(sizes(&[1, MAX_CALL_BYTES * 2, 1]), [1, 1, 1], "SQS says of one alone what it takes");
+        assert_eq!(
+            sizes(&[1, MAX_CALL_BYTES * 2, 1]),
+            [1, 1, 1],
+            "SQS itself rejects a message that is too large"
+        );
     }
 
     #[test]

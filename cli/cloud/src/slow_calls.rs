@@ -1,4 +1,4 @@
-//! Reports hosts that respond slowly.
+//! Watches calls, so that the user learns which host responds slowly.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ pub struct SlowCallReporter {
 }
 
 impl SlowCallReporter {
-    /// Calls `report` with the host when a response takes longer than `patience`, and again every 30 seconds.
+    /// Calls `report` with the host when a response takes longer than `threshold`, and then every 30 seconds.
     pub fn new(threshold: Duration, report: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self { threshold, report: Arc::new(report) }
     }
 
-    /// Waits for a response of a host.
+    /// Waits for the response of `host`, and reports the host while it is slow.
     pub(crate) async fn watch<T>(self, host: String, response: impl Future<Output = T>) -> T {
         let mut response = std::pin::pin!(response);
         let mut threshold = self.threshold;

@@ -1,5 +1,5 @@
-//! The DynamoDB calls that counts and the lease need, on AWS or in the local cloud. Every call has a time
-//! limit.
+//! The DynamoDB calls for the table of counts, which also holds the lease of the environment. They work on AWS
+//! and on the local cloud. Every call has a time limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use aws_smithy_types::error::operation::BuildError;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use hit_counter::hit::whole_part;
@@ -26,15 +27,15 @@ use super::batch::not_retryable;
 /// An item: attribute names and values.
 pub(super) type DynamoDbItem = HashMap<String, AttributeValue>;
 
-/// The error code for a table that does not exist, or not yet.
+/// The error code for a table that does not exist or is still being created.
 pub(super) const NOT_FOUND: &str = "ResourceNotFoundException";
 /// The time limit of one call with its retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The maximum number of actions in one transaction.
 pub(super) const MAX_TRANSACT_ACTIONS: usize = 100;
-/// How often a read requests its unprocessed keys again. DynamoDB leaves keys unprocessed when it lacks
-/// capacity.
+/// The maximum number of `BatchGetItem` calls for one read, including the first. A further call requests the
+/// keys that DynamoDB left unprocessed for lack of capacity.
 const MAX_READ_ROUNDS: usize = 10;
 
 /// A table of counts. Clones share connections.
@@ -48,23 +49,23 @@ pub struct DynamoDbTable {
 /// The result of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TransactResult {
-    /// All actions are done.
+    /// All actions were applied.
     Committed,
-    /// No action is done: the conditions of the actions with these indexes failed.
+    /// No action was applied: the conditions of the actions with these indexes failed.
     ConditionsFailed(Vec<usize>),
 }
 
 /// The result of a conditional put.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum PutResult {
-    /// The item is written.
+    /// The item was written.
     Written,
-    /// The condition failed. Holds the existing item; `None` if it was deleted meanwhile.
+    /// The condition failed. Contains the existing item; `None` if it was deleted meanwhile.
     ConditionFailed(Option<DynamoDbItem>),
 }
 
 impl DynamoDbTable {
-    /// Returns the table of that name. Sends nothing.
+    /// Creates a client for the table `name`, without sending a request.
     pub fn new(config: &aws_types::SdkConfig, name: &str) -> Self {
         let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build();
         let timeouts = match config.timeout_config() {
@@ -75,7 +76,8 @@ impl DynamoDbTable {
         Self { client: Client::from_conf(config), name: name.to_owned(), is_local: false }
     }
 
-    /// Returns the table of that name in the local cloud: no TLS, no config files, and dummy credentials.
+    /// Creates a client for the table `name` in the local cloud, without TLS and config files, and with dummy
+    /// credentials.
     pub(super) fn local(endpoint: &str, name: &str) -> Self {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -105,16 +107,15 @@ impl DynamoDbTable {
         Ok(response.map_err(|error| self.fault("read", "dynamodb:GetItem", &error))?.item)
     }
 
-    /// Reads the existing items of some keys with strong consistency. One call accepts at most 100 keys and
-    /// returns at most 16 MB.
+    /// Reads the items with the given keys, with strong consistency. Keys without an item are skipped. One call
+    /// accepts at most 100 keys and returns at most 16 MB.
     pub(super) async fn get_many(&self, keys: &[String]) -> Result<Vec<DynamoDbItem>, Fault> {
         let keys =
             keys.iter().map(|key| DynamoDbItem::from([(contract::ATTR_PATH.to_owned(), string_value(key))]));
         let keys_and_attributes =
             KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys.collect()));
-        let keys_and_attributes = keys_and_attributes.build().map_err(|error| {
-            Fault::fatal("request", "failed to build a request to the table").caused_by(error)
-        })?;
+        let keys_and_attributes =
+            keys_and_attributes.build().map_err(|error| request_fault(&self.name, error))?;
         let mut pending = Some(HashMap::from([(self.name.clone(), keys_and_attributes)]));
         let mut items = Vec::new();
         for _ in 0..MAX_READ_ROUNDS {
@@ -137,7 +138,7 @@ impl DynamoDbTable {
         items.map_err(|error| self.fault("read", "dynamodb:Scan", &error))
     }
 
-    /// Writes an item on a condition.
+    /// Writes an item if the condition holds.
     pub(super) async fn put(
         &self,
         item: DynamoDbItem,
@@ -186,8 +187,8 @@ impl DynamoDbTable {
         }
     }
 
-    /// Deletes an item if `attribute` is `value`. An item that does not exist or has another value is left as
-    /// it is.
+    /// Deletes an item if `attribute` is `value`. It is no error if the item does not exist or has another
+    /// value.
     pub(super) async fn delete_if(&self, key: &str, attribute: &str, value: &str) -> Result<(), Fault> {
         let call =
             self.client.delete_item().table_name(&self.name).key(contract::ATTR_PATH, string_value(key));
@@ -207,7 +208,7 @@ impl DynamoDbTable {
     /// Runs all actions in one transaction, or none. A call that is resent after a lost response carries the
     /// same token, so it is applied once.
     ///
-    /// Only faults after which no action was done are transient: a conflict with another write, and
+    /// A fault is transient only if no action was applied: after a conflict with another write, or after
     /// throttling.
     pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<TransactResult, Fault> {
         let response = self.client.transact_write_items().set_transact_items(Some(actions)).send().await;
@@ -274,6 +275,12 @@ impl DynamoDbTable {
     }
 }
 
+/// Returns the fault for a request to the table `table` that cannot be built.
+pub(super) fn request_fault(table: &str, error: BuildError) -> Fault {
+    let message = format!("internal error: failed to build a request to the table {table}; please report it");
+    Fault::fatal("request", message).caused_by(error)
+}
+
 /// Returns a string value.
 pub(super) fn string_value(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -289,8 +296,8 @@ pub(super) fn string_attr<'a>(item: &'a DynamoDbItem, name: &str) -> Option<&'a 
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-/// Returns a number attribute: its whole part, 0 if it is negative, or [`u64::MAX`] if it is too large. A
-/// number that was written by hand or grew too large must not hide its path.
+/// Returns a number attribute as a whole number: truncated, 0 if negative, [`u64::MAX`] if too large. Such
+/// numbers are not rejected, so that their path still appears in lists.
 pub(super) fn number_attr(item: &DynamoDbItem, name: &str) -> Option<u64> {
     whole_part(item.get(name)?.as_n().ok()?)
 }

@@ -1,9 +1,9 @@
 //! URL helpers: host, scheme and loopback.
 
 /// Returns the host of a URL, with its port if it has one.
-pub(crate) fn host(url: &str) -> String {
+pub(crate) fn host_and_port(url: &str) -> String {
     let authority = url.parse::<hyper::Uri>().ok().and_then(|uri| uri.authority().cloned());
-    // A URL may contain a password.
+    // A user name and a password are removed, so that they are never shown.
     authority.map_or_else(String::new, |authority| {
         let all = authority.as_str();
         all.rsplit_once('@').map_or(all, |(_, host)| host).to_owned()

@@ -1,11 +1,11 @@
-//! Reads the IP addresses of visitors, if the configuration stores them. Hashes and salts stay in the table.
+//! Reads the IP addresses of visitors, if the configuration stores them. It returns no hashes and no salts.
 
 use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, SEEN_ADDRESS_PREFIX, SEEN_ID};
 use hitctl_engine::Fault;
 
 use super::table::{DynamoDbTable, number_attr, string_attr};
 
-/// An IP address that is stored.
+/// A stored IP address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VisitorIp {
     /// The IPv4 or IPv6 address.
@@ -19,7 +19,7 @@ pub struct VisitorIp {
 }
 
 impl DynamoDbTable {
-    /// Reads all stored addresses, in no order.
+    /// Reads all stored addresses, in no particular order.
     pub async fn visitor_ips(&self) -> Result<Vec<VisitorIp>, Fault> {
         let items = self.scan().await?;
         let addresses = items.iter().filter_map(|item| {

@@ -7,7 +7,9 @@ use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH};
 use hitctl_counts::ItemTotals;
 use hitctl_engine::Fault;
 
-use super::table::{DynamoDbItem, DynamoDbTable, number_value, string_attr, string_value, table_item};
+use super::table::{
+    DynamoDbItem, DynamoDbTable, number_value, request_fault, string_attr, string_value, table_item,
+};
 
 /// A write of one item. Without a condition it applies to any item.
 #[derive(Clone, Debug, Default)]
@@ -20,8 +22,8 @@ pub(super) struct ItemWrite {
 }
 
 impl ItemWrite {
-    /// Requires that the item was not hit since it was read. For `None`, requires that it still does not
-    /// exist.
+    /// Requires that no hit was added to the item since it was read. If `item` is `None`, requires that the
+    /// item still does not exist.
     pub(super) fn if_unchanged(item: Option<&DynamoDbItem>) -> Self {
         let mut write = Self::default();
         let path = write.name_alias(ATTR_PATH);
@@ -41,21 +43,21 @@ impl ItemWrite {
         write
     }
 
-    /// Requires that the number exists and is at least `least`.
+    /// Requires that the number exists and is at least `min`.
     pub(super) fn at_least(mut self, name: &str, min: u64) -> Self {
         let (name, min) = (self.name_alias(name), self.value_alias(number_value(min)));
         self.conditions.push(format!("{name} >= {min}"));
         self
     }
 
-    /// Requires that the number is at most `most`, if it exists.
+    /// Requires that the number is at most `max`, if it exists.
     pub(super) fn at_most(mut self, name: &str, max: u64) -> Self {
         let (name, max) = (self.name_alias(name), self.value_alias(number_value(max)));
         self.conditions.push(format!("(attribute_not_exists({name}) OR {name} <= {max})"));
         self
     }
 
-    /// Adds to a number attribute.
+    /// Adds `n` to a number attribute.
     pub(super) fn add(mut self, name: &str, n: i128) -> Self {
         let (name, n) = (self.name_alias(name), self.value_alias(AttributeValue::N(n.to_string())));
         self.adds.push(format!("{name} {n}"));
@@ -69,8 +71,8 @@ impl ItemWrite {
         self
     }
 
-    /// Sets the first or last time if it is earlier or later than that of the item. Requires that this still
-    /// holds at the write.
+    /// Sets the first time if it is earlier than that of the item, and the last time if it is later. Requires
+    /// that this is still true when the item is written.
     pub(super) fn extend_times(
         mut self,
         first: Option<&String>,
@@ -103,7 +105,7 @@ impl ItemWrite {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .build()
-            .map_err(|error| incomplete(&error))?;
+            .map_err(|error| request_fault(table.name(), error))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
@@ -117,7 +119,7 @@ impl ItemWrite {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .build()
-            .map_err(|error| incomplete(&error))?;
+            .map_err(|error| request_fault(table.name(), error))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
@@ -131,11 +133,12 @@ impl ItemWrite {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .build()
-            .map_err(|error| incomplete(&error))?;
+            .map_err(|error| request_fault(table.name(), error))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Returns the terms of the request. `None` replaces empty ones, which DynamoDB rejects.
+    /// Returns the names, values and condition of the request. Empty ones are `None`, because DynamoDB rejects
+    /// them.
     fn into_expressions(self) -> WriteExpressions {
         let aliased = self.names.into_iter().enumerate().map(|(n, name)| (format!("#{n}"), name));
         let names: HashMap<_, _> = aliased.collect();
@@ -167,7 +170,8 @@ impl ItemWrite {
 type WriteExpressions =
     (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>, Option<String>);
 
-/// Adds a sum to an item, and updates its first and last time. `there` is the item as it was read.
+/// Adds a sum to an item, and updates the first and last time of the item. `current_item` is the item as it was
+/// read.
 pub(super) fn add_totals(
     sum: &ItemTotals,
     write: ItemWrite,
@@ -178,7 +182,7 @@ pub(super) fn add_totals(
     write.extend_times(sum.first.as_ref(), sum.last.as_ref(), current_item)
 }
 
-/// Returns the item that holds a sum.
+/// Returns the item of `key` with the given totals.
 pub(super) fn item_from_totals(key: &str, sum: &ItemTotals) -> DynamoDbItem {
     let mut item = DynamoDbItem::from([(ATTR_PATH.to_owned(), string_value(key))]);
     item.extend(sum.numbers.iter().map(|(name, n)| (name.clone(), number_value(*n))));
@@ -187,15 +191,10 @@ pub(super) fn item_from_totals(key: &str, sum: &ItemTotals) -> DynamoDbItem {
     item
 }
 
-/// Returns a write that subtracts all numbers that an item had when it was read. Requires that none of them
-/// is lower now.
+/// Returns a write that subtracts all numbers that an item had when it was read. Requires that none of the
+/// numbers is lower now.
 pub(super) fn subtract_all(item: &DynamoDbItem) -> ItemWrite {
     table_item(item)
         .numbers()
         .fold(ItemWrite::default(), |write, (name, n)| write.add(name, -i128::from(n)).at_least(name, n))
-}
-
-/// Returns the fault for a request with a missing field: an internal error.
-fn incomplete(error: &dyn std::error::Error) -> Fault {
-    Fault::fatal("request", "failed to build a request to the table").caused_by(error.to_string())
 }

@@ -72,7 +72,7 @@ fn add_item(row: &mut CountRow, item: &TableItem) {
         let tally = match meaning.period {
             Period::AllTime => {
                 let sum = if meaning.is_visitors { &mut row.uniques } else { &mut row.hits };
-                // The function limits the number in the same way.
+                // The function that counts limits the number in the same way.
                 *sum = sum.saturating_add(n).min(MAX_COUNT);
                 continue;
             }
@@ -90,30 +90,32 @@ fn add_item(row: &mut CountRow, item: &TableItem) {
     row.last = [row.last.take(), text_attribute(ATTR_LAST)].into_iter().flatten().max();
 }
 
-/// Converts counts to table items: keys with the content of each item.
-pub fn encode_items(numbers: &CounterData) -> Vec<(String, ItemTotals)> {
-    let mut entries: Vec<_> = numbers.counts.iter().map(|row| (row.path.clone(), row_totals(row))).collect();
-    let site = ItemTotals { first: None, last: None, ..row_totals(&numbers.site) };
+/// Converts counts to table items. Returns the key and the content of each item.
+pub fn encode_items(data: &CounterData) -> Vec<(String, ItemTotals)> {
+    let mut entries: Vec<_> = data.counts.iter().map(|row| (row.path.clone(), row_totals(row))).collect();
+    let site = ItemTotals { first: None, last: None, ..row_totals(&data.site) };
     entries.extend((site.numbers.values().any(|n| *n > 0)).then(|| (KEY_SITE.to_owned(), site)));
-    for (month, reasons) in &numbers.dropped {
+    for (month, reasons) in &data.dropped {
         let Some(day) = first_day_of_month(month) else { continue };
-        let named = |reason: &String| if reason == ATTR_PATH { ATTR_DROPPED_PATH } else { reason }.to_owned();
-        let reasons = reasons.iter().map(|(reason, n)| (named(reason), *n)).collect();
+        let attribute_name =
+            |reason: &String| if reason == ATTR_PATH { ATTR_DROPPED_PATH } else { reason }.to_owned();
+        let reasons = reasons.iter().map(|(reason, n)| (attribute_name(reason), *n)).collect();
         let key = format!("{KEY_DROPPED_PREFIX}{}", day.month_attribute());
         entries.push((key, ItemTotals { numbers: reasons, ..ItemTotals::default() }));
     }
     entries
 }
 
-/// Returns the content of the item for a row. Of days and months it keeps the latest, as many as the function would keep.
+/// Returns the content of the item for a row. Keeps the latest days and months, as many as the function would keep.
 fn row_totals(row: &CountRow) -> ItemTotals {
     let is_site = row.path == KEY_SITE;
     let mut totals =
         ItemTotals { numbers: BTreeMap::new(), first: row.first.clone(), last: row.last.clone() };
-    let mut put_counts = |hits: String, uniques: String, tally: Tally| {
-        // A count of 0 is kept: it stands for a path that was counted once and reset.
-        totals.numbers.extend((!is_site).then_some((hits, tally.hits)));
-        totals.numbers.extend((tally.uniques > 0).then_some((uniques, tally.uniques)));
+    let mut put_counts = |hits_name: String, uniques_name: String, tally: Tally| {
+        // The item of the site has only visitors. A path keeps a count of 0, because it is known although its count was
+        // reset.
+        totals.numbers.extend((!is_site).then_some((hits_name, tally.hits)));
+        totals.numbers.extend((tally.uniques > 0).then_some((uniques_name, tally.uniques)));
     };
     let total = Tally { hits: row.hits, uniques: row.uniques };
     put_counts(ATTR_HITS.to_owned(), ATTR_UNIQUES.to_owned(), total);
@@ -158,15 +160,15 @@ enum Period {
 
 impl AttributeMeaning {
     fn parse(name: &str) -> Option<Self> {
-        let day = |day: Day| Period::Day(day.to_string());
+        let day_period = |day: Day| Period::Day(day.to_string());
         let (period, is_visitors) = if name == ATTR_HITS {
             (Period::AllTime, false)
         } else if name == ATTR_UNIQUES {
             (Period::AllTime, true)
-        } else if let Some(of) = Day::from_attribute(name) {
-            (day(of), false)
-        } else if let Some(of) = Day::from_uniques_attribute(name) {
-            (day(of), true)
+        } else if let Some(day) = Day::from_attribute(name) {
+            (day_period(day), false)
+        } else if let Some(day) = Day::from_uniques_attribute(name) {
+            (day_period(day), true)
         } else if let Some(digits) = month_of_attribute(name) {
             (Period::Month(year_and_month(digits)?), false)
         } else {

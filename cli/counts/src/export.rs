@@ -30,19 +30,19 @@ pub fn to_ndjson(numbers: &CounterData) -> String {
         dropped: &'a DroppedViews,
     }
     let (empty_site, empty_dropped) = (CountRow::zero(KEY_SITE), DroppedViews::new());
-    let rest = [
+    let summaries = [
         SiteOrDropped { site: &numbers.site, dropped: &empty_dropped },
         SiteOrDropped { site: &empty_site, dropped: &numbers.dropped },
     ];
     // Serialisation cannot fail: there are only strings and numbers.
     let lines = numbers.counts.iter().map(|row| serde_json::to_string(row).unwrap_or_default());
-    let rest = rest.iter().map(|rest| serde_json::to_string(rest).unwrap_or_default());
-    let lines = lines.chain(rest.filter(|line| line != "{}"));
+    let summaries = summaries.iter().map(|summary| serde_json::to_string(summary).unwrap_or_default());
+    let lines = lines.chain(summaries.filter(|line| line != "{}"));
     lines.fold(String::new(), |text, line| text + &line + "\n")
 }
 
-/// Returns a cell, quoted if a reader could misread it: if it contains a separator of any kind, a quote, a line end, a blank at
-/// an end, or the `#` that some readers take for a comment.
+/// Returns a cell, in quotes if a program could misread it: if it contains a separator of any kind, a quote or a line
+/// end, begins or ends with a blank, or contains `#`, with which a comment begins for some programs.
 fn cell(text: &str) -> String {
     // Paths come from visitors and may be formulas. A leading apostrophe makes a spreadsheet show the cell as text.
     let text = if is_formula(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
@@ -50,11 +50,12 @@ fn cell(text: &str) -> String {
     if quote { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into_owned() }
 }
 
-/// Whether a spreadsheet would take a cell for a formula. Leading apostrophes are ignored, so that the one that `cell` adds can
-/// be told from those of the path.
+/// Whether a spreadsheet would treat a cell as a formula. Leading apostrophes are ignored, so that an export adds
+/// exactly one apostrophe to each such path, and an import removes it.
 pub fn is_formula(text: &str) -> bool {
-    let behind = text.trim_start_matches('\'');
-    behind.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+    let after_apostrophes = text.trim_start_matches('\'');
+    // The full-width characters also begin a formula in some spreadsheets.
+    after_apostrophes.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Reads the fields of JSON objects that users wrote. Error messages state what was expected and what was found.
+//! Reads the fields of JSON objects from users. Error messages state what was expected and what was found.
 
 use hitctl_config::contract::MAX_COUNT;
 use serde_json::{Map, Value as Json};
 
-/// The maximum length of a text in an error message, in characters.
-const LONGEST_FOUND: usize = 60;
+/// The maximum length of a quoted text in an error message, in characters.
+const MAX_QUOTED_CHARS: usize = 60;
 
 /// The fields of a JSON object.
 pub struct JsonFields(Map<String, Json>);
@@ -93,7 +93,7 @@ pub fn describe(value: &Json) -> String {
 
 /// Returns a text in quotes, truncated if it is long.
 pub fn quoted(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_FOUND) {
+    match text.char_indices().nth(MAX_QUOTED_CHARS) {
         Some((end, _)) => format!("{:?}..", &text[..end]),
         None => format!("{text:?}"),
     }

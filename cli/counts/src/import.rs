@@ -25,7 +25,7 @@ use archive::Archive;
 use crate::export::to_ndjson;
 use crate::model::CounterData;
 
-/// Reads a file, compressed or not. Returns the import id that is derived from its content, its counts and a report.
+/// Reads a file, compressed or not. Returns the id of the import (a hash of the content), the counts and a report.
 pub fn read(
     content: Vec<u8>,
     format: Option<ImportFormat>,

@@ -29,9 +29,9 @@ impl ItemTotals {
             let sum = self.numbers.entry(name.to_owned()).or_default();
             *sum = sum.saturating_add(value);
         }
-        let own = |name: &str| item.text(name).map(str::to_owned);
-        self.first = [self.first.take(), own(ATTR_FIRST)].into_iter().flatten().min();
-        self.last = [self.last.take(), own(ATTR_LAST)].into_iter().flatten().max();
+        let text_attribute = |name: &str| item.text(name).map(str::to_owned);
+        self.first = [self.first.take(), text_attribute(ATTR_FIRST)].into_iter().flatten().min();
+        self.last = [self.last.take(), text_attribute(ATTR_LAST)].into_iter().flatten().max();
     }
 
     /// Removes the hits and returns them.

@@ -1,5 +1,5 @@
-//! The counts of a counter in three forms: as data, as table items and as files. Pure: this crate does not access tables,
-//! files or the network.
+//! The counts of a counter in three forms: as data, as table items and as the contents of files. This crate does not
+//! access tables, files or the network.
 
 pub mod codec;
 mod export;

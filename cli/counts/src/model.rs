@@ -32,7 +32,7 @@ pub struct CountRow {
 pub struct Tally {
     /// The number of hits.
     pub hits: u64,
-    /// The number of visitors. That of a month is the sum over its days.
+    /// The number of visitors. For a month, it is the sum over the days.
     pub uniques: u64,
 }
 
@@ -78,7 +78,7 @@ impl CountRow {
         }
     }
 
-    /// Removes days and months, for lists.
+    /// Removes days and months, which lists do not show.
     #[must_use]
     pub fn without_history(self) -> Self {
         Self { days: BTreeMap::new(), months: BTreeMap::new(), ..self }

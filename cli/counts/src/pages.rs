@@ -14,7 +14,7 @@ pub struct SitePages {
     pub keys: BTreeSet<String>,
     /// The pages that cannot be counted.
     pub rejected: Vec<RejectedPage>,
-    /// The query parameters that belong to a path.
+    /// The query parameters that are part of a key.
     keep_query: Vec<String>,
 }
 

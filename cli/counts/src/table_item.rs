@@ -1,5 +1,5 @@
-//! A table item as it was read: its integers and strings. Other attributes are dropped, so an item must not be written back
-//! from it.
+//! A table item as it was read: its integers and strings. Attributes of other types are dropped, so a [`TableItem`]
+//! must not be written back to the table.
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "it speaks with a test, and shall end badly"
+    reason = "a test reads its output and needs it to exit abnormally"
 )]
 
 use std::io::{Read as _, stdin};

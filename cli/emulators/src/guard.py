@@ -1,7 +1,7 @@
-"""Runs one emulator for as long as its own standard input is open, and not a moment longer.
+"""Runs one emulator until standard input is closed.
 
-A test process that ends, in whatever way, closes the pipe; then the emulator is killed, with every function process that it
-started, and its directory is removed. Says "ready PORT" on standard output, once, or what went wrong.
+The end of the test process closes standard input, even if it is killed. Then the emulator and all function processes that it
+started are killed, and its directory is removed. Prints "ready PORT PID LOG" once, or an error.
 """
 
 import os
@@ -15,14 +15,14 @@ import tempfile
 import time
 import urllib.request
 
-# Whoever sends these to all of us sends them to the test process too, whose end is what counts. Not ignored, but caught: the
-# emulator shall not inherit it.
+# A signal to the whole process group also reaches the test process. Only the end of the test process ends this script.
+# The signals are caught and not ignored, because the emulator would inherit ignored signals.
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, lambda *_: None)
 
-KIND, ACCOUNT, REGION, CONCURRENCY, PATIENCE_S = *sys.argv[1:5], float(sys.argv[5])
+KIND, ACCOUNT, REGION, CONCURRENCY, TIMEOUT_S = *sys.argv[1:5], float(sys.argv[5])
 
-# Bound and never listened to: nobody else is given the port meanwhile, and the emulator, which reuses addresses, still can.
+# Reserves the port without listening: no other program gets it, but the emulator can bind it, because it reuses addresses.
 reserved = socket.socket()
 reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 reserved.bind(("127.0.0.1", 0))
@@ -30,7 +30,7 @@ port = reserved.getsockname()[1]
 
 home = tempfile.mkdtemp(prefix=f"hitctl-{KIND}-")
 log = os.path.join(home, "log")
-# Nothing of the user's: no credentials, no endpoint, no proxy.
+# The environment contains nothing of the user: no credentials, no endpoint, no proxy.
 env = {
     "PATH": os.environ.get("PATH", ""),
     "HOME": home,
@@ -78,23 +78,23 @@ def end(status):
     os._exit(status)
 
 
-def fail(why):
-    with open(log, errors="replace") as said:
-        print(f"{KIND} {why}; it said:\n{said.read()[-8000:]}", flush=True)
+def fail(reason):
+    with open(log, errors="replace") as output:
+        print(f"{KIND} {reason}; its output:\n{output.read()[-8000:]}", flush=True)
     end(1)
 
 
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-begun = time.monotonic()
+started = time.monotonic()
 while True:
     try:
         direct.open(f"http://127.0.0.1:{port}{health}", timeout=5).read()
         break
     except OSError as error:
         if emulator.poll() is not None:
-            fail(f"ended with status {emulator.returncode} before it answered")
-        if time.monotonic() - begun > PATIENCE_S:
-            fail(f"did not answer within {PATIENCE_S:.0f} s ({error})")
+            fail(f"exited with status {emulator.returncode} before it responded")
+        if time.monotonic() - started > TIMEOUT_S:
+            fail(f"did not respond within {TIMEOUT_S:.0f} s ({error})")
         if select.select([0], [], [], 0.02)[0] and not os.read(0, 4096):
             end(0)
 print(f"ready {port} {emulator.pid} {log}", flush=True)

@@ -1,5 +1,5 @@
-//! The guard process of an emulator: a script that stops the emulator, with all processes it started, when its standard input is
-//! closed. The operating system closes it when the test process ends.
+//! The guard process of an emulator: a script that stops the emulator and all its processes when the standard input of
+//! the script is closed. The operating system closes this input when the test process ends.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ impl EmulatorGuard {
     /// Starts the guard and waits for a line that begins with `ready`. Returns the other words of this line. Any other output is
     /// the error.
     pub(crate) fn start(command: &mut Command) -> Result<(Self, Vec<String>), String> {
-        // The pipe to its standard input is closed when this process ends for any reason.
+        // The standard input of the guard is closed when this process ends for any reason.
         let mut guard = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -26,7 +26,7 @@ impl EmulatorGuard {
             return Ok((Self(guard), words.collect()));
         }
         let mut rest = String::new();
-        // Output that is not UTF-8 would not explain the error.
+        // Ignores output that is not UTF-8: it would not explain the error.
         drop(output.read_to_string(&mut rest));
         drop(guard.wait());
         Err(format!("{line}{rest}"))
@@ -36,7 +36,7 @@ impl EmulatorGuard {
 impl Drop for EmulatorGuard {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // The guard ends by itself now. After the wait, none of its processes is left.
+        // The guard stops the emulator and exits now. After this wait, none of its processes runs.
         drop(self.0.wait());
     }
 }

@@ -1,5 +1,5 @@
-//! Installs the emulators from the Python registry into virtual environments in cargo's target directory. The first test process
-//! installs them once; a change of their versions installs them again.
+//! Installs the emulators from `PyPI` into virtual environments in cargo's target directory. The first test process
+//! that needs them installs them, and the first one after a change of their versions installs them again.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,34 +8,35 @@ use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256};
 
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
+/// The packages of the emulators.
+const EMULATOR_REQUIREMENTS: &str = include_str!("../requirements.txt");
 
-/// The packages of the policy validators. They have a separate environment, because they need other versions of packages that the
-/// emulators use.
-const POLICY_VALIDATORS: &str = include_str!("../policies.txt");
+/// The packages of the policy validators. They have their own virtual environment, because they need different
+/// versions of some packages than the emulators.
+const POLICY_VALIDATOR_REQUIREMENTS: &str = include_str!("../policies.txt");
 
 /// The package that contains AWS's Runtime Interface Emulator. The dependencies of the package are not needed.
-const SAM: &str = "--no-deps\naws-sam-cli==1.167.0\n";
+const SAM_CLI_REQUIREMENTS: &str = "--no-deps\naws-sam-cli==1.167.0\n";
 
-/// The path of an environment, or the error of its installation. Each environment is installed once per process.
+/// The path of a virtual environment, or why it could not be installed. Each process tries only once.
 type InstallResult = OnceLock<Result<PathBuf, String>>;
 
 /// Returns the virtual environment with the emulators, and installs it on first use.
 pub(crate) fn emulators() -> Result<&'static Path, String> {
     static INSTALLED: InstallResult = OnceLock::new();
-    install_once(&INSTALLED, REQUIREMENTS)
+    install_once(&INSTALLED, EMULATOR_REQUIREMENTS)
 }
 
 /// Returns the virtual environment with the policy validators, and installs it on first use.
 pub(crate) fn policy_validators() -> Result<&'static Path, String> {
     static INSTALLED: InstallResult = OnceLock::new();
-    install_once(&INSTALLED, POLICY_VALIDATORS)
+    install_once(&INSTALLED, POLICY_VALIDATOR_REQUIREMENTS)
 }
 
 /// Returns the virtual environment with only the files of the SAM CLI, and installs it on first use.
 pub(crate) fn sam_cli() -> Result<&'static Path, String> {
     static INSTALLED: InstallResult = OnceLock::new();
-    install_once(&INSTALLED, SAM)
+    install_once(&INSTALLED, SAM_CLI_REQUIREMENTS)
 }
 
 fn install_once(installed: &'static InstallResult, requirements: &str) -> Result<&'static Path, String> {
@@ -58,11 +59,12 @@ fn target_directory(program: &Path) -> Result<PathBuf, String> {
         .ancestors()
         .find(|folder| [".rustc_info.json", "CACHEDIR.TAG"].iter().any(|file| folder.join(file).is_file()))
         .map(Path::to_path_buf)
-        .ok_or_else(|| format!("{} is not in a target directory of cargo", program.display()))
+        .ok_or_else(|| format!("expected a program in cargo's target directory, found {}", program.display()))
 }
 
-/// Installs the packages of `requirements` unless they are installed. Each line is an option of pip or a package. The directory
-/// is named after the hash of the requirements, so that two checkouts that share a target directory can use different versions.
+/// Installs the packages of `requirements` unless they are installed. Each line is an option of pip or a package. The
+/// virtual environment is named after the hash of the requirements, so that two checkouts that share a target directory
+/// can use different versions.
 fn install(directory: &Path, requirements: &str) -> Result<PathBuf, String> {
     let describe = |error: std::io::Error| format!("{}: {error}", directory.display());
     fs::create_dir_all(directory).map_err(describe)?;
@@ -72,7 +74,7 @@ fn install(directory: &Path, requirements: &str) -> Result<PathBuf, String> {
     let hash = Sha256::digest(requirements);
     let environment = directory.join(format!("{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]));
     let marker = environment.join("installed");
-    // The interpreter is a link to the one of the machine, which may have been removed.
+    // The interpreter in the environment is a link to the system's Python, which may have been removed.
     if marker.is_file() && python(&environment).exists() {
         return Ok(environment);
     }
@@ -80,7 +82,7 @@ fn install(directory: &Path, requirements: &str) -> Result<PathBuf, String> {
         fs::remove_dir_all(&environment).map_err(describe)?;
     }
     run(Command::new("python3").args(["-m", "venv"]).arg(&environment)).map_err(|error| {
-        format!("{error}\nhint: Python 3.11 or newer with its venv module is needed (on Debian: apt-get install python3-venv)")
+        format!("{error}\nhint: install Python 3.11 or newer with its venv module, on Debian with `apt-get install python3-venv`")
     })?;
     let list = environment.join("requirements.txt");
     let (options, packages): (Vec<_>, Vec<_>) = requirements.lines().partition(|line| line.starts_with("--"));
@@ -114,7 +116,11 @@ mod tests {
         let target = target_directory(&program).unwrap();
         assert!(program.starts_with(&target));
         assert!(!target.ends_with("deps") && !target.ends_with("debug"), "{}", target.display());
-        assert!(target_directory(Path::new("/bin/sh")).unwrap_err().contains("not in a target directory"));
+        assert!(
+            target_directory(Path::new("/bin/sh"))
+                .unwrap_err()
+                .contains("expected a program in cargo's target")
+        );
     }
 
     #[test]

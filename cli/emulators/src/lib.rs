@@ -1,9 +1,8 @@
 //! Test support: runs third-party AWS emulators, and a [`RecordingProxy`] in front of them that records, drops and delays calls
 //! and validates each call against AWS's service model.
 //!
-//! [`Emulator::ministack`] runs real `bootstrap` files behind its HTTP API. [`Emulator::moto`] is a second implementation with
-//! other gaps. [`RuntimeInterfaceEmulator`] is AWS's own emulator of the Lambda runtime around a function. Each is installed under
-//! `target/emulators` when a test uses it for the first time. None of them is AWS: where they disagree, the service model decides.
+//! Each emulator ([`Emulator`], [`RuntimeInterfaceEmulator`]) is installed under `target/emulators` when a test uses it
+//! for the first time. No emulator behaves exactly like AWS: where they disagree, the service model decides.
 
 mod guard;
 mod install;
@@ -22,18 +21,18 @@ pub use policies::policy_findings;
 pub use proxy::{FaultHook, FaultRule, InjectedFault, RecordedCall, RecordingProxy};
 pub use rie::RuntimeInterfaceEmulator;
 
-/// The timeout for the start of an emulator, in seconds. A start takes one or two.
+/// The timeout for the start of an emulator, in seconds. A start usually takes one or two seconds.
 const START_TIMEOUT_S: u32 = 120;
 
 /// The default limit of concurrent Lambda invocations of an AWS account. New accounts have a lower one.
 const DEFAULT_CONCURRENCY: u32 = 1000;
 
-/// The emulators that can stand in for AWS.
+/// The emulators that can replace AWS in a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EmulatorKind {
-    /// `ministack`, which runs the code of functions.
+    /// `ministack`, which runs real `bootstrap` files behind its HTTP API.
     MiniStack,
-    /// `moto[server]`, which only stores functions.
+    /// `moto[server]`, a second implementation with other gaps. It only stores functions.
     Moto,
 }
 
@@ -145,9 +144,9 @@ impl Emulator {
 
     fn start(kind: EmulatorKind, concurrency: u32) -> Self {
         let installed =
-            install::emulators().unwrap_or_else(|error| panic!("cannot install {kind:?}: {error}"));
+            install::emulators().unwrap_or_else(|error| panic!("failed to install {kind:?}: {error}"));
         Self::try_start(kind, installed, concurrency)
-            .unwrap_or_else(|error| panic!("cannot start {kind:?}: {error}"))
+            .unwrap_or_else(|error| panic!("failed to start {kind:?}: {error}"))
     }
 
     fn try_start(kind: EmulatorKind, installed: &Path, concurrency: u32) -> Result<Self, String> {
@@ -156,8 +155,10 @@ impl Emulator {
             .args(["-I", "-c", include_str!("guard.py"), kind.as_str(), Self::ACCOUNT, Self::REGION])
             .args([concurrency.to_string(), START_TIMEOUT_S.to_string()]);
         let (guard, ready) = EmulatorGuard::start(&mut command)?;
-        let [port, pid, log] = &ready[..] else { return Err(format!("it is ready with {ready:?}")) };
-        let pid = pid.parse().map_err(|_| format!("{pid} is no process id"))?;
+        let [port, pid, log] = &ready[..] else {
+            return Err(format!("expected a port, a process id and a log file, found {ready:?}"));
+        };
+        let pid = pid.parse().map_err(|_| format!("expected a process id, found {pid}"))?;
         Ok(Self { kind, endpoint: format!("http://127.0.0.1:{port}"), pid, log: log.into(), _guard: guard })
     }
 }

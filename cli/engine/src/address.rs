@@ -18,7 +18,7 @@ pub struct Address(String);
 pub struct AddressError(String);
 
 impl Address {
-    /// Creates an address from a kind and a name. Both consist of `a-z`, `0-9` and `_`.
+    /// Creates an address from a kind and a name, which consist of `a-z`, `0-9` and `_`.
     ///
     /// # Panics
     ///

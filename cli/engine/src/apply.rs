@@ -17,7 +17,7 @@ use crate::plan::Plan;
 ///
 /// A failure skips exactly the changes that depend on it. All other changes are made, and all faults are in the outcome. When
 /// `stop` is cancelled, no new change starts and calls in flight finish (a resource that was deleted for a replacement is
-/// created again). Dropping the future abandons the calls in flight; the next run continues from the state that they leave.
+/// created again). Dropping the future abandons the calls in flight; the next run continues from the resulting state.
 pub async fn apply(
     plan: &Plan,
     drivers: &Drivers,

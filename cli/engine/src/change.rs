@@ -42,13 +42,13 @@ pub enum ChangeReason {
     NotDesired,
     /// Keep although no longer desired: the resource holds the user's data.
     DataKept,
-    /// Keep although no longer desired: this resource, which is kept for its data, depends on it.
+    /// Keep although no longer desired: the resource named here depends on it and is kept.
     RequiredBy(Address),
     /// Keep: the resource belongs to another owner, who is named here.
     NotOurs(String),
 }
 
-/// A planned change of one resource, with everything that is needed to make it.
+/// A planned change of one resource, with all data that is needed to apply it.
 ///
 /// Serializes as `{"address","kind","name","action","fields","why"}`. The spec is left out because it may hold secrets.
 #[derive(Clone, PartialEq)]
@@ -148,6 +148,7 @@ impl fmt::Display for ChangeReason {
 fn summarize_fields(fields: &[String]) -> String {
     const SHOWN: usize = 3;
     match fields {
+        // Two or three fields.
         [first @ .., last] if (1..SHOWN).contains(&first.len()) => format!("{} and {last}", first.join(", ")),
         _ if fields.len() <= SHOWN => fields.join(", "),
         _ => format!("{} and {} more", fields[..SHOWN].join(", "), fields.len() - SHOWN),
@@ -181,12 +182,12 @@ impl Change {
         matches!((&self.why, &self.node.desired), (ChangeReason::NotOurs(_), DesiredState::Present(_)))
     }
 
-    /// Returns the outputs that are valid both now and after this change. Returns `None` when the resource belongs to another
-    /// owner, is created, replaced or deleted.
+    /// Returns the outputs if this change does not affect them. Returns `None` if the resource belongs to another
+    /// owner, or is created, replaced or deleted.
     pub fn outputs(&self) -> Option<&Outputs> {
-        let outputs_stay = matches!(self.action, Action::Keep | Action::Update)
+        let outputs_stay_valid = matches!(self.action, Action::Keep | Action::Update)
             && !matches!(self.why, ChangeReason::NotOurs(_));
-        self.observed.as_ref().filter(|_| outputs_stay).map(|observed| &observed.outputs)
+        self.observed.as_ref().filter(|_| outputs_stay_valid).map(|observed| &observed.outputs)
     }
 }
 

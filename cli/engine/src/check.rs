@@ -14,7 +14,7 @@ use crate::plan::Plan;
 pub enum Severity {
     /// Worth showing; the plan may be applied.
     Warning,
-    /// The plan may be applied only after the user agreed to exactly this change (`-y` does not cover it).
+    /// The plan may be applied only after the user has agreed to exactly this change (`-y` does not cover it).
     Consent,
     /// The plan must not be applied.
     Error,

@@ -1,4 +1,4 @@
-//! The context that a driver gets with every call, with the only retry loop of the program.
+//! The context that a driver receives with every call. It contains the only retry loop of the program.
 
 use std::time::Duration;
 
@@ -125,7 +125,8 @@ impl DriverContext {
         }
     }
 
-    /// Sleeps for `duration`. Returns the fault `interrupted`, whose message has `activity`, when the user interrupts the run.
+    /// Sleeps for `duration`. If the user interrupts the run, returns the fault `interrupted` with `activity` in its
+    /// message.
     pub async fn pause(&self, duration: Duration, activity: &str) -> Result<(), Fault> {
         match timeout(duration, self.stop.cancelled()).await {
             Ok(()) => {
@@ -135,9 +136,9 @@ impl DriverContext {
         }
     }
 
-    /// Returns the delay after an attempt. The delay doubles each time and is reduced by up to a quarter as jitter, so that
-    /// resources do not send their requests at the same moments. The jitter is a hash of the address and the attempt, so that a
-    /// run can be repeated exactly.
+    /// Returns the delay after an attempt. The delay doubles each time and is reduced by up to a quarter as jitter, so
+    /// that the requests for different resources are not sent at the same time. The jitter is a hash of the address and
+    /// the attempt, so that a run can be repeated exactly.
     fn delay_after(&self, policy: &RetryPolicy, attempt: u32) -> Duration {
         let delay =
             policy.initial_delay.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(policy.max_delay);
@@ -148,18 +149,19 @@ impl DriverContext {
         let bytes = self.address.as_str().bytes().chain(attempt.to_le_bytes());
         let hash =
             bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        // A fraction from 0 to 255/1024.
         delay.mul_f64(1.0 - f64::from(hash >> 16 & 0xff) / 1024.0)
     }
 }
 
-fn budget_exhausted(fault: Fault, activity: &str, tried: Duration, attempts: u32) -> Fault {
+fn budget_exhausted(fault: Fault, activity: &str, elapsed: Duration, attempts: u32) -> Fault {
     let attempts = plural(attempts.into(), "attempt");
     Fault {
         kind: FaultKind::Fatal,
         message: format!(
             "{} (gave up {activity} after {} and {attempts})",
             fault.message,
-            format_duration(tried)
+            format_duration(elapsed)
         ),
         hint: fault.hint.or_else(|| Some(RETRY_HINT.to_owned())),
         ..fault

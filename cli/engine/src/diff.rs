@@ -1,4 +1,5 @@
-//! Compares the observed spec of a resource with the desired one, as plain JSON. It knows no particular kind of resource.
+//! Compares the observed spec of a resource with the desired one, as plain JSON. It has no code for a particular kind
+//! of resource.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -32,8 +33,8 @@ pub struct FieldDiff {
 /// Returns the fields in which `desired` differs from `observed`, by path. Objects are compared field by field, lists as a whole.
 /// A missing field equals a null field.
 ///
-/// Values at paths for which `is_secret` is true are masked with `mask`. A reference to an output that is not resolved in
-/// `desired` differs from every value.
+/// Values at paths for which `is_secret` is true are masked with `mask`. An unresolved reference to an output differs
+/// from every value.
 pub fn diff(
     observed: &Json,
     desired: &Json,
@@ -100,6 +101,7 @@ impl fmt::Display for FieldDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = |json: &Json| match json {
             Json::String(text) if text == UNKNOWN && self.unknown => text.clone(),
+            // A masked secret: `#` and eight hexadecimal digits.
             Json::String(text) if text.starts_with('#') && text.len() == 9 => text.clone(),
             Json::Null => "(not set)".to_owned(),
             other => other.to_string(),

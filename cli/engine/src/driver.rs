@@ -15,11 +15,11 @@ use crate::observed_state::{ObservedState, Outputs};
 
 /// Reads and writes one kind of resource in one cloud. A driver does the I/O; the engine makes the decisions.
 ///
-/// Specs are JSON, so that one driver can serve kinds it has no types for. Every reference in a spec that a driver gets is
-/// resolved. A call may be repeated after a lost response. So creating a resource that already exists with the desired spec
-/// returns `Ok`, and so does deleting a resource that does not exist.
+/// Specs are JSON, so that one driver can serve kinds for which it has no types. All references in a `desired` spec are
+/// resolved. Because a call may be repeated after a lost response, creating a resource that already exists with the
+/// desired spec returns `Ok`, and so does deleting a resource that does not exist.
 pub trait Driver: Send + Sync {
-    /// Reads the resource with the name of `node`. Returns `None` when there is none. Never writes.
+    /// Reads the resource that has the name of `node`. Returns `None` if it does not exist. Never writes.
     fn read<'a>(
         &'a self,
         cx: &'a DriverContext,
@@ -53,7 +53,7 @@ pub trait Driver: Send + Sync {
     ) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
-/// The timeouts of driver calls, retries included. They are long, because they are meant for calls that hang.
+/// The timeouts of driver calls, retries included. They are long, because they only have to end calls that hang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DriverTimeouts {
     /// The timeout of a read.
@@ -74,7 +74,7 @@ impl Default for DriverTimeouts {
 pub struct Drivers {
     by_kind: BTreeMap<String, Arc<dyn Driver>>,
     fallback: Option<Arc<dyn Driver>>,
-    limits: DriverTimeouts,
+    timeouts: DriverTimeouts,
 }
 
 impl Drivers {
@@ -92,14 +92,14 @@ impl Drivers {
 
     /// Sets the timeouts of driver calls.
     #[must_use]
-    pub fn with_timeouts(mut self, limits: DriverTimeouts) -> Self {
-        self.limits = limits;
+    pub fn with_timeouts(mut self, timeouts: DriverTimeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
     /// Returns the timeouts of driver calls.
     pub fn timeouts(&self) -> DriverTimeouts {
-        self.limits
+        self.timeouts
     }
 
     /// Returns the driver of a kind, or the fault `no_driver`.

@@ -122,7 +122,7 @@ impl EventSink {
         (self.0)(event);
     }
 
-    /// Awaits `work` as a phase: sends the events of its start and end. The phase succeeds if the result is `Ok`.
+    /// Awaits `work` and sends an event when it starts and when it ends. The phase succeeded if the result is `Ok`.
     pub async fn phase<T, E>(
         &self,
         phase: Phase,

@@ -119,9 +119,9 @@ mod tests {
             .caused_by(Connect(io::Error::other("connection refused")));
         let mut texts = Vec::new();
         let mut error: Option<&dyn Error> = Some(&fault);
-        while let Some(one) = error {
-            texts.push(one.to_string());
-            error = one.source();
+        while let Some(current) = error {
+            texts.push(current.to_string());
+            error = current.source();
         }
         assert_eq!(texts, ["failed to reach the endpoint", "failed to connect", "connection refused"]);
     }

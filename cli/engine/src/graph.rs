@@ -14,7 +14,7 @@ use crate::value::{Dependencies, dependencies};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DesiredState {
-    /// The resource exists with this spec, which may hold references.
+    /// The resource exists with this spec, which may refer to other resources.
     Present(Json),
     /// The resource does not exist.
     Absent,
@@ -24,20 +24,18 @@ pub enum DesiredState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionPolicy {
-    /// Delete freely: the next deploy recreates everything.
+    /// Delete without asking: the next deployment recreates the resource completely.
     #[default]
-    #[serde(rename = "never")]
     Delete,
     /// Delete only with the user's consent: the resource holds the user's data.
-    #[serde(rename = "ask_before_loss")]
     Confirm,
-    /// Delete only with the user's consent while the resource holds data, which the output [`CONTENTS_OUTPUT`] shows.
-    #[serde(rename = "ask_while_holding")]
+    /// Delete an empty resource without asking, and a resource with contents only with the user's consent. The output
+    /// [`CONTENTS_OUTPUT`] tells them apart.
     ConfirmIfNonEmpty,
 }
 
 /// The output in which a resource with [`DeletionPolicy::ConfirmIfNonEmpty`] describes its contents. An empty resource does not
-/// have this output.
+/// have this output. The daemon of the local cloud reports it under the same name.
 pub const CONTENTS_OUTPUT: &str = "held";
 
 impl DeletionPolicy {
@@ -53,14 +51,13 @@ impl DeletionPolicy {
     }
 }
 
-/// An order of two changes that depends on the direction of one of them: an increase of a field is made before the change of
-/// another resource, a decrease after it.
+/// Orders the change of a numeric field and the change of another resource: an increase is applied before the other
+/// change, a decrease after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderingHint {
+pub struct ConditionalOrder {
     /// The numeric field.
     pub field: String,
     /// The other resource.
-    #[serde(rename = "over")]
     pub other: Address,
 }
 
@@ -72,29 +69,24 @@ pub struct Node {
     /// The name in the cloud.
     pub name: String,
     /// The desired state.
-    #[serde(rename = "want")]
     pub desired: DesiredState,
     /// The condition under which a plan may delete the resource.
-    #[serde(rename = "keep")]
     pub deletion_policy: DeletionPolicy,
     /// The fields that cannot be changed in place.
-    #[serde(rename = "replace_on")]
     pub immutable_fields: Vec<String>,
     /// The fields whose values must not be shown.
-    #[serde(rename = "secret")]
     pub secret_fields: Vec<String>,
     /// The fields within secret fields whose values may be shown.
-    #[serde(rename = "public", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public_fields: Vec<String>,
-    /// The resources that must exist first, taken from the references in the spec. An absent node keeps them, for the order of
-    /// deletes.
-    #[serde(rename = "needs")]
+    /// The resources that must exist before this one, because its spec refers to them. An absent node keeps its
+    /// dependencies, which determine the order of deletions.
     pub dependencies: Dependencies,
-    /// The order of this resource's change and the change of another resource.
-    #[serde(rename = "lead", default, skip_serializing_if = "Option::is_none")]
-    pub ordering_hint: Option<OrderingHint>,
-    /// A dependency whose update has to wait until this resource is created.
-    #[serde(rename = "before_update_of", default, skip_serializing_if = "Option::is_none")]
+    /// Whether this resource changes before or after another one, depending on the direction of the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditional_order: Option<ConditionalOrder>,
+    /// The dependency that must not be updated before this resource exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_before_update_of: Option<Address>,
 }
 
@@ -110,21 +102,22 @@ impl Node {
             immutable_fields: Vec::new(),
             secret_fields: Vec::new(),
             public_fields: Vec::new(),
-            ordering_hint: None,
+            conditional_order: None,
             create_before_update_of: None,
         }
     }
 
-    /// Makes an increase of `field` before the change of the other resource, and a decrease after it. There must be no
-    /// dependency path between the two resources.
+    /// Applies an increase of `field` before the other resource changes, and a decrease after it. Neither resource may
+    /// depend on the other, directly or indirectly.
     #[must_use]
-    pub fn with_ordering_hint(mut self, field: &str, other: Address) -> Self {
-        self.ordering_hint = Some(OrderingHint { field: field.to_owned(), other });
+    pub fn with_conditional_order(mut self, field: &str, other: Address) -> Self {
+        self.conditional_order = Some(ConditionalOrder { field: field.to_owned(), other });
         self
     }
 
-    /// Creates this resource before its dependency `other` is updated: `other` already has the outputs that this resource needs,
-    /// and uses this resource after its update. No other dependency of this resource may depend on `other`.
+    /// Creates this resource before `other`, on which it depends, is updated. This is for a resource that needs only
+    /// the existing outputs of `other`, and that `other` uses after its update. No other dependency of this resource
+    /// may depend on `other`.
     #[must_use]
     pub fn create_before_update_of(mut self, other: Address) -> Self {
         self.create_before_update_of = Some(other);
@@ -165,20 +158,20 @@ impl Node {
         self
     }
 
-    /// Makes the desired state absent. The dependencies stay, for the order of deletes.
+    /// Sets the desired state to absent. The node keeps its dependencies, which determine the order of deletions.
     #[must_use]
     pub fn absent(mut self) -> Self {
         self.desired = DesiredState::Absent;
         self
     }
 
-    /// Makes the desired state absent unless `is_desired`.
+    /// Sets the desired state to absent unless `is_desired`.
     #[must_use]
     pub fn present_if(self, is_desired: bool) -> Self {
         if is_desired { self } else { self.absent() }
     }
 
-    /// Returns the desired spec with its references, or `None` when the desired state is absent.
+    /// Returns the desired spec with unresolved references, or `None` if the desired state is absent.
     pub fn spec(&self) -> Option<&Json> {
         match &self.desired {
             DesiredState::Present(spec) => Some(spec),
@@ -187,12 +180,12 @@ impl Node {
     }
 }
 
-/// The desired state of all resources: acyclic, without dangling references, in topological order and then by address.
+/// The desired state of all resources, without cycles and without references to missing nodes. Every node comes after
+/// its dependencies; otherwise the nodes are sorted by address.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Graph {
     nodes: Vec<Node>,
     /// Whether a plan may delete resources that hold the user's data.
-    #[serde(rename = "deleting_data")]
     allows_data_deletion: bool,
 }
 
@@ -243,15 +236,16 @@ impl Graph {
         self.nodes.iter().find(|node| node.address == *address)
     }
 
-    /// Returns the graph with every resource absent, as `destroy` plans it.
+    /// Returns the graph with every resource absent, from which `destroy` makes its plan.
     #[must_use]
     pub fn all_absent(&self) -> Self {
         Self { nodes: self.nodes.iter().cloned().map(Node::absent).collect(), ..*self }
     }
 
-    /// Allows a plan to delete absent resources that hold the user's data ([`DeletionPolicy::Confirm`]).
+    /// Allows a plan to delete absent resources that hold the user's data (see [`DeletionPolicy`]).
     ///
-    /// Otherwise a plan keeps them and reports it. [`check`](crate::check) requires the user's consent in either case.
+    /// By default, a plan keeps such resources and reports them. Even if deletions are allowed, [`check`](crate::check)
+    /// requires the user's consent.
     #[must_use]
     pub fn allow_data_deletion(mut self) -> Self {
         self.allows_data_deletion = true;
@@ -264,7 +258,7 @@ impl Graph {
     }
 }
 
-/// Returns a cycle in `stuck`, where each node depends on another one of them.
+/// Returns a cycle among the nodes in `stuck`. Every node in `stuck` depends on a node in `stuck`, possibly on itself.
 fn find_cycle(stuck: &BTreeMap<Address, Node>) -> Vec<Address> {
     let mut path: Vec<Address> = Vec::new();
     let mut next = stuck.keys().next();

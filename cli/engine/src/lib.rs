@@ -1,8 +1,8 @@
 //! The deployment engine: compares a graph of desired resources with the observed ones, makes a plan, and applies it.
 //!
-//! The engine contains no code for a particular cloud. A [`Driver`] reads and writes one kind of resource; the engine does
-//! diffs, ordering, concurrency, retries, skipping and reporting. Planning is a synchronous, pure function: it uses no clock,
-//! no environment and no await. Only [`survey`] and [`apply`] call a driver, and [`survey`] only reads.
+//! The engine contains no code for a particular cloud: a [`Driver`] reads and writes one kind of resource, and the
+//! engine compares, orders, runs, retries, skips and reports changes. Planning is a pure function without clock,
+//! environment and await; only [`survey`] and [`apply`] call drivers, and [`survey`] only reads.
 //!
 //! ```no_run
 //! # use hitctl_engine::{
@@ -15,8 +15,8 @@
 //! let graph = if delete_data { graph.allow_data_deletion() } else { graph };
 //! let stop = CancellationToken::new();
 //! let plan = plan(&graph, &survey(&graph, drivers, sink, &stop).await?, &SecretMask::default())?;
-//! let allowed = if delete_data { Severity::Consent } else { Severity::Warning };
-//! if check(&plan).iter().any(|finding| finding.severity > allowed) {
+//! let max_severity = if delete_data { Severity::Consent } else { Severity::Warning };
+//! if check(&plan).iter().any(|finding| finding.severity > max_severity) {
 //!     return Ok(None);
 //! }
 //! # Ok(Some(
@@ -53,7 +53,7 @@ pub use diff::{FieldDiff, UNKNOWN, diff};
 pub use driver::{Driver, DriverTimeouts, Drivers};
 pub use event::{Event, EventSink, Phase};
 pub use fault::{Fault, FaultCause, FaultCode, FaultKind};
-pub use graph::{CONTENTS_OUTPUT, DeletionPolicy, DesiredState, Graph, GraphError, Node, OrderingHint};
+pub use graph::{CONTENTS_OUTPUT, ConditionalOrder, DeletionPolicy, DesiredState, Graph, GraphError, Node};
 pub use mask::SecretMask;
 pub use observed_state::{ObservedState, Outputs, Owner};
 pub use plan::{Plan, PlanError, PlanSummary, plan};

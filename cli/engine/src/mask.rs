@@ -1,9 +1,10 @@
-//! The text shown in place of a secret. The engine has no masking key; the caller of `plan` passes a mask.
+//! The text that is shown in place of a secret. The caller of `plan` passes the mask, because the engine has no key to
+//! hash secrets with.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Maps a secret to a short text that may be shown. Equal secrets have equal texts, so that a change is visible.
+/// Maps a secret to a short text that may be shown. Equal secrets have equal texts; different texts show a change.
 #[derive(Clone)]
 pub struct SecretMask(Arc<dyn Fn(&str) -> String + Send + Sync>);
 

@@ -15,7 +15,7 @@ pub struct ObservedState {
     pub spec: Json,
     /// The values that other resources can refer to.
     pub outputs: Outputs,
-    /// The owner that the tags name.
+    /// The owner according to the tags.
     pub owner: Owner,
 }
 

@@ -17,7 +17,8 @@ pub(crate) fn is_within(path: &str, field: &str) -> bool {
     path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Whether one path is nested in the other, so that a change of one is a change of the other.
+/// Whether the paths are equal or one is nested in the other, so that a change at one path changes the value at the
+/// other.
 pub(crate) fn overlap(a: &str, b: &str) -> bool {
     is_within(a, b) || is_within(b, a)
 }

@@ -118,7 +118,7 @@ fn plan_present(
     observed: Option<ObservedState>,
     mask: &SecretMask,
 ) -> Result<Change, PlanError> {
-    let desired = resolve(spec, &|of| plan.change(of).and_then(Change::outputs));
+    let desired = resolve(spec, &|address| plan.change(address).and_then(Change::outputs));
     let change = |action, why, fields, observed| Change { action, why, fields, node: node.clone(), observed };
     let Some(observed) = observed else {
         let fields = diff(&Json::Object(Map::new()), &desired, &|path| node.is_secret(path), mask);
@@ -132,10 +132,12 @@ fn plan_present(
 
     let fields = diff(&observed.spec, &desired, &|path| node.is_secret(path), mask);
     let is_immutable = |path: &str| node.immutable_fields.iter().any(|field| path::overlap(path, field));
-    let names = |only: &dyn Fn(&FieldDiff) -> bool| -> Vec<String> {
-        fields.iter().filter(|field| only(field)).map(|field| field.field.clone()).collect()
+    let names_where = |includes: &dyn Fn(&FieldDiff) -> bool| -> Vec<String> {
+        fields.iter().filter(|field| includes(field)).map(|field| field.field.clone()).collect()
     };
-    let differing_immutable = names(&|field| is_immutable(&field.field) && !field.unknown);
+    // An immutable field with an unknown value refers to a resource that is created or replaced, which is the better
+    // reason to show.
+    let differing_immutable = names_where(&|field| is_immutable(&field.field) && !field.unknown);
     let replaced_dependencies = replaced_dependencies(plan, spec, &is_immutable);
     let (action, why) = if !differing_immutable.is_empty() {
         (Action::Replace, ChangeReason::ImmutableFieldsDiffer(differing_immutable))
@@ -144,18 +146,23 @@ fn plan_present(
     } else if fields.is_empty() {
         (Action::Keep, ChangeReason::UpToDate)
     } else if fields.iter().any(|field| is_immutable(&field.field)) {
-        (Action::Replace, ChangeReason::ImmutableFieldsDiffer(names(&|field| is_immutable(&field.field))))
+        (
+            Action::Replace,
+            ChangeReason::ImmutableFieldsDiffer(names_where(&|field| is_immutable(&field.field))),
+        )
     } else {
-        (Action::Update, ChangeReason::FieldsDiffer(names(&|_| true)))
+        (Action::Update, ChangeReason::FieldsDiffer(names_where(&|_| true)))
     };
     Ok(change(action, why, fields, Some(observed)))
 }
 
-/// Fails if a reference names an output that is missing from a resource that the plan keeps: it would stay unknown.
+/// Fails if a reference names an output that a kept resource does not have. The output would never become known.
 fn check_outputs_exist(plan: &Plan, node: &Node, desired: &Json) -> Result<(), PlanError> {
     for (_, reference) in find_references(desired) {
         if let Reference::Output { resource, output } = reference
-            && plan.change(&resource).is_some_and(|from| from.action == Action::Keep && !from.is_conflict())
+            && plan
+                .change(&resource)
+                .is_some_and(|other| other.action == Action::Keep && !other.is_conflict())
         {
             return Err(PlanError::NoOutput { from: node.address.clone(), to: resource, output });
         }
@@ -165,8 +172,9 @@ fn check_outputs_exist(plan: &Plan, node: &Node, desired: &Json) -> Result<(), P
 
 /// Returns the resources that an immutable field refers to and that this plan creates or replaces.
 ///
-/// A reference with a known value counts only if the plan replaces the other resource: the cloud may delete this resource
-/// together with it. It does not count if the plan creates the other resource: this resource exists without it.
+/// A reference with a known value counts only if the plan replaces the other resource, because the cloud may delete
+/// this resource together with the other one. It does not count if the plan creates the other resource, because this
+/// resource exists although the other one does not.
 fn replaced_dependencies(plan: &Plan, spec: &Json, is_immutable: &dyn Fn(&str) -> bool) -> Vec<Address> {
     let mut replaced = BTreeSet::new();
     for (_, reference) in find_references(spec).into_iter().filter(|(path, _)| is_immutable(path)) {
@@ -200,7 +208,7 @@ fn plan_absent(graph: &Graph, node: &Node, observed: ObservedState) -> Change {
 
 /// Keeps the direct and indirect dependencies of resources that are kept for their data.
 fn keep_dependencies_of_kept(plan: &mut Plan) {
-    // Dependents come before their dependencies in this order, so one pass is enough.
+    // In reverse order, dependents come before their dependencies, so one pass is enough.
     let mut dependents: BTreeMap<Address, Address> = BTreeMap::new();
     for change in plan.changes.iter_mut().rev() {
         if change.action == Action::Delete

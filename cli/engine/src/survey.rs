@@ -69,7 +69,7 @@ impl SurveyError {
     }
 }
 
-/// The maximum number of reads of a resource that is deleted, and perhaps created again, during a read.
+/// The maximum number of attempts to read a resource. An attempt fails if the resource is deleted during the read.
 const MAX_READS: usize = 3;
 
 /// Reads one resource. A read may take several API calls. If the resource is deleted between them, a second read finds it
@@ -85,6 +85,7 @@ async fn read_resource(
             result => return result,
         }
     }
+    // The last attempt returns every fault.
     driver.read(cx, node).await
 }
 

@@ -37,7 +37,7 @@ pub enum Reference<T> {
         /// The name of the output.
         output: String,
     },
-    /// A value that is computed at plan time (an ARN, a name) but can be used only when `resource` exists. It is an edge as well.
+    /// A value that is computed at plan time (an ARN, a name) but can be used only when `resource` exists.
     Known {
         /// The resource that the value identifies.
         #[serde(rename = "of")]
@@ -58,7 +58,7 @@ impl<T> SpecValue<T> {
         Self::Reference { reference: Reference::Known { resource, value } }
     }
 
-    /// Returns the value if it is known. In specs that drivers get, all values are known.
+    /// Returns the value if it is known. In the specs that drivers receive, all values are known.
     pub fn get(&self) -> Option<&T> {
         match self {
             Self::Literal(value) | Self::Reference { reference: Reference::Known { value, .. } } => {
@@ -80,7 +80,7 @@ pub type Dependencies = BTreeSet<Address>;
 
 /// Replaces the references in `spec` by plain values. `outputs` returns the outputs of another resource.
 ///
-/// References to outputs that are not known yet stay; a plan shows them as `(known after deploy)`.
+/// References to outputs that are not known yet are kept; a plan shows them as `(known after deploy)`.
 pub fn resolve<'a>(spec: &Json, outputs: &dyn Fn(&Address) -> Option<&'a Outputs>) -> Json {
     match parse_reference(spec) {
         Some(Reference::Known { value, .. }) => return value,
@@ -151,7 +151,7 @@ mod tests {
             "id": SpecValue::<String>::output(api(), "id"),
             "role": SpecValue::known(Address::new("role", "f"), "arn:role"),
             "deep": {"list": [1, {"id": SpecValue::<String>::output(api(), "id")}]},
-            "plain": {"$ref": "a variable that only looks like one"},
+            "plain": {"$ref": "a variable that only looks like a reference"},
         })
     }
 
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(dependencies(&resolved).into_iter().collect::<Vec<_>>(), [api()]);
 
         let outputs = Outputs::from([("id".to_owned(), "x7".to_owned())]);
-        let resolved = resolve(&spec(), &|of| (*of == api()).then_some(&outputs));
+        let resolved = resolve(&spec(), &|address| (*address == api()).then_some(&outputs));
         assert_eq!(resolved["id"], "x7");
         assert_eq!(resolved["deep"]["list"][1]["id"], "x7");
         assert!(dependencies(&resolved).is_empty());

@@ -1,4 +1,4 @@
-//! Runs work beside its caller: blocking work on a thread of its own, and work that must not be cancelled.
+//! Runs blocking work on separate threads, and work that must not be cancelled together with its caller.
 
 use hitctl_engine::Fault;
 use tokio::task::JoinError;
@@ -10,7 +10,7 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(task_fault(error)))
 }
 
-/// Runs work to completion, even when the caller is cancelled in the middle.
+/// Runs work to completion, even if the caller is cancelled before that.
 pub(crate) async fn run_detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Fault>> + Send + 'static,
 ) -> Result<T, Fault> {

@@ -5,7 +5,7 @@ use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 
-/// The number of bytes to read and discard of a body over the limit. A client that is still sending then
+/// A body over the limit is read and discarded up to this size, in bytes. A client that is still sending then
 /// receives the response instead of a connection reset.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024 * 1024;
 
@@ -20,6 +20,7 @@ pub(crate) enum BodyError {
 
 /// Reads the whole body, and its trailers if there are any.
 pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<(Bytes, Option<HeaderMap>), BodyError> {
+    // A body that arrives in one frame is returned without copying it.
     let mut first = Bytes::new();
     let mut buffer: Option<BytesMut> = None;
     let mut trailers = None;

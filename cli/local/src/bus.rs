@@ -1,11 +1,5 @@
-//! `EventBridge` on this machine: matches events against rules and delivers them to queues and functions.
-//!
-//! An event is acknowledged once a delivery for each matching rule is on disk. Each delivery then happens at least once, even if
-//! this process is killed in between. As on AWS, the target must allow the rule, through the queue's policy or the function's
-//! permission; otherwise the event is sent to the rule's dead-letter queue at once.
-//!
-//! Differences from AWS: clients may put events with AWS's own sources (`aws.s3`), because nothing else emits them here; a bus
-//! exists as soon as it has a rule; the pauses between retries are seconds.
+//! `EventBridge` on this machine: matches events against rules and delivers them to queues and functions. It also runs
+//! the asynchronous invocations of functions, which use the same deliveries.
 
 mod api;
 mod concurrency;
@@ -38,6 +32,13 @@ use delivery::{AsyncInvokeConfig, Delivery, DeliveryStage};
 use store::{DeliveryStore, DueDelivery};
 
 /// The event buses of this machine. Clones share their state.
+///
+/// An event is acknowledged once a delivery for each matching rule is on disk. Each delivery then happens at least
+/// once, even if this process is killed in between. As on AWS, the target must allow the rule, through the queue's
+/// policy or the function's permission. Otherwise the event is sent to the rule's dead-letter queue without retries.
+///
+/// Differences from AWS: clients may put events with AWS's own sources (`aws.s3`), because nothing else emits them
+/// here; a bus exists as soon as it has a rule; the first retries follow within seconds.
 #[derive(Clone)]
 pub(crate) struct EventBuses {
     inner: Arc<Inner>,
@@ -48,15 +49,15 @@ struct Inner {
     runner: Runner,
     queue_sender: Arc<dyn QueueSender>,
     rules: RwLock<BTreeMap<String, EventRule>>,
-    /// For each statement: the function, with its alias if it has one, and the ARN of the rule that may invoke it.
+    /// By statement id: the function (with its alias, if any) and the ARN of the rule that may invoke it.
     permissions: RwLock<BTreeMap<String, (String, String)>>,
-    /// For each config's name: the function, with its alias if it has one, and the handling of its failed events.
+    /// By resource name: the function (with its alias, if any) and its settings for asynchronous invocations.
     invoke_configs: RwLock<BTreeMap<String, (String, AsyncInvokeConfig)>>,
     concurrency: ConcurrencyLimits,
     /// The deliveries that no task is processing, ordered by due time.
     scheduled: Mutex<BTreeSet<DueDelivery>>,
     wake: Notify,
-    /// Whether the rules are restored. Until then the bus accepts no events, because they would match nothing.
+    /// Whether the rules are restored. Until then the bus accepts no events, because they would match no rule.
     ready: watch::Sender<bool>,
     stop: CancellationToken,
     /// The number of failed events that no dead-letter queue accepted.
@@ -105,7 +106,7 @@ impl EventBuses {
         tokio::spawn(dispatcher::run(Arc::clone(&self.inner)));
     }
 
-    /// Starts no more deliveries. Pending ones continue after the next start.
+    /// Stops starting deliveries. Pending deliveries continue when the daemon is started again.
     pub(crate) fn stop(&self) {
         self.inner.stop.cancel();
     }
@@ -115,19 +116,20 @@ impl EventBuses {
         self.inner.dropped.load(Ordering::Relaxed)
     }
 
-    /// Accepts an asynchronous invocation of a function, named with its alias if it has one. The event is on disk when this
-    /// returns; retries follow the function's settings for asynchronous invocations.
+    /// Accepts an asynchronous invocation. `function` is the function's name, with its alias if it has one. When this
+    /// returns, the event is on disk. Retries follow the function's settings for asynchronous invocations.
     pub(crate) async fn enqueue_invocation(&self, function: &str, event: String) -> Result<(), Fault> {
         let now = now_ms();
+        // The fields of the rule are not used, because the delivery begins in Lambda's stage.
         let delivery = Delivery {
             rule_arn: String::new(),
             target_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"),
             max_retries: 0,
             max_age_s: 0,
             dead_letter_arn: String::new(),
-            since_ms: now,
+            stage_started_at_ms: now,
             failures: 0,
-            stage: DeliveryStage::Lambda { waits: 0 },
+            stage: DeliveryStage::Lambda { failed_starts: 0 },
         };
         self.inner.accept(vec![(event, delivery)], now).await
     }
@@ -167,7 +169,8 @@ impl EventBuses {
         write(&self.inner.rules).remove(name);
     }
 
-    /// Allows a rule to invoke a function, under the given statement name.
+    /// Allows a rule to invoke a function. `statement` is the id of the policy statement. Ignores unresolved
+    /// references, which `cloud` has rejected before.
     pub(crate) fn add_permission(&self, statement: &str, spec: &PermissionSpec) {
         let (Some(name), Some(source)) = (spec.function_name.get(), spec.source_arn.get()) else { return };
         let qualifier = spec.qualifier.as_ref().and_then(|qualifier| qualifier.get());
@@ -180,7 +183,8 @@ impl EventBuses {
         write(&self.inner.permissions).remove(statement);
     }
 
-    /// Stores a function's settings for asynchronous invocations under `name`. Without any, Lambda's defaults apply.
+    /// Stores a function's settings for asynchronous invocations under `name`. Functions without settings use Lambda's
+    /// defaults.
     pub(crate) fn put_invoke_config(&self, name: &str, spec: &EventInvokeConfigSpec) {
         let Some(function) = spec.function_name.get() else { return };
         let function =
@@ -212,7 +216,7 @@ impl Inner {
                     max_retries: rule.spec.max_retries,
                     max_age_s: rule.spec.max_age_s,
                     dead_letter_arn: rule.dead_letter_arn.clone(),
-                    since_ms: now_ms,
+                    stage_started_at_ms: now_ms,
                     failures: 0,
                     stage: DeliveryStage::EventBridge,
                 };
@@ -221,7 +225,7 @@ impl Inner {
             .collect()
     }
 
-    /// Returns the retry settings of a function, named with its alias if it has one.
+    /// Returns the retry settings of a function. `function` is its name, with its alias if it has one.
     fn invoke_config_for(&self, function: &str) -> AsyncInvokeConfig {
         let all = read(&self.invoke_configs);
         let found = all.values().find(|(name, _)| name == function);
@@ -247,7 +251,7 @@ impl Inner {
     }
 }
 
-/// Returns a function's name with its alias, as it follows `function:` in an ARN.
+/// Returns the part of a function's ARN after `function:`: the name, followed by `:` and the qualifier if there is one.
 fn qualified_name(name: &str, qualifier: Option<&String>) -> String {
     qualifier.map_or_else(|| name.to_owned(), |qualifier| format!("{name}:{qualifier}"))
 }

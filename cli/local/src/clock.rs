@@ -1,4 +1,4 @@
-//! Reads the clock and the system's randomness. No other module of this crate does.
+//! Reads the wall clock and random bytes of the system, and sleeps.
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use hitctl_engine::Fault;
 use jiff::Timestamp;
 
 /// Returns the current time in milliseconds since the Unix epoch.
-#[expect(clippy::disallowed_methods, reason = "the daemon's edge: a log line and a record have a time")]
+#[expect(clippy::disallowed_methods, reason = "log lines and stored records have a time")]
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -18,9 +18,9 @@ pub(crate) fn timestamp(ms: u64) -> Timestamp {
     Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or_default()
 }
 
-/// Sleeps between two checks of a process or file outside this program, which cannot notify us. Every caller
-/// limits how long it polls.
-#[expect(clippy::disallowed_methods, reason = "polling another process; every caller is bounded")]
+/// Sleeps, for a time limit or between two checks of a process or file that cannot notify this program. Every
+/// caller limits how long it polls.
+#[expect(clippy::disallowed_methods, reason = "time limits and polling; every caller is bounded")]
 pub(crate) async fn sleep(time: std::time::Duration) {
     tokio::time::sleep(time).await;
 }

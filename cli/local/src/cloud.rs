@@ -1,8 +1,5 @@
-//! Creates, changes, removes and restores the resources of the local cloud, kind by kind.
-//!
-//! A change is first made in effect, then written to the registry, then acknowledged. When the registry
-//! cannot be written, the change is rolled back. Every acknowledged change therefore survives a SIGKILL. A
-//! change that was not acknowledged may or may not have happened, so every put can be repeated.
+//! Creates, changes, removes and restores the resources of the local cloud. This module connects the services;
+//! each service is a module of its own.
 
 mod events;
 mod queues;
@@ -35,6 +32,10 @@ use crate::table::Tables;
 use crate::{inventory, ports};
 
 /// All services of the local cloud.
+///
+/// A change is first applied to the service, then written to the registry, then acknowledged. If the registry
+/// cannot be written, the change is rolled back. Every acknowledged change therefore survives a SIGKILL. A
+/// change that was not acknowledged may or may not have happened, so every put can be repeated.
 pub(crate) struct CloudServices {
     pub(crate) dir: StateDir,
     pub(crate) registry: Registry,
@@ -47,8 +48,9 @@ pub(crate) struct CloudServices {
     pub(crate) gateway: Gateway,
     pub(crate) logs: Logs,
     pub(crate) code: CodeStore,
-    /// Held while a resource changes. Changes are short, and one at a time keeps their interactions simple.
+    /// Locked while a resource changes. Changes are short, and only one at a time keeps the code simple.
     pub(crate) change_lock: tokio::sync::Mutex<()>,
+    /// Notices for the user, shown in the status.
     pub(crate) notices: Mutex<Vec<String>>,
 }
 
@@ -72,9 +74,9 @@ impl CloudServices {
         Ok(entry)
     }
 
-    /// Returns the spec of a resource as callers see it. The spec of a function whose code is missing or
-    /// damaged has no code hash. It then differs from every desired spec, so the next deploy uploads the code
-    /// and puts the function again.
+    /// Returns the spec that is reported to clients. For a function whose code is missing or damaged, it has no
+    /// code hash. It then differs from every desired spec, so the next deploy uploads the code and puts the
+    /// function again.
     pub(crate) async fn reported_spec(&self, kind: &str, name: &str, mut spec: Json) -> Json {
         if kind == FunctionSpec::KIND && !self.runner.has_intact_code(name).await {
             code::clear_code_hash(&mut spec);
@@ -88,12 +90,12 @@ impl CloudServices {
         let _guard = self.change_lock.lock().await;
         let Some(old) = self.registry.get(kind, name) else { return Ok(()) };
         if inventory::has_data_file(kind) {
-            // If the daemon is killed after this, its next start does not expect the data that is already
-            // deleted.
+            // Mark the entry first. If the daemon is killed during the deletion, its next start does not expect
+            // data that is already deleted.
             self.register(kind, name, RegistryEntry { deleting: true, ..old.clone() }).await?;
         }
         if let Err(fault) = self.remove(kind, name, &old).await {
-            // If this write fails, only the mark remains, and the next put removes it.
+            // Remove the mark. If this write fails, the mark remains until the next put.
             drop(self.register(kind, name, old).await);
             return Err(fault);
         }
@@ -101,7 +103,7 @@ impl CloudServices {
         self.run_blocking_on_self(move |cloud| cloud.registry.remove(&kind, &name)).await
     }
 
-    /// Runs work that waits for the disk on a thread that may block.
+    /// Runs work that may wait for the disk, on a thread that may block.
     async fn run_blocking_on_self<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
@@ -115,8 +117,8 @@ impl CloudServices {
         self.run_blocking_on_self(move |cloud| cloud.registry.put(&kind, &name, entry)).await
     }
 
-    /// Restores every resource of the registry. Failures become notices in the status and do not stop the
-    /// rest.
+    /// Restores every resource of the registry. A failure becomes a notice in the status, and the other
+    /// resources are still restored.
     pub(crate) async fn restore(self: &Arc<Self>) {
         for kind in KINDS {
             for (name, old) in self.registry.entries_of_kind(kind) {
@@ -153,13 +155,13 @@ impl CloudServices {
         lock(&self.notices).push(text);
     }
 
-    /// Removes the notice about a failed restore of a resource, once that resource is put again.
+    /// Removes the notice about a failed restore of a resource, because the resource is now put again.
     fn clear_restore_notices(&self, kind: &str, name: &str) {
         let prefix = format!("{}: ", restore_failure_prefix(kind, name));
         lock(&self.notices).retain(|notice| !notice.starts_with(&prefix));
     }
 
-    /// Puts a resource into effect. Can be repeated.
+    /// Creates or updates a resource in its service. Can be repeated.
     async fn apply(
         self: &Arc<Self>,
         kind: &str,
@@ -182,7 +184,7 @@ impl CloudServices {
             }
             FunctionUrlSpec::KIND => {
                 let spec: FunctionUrlSpec = parse_spec(kind, name, &spec)?;
-                // The id in the host name. It stays the same as long as the function keeps its name.
+                // The `apiId` in events. It depends only on the function's name.
                 let id = format!("url-{name}");
                 let bound = self.bind_frontend(kind, name, &id, FrontendSpec::Url(&spec), old).await?;
                 port = Some(bound);
@@ -261,14 +263,15 @@ impl CloudServices {
         let key = format!("{kind}/{name}");
         let preferred_port =
             old.and_then(|old| old.port).unwrap_or_else(|| ports::preferred(self.dir.path(), &key));
-        // Requesting the port that it already has does not conflict with itself.
+        // An update requests the port that the frontend already uses, which is not a conflict.
         match self.gateway.put(&key, id, frontend, Some(preferred_port)).await {
             Ok(port) => Ok(port),
+            // The preferred port is not available.
             Err(_) => self.gateway.put(&key, id, frontend, ports::free(preferred_port)).await,
         }
     }
 
-    /// Takes a resource out of effect. Can be repeated.
+    /// Removes a resource from its service. Can be repeated.
     async fn remove(self: &Arc<Self>, kind: &str, name: &str, old: &RegistryEntry) -> Result<(), Fault> {
         match kind {
             TableSpec::KIND => {
@@ -288,13 +291,14 @@ impl CloudServices {
             EventRuleSpec::KIND => self.bus.delete_rule(name),
             EventInvokeConfigSpec::KIND => self.bus.remove_invoke_config(name),
             PermissionSpec::KIND => self.remove_permission(name, old),
+            // A role exists only in the registry.
             _ => {}
         }
         Ok(())
     }
 
-    /// Rolls back a change that could not be registered to the state in the registry. Does not touch the
-    /// items of a table.
+    /// Applies the state in the registry again, after a change that could not be registered. Never deletes a
+    /// table, because it may contain items.
     async fn roll_back(self: &Arc<Self>, kind: &str, name: &str, old: Option<RegistryEntry>) {
         let result = match old {
             Some(old) => self.apply(kind, name, old.spec.clone(), Some(&old)).await.map(drop),
@@ -356,7 +360,7 @@ fn check_kind(kind: &str) -> Result<(), Fault> {
     if KINDS.contains(&kind) { Ok(()) } else { Err(unknown_kind(kind)) }
 }
 
-/// Checks a name: names become part of file names, ARNs and URLs.
+/// Checks a name, because it becomes part of file names, ARNs and URLs.
 fn check_name(kind: &str, name: &str) -> Result<(), Fault> {
     check_kind(kind)?;
     let max = if kind == LogGroupSpec::KIND { 512 } else { 255 };

@@ -33,7 +33,7 @@ struct InvalidationLog {
     v: u32,
     /// The duration of an invalidation, in seconds.
     in_progress_s: u32,
-    /// The invalidations, oldest first.
+    /// The invalidations, oldest first. The file calls them `asked`.
     #[serde(rename = "asked")]
     invalidations: Vec<StoredInvalidation>,
 }
@@ -47,7 +47,7 @@ struct StoredInvalidation {
     paths: Vec<String>,
     /// The time of the request, in milliseconds since the Unix epoch.
     created_ms: u64,
-    /// The time at which it completes, in milliseconds since the Unix epoch.
+    /// The time at which the invalidation completes, in milliseconds since the Unix epoch.
     done_ms: u64,
 }
 
@@ -103,7 +103,8 @@ impl CloudFront {
         })
     }
 
-    /// Sets the duration of new invalidations, in seconds. Those in progress complete within that time at the latest.
+    /// Sets the duration of new invalidations, in seconds. Invalidations in progress complete within
+    /// that time at the latest.
     pub(crate) fn set_invalidation_time(&self, in_progress_s: u32) -> Result<(), Fault> {
         let latest = now_ms().saturating_add(u64::from(in_progress_s) * 1_000);
         self.log.update(|log| {

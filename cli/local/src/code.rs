@@ -36,23 +36,23 @@ impl CodeStore {
         Ok(Self { dir })
     }
 
-    /// Returns the path of the zip with that hash. The file need not exist.
+    /// Returns the path of the zip with the hash `sha256`. The file need not exist.
     pub(crate) fn path(&self, sha256: &str) -> PathBuf {
         self.dir.join(format!("{sha256}.zip"))
     }
 
-    /// Whether the zip with that hash exists and is intact. Reads all of it.
+    /// Whether the zip with the hash `sha256` exists and is intact. Reads the whole file.
     pub(crate) fn has(&self, sha256: &str) -> bool {
         self.verify(sha256).is_ok()
     }
 
-    /// Checks that the zip with that hash exists and is intact. Reads all of it. The error says what is
-    /// wrong.
+    /// Checks that the zip with the hash `sha256` exists and is intact. Reads the whole file. The error says what
+    /// is wrong.
     pub(crate) fn verify(&self, sha256: &str) -> Result<(), String> {
         verify(&self.dir, sha256)
     }
 
-    /// Stores a zip that must have the hash `sha256`. The zip is stored as a whole or not at all.
+    /// Stores a zip that must have the hash `sha256`. A failed upload leaves no file.
     pub(crate) async fn store<B, E>(
         &self,
         sha256: &str,
@@ -94,7 +94,7 @@ impl CodeStore {
                 .hinted("run the command again; if it fails again, run `hitctl build` first"));
         }
         temp.as_file().sync_all().map_err(|error| failed(&error))?;
-        // The existing entry is missing, damaged or no file: otherwise clients do not upload.
+        // Clients upload a zip only if the existing one is missing, damaged, or not a regular file.
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
             fs::remove_dir_all(&path).map_err(|error| failed(&error))?;
         }
@@ -108,8 +108,8 @@ impl CodeStore {
     }
 }
 
-/// Checks that a directory of zips contains the one with that hash, as a file with that hash. The error says
-/// what is wrong.
+/// Checks that the zip with the hash `sha256` is in the directory `dir` and has that hash. The error says what is
+/// wrong.
 pub(crate) fn verify(dir: &Path, sha256: &str) -> Result<(), String> {
     if !is_sha256(sha256) {
         return Err(format!("expected a SHA-256 in lower-case hexadecimal, found {sha256:?}"));
@@ -161,17 +161,18 @@ pub(crate) fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
     }
 }
 
-/// Removes the entries of `dir` that are named by an unused hash and are older than ten minutes.
+/// Removes the zips, the unpacked code and the partial uploads in `dir` that are older than ten minutes, except
+/// those whose hash is in `in_use`.
 pub(crate) fn remove_unused(dir: &Path, in_use: &BTreeSet<String>) {
-    let old = u128::from(now_ms()).saturating_sub(UNUSED_GRACE_PERIOD.as_millis());
+    let cutoff_ms = u128::from(now_ms()).saturating_sub(UNUSED_GRACE_PERIOD.as_millis());
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let hash = name.strip_suffix(".zip").unwrap_or(&name);
         let is_ours = is_sha256(hash) || name.starts_with(".upload-");
         let Ok(meta) = entry.metadata() else { continue };
-        let changed = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        if is_ours && !in_use.contains(hash) && changed.is_some_and(|time| time.as_millis() < old) {
+        let modified = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        if is_ours && !in_use.contains(hash) && modified.is_some_and(|time| time.as_millis() < cutoff_ms) {
             // If this fails, the next run tries again.
             let path = entry.path();
             drop(if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });

@@ -1,4 +1,4 @@
-//! Fault codes that code in this workspace compares.
+//! Fault codes that the code of this workspace checks for.
 
 /// The disk that holds the state directory is full.
 pub const DISK_FULL: &str = "local_disk_full";

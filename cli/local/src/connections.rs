@@ -1,8 +1,7 @@
 //! Limits the connections of one listener, in total and per client.
 //!
 //! A client that connects and sends nothing must not keep others out. When the listener is full, it closes
-//! the connection that has waited longest for a request. It never closes a connection whose request is being
-//! served.
+//! the connection that has waited longest for a request, but never one whose request is being served.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -33,7 +32,7 @@ const MIN_WAIT: Duration = Duration::from_millis(500);
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// The maximum number of connections of a listener, if the system allows this process as many open files.
 const MAX_CONNECTIONS: u64 = 4096;
-/// Open files that are left for databases, logs, functions and other listeners.
+/// The number of open files that are reserved for databases, logs, functions and other listeners.
 const RESERVED_FILES: u64 = 384;
 /// The number of open files that this process requests from the system.
 const MAX_OPEN_FILES: u64 = 16_384;
@@ -43,7 +42,7 @@ pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(MAX_OPEN_FILES, |maximum| maximum.min(MAX_OPEN_FILES));
     if limit.current.is_some_and(|current| current < wanted) {
-        // If the system refuses, the limit of connections is lower.
+        // If the system refuses, `Connections::new` allows fewer connections.
         let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
         raised.unwrap_or_default();
     }
@@ -76,7 +75,7 @@ struct ConnectionState {
     close: CancellationToken,
 }
 
-/// A connection that counts against the limits until this is dropped.
+/// A connection that counts against the limits until this value is dropped.
 pub(crate) struct ConnectionSlot {
     connections: Arc<Connections>,
     id: u64,
@@ -93,13 +92,13 @@ pub(crate) struct ActiveRequest {
 }
 
 impl Connections {
-    /// Creates the limits that the open files of this process allow.
+    /// Creates limits for half of the open files that are not reserved.
     pub(crate) fn new() -> Arc<Self> {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(MAX_OPEN_FILES);
         Self::with_limit((files.saturating_sub(RESERVED_FILES) / 2).clamp(128, MAX_CONNECTIONS))
     }
 
-    /// Allows `limit` connections in total, and three quarters of them per client.
+    /// Creates limits of `limit` connections in total, and of three quarters of them per client.
     pub(crate) fn with_limit(limit: u64) -> Arc<Self> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (entries, next_id, slot_freed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
@@ -107,7 +106,7 @@ impl Connections {
     }
 
     /// Accepts the next connection that is within the limits; returns `None` once `stop` is cancelled. Do not
-    /// drop this future before that: a connection that was already accepted would be lost.
+    /// drop this future before it completes: a connection that was already accepted would be lost.
     pub(crate) async fn accept(
         self: &Arc<Self>,
         listener: &TcpListener,
@@ -119,7 +118,7 @@ impl Connections {
                 () = stop.cancelled() => return None,
             };
             let Ok((stream, peer)) = accepted else {
-                // For example, because no more files can be opened.
+                // For example, no more files can be opened. Closing a connection frees one.
                 close_longest_waiting(&mut self.locked(), None, Instant::now());
                 clock::sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
@@ -168,7 +167,7 @@ impl Connections {
         Admission::Admitted(ConnectionSlot { connections: Arc::clone(self), id, peer, close })
     }
 
-    fn set(&self, id: u64, waiting_since: Option<Instant>) {
+    fn set_waiting_since(&self, id: u64, waiting_since: Option<Instant>) {
         if let Some(entry) = self.locked().get_mut(&id) {
             entry.waiting_since = waiting_since;
         }
@@ -206,9 +205,9 @@ fn close_longest_waiting(
 }
 
 impl ConnectionSlot {
-    /// Serves a connection until it ends, must close, or its client sends no request. Ignores connection
-    /// errors, because there is no caller to report them to. Once `stop` is cancelled, the request that is
-    /// being served is the last.
+    /// Serves a connection until it ends, must close, or its client has not sent a request in time. Ignores
+    /// connection errors, because there is no caller to report them to. Once `stop` is cancelled, the connection
+    /// closes after the request that is being served.
     pub(crate) async fn serve<S, B>(
         &self,
         connection: http1::Connection<TokioIo<TcpStream>, S>,
@@ -234,12 +233,12 @@ impl ConnectionSlot {
 
     /// Records that the head of a request has arrived. The client may still take forever to send the body.
     pub(crate) fn record_head(&self) {
-        self.connections.set(self.id, Some(Instant::now()));
+        self.connections.set_waiting_since(self.id, Some(Instant::now()));
     }
 
     /// Marks the connection as serving a request until the returned value is dropped.
     pub(crate) fn begin_request(&self) -> ActiveRequest {
-        self.connections.set(self.id, None);
+        self.connections.set_waiting_since(self.id, None);
         ActiveRequest { connections: Arc::clone(&self.connections), id: self.id }
     }
 }
@@ -253,7 +252,7 @@ impl Drop for ConnectionSlot {
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        self.connections.set(self.id, Some(Instant::now()));
+        self.connections.set_waiting_since(self.id, Some(Instant::now()));
     }
 }
 
@@ -277,10 +276,10 @@ mod tests {
         let start = Instant::now();
         let silent: Vec<ConnectionSlot> = (0..6).filter_map(|_| admit(&connections, ONE, start)).collect();
         assert_eq!(silent.len(), 6);
-        assert!(admit(&connections, ONE, start).is_none(), "three quarters are the most of one client");
+        assert!(admit(&connections, ONE, start).is_none(), "a client can use three quarters of the slots");
         let busy = silent[0].begin_request();
         let later = start + MIN_WAIT;
-        let new = admit(&connections, ONE, later).expect("room");
+        let new = admit(&connections, ONE, later).expect("a silent connection was closed");
         let ended = silent.iter().filter(|slot| slot.close.is_cancelled()).count();
         assert!(ended == 1 && !silent[0].close.is_cancelled() && !new.close.is_cancelled());
         drop(busy);
@@ -296,7 +295,10 @@ mod tests {
         let flood: Vec<ConnectionSlot> = (0..8).filter_map(|_| admit(&connections, ONE, start)).collect();
         let others: Vec<ConnectionSlot> = (0..2).filter_map(|_| admit(&connections, OTHER, start)).collect();
         assert_eq!((flood.len(), others.len()), (6, 2));
-        assert!(admit(&connections, OTHER, start).is_none(), "all is taken, and nobody has waited long");
+        assert!(
+            admit(&connections, OTHER, start).is_none(),
+            "the listener is full, and no connection has waited long enough"
+        );
         assert!(admit(&connections, OTHER, start + MIN_WAIT).is_some());
     }
 
@@ -307,11 +309,11 @@ mod tests {
         let held: Vec<ConnectionSlot> =
             [ONE, ONE, ONE, OTHER].iter().filter_map(|peer| admit(&connections, *peer, start)).collect();
         let busy: Vec<ActiveRequest> = held.iter().map(ConnectionSlot::begin_request).collect();
-        let waits = tokio::spawn({
+        let acquired = tokio::spawn({
             let connections = Arc::clone(&connections);
             async move { connections.acquire_slot(OTHER, &CancellationToken::new()).await.is_some() }
         });
         drop((busy, held));
-        assert!(waits.await.unwrap());
+        assert!(acquired.await.unwrap());
     }
 }

@@ -1,7 +1,7 @@
 //! The control API, through which the deployer changes and queries the local cloud.
 //!
-//! Every request must present the token and name loopback as its host; both are checked first. This module
-//! only translates HTTP into calls of [`CloudServices`].
+//! Every request must present the token and have a loopback `Host`; this is checked before anything else. This
+//! module only translates HTTP into calls of [`CloudServices`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ use crate::state::DaemonEndpoint;
 /// The largest spec, in bytes.
 const MAX_SPEC_BYTES: usize = 1024 * 1024;
 /// The time in which a client must send the head of a request, and the time that a connection may be idle
-/// between two.
+/// between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 /// The largest event of a synchronous invocation, in bytes, as on Lambda.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
@@ -65,6 +65,7 @@ pub(crate) async fn serve(listener: TcpListener, control: Arc<ControlState>, sto
         async move {
             let response = response.await;
             drop(active);
+            // The service cannot fail: its error type has no values.
             response.unwrap_or_else(|never| match never {})
         }
     };
@@ -127,7 +128,8 @@ async fn require_access(State(control): SharedState, request: Request, next: Nex
     }
 }
 
-/// Checks that a request comes from a program of this user: it names loopback and presents the token.
+/// Checks that a request comes from a program of this user: that its host is loopback, and that it presents the
+/// token.
 fn check_access(headers: &HeaderMap, token: &str) -> Result<(), Fault> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_loopback(text(header::HOST)) {
@@ -258,7 +260,8 @@ async fn invoke(
     }))
 }
 
-/// Returns the fault for an invocation that did not take place, with Lambda's code if it has one.
+/// Returns the fault for an invocation that was not started, with Lambda's code except while the local cloud
+/// stops.
 fn invoke_fault(name: &str, error: &InvokeError) -> Fault {
     let code = if *error == InvokeError::Stopping { codes::STOPPING } else { error.code() };
     let fault =

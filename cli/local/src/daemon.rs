@@ -1,6 +1,6 @@
 //! The daemon: opens the state directory, restores every resource, and serves until it is stopped.
 //!
-//! It holds the lock of its state directory for its lifetime. It publishes its endpoint only once it can be
+//! It holds the lock of its state directory for its lifetime, and publishes its endpoint only once it can be
 //! reached. It logs to `daemon.log` and prints nothing.
 
 use std::net::TcpListener;
@@ -36,17 +36,18 @@ use crate::state::{self, DaemonEndpoint, DaemonLock, StateDir};
 use crate::table::Tables;
 use crate::{connections, inventory, ports, secret};
 
-/// The number of invocations that run at once in the account: the pool of functions without reserved
-/// concurrency.
+/// The maximum number of concurrent invocations in the account. Functions without a reservation share the
+/// remainder after all reservations.
 const ACCOUNT_CONCURRENCY: u32 = 100;
 /// The time that gateways may take to finish when the daemon stops, while invocations still run.
 const GATEWAY_STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time that functions may take to finish. The runner has a limit of its own, and kills the processes
-/// after it.
+/// The time that functions may take to finish. The runner has its own, shorter limit, after which it kills the
+/// processes.
 const RUNNER_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// The interval at which the daemon checks that its directory and its endpoint file still exist.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// A caller that checks for a stale lock holds it for a moment. A start waits this many attempts for it.
+/// The maximum number of attempts to acquire the lock, because a command that checks for a stale lock holds it
+/// for a moment.
 const LOCK_ATTEMPTS: u32 = 20;
 
 /// The options of the daemon.
@@ -80,7 +81,7 @@ pub fn run(options: ServeOptions) -> Result<(), Fault> {
 /// limits.
 pub async fn serve(options: ServeOptions) -> Result<(), Fault> {
     connections::raise_open_files();
-    // First, so that no signal is missed.
+    // Before everything that takes time, so that no signal is missed.
     let stop = stop_on_signals()?;
     let dir = StateDir::prepare(&options.state_dir)?;
     let journal = Journal::open(&dir)?;
@@ -116,7 +117,7 @@ async fn start_and_serve(
     let lock = Arc::new(lock);
     let watch = tokio::spawn(keep_reachable(dir.clone(), endpoint, Arc::clone(&lock), stop.clone()));
     daemon.serve(stop).await;
-    // It ends with `stop`. Until then it could write the endpoint again.
+    // The watch task ends once `stop` is cancelled. Until then it could write the endpoint file again.
     drop(watch.await);
     // If the directory was removed, another daemon may have created it again.
     if lock.is_still_at_path() {
@@ -242,7 +243,7 @@ impl Daemon {
         let endpoint_server =
             EndpointServer::start(table_listener, services).map_err(|error| listen_fault(&error))?;
         cloud.restore().await;
-        // Not earlier: a pending event would find no target.
+        // Deliver pending events only now: their targets did not exist before.
         cloud.bus.start();
         Ok(Self { control: Arc::new(ControlState { cloud, endpoint, stop }), listener, endpoint_server })
     }
@@ -258,7 +259,7 @@ impl Daemon {
         let cloud = Arc::clone(&control.cloud);
         let served = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => tokio::spawn(control::serve(listener, control, stop.clone())),
-            // It was a listener a moment ago.
+            // This cannot happen: the socket is already listening.
             Err(_) => tokio::spawn(async {}),
         };
         stop.cancelled().await;
@@ -297,8 +298,8 @@ async fn acquire_lock(dir: &StateDir) -> Result<DaemonLock, Fault> {
         if let Some(lock) = dir.try_lock()? {
             return Ok(lock);
         }
-        // A process that has published an endpoint is a daemon, not a caller that only checks the lock: give
-        // up after a few more attempts.
+        // If an endpoint is published, a daemon holds the lock, and not a command that only checks it. Then give
+        // up after fewer attempts.
         attempts += if dir.endpoint()?.is_some() { LOCK_ATTEMPTS / 4 } else { 1 };
         sleep(Duration::from_millis(10)).await;
     }

@@ -1,5 +1,5 @@
-//! Records failed writes of this process, so that its status can report a full disk. A failure is kept until a later write to the
-//! same file succeeds. Only the probe of [`notices`] accesses the disk or can fail.
+//! Records failed writes of this process, so that the daemon's status can report a full disk. A failure is kept until a
+//! later write to the same file succeeds. Only the probe of [`notices`] accesses the disk or can fail.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,17 +10,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::clock::now_ms;
 use crate::lock::lock;
 
-/// The size of the probe, in bytes: more than the free space in a partly used block.
+/// The size of the probe, in bytes. It is larger than a block of a file system, so that the free space in a partly used
+/// block is not enough for it.
 const PROBE_BYTES: usize = 64 * 1024;
 
 /// The failed writes of one file.
 struct WriteFailure {
+    /// The error of the last failure.
     cause: String,
+    /// The time of the last failure, in milliseconds since the Unix epoch.
     at_ms: u64,
+    /// The number of failures.
     failures: u64,
 }
 
-/// Whether there are failures, so that a successful write only costs one atomic load.
+/// Whether there are failures. A successful write usually reads only this flag.
 static HAS_FAILURES: AtomicBool = AtomicBool::new(false);
 static FAILURES: Mutex<BTreeMap<PathBuf, WriteFailure>> = Mutex::new(BTreeMap::new());
 
@@ -64,7 +68,7 @@ pub(crate) fn notices(dir: &Path) -> Vec<String> {
     notices
 }
 
-/// Writes an unnamed temporary file, which leaves nothing behind.
+/// Tests whether `dir` can be written: writes a temporary file without a name, which disappears when it is closed.
 fn probe(dir: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(dir)?.write_all(&vec![0; PROBE_BYTES])
 }
@@ -84,7 +88,7 @@ mod tests {
         let listed = notices(dir.path());
         assert_eq!(listed.len(), 1, "{listed:?}");
         assert!(listed[0].contains("tables.db: database or disk is full (2 times, last"), "{listed:?}");
-        assert_eq!(notices(Path::new("/elsewhere/state")).len(), 1, "that directory cannot be written");
+        assert_eq!(notices(Path::new("/elsewhere/state")).len(), 1, "the directory does not exist");
         record_success(&path);
         assert_eq!(notices(dir.path()), [""; 0]);
     }

@@ -1,4 +1,4 @@
-//! The local driver. One driver serves every kind, because a local resource consists of its spec.
+//! The driver for the local cloud, which handles every kind, because the local cloud stores a resource as its spec.
 //!
 //! It reads from the daemon, or from the registry file when no daemon runs. `plan` and `status` of a stopped
 //! cloud are therefore correct without starting it.
@@ -110,8 +110,8 @@ impl LocalDriver {
     async fn remove(&self, node: &Node, observed: &ObservedState) -> Result<(), Fault> {
         let client = self.client()?;
         let (kind, name) = (node.address.kind(), self.registry_name(node));
-        // The plan has confirmed the loss of this data by name. The protection guards against every other
-        // deletion.
+        // The user has confirmed the deletion of this table, so its protection is removed first. The protection
+        // guards against every other deletion.
         if kind == TableSpec::KIND && observed.spec["deletion_protection"] == Json::Bool(true) {
             let mut unprotected = observed.spec.clone();
             unprotected["deletion_protection"] = Json::Bool(false);
@@ -140,7 +140,7 @@ impl LocalDriver {
             return Owner::Ours;
         }
         match found {
-            // An adopted resource differs in its tags, and is updated like any other difference.
+            // With adoption, every resource with our name is ours. The update replaces its tags.
             _ if self.adopt => Owner::Ours,
             [Some(app), Some(env)] => Owner::Other(format!("app {app}, env {env}")),
             _ => Owner::Other("untagged".to_owned()),

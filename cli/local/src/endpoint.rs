@@ -1,10 +1,8 @@
-//! The HTTP endpoint of the local AWS services, for AWS SDKs on this machine and not for web pages.
+//! The HTTP endpoint of the local AWS services, for AWS SDKs on this machine.
 //!
-//! Any web page can make a browser send requests to loopback. Every request of a browser is therefore
-//! refused: one with an `Origin`, and one whose `Host` is not a loopback name (DNS rebinding).
-//!
-//! [`ServiceRouter`] selects the service by the prefix of `X-Amz-Target` or of the path. This module knows no
-//! operations of services.
+//! Any web page can make a browser send requests to loopback, so requests of browsers are refused: those with an
+//! `Origin`, and those whose `Host` is not a loopback name (DNS rebinding). This module must not know the
+//! operations of the services.
 
 mod router;
 mod unknown;
@@ -23,7 +21,7 @@ pub(crate) use router::{AwsService, ServiceRequest, ServiceRouter};
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time in which a client must send the head of a request, and the time that a connection may be idle
-/// between two. SDKs close idle connections earlier.
+/// between two requests. SDKs close idle connections earlier.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 /// The largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -35,7 +33,7 @@ pub(crate) struct EndpointServer {
 }
 
 impl EndpointServer {
-    /// Serves on a listener that does not block. Also deletes expired items from the tables.
+    /// Serves on a non-blocking listener. Also deletes expired items from the tables.
     pub(crate) fn start(listener: TcpListener, services: ServiceRouter) -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let stop = CancellationToken::new();

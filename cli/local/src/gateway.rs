@@ -1,22 +1,7 @@
 //! A local API Gateway: HTTP APIs (v2) for functions, each on its own loopback port.
 //!
 //! Events, routes, CORS, throttling and limits are those of API Gateway; `event`, `routes`, `cors` and
-//! `proxy_response` name the pages of its documentation. Behavior that is not documented:
-//!
-//! - A function that exceeds the integration timeout of 30 s gets 503 `{"message":"Service Unavailable"}`.
-//!   Users of HTTP APIs report that, and not the 504 of REST APIs (`github.com/anomalyco/sst`, issue 2232).
-//!   The invocation continues.
-//! - A function at its concurrency limit also gets 503, as in this project's contract. A function that fails,
-//!   times out by itself, does not exist, may not be invoked by this API, or returns an invalid response gets
-//!   500 `{"message":"Internal Server Error"}` (`github.com/denoland/deno_registry2`, issue 87, for the
-//!   timeout).
-//! - Requests that go to a queue are throttled like the others, and need no permission of the function.
-//! - Preflights and paths without a route are not throttled.
-//! - The gateway's own errors also have CORS headers, so that a page can distinguish 429 from a network
-//!   failure.
-//!
-//! The `Host` header is not checked, because pages of every origin are meant to call. This module does not
-//! depend on what the function does.
+//! `proxy_response` name the pages of its documentation. This module must not know what the functions do.
 
 mod api_state;
 mod cors;
@@ -47,6 +32,20 @@ use settings::ApiSettings;
 pub use settings::FrontendSpec;
 
 /// The HTTP APIs of this machine. Clones share the same gateway.
+///
+/// The documentation of API Gateway does not define the following behavior:
+///
+/// - If the function exceeds the integration timeout of 30 s, the response is 503
+///   `{"message":"Service Unavailable"}`. Users of HTTP APIs report this response, and not the 504 of REST APIs
+///   (`github.com/anomalyco/sst`, issue 2232). The invocation continues.
+/// - If the function is at its concurrency limit, the response is also 503, as in this project's contract.
+/// - If the function fails, exceeds its own timeout, does not exist, may not be invoked by this API, or returns an
+///   invalid response, the response is 500 `{"message":"Internal Server Error"}`
+///   (`github.com/denoland/deno_registry2`, issue 87, for the timeout).
+/// - Requests to a queue are throttled like all others, and need no permission to invoke the function.
+/// - Preflights and paths without a route are not throttled.
+/// - The gateway's own errors also have CORS headers, so that a page can distinguish 429 from a network failure.
+/// - The `Host` header is not checked, because pages of every origin may call an API.
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<GatewayState>,
@@ -76,7 +75,7 @@ impl Gateway {
 
     /// Creates an API, or changes a running one without dropping a request. Returns its port.
     ///
-    /// A new API takes `port` if it is free, or else the first free port from [`FIRST_PORT`] upwards. A
+    /// A new API listens on `port` if it is free, or else on the first free port from [`FIRST_PORT`] upwards. A
     /// running API keeps its port.
     pub async fn put(
         &self,

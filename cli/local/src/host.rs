@@ -1,7 +1,7 @@
 //! Checks whether a `Host` header names the loopback of this machine.
 //!
-//! A web page whose own name resolves to 127.0.0.1 (DNS rebinding) sends that name. A port that checks the
-//! header is therefore out of reach for the page.
+//! A web page whose own host name resolves to 127.0.0.1 (DNS rebinding) sends that name. A server that checks the
+//! header therefore refuses the requests of the page.
 
 pub(crate) use hitctl_config::is_loopback;
 

@@ -14,6 +14,7 @@ pub(crate) fn uuid() -> String {
 
 /// Returns an API Gateway request id: eleven bytes in base64, such as `JKJaXmPLvHcESHA=`.
 pub(crate) fn extended_request_id() -> String {
+    // Zeros if the system provides no random bytes: an id must not fail a request.
     URL_SAFE.encode(random::<11>().unwrap_or([0; 11]))
 }
 
@@ -34,6 +35,7 @@ pub(crate) fn random_string<const N: usize>(alphabet: &[u8; 36]) -> Result<Strin
     Ok(bytes.iter().map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect())
 }
 
+/// Returns `N` random bytes in hex, or zeros if the system provides no random bytes.
 fn random_hex<const N: usize>() -> String {
     hex::encode(random::<N>().unwrap_or([0; N]))
 }

@@ -1,8 +1,8 @@
-//! Checks that the files of tables, queues and events hold what the registry names, before the daemon creates
-//! anything.
+//! Checks that the files of tables, queues and events contain the resources that the registry lists, before
+//! the daemon creates anything.
 //!
-//! Without this check a missing file would silently be created again, and every count would be 0. This
-//! module repairs nothing.
+//! Without this check, a missing file would silently be created again, and every count would be 0. This module
+//! repairs nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::codes;
 use crate::registry::Registry;
 use crate::state::{self, StateDir};
 
-/// A file that holds the data of one kind of resource.
+/// A file that contains the data of one kind of resource.
 #[derive(Clone, Copy)]
 pub(crate) struct DataFile {
     file: &'static str,
@@ -36,28 +36,28 @@ const EVENTS: DataFile = DataFile {
     plural: "event rules",
 };
 
-/// Whether a kind keeps data in one of these files. The registry marks such a resource before its data is
-/// deleted.
+/// Returns whether deleting a resource of this kind deletes data from the file of tables or of queues. The
+/// registry marks such a resource before its data is deleted.
 pub(crate) fn has_data_file(kind: &str) -> bool {
-    [TABLES, QUEUES].iter().any(|store| store.kind == kind)
+    [TABLES, QUEUES].iter().any(|data_file| data_file.kind == kind)
 }
 
-/// Refuses a state directory in which a file is missing or empty although the registry names resources that
-/// it holds.
+/// Rejects a state directory in which a file is missing or empty, although the registry lists resources of its
+/// kind.
 pub(crate) fn check_files(dir: &StateDir, registry: &Registry) -> Result<(), Fault> {
-    for store in [TABLES, QUEUES, EVENTS] {
-        let names = registry.active_names(store.kind);
+    for data_file in [TABLES, QUEUES, EVENTS] {
+        let names = registry.active_names(data_file.kind);
         if names.is_empty() {
             continue;
         }
-        let path = store.path(dir);
+        let path = data_file.path(dir);
         let problem = match fs::metadata(&path) {
             Ok(meta) if meta.is_file() && meta.len() == 0 => "empty",
             Ok(_) => continue,
             Err(error) if error.kind() == ErrorKind::NotFound => "missing",
             Err(error) => return Err(state::io_fault("read", &path, &error)),
         };
-        return Err(incomplete(&path, problem, &store.registry_names(&names)));
+        return Err(incomplete(&path, problem, &data_file.registry_names(&names)));
     }
     Ok(())
 }
@@ -67,7 +67,7 @@ impl DataFile {
         dir.path().join(self.file)
     }
 
-    /// Refuses a file that lacks a resource that the registry names.
+    /// Rejects a file without all resources that the registry lists. `found` are the names in the file.
     pub(crate) fn check(
         self,
         dir: &StateDir,

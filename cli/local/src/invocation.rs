@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 /// The maximum payload of a synchronous invocation, in bytes: 6 MB.
 pub(crate) const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
-/// The maximum response, in bytes: Lambda allows another hundred bytes for the envelope.
+/// The maximum response, in bytes: Lambda allows 100 more bytes for the envelope.
 pub(crate) const MAX_RESPONSE_BYTES: usize = MAX_REQUEST_BYTES + 100;
 
 /// The result of an invocation: the function's result or its failure.
@@ -18,9 +18,9 @@ pub struct Invocation<P = Bytes> {
     pub payload: P,
     /// `Unhandled` when the function failed.
     pub function_error: Option<String>,
-    /// The duration without the process's start, in milliseconds.
+    /// The duration without the start of the process, in milliseconds.
     pub duration_ms: f64,
-    /// The duration of the process's start, in milliseconds, if it was started for this invocation.
+    /// The duration of the start of the process, in milliseconds, if it was started for this invocation.
     pub init_ms: Option<f64>,
     /// The peak memory of the process so far, in MB.
     pub max_memory_mb: u32,
@@ -54,7 +54,7 @@ pub enum InvokeError {
     /// The runner is stopping.
     #[error("the local cloud is stopping")]
     Stopping,
-    /// The function's processes repeatedly ended before one took the event.
+    /// The function's processes repeatedly exited before one of them received the event.
     #[error("the function's processes exit before they accept an event")]
     NeverStarted,
 }

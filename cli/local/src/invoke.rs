@@ -1,5 +1,5 @@
-//! Lambda's `Invoke` operation at the endpoint of the local services, synchronous or asynchronous. The runner runs the functions,
-//! and the bus stores asynchronous events.
+//! Lambda's `Invoke` operation, synchronous or asynchronous, at the endpoint of the local AWS services. The
+//! runner runs the functions, and the bus stores asynchronous events.
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -13,7 +13,7 @@ use crate::fault::with_cause;
 use crate::lambda::{InvokeError, Runner};
 use crate::service_response::ServiceResponse;
 
-/// The prefix of the paths of this version of the API.
+/// The path prefix of this version of the API.
 pub(crate) const PREFIX: &str = "/2015-03-31/functions/";
 /// The maximum event of an asynchronous invocation, in bytes: 1 MB (AWS's guide, "Lambda quotas").
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
@@ -53,7 +53,8 @@ impl InvokeApi {
         let function_ref = path.strip_suffix("/invocations").filter(|_| request.method == Method::POST);
         let function_ref =
             function_ref.ok_or_else(unknown_operation)?.replace("%3A", ":").replace("%3a", ":");
-        // The path has an ARN or a name. A version or alias may follow, but the local cloud has only one version.
+        // The path has an ARN or a name. A version or alias may follow, but is ignored, because the local cloud
+        // has only one version.
         let name = function_ref.rsplit_once(":function:").map_or(function_ref.as_str(), |(_, name)| name);
         let name = name.split(':').next().unwrap_or_default();
         if !self.runner.has(name) {

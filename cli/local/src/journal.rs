@@ -9,7 +9,7 @@ use hitctl_engine::Fault;
 use crate::clock::{now_ms, timestamp};
 use crate::state::{self, DAEMON_LOG, StateDir};
 
-/// The maximum size of the log, in bytes. A larger log is cut to half of this.
+/// The maximum size of the log, in bytes. A larger log is cut to half of this size.
 const MAX_BYTES: u64 = 512 * 1024;
 
 /// The log, open for appending.
@@ -27,7 +27,7 @@ pub(crate) fn open(dir: &StateDir) -> Result<File, Fault> {
     Ok(file)
 }
 
-/// Cuts a log that is too large to its newest part. Other processes continue to append at its new end.
+/// Removes the older part of a log that is too large. Other processes continue to append at the new end.
 fn truncate_if_large(mut file: &File, path: &Path) -> Result<(), Fault> {
     let mut truncate = || -> std::io::Result<()> {
         let size = file.metadata()?.len();

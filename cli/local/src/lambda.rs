@@ -1,12 +1,6 @@
 //! A local Lambda: runs the processes of functions and serves the Runtime API to them.
 //!
-//! As on Lambda: a process handles one invocation at a time. The most recently used process is used first. A
-//! reservation is exact, and a call over it is refused. A process that exceeds its time or memory limit is
-//! killed, with Lambda's messages. An invocation continues when its caller disconnects.
-//!
-//! Different from Lambda: a failed start is not retried in the same invocation, the CPU is not throttled by
-//! the memory size, and there is no limit of ten requests per second and process. This module does not depend
-//! on HTTP APIs or on the purpose of a function.
+//! This module must not depend on HTTP APIs, or know what the functions do.
 
 mod access;
 mod code;
@@ -47,13 +41,14 @@ use process::{FunctionVersion, InvocationOutcome};
 pub use runner_state::RunnerConfig;
 use runner_state::RunnerState;
 
-/// The interval at which surplus idle processes are ended.
+/// The interval at which processes that have been idle for too long are ended.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
-/// The number of these intervals between two removals of old code, and the minimum age of such code.
+/// Unused code is removed once per this number of trim intervals.
 const SWEEP_TICKS: u32 = 60;
+/// The age below which unused code is kept.
 const SWEEP_AGE: Duration = Duration::from_hours(1);
-/// The number of processes to which an invocation is assigned before it fails, if each exits without
-/// receiving it.
+/// The maximum number of attempts to start an invocation. An attempt fails if the process exits before it
+/// receives the invocation.
 const DISPATCH_ATTEMPTS: u32 = 4;
 
 type Functions = RwLock<HashMap<String, FunctionEntry>>;
@@ -65,6 +60,13 @@ struct FunctionEntry {
 }
 
 /// Runs functions. Clones share the same runner.
+///
+/// As on Lambda, a process handles one invocation at a time, and the most recently used process is used first.
+/// Reserved concurrency is enforced exactly: calls beyond it are throttled. A process that exceeds its time or
+/// memory limit is killed, with Lambda's messages. An invocation continues when its caller disconnects.
+///
+/// There are three differences from Lambda. A failed start is not retried in the same invocation. The memory
+/// size does not limit the CPU. The number of requests per second and process is not limited to ten.
 #[derive(Clone)]
 pub struct Runner {
     shared: Arc<RunnerState>,
@@ -82,12 +84,12 @@ impl Runner {
         runner
     }
 
-    /// Creates or updates a function. Running invocations of an earlier version finish in it; its idle
-    /// processes end.
+    /// Creates or updates a function. Running invocations finish on the earlier version. Its idle processes are
+    /// ended.
     ///
-    /// A change of only the reservation, the role or the tags keeps the processes.
+    /// If only the reservation, the role or the tags change, the processes are kept.
     pub async fn put(&self, name: &str, spec: &FunctionSpec) -> Result<(), Fault> {
-        let _code = self.shared.code.lock().await;
+        let _guard = self.shared.code_lock.lock().await;
         let dir = self.shared.unpack(&spec.code_sha256).await?;
         let version = || {
             let function = FunctionConfig::new(name, spec, dir, &self.shared);
@@ -96,9 +98,9 @@ impl Runner {
         let mut functions = write(&self.functions);
         let retired = if let Some(entry) = functions.get_mut(name) {
             entry.concurrency.set_reserved(spec.reserved_concurrency);
-            let same = can_keep_processes(&entry.spec, spec);
+            let can_keep = can_keep_processes(&entry.spec, spec);
             entry.spec = spec.clone();
-            (!same).then(|| std::mem::replace(&mut entry.version, version()))
+            (!can_keep).then(|| std::mem::replace(&mut entry.version, version()))
         } else {
             let concurrency = Arc::new(FunctionConcurrency::new(spec.reserved_concurrency));
             functions.insert(
@@ -116,7 +118,7 @@ impl Runner {
     }
 
     /// Removes a function. Running invocations finish.
-    #[expect(clippy::unused_async, reason = "deleting may wait one day; callers are ready for it")]
+    #[expect(clippy::unused_async, reason = "callers await it, so that it can become asynchronous")]
     pub async fn delete(&self, name: &str) {
         let removed = {
             let mut functions = write(&self.functions);
@@ -164,12 +166,13 @@ impl Runner {
         Err(InvokeError::NeverStarted)
     }
 
-    /// Refuses new invocations, lets running ones finish (for ten seconds), and ends every process.
+    /// Refuses new invocations, waits at most ten seconds for running ones, and ends every process.
     pub async fn stop(&self) {
         self.shared.stop().await;
     }
 
-    /// Subtracts all reservations from the concurrency of the other functions.
+    /// Sets the concurrency that functions without a reservation share: the account's limit minus all
+    /// reservations.
     fn update_unreserved_limit(&self, functions: &HashMap<String, FunctionEntry>) {
         let reserved =
             functions.values().filter_map(|entry| entry.concurrency.reserved()).fold(0, u32::saturating_add);
@@ -183,9 +186,10 @@ impl Runner {
         read(&self.functions).contains_key(name)
     }
 
-    /// Whether the function `name` exists and its zip and unpacked code are intact. Reads all of both.
+    /// Whether the function `name` exists and its zip and unpacked code are intact. Reads both
+    /// completely.
     pub(crate) async fn has_intact_code(&self, name: &str) -> bool {
-        let _code = self.shared.code.lock().await;
+        let _guard = self.shared.code_lock.lock().await;
         let sha = read(&self.functions).get(name).map(|entry| entry.spec.code_sha256.clone());
         let Some(sha) = sha else { return false };
         let config = self.shared.config.clone();
@@ -214,6 +218,7 @@ fn can_keep_processes(old: &FunctionSpec, new: &FunctionSpec) -> bool {
     old == *new
 }
 
+/// Ends processes that have been idle for too long, and removes unused code, until the runner is dropped.
 async fn maintain(shared: Weak<RunnerState>, functions: Weak<Functions>) {
     let mut ticks = tokio::time::interval(TRIM_INTERVAL);
     let mut until_sweep = SWEEP_TICKS;

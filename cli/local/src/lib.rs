@@ -1,8 +1,8 @@
 //! The local cloud: a daemon that stores the resources of an app and runs them on this machine.
 //!
-//! It serves on loopback only: a control API for the local driver (protected by a token), the DynamoDB API
-//! over a file, the Lambda Runtime API for function processes, and one HTTP gateway per API. Every
-//! acknowledged change survives a SIGKILL.
+//! It serves on loopback only: a control API for the local driver (protected by a token), an endpoint with the
+//! AWS services, the Lambda Runtime API for function processes, and one port per HTTP API. Every acknowledged
+//! change survives a SIGKILL.
 
 mod blocking;
 mod body;

@@ -1,5 +1,5 @@
-//! Locks mutexes and ignores poisoning: the guarded data is consistent after every statement, even after a
-//! panic.
+//! Locks mutexes and read-write locks, and ignores poisoning. The locked data is consistent after every
+//! statement, so a panic cannot damage it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

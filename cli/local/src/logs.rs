@@ -1,8 +1,6 @@
-//! Log groups as files: one NDJSON line per event, limited in size and age, readable from a cursor.
-//!
-//! Writing never blocks the caller: lines go through a bounded channel to one writer thread. Lines that do not fit, or that a
-//! full disk rejects, are dropped, and the log itself states their number. A SIGKILL can cut off only the last line; readers skip
-//! incomplete lines. This module does not know functions: a group is only a name.
+//! Log groups as files: one NDJSON line per event, limited in size and age, readable from a cursor. A SIGKILL can cut
+//! off only the last line, and readers skip incomplete lines. This module does not depend on functions: a group is only
+//! a name.
 
 mod files;
 mod writer;
@@ -54,6 +52,9 @@ pub struct LogEventQuery {
 }
 
 /// The log groups of this machine. Clones share one writer.
+///
+/// Writing never blocks the caller: events go through a bounded channel to one writer thread. Events are dropped if the
+/// channel is full or if they cannot be written. A line in the log then states their number.
 #[derive(Clone)]
 pub struct Logs {
     shared: Arc<Shared>,
@@ -129,16 +130,16 @@ impl Logs {
         self.run_on_writer(LogWriter::write_out);
     }
 
-    /// Runs a closure on the writer thread and waits for its end, for at most [`FLUSH_TIMEOUT`].
+    /// Runs a closure on the writer thread and waits until it ends, for at most [`FLUSH_TIMEOUT`].
     fn run_on_writer(&self, work: impl FnOnce(&mut LogWriter) + Send + 'static) {
         let (done, finished) = mpsc::sync_channel(1);
         if self.shared.commands.send(WriterCommand::Run { work: Box::new(work), done }).is_ok() {
-            // A slower writer is blocked by its disk; the caller continues without it.
+            // A timeout means that the disk blocks the writer. The caller continues anyway.
             let _ = finished.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 
-    /// Reads events of a group, oldest first. A missing group has none. Blocks on the disk.
+    /// Reads events of a group, oldest first. A group that does not exist has no events. Blocks on the disk.
     pub fn read(&self, group: &str, query: &LogEventQuery) -> io::Result<LogEventPage> {
         self.flush();
         files::read(&self.shared.dir, group, query)

@@ -1,12 +1,4 @@
 //! Event source mappings: receive messages from a queue and invoke a function with them, as Lambda's pollers do.
-//!
-//! As on AWS, a batch is collected from its first message until the batching window ends or the batch is full. The number of
-//! concurrent invocations is limited. Messages that the function reports as failed reappear after their visibility timeout, and
-//! so does the whole batch if the invocation fails. A throttled batch is retried until then.
-//!
-//! Differences from AWS: each mapping has one poller, which receives nothing while the concurrency limit is reached and does not
-//! slow down after errors. Messages that no function has seen when the local cloud stops are returned as if they had not been
-//! received. Waiting is idle: there is no polling.
 
 mod batch_response;
 mod collect;
@@ -31,7 +23,7 @@ use crate::queue::{Queues, Receipt};
 use collect::MessageBatch;
 use slots::{InvocationSlot, InvocationSlots};
 
-/// The pause after the first throttled attempt; it doubles up to [`LONGEST_PAUSE`].
+/// The pause after the first throttled attempt. Each further attempt doubles it, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -75,6 +67,15 @@ impl Invoker for Runner {
 }
 
 /// The event source mappings of the local cloud. Clones share their state.
+///
+/// As on AWS, a batch is collected from its first message until the batching window ends or the batch is full. The
+/// number of concurrent invocations is limited. Messages that the function reports as failed reappear after their
+/// visibility timeout, as do all messages of a batch whose invocation fails. A throttled batch is retried until its
+/// visibility timeout ends.
+///
+/// Differences from AWS: each mapping has one poller, which receives nothing while the concurrency limit is reached and
+/// does not slow down after errors. When the local cloud stops, messages that no function has seen are returned to the
+/// queue as if they had not been received. The poller waits for notifications instead of polling at intervals.
 #[derive(Clone)]
 pub(crate) struct EventSourceMappings {
     inner: Arc<Inner>,
@@ -133,7 +134,7 @@ impl EventSourceMappings {
         self.stop_poller(name).await;
     }
 
-    /// Stops all pollers and returns the messages that they have collected.
+    /// Stops all pollers. The messages that they have collected are returned to the queues.
     pub(crate) fn stop(&self) {
         lock(&self.inner.running).values().for_each(|running| running.stop.cancel());
     }
@@ -169,7 +170,7 @@ impl QueuePoller {
         }
     }
 
-    /// Invokes the function with a batch and deletes the messages that it processed.
+    /// Invokes the function with a batch and deletes the messages that the function processed.
     async fn process(self, batch: MessageBatch, slot: InvocationSlot) {
         let event = batch.event();
         let arn = self.spec.function_arn.get().map(String::as_str).unwrap_or_default();
@@ -185,13 +186,14 @@ impl QueuePoller {
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
         match outcome {
-            // No function has seen the messages, so dropping the batch returns them.
+            // No function has seen the messages. Dropping the batch returns them to the queue.
             InvokeOutcome::Stopping => drop(batch),
             InvokeOutcome::Succeeded(response) => {
                 let succeeded = self.succeeded(&response, batch.into_receipts());
-                // Messages that cannot be deleted reappear, as after any successful invocation without a delete.
+                // If the deletion fails, the messages reappear after their visibility timeout.
                 drop(self.queues.delete_messages(succeeded).await);
             }
+            // The messages reappear after their visibility timeout.
             InvokeOutcome::Failed | InvokeOutcome::Throttled => drop(batch.into_receipts()),
         }
         drop(slot);
@@ -208,6 +210,7 @@ impl QueuePoller {
                 all.retain(|receipt| !failed.iter().any(|id| receipt.belongs_to(id)));
                 all
             }
+            // The whole batch failed.
             None => Vec::new(),
         }
     }

@@ -1,15 +1,16 @@
-//! Chooses loopback ports that stay the same across restarts and even after a reset.
+//! Chooses loopback ports that stay the same across restarts and resets, so that URLs stay valid.
 //!
-//! A port is derived from the state directory and its purpose. It lies below the range from which systems
-//! assign ports, so a URL in a browser tab stays valid. When another program uses the port, the next free one
-//! is taken.
+//! A port is derived from the state directory and a purpose, and lies below the range from which operating
+//! systems assign ports. If another program uses the port, the next free one is used.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+/// The first of the preferred ports.
 const FIRST_PORT: u16 = 10_240;
+/// The number of the preferred ports.
 const PORT_COUNT: u16 = 20_000;
 /// The number of ports to try before the system assigns one.
 const ATTEMPTS: u16 = 64;
@@ -18,6 +19,7 @@ const ATTEMPTS: u16 = 64;
 pub(crate) fn preferred(state_dir: &Path, purpose: &str) -> u16 {
     let mut hash = Sha256::new();
     hash.update(state_dir.as_os_str().as_encoded_bytes());
+    // Separates the directory and the purpose.
     hash.update([0]);
     hash.update(purpose.as_bytes());
     let digest = hash.finalize();

@@ -17,11 +17,11 @@ pub use crate::logs::{LogEvent, LogEventPage};
 pub struct DaemonStatus {
     /// The process id of the daemon.
     pub pid: u32,
-    /// The build of the program.
+    /// The build of the daemon's program.
     pub build_id: String,
     /// The base URL of the control API.
     pub control: String,
-    /// The URL of the DynamoDB endpoint.
+    /// The URL of the endpoint for DynamoDB and the other AWS services.
     pub table: String,
     /// The state directory.
     pub state_dir: String,
@@ -36,7 +36,7 @@ pub struct DaemonStatus {
 /// A deployed resource: the response of `GET /v1/resources/KIND/NAME`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeployedResource {
-    /// The settings, as they were put.
+    /// The settings from the last `PUT`.
     pub spec: Json,
     /// The values that other resources can refer to.
     pub outputs: Outputs,
@@ -77,7 +77,7 @@ pub struct InvalidationRecord {
 /// The body of `PUT /v1/invalidations`: the behavior of the local `CloudFront`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvalidationSettings {
-    /// The time that an invalidation takes, in seconds. The default is 0: it completes at once.
+    /// The time that an invalidation takes, in seconds. With the default of 0, it completes at once.
     pub in_progress_s: u32,
 }
 

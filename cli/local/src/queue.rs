@@ -1,10 +1,5 @@
-//! SQS's standard queues on this machine, in a file that survives a SIGKILL (see `store`).
-//!
-//! As on AWS, a received message is hidden for the visibility timeout and reappears unless it is deleted. A message that was
-//! received too often moves to the dead-letter queue at its next receive, and messages older than the retention are deleted.
-//!
-//! Differences from AWS: messages arrive in the order in which they were sent, there are no random duplicates, counts are exact,
-//! and a purge is complete when it is acknowledged. `service` implements SQS's protocol; this module has no HTTP.
+//! SQS's standard queues on this machine, in a file that survives a SIGKILL (see `store`). `service` implements SQS's
+//! protocol; this module has no HTTP.
 
 pub(crate) mod check;
 pub(crate) mod error;
@@ -42,10 +37,17 @@ use crate::sqlite;
 /// The minimum time between two removals of expired messages from a queue, in milliseconds.
 const SWEEP_MS: i64 = 60_000;
 
-/// Returns the time in milliseconds since the Unix epoch. Tests pass their own.
+/// A clock that returns the time in milliseconds since the Unix epoch. Tests pass their own clock.
 pub(crate) type NowFn = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The queues of the local cloud. Clones share their state.
+///
+/// As on AWS, a received message is hidden for the visibility timeout and reappears unless it is deleted. A message
+/// that was received too often moves to the dead-letter queue at its next receive. Messages older than the retention
+/// period are deleted.
+///
+/// Differences from AWS: messages arrive in the order in which they were sent, there are no random duplicates, message
+/// counts are exact, and a purge is complete when it is acknowledged.
 #[derive(Clone)]
 pub(crate) struct Queues {
     inner: Arc<Inner>,
@@ -54,7 +56,7 @@ pub(crate) struct Queues {
 struct Inner {
     store: MessageStore,
     path: PathBuf,
-    /// The base of queue URLs: the endpoint.
+    /// The URL of the endpoint. Queue URLs begin with it.
     base_url: String,
     now: NowFn,
     queues: RwLock<HashMap<String, Arc<Queue>>>,
@@ -91,7 +93,7 @@ impl Queue {
     }
 }
 
-/// Received messages. Dropping the batch returns them to the queue unless they were taken out.
+/// Received messages. Dropping the batch returns them to the queue; [`ReceivedBatch::into_messages`] prevents this.
 pub(crate) struct ReceivedBatch {
     queues: Queues,
     queue: Arc<Queue>,
@@ -99,7 +101,7 @@ pub(crate) struct ReceivedBatch {
 }
 
 impl ReceivedBatch {
-    /// Takes the messages out. From then on they reappear only after the visibility timeout.
+    /// Returns the messages. From then on they reappear in the queue only after the visibility timeout.
     pub(crate) fn into_messages(mut self) -> Vec<QueueMessage> {
         std::mem::take(&mut self.messages)
     }
@@ -117,14 +119,15 @@ impl Drop for ReceivedBatch {
 pub(crate) struct ReceiveOptions {
     /// The maximum number of messages.
     pub(crate) max: usize,
-    /// The visibility timeout, in seconds; `None` for that of the queue.
+    /// The visibility timeout, in seconds; `None` means the timeout in the queue's settings.
     pub(crate) visibility_timeout_s: Option<u32>,
     /// The maximum time to wait for the first message.
     pub(crate) wait: Duration,
 }
 
 impl Queues {
-    /// Opens the file. `base_url` is the endpoint of the queues. Must be called within a tokio runtime.
+    /// Opens or creates the file `path`. `base_url` is the endpoint of the queues. Must be called within a tokio
+    /// runtime.
     pub(crate) fn open(path: &Path, base_url: String, now: NowFn) -> Result<Self, Fault> {
         let (queues, changed, stop) = (RwLock::default(), Notify::new(), CancellationToken::new());
         let store = MessageStore::open(path)?;
@@ -132,18 +135,18 @@ impl Queues {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Creates a queue or updates its settings. Its messages stay.
+    /// Creates a queue or updates its settings. An update keeps the messages.
     pub(crate) async fn put(&self, name: &str, arn: String, spec: &QueueSpec) -> Result<Arc<Queue>, Fault> {
         check::queue_settings(name, spec)?;
         if let Some(queue) = self.get(name) {
             *write(&queue.spec) = Arc::new(spec.clone());
-            // A shorter timeout or another limit may make messages visible.
+            // Waiting receives continue with the new settings.
             queue.arrived.notify_waiters();
             return Ok(queue);
         }
         let (now, queue_name) = ((self.inner.now)(), name.to_owned());
         let created = self.inner.store.run(move |db| rows::get_or_create_queue(db, &queue_name, now)).await;
-        let (id, created_ms) = created.map_err(|error| error.fault("create", name))?;
+        let (id, created_ms) = created.map_err(|error| error.fault("create", name, &self.inner.path))?;
         let path = self.inner.path.clone();
         run_blocking(move || sqlite::sync(&path)).await?;
         let queue = Arc::new(Queue {
@@ -164,7 +167,7 @@ impl Queues {
     pub(crate) async fn delete(&self, name: &str) -> Result<(), Fault> {
         let queue_name = name.to_owned();
         let removed = self.inner.store.run(move |db| rows::delete_queue(db, &queue_name)).await;
-        removed.map_err(|error| error.fault("delete", name))?;
+        removed.map_err(|error| error.fault("delete", name, &self.inner.path))?;
         if let Some(queue) = write(&self.inner.queues).remove(name) {
             queue.arrived.notify_waiters();
         }
@@ -172,7 +175,8 @@ impl Queues {
         Ok(())
     }
 
-    /// Returns the names of all queues in the file, including those not put since it was opened.
+    /// Returns the names of all queues in the file, including those without a [`Queues::put`] since the file was
+    /// opened.
     pub(crate) async fn stored_names(&self) -> Result<BTreeSet<String>, Fault> {
         let path = self.inner.path.clone();
         self.inner.store.run(rows::queue_names).await.map_err(|error| {
@@ -191,7 +195,7 @@ impl Queues {
         self.get(arn.rsplit(':').next()?).filter(|queue| queue.arn == arn)
     }
 
-    /// Returns the queue with that URL. It ignores the port, which may have changed since.
+    /// Returns the queue with that URL. Ignores the host and port, because the endpoint's port may have changed.
     pub(crate) fn by_url(&self, url: &str) -> Option<Arc<Queue>> {
         let (rest, name) = url.rsplit_once('/')?;
         let account = rest.rsplit('/').next()?;
@@ -222,7 +226,8 @@ impl Queues {
         }
     }
 
-    /// Returns whether the queue's policy allows a service to send on behalf of that source. Senders with a role need no policy.
+    /// Returns whether the queue's policy allows `service` to send messages on behalf of `source_arn`. Senders with a
+    /// role need no policy.
     pub(crate) fn allows(queue: &Queue, service: &str, source_arn: &str) -> bool {
         let sender = AllowedSender { service: service.to_owned(), source_arn: source_arn.to_owned() };
         queue.spec().senders.contains(&sender)
@@ -244,7 +249,7 @@ impl Queues {
         Ok(sent)
     }
 
-    /// Receives messages and waits for the first of them.
+    /// Receives messages. If none is visible, waits for the first one.
     pub(crate) async fn receive(
         &self,
         queue: &Arc<Queue>,
@@ -253,7 +258,8 @@ impl Queues {
         self.receive_while(queue, options, || |_: &QueueMessage| true).await
     }
 
-    /// Works as [`Queues::receive`], but stops before the first message for which the predicate returns `false`.
+    /// Works as [`Queues::receive`], but stops before the first message for which the predicate returns `false`. `fits`
+    /// creates a predicate for each attempt.
     pub(crate) async fn receive_while<F: FnMut(&QueueMessage) -> bool + Send + 'static>(
         &self,
         queue: &Arc<Queue>,
@@ -284,12 +290,15 @@ impl Queues {
                 () = tokio::time::sleep_until(wake) => {}
                 () = self.inner.stop.cancelled() => return Ok(batch),
             }
-            if self.get(&queue.name).is_none_or(|now| now.id != queue.id) {
+            // The queue was deleted, and perhaps created again, during the wait.
+            if self.get(&queue.name).is_none_or(|current| current.id != queue.id) {
                 return Ok(batch);
             }
         }
     }
 
+    /// Receives the messages that are visible now. Also returns whether the predicate rejected a message and, if none
+    /// was received, when the next message becomes visible, in milliseconds since the Unix epoch.
     async fn try_receive(
         &self,
         queue: &Arc<Queue>,
@@ -331,8 +340,8 @@ impl Queues {
     ) -> Result<Vec<VisibilityChange>, QueueStoreError> {
         let now = (self.inner.now)();
         let results = self.inner.store.run(move |db| {
-            let apply = |(receipt, s): &(Receipt, u32)| {
-                rows::change_visibility(db, receipt, now, i64::from(*s) * 1000)
+            let apply = |(receipt, seconds): &(Receipt, u32)| {
+                rows::change_visibility(db, receipt, now, i64::from(*seconds) * 1000)
             };
             changes.iter().map(apply).collect::<rusqlite::Result<Vec<VisibilityChange>>>()
         });
@@ -341,10 +350,10 @@ impl Queues {
         Ok(results)
     }
 
-    /// Returns messages to the queue as if they had not been received. No consumer may have seen them.
+    /// Returns messages to the queue as if they had not been received. Must not be called if a consumer has seen them.
     pub(crate) fn release(&self, queue: &Arc<Queue>, receipts: Vec<Receipt>) {
         let (now, queue) = ((self.inner.now)(), Arc::clone(queue));
-        // If this fails, they reappear after the visibility timeout.
+        // If this fails, the messages reappear after the visibility timeout.
         drop(self.inner.store.submit(move |db| {
             let released = rows::release(db, &receipts, now);
             queue.arrived.notify_waiters();
@@ -368,7 +377,7 @@ impl Queues {
         depth.await
     }
 
-    /// Ends all waiting receives; later ones do not wait.
+    /// Ends all waiting receives. Later receives do not wait.
     pub(crate) fn stop(&self) {
         self.inner.stop.cancel();
     }
@@ -378,7 +387,8 @@ impl Queues {
         drop(self.inner.store.run(|_| Ok(())).await);
     }
 
-    /// Returns the dead-letter queue of a queue. Without one, messages stay in their queue.
+    /// Returns the dead-letter queue of a queue. If there is none, messages remain in the queue after any number of
+    /// receives.
     fn dead_letter_queue(&self, queue: &Queue) -> Option<Arc<Queue>> {
         self.by_arn(queue.spec().redrive.as_ref()?.dead_letter_arn.get()?)
     }

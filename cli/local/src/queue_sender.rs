@@ -1,5 +1,5 @@
-//! Sends messages to queues on behalf of other services: event rules, failed function invocations, the HTTP API. This module
-//! knows the queues but not the senders.
+//! Sends messages to queues on behalf of other services: event rules, failed function invocations, the HTTP API. This
+//! module does not depend on these services.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(crate) struct OutboundMessage {
     pub(crate) sender_arn: Option<String>,
 }
 
-/// The reason for not accepting a message.
+/// The reason why a queue did not accept a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SendError {
     /// The queue does not exist.

@@ -1,5 +1,5 @@
-//! Stores the spec and the outputs of every deployed resource in one file. The file is written as a whole
-//! before a change is acknowledged. This module starts nothing; `cloud` does.
+//! Stores the spec and the outputs of every deployed resource in one file. The whole file is written before a
+//! change is acknowledged. This module only stores resources; `cloud` applies them to the services.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,10 +22,10 @@ pub(crate) struct RegistryEntry {
     pub(crate) spec: Json,
     /// The values that other resources can refer to.
     pub(crate) outputs: Outputs,
-    /// The port that it listens on, if it has one.
+    /// The port on which the resource listens, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
-    /// Whether its deletion has begun. Its data may already be deleted.
+    /// Whether the deletion of the resource has begun. Its data may already be deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) deleting: bool,
 }
@@ -52,8 +52,8 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Reads the registry. A directory without a registry file has an empty one. A file that cannot be read
-    /// is left unchanged.
+    /// Reads the registry. Without a registry file, the registry is empty. A file that cannot be read is left
+    /// unchanged.
     pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
         JsonDocument::open(dir, state::REGISTRY, RegistryData::empty()).map(|data| Self { data })
     }
@@ -62,12 +62,12 @@ impl Registry {
         self.data.with(|data| data.resources.get(kind)?.get(name).cloned())
     }
 
-    /// Returns the names and entries of one kind.
+    /// Returns the entries of one kind, by name.
     pub(crate) fn entries_of_kind(&self, kind: &str) -> BTreeMap<String, RegistryEntry> {
         self.data.with(|data| data.resources.get(kind).cloned().unwrap_or_default())
     }
 
-    /// Returns the names of one kind, without those whose deletion has begun.
+    /// Returns the names of the resources of one kind, except those whose deletion has begun.
     pub(crate) fn active_names(&self, kind: &str) -> BTreeSet<String> {
         let all = self.entries_of_kind(kind).into_iter();
         all.filter(|(_, entry)| !entry.deleting).map(|(name, _)| name).collect()
@@ -96,10 +96,10 @@ impl Registry {
 
     pub(crate) fn remove(&self, kind: &str, name: &str) -> Result<(), Fault> {
         self.data.update(|data| {
-            if let Some(names) = data.resources.get_mut(kind) {
-                names.remove(name);
+            if let Some(entries) = data.resources.get_mut(kind) {
+                entries.remove(name);
             }
-            data.resources.retain(|_, names| !names.is_empty());
+            data.resources.retain(|_, entries| !entries.is_empty());
             Ok(())
         })
     }
@@ -117,7 +117,7 @@ pub(crate) fn read_resources(dir: &StateDir) -> Result<DeployedResources, Fault>
     document::read(dir, state::REGISTRY, RegistryData::empty()).map(|data| resources(&data))
 }
 
-/// The kinds that hold data or an address and run no code.
+/// The kinds that contain data or an address and run no code.
 const DATA_KINDS: [&str; 6] = [
     TableSpec::KIND,
     QueueSpec::KIND,
@@ -127,8 +127,8 @@ const DATA_KINDS: [&str; 6] = [
     FunctionUrlSpec::KIND,
 ];
 
-/// Returns a registry file's content without functions and everything that invokes them. The rest runs no
-/// code, and keeps data and addresses.
+/// Returns the content of a registry file without functions and the resources that invoke them. The remaining
+/// resources contain data and addresses, and run no code.
 pub(crate) fn without_code(text: &[u8]) -> serde_json::Result<Vec<u8>> {
     let mut data: RegistryData = serde_json::from_slice(text)?;
     data.resources.retain(|kind, _| DATA_KINDS.contains(&kind.as_str()));
@@ -140,11 +140,13 @@ fn resources(data: &RegistryData) -> DeployedResources {
         |entry: &RegistryEntry| DeployedResource { spec: entry.spec.clone(), outputs: entry.outputs.clone() };
     data.resources
         .iter()
-        .map(|(kind, names)| {
-            (kind.clone(), names.iter().map(|(name, entry)| (name.clone(), to_deployed(entry))).collect())
+        .map(|(kind, entries)| {
+            let deployed = entries.iter().map(|(name, entry)| (name.clone(), to_deployed(entry)));
+            (kind.clone(), deployed.collect())
         })
         .collect()
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use crate::endpoint::{EndpointServer, ServiceRouter};
 use crate::ports;
 use crate::table::Tables;
 
-/// Tables in a file, served on loopback until this is dropped. The caller removes the file.
+/// Tables in a file, served on loopback until this value is dropped. The caller removes the file.
 pub struct ScratchTables {
     endpoint: String,
     server: EndpointServer,

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::clock::random;
 
-/// Returns 64 hex digits of the system's randomness.
+/// Returns a new secret: 32 random bytes of the system, as 64 hex digits.
 pub(crate) fn new() -> io::Result<String> {
     random::<32>().map(hex::encode)
 }

@@ -1,5 +1,5 @@
-//! The HTTP server of this crate. It accepts connections within their limits and serves each of them until it
-//! is stopped.
+//! The HTTP server of this crate. It accepts connections within the limits, and serves them until the server is
+//! stopped.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,7 +33,7 @@ pub(crate) struct HttpServer {
 impl HttpServer {
     /// Creates a server for `listener` that runs until `stop` is cancelled, with the default limits on
     /// connections. A client may take `head_timeout` to send the head of a request, and a connection may be
-    /// idle for as long between two requests.
+    /// idle for the same time between two requests.
     pub(crate) fn new(listener: TcpListener, head_timeout: Duration, stop: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
@@ -51,13 +51,14 @@ impl HttpServer {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let Self { listener, connections, http, stop, close } = self;
-        let mut connections_open = JoinSet::new();
+        let mut open_connections = JoinSet::new();
         while let Some((stream, slot)) = connections.accept(&listener, &stop).await {
-            while connections_open.try_join_next().is_some() {}
-            // Otherwise a small response may be delayed by 40 ms. The call cannot fail on a live socket.
+            // Remove the tasks of connections that have ended.
+            while open_connections.try_join_next().is_some() {}
+            // Without TCP_NODELAY, a small response may be delayed by 40 ms.
             drop(stream.set_nodelay(true));
             let (http, handle, close) = (http.clone(), handle.clone(), close.clone());
-            connections_open.spawn(async move {
+            open_connections.spawn(async move {
                 let (slot, head_received) = (Arc::new(slot), CancellationToken::new());
                 let service = service_fn(|request| {
                     head_received.cancel();
@@ -69,6 +70,6 @@ impl HttpServer {
             });
         }
         drop(listener);
-        while connections_open.join_next().await.is_some() {}
+        while open_connections.join_next().await.is_some() {}
     }
 }

@@ -37,7 +37,7 @@ impl ServiceResponse {
         self
     }
 
-    /// Returns a JSON protocol error of the kind that all AWS services share.
+    /// Returns a JSON protocol error whose code is common to all AWS services.
     pub(crate) fn shared_error(status: StatusCode, code: &str, message: &str) -> Self {
         Self::json_error(status, JSON, &format!("com.amazon.coral.service#{code}"), message)
     }
@@ -58,8 +58,8 @@ impl ServiceResponse {
         Self::new(status, "text/xml", format!("<?xml version=\"1.0\"?>\n{body}"))
     }
 
-    /// Returns an error of AWS's XML protocols. `namespace` is the attribute of the root element, with the
-    /// space before it.
+    /// Returns an error of AWS's XML protocols. `namespace` is the `xmlns` attribute of the root element with a
+    /// leading space, or empty.
     pub(crate) fn xml_error(status: StatusCode, namespace: &str, code: &str, message: &str) -> Self {
         let fault_party = if status.is_server_error() { "Receiver" } else { "Sender" };
         let (message, id) = (escape(message), uuid());
@@ -74,7 +74,8 @@ impl ServiceResponse {
         Self::new(StatusCode::BAD_REQUEST, JSON, body)
     }
 
-    /// Returns the REST XML error for a request without a signature. `code` is one word.
+    /// Returns the REST XML error for a request without a signature. `code` must not need
+    /// escaping.
     pub(crate) fn missing_signature_xml(status: StatusCode, code: &str) -> Self {
         let body = format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>the request is not signed</Message>\

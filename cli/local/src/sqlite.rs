@@ -1,7 +1,4 @@
-//! Opens, checks and syncs the `SQLite` files of queues and events.
-//!
-//! **Durability**, the same as that of the tables: WAL with `synchronous = NORMAL`. A commit is in the kernel's page cache before
-//! it is acknowledged, so a SIGKILL of this process loses nothing. Only a power failure can lose the latest writes.
+//! Opens the `SQLite` files of queues and events, and checks and syncs `SQLite` files.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -16,7 +13,12 @@ use crate::state;
 /// The page cache of a database: 8 MB. `SQLite` reads a negative value as a size in KB.
 const CACHE_KB: i64 = -8_192;
 
-/// Opens or creates a file, readable by this user only. Errors call it "the `content`"; `hint` is for a damaged file.
+/// Opens or creates a file, readable by this user only. `content` names its content in errors, such as `queues`. `hint`
+/// is the hint for a damaged file.
+///
+/// **Durability** is the same as that of the tables: WAL with `synchronous = NORMAL`. A commit is in the kernel's page
+/// cache before it is acknowledged, so a SIGKILL of this process loses nothing. Only a power failure can lose the
+/// latest writes.
 pub(crate) fn open(path: &Path, content: &str, schema: &str, hint: &str) -> Result<Connection, Fault> {
     state::create_private_file(path).map_err(|error| state::io_fault("open", path, &error))?;
     let open = || {
@@ -38,13 +40,14 @@ pub(crate) fn open(path: &Path, content: &str, schema: &str, hint: &str) -> Resu
     })
 }
 
-/// Returns whether a write failed: `SQLite` reports a full disk as such, and other failures as I/O errors.
+/// Returns whether the error is a failed write. `SQLite` has one code for a full disk, and one for other I/O errors.
 pub(crate) fn is_write_failure(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }
 
-/// Waits until all commits to a database are on the disk, so that the registry never names a table or queue that a power failure
-/// removes. `SQLite` holds no lock on its write-ahead log that opening the log could break.
+/// Waits until all commits to a database are on the disk, so that the registry never names a table or queue that a
+/// power failure removes. Opening and closing the write-ahead log is safe, because `SQLite` has no locks on it that
+/// closing would release.
 pub(crate) fn sync(database: &Path) -> Result<(), Fault> {
     let mut wal = database.as_os_str().to_owned();
     wal.push("-wal");
@@ -59,7 +62,8 @@ pub(crate) fn sync(database: &Path) -> Result<(), Fault> {
 pub(crate) fn reject_active_schema(path: &Path) -> Result<(), String> {
     let error_text = |error: rusqlite::Error| error.to_string();
     let db = Connection::open(path).map_err(error_text)?;
-    // The patterns are as SQLite writes them. A crafted file can have any text in either column, and SQLite parses the text.
+    // SQLite writes statements that match these patterns. A crafted file can have any text in both columns, and SQLite
+    // parses it.
     let query = "SELECT count(*) FROM sqlite_schema WHERE coalesce(type, '') NOT IN ('table', 'index') OR NOT \
                  (sql IS NULL OR sql GLOB 'CREATE TABLE *' OR sql GLOB 'CREATE INDEX *' OR sql GLOB 'CREATE UNIQUE INDEX *')";
     match db.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(error_text)? {

@@ -1,11 +1,5 @@
-//! Creates, checks, locks and writes the state directory. No other module does.
-//!
-//! The directory is private to the user (0700, files 0600) and belongs to hitctl only if it holds our marker
-//! file. Every file that must not be partially written goes through [`StateDir::write`]. Symbolic links in it
-//! are never followed.
-//!
-//! A daemon holds the lock for its lifetime. The kernel releases it when the daemon exits for any reason, so
-//! there are no stale locks. [`project`] maps projects to directories.
+//! Creates, checks, locks and writes the state directory. No other module creates or checks it.
+//! [`project`] maps projects to state directories.
 
 pub(crate) mod document;
 pub mod project;
@@ -26,6 +20,7 @@ use crate::codes;
 use crate::disk;
 pub use version::STATE_VERSION;
 
+/// The marker file. A directory belongs to hitctl only if it contains this file.
 const MARKER: &str = "hitctl-local.json";
 const LOCK: &str = "daemon.lock";
 const ENDPOINT: &str = "daemon.json";
@@ -33,11 +28,11 @@ const ENDPOINT: &str = "daemon.json";
 pub const DAEMON_LOG: &str = "daemon.log";
 /// The registry of deployed resources.
 pub(crate) const REGISTRY: &str = "registry.json";
-/// The file name of the database of tables.
+/// The database of tables.
 pub(crate) const TABLES: &str = "tables.db";
-/// The messages on queues.
+/// The database of queues and their messages.
 pub(crate) const QUEUES: &str = "queues.sqlite";
-/// The events that are not yet delivered.
+/// The database of events that are not yet delivered.
 pub(crate) const EVENTS: &str = "events.sqlite";
 /// The file names of all databases.
 pub(crate) const DATABASES: [&str; 3] = [TABLES, QUEUES, EVENTS];
@@ -45,9 +40,9 @@ pub(crate) const DATABASES: [&str; 3] = [TABLES, QUEUES, EVENTS];
 pub(crate) const INVALIDATIONS: &str = "invalidations.json";
 /// The logs of functions.
 pub(crate) const LOGS: &str = "logs";
-/// The unpacked code.
+/// The unpacked code of functions.
 pub(crate) const CODE: &str = "code";
-/// The zips, by hash.
+/// The zips of functions, by hash.
 pub(crate) const ZIPS: &str = "zips";
 
 /// Returns the names of the files and directories that hitctl creates, the marker last.
@@ -59,18 +54,23 @@ pub(crate) fn owned_files() -> Vec<String> {
     databases.chain(others.map(str::to_owned)).collect()
 }
 
-/// The number of retries of a write whose temporary file was swept away.
+/// The maximum number of retries of a write whose temporary file was removed by a starting daemon.
 const WRITE_RETRIES: u32 = 5;
 /// The prefix of the name of a file that is being written.
 const TEMP_PREFIX: &str = ".writing-";
 
 /// A state directory that was checked.
+///
+/// The directory is private to the user (0700, files 0600) and belongs to hitctl only if it contains the marker
+/// file. Files that must not be partially written are written with [`StateDir::write`]. Symbolic links in the
+/// directory are never followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {
     path: PathBuf,
 }
 
-/// The lock that a daemon holds for its lifetime.
+/// The lock that a daemon holds for its lifetime. The kernel releases the lock when the daemon exits for any
+/// reason, so there are no stale locks.
 #[derive(Debug)]
 pub struct DaemonLock {
     file: File,
@@ -78,8 +78,8 @@ pub struct DaemonLock {
 }
 
 impl DaemonLock {
-    /// Whether the lock file is still in the directory. If somebody removed it, the lock no longer excludes
-    /// other daemons.
+    /// Returns whether the lock file is still in the directory. If somebody removed the file, the lock no longer
+    /// excludes other daemons.
     pub(crate) fn is_still_at_path(&self) -> bool {
         same_file(&self.file, &self.path)
     }
@@ -105,7 +105,7 @@ pub struct DaemonEndpoint {
 }
 
 impl DaemonEndpoint {
-    /// Whether both addresses are loopback, as a daemon writes them: `http://127.0.0.1:PORT`.
+    /// Returns whether both URLs have loopback addresses, as a daemon writes them: `http://127.0.0.1:PORT`.
     fn is_loopback(&self) -> bool {
         [&self.control, &self.table].iter().all(|url| {
             let address = url.strip_prefix("http://").and_then(|address| address.parse::<SocketAddr>().ok());
@@ -119,10 +119,10 @@ impl DaemonEndpoint {
 pub(crate) struct Marker {
     /// The version of the directory's layout.
     v: u32,
-    /// The project whose state this is.
+    /// The project to which the state belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) project: Option<ProjectRecord>,
-    /// The directory that the state was copied from and that is still to be removed.
+    /// The directory from which the state was copied, as long as that directory is not removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) moved_from: Option<DirectoryIdentity>,
 }
@@ -149,7 +149,8 @@ impl StateDir {
         Self::mark(path, &Marker::of(None, None))
     }
 
-    /// Marks a directory as ours. It may hold the copied files of another one.
+    /// Marks a directory as a state directory of hitctl. It may already contain files that were copied from
+    /// another state directory.
     pub(crate) fn mark(path: PathBuf, marker: &Marker) -> Result<Self, Fault> {
         let dir = Self { path };
         dir.guard_permissions()?;
@@ -168,8 +169,8 @@ impl StateDir {
         version::parse(&path, &text)
     }
 
-    /// Returns the directory if it exists and is ours; creates nothing. Returns `None` if it does not exist
-    /// or is empty.
+    /// Returns an existing state directory of hitctl, or `None` if the directory does not exist or is empty.
+    /// Creates nothing.
     pub fn existing(path: &Path) -> Result<Option<Self>, Fault> {
         let Some((dir, marker)) = Self::find_marked(path)? else { return Ok(None) };
         version::parse::<Marker>(&dir.path.join(MARKER), &marker)?;
@@ -178,12 +179,13 @@ impl StateDir {
         Ok(Some(dir))
     }
 
-    /// Returns the directory if it holds our marker, whatever its content. That is enough to stop its daemon
-    /// and to remove it.
+    /// Works as [`StateDir::existing`], but does not check the content of the marker, the permissions and the
+    /// links in the directory. That is enough to stop the daemon and to remove the directory.
     pub(crate) fn existing_any_version(path: &Path) -> Result<Option<Self>, Fault> {
         Ok(Self::find_marked(path)?.map(|(dir, _)| dir))
     }
 
+    /// Returns the directory and the content of its marker, or `None` if it does not exist or is empty.
     fn find_marked(path: &Path) -> Result<Option<(Self, Vec<u8>)>, Fault> {
         let path = std::path::absolute(path)
             .map_err(|error| io_fault("resolve the state directory", path, &error))?;
@@ -200,13 +202,13 @@ impl StateDir {
         }
     }
 
-    /// The absolute path.
+    /// Returns the absolute path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Refuses a directory that others own or can write to. Removes the permissions of others who can only
-    /// read.
+    /// Rejects a directory that another user owns or can write to. If other users can only read it, removes
+    /// their permissions.
     fn guard_permissions(&self) -> Result<(), Fault> {
         let meta = fs::metadata(&self.path).map_err(|error| io_fault("inspect", &self.path, &error))?;
         let path = self.path.display();
@@ -234,8 +236,8 @@ impl StateDir {
         Ok(())
     }
 
-    /// Refuses symbolic links: hitctl creates none, and following one would write to a file that somebody
-    /// else chose.
+    /// Rejects symbolic links in the directory. hitctl creates none, and through a link it would write to a file
+    /// that somebody else chose.
     fn guard_links(&self) -> Result<(), Fault> {
         let is_link = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
         match owned_files().iter().map(|name| self.path.join(name)).find(is_link) {
@@ -252,7 +254,7 @@ impl StateDir {
             .map_err(|error| io_fault("open the lock file", &path, &error))?;
         match file.try_lock() {
             Ok(()) if same_file(&file, &path) => Ok(Some(DaemonLock { file, path })),
-            // Another process holds it, or a reset removed this very file between opening and locking.
+            // Another process holds the lock, or a reset removed the file between opening and locking.
             Ok(()) | Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(io_fault("lock", &path, &error)),
         }
@@ -264,8 +266,8 @@ impl StateDir {
         let mut retries = 0;
         loop {
             match self.write_once(&path, content) {
-                // A starting daemon sweeps temporary files that others are writing. If the directory still
-                // exists, write again.
+                // A starting daemon also removes temporary files that other processes are writing. If the
+                // directory is missing, the retries fail too.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && retries < WRITE_RETRIES => {
                     retries += 1;
                 }
@@ -294,8 +296,8 @@ impl StateDir {
         self.write(ENDPOINT, &serde_json::to_vec_pretty(endpoint).unwrap_or_default())
     }
 
-    /// Reads the addresses of the daemon, which may no longer run. An endpoint that cannot be read, has an
-    /// unknown version, or names another machine counts as none: a daemon writes it again.
+    /// Reads the addresses of the daemon, which may no longer run. An endpoint that cannot be parsed, has an
+    /// unknown version, or names another machine counts as missing, because a daemon writes it again.
     pub fn endpoint(&self) -> Result<Option<DaemonEndpoint>, Fault> {
         let path = self.path.join(ENDPOINT);
         let text = read_if_exists(&path)?;
@@ -318,16 +320,16 @@ impl StateDir {
 
     /// Removes everything that hitctl created here, and the directory if nothing else is in it.
     ///
-    /// The marker is removed last, so the next run continues one that was interrupted.
+    /// The marker is removed last, so that an interrupted removal can be repeated.
     pub(crate) fn remove_all(&self, lock: DaemonLock) -> Result<(), Fault> {
         self.sweep(&lock);
-        // A directory in which the user keeps other files stays ours, and keeps its marker.
+        // If the user keeps other files in the directory, it remains a state directory and keeps its marker.
         let owned = owned_files();
         let is_owned = |name: &std::ffi::OsStr| owned.iter().any(|own| name == own.as_str());
         let mut others = fs::read_dir(&self.path).into_iter().flatten().flatten();
         let keep_marker = others.any(|entry| !is_owned(&entry.file_name()));
         if keep_marker {
-            // Write it again: the existing marker may be the reason for the removal.
+            // Write the marker again, because the existing one may be damaged or of a newer version.
             self.write_marker(&Marker::of(None, None))?;
         }
         for name in owned.iter().filter(|name| *name != MARKER || !keep_marker) {
@@ -345,7 +347,7 @@ impl StateDir {
             }
         }
         drop(lock);
-        // This fails if the user keeps other files in it.
+        // This fails if the user keeps other files in the directory.
         drop(fs::remove_dir(&self.path));
         Ok(())
     }
@@ -359,13 +361,13 @@ impl StateDir {
     }
 }
 
-/// Makes `options` refuse symbolic links and create files that only this user can read.
+/// Changes `options` to refuse symbolic links, and to create files that only this user can read.
 pub(crate) fn private_options(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
 }
 
-/// Creates an empty file for a database, unless it exists. SQLite gives its side files the mode of the main
-/// file.
+/// Creates an empty file for a database, readable by this user only, unless it exists. SQLite creates its other
+/// files of the database with the same mode.
 pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
     private_options(OpenOptions::new().append(true).create(true)).open(path).map(drop)
 }
@@ -408,7 +410,7 @@ fn same_file(file: &File, path: &Path) -> bool {
 fn is_empty(path: &Path) -> Result<bool, Fault> {
     let mut entries =
         fs::read_dir(path).map_err(|error| io_fault("read the state directory", path, &error))?;
-    // The first start may have been killed while it wrote the marker.
+    // Temporary files do not count: the first start may have been killed while it wrote the marker.
     Ok(entries
         .all(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX))))
 }

@@ -1,9 +1,4 @@
 //! DynamoDB tables: an embedded engine on one SQLite file, served to any AWS SDK on loopback.
-//!
-//! **Durability.** The file is in WAL mode with `synchronous = NORMAL`. A commit is in the kernel's page cache before it is
-//! acknowledged, without waiting for the disk. A SIGKILL of this process at any moment loses nothing acknowledged and never
-//! damages the file. Only a power failure can lose the latest writes, those since SQLite's last checkpoint. With `FULL`, the
-//! default, each hit would wait for the disk. This is a development cloud; counts that must survive a power cut belong on AWS.
 
 mod dispatch;
 mod expiry;
@@ -36,6 +31,12 @@ use crate::{disk, sqlite};
 const WRITE_OPERATIONS: &[&str] = &["UpdateItem", "PutItem", "BatchWriteItem", "TransactWriteItems"];
 
 /// The tables of a state directory.
+///
+/// **Durability.** The file is in WAL mode with `synchronous = NORMAL`. A commit is in the kernel's page cache before
+/// it is acknowledged, without waiting for the disk. A SIGKILL of this process at any moment loses no acknowledged
+/// write and never damages the file. Only a power failure can lose the latest writes, those since SQLite's last
+/// checkpoint. With SQLite's default `FULL`, each hit would wait for the disk. This is a development cloud; counts that
+/// must survive a power failure belong on AWS.
 #[derive(Clone)]
 pub(crate) struct Tables {
     db: Database,
@@ -84,7 +85,8 @@ impl Tables {
         expiry::run_sweeps(self, stop).await;
     }
 
-    /// Creates a table, or updates an existing one to match the spec.
+    /// Creates a table, or updates an existing one to match the spec. `previous` is the spec of the last put; tags that
+    /// are only in `previous` are removed.
     pub(crate) fn put(
         &self,
         name: &str,
@@ -174,7 +176,8 @@ impl Tables {
         Ok(())
     }
 
-    /// Converts an error of the engine to a fault with the service's code. `verb` and `name` name the operation and the table.
+    /// Converts an error of the engine to a fault with DynamoDB's code. `verb` and `name` name the operation and the
+    /// table.
     fn fault(&self, verb: &str, name: &str, error: &DynoxideError) -> Fault {
         let code = error.error_type().rsplit('#').next().unwrap_or("InternalServerError");
         let fault = Fault::fatal(code.to_owned(), format!("failed to {verb} the table {name:?}"))
@@ -182,7 +185,10 @@ impl Tables {
         match error {
             DynoxideError::SqliteError(_) if is_full(error) => Fault {
                 code: codes::DISK_FULL.into(),
-                hint: Some("free some space on that disk, then run the command again".to_owned()),
+                hint: Some(format!(
+                    "free some space on the disk of {}, then run the command again",
+                    self.path.display()
+                )),
                 ..fault
             },
             DynoxideError::SqliteError(_) => fault.hinted(format!("check the file {}", self.path.display())),
@@ -199,12 +205,12 @@ fn is_full(error: &DynoxideError) -> bool {
     error.to_string().contains("full")
 }
 
-/// Returns whether a write failed: SQLite reports a full disk as such, and other failures as I/O errors.
+/// Returns whether the error is a failed write. SQLite has one message for a full disk, and one for other I/O errors.
 fn is_write_failure(error: &DynoxideError) -> bool {
     error.status_code() >= 500 && (is_full(error) || error.to_string().contains("disk I/O error"))
 }
 
-/// The longest path that hitctl accepts, in bytes. SQLite's limit is 512, and it adds suffixes for its other files.
+/// The maximum length of the file's path, in bytes. SQLite's limit is 512, and its other files have longer names.
 const MAX_PATH_BYTES: usize = 500;
 
 fn open_fault(path: &Path, error: &DynoxideError) -> Fault {
@@ -215,7 +221,7 @@ fn open_fault(path: &Path, error: &DynoxideError) -> Fault {
     if path.as_os_str().len() > MAX_PATH_BYTES {
         return crate::state::io_fault("open", path, &std::io::ErrorKind::InvalidFilename.into());
     }
-    // The engine's own message for this is about encryption.
+    // The engine's own message for such a file mentions encryption, which would mislead.
     let is_not_sqlite = error.to_string().contains("not a valid SQLite database");
     let cause =
         if is_not_sqlite { "it is damaged or not a SQLite database".to_owned() } else { error.to_string() };

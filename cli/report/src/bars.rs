@@ -1,7 +1,7 @@
-//! Progress on a terminal: running steps are redrawn at the bottom, finished ones stay above as text.
+//! Shows progress on a terminal: running steps are redrawn at the bottom, and finished steps remain above them as text.
 //!
-//! Nothing is drawn in the first quarter of a second, so that a quick run shows only its result. The cursor
-//! is never hidden, so nothing has to be restored when the program is killed.
+//! Nothing is shown in the first quarter of a second or before the first changed resource, so that a quick run that
+//! changes nothing shows only its result. The cursor is never hidden, so the terminal is intact after the program is killed.
 
 use std::time::Duration;
 
@@ -14,26 +14,27 @@ use super::progress_text::{self, ProgressLine};
 use super::style::{TextStyle, Tone};
 use super::text;
 
-/// The time from the start of the run before which nothing is drawn.
+/// The time after the start of the progress at which drawing begins.
 const DRAW_DELAY: Duration = Duration::from_millis(250);
 /// The maximum number of redrawn lines. More would hide the finished steps.
 const MAX_LINES: usize = 12;
 
-/// The subject of a redrawn line.
+/// The step that a redrawn line shows.
 #[derive(Clone, PartialEq)]
 enum RowSubject {
     Phase(Phase),
     Resource(Address),
 }
 
-/// One redrawn line.
+/// One redrawn line, for a running step.
 struct ActiveRow {
     subject: RowSubject,
     verb: &'static str,
     subject_text: String,
     name: String,
     note: String,
-    since: Duration,
+    /// The start of the step, as the time since the start of the progress.
+    started_at: Duration,
 }
 
 /// Draws progress on a terminal.
@@ -41,9 +42,9 @@ pub(crate) struct TerminalProgress<T> {
     term: T,
     style: TextStyle,
     rows: Vec<ActiveRow>,
-    /// Lines to print once drawing begins. `None` after it has begun.
+    /// The lines to print when drawing begins. `None` after drawing has begun.
     pending_lines: Option<Vec<String>>,
-    /// The indicatif bar that redraws the bottom lines. `None` while there are none.
+    /// The indicatif bar that redraws the bottom lines. `None` if no step is running.
     bar: Option<ProgressBar>,
 }
 
@@ -53,7 +54,7 @@ impl<T: TermLike + Clone + Send + 'static> TerminalProgress<T> {
         Self { term, style, rows: Vec::new(), pending_lines: Some(Vec::new()), bar: None }
     }
 
-    /// Begins to draw.
+    /// Begins drawing. Prints the lines of the steps that have already finished.
     fn start_drawing(&mut self) {
         for line in self.pending_lines.take().into_iter().flatten() {
             self.print(&line);
@@ -117,10 +118,10 @@ impl<T: TermLike + Clone + Send + 'static> TerminalProgress<T> {
         } else {
             &['|', '/', '-', '\\']
         };
-        // The frame depends on the time alone, so the speed of the animation does not depend on the events.
+        // The frame depends only on the time, so events do not change the speed of the animation.
         let frame_index = usize::try_from(at.as_millis() / TICK.as_millis()).unwrap_or(0);
         let mark = format!("{} ", frames[frame_index % frames.len()]);
-        let took = at.saturating_sub(row.since).as_millis();
+        let took = at.saturating_sub(row.started_at).as_millis();
         ProgressLine {
             verb: row.verb,
             tone: Some(Tone::Link),
@@ -142,7 +143,7 @@ impl<T: TermLike + Clone + Send + 'static> TerminalProgress<T> {
     ) {
         self.rows.retain(|row| row.subject != subject);
         let name = text::clean(name).into_owned();
-        self.rows.push(ActiveRow { subject, verb, subject_text, name, note: String::new(), since: at });
+        self.rows.push(ActiveRow { subject, verb, subject_text, name, note: String::new(), started_at: at });
     }
 
     fn set_note(&mut self, subject: &RowSubject, note: String) {
@@ -151,7 +152,7 @@ impl<T: TermLike + Clone + Send + 'static> TerminalProgress<T> {
         }
     }
 
-    /// Removes a redrawn line and prints its final state.
+    /// Removes the line of a step and prints its final state above the redrawn lines.
     fn finish_row(&mut self, subject: &RowSubject, verb: &str, tone: Tone, note: &str, took_ms: Option<u64>) {
         let row = self.rows.iter().position(|row| row.subject == *subject).map(|at| self.rows.remove(at));
         let (subject_text, name) = match (&row, subject) {
@@ -168,7 +169,7 @@ impl<T: TermLike + Clone + Send + 'static> TerminalProgress<T> {
         let subject = RowSubject::Phase(phase.clone());
         let [_, done, _] = phases::phase_texts(phase);
         if *phase == phases::APPLY {
-            // The lines of its resources have reported everything.
+            // The lines of the resources have already shown the result of each change.
             self.rows.retain(|row| row.subject != subject);
         } else if ok {
             self.finish_row(&subject, done, Tone::Good, "", Some(took_ms));
@@ -182,7 +183,7 @@ impl<T: TermLike + Clone + Send + 'static> ProgressDisplay for TerminalProgress<
     fn event(&mut self, event: &Event, at: Duration) {
         let resource = |address: &Address| RowSubject::Resource(address.clone());
         match event {
-            // Resources have lines of their own. Unchanged resources need none.
+            // Each changed resource has its own line. Unchanged resources have none.
             Event::PhaseStarted { phase, .. } if *phase == phases::APPLY => {}
             Event::Started { action: Action::Keep, .. } | Event::Finished { action: Action::Keep, .. } => {}
             Event::PhaseStarted { phase, detail } => {
@@ -206,6 +207,8 @@ impl<T: TermLike + Clone + Send + 'static> ProgressDisplay for TerminalProgress<
                 self.set_note(&resource(address), progress_text::retry_note(*attempt, why));
             }
             Event::Finished { address, action, took_ms } => {
+                // Every change is listed, however quick the run is.
+                self.start_drawing();
                 self.finish_row(
                     &resource(address),
                     action.past_participle(),
@@ -215,6 +218,7 @@ impl<T: TermLike + Clone + Send + 'static> ProgressDisplay for TerminalProgress<
                 );
             }
             Event::Failed { address, fault, .. } => {
+                self.start_drawing();
                 self.finish_row(&resource(address), "failed", Tone::Bad, &text::clean(&fault.message), None);
             }
             Event::Skipped { address, because, .. } => {
@@ -222,7 +226,7 @@ impl<T: TermLike + Clone + Send + 'static> ProgressDisplay for TerminalProgress<
                 self.finish_row(&resource(address), "skipped", Tone::Warn, &why, None);
             }
             Event::Interrupted { in_flight } => {
-                // The reaction to Ctrl-C must be visible at once.
+                // Show the reaction to Ctrl-C at once, even before the drawing delay is over.
                 self.start_drawing();
                 let message = text::wrap(&progress_text::interrupt_message(in_flight), 2, self.style);
                 self.print_above(message.lines().map(|line| self.style.paint(Tone::Warn, line)).collect());
@@ -261,7 +265,7 @@ mod tests {
     use super::super::progress::replay::{DEPLOY, QUICK, replay};
     use super::*;
 
-    /// Returns the content of the terminal when the recorded run has reached `until_ms`, or at its end.
+    /// Returns the content of the terminal `until_ms` milliseconds after the start of the recorded run, or at its end.
     fn screen(recorded: &str, columns: u16, until_ms: Option<u64>) -> String {
         let term = InMemoryTerm::new(40, columns);
         let mut bars = TerminalProgress::new(term.clone(), TextStyle::PLAIN);
@@ -317,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn finished_steps_stay_as_text() {
+    fn finished_steps_remain_as_text() {
         insta::assert_snapshot!(screen(DEPLOY, 80, None), @"
           started   the local cloud                                    (84ms)
           built     the function for this machine (x86_64)             (1m 04s)

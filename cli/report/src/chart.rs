@@ -1,17 +1,17 @@
-//! Text charts: column charts and horizontal bars. The functions are pure.
+//! Renders text charts: column charts and horizontal bars.
 
 use super::style::TextStyle;
 
-/// Columns in eighths of a line.
+/// The characters for columns with a height of 0 to 8 eighths of a line.
 const EIGHTHS: [char; 9] =
     [' ', '\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}', '\u{2588}'];
-/// Bars in eighths of a column.
+/// The characters for bars with a width of 0 to 8 eighths of a column.
 const LEFT_EIGHTHS: [char; 9] =
     [' ', '\u{258f}', '\u{258e}', '\u{258d}', '\u{258c}', '\u{258b}', '\u{258a}', '\u{2589}', '\u{2588}'];
 
-/// Returns a column chart of `values` with `lines` lines, the top line first. Each column is `wide`
-/// characters wide; if `wide` is more than 1, the last of them is a space. A value above 0 is always visible,
-/// and the largest value fills the height.
+/// Returns a column chart of `values` with `lines` lines, the top line first. Each column is `column_width`
+/// characters wide. If `column_width` is more than 1, the last character is a space. A value above 0 is always
+/// visible, and the largest value fills the height.
 pub(crate) fn column_chart(
     values: &[u64],
     lines: usize,
@@ -42,7 +42,7 @@ pub(crate) fn column_chart(
         .collect()
 }
 
-/// Returns the bar of `value`, where `most` has `columns` columns. A value above 0 is always visible.
+/// Returns the bar of `value`. The bar of `max` has `columns` columns. A value above 0 is always visible.
 pub(crate) fn bar(value: u64, max: u64, columns: usize, style: TextStyle) -> String {
     if !style.unicode {
         return "#".repeat(scaled(value, max, columns));
@@ -55,7 +55,7 @@ pub(crate) fn bar(value: u64, max: u64, columns: usize, style: TextStyle) -> Str
     text
 }
 
-/// Scales `value` from 0 to `most` to 0 to `steps`, rounded. A value above 0 becomes at least 1.
+/// Scales `value` from the range 0 to `max` to the range 0 to `steps`, rounded. A value above 0 becomes at least 1.
 fn scaled(value: u64, max: u64, steps: usize) -> usize {
     if value == 0 || max == 0 {
         return 0;
@@ -75,7 +75,7 @@ mod tests {
     const ASCII: TextStyle = TextStyle { unicode: false, ..WIDE };
 
     #[test]
-    fn column_chart_of_days() {
+    fn column_chart_with_large_value_shows_small_values() {
         let values = [0, 1, 4, 8, 2, 100, 50];
         insta::assert_snapshot!(column_chart(&values, 3, 3, WIDE).join("\n"), @"
                     ██
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn bar_of_shares() {
+    fn bar_has_length_in_proportion_to_value() {
         insta::assert_snapshot!(bar(10, 16, 4, WIDE), @"██▌");
         assert_eq!(bar(10, 16, 8, ASCII), "#####");
         assert_eq!((bar(0, 9, 8, ASCII), bar(1, u64::MAX, 8, ASCII)), (String::new(), "#".to_owned()));

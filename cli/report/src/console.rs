@@ -1,7 +1,7 @@
-//! Writes to stdout and stderr and reads answers; nothing else in the program does.
+//! Writes to stdout and stderr, and reads answers from stdin. No other module does.
 //!
-//! Results go to stdout, messages to stderr. A closed stdout (`| head`) is no error. Any other failed write
-//! to stdout is remembered until [`Console::finish`].
+//! Results go to stdout, messages to stderr. A closed stdout (`| head`) is not an error. After any other failed write
+//! to stdout, [`Console::finish`] returns an error.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -26,7 +26,7 @@ use super::term::{SharedStream, StreamTerm};
 use super::text;
 use super::view::LogLine;
 
-/// The streams of a run, and the options for output.
+/// The streams of the process, and the options for output.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line or a fact about a stream"
@@ -48,15 +48,15 @@ pub struct ConsoleOptions<'a> {
     pub width: Option<u16>,
     /// The value of `--color`.
     pub color: ColorChoice,
-    /// The environment, which contains `NO_COLOR`, `CI`, `TERM` and others.
+    /// The environment variables, such as `NO_COLOR`, `CI` and `TERM`.
     pub env: &'a BTreeMap<String, String>,
-    /// `--json`: stdout carries exactly one JSON object.
+    /// `--json`: writes exactly one JSON object to stdout.
     pub json: bool,
     /// `--quiet`: shows only results and errors.
     pub quiet: bool,
     /// How many times `-v` was given.
     pub verbose: u8,
-    /// `--no-input`: never asks.
+    /// `--no-input`: never asks a question.
     pub no_input: bool,
     /// How long a host may take to respond before a message reports it.
     pub slow_threshold: Duration,
@@ -75,7 +75,7 @@ enum ConfirmResult {
     Interrupted,
 }
 
-/// The terminal interface of the program.
+/// The terminal interface of hitctl.
 pub struct Console {
     stdout: SharedStream,
     /// Stderr and its options.
@@ -83,10 +83,10 @@ pub struct Console {
     stdin: StdinReader,
     stop: CancellationToken,
     stdout_style: TextStyle,
-    /// Whether bars may be drawn on stderr.
+    /// Whether to show progress bars on stderr.
     use_bars: bool,
     is_interactive: bool,
-    /// Whether the JSON object was written.
+    /// Whether the JSON object of `--json` was written.
     json_written: AtomicBool,
     /// Whether the reader of stdout has closed it.
     stdout_closed: AtomicBool,
@@ -94,14 +94,14 @@ pub struct Console {
     stdout_failed: AtomicBool,
 }
 
-/// The error message for a confirmation in a session that is not interactive: stdin or stderr is no terminal,
+/// The error message for a confirmation in a session that is not interactive: stdin or stderr is not a terminal,
 /// `CI` is set, or `--no-input` was given.
 const NOT_INTERACTIVE: &str = "confirmation required, but this is not an interactive terminal";
 /// The assumed width of a terminal whose width is unknown, in columns.
 const DEFAULT_WIDTH: u16 = 80;
 
 impl Console {
-    /// Decides how each stream is used.
+    /// Creates the console, and decides the style of each stream from the options.
     pub fn new(options: ConsoleOptions<'_>) -> Self {
         let ConsoleOptions { env, color, width, .. } = options;
         let is_ci = style::is_ci(env);
@@ -129,7 +129,7 @@ impl Console {
         self
     }
 
-    /// Returns a writer of messages to stderr for other parts of the program, such as AWS calls.
+    /// Returns the notifier, with which other parts of the program, such as AWS calls, write messages to stderr.
     pub fn notifier(&self) -> &Notifier {
         &self.notifier
     }
@@ -169,7 +169,7 @@ impl Console {
         self.print(&format!("{json}\n"));
     }
 
-    /// Writes a text such as a script, a manual or an export to stdout. With `--json` it is the `text` of the
+    /// Writes a text such as a script, a manual or an export to stdout. With `--json`, it is the field `text` of the
     /// JSON object. On a terminal, control characters are escaped.
     pub fn text(&self, text: &str) {
         if self.notifier.json {
@@ -181,7 +181,17 @@ impl Console {
         }
     }
 
-    /// Reports that the result was written to a file. With `--json` the object contains the file.
+    /// Writes the help of this program, which contains colours, to stdout.
+    pub fn help(&self, text: &str) {
+        self.print(&text::with_colour(text, self.stdout_style));
+    }
+
+    /// Writes the help of this program, which contains colours, to stderr.
+    pub fn help_as_error(&self, text: &str) {
+        self.notifier.write(&text::with_colour(text, self.notifier.style));
+    }
+
+    /// Reports that the result was written to a file. With `--json`, the JSON object contains the path of the file.
     pub fn file_written(&self, file: &Path, message: &str) {
         self.message(message);
         if self.notifier.json {
@@ -189,14 +199,14 @@ impl Console {
         }
     }
 
-    /// Shows a log line at once; with `--json` as one object per line. Returns `false` if stdout cannot be
-    /// written any more.
+    /// Shows a log line at once. With `--json`, each line is one JSON object. Returns `false` if stdout is closed or a
+    /// write failed.
     pub fn stream_line(&self, line: &LogLine) -> bool {
         self.print(&if self.notifier.json { line.to_json() + "\n" } else { line.to_text(self.stdout_style) });
         !self.stdout_closed.load(Ordering::Relaxed) && !self.stdout_failed.load(Ordering::Relaxed)
     }
 
-    /// Shows on stderr the report that a question will be about.
+    /// Shows on stderr the view to which the next question refers.
     pub fn preview(&self, report: &dyn Renderable) {
         if !self.notifier.quiet && !self.notifier.json {
             self.notifier.write(&report.to_text(self.notifier.style));
@@ -213,7 +223,7 @@ impl Console {
         self.notifier.warn(text);
     }
 
-    /// Writes an unwrapped text of this program to stderr, even with `--quiet`.
+    /// Writes a text to stderr without wrapping or escaping it, even with `--quiet`.
     pub fn write_stderr(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         self.notifier.write(&format!("{text}{end}"));
@@ -233,7 +243,7 @@ impl Console {
         failure.exit
     }
 
-    /// Ends the display and returns the exit status. `Done` becomes `Error` if the result could not be
+    /// Ends the progress display and returns the exit status. `Done` becomes `Error` if the result could not be
     /// written.
     pub fn finish(&self, exit: Exit) -> Exit {
         self.notifier.display.end();
@@ -243,11 +253,12 @@ impl Console {
     /// Asks a yes/no question. The default is no.
     async fn prompt_yes_no(&self, question: &str) -> ConfirmResult {
         let is_yes = |answer: &str| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes");
-        self.prompt_with(&format!("{} [y/N] ", text::clean_lines(question)), is_yes).await
+        let question = format!("{} [y/N]", text::clean_lines(question));
+        self.prompt_with(&format!("{} ", text::wrap(&question, 0, self.notifier.style)), is_yes).await
     }
 
-    /// Asks for confirmation, unless `yes` (`-y`) is set. The failure exits with 3 if the answer is no or
-    /// nobody can be asked.
+    /// Asks for confirmation, unless `yes` (`--yes`) is set. The exit status of the failure is 3 if the answer is no or
+    /// the session is not interactive.
     pub async fn confirm(&self, question: &str, yes: bool) -> Result<(), Failure> {
         if yes {
             return Ok(());
@@ -256,8 +267,8 @@ impl Console {
         confirmation_result(self.prompt_yes_no(question).await, question, hint)
     }
 
-    /// Confirms a loss of data by its name, given as `confirmed_name` (`--confirm NAME`) or typed. `-y` does not
-    /// confirm it. The failure exits with 3.
+    /// Asks the user to type the name `expected` before data is lost, unless `confirmed_name` (`--confirm NAME`) is
+    /// that name. `--yes` does not confirm a loss. The exit status of the failure is 3.
     pub async fn confirm_loss(
         &self,
         warning: &str,
@@ -279,13 +290,13 @@ impl Console {
         confirmation_result(answer, warning, &format!("run the same command with `--confirm {expected}`"))
     }
 
-    /// Reads all of stdin, but at most one byte more than `max`, so that the caller can detect input that is
-    /// too long. Fails with [`io::ErrorKind::Interrupted`] on Ctrl-C.
+    /// Reads all of stdin, but at most one byte more than `max`, so that the caller can detect that the input is too
+    /// long. Fails with [`io::ErrorKind::Interrupted`] on Ctrl-C.
     pub fn read_input(&self, max: u64, into: &mut Vec<u8>) -> io::Result<()> {
         self.stdin.read(max, &self.stop).map(|input| into.extend(input))
     }
 
-    /// Asks for a line of text. `None` if the session is not interactive, or the answer is empty.
+    /// Asks for a line of text. Returns `None` if the session is not interactive, or the answer is empty.
     pub async fn prompt_line(&self, question: &str) -> Result<Option<String>, Failure> {
         match self.read_line(question).await {
             ReadLineResult::Text(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
@@ -320,7 +331,7 @@ impl Console {
         };
         match answer {
             Some(answer) if answer.ends_with('\n') => ReadLineResult::Text(answer.trim().to_owned()),
-            // At the end of the input, the cursor is still after the question.
+            // The answer has no line end, so end the line of the question here.
             _ => {
                 self.notifier.write("\n");
                 ReadLineResult::End
@@ -358,8 +369,7 @@ enum ReadLineResult {
     NotInteractive,
 }
 
-/// Returns the failure for a question that was not confirmed. `hint` names the flag that confirms without a
-/// question.
+/// Returns a failure if the question was not confirmed. `hint` names the flag that confirms without a question.
 fn confirmation_result(answer: ConfirmResult, question: &str, hint: &str) -> Result<(), Failure> {
     Err(match answer {
         ConfirmResult::Yes => return Ok(()),

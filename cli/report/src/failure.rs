@@ -1,6 +1,4 @@
-//! Errors at the edge of the program: their text, their JSON, and the exit statuses.
-//!
-//! This module renders all errors. It does not decide what is an error.
+//! Renders errors as text and JSON, and defines the exit statuses. It must not decide what counts as an error.
 
 use std::error::Error;
 use std::ops::{Deref, DerefMut};
@@ -25,9 +23,9 @@ pub enum Exit {
     Confirm = 3,
     /// No valid credentials.
     Credentials = 4,
-    /// Only a part of the changes was made; a second run continues.
+    /// Only some of the changes were made. Running the command again continues.
     Partial = 5,
-    /// All changes are made, but the smoke test of the live URL failed.
+    /// All changes were made, but the smoke test of the live URL failed.
     Smoke = 6,
     /// Another deploy holds the lease.
     Locked = 7,
@@ -38,7 +36,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Returns the number.
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         self as u8
     }
@@ -77,7 +75,7 @@ pub struct Failure {
     fault: Box<Fault>,
     /// The exit status.
     pub exit: Exit,
-    /// Further failures. Several operations can fail at once, and all failures are shown.
+    /// The other failures, if several operations failed at once. All failures are shown.
     pub more: Vec<Failure>,
 }
 
@@ -96,7 +94,7 @@ impl DerefMut for Failure {
 }
 
 impl Failure {
-    /// Returns a failure that exits with 1.
+    /// Returns a failure with exit status 1.
     pub fn new(code: impl Into<FaultCode>, message: impl Into<String>) -> Self {
         Fault::fatal(code, message).into()
     }
@@ -111,7 +109,7 @@ impl Failure {
         Fault::config(message).into()
     }
 
-    /// Returns a failure for a `--confirm` that does not name the data to be lost.
+    /// Returns a failure for a `--confirm` with a wrong name.
     pub fn wrong_confirmation(expected: &str, found: &str) -> Self {
         Self::new("confirmation_needed", format!("expected --confirm {expected}, found {found:?}"))
             .hinted("check the name; nothing was changed")
@@ -123,7 +121,7 @@ impl Failure {
         Self::new("interrupted", message).with_exit(Exit::Interrupted)
     }
 
-    /// Combines several failures into one with the exit status of the first. `None` if there are none.
+    /// Combines several failures into one with the exit status of the first. Returns `None` if there are no failures.
     pub fn combine(failures: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut failures = failures.into_iter();
         let mut first = failures.next()?;
@@ -131,15 +129,15 @@ impl Failure {
         Some(first)
     }
 
-    /// Returns a failure for the findings that forbid a plan.
+    /// Returns a failure for findings that prevent a plan from being applied.
     pub fn from_findings(findings: &[Finding]) -> Self {
-        let one = |finding: &Finding| {
+        let to_failure = |finding: &Finding| {
             let mut failure =
                 Self::new(finding.code.clone(), format!("{}: {}", finding.address, finding.message));
             failure.hint.clone_from(&finding.hint);
             failure
         };
-        Self::combine(findings.iter().map(one))
+        Self::combine(findings.iter().map(to_failure))
             .unwrap_or_else(|| Self::new("plan", "the plan cannot be applied"))
     }
 
@@ -154,19 +152,19 @@ impl Failure {
         }
     }
 
-    /// Returns a failure for the outcome of a plan. `None` if everything was done. Failures without a hint
-    /// get `hint`. The exit status is 130 if the run was interrupted, and 5 if a part was done.
+    /// Returns a failure for the outcome of a plan, or `None` if all changes were made. Failures without a hint get
+    /// `hint`. The exit status is 130 if the run was interrupted, and 5 if some changes were made.
     pub fn from_outcome(outcome: &ApplyOutcome, hint: &str) -> Option<Self> {
         if outcome.is_ok() {
             return None;
         }
-        let one = |failed: &hitctl_engine::FailedChange| {
+        let to_failure = |failed: &hitctl_engine::FailedChange| {
             let failure = Self::from(&failed.fault);
             if failure.hint.is_some() { failure } else { failure.hinted(hint) }
         };
-        let failure = Self::combine(outcome.failed.iter().map(one)).unwrap_or_else(|| {
-            let left = super::format::plural(outcome.skipped.len() as u64, "change");
-            Self::interrupted(format!("interrupted; {left} not applied")).hinted(hint)
+        let failure = Self::combine(outcome.failed.iter().map(to_failure)).unwrap_or_else(|| {
+            let skipped = super::format::plural(outcome.skipped.len() as u64, "change");
+            Self::interrupted(format!("interrupted; {skipped} not applied")).hinted(hint)
         });
         let exit = match failure.exit {
             _ if outcome.interrupted => Exit::Interrupted,
@@ -176,7 +174,7 @@ impl Failure {
         Some(failure.with_exit(exit))
     }
 
-    /// Adds the error of the service or the system as the cause.
+    /// Sets the cause, such as the error of a service or the operating system.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(FaultCause::new(cause));
@@ -197,16 +195,16 @@ impl Failure {
         self
     }
 
-    /// Changes the exit status from `Error` to `Partial` if something was done.
+    /// Changes the exit status from `Error` to `Partial` if some changes were made.
     #[must_use]
-    pub fn partial_if(mut self, has_done: bool) -> Self {
-        if has_done && self.exit == Exit::Error {
+    pub fn partial_if(mut self, has_changes: bool) -> Self {
+        if has_changes && self.exit == Exit::Error {
             self.exit = Exit::Partial;
         }
         self
     }
 
-    /// Iterates over this failure and all further ones.
+    /// Iterates over this failure and all failures in `more`.
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(
             self.more.iter().flat_map(|failure| Box::new(failure.all()) as Box<dyn Iterator<Item = _>>),
@@ -253,7 +251,7 @@ impl Serialize for Failure {
     }
 }
 
-/// Returns the JSON of a failure. The first failure is `error`; several failures are also listed in `errors`.
+/// Returns the JSON of a failure. `error` is the first failure. If there are several, `errors` lists all.
 pub(crate) fn to_json(failure: &Failure) -> String {
     #[derive(Serialize)]
     struct Object<'a> {
@@ -267,7 +265,8 @@ pub(crate) fn to_json(failure: &Failure) -> String {
     serde_json::to_string(&Object { v: 1, error: failure, errors }).unwrap_or_default()
 }
 
-/// Returns the text of a failure. Failures with the same cause and hint form a group that shows both once.
+/// Returns the text of a failure. Failures with the same code, cause and hint form a group, which shows the cause and
+/// the hint once.
 pub(crate) fn to_text(failure: &Failure, style: TextStyle) -> String {
     let mut groups: Vec<Vec<&Failure>> = Vec::new();
     for failure in failure.all() {
@@ -290,10 +289,10 @@ fn render_group(group: &[&Failure], style: TextStyle) -> String {
         line("error:", Tone::Bad, 0, &failure.message);
     }
     let cause = group[0].cause.as_deref();
-    // A request ID that the cause names is not shown again.
-    let is_named = |id: &str| cause.is_some_and(|cause| cause.contains(id));
+    // A request ID that the cause contains is not shown again.
+    let is_in_cause = |id: &str| cause.is_some_and(|cause| cause.contains(id));
     let ids = group.iter().filter_map(|failure| failure.request_id.as_deref());
-    let ids: Vec<&str> = ids.filter(|id| !is_named(id)).collect();
+    let ids: Vec<&str> = ids.filter(|id| !is_in_cause(id)).collect();
     let requests = match ids.as_slice() {
         [] => String::new(),
         [id] => format!("request {id}"),

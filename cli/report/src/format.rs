@@ -9,7 +9,7 @@ pub(crate) fn took(ms: u64) -> String {
     let seconds = ms / 1000;
     match ms {
         0..100 => format!("{ms}ms"),
-        // Rounded down to one decimal, so that a duration never looks longer than it was.
+        // Rounded down, so that the text is never longer than the duration.
         100..60_000 => format!("{seconds}.{}s", ms % 1000 / 100),
         60_000..3_600_000 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
@@ -22,7 +22,7 @@ pub(crate) fn bytes(n: u64) -> String {
     if n < 1024 {
         return format!("{n} B");
     }
-    // Integer tenths avoid floats, which could round a size up to the next unit.
+    // Count in integer tenths: a float could be rounded up to 1024 of a unit.
     let mut tenths = u128::from(n) * 10 / 1024;
     let mut unit = UNITS[0];
     for next in &UNITS[1..] {
@@ -39,7 +39,7 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
-/// Formats an integer, on a terminal with commas between thousands.
+/// Formats an integer. On a terminal, it has commas between thousands.
 pub(crate) fn number(n: u64, style: TextStyle) -> String {
     let digits = n.to_string();
     if !style.tty {

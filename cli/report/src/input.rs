@@ -1,5 +1,5 @@
-//! Reads stdin on separate threads. A blocking read of a terminal cannot be cancelled, and Ctrl-C must work
-//! meanwhile.
+//! Reads stdin on separate threads, because a blocking read of a terminal cannot be cancelled and Ctrl-C must work
+//! during the read.
 
 use std::io::{self, BufRead, Read as _};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -31,7 +31,7 @@ impl StdinReader {
             let mut stdin = stdin.lock().unwrap_or_else(PoisonError::into_inner);
             let mut input = Vec::new();
             let read = (&mut *stdin).take(max.saturating_add(1)).read_to_end(&mut input);
-            // The receiver may have given up.
+            // Sending fails if the receiver was dropped after an interrupt.
             drop(send.send(read.map(|_| input)));
         })?;
         loop {
@@ -44,12 +44,12 @@ impl StdinReader {
         }
     }
 
-    /// Starts to read one line. The line includes its line end, unless the input ends before.
+    /// Starts reading one line. The line includes its line end, unless the input ends without one.
     pub(super) fn read_line(&self) -> io::Result<oneshot::Receiver<Option<String>>> {
         let (send, receive) = oneshot::channel();
         let stdin = Arc::clone(&self.0);
         std::thread::Builder::new().name("answer".to_owned()).spawn(move || {
-            // The receiver may have given up.
+            // Sending fails if the receiver was dropped after an interrupt.
             drop(send.send(read_answer(&mut **stdin.lock().unwrap_or_else(PoisonError::into_inner))));
         })?;
         Ok(receive)

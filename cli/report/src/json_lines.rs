@@ -1,4 +1,4 @@
-//! Progress for programs: one JSON object per line, `{"v":1,"at_ms":n,"event":..}`.
+//! Writes progress for programs: one JSON object per line, `{"v":1,"at_ms":n,"event":..}`.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn recorded_deploy_roundtrips_all_events() {
+    fn recorded_deploy_is_written_with_all_events() {
         let out = CapturedStream::default();
         replay(DEPLOY, &mut NdjsonProgress::new(out.shared()), None);
         let text = out.text();

@@ -1,9 +1,9 @@
 //! The user interface: results, messages, progress and questions. No other crate writes to the terminal.
 //!
-//! Results go to stdout, messages to stderr. Progress displays consume the engine's events: `bars` on a
+//! Results go to stdout, messages to stderr. Progress displays show the engine's events: `bars` on a
 //! terminal, `plain` in CI and files, `json_lines` for programs. Commands return their results as views:
-//! plain data that serialises to the documented JSON and renders itself as text. This crate makes no
-//! decisions, calls no cloud, and knows no command.
+//! plain data that serialises to the documented JSON and renders itself as text. This crate must not call a
+//! cloud or depend on a command.
 
 mod bars;
 mod chart;

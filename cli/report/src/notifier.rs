@@ -1,7 +1,5 @@
-//! Short messages on stderr from any part of the program. They appear above a running progress display, and
-//! as events with `--json -v`.
-//!
-//! A notifier is a cheap clone of the console's stderr. It shows no results and asks no questions.
+//! Writes short messages to stderr for any part of the program. They appear above a running progress display, and as
+//! events with `--json -v`. A notifier must not show results or ask questions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +13,7 @@ use super::style::{TextStyle, Tone};
 use super::term::SharedStream;
 use super::text;
 
-/// The time between two reports of the same slow host.
+/// The minimum time between two reports of the same slow host.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Writes messages to stderr. Clones write to the same stream.
@@ -28,7 +26,7 @@ pub struct Notifier {
     pub(super) quiet: bool,
     pub(super) verbose: u8,
     pub(super) slow_threshold: Duration,
-    /// The last report of each slow host.
+    /// The time of the last report of each slow host.
     pub(super) last_reports: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
 
@@ -51,7 +49,7 @@ impl Notifier {
         self.slow_threshold
     }
 
-    /// Reports that a host has not responded yet: once for each host, and again at most every 30 seconds.
+    /// Reports that a host has not responded yet, at most every 30 seconds for each host.
     pub fn report_slow_host(&self, host: &str) {
         let now = Instant::now();
         {
@@ -64,7 +62,7 @@ impl Notifier {
         self.emit_wrapped("waiting", &format!("waiting for {host} to respond"));
     }
 
-    /// Reports the first Ctrl-C, even with `--quiet`: the user must know that a second one stops the run at
+    /// Reports the first Ctrl-C, even with `--quiet`: the user must know that a second Ctrl-C stops the command at
     /// once.
     pub fn report_interrupt(&self) {
         let text = "finishing the current call; press Ctrl-C again to stop now";
@@ -101,7 +99,7 @@ impl Notifier {
 
     fn emit(&self, event: &str, text: &str, rendered: &str) {
         if self.json && self.verbose > 0 {
-            // Every line on stderr must be a JSON object here.
+            // With `--json -v`, every line on stderr is a JSON object.
             self.write(&format!("{}\n", json!({ "v": 1, "event": event, "message": text })));
         } else {
             self.write(&format!("{rendered}\n"));
@@ -133,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_host_is_reported_once() {
+    fn slow_host_is_reported_once_within_interval() {
         let out = CapturedStream::default();
         let notifier = notifier(&out);
         notifier.report_slow_host("a");

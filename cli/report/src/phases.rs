@@ -1,9 +1,9 @@
-//! The phases of a run, and their progress texts.
+//! The phases of a command, and their progress texts.
 
 use hitctl_engine::Phase;
 
-// The crates that start the local cloud, build, and wait for the lease define equal constants, because they
-// cannot depend on this crate. A test in `hitctl` compares them.
+// The crates that start the local cloud, build the function and wait for the lease define equal constants for
+// START, BUILD and LEASE, because they cannot depend on this crate. A test in `hitctl` compares them.
 
 /// Starting the local cloud.
 pub const START: Phase = Phase::new("start");
@@ -11,22 +11,23 @@ pub const START: Phase = Phase::new("start");
 pub const BUILD: Phase = Phase::new("build");
 /// Reading the deployed resources.
 pub const SURVEY: Phase = Phase::new("survey");
-/// Carrying out the plan.
+/// Applying the plan.
 pub const APPLY: Phase = Phase::new("apply");
 /// Requesting the live URL.
 pub const SMOKE: Phase = Phase::new("smoke");
 /// Waiting for the lease of the environment.
 pub const LEASE: Phase = Phase::new("lease");
-/// Writing counts from a file.
+/// Importing counts.
 pub const IMPORT: Phase = Phase::new("import");
 /// Comparing the counted paths with the pages of a site.
 pub const PATHS: Phase = Phase::new("paths");
 /// Measuring the function.
 pub const MEASURE: Phase = Phase::new("measure");
-/// Sending hits or events.
+/// Sending views, events, dead letters or an invalidation.
 pub const SEND: Phase = Phase::new("send");
 
-/// The texts of each phase: in progress, done, and the subject for events without one.
+/// The texts of each phase: the verb while it runs, the verb after it has ended, and the subject if the event has no
+/// detail.
 static PHASE_TEXTS: [(Phase, [&str; 3]); 10] = [
     (START, ["starting", "started", "the local cloud"]),
     (BUILD, ["building", "built", "the function"]),
@@ -37,10 +38,10 @@ static PHASE_TEXTS: [(Phase, [&str; 3]); 10] = [
     (IMPORT, ["importing", "imported", "the counts"]),
     (PATHS, ["comparing", "compared", "the pages"]),
     (MEASURE, ["measuring", "measured", "the function"]),
-    (SEND, ["sending", "sent", "the hits"]),
+    (SEND, ["sending", "sent", "the views"]),
 ];
 
-/// Returns the texts of a phase: in progress, done, and the subject.
+/// Returns the texts of a phase: the verb while it runs, the verb after it has ended, and the default subject.
 pub(crate) fn phase_texts(phase: &Phase) -> [&'static str; 3] {
     let found = PHASE_TEXTS.iter().find(|(known, _)| known == phase);
     found.map_or(["running", "finished", "the next step"], |(_, texts)| *texts)

@@ -1,4 +1,4 @@
-//! Progress in CI and files: one line for each important event, without colour and cursor movement.
+//! Writes progress in CI and to files: one line for each important event, without colours or cursor movements.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use super::style::TextStyle;
 use super::term::SharedStream;
 use super::text;
 
-/// The interval of lines for a long step, which show that the program still works.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+/// The interval at which a long step prints a line, to show that it is still running.
+const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Writes progress as plain lines.
 pub(crate) struct PlainProgress {
     out: SharedStream,
-    /// Whether every note and every attempt gets a line.
+    /// Whether to print every note and every attempt.
     verbose: bool,
     phases: Vec<(Phase, String)>,
     names: BTreeMap<Address, String>,
-    /// The last printed reason of each wait, and when it was printed.
+    /// The last printed reason for which each resource waits, and when it was printed.
     last_waits: BTreeMap<Address, (String, Duration)>,
     last_note: Duration,
 }
@@ -69,7 +69,7 @@ impl PlainProgress {
         let [verb, done, _] = phases::phase_texts(phase);
         let subject = self.subject(phase);
         match event {
-            // Only the build takes long before the next event.
+            // Only a build can take long until its next event, so its start is printed too.
             Event::PhaseStarted { .. }
                 if *phase == phases::BUILD || (self.verbose && *phase != phases::APPLY) =>
             {
@@ -77,12 +77,12 @@ impl PlainProgress {
                 self.print_line(at, verb, &subject, "", "", None);
             }
             Event::PhaseNote { note, .. }
-                if self.verbose || at.saturating_sub(self.last_note) >= HEARTBEAT =>
+                if self.verbose || at.saturating_sub(self.last_note) >= NOTE_INTERVAL =>
             {
                 self.last_note = at;
                 self.print_line(at, verb, &text::clean(note), "", "", None);
             }
-            // The resources of an apply have lines of their own, and reading is worth a line only if it
+            // The changed resources of the apply phase have their own lines. The survey phase gets a line only if it
             // fails.
             Event::PhaseEnded { ok, took_ms, .. }
                 if *phase != phases::APPLY && (*phase != phases::SURVEY || !ok || self.verbose) =>
@@ -96,7 +96,9 @@ impl PlainProgress {
 
     fn handle_waiting(&mut self, address: &Address, attempt: u32, why: &str, at: Duration) {
         let is_new = match self.last_waits.get(address) {
-            Some((last_reason, when)) => last_reason != why || at.saturating_sub(*when) >= HEARTBEAT,
+            Some((last_reason, printed_at)) => {
+                last_reason != why || at.saturating_sub(*printed_at) >= NOTE_INTERVAL
+            }
             None => true,
         };
         if is_new || self.verbose {
@@ -160,7 +162,7 @@ impl ProgressDisplay for PlainProgress {
     }
 }
 
-/// Formats the time since the run began in seconds: `+0.1s`, `+1m 04s`.
+/// Formats the time since the start of the progress: `+0.1s`, `+1m 04s`.
 fn format_elapsed(at: Duration) -> String {
     if at < Duration::from_mins(1) {
         format!("+{}.{}s", at.as_secs(), at.subsec_millis() / 100)
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn verbose_mode_prints_every_event() {
         let lines = lines(DEPLOY, true);
-        for wanted in [
+        for expected in [
             "compiling hyper",
             "creating  table.hits",
             "replacing function.counter",
@@ -214,7 +216,7 @@ mod tests {
             "starting",
             "read ",
         ] {
-            assert!(lines.contains(wanted), "{wanted}\n{lines}");
+            assert!(lines.contains(expected), "{expected}\n{lines}");
         }
         assert!(!lines.contains('\u{1b}'));
     }

@@ -1,5 +1,5 @@
-//! Passes events to the progress display. One thread per run owns the display, so that no sender blocks on a
-//! terminal and no two texts mix.
+//! Passes events to the progress display. The display runs on its own thread, so that a slow terminal does not block
+//! the senders and texts are not mixed.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 
 use hitctl_engine::{Event, EventSink};
 
-/// Displays progress. `at` is the time since the progress began.
+/// Displays progress. `at` is the time since the start of the progress.
 pub(crate) trait ProgressDisplay: Send {
     /// Shows an event.
     fn event(&mut self, event: &Event, at: Duration);
-    /// Updates the display after some time. Called only if [`ProgressDisplay::wants_ticks`] is true.
+    /// Updates the display. Called every [`TICK`] if [`ProgressDisplay::wants_ticks`] returns true.
     fn tick(&mut self, _at: Duration) {}
-    /// Whether [`ProgressDisplay::tick`] is to be called.
+    /// Whether to call [`ProgressDisplay::tick`].
     fn wants_ticks(&self) -> bool {
         false
     }
-    /// Shows a rendered text that is no event, such as a warning. It consists of whole lines.
+    /// Shows a rendered text that is not an event, such as a warning. The text consists of whole lines.
     fn show_text(&mut self, text: &str);
-    /// Ends the display and clears what was drawn temporarily.
+    /// Ends the display and clears its temporary lines.
     fn finish(&mut self, _at: Duration) {}
 }
 
-/// The interval of redraws.
+/// The interval at which a display is redrawn.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 enum DisplayMessage {
@@ -56,7 +56,7 @@ impl DisplaySlot {
 
     /// Ends the running display, if any, and waits until it has shown everything.
     pub(crate) fn end(&self) {
-        // Removed first, so that nobody sends to it after its end.
+        // Remove the display first, so that no text is sent to it after its end.
         if let Some(run) = self.with_slot(Option::take) {
             // Both calls fail only if the thread has panicked.
             drop(run.sender.send(DisplayMessage::End));
@@ -65,7 +65,7 @@ impl DisplaySlot {
     }
 }
 
-/// The progress display of one run. It ends when it is finished or dropped, or when the console shows a
+/// The progress display of one command. It ends when it is finished or dropped, or when the console shows a
 /// result.
 #[must_use = "progress that is dropped at once shows nothing"]
 pub struct Progress {
@@ -79,7 +79,7 @@ impl Progress {
         Self { sink: EventSink::none(), slot: DisplaySlot::default() }
     }
 
-    /// Starts a display. Shows nothing if no thread can be started.
+    /// Starts a display, after ending the running one. Shows nothing if the thread cannot be started.
     pub(crate) fn start(display: impl ProgressDisplay + 'static, slot: &DisplaySlot) -> Self {
         slot.end();
         let (sender, receiver) = mpsc::channel();
@@ -89,19 +89,19 @@ impl Progress {
             .spawn(move || run_display(Box::new(display), &receiver, started));
         let Ok(thread) = spawned else { return Self::none() };
         let events = sender.clone();
-        // Events that are sent after the end of the display are dropped.
+        // Sending fails after the end of the display. Such events are discarded.
         let sink =
             EventSink::new(move |event| drop(events.send(DisplayMessage::Event(event, Instant::now()))));
         slot.with_slot(|slot| *slot = Some(RunningDisplay { sender, thread }));
         Self { sink, slot: slot.clone() }
     }
 
-    /// Returns the receiver of the engine's events.
+    /// Returns the sink for the engine's events.
     pub fn sink(&self) -> EventSink {
         self.sink.clone()
     }
 
-    /// Ends the display. Temporary lines are cleared, printed lines stay.
+    /// Ends the display. Temporary lines are cleared; printed lines remain.
     pub fn finish(self) {
         drop(self);
     }
@@ -139,7 +139,7 @@ fn run_display(mut display: Box<dyn ProgressDisplay>, receiver: &Receiver<Displa
 
 #[cfg(test)]
 pub(crate) mod replay {
-    //! The recorded run that the tests of all displays use.
+    //! Replays recorded runs for the tests of all displays.
 
     use super::*;
 
@@ -154,7 +154,7 @@ pub(crate) mod replay {
     /// A run with nothing to do.
     pub(crate) const QUICK: &str = include_str!("../tests/data/quick.events.ndjson");
 
-    /// Sends recorded events and the ticks between them at their recorded times, without waiting. Stops
+    /// Sends recorded events to a display with their recorded times, and ticks between them, without waiting. Stops
     /// before `until`.
     pub(crate) fn replay(recorded: &str, display: &mut dyn ProgressDisplay, until: Option<Duration>) {
         let until = until.unwrap_or(Duration::MAX);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn second_display_ends_first() {
+    fn second_display_ends_first_display() {
         let (first, second, slot) =
             (RecordingDisplay::default(), RecordingDisplay::default(), DisplaySlot::default());
         let first_progress = Progress::start(first.clone(), &slot);

@@ -1,4 +1,4 @@
-//! Texts and lines of progress that all displays share. Verbs are aligned in a column.
+//! Renders the texts and lines that all progress displays share.
 
 use hitctl_engine::{Action, Address, Phase};
 
@@ -23,7 +23,7 @@ pub(crate) fn symbol(action: Action, style: TextStyle) -> char {
     if action == Action::Replace && !style.unicode { '*' } else { action.symbol() }
 }
 
-/// Returns the verb of a phase that failed. Messages that were sent before stay sent.
+/// Returns the verb of a phase that failed. Sending "stopped", because some messages may have been sent before.
 pub(crate) fn failed_verb(phase: &Phase) -> &'static str {
     if *phase == phases::SEND { "stopped" } else { "failed" }
 }
@@ -73,21 +73,21 @@ pub(crate) struct ProgressLine<'a> {
     pub(crate) verb: &'a str,
     pub(crate) tone: Option<Tone>,
     pub(crate) subject: &'a str,
-    /// The physical name. Left out on narrow terminals.
+    /// The physical name of a resource. Omitted on narrow terminals.
     pub(crate) name: &'a str,
-    /// The reason. Replaces the name; on narrow terminals it is on a line of its own.
+    /// A progress note or a reason. It is shown instead of the name. On narrow terminals, it has its own line.
     pub(crate) note: &'a str,
     pub(crate) took_ms: Option<u64>,
 }
 
 const VERB_WIDTH: usize = 9;
-/// The length of `event_source_mapping.hits`. Only the address `event_invoke_config.counter` is longer.
+/// The length of the address `event_source_mapping.hits`. Only `event_invoke_config.counter` is longer.
 const SUBJECT_WIDTH: usize = 25;
 const NAME_WIDTH: usize = 22;
 
 impl ProgressLine<'_> {
-    /// Renders the line, or two lines on narrow terminals. The first begins with `mark`, the second with as
-    /// many spaces.
+    /// Renders one line, or two lines on narrow terminals. The first line begins with `mark`. The second line has the
+    /// note, indented to the column of the subject.
     pub(crate) fn render(&self, mark: &str, style: TextStyle) -> Vec<String> {
         let time = self.took_ms.map(|ms| format!("({})", format::took(ms))).unwrap_or_default();
         let verb = text::pad(self.verb, VERB_WIDTH);

@@ -1,19 +1,19 @@
-//! The two formats of a result: text for people and JSON for programs.
+//! Renders results in their two formats: text for people, and JSON for programs.
 
 use serde::Serialize;
 
 use crate::style::TextStyle;
 use crate::text;
 
-/// The result of a command. Its fields are its JSON, with `"v":1` in front.
+/// The result of a command. Its JSON consists of `"v":1` and its fields.
 pub trait CommandView: Serialize {
-    /// Renders the text: whole lines.
+    /// Renders the result as whole lines of text.
     fn render(&self, style: TextStyle) -> String;
 }
 
 /// A result that can be shown.
 pub trait Renderable {
-    /// Returns the text: whole lines.
+    /// Returns the result as whole lines of text.
     fn to_text(&self, style: TextStyle) -> String;
     /// Returns one JSON object on one line, without the line end.
     fn to_json(&self) -> String;

@@ -1,7 +1,7 @@
 //! The style of text on one stream: colour, width and character set.
 //!
-//! It is decided once per stream from the arguments. This module does not read the environment or query a
-//! terminal.
+//! The caller passes the environment variables and the properties of the terminal. This module must not read them
+//! itself.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub enum ColorChoice {
 pub struct TextStyle {
     /// Whether to use colour.
     pub color: bool,
-    /// Whether it is a terminal: numbers get separators, and prose is wrapped.
+    /// Whether the stream is a terminal. Numbers then have separators, and prose is wrapped.
     pub tty: bool,
     /// The width in columns. `None` means unlimited.
     pub width: Option<u16>,
@@ -32,7 +32,8 @@ pub struct TextStyle {
     pub unicode: bool,
 }
 
-/// The meaning of a text. A word or a symbol expresses it too: colour is never the only sign.
+/// The meaning of a text, which determines its colour. A word or a symbol must also express the meaning, because not
+/// every user sees the colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// Success or addition.
@@ -70,8 +71,9 @@ impl TextStyle {
     /// Plain text of unlimited width, for files, pipes and tests.
     pub const PLAIN: Self = Self { color: false, tty: false, width: None, unicode: true };
 
-    /// Decides the style of one stream. `--color` comes first, then `NO_COLOR`, then `CLICOLOR_FORCE` and
-    /// `FORCE_COLOR`, then whether it is a terminal other than `dumb`. The width applies only to a terminal.
+    /// Decides the style of one stream. The colour depends, in this order of precedence, on `--color`, on `NO_COLOR`,
+    /// on `CLICOLOR_FORCE` and `FORCE_COLOR`, and on whether the stream is a terminal outside CI that is not `dumb`.
+    /// The width applies only to a terminal.
     pub fn decide(
         choice: ColorChoice,
         env: &BTreeMap<String, String>,
@@ -107,23 +109,23 @@ impl TextStyle {
         self.width.map_or(usize::MAX, |w| usize::from(w).max(20))
     }
 
-    /// Whether optional details do not fit.
+    /// Whether a line is too short for optional details.
     pub fn narrow(self) -> bool {
         self.columns() < 60
     }
 
-    /// Returns the mark for truncated text.
+    /// Returns the text that replaces truncated text.
     pub fn ellipsis(self) -> &'static str {
         if self.unicode { "…" } else { "..." }
     }
 }
 
-/// Whether the program runs in CI (`CI`): no bars, no questions, no colour unless forced.
+/// Whether hitctl runs in CI, which sets `CI`. There are then no bars and no questions, and no colour unless forced.
 pub(crate) fn is_ci(env: &BTreeMap<String, String>) -> bool {
     env.get("CI").is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 
-/// Whether the terminal only supports lines (`TERM=dumb`).
+/// Whether the terminal supports no cursor movements (`TERM=dumb`).
 pub(crate) fn is_dumb(env: &BTreeMap<String, String>) -> bool {
     env.get("TERM").is_some_and(|value| value == "dumb")
 }
@@ -163,10 +165,10 @@ mod tests {
             (ColorChoice::Always, env(&[("NO_COLOR", "1")]), false, true),
             (ColorChoice::Never, env(&[("FORCE_COLOR", "1")]), true, false),
         ];
-        for (choice, env, tty, want) in cases {
+        for (choice, env, tty, expected) in cases {
             assert_eq!(
                 TextStyle::decide(choice, &env, tty, None).color,
-                want,
+                expected,
                 "{choice:?} {env:?} tty={tty}"
             );
         }
@@ -182,7 +184,7 @@ mod tests {
 
     #[test]
     fn unset_or_utf8_locale_supports_unicode() {
-        for (pairs, want) in [
+        for (pairs, expected) in [
             (vec![], true),
             (vec![("LANG", "de_DE.UTF-8")], true),
             (vec![("LANG", "C.utf8")], true),
@@ -192,7 +194,7 @@ mod tests {
         ] {
             assert_eq!(
                 TextStyle::decide(ColorChoice::Auto, &env(&pairs), true, None).unicode,
-                want,
+                expected,
                 "{pairs:?}"
             );
         }

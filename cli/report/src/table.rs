@@ -1,5 +1,5 @@
-//! Tables with aligned columns that fit the terminal. On narrow terminals the last optional columns are left
-//! out first, then the flexible column is truncated.
+//! Renders tables with aligned columns that fit the terminal. On narrow terminals, optional columns are omitted from
+//! the right. If that is not enough, the flexible column is truncated.
 
 use super::style::{TextStyle, Tone};
 use super::text::{pad, pad_left, truncate, width};
@@ -10,7 +10,7 @@ pub(crate) struct Column {
     align_right: bool,
     /// Whether cells may be truncated to fit the width.
     flexible: bool,
-    /// Whether the column may be left out to fit the width.
+    /// Whether the column may be omitted to fit the width.
     optional: bool,
 }
 
@@ -25,13 +25,13 @@ impl Column {
         Self { align_right: true, ..Self::text(title) }
     }
 
-    /// Allows that cells of the column are truncated to fit the width.
+    /// Allows truncating the cells of the column to fit the width.
     #[must_use]
     pub(crate) fn flexible(self) -> Self {
         Self { flexible: true, ..self }
     }
 
-    /// Allows that the column is left out to fit the width.
+    /// Allows omitting the column to fit the width.
     #[must_use]
     pub(crate) fn optional(self) -> Self {
         Self { optional: true, ..self }
@@ -107,7 +107,7 @@ impl TextTable {
             })
             .collect();
         let available = style.columns().saturating_sub(indent);
-        // Optional columns without content are left out.
+        // Optional columns without content are always omitted.
         let mut shown: Vec<usize> = (0..self.columns.len())
             .filter(|i| !self.columns[*i].optional || self.rows.iter().any(|row| !row[*i].0.is_empty()))
             .collect();
@@ -115,7 +115,7 @@ impl TextTable {
             shown.iter().map(|i| widths[*i]).sum::<usize>() + COLUMN_GAP * shown.len().saturating_sub(1)
         };
         let flexible = self.columns.iter().position(|c| c.flexible);
-        // The flexible column gives this much before an optional column is left out.
+        // The flexible column is first truncated to 24 columns, and only then is an optional column omitted.
         let slack = |widths: &[usize]| flexible.map_or(0, |i| widths[i].saturating_sub(widths[i].min(24)));
         while total(&shown, &widths).saturating_sub(slack(&widths)) > available {
             let Some(at) = shown.iter().rposition(|i| self.columns[*i].optional) else { break };

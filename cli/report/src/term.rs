@@ -1,5 +1,5 @@
-//! The terminal behind the bars. It turns indicatif's operations into bytes on the console's stderr, with one
-//! write per frame.
+//! The terminal for progress bars. It converts the operations of indicatif into escape sequences, and writes each frame
+//! to stderr with one call.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ impl SharedStream {
 
     /// Writes all of `text` and flushes.
     pub(crate) fn write(&self, text: &[u8]) -> io::Result<()> {
-        // A thread that panicked during a write leaves at worst an incomplete line.
+        // Ignore a poisoned lock: a thread that panicked during a write has left at most an incomplete line.
         let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         stream.write_all(text)?;
         stream.flush()
@@ -39,13 +39,13 @@ impl StreamTerm {
         Self { stream, width, frame: Arc::default() }
     }
 
-    fn push(&self, add: impl FnOnce(&mut String) -> fmt::Result) -> io::Result<()> {
+    fn append(&self, add: impl FnOnce(&mut String) -> fmt::Result) -> io::Result<()> {
         let mut frame = self.frame.lock().unwrap_or_else(PoisonError::into_inner);
         add(&mut frame).map_err(io::Error::other)
     }
 
     fn move_by(&self, n: usize, direction: char) -> io::Result<()> {
-        if n == 0 { Ok(()) } else { self.push(|frame| write!(frame, "\u{1b}[{n}{direction}")) }
+        if n == 0 { Ok(()) } else { self.append(|frame| write!(frame, "\u{1b}[{n}{direction}")) }
     }
 }
 
@@ -77,15 +77,15 @@ impl TermLike for StreamTerm {
     }
 
     fn write_line(&self, s: &str) -> io::Result<()> {
-        self.push(|frame| writeln!(frame, "{s}"))
+        self.append(|frame| writeln!(frame, "{s}"))
     }
 
     fn write_str(&self, s: &str) -> io::Result<()> {
-        self.push(|frame| frame.write_str(s))
+        self.append(|frame| frame.write_str(s))
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.push(|frame| frame.write_str("\r\u{1b}[2K"))
+        self.append(|frame| frame.write_str("\r\u{1b}[2K"))
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -98,7 +98,7 @@ impl TermLike for StreamTerm {
 pub(crate) mod tests {
     use super::*;
 
-    /// A stream that stores what is written.
+    /// A stream that stores the written bytes.
     #[derive(Clone, Default)]
     pub(crate) struct CapturedStream(Arc<Mutex<Vec<u8>>>);
 

@@ -1,7 +1,7 @@
 //! Makes text from outside safe for a terminal, and wraps or truncates it.
 //!
-//! Names, log lines and server messages pass through [`clean`] or [`clean_lines`] before they are shown. No
-//! log can then move the cursor, rename the window, or hide the following text.
+//! Names, log lines and server messages pass through [`clean`] or [`clean_lines`] before they are shown. They then
+//! cannot move the cursor, rename the window, or hide the following text.
 
 use std::borrow::Cow;
 
@@ -13,19 +13,20 @@ use super::style::TextStyle;
 /// Returns the width of a text in columns. Colour codes have no width.
 pub(crate) use console::measure_text_width as width;
 
-/// Escapes characters that a terminal would interpret, in one line. Control characters become `\n`, `\u{1b}`
-/// and so on. Invisible characters and those that change the direction of writing are escaped too.
+/// Escapes characters of one line that a terminal would interpret. Control characters become `\n`, `\u{1b}`
+/// and so on. Invisible characters, and those that change the direction of writing, are escaped too.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     escaped(text, |c| !is_unsafe(c))
 }
 
-fn escaped(text: &str, keeps: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if text.chars().all(&keeps) {
+/// Escapes the characters for which `is_kept` returns false.
+fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&is_kept) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if keeps(c) {
+        if is_kept(c) {
             out.push(c);
         } else {
             out.extend(c.escape_default());
@@ -34,8 +35,8 @@ fn escaped(text: &str, keeps: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Returns the key of a path as people write it: `/caf%C3%A9` is `/café`. The commands accept both. Only characters
-/// outside ASCII are decoded, so that the text still means the same path.
+/// Returns the key of a path in readable form: `/caf%C3%A9` becomes `/café`. The commands accept both forms. Only
+/// characters outside ASCII are decoded, so that the result still has the same key.
 pub fn readable_path(key: &str) -> Cow<'_, str> {
     if !key.starts_with('/') {
         return clean(key);
@@ -44,15 +45,15 @@ pub fn readable_path(key: &str) -> Cow<'_, str> {
     if text.chars().all(|c| !is_unsafe(c)) {
         return text;
     }
-    // Characters that must not be shown stay encoded.
-    let encoded = |c: char| {
+    // Characters that are unsafe on a terminal remain encoded.
+    let encode_unsafe = |c: char| {
         if c.is_ascii() || !is_unsafe(c) {
             c.to_string()
         } else {
             path::percent_encoded(c.encode_utf8(&mut [0; 4]), &[])
         }
     };
-    clean(&text.chars().map(encoded).collect::<String>()).into_owned().into()
+    clean(&text.chars().map(encode_unsafe).collect::<String>()).into_owned().into()
 }
 
 /// Escapes like [`clean`], but keeps line ends and replaces tabs by spaces.
@@ -61,27 +62,32 @@ pub(crate) fn clean_lines(text: &str) -> String {
     text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
 }
 
-/// Escapes a rendered text like [`clean`], but keeps line ends, tabs and colours. It is a second line of
-/// defence for views that forgot to escape.
+/// Escapes a rendered text like [`clean`], but keeps line ends, tabs and colours. This protects the terminal even if a
+/// view did not escape its texts.
 pub(crate) fn clean_rendered(text: &str) -> Cow<'_, str> {
-    let keeps = |c: char| matches!(c, '\n' | '\t') || !is_unsafe(c);
-    if text.chars().all(keeps) {
+    let is_kept = |c: char| matches!(c, '\n' | '\t') || !is_unsafe(c);
+    if text.chars().all(is_kept) {
         return Cow::Borrowed(text);
     }
     let mut parts = text.split('\u{1b}');
-    let mut out = escaped(parts.next().unwrap_or_default(), keeps).into_owned();
+    let mut out = escaped(parts.next().unwrap_or_default(), is_kept).into_owned();
     for part in parts {
         out.push_str(if starts_with_colour(part) { "\u{1b}" } else { "\\u{1b}" });
-        out.push_str(&escaped(part, keeps));
+        out.push_str(&escaped(part, is_kept));
     }
     Cow::Owned(out)
 }
 
-/// Whether `text` after an escape character sets a colour: `ESC [ .. m`.
+/// Whether `text`, which follows an escape character, begins with a colour code: `[`, digits and `;`, `m`.
 fn starts_with_colour(text: &str) -> bool {
     let end =
         text.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
     end.is_some_and(|end| end.starts_with('m'))
+}
+
+/// Returns a text that contains colours as the stream shows it: without them if it has no colour.
+pub(crate) fn with_colour(text: &str, style: TextStyle) -> Cow<'_, str> {
+    if style.color { text.into() } else { console::strip_ansi_codes(text) }
 }
 
 /// Truncates a text without colour codes to at most `columns` columns.
@@ -120,12 +126,12 @@ pub(crate) fn wrap(text: &str, indent: usize, style: TextStyle) -> String {
 /// the whole value is shown.
 pub(crate) fn wrap_value(value: &str, used: usize, indent: usize, style: TextStyle) -> String {
     let available = style.columns().saturating_sub(indent).max(1);
-    let words: Vec<String> = value.split(' ').map(|word| chunks(word, available)).collect();
+    let words: Vec<String> = value.split(' ').map(|word| break_word(word, available)).collect();
     wrap_from(&words.join(" "), used, indent, style)
 }
 
 /// Breaks a word into lines of at most `columns` columns.
-fn chunks(word: &str, columns: usize) -> String {
+fn break_word(word: &str, columns: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
     for c in word.chars() {
@@ -219,7 +225,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn readable_path_means_same_path(written in "/\\PC{0,24}") {
+        fn readable_path_has_same_key(written in "/\\PC{0,24}") {
             if let Ok(key) = path::normalise(&written) {
                 let readable = readable_path(key.as_str()).into_owned();
                 proptest::prop_assert_eq!(path::normalise(&readable), Ok(key));
@@ -229,9 +235,9 @@ mod tests {
 
     #[test]
     fn clean_rendered_keeps_only_colours_and_line_ends() {
-        let fine = "\u{1b}[1;32mcreated\u{1b}[0m\ta\n";
+        let coloured = "\u{1b}[1;32mcreated\u{1b}[0m\ta\n";
         assert!(matches!(clean_rendered("plain\ta\n"), Cow::Borrowed(_)));
-        assert_eq!(clean_rendered(fine), fine);
+        assert_eq!(clean_rendered(coloured), coloured);
         assert_eq!(clean_rendered("\u{1b}[2Ja\u{202e}\r\u{1b}"), "\\u{1b}[2Ja\\u{202e}\\r\\u{1b}");
     }
 

@@ -1,5 +1,5 @@
 //! Views: the results of commands as plain data. A view serialises to exactly the documented JSON and renders
-//! itself as text. It has no side effects.
+//! itself as text. It must not have side effects.
 
 mod applied;
 mod build;

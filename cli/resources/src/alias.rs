@@ -1,4 +1,5 @@
-//! The alias that receives the traffic: a name for one published version, switched in one step.
+//! The alias that receives all requests: a name for one published version of the function. It can be switched to
+//! another version in one step.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

@@ -1,7 +1,6 @@
-//! The code that the drivers of an AWS account share. Each driver is in the folder of its kind.
+//! The code that all AWS drivers share. Each driver is in the folder of its kind.
 //!
-//! A driver reads a live resource back into its spec, normalised, in typed values. [`driver::ResourceDriver`]
-//! adapts it to the engine, which uses JSON.
+//! A driver uses the spec type of its kind; [`driver::ResourceDriver`] adapts it to the engine, which uses JSON.
 
 pub(crate) mod account;
 pub(crate) mod call;
@@ -26,7 +25,7 @@ pub use quota::{ConcurrencyQuota, DEFAULT_TABLE_WRITES, concurrency_quota, table
 pub use resource::{ReadResult, ReadState, Resource, WriteResult};
 pub use tags::{managed_tags, tags_to_apply};
 
-/// Converts a number to the SDK's type. The configuration limits all numbers far below the largest one.
+/// Converts a number to the SDK's type. The configuration limits all numbers to far less than [`i32::MAX`].
 pub(crate) fn number(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

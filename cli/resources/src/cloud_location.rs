@@ -11,9 +11,9 @@ pub struct CloudLocation {
     pub region: String,
     /// The account id: twelve digits.
     pub account: String,
-    /// Whether functions have versions. The local cloud always runs the last deployed code.
+    /// Whether functions have versions. The local cloud has none: it always runs the code that was deployed last.
     pub has_versions: bool,
-    /// The endpoint of an emulator of AWS; `None` for AWS itself. The function uses it too.
+    /// The endpoint of an AWS emulator, which the function uses too; `None` for AWS itself.
     pub endpoint: Option<String>,
 }
 

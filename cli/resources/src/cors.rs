@@ -1,17 +1,18 @@
-//! Cross-origin settings of the HTTP API and of the function URL.
+//! Cross-origin resource sharing (CORS) settings of an HTTP API or a function URL.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// Cross-origin settings. The service answers preflight requests itself and overrides the function's headers.
+/// CORS settings. API Gateway or Lambda answers preflight requests itself and replaces the CORS headers of the
+/// function's response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cors {
-    /// Origins, or `*`.
+    /// The allowed origins, or `*`.
     pub allow_origins: BTreeSet<String>,
-    /// Methods, or `*`.
+    /// The allowed methods, or `*`.
     pub allow_methods: BTreeSet<String>,
-    /// Request headers, in lower case.
+    /// The allowed request headers, in lower case.
     pub allow_headers: BTreeSet<String>,
     /// Response headers that scripts may read, in lower case.
     pub expose_headers: BTreeSet<String>,

@@ -1,9 +1,7 @@
-//! Finds deployments by their tags, whatever the configuration is now. This finds a renamed app or a
-//! forgotten environment.
+//! Finds deployments by their tags, without the configuration, such as a renamed app or a forgotten environment.
 //!
-//! The tagging API is eventually consistent and also returns resources that were deleted (according to its
-//! service model). Its response is a hint where to look and no proof that a resource exists. It never returns
-//! IAM roles, so those are listed with IAM.
+//! The tagging API is eventually consistent and also returns deleted resources (according to its service model),
+//! so its response does not prove that a resource exists. It never returns IAM roles; IAM lists those.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +17,7 @@ use crate::aws::fault::ApiOperation;
 use crate::role::aws::POLICY;
 use crate::role::policy;
 
-/// An app and one environment of it, found in the tags of the account.
+/// An app and one of its environments, as found in the tags of the account's resources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deployment {
     /// The name of the app.
@@ -33,7 +31,7 @@ const CONCURRENT_ROLES: usize = 8;
 /// The maximum size of a page.
 const PAGE_SIZE: i32 = 100;
 
-/// Returns every app and environment that resources in this account and region are tagged with, by name.
+/// Returns every app and environment in the tags of the resources in this account and region, sorted by name.
 pub async fn deployments(
     config: &SdkConfig,
     region: &str,
@@ -54,8 +52,8 @@ pub async fn deployments(
     Ok(found.into_iter().collect())
 }
 
-/// Returns every app and environment that a role is tagged with. Roles have no region; the resources in the
-/// role's policy show the region of its function. Roles for other regions are left out.
+/// Returns every app and environment in the tags of the roles for this region. Roles have no region, so the region
+/// is read from the resources in the role's policy.
 async fn roles(config: &SdkConfig, region: &str, cx: &DriverContext) -> Result<BTreeSet<Deployment>, Fault> {
     let client = aws_sdk_iam::Client::new(config);
     let request = client.list_roles().path_prefix("/");
@@ -68,11 +66,11 @@ async fn roles(config: &SdkConfig, region: &str, cx: &DriverContext) -> Result<B
     Ok(read.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
 }
 
-/// Whether the name and the trust policy of a role look like ours.
+/// Whether a role may be ours, judging by its name and trust policy. Avoids a call for every role of the account.
 fn may_be_ours(role: &aws_sdk_iam::types::Role) -> bool {
     let trusted = role.assume_role_policy_document().map(policy::trusted_service).unwrap_or_default();
-    let ours = ["lambda.amazonaws.com", "apigateway.amazonaws.com"].contains(&trusted.as_str());
-    ours && role.path() == "/" && role.role_name().contains('-')
+    let is_trusted_by_us = ["lambda.amazonaws.com", "apigateway.amazonaws.com"].contains(&trusted.as_str());
+    is_trusted_by_us && role.path() == "/" && role.role_name().contains('-')
 }
 
 /// Returns the app and environment in a role's tags; `None` if it is not ours, was deleted, or is for another
@@ -83,9 +81,9 @@ async fn role(
     region: &str,
     cx: &DriverContext,
 ) -> Result<Option<Deployment>, Fault> {
-    let what = format!("role {name}");
+    let object = format!("role {name}");
     let request = client.list_role_tags().role_name(&name);
-    let tags = ApiCall::new(cx, ApiOperation::new("read the tags of", &what, "iam:ListRoleTags"))
+    let tags = ApiCall::new(cx, ApiOperation::new("read the tags of", &object, "iam:ListRoleTags"))
         .find(|| request.clone().into_paginator().items().send().try_collect())
         .await?;
     let tags = tags.unwrap_or_default();
@@ -95,10 +93,10 @@ async fn role(
         return Ok(None);
     }
     let request = client.get_role_policy().role_name(&name).policy_name(POLICY);
-    let policy = ApiCall::new(cx, ApiOperation::new("read the policy of", &what, "iam:GetRolePolicy"))
+    let policy = ApiCall::new(cx, ApiOperation::new("read the policy of", &object, "iam:GetRolePolicy"))
         .find(|| request.clone().send())
         .await?;
-    // A role without a policy has no region.
+    // A role without a policy names no region, so it is returned for every region.
     let resources = policy.map(|policy| policy::statements(policy.policy_document())).unwrap_or_default();
     let mut regions = resources
         .iter()

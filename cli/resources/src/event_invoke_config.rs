@@ -1,5 +1,4 @@
-//! The settings of asynchronous invocations. Without them, an event that the function fails on is lost after
-//! two retries.
+//! The settings of asynchronous invocations. Without them, an event is lost after three failed attempts.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

@@ -1,4 +1,4 @@
-//! An EventBridge rule with its one target: the function, or the queue in front of it.
+//! An EventBridge rule with its only target: the function, or the queue in front of the function.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

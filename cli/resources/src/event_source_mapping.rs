@@ -1,4 +1,4 @@
-//! The event source mapping: Lambda's pollers, which pass messages of a queue to the function.
+//! The event source mapping, by which Lambda receives the messages of a queue and invokes the function with them.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

@@ -1,5 +1,5 @@
-//! Finds access that others added to our resources: policies of the role and statements of the function's
-//! resource policy. It is reported and never removed, since somebody may need it.
+//! Finds access that others added to our resources: policies of the role and statements in the function's
+//! resource policy. This module reports such access and never removes it, because somebody may need it.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ use crate::role::aws::POLICY;
 use crate::role::spec::RoleSpec;
 use crate::spec::Spec as _;
 
-/// Returns what others added to the live resources of a graph. A policy that could not be read is a finding
-/// too.
+/// Returns a finding for each permission that others added to the live resources of a graph, and for each policy
+/// that could not be read.
 pub async fn foreign_access(
     aws: &Aws,
     cx: &DriverContext,
@@ -80,7 +80,7 @@ pub async fn foreign_access(
         .collect()
 }
 
-/// Reads policies and leaves out our own.
+/// Reads policies and describes the permissions in them that are not ours.
 struct PolicyReader<'a> {
     roles: &'a Client,
     functions: &'a aws_sdk_lambda::Client,
@@ -124,7 +124,7 @@ impl PolicyReader<'_> {
         target: QualifiedFunction<'_>,
     ) -> Result<Vec<String>, Fault> {
         let statements = FunctionPolicy { client: self.functions, target }.read(&cx).await?;
-        // A replaced statement has the other one of its ids (see `policy::statement_ids`).
+        // A statement that was replaced may have its second id, which ends with `-2` (see `policy::statement_ids`).
         let is_ours = |sid: &str| {
             self.statements.contains(sid)
                 || sid.strip_suffix("-2").is_some_and(|sid| self.statements.contains(sid))

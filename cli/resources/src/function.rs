@@ -1,4 +1,4 @@
-//! The Lambda function: a zip with a `bootstrap`, on the custom runtime `provided.al2023`.
+//! The Lambda function: a zip with an executable named `bootstrap`, on the custom runtime `provided.al2023`.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

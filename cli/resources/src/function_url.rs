@@ -1,4 +1,4 @@
-//! The function URL: the function's own URL, without an API in front of it.
+//! The function URL: a URL that invokes the function directly, without an API in front of the function.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

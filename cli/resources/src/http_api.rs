@@ -1,4 +1,4 @@
-//! The HTTP API in front of the function: API, integrations, routes and stage as one resource.
+//! The HTTP API in front of the function. An API, its integrations, routes and stage are one resource.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

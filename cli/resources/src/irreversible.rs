@@ -1,4 +1,4 @@
-//! Irreversible effects of a change, besides the loss of the data in a deleted resource.
+//! Irreversible effects of a change, other than the loss of the data in a deleted resource.
 
 use hitctl_config::DeployTarget;
 use hitctl_engine::{Action, Change};
@@ -6,9 +6,9 @@ use hitctl_engine::{Action, Change};
 /// The confirmation that an effect needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequiredConfirmation {
-    /// A yes to a prompt.
+    /// The answer "yes" to a prompt.
     Yes,
-    /// The name of the environment, which confirms a loss of data.
+    /// The name of the environment, for an effect that loses data.
     EnvironmentName,
 }
 
@@ -21,16 +21,16 @@ pub struct IrreversibleEffect {
     pub confirmation: RequiredConfirmation,
 }
 
-/// The facts besides the change that an effect depends on.
+/// The facts, other than the change itself, on which an effect depends.
 #[derive(Clone, Copy, Debug)]
 pub struct EffectContext {
     /// The kind of cloud.
     pub target: DeployTarget,
-    /// The time in milliseconds since 1970.
+    /// The current time in milliseconds since 1970.
     pub now_ms: u64,
 }
 
-/// A function that returns the irreversible effect of a change of one kind, if it has one.
+/// A function that returns the irreversible effect of a change to a resource of one kind, if it has one.
 pub type EffectFn = fn(&Change, EffectContext) -> Option<IrreversibleEffect>;
 
 /// Whether a change deletes an existing resource.
@@ -38,8 +38,8 @@ pub(crate) fn is_removal(change: &Change) -> bool {
     change.observed.is_some() && matches!(change.action, Action::Delete | Action::Replace)
 }
 
-/// Returns the loss of a URL whose host AWS chose. The local cloud derives its URLs from names, so they come
-/// back.
+/// Returns the effect of deleting a resource whose URL AWS chose: the URL is lost. The local cloud derives URLs
+/// from names, so a new resource gets the same URL again.
 pub(crate) fn url_loss(change: &Change, context: EffectContext) -> Option<IrreversibleEffect> {
     if !is_removal(change) || context.target != DeployTarget::Aws {
         return None;
@@ -51,7 +51,7 @@ pub(crate) fn url_loss(change: &Change, context: EffectContext) -> Option<Irreve
     })
 }
 
-/// Returns no effect, for kinds whose changes can all be undone.
+/// Returns no effect. For kinds whose changes can all be undone.
 pub(crate) fn no_effect(_: &Change, _: EffectContext) -> Option<IrreversibleEffect> {
     None
 }

@@ -1,4 +1,4 @@
-//! The description of one kind of resource. The registry is a list of them.
+//! The registry entry of a kind of resource.
 
 #[cfg(feature = "aws")]
 use crate::aws::driver::AwsKind;
@@ -16,7 +16,7 @@ pub enum HomeRegion {
     Fixed(&'static str),
 }
 
-/// One kind of resource. All code that depends on the kind derives from this entry.
+/// One kind of resource. Other code gets everything that depends on the kind from this entry.
 #[derive(Clone, Copy, Debug)]
 pub struct ResourceKind {
     /// The name in addresses: `table`.
@@ -25,7 +25,7 @@ pub struct ResourceKind {
     pub region: HomeRegion,
     /// The calls that the driver makes, sorted by name.
     pub operations: &'static [Operation],
-    /// Returns the irreversible effect of a change.
+    /// Returns the irreversible effect of a change, if it has one.
     pub irreversible: EffectFn,
     /// The prices of the kind's billed units.
     pub prices: &'static [Price],

@@ -1,8 +1,6 @@
-//! The kinds of resources of a hit counter. Each kind has a folder and an entry in the registry.
-//!
-//! A kind's spec is plain data in AWS's terms. A driver reads a live resource back as the same type,
-//! normalised, so drift is a difference of data. The deployer sets the wanted specs, and the local cloud runs
-//! them.
+//! The kinds of resources of a hit counter. A kind's spec describes a resource with AWS's settings; a driver
+//! reads the live resource into the same type, so that drift is a difference between two specs. The local cloud
+//! uses the specs without the drivers.
 
 mod alias;
 #[cfg(feature = "aws")]
@@ -47,7 +45,7 @@ pub use http_api::spec::{HttpApiSpec, IngestRoute, ReaderRoutes, Throttle};
 pub use irreversible::{EffectContext, EffectFn, IrreversibleEffect, RequiredConfirmation};
 pub use kind::{HomeRegion, ResourceKind};
 pub use log_group::spec::{LogGroupSpec, OLDEST_MS};
-pub use operation::{Naming, Operation, PolicyScope, RequiredAction};
+pub use operation::{ArnParts, Operation, PolicyScope, RequiredAction};
 pub use permission::spec::PermissionSpec;
 pub use price::{Price, SecondTier, Usage};
 pub use queue::spec::{AllowedSender, QueueSpec, RedrivePolicy};
@@ -59,7 +57,7 @@ pub use tags::Tags;
 #[cfg(feature = "aws")]
 pub use {alias::versions, discovery::Deployment, discovery::deployments, foreign::foreign_access};
 
-/// The scopes of the kinds, for calls that no driver makes.
+/// The policy scopes of the kinds, for the permissions of calls that no driver makes.
 pub mod scopes {
     pub use crate::event_rule::operations::RULES;
     pub use crate::function::operations::FUNCTION;

@@ -1,4 +1,4 @@
-//! The CloudWatch log group of the function.
+//! The CloudWatch log group of a function.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

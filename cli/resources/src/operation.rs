@@ -1,13 +1,13 @@
-//! Calls of AWS services, the IAM actions that they need, and the ARNs that a policy allows them on.
+//! AWS API operations, the IAM actions that they require, and the resource ARNs to which a policy allows them.
 
 use std::cmp::Ordering;
 
 use hitctl_config::Location;
 use serde_json::Value as Json;
 
-/// The names that ARNs are derived from.
+/// The values from which ARNs are built.
 #[derive(Clone, Copy, Debug)]
-pub struct Naming<'a> {
+pub struct ArnParts<'a> {
     /// The name of the app.
     pub app: &'a str,
     /// The name of the environment.
@@ -18,30 +18,31 @@ pub struct Naming<'a> {
     pub distribution: Option<&'a str>,
 }
 
-/// The resources that actions are allowed on: one statement of a policy.
+/// The resources on which actions are allowed. A policy has one statement per scope.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyScope {
     /// The id of the statement.
     pub sid: &'static str,
     /// Returns the ARNs. If there are none, the policy has no such statement.
-    pub arns: fn(&Naming<'_>) -> Vec<String>,
-    /// Returns the condition of the statement.
-    pub condition: Option<fn(&Naming<'_>) -> Json>,
+    pub arns: fn(&ArnParts<'_>) -> Vec<String>,
+    /// Returns the condition of the statement, if it has one.
+    pub condition: Option<fn(&ArnParts<'_>) -> Json>,
 }
 
 impl PolicyScope {
     /// Creates a scope without a condition.
-    pub const fn new(sid: &'static str, arns: fn(&Naming<'_>) -> Vec<String>) -> Self {
+    pub const fn new(sid: &'static str, arns: fn(&ArnParts<'_>) -> Vec<String>) -> Self {
         Self { sid, arns, condition: None }
     }
 
     /// Adds a condition.
     #[must_use]
-    pub const fn on_condition(self, condition: fn(&Naming<'_>) -> Json) -> Self {
+    pub const fn with_condition(self, condition: fn(&ArnParts<'_>) -> Json) -> Self {
         Self { condition: Some(condition), ..self }
     }
 }
 
+// Scopes are compared by their ids, because functions cannot be compared.
 impl PartialEq for PolicyScope {
     fn eq(&self, other: &Self) -> bool {
         self.sid == other.sid
@@ -62,12 +63,12 @@ impl Ord for PolicyScope {
     }
 }
 
-/// An IAM action, and the resources that it is needed on.
+/// An IAM action, and the resources on which it is needed.
 pub type RequiredAction = (&'static str, PolicyScope);
 
-/// A call and the IAM actions that it needs, including those for tags in a creation. The call's name is that
-/// of AWS's service models. The actions are those of AWS's service authorization reference; API Gateway's are
-/// HTTP methods.
+/// An AWS API operation and the IAM actions that it requires, including those for tagging a resource when it is
+/// created. The operation's name is from AWS's service models. The actions are from AWS's service authorization
+/// reference; for API Gateway an action is an HTTP method, such as `apigateway:POST`.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
     /// The service's signing name and the operation: `lambda:CreateFunction`.
@@ -83,5 +84,6 @@ impl Operation {
     }
 }
 
-/// The scope of calls that no ARN restricts: account settings and lists.
+/// The scope of actions that IAM cannot restrict to a resource (`"Resource": "*"`), such as account settings and
+/// lists.
 pub const ACCOUNT: PolicyScope = PolicyScope::new("Account", |_| vec!["*".to_owned()]);

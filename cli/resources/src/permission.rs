@@ -1,4 +1,4 @@
-//! A permission: a statement in the function's policy that lets the HTTP API or a rule invoke it.
+//! A permission: a statement in the function's policy that lets the HTTP API or a rule invoke the function.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

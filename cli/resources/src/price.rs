@@ -1,13 +1,13 @@
-//! Prices of AWS, and the cost of an app's usage.
+//! AWS prices, and the cost of an app's usage.
 
-/// The price of one billed unit in US dollars, in us-east-1 and without free tiers.
+/// The price of one billed unit, in US dollars for us-east-1, without the free tier.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Price {
     /// The billed unit: `million write request units`.
     pub unit: &'static str,
     /// The price of one unit.
     pub usd: f64,
-    /// The second tier, if the price changes beyond a monthly quantity.
+    /// The second tier, if the price is different for usage beyond a monthly quantity.
     pub second_tier: Option<SecondTier>,
     /// The AWS page with the price.
     pub source: &'static str,
@@ -16,7 +16,7 @@ pub struct Price {
 /// The second tier of a price.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SecondTier {
-    /// The quantity that the first tier covers.
+    /// The monthly quantity that is billed at the price of the first tier.
     pub quantity: f64,
     /// The price of each further unit.
     pub usd: f64,
@@ -50,9 +50,10 @@ impl Price {
 pub struct Usage(Vec<(Price, f64)>);
 
 impl Usage {
-    /// Adds a quantity of a unit.
+    /// Adds a monthly quantity that is billed at `price`.
     #[must_use]
     pub fn and(mut self, price: Price, quantity: f64) -> Self {
+        // Quantities with the same price share its first tier.
         match self.0.iter_mut().find(|(other, _)| *other == price) {
             Some((_, sum)) => *sum += quantity,
             None => self.0.push((price, quantity)),

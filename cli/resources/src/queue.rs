@@ -1,4 +1,4 @@
-//! An SQS queue: of hits that wait to be counted, or of dead letters.
+//! An SQS queue: the queue of hits that are not counted yet, or the dead-letter queue.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

@@ -1,4 +1,4 @@
-//! The registry of all kinds, and the tables that are derived from it.
+//! The registry of all kinds, and the lists that are derived from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use {
     std::sync::Arc,
 };
 
-/// All kinds, in an order that is familiar to users.
+/// All kinds. The local cloud restores its resources in this order.
 pub const REGISTRY: KindRegistry<'static> = KindRegistry(&[
     table::KIND,
     role::KIND,
@@ -48,12 +48,12 @@ const fn names<const N: usize>() -> [&'static str; N] {
     names
 }
 
-/// An operation and the IAM actions that it needs, merged over all kinds that make it.
+/// An operation and the IAM actions that it needs for all kinds whose drivers call it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationNeeds {
     /// The service's signing name and the operation: `lambda:CreateFunction`.
     pub operation: &'static str,
-    /// The actions and the resources, sorted and without duplicates.
+    /// The actions with their resources, sorted and without duplicates.
     pub needs: Vec<RequiredAction>,
 }
 
@@ -62,13 +62,13 @@ pub struct OperationNeeds {
 pub struct KindRegistry<'a>(pub &'a [ResourceKind]);
 
 impl KindRegistry<'_> {
-    /// Returns the kind of that name.
+    /// Returns the kind with the given name.
     pub fn kind(&self, name: &str) -> Option<&ResourceKind> {
         self.0.iter().find(|kind| kind.name == name)
     }
 
-    /// Returns the operations of all kinds and the further ones, sorted by name. Operations of the same name
-    /// are merged.
+    /// Returns the operations of all kinds and the operations in `further`, sorted by name. Operations with the
+    /// same name are merged.
     pub fn operations(&self, further: &[Operation]) -> Vec<OperationNeeds> {
         let mut by_name: BTreeMap<&'static str, BTreeSet<RequiredAction>> = BTreeMap::new();
         for operation in self.0.iter().flat_map(|kind| kind.operations).chain(further) {
@@ -81,7 +81,7 @@ impl KindRegistry<'_> {
         by_name.into_iter().map(operation_needs).collect()
     }
 
-    /// Returns the irreversible effect of a change, besides the loss of the data in a deleted resource.
+    /// Returns the irreversible effect of a change, other than the loss of the data in a deleted resource.
     pub fn irreversible(&self, change: &Change, context: EffectContext) -> Option<IrreversibleEffect> {
         (self.kind(change.kind())?.irreversible)(change, context)
     }
@@ -127,9 +127,9 @@ mod tests {
     #[test]
     fn operations_of_several_kinds_are_merged() {
         let operations = REGISTRY.operations(&[]);
-        let tagging: Vec<_> =
+        let tag_operations: Vec<_> =
             operations.iter().filter(|operation| operation.operation == "lambda:TagResource").collect();
-        let sids: Vec<_> = tagging[0].needs.iter().map(|(_, scope)| scope.sid).collect();
-        assert_eq!((tagging.len(), sids), (1, vec!["Function", "MappingArns"]));
+        let sids: Vec<_> = tag_operations[0].needs.iter().map(|(_, scope)| scope.sid).collect();
+        assert_eq!((tag_operations.len(), sids), (1, vec!["Function", "MappingArns"]));
     }
 }

@@ -1,4 +1,4 @@
-//! The IAM role that the function runs as, with its one inline policy.
+//! An IAM role with one inline policy: the role of a function, or the HTTP API's role for sending hits to the queue.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

@@ -1,4 +1,4 @@
-//! The trait of the settings of a kind.
+//! The trait that the settings of every kind implement.
 
 use hitctl_engine::{Address, DeletionPolicy, Node};
 use serde::{Serialize, de::DeserializeOwned};
@@ -7,28 +7,28 @@ use serde::{Serialize, de::DeserializeOwned};
 pub trait Spec: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
     /// The kind's name in addresses: `table`.
     const KIND: &'static str;
-    /// The fields whose change needs a new resource.
+    /// The fields that cannot be changed in place: a change replaces the resource.
     const IMMUTABLE_FIELDS: &'static [&'static str] = &[];
     /// The fields whose values are never shown.
     const SECRET_FIELDS: &'static [&'static str] = &[];
-    /// The protection of the resource's data on deletion.
+    /// The confirmation that a deletion needs.
     const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Delete;
 
-    /// Returns the fields within [`Self::SECRET_FIELDS`] whose values may be shown.
+    /// Returns the parts of [`Self::SECRET_FIELDS`] whose values may be shown.
     fn public_fields() -> Vec<String> {
         Vec::new()
     }
 
-    /// Returns the address of the resource of this kind with that role in the app.
+    /// Returns the address of the resource of this kind that has the given role in the app, such as `table.hits`.
     fn address(role: &str) -> Address {
         Address::new(Self::KIND, role)
     }
 
-    /// Returns the node of a wanted resource.
+    /// Returns the graph node of a wanted resource.
     ///
     /// # Panics
     ///
-    /// If the spec cannot be serialized to JSON, which does not happen with plain data.
+    /// If the spec cannot be serialized to JSON, which does not happen for plain data.
     fn node(&self, role: &str, name: &str) -> Node {
         let spec = serde_json::to_value(self).expect("specs are plain data");
         Node::present(Self::address(role), name, spec)

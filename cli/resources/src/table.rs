@@ -1,4 +1,4 @@
-//! A DynamoDB table: of the counts, or of recent visitors.
+//! A DynamoDB table: the table of counts or the table of recent visitors.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

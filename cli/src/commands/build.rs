@@ -1,4 +1,4 @@
-//! `hitctl build`.
+//! `hitctl build`: builds the function and copies its zip.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::session::Session;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl build --env local\n  hitctl build --env prod --out function.zip")]
 pub struct Args {
-    /// The origin of the function.
+    /// The flags that choose how the function's code is obtained.
     #[command(flatten)]
     pub function: FunctionArgs,
     /// Write the zip to this file, or into this directory
@@ -26,8 +26,8 @@ pub struct Args {
 
 /// Builds the function and shows the zip.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
-    let artifact = with_progress(session, &loaded, async |run| build(run, args.function).await).await?;
+    let config = session.load()?;
+    let artifact = with_progress(session, &config, async |run| build(run, args.function).await).await?;
     let zip = match args.out {
         Some(out) => copy_to(&artifact, &session.cwd.join(out))?,
         None => artifact.zip,
@@ -41,7 +41,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Copies the zip to a file, or into a directory under its own name. Returns the path of the copy.
+/// Copies the zip to the file `out`, or into the directory `out` under its own name. Returns the path of the copy.
 fn copy_to(artifact: &Artifact, out: &Path) -> Result<PathBuf, Failure> {
     let file = match artifact.zip.file_name() {
         Some(name) if out.is_dir() => out.join(name),

@@ -1,4 +1,4 @@
-//! `hitctl completions SHELL`.
+//! `hitctl completions`: prints the completion script of a shell.
 
 use clap_complete::Shell;
 use hitctl_report::{Exit, Failure};

@@ -1,4 +1,4 @@
-//! `hitctl config show`.
+//! `hitctl config show`: prints the effective configuration.
 
 use hitctl_report::{ConfigView, Exit, Failure};
 
@@ -22,13 +22,13 @@ pub struct Show {
     pub origin: bool,
 }
 
-/// Shows the configuration in force.
+/// Shows the effective configuration.
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let Command::Show(args) = command;
-    let loaded = session.load()?;
+    let config = session.load()?;
     let key = session.fingerprint_key();
     session
         .console
-        .result(&ConfigView { toml: loaded.show(args.origin, key), json: loaded.to_json(args.origin, key) });
+        .result(&ConfigView { toml: config.show(args.origin, key), json: config.to_json(args.origin, key) });
     Ok(Exit::Done)
 }

@@ -55,33 +55,37 @@ impl Command {
 /// Runs a subcommand of `counts`.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
     let writes = command.writes();
-    let loaded =
+    let config =
         if writes { session.load_for_writing("change the counts of").await? } else { session.load()? };
     let session = &*session;
-    // Arguments and files are checked before anything is opened or sent.
-    let keep_query = &loaded.app.counter.keep_query;
+    // Check the arguments and files before connecting to the cloud.
+    let keep_query = &config.app.counter.keep_query;
     command.paths().into_iter().try_for_each(|path| counts::key(keep_query, path).map(drop))?;
     let import = match &command {
-        Command::Import(args) => Some(import::read(session, &loaded, args)?),
+        Command::Import(args) => Some(import::read(session, &config, args)?),
         _ => None,
     };
-    let run = RunContext { session, config: &loaded, sink: &hitctl_engine::EventSink::none() };
-    // A table that does not exist is no reason to start the local cloud.
-    let cloud = if writes { run.open(AccessMode::Read).await? } else { run.cloud(AccessMode::Read).await? };
-    let counts = counts::open(&*cloud, &loaded, &session.stop)?;
+    let run = RunContext { session, config: &config, sink: &hitctl_engine::EventSink::none() };
+    // `AccessMode::Read` also for changes: the local cloud need not be started if the table does not exist.
+    let cloud = if writes {
+        run.open_and_announce(AccessMode::Read).await?
+    } else {
+        run.cloud(AccessMode::Read).await?
+    };
+    let counts = counts::open(&*cloud, &config, &session.stop)?;
     match command {
         Command::List(args) => read::list(session, &counts, &args).await,
         Command::Get(args) => read::get(session, &counts, &args).await,
         Command::Export(args) => read::export(session, &counts, &args).await,
         Command::Add(args) => write::add(session, &counts, &args).await,
-        Command::Set(args) => write::set(session, &counts, &loaded.env, &args).await,
-        Command::Reset(args) => write::reset(session, &counts, &loaded.env, &args).await,
+        Command::Set(args) => write::set(session, &counts, &config.env, &args).await,
+        Command::Reset(args) => write::reset(session, &counts, &config.env, &args).await,
         Command::Merge(args) => write::merge(session, &counts, args).await,
         Command::Rename(args) => write::rename(session, &counts, &args).await,
-        Command::Delete(args) => write::delete(session, &counts, &loaded.env, &args).await,
+        Command::Delete(args) => write::delete(session, &counts, &config.env, &args).await,
         Command::Import(args) => {
             let import = import.unwrap_or_default();
-            Box::pin(import::run(session, &counts, &loaded, args, import)).await
+            Box::pin(import::run(session, &counts, &config, args, import)).await
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `hitctl deploy`: build, plan, apply, and check the live URL.
+//! `hitctl deploy`: builds the function, plans and applies the changes, and checks the live URL.
 
 use std::pin::pin;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use hitctl_stack::{FunctionArtifact, address};
 
 use crate::commands::plan;
 use crate::deployment::build::{FunctionArgs, build, package};
-use crate::deployment::context::{DeployContext, RunContext, with_progress};
+use crate::deployment::context::{CloudContext, RunContext, with_progress};
 use crate::deployment::lock::{DeployLock, LockArgs};
 use crate::deployment::plan::{PlanRun, apply, plan_deploy};
 use crate::deployment::view::{outputs, plan_view, url};
@@ -30,7 +30,7 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env prod --dry-run")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 pub struct Args {
-    /// The origin of the function.
+    /// The flags that choose how the function's code is obtained.
     #[command(flatten)]
     pub function: FunctionArgs,
     /// Take over existing resources with these names
@@ -61,22 +61,22 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             .await;
     }
     let started = Instant::now();
-    let mut loaded = session.load_for_writing("deploy to").await?;
-    irreversible::check_name(&loaded, args.confirm.as_deref())?;
-    loaded.app.function.publish &= !args.no_publish;
-    let prepared = with_progress(session, &loaded, async |run| Box::pin(prepare(run, &args)).await).await?;
+    let mut config = session.load_for_writing("deploy to").await?;
+    irreversible::check_name(&config, args.confirm.as_deref())?;
+    config.app.function.publish &= !args.no_publish;
+    let prepared = with_progress(session, &config, async |run| Box::pin(prepare(run, &args)).await).await?;
     let Prepared { cloud, planned, .. } = &prepared;
     if !planned.losses.is_empty() {
-        session.console.preview(&plan_view("deploy", &loaded, cloud.location(), planned, started).brief());
+        session.console.preview(&plan_view("deploy", &config, cloud.location(), planned, started).brief());
         let confirmed =
-            irreversible::confirm(session, &loaded, &planned.losses, args.confirm.as_deref()).await;
+            irreversible::confirm(session, &config, &planned.losses, args.confirm.as_deref()).await;
         if confirmed.is_err() {
             cloud.abandon().await;
         }
         confirmed?;
     }
     let deploying = async |run: RunContext<'_>| Box::pin(deploy(run, prepared, &args, started)).await;
-    let (view, failure) = with_progress(session, &loaded, deploying).await?;
+    let (view, failure) = with_progress(session, &config, deploying).await?;
     match (&failure, view.url()) {
         (None, Some(url)) if session.global.quiet && !session.console.is_json() => {
             session.console.text(&format!("{url}\n"));
@@ -86,7 +86,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     failure.map_or(Ok(Exit::Done), Err)
 }
 
-/// A deploy that has written nothing yet.
+/// A planned deploy that has not changed anything yet.
 struct Prepared {
     cloud: Box<dyn Cloud>,
     code: FunctionArtifact,
@@ -94,18 +94,19 @@ struct Prepared {
     planned: PlanRun,
 }
 
-/// Opens the cloud, builds the function, and plans.
+/// Connects to the cloud, builds the function, and plans.
 async fn prepare(run: RunContext<'_>, args: &Args) -> Result<Prepared, Failure> {
-    // The two are independent, and each may take a while the first time.
-    let (opening, building) = (pin!(run.open(AccessMode::Write)), pin!(build(run, args.function.clone())));
+    // Both run at the same time: they are independent, and each can take long the first time.
+    let (opening, building) =
+        (pin!(run.open_and_announce(AccessMode::Write)), pin!(build(run, args.function.clone())));
     let (cloud, artifact) = match select(opening, building).await {
         Either::Left((cloud, building)) => (cloud?, building.await),
         Either::Right((Ok(artifact), opening)) => (opening.await?, Ok(artifact)),
-        // Opening is not cut off, so that a local cloud that it starts can be stopped.
+        // The build failed. Wait for the connection, so that a local cloud that it starts can be stopped.
         Either::Right((Err(failure), opening)) => (opening.await.map_err(|_| failure.clone())?, Err(failure)),
     };
     let prepared = match artifact {
-        Ok(artifact) => plan_in(run, &*cloud, args, &artifact).await,
+        Ok(artifact) => plan_with(run, &*cloud, args, &artifact).await,
         Err(failure) => Err(failure),
     };
     match prepared {
@@ -117,8 +118,8 @@ async fn prepare(run: RunContext<'_>, args: &Args) -> Result<Prepared, Failure> 
     }
 }
 
-/// Plans the deploy of a built function in an open cloud.
-async fn plan_in(
+/// Plans the deploy of a built function to a connected cloud.
+async fn plan_with(
     run: RunContext<'_>,
     cloud: &dyn Cloud,
     args: &Args,
@@ -136,7 +137,7 @@ async fn plan_in(
     Ok((code, drivers, planned))
 }
 
-/// Applies a deploy. Returns its view, and the failure if there was one.
+/// Applies a prepared deploy. Returns its view, and a failure if a change or the smoke test failed.
 async fn deploy(
     run: RunContext<'_>,
     prepared: Prepared,
@@ -144,7 +145,7 @@ async fn deploy(
     started: Instant,
 ) -> Result<(DeployView, Option<Failure>), Failure> {
     let Prepared { cloud, code, drivers, mut planned } = prepared;
-    let loaded = run.config;
+    let config = run.config;
     let context = run.in_cloud(&*cloud).with_drivers(drivers);
     let lock = DeployLock::take(&context, &planned.plan, "deploy", args.lock).await?;
     if lock.waited {
@@ -156,7 +157,7 @@ async fn deploy(
             }
         };
     }
-    let mut view = plan_view("deploy", loaded, cloud.location(), &planned, started);
+    let mut view = plan_view("deploy", config, cloud.location(), &planned, started);
     let guarded = context.clone().with_drivers(lock.drivers(&context.drivers));
     let outcome = apply(&guarded, &planned.plan, lock.stop()).await;
     let mut failure = Failure::from_outcome(&outcome, RETRY_HINT);
@@ -166,26 +167,27 @@ async fn deploy(
     if outcome.is_ok() && !planned.plan.is_empty() {
         lock.record(&guarded, "deploy").await;
     }
-    // The lock is held until here, so that the live URL cannot answer with the build of another deploy.
+    // Release the lock only after the smoke test. Otherwise, the live URL could serve the build of another deploy.
     failure = lock.release(Some(&outcome)).await.or(failure);
     if failure.is_some() {
         cloud.abandon().await;
     }
-    view.outputs = outputs(loaded, &outcome.outputs);
+    view.outputs = outputs(config, &outcome.outputs);
     view.took_ms = millis(started);
     let mut view = DeployView::new(view, &outcome);
-    let made =
+    let creates_table =
         |done: &CompletedChange| done.address == address::hits_table() && done.action == Action::Create;
-    if loaded.app.counter.paths == PathPolicy::Strict && outcome.done.iter().any(made) {
-        // With strict paths nothing is counted before the first sync.
-        view.next = format!("hitctl paths sync DIR --env {}", loaded.env);
+    if config.app.counter.paths == PathPolicy::Strict && outcome.done.iter().any(creates_table) {
+        // With strict paths, no view is counted before the first sync.
+        view.next = format!("hitctl paths sync DIR --env {}", config.env);
     }
     Ok((view, failure))
 }
 
-/// Plans again after another deploy has ended. Fails if the new plan would lose more than the user agreed to.
+/// Plans again after another command has changed the environment. Fails if the new plan has losses that the user did
+/// not confirm.
 async fn plan_again(
-    context: &DeployContext<'_>,
+    context: &CloudContext<'_>,
     code: &FunctionArtifact,
     planned: &PlanRun,
 ) -> Result<PlanRun, Failure> {
@@ -196,5 +198,5 @@ async fn plan_again(
     Err(irreversible::changed_meanwhile())
 }
 
-/// The hint after a deploy that failed partway.
+/// The hint after a deploy that made only some of its changes.
 const RETRY_HINT: &str = "run the same command again; it continues where it stopped";

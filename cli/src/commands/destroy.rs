@@ -9,7 +9,7 @@ use hitctl_engine::{Action, ApplyOutcome, EventSink, Graph, Plan};
 use hitctl_report::{DestroyView, Exit, Failure, LossConfirmation, PlannedLoss, RetainedResource, plural};
 use hitctl_stack::address;
 
-use crate::deployment::context::{DeployContext, RunContext, with_progress};
+use crate::deployment::context::{CloudContext, RunContext, with_progress};
 use crate::deployment::design::design_removal;
 use crate::deployment::lock::{DeployLock, LockArgs};
 use crate::deployment::plan::{PlanRun, apply, plan};
@@ -43,53 +43,53 @@ pub struct Args {
 
 /// Destroys the environment.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load_for_writing("destroy").await?;
-    destroy(session, &loaded, args).await
+    let config = session.load_for_writing("destroy").await?;
+    destroy(session, &config, args).await
 }
 
-/// Destroys one app in one env.
+/// Destroys the deployment of an app and environment, also one that is not in the configuration.
 pub(super) async fn destroy(
     session: &mut Session,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     args: Args,
 ) -> Result<Exit, Failure> {
     let started = Instant::now();
-    irreversible::check_name(loaded, args.confirm.as_deref())?;
+    irreversible::check_name(config, args.confirm.as_deref())?;
     let planning = async |run: RunContext<'_>| {
         // The local cloud is not started for resources that do not exist, or without the user's confirmation.
-        let cloud = run.open(AccessMode::Remove).await?;
-        let graph = graph(loaded, &*cloud, args.delete_data)?;
+        let cloud = run.open_and_announce(AccessMode::Remove).await?;
+        let graph = graph(config, &*cloud, args.delete_data)?;
         let planned = plan(&run.in_cloud(&*cloud), &graph).await?;
         Ok::<_, Failure>((cloud, planned))
     };
-    let (cloud, planned) = with_progress(session, loaded, planning).await?;
-    let mut view = plan_view("destroy", loaded, cloud.location(), &planned, started);
+    let (cloud, planned) = with_progress(session, config, planning).await?;
+    let mut view = plan_view("destroy", config, cloud.location(), &planned, started);
     let PlanRun { plan, losses, .. } = planned;
     let retained = retained(&plan);
     if plan.is_empty() {
         session.console.result(&DestroyView::new(view, &ApplyOutcome::default(), retained));
         return Ok(Exit::Done);
     }
-    let by_name = losses.iter().any(|loss| loss.confirm == LossConfirmation::Name);
-    if args.confirm.is_none() && (by_name || loaded.app.confirm || !session.global.yes) {
+    let needs_name = losses.iter().any(|loss| loss.confirm == LossConfirmation::Name);
+    if args.confirm.is_none() && (needs_name || config.app.confirm || !session.global.yes) {
         session.console.preview(&view.clone().brief());
     }
-    confirm(session, loaded, &plan, &losses, args.confirm.as_deref()).await?;
+    confirm(session, config, &plan, &losses, args.confirm.as_deref()).await?;
     let cloud = if cloud.is_running() {
         cloud
     } else {
-        with_progress(session, loaded, async |run| run.cloud(AccessMode::Write).await).await?
+        with_progress(session, config, async |run| run.cloud(AccessMode::Write).await).await?
     };
     let locking = async |run: RunContext<'_>| {
         DeployLock::take(&run.in_cloud(&*cloud), &plan, "destroy", args.lock).await
     };
-    let lock = with_progress(session, loaded, locking).await?;
-    let quiet = RunContext { session, config: loaded, sink: &EventSink::none() };
-    let result = export_and_apply(&quiet.in_cloud(&*cloud), plan, &losses, &lock, &args).await;
+    let lock = with_progress(session, config, locking).await?;
+    let run_without_progress = RunContext { session, config, sink: &EventSink::none() };
+    let result = export_and_apply(&run_without_progress.in_cloud(&*cloud), plan, &losses, &lock, &args).await;
     let outcome = result.as_ref().ok();
     let lease_failure = lock.release(outcome).await;
     let outcome = result?;
-    let next = format!("hitctl deploy --env {}", loaded.env);
+    let next = format!("hitctl deploy --env {}", config.env);
     view.took_ms = millis(started);
     let mut view = DestroyView::new(view, &outcome, retained);
     view.next = Some(next);
@@ -101,24 +101,24 @@ pub(super) async fn destroy(
         .map_or(Ok(Exit::Done), Err)
 }
 
-/// Returns the graph that removes the env.
-fn graph(loaded: &LoadedConfig, cloud: &dyn Cloud, delete_data: bool) -> Result<Graph, Failure> {
-    let graph = design_removal(loaded, cloud.location())?;
+/// Returns the graph in which every resource is absent.
+fn graph(config: &LoadedConfig, cloud: &dyn Cloud, delete_data: bool) -> Result<Graph, Failure> {
+    let graph = design_removal(config, cloud.location())?;
     Ok(if delete_data { graph.allow_data_deletion() } else { graph })
 }
 
 /// Exports the counts if they will be deleted, and applies the plan.
 async fn export_and_apply(
-    context: &DeployContext<'_>,
+    context: &CloudContext<'_>,
     mut plan: Plan,
     agreed: &[PlannedLoss],
     lock: &DeployLock,
     args: &Args,
 ) -> Result<ApplyOutcome, Failure> {
-    let DeployContext { session, config, cloud, .. } = context;
+    let CloudContext { session, config, cloud, .. } = context;
     if lock.waited {
-        // The previous lease holder has changed something, so the plan is made again. It must not lose more than was
-        // agreed to.
+        // The previous lease holder may have changed resources, so plan again. The new plan must not have losses that
+        // the user did not confirm.
         let graph = graph(config, *cloud, args.delete_data)?;
         let planned = crate::deployment::plan::plan(context, &graph).await?;
         if !irreversible::covers(agreed, &planned.losses) {
@@ -155,41 +155,41 @@ fn retained(plan: &Plan) -> Vec<RetainedResource> {
     .collect()
 }
 
-/// Asks for confirmation: by the env's name before data is lost or where the configuration wants it, otherwise by yes
-/// or no.
+/// Asks for confirmation. A loss of data, or `confirm = true` in the configuration, needs the environment's name;
+/// everything else needs a yes.
 async fn confirm(
     session: &mut Session,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     plan: &Plan,
     losses: &[PlannedLoss],
     confirm_arg: Option<&str>,
 ) -> Result<(), Failure> {
-    let env = &loaded.env;
+    let env = &config.env;
     if losses.iter().any(|loss| loss.confirm == LossConfirmation::Name) {
-        return irreversible::confirm(session, loaded, losses, confirm_arg).await;
+        return irreversible::confirm(session, config, losses, confirm_arg).await;
     }
-    if loaded.app.confirm {
+    if config.app.confirm {
         return session
             .console
             .confirm_loss(&format!("This removes the environment {env}."), env, confirm_arg)
             .await;
     }
     let resources = plural(plan.summary().delete as u64, "resource");
-    let question = format!("Remove {resources} of {} in {env}?", loaded.app.app);
+    let question = format!("Remove {resources} of {} in {env}?", config.app.app);
     session.console.confirm(&question, session.global.yes || confirm_arg == Some(env)).await
 }
 
-/// Writes the counts to a new file.
+/// Writes the counts to a new file. Returns its path.
 async fn export(
     session: &Session,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     cloud: &dyn Cloud,
     file: Option<PathBuf>,
 ) -> Result<PathBuf, Failure> {
-    let numbers = counts::all(cloud, loaded).await?;
+    let data = counts::read_all_uninterrupted(cloud, config).await?;
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let name = format!("{}-{}-counts-{time}.ndjson", loaded.app.app, loaded.env);
+    let name = format!("{}-{}-counts-{time}.ndjson", config.app.app, config.env);
     let path = session.cwd.join(file.unwrap_or_else(|| PathBuf::from(name)));
-    write_new(&path, &hitctl_counts::to_ndjson(&numbers))?;
+    write_new(&path, &hitctl_counts::to_ndjson(&data))?;
     Ok(path)
 }

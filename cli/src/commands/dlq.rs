@@ -49,67 +49,68 @@ pub struct Purge {
     pub confirm: Option<String>,
 }
 
-/// Returns the visibility timeout, in seconds, for reading this many dead letters: 30 s, and one more for each fifty.
-/// The command makes them visible again before that. After a killed command they become visible by themselves.
-fn hidden_s(dead_letters: u64) -> i32 {
-    i32::try_from(30 + dead_letters / 50).unwrap_or(i32::MAX).min(MAX_HIDDEN_S)
+/// Returns the visibility timeout, in seconds, for a command that receives `dead_letters` dead letters: 30 s, plus 1
+/// s per 50 dead letters. The command makes them visible again when it ends. The timeout matters only if the command
+/// is killed.
+fn visibility_timeout_s(dead_letters: u64) -> i32 {
+    i32::try_from(30 + dead_letters / 50).unwrap_or(i32::MAX).min(MAX_VISIBILITY_TIMEOUT_S)
 }
 
 /// The maximum visibility timeout of SQS: twelve hours.
-const MAX_HIDDEN_S: i32 = 43_200;
+const MAX_VISIBILITY_TIMEOUT_S: i32 = 43_200;
 
-/// The period of the log that is searched for reasons.
+/// The age up to which log lines are searched for the reasons of dead letters.
 const REASONS_PERIOD: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// Runs a subcommand of `dlq`.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let loaded = match command {
+    let config = match command {
         Command::List(_) => session.load()?,
         Command::Redrive(_) => session.load_for_writing("redrive the dead letters of").await?,
         Command::Purge(_) => session.load_for_writing("delete the dead letters of").await?,
     };
-    if !loaded.app.has_dead_letter_queue() {
-        let lacks = "has no dead-letter queue: its queue and its events are disabled";
-        return Err(ingest::disabled("no_queue", &loaded, lacks, "queue.enabled"));
+    if !config.app.has_dead_letter_queue() {
+        let problem = "has no dead-letter queue: its queue and its events are disabled";
+        return Err(ingest::disabled("no_queue", &config, problem, "queue.enabled"));
     }
     match command {
-        Command::List(args) => list(session, &loaded, &args).await,
-        Command::Redrive(args) => redrive::run(session, &loaded, args).await,
-        Command::Purge(args) => purge(session, &loaded, &args).await,
+        Command::List(args) => list(session, &config, &args).await,
+        Command::Redrive(args) => redrive::run(session, &config, args).await,
+        Command::Purge(args) => purge(session, &config, &args).await,
     }
 }
 
 /// Returns the dead-letter queue. Fails if it does not exist.
-async fn open_queue(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<SqsQueue, Failure> {
-    let queue = cloud.queue(&names::dead_letter_queue(&loaded.app.app, &loaded.env))?;
+async fn open_queue(config: &LoadedConfig, cloud: &dyn Cloud) -> Result<SqsQueue, Failure> {
+    let queue = cloud.queue(&names::dead_letter_queue(&config.app.app, &config.env))?;
     queue.url().await?;
     Ok(queue)
 }
 
-async fn list(session: &Session, loaded: &LoadedConfig, args: &List) -> Result<Exit, Failure> {
-    let run = RunContext { session, config: loaded, sink: &EventSink::none() };
+async fn list(session: &Session, config: &LoadedConfig, args: &List) -> Result<Exit, Failure> {
+    let run = RunContext { session, config, sink: &EventSink::none() };
     let cloud = run.cloud(AccessMode::Read).await?;
-    let queue = open_queue(loaded, &*cloud).await?;
+    let queue = open_queue(config, &*cloud).await?;
     let limit = args.limit as usize;
     let mut seen: BTreeMap<String, ReceivedMessage> = BTreeMap::new();
     let result = receive_messages(session, &queue, limit, &mut seen).await;
     let seen: Vec<ReceivedMessage> = seen.into_values().collect();
-    // The messages become visible again, whatever happened: nobody should have to wait for them.
+    // Make the messages visible again, even after an error. Other commands can then read them without waiting.
     let released = queue.release(&seen).await;
     result?;
     released?;
     if session.stop.is_cancelled() {
         return Err(Failure::interrupted("interrupted; nothing was deleted"));
     }
-    let about = queue.depth().await?.total().max(seen.len() as u64);
-    let read = |message: ReceivedMessage| {
+    let approximate_total = queue.depth().await?.total().max(seen.len() as u64);
+    let parse = |message: ReceivedMessage| {
         let dead_letter = DeadLetter::read(&message);
         (message, dead_letter)
     };
-    let mut dead_letters: Vec<(ReceivedMessage, DeadLetter)> = seen.into_iter().map(read).collect();
+    let mut dead_letters: Vec<(ReceivedMessage, DeadLetter)> = seen.into_iter().map(parse).collect();
     dead_letters.sort_by_key(|(message, _)| message.sent_ms);
     dead_letters.truncate(limit);
-    let reasons = reasons(session, loaded, &*cloud, &dead_letters).await;
+    let reasons = reasons(session, config, &*cloud, &dead_letters).await;
     let rows = dead_letters.into_iter().map(|(message, dead_letter)| {
         let why = dead_letter.reason.or_else(|| reasons.get(&message.id).cloned());
         DeadLetterRow {
@@ -127,14 +128,14 @@ async fn list(session: &Session, loaded: &LoadedConfig, args: &List) -> Result<E
     let view = DeadLettersView {
         messages: rows.collect(),
         queue: queue.name().to_owned(),
-        about,
-        env: loaded.env.clone(),
+        about: approximate_total,
+        env: config.env.clone(),
     };
     session.console.result(&view);
     Ok(Exit::Done)
 }
 
-/// Receives messages until there are `limit`, or a call returns none or only known ones.
+/// Receives messages into `seen` until it has `limit` entries, or until a call returns no new message.
 async fn receive_messages(
     session: &Session,
     queue: &SqsQueue,
@@ -142,20 +143,20 @@ async fn receive_messages(
     seen: &mut BTreeMap<String, ReceivedMessage>,
 ) -> Result<(), Failure> {
     while seen.len() < limit && !session.stop.is_cancelled() {
-        let before = seen.len();
-        let received = queue.receive(hidden_s(limit as u64)).await?;
+        let previous_len = seen.len();
+        let received = queue.receive(visibility_timeout_s(limit as u64)).await?;
         seen.extend(received.into_iter().map(|message| (message.id.clone(), message)));
-        if seen.len() == before {
+        if seen.len() == previous_len {
             break;
         }
     }
     Ok(())
 }
 
-/// Returns the function's reasons for these messages, as far as its log contains them.
+/// Returns the reasons why the function refused these messages, by message ID, as far as its log contains them.
 async fn reasons(
     session: &Session,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     cloud: &dyn Cloud,
     dead_letters: &[(ReceivedMessage, DeadLetter)],
 ) -> BTreeMap<String, String> {
@@ -164,7 +165,7 @@ async fn reasons(
     }
     let since =
         Timestamp::now().saturating_sub(REASONS_PERIOD).unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
-    let group = names::log_group(&loaded.app.app, &loaded.env);
+    let group = names::log_group(&config.app.app, &config.env);
     match cloud.search_logs(&group, since, dead_letter::MESSAGE_ID_FIELD).await {
         Ok(lines) => dead_letter::refusal_reasons(&lines).into_iter().collect(),
         Err(fault) => {
@@ -174,20 +175,24 @@ async fn reasons(
     }
 }
 
-async fn purge(session: &Session, loaded: &LoadedConfig, args: &Purge) -> Result<Exit, Failure> {
-    let run = RunContext { session, config: loaded, sink: &EventSink::none() };
+async fn purge(session: &Session, config: &LoadedConfig, args: &Purge) -> Result<Exit, Failure> {
+    let run = RunContext { session, config, sink: &EventSink::none() };
     let cloud = ingest::open(run, &address::dead_letter_queue()).await?;
-    let queue = open_queue(loaded, &*cloud).await?;
-    let purged = queue.depth().await?.total();
-    if purged > 0 {
-        let (name, env) = (queue.name(), &loaded.env);
-        let warning = match purged {
+    let queue = open_queue(config, &*cloud).await?;
+    let total = queue.depth().await?.total();
+    if total > 0 {
+        let (name, env) = (queue.name(), &config.env);
+        let warning = match total {
             1 => format!("This deletes the dead letter in {name}; the views in it are lost."),
             n => format!("This deletes about {n} dead letters in {name}; the views in them are lost."),
         };
         session.console.confirm_loss(&warning, env, args.confirm.as_deref()).await?;
         queue.purge().await?;
     }
-    session.console.result(&PurgeView { env: loaded.env.clone(), queue: queue.name().to_owned(), purged });
+    session.console.result(&PurgeView {
+        env: config.env.clone(),
+        queue: queue.name().to_owned(),
+        purged: total,
+    });
     Ok(Exit::Done)
 }

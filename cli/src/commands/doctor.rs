@@ -1,4 +1,5 @@
-//! `hitctl doctor`: checks the requirements, with a hint for each one that is not met.
+//! `hitctl doctor`: checks the requirements of the other commands, and prints a hint for each that is not met. It
+//! must not change anything.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -18,8 +19,8 @@ use crate::deployment::distribution::{self, Problem};
 use crate::deployment::quota;
 use crate::session::Session;
 
-/// The timeout of each check that asks AWS.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The timeout of each check that calls AWS.
+const AWS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Check toolchain, credentials and quotas
 ///
@@ -32,26 +33,26 @@ pub struct Args {}
 /// Runs the checks.
 pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
     let mut checks = Vec::new();
-    let loaded = match session.load_any_env() {
-        Ok(loaded) => {
-            let from = loaded
+    let config = match session.load_any_env() {
+        Ok(config) => {
+            let source = config
                 .path
                 .as_ref()
                 .map_or("no hitctl.toml; using the defaults".to_owned(), |path| path.display().to_string());
-            checks.push(ok("configuration", from));
-            Some(loaded)
+            checks.push(ok("configuration", source));
+            Some(config)
         }
         Err(failure) => {
             checks.push(failed("configuration", &failure));
             None
         }
     };
-    checks.extend(toolchain(session, loaded.as_ref()).await);
+    checks.extend(toolchain(session, config.as_ref()).await);
     checks.push(ports());
-    if let Some(loaded) = &loaded {
-        match loaded.target {
-            DeployTarget::Local => checks.extend(local_cloud(session, loaded).await),
-            DeployTarget::Aws => checks.extend(account(session, loaded).await),
+    if let Some(config) = &config {
+        match config.target {
+            DeployTarget::Local => checks.extend(local_cloud(session, config).await),
+            DeployTarget::Aws => checks.extend(account(session, config).await),
         }
     }
     checks.push(match session.cache_dir() {
@@ -69,7 +70,7 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
 }
 
 /// Checks the toolchain that builds the function, for this machine and for Lambda.
-async fn toolchain(session: &Session, loaded: Option<&LoadedConfig>) -> Vec<DoctorCheck> {
+async fn toolchain(session: &Session, config: Option<&LoadedConfig>) -> Vec<DoctorCheck> {
     let source = match source(session, false) {
         Ok(source) => source,
         Err(failure) => return vec![failed("sources", &failure)],
@@ -84,21 +85,21 @@ async fn toolchain(session: &Session, loaded: Option<&LoadedConfig>) -> Vec<Doct
         tool("rustc", facts.rustc.as_ref(), "install Rust from https://rustup.rs"),
         tool("C compiler", facts.cc.as_ref(), "install gcc or clang, which Rust needs as its linker"),
     ];
-    let arch = loaded.map_or(Arch::default(), |loaded| loaded.app.function.arch);
+    let arch = config.map_or(Arch::default(), |config| config.app.function.arch);
     let mut builds = vec![("build for this machine", artifact::BuildTarget::Host, true)];
-    // Without an env on AWS, nothing has to be installed for Lambda.
-    if loaded.is_some_and(|loaded| {
-        loaded
+    // Without an environment on AWS, the build for Lambda is not checked.
+    if config.is_some_and(|config| {
+        config
             .envs
             .iter()
-            .any(|env| env.target == DeployTarget::Aws && (env.declared || env.name == loaded.env))
+            .any(|env| env.target == DeployTarget::Aws && (env.declared || env.name == config.env))
     }) {
-        let needed = loaded.is_some_and(|loaded| loaded.target == DeployTarget::Aws);
+        let needed = config.is_some_and(|config| config.target == DeployTarget::Aws);
         builds.push(("build for Lambda", artifact::BuildTarget::Lambda(arch), needed));
     }
     for (name, target, needed) in builds {
         checks.push(match artifact::describe_build(&facts, target, &source) {
-            Ok(how) => ok(name, how),
+            Ok(description) => ok(name, description),
             Err(fault) if needed => failed(name, &fault),
             Err(fault) => warn(name, fault.message, fault.hint),
         });
@@ -106,7 +107,7 @@ async fn toolchain(session: &Session, loaded: Option<&LoadedConfig>) -> Vec<Doct
     checks
 }
 
-/// Checks that a loopback port can be opened.
+/// Checks that hitctl can listen on a loopback port.
 fn ports() -> DoctorCheck {
     match TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)) {
         Ok(_) => ok("ports", "can listen on 127.0.0.1".to_owned()),
@@ -118,11 +119,11 @@ fn ports() -> DoctorCheck {
     }
 }
 
-/// Checks the credentials, and whether the account has what a deploy needs. Only reads, with a timeout.
-async fn account(session: &Session, loaded: &LoadedConfig) -> Vec<DoctorCheck> {
+/// Checks the credentials, the quotas of the account, and the CloudFront distribution. It only reads.
+async fn account(session: &Session, config: &LoadedConfig) -> Vec<DoctorCheck> {
     let sink = EventSink::none();
-    let opened = tokio::time::timeout(PATIENCE, session.cloud(loaded, AccessMode::Read, &sink)).await;
-    let cloud = match opened {
+    let connection = tokio::time::timeout(AWS_TIMEOUT, session.cloud(config, AccessMode::Read, &sink)).await;
+    let cloud = match connection {
         Ok(Ok(cloud)) => cloud,
         Ok(Err(failure)) => {
             let cause = failure.cause.as_ref().map(|cause| format!("\n{cause}")).unwrap_or_default();
@@ -131,62 +132,66 @@ async fn account(session: &Session, loaded: &LoadedConfig) -> Vec<DoctorCheck> {
         }
         Err(_) => {
             let hint = "check the network, the proxy, and any `credential_process` of the profile";
-            let late = format!("no response within {} s", PATIENCE.as_secs());
-            return vec![fail("AWS credentials", late, Some(hint.to_owned()))];
+            let timed_out = format!("no response within {} s", AWS_TIMEOUT.as_secs());
+            return vec![fail("AWS credentials", timed_out, Some(hint.to_owned()))];
         }
     };
     let CloudLocation { account, region, endpoint, .. } = cloud.location();
-    let at = endpoint.as_ref().map(|at| format!(", at {at}")).unwrap_or_default();
+    let suffix = endpoint.as_ref().map(|endpoint| format!(", endpoint {endpoint}")).unwrap_or_default();
     let mut checks = vec![
         ok("AWS credentials", cloud.identity().unwrap_or("valid").to_owned()),
-        ok("AWS account", format!("{account}, region {region}{at}")),
-        concurrency(loaded, &*cloud).await,
+        ok("AWS account", format!("{account}, region {region}{suffix}")),
+        concurrency(config, &*cloud).await,
     ];
-    checks.extend(cloudfront(loaded, &*cloud).await);
+    checks.extend(cloudfront(config, &*cloud).await);
     checks
 }
 
-/// Checks that the configured distribution exists, is enabled, and serves pages that may count.
-async fn cloudfront(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Vec<DoctorCheck> {
+/// Checks that the configured distribution exists, is enabled, and serves only pages that `allow_origins` allows.
+async fn cloudfront(config: &LoadedConfig, cloud: &dyn Cloud) -> Vec<DoctorCheck> {
     let name = "CloudFront distribution";
-    match tokio::time::timeout(PATIENCE, distribution::check(loaded, cloud)).await {
+    match tokio::time::timeout(AWS_TIMEOUT, distribution::check(config, cloud)).await {
         Ok(Ok(None)) => Vec::new(),
         Ok(Ok(Some(checked))) if checked.problems.is_empty() => vec![ok(name, checked.row.summary())],
         Ok(Ok(Some(checked))) => {
             let check = |is_error: bool| if is_error { fail } else { warn };
-            let one = |problem: Problem| check(problem.is_error)(name, problem.message, problem.hint);
-            checked.problems.into_iter().map(one).collect()
+            let to_check = |problem: Problem| check(problem.is_error)(name, problem.message, problem.hint);
+            checked.problems.into_iter().map(to_check).collect()
         }
         Ok(Err(failure)) => vec![failed(name, &failure)],
-        Err(_) => vec![warn(name, format!("no response within {} s", PATIENCE.as_secs()), None)],
+        Err(_) => vec![warn(name, format!("no response within {} s", AWS_TIMEOUT.as_secs()), None)],
     }
 }
 
 /// Checks that the configured concurrency can be reserved.
-async fn concurrency(loaded: &LoadedConfig, cloud: &dyn Cloud) -> DoctorCheck {
+async fn concurrency(config: &LoadedConfig, cloud: &dyn Cloud) -> DoctorCheck {
     let name = "reserved concurrency";
-    let Some(want) = loaded.app.function.reserved_concurrency else {
+    let Some(desired) = config.app.function.reserved_concurrency else {
         return ok(name, "not configured".to_owned());
     };
-    match tokio::time::timeout(PATIENCE, cloud.concurrency_quota()).await.ok().flatten() {
+    match tokio::time::timeout(AWS_TIMEOUT, cloud.concurrency_quota()).await.ok().flatten() {
         None => ok(name, "unknown: Lambda did not report the quota of the account".to_owned()),
-        // What the function has reserved already counts as unreserved for itself.
-        Some(quota) if quota.can_reserve(want, None) || quota.unreserved < quota.limit => ok(
+        // An existing reservation of the function itself lowers `unreserved`, and can be reused.
+        Some(quota) if quota.can_reserve(desired, None) || quota.unreserved < quota.limit => ok(
             name,
-            format!("{want} of {} concurrent executions, {} unreserved", quota.limit, quota.unreserved),
+            format!("{desired} of {} concurrent executions, {} unreserved", quota.limit, quota.unreserved),
         ),
         Some(quota) => {
-            let check = if loaded.app.strict { fail } else { warn };
+            let check = if config.app.strict { fail } else { warn };
             let command = quota::increase_command(&cloud.location().region);
-            let then = if loaded.app.strict { "deploys fail" } else { "deploys reserve none" };
-            check(name, format!("{}; {then}", quota::shortage(quota, want)), Some(format!("run `{command}`")))
+            let effect = if config.app.strict { "deploys fail" } else { "deploys reserve none" };
+            check(
+                name,
+                format!("{}; {effect}", quota::shortage(quota, desired)),
+                Some(format!("run `{command}`")),
+            )
         }
     }
 }
 
 /// Checks the local cloud and its state directory.
-async fn local_cloud(session: &Session, loaded: &LoadedConfig) -> Vec<DoctorCheck> {
-    let dir = match session.local_state_paths(loaded) {
+async fn local_cloud(session: &Session, config: &LoadedConfig) -> Vec<DoctorCheck> {
+    let dir = match session.local_state_paths(config) {
         Ok(paths) => paths.state_dir(),
         Err(failure) => return vec![failed("state directory", &failure)],
     };
@@ -209,7 +214,7 @@ async fn local_cloud(session: &Session, loaded: &LoadedConfig) -> Vec<DoctorChec
     ]
 }
 
-/// Checks that a directory can be written or created. Leaves nothing behind.
+/// Checks that a directory is writable, or can be created. No file remains.
 fn writable(name: &str, dir: &Path, hint: &str) -> DoctorCheck {
     let existing_dir = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(dir);
     match tempfile::tempfile_in(existing_dir) {

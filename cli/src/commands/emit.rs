@@ -45,18 +45,18 @@ const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Puts events on the bus.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load_for_writing("send events to").await?;
-    if !loaded.app.events.enabled {
-        return Err(ingest::disabled("no_events", &loaded, "does not accept events", "events.enabled"));
+    let config = session.load_for_writing("send events to").await?;
+    if !config.app.events.enabled {
+        return Err(ingest::disabled("no_events", &config, "does not accept events", "events.enabled"));
     }
-    let bus = &loaded.app.events.bus;
+    let bus = &config.app.events.bus;
     let events = match (&args.detail, &args.source, &args.detail_type, &args.file) {
         (Some(detail), Some(source), Some(detail_type), _) => {
             vec![entries::from_args(source, detail_type, detail, bus).map_err(Failure::usage)?]
         }
         (.., Some(file)) => entries::parse(&ingest::read_content(session, file, MAX_FILE_BYTES)?, bus)
-            .map_err(|wrong| {
-                Failure::usage(format!("invalid events in {}:\n{}", file.display(), wrong.join("\n")))
+            .map_err(|errors| {
+                Failure::usage(format!("invalid events in {}:\n{}", file.display(), errors.join("\n")))
                     .hinted("see `hitctl help emit` for the format; nothing was sent")
             })?,
         _ => return Err(Failure::usage("expected one of --file FILE or --detail JSON")),
@@ -64,15 +64,15 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     if events.is_empty() {
         return Err(Failure::usage("the file contains no events"));
     }
-    let unmatched = entries::unmatched(&events, &Json::Object(loaded.app.events.pattern.clone()));
+    let unmatched = entries::unmatched(&events, &Json::Object(config.app.events.pattern.clone()));
     if let Some(first) = unmatched.first() {
-        let which = match unmatched.len() {
+        let subject = match unmatched.len() {
             1 => format!("event {first} does"),
             n => format!("{n} events, of which the first is event {first}, do"),
         };
-        session.console.warn(&format!("{which} not match `events.pattern` and will not be counted"));
+        session.console.warn(&format!("{subject} not match `events.pattern` and will not be counted"));
     }
-    let view = with_progress(session, &loaded, async |run| put(run, &events).await).await?;
+    let view = with_progress(session, &config, async |run| put(run, &events).await).await?;
     let exit = match (view.failed.is_empty(), view.events) {
         (true, _) => Exit::Done,
         (false, 0) => Exit::Error,
@@ -83,12 +83,12 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 }
 
 async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failure> {
-    let RunContext { session, config: loaded, sink } = run;
+    let RunContext { session, config, sink } = run;
     let started = Instant::now();
     let cloud = ingest::open(run, &address::event_rule()).await?;
-    let name = &loaded.app.events.bus;
+    let name = &config.app.events.bus;
     let bus = cloud.bus(name)?;
-    let mut view = EmitView { env: loaded.env.clone(), bus: name.clone(), ..EmitView::default() };
+    let mut view = EmitView { env: config.env.clone(), bus: name.clone(), ..EmitView::default() };
     let detail = format!("sending {}", plural(events.len() as u64, "event"));
     sink.send(Event::PhaseStarted { phase: phases::SEND, detail });
     let mut index = 0;
@@ -99,16 +99,16 @@ async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failu
         }
         let results = bus.put_events(batch, &session.stop).await;
         let all_failed = results.iter().all(Result::is_err);
-        for one in results {
-            match one {
+        for result in results {
+            match result {
                 Ok(id) => {
                     view.events += 1;
                     view.ids.push(id);
                 }
-                Err(why) => {
-                    let (code, message) = (why.code.to_string(), why.message.clone());
+                Err(error) => {
+                    let (code, message) = (error.code.to_string(), error.message.clone());
                     view.failed.push(FailedEvent { index, code, message });
-                    fault = Some(why);
+                    fault = Some(error);
                 }
             }
             index += 1;
@@ -121,14 +121,15 @@ async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failu
     let ok = index == events.len() && view.failed.is_empty();
     view.took_ms = millis(started);
     sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: view.took_ms });
-    let rest = format!("send the rest again; the first {} of {} events were sent", view.events, events.len());
+    let hint =
+        format!("send the remaining events again; {} of {} events were sent", view.events, events.len());
     if index < events.len() && session.stop.is_cancelled() {
-        return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(rest));
+        return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(hint));
     }
     match fault {
         Some(fault) if view.events == 0 => Err(Failure::from(fault)),
         Some(fault) if index < events.len() => {
-            Err(Failure::from(fault).hinted(rest).with_exit(Exit::Partial))
+            Err(Failure::from(fault).hinted(hint).with_exit(Exit::Partial))
         }
         _ => Ok(view),
     }

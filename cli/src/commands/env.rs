@@ -1,4 +1,4 @@
-//! `hitctl env list`.
+//! `hitctl env list`: lists the environments.
 
 use hitctl_config::EnvChoice;
 use hitctl_report::{EnvListView, EnvRow, Exit, Failure};
@@ -15,14 +15,14 @@ pub enum Command {
 /// Lists the environments of the configuration.
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let Command::List = command;
-    let loaded = session.load_any_env()?;
-    let envs = loaded
+    let config = session.load_any_env()?;
+    let envs = config
         .envs
         .iter()
         .map(|env| EnvRow {
             name: env.name.clone(),
             target: env.target.to_string(),
-            current: env.name == loaded.env && loaded.choice != EnvChoice::Ambiguous,
+            current: env.name == config.env && config.choice != EnvChoice::Ambiguous,
         })
         .collect();
     session.console.result(&EnvListView { envs });

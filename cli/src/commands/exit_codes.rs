@@ -1,10 +1,10 @@
-//! `hitctl help exit-codes`.
+//! `hitctl help exit-codes`: lists the exit codes.
 
 use hitctl_report::{Exit, Failure};
 
 use crate::session::Session;
 
-/// The meaning of each exit code.
+/// The table of exit codes and their meanings.
 pub const TEXT: &str = hitctl_report::EXIT_CODES;
 
 /// Prints the exit codes.

@@ -46,7 +46,7 @@ pub struct Args {
     pub gpc: bool,
 }
 
-/// The default user agent: that of a browser.
+/// The default user agent, which is that of a browser.
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// Shows whether a view would be counted, and why.
@@ -63,25 +63,25 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
         prefetched: args.prefetch,
         opted_out: args.gpc,
     };
-    let words = |code: &str, why: &dyn ToString| (Some(code.to_owned()), Some(why.to_string()));
+    let code_and_text = |code: &str, why: &dyn ToString| (Some(code.to_owned()), Some(why.to_string()));
     let mut explained = ExplainView { path: args.path.clone(), ..ExplainView::default() };
     match rules(&app).evaluate(&view) {
-        Ok(ViewDecision { key, track_visitor: followed, ignored }) => {
+        Ok(ViewDecision { key, track_visitor, ignored }) => {
             explained.key = Some(key.into_string());
             if let Some(why) = ignored {
-                (explained.why, explained.message) = words(why.code(), &why);
+                (explained.why, explained.message) = code_and_text(why.code(), &why);
             } else {
                 explained.counted = true;
-                explained.notes = notes(&app, followed, view.agent);
+                explained.notes = notes(&app, track_visitor, view.agent);
             }
         }
-        Err(why) => (explained.why, explained.message) = words(why.code(), &why),
+        Err(why) => (explained.why, explained.message) = code_and_text(why.code(), &why),
     }
     session.console.result(&explained);
     Ok(Exit::Done)
 }
 
-/// Returns the counting rules that a deploy of this configuration gives the function.
+/// Returns the counting rules that the function has after a deploy of this configuration.
 fn rules(app: &AppConfig) -> CountingRules {
     CountingRules {
         keep_query: app.counter.keep_query.clone(),
@@ -91,8 +91,8 @@ fn rules(app: &AppConfig) -> CountingRules {
     }
 }
 
-/// Returns the conditions that the rules do not decide, since they depend on the table or on the memory of the process.
-fn notes(app: &AppConfig, followed: bool, agent: Option<&str>) -> Vec<String> {
+/// Returns the conditions that `explain` cannot check, because they depend on the table or on earlier views.
+fn notes(app: &AppConfig, track_visitor: bool, agent: Option<&str>) -> Vec<String> {
     let counter = &app.counter;
     let mut notes = Vec::new();
     match counter.paths {
@@ -105,13 +105,13 @@ fn notes(app: &AppConfig, followed: bool, agent: Option<&str>) -> Vec<String> {
             counter.max_paths
         )),
     }
-    if counter.repeat_window_s > 0 && followed && !agent.is_some_and(bots::is_image_proxy) {
+    if counter.repeat_window_s > 0 && track_visitor && !agent.is_some_and(bots::is_image_proxy) {
         notes.push(format!(
             "unless the same visitor viewed the same path less than {} s ago",
             counter.repeat_window_s
         ));
     }
-    if counter.visitors != VisitorMode::None && !followed {
+    if counter.visitors != VisitorMode::None && !track_visitor {
         notes.push("only as a view, not as a visitor: the visitor opted out of tracking".to_owned());
     }
     notes

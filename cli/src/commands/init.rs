@@ -1,4 +1,5 @@
-//! `hitctl init`: writes a configuration, short or complete. It does not change a counter that runs on this machine.
+//! `hitctl init`: writes a short or complete configuration file. It must not change a counter that runs on this
+//! machine.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -11,9 +12,9 @@ use hitctl_report::{Exit, Failure, InitView};
 use crate::session::Session;
 
 /// The default name of the app.
-const APP: &str = "hits";
-/// The number of prompts for a value before invalid answers fail the command.
-const ATTEMPTS: usize = 3;
+const DEFAULT_APP: &str = "hits";
+/// The number of invalid answers to a prompt after which the command fails.
+const MAX_ATTEMPTS: usize = 3;
 
 /// Write a hitctl.toml for your site
 ///
@@ -53,76 +54,80 @@ pub async fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Returns the contents of the short file: from flags, from answers, and from what runs on this machine.
+/// Returns the contents of the short file, from the flags, the user's answers, and the counter that runs on this
+/// machine.
 async fn starter(session: &Session, args: &Args, path: &Path) -> Result<StarterConfig, Failure> {
-    let runs = runs_here(session, path).await;
+    let has_local_counter = has_local_counter(session, path).await;
     let mut starter = StarterConfig {
-        app: args.app.clone().unwrap_or_else(|| APP.to_owned()),
+        app: args.app.clone().unwrap_or_else(|| DEFAULT_APP.to_owned()),
         origins: args.origin.clone(),
         local_app: None,
     };
     starter.check().map_err(Failure::usage)?;
     if args.app.is_none() {
-        let question = format!("Name of the app, the prefix of all names on AWS [{APP}]: ");
+        let question = format!("Name of the app, the prefix of all names on AWS [{DEFAULT_APP}]: ");
         prompt(session, &question, &mut starter, |starter, app| starter.app = app).await?;
     }
     if args.origin.is_empty() {
         let question = "Origin of your pages, such as https://blog.example [any]: ";
         prompt(session, question, &mut starter, |starter, origin| starter.origins = vec![origin]).await?;
     }
-    starter.local_app = (runs && starter.app != APP).then(|| APP.to_owned());
+    starter.local_app = (has_local_counter && starter.app != DEFAULT_APP).then(|| DEFAULT_APP.to_owned());
     Ok(starter)
 }
 
-/// Prompts for a value until it is valid. Without an answer or a terminal, the value stays as it is.
+/// Prompts for a value until it is valid, and passes it to `set`. Without an answer or a terminal, the default is kept.
 async fn prompt(
     session: &Session,
     question: &str,
     starter: &mut StarterConfig,
     set: impl Fn(&mut StarterConfig, String),
 ) -> Result<(), Failure> {
-    let mut last = String::new();
-    for _ in 0..ATTEMPTS {
+    let mut last_error = String::new();
+    for _ in 0..MAX_ATTEMPTS {
         let Some(answer) = session.console.prompt_line(question).await? else { return Ok(()) };
-        let mut with = starter.clone();
-        set(&mut with, answer);
-        match with.check() {
+        let mut changed = starter.clone();
+        set(&mut changed, answer);
+        match changed.check() {
             Ok(()) => {
-                *starter = with;
+                *starter = changed;
                 return Ok(());
             }
-            Err(why) => session.console.warn(&why),
+            Err(why) => {
+                session.console.warn(&why);
+                last_error = why;
+            }
         }
-        last = with.check().err().unwrap_or_default();
     }
-    Err(Failure::usage(last))
+    Err(Failure::usage(last_error))
 }
 
-/// Whether a counter was deployed to this machine from the directory of that file while there was no file. State that
-/// earlier versions shared between such directories becomes that of this directory: with a file it would not be found
-/// any more.
-async fn runs_here(session: &Session, path: &Path) -> bool {
-    let Ok(mut loaded) = hitctl_config::load(None, None, &Overrides::new()) else { return false };
+/// Whether a counter was deployed to this machine from the directory of `path` before the directory had a hitctl.toml.
+///
+/// Earlier versions of hitctl shared one state directory between all directories without a hitctl.toml. That state is
+/// moved to this directory's own state directory first, because it would no longer be found after `init`.
+async fn has_local_counter(session: &Session, path: &Path) -> bool {
+    let Ok(mut config) = hitctl_config::load(None, None, &Overrides::new()) else { return false };
     if path.parent() == Some(&*session.cwd)
-        && let Ok(paths) = session.local_state_paths(&loaded)
+        && let Ok(paths) = session.local_state_paths(&config)
         && let Ok(Some(moved)) = client::adopt_shared_state(&paths).await
     {
         session.console.message(&moved);
     }
-    loaded.path = Some(path.to_owned());
-    session.local_state_paths(&loaded).is_ok_and(|paths| paths.state_dir().symlink_metadata().is_ok())
+    config.path = Some(path.to_owned());
+    session.local_state_paths(&config).is_ok_and(|paths| paths.state_dir().symlink_metadata().is_ok())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = || Failure::new("not_written", format!("failed to write {}", path.display()));
-    // `create_new` instead of a check beforehand: two inits at the same time must not overwrite one another.
+    // Use `create_new` instead of a check: two `init` commands at the same time must not overwrite each other's file.
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => exists(path),
             _ => failed().caused_by(error),
         })?;
     if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
-        // A partial configuration is worse than none.
+        // Leave no partial configuration.
         drop(std::fs::remove_file(path));
         return Err(failed().caused_by(error));
     }

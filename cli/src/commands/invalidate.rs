@@ -1,4 +1,4 @@
-//! `hitctl invalidate`: requests the invalidation that the function makes after hits.
+//! `hitctl invalidate`: requests a CloudFront invalidation, as the function does after views.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::session::Session;
 )]
 pub struct Args {
     /// Paths to invalidate, such as / or '/blog/*' [default: `cloudfront.invalidate`]
-    #[arg(value_name = "PATH", value_parser = path)]
+    #[arg(value_name = "PATH", value_parser = parse_path)]
     pub paths: Vec<String>,
     /// Wait until the invalidation is completed, at most this long [default with --wait: 10m]
     #[arg(
@@ -35,16 +35,16 @@ pub struct Args {
     pub wait: Option<Duration>,
 }
 
-/// Checks a path by CloudFront's rules.
-fn path(text: &str) -> Result<String, String> {
+/// Parses a path and checks it against CloudFront's rules.
+fn parse_path(text: &str) -> Result<String, String> {
     check_invalidation_path(text).map(|()| text.to_owned())
 }
 
 /// Requests an invalidation.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load_for_writing("invalidate the distribution of").await?;
-    let Some(id) = loaded.app.cloudfront.distribution_id.clone() else {
-        let env = &loaded.env;
+    let config = session.load_for_writing("invalidate the distribution of").await?;
+    let Some(id) = config.app.cloudfront.distribution_id.clone() else {
+        let env = &config.env;
         return Err(Failure::new(
             "no_distribution_id",
             format!("environment {env} has no CloudFront distribution"),
@@ -53,13 +53,13 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         .with_exit(Exit::Usage));
     };
     let paths =
-        if args.paths.is_empty() { loaded.app.cloudfront.invalidate.clone() } else { args.paths.clone() };
+        if args.paths.is_empty() { config.app.cloudfront.invalidate.clone() } else { args.paths.clone() };
     if paths.len() > MAX_INVALIDATION_PATHS {
         let message = format!("expected at most {MAX_INVALIDATION_PATHS} paths, found {}", paths.len());
         return Err(Failure::usage(message).hinted("use a path that ends with `*`, such as `/*`"));
     }
     let invalidating = async |run: RunContext<'_>| invalidate(run, &id, paths, args.wait).await;
-    session.console.result(&with_progress(session, &loaded, invalidating).await?);
+    session.console.result(&with_progress(session, &config, invalidating).await?);
     Ok(Exit::Done)
 }
 
@@ -70,24 +70,24 @@ async fn invalidate(
     wait: Option<Duration>,
 ) -> Result<InvalidateView, Failure> {
     let started = Instant::now();
-    let loaded = run.config;
-    let cloud = run.open(AccessMode::Write).await?;
+    let config = run.config;
+    let cloud = run.open_and_announce(AccessMode::Write).await?;
     let distribution = cloud.distribution(id)?;
     let driver_context = run.driver_context(Distribution::address());
-    // The caller reference of the function is that of a time window, so that CloudFront ignores a second invalidation
-    // in it. A user who repeats the command wants a new one. Only the retries of one call share their reference.
-    let reference = format!("hitctl-{}-{}", names::function(&loaded.app.app, &loaded.env), unique_id());
+    // A unique reference makes each run of the command a new invalidation; only the retries of one call share it. The
+    // function uses one reference per time window instead, so that CloudFront creates at most one invalidation in it.
+    let reference = format!("hitctl-{}-{}", names::function(&config.app.app, &config.env), unique_id());
     let detail = format!("invalidating {}", plural(paths.len() as u64, "path"));
     let request = async {
         let created = distribution.invalidate(&paths, &reference, &driver_context).await?;
         match wait {
-            Some(within) => distribution.wait_until_completed(created, within, &driver_context).await,
+            Some(max_wait) => distribution.wait_until_completed(created, max_wait, &driver_context).await,
             None => Ok(created),
         }
     };
     let created = run.sink.phase(phases::SEND, detail, request).await?;
     Ok(InvalidateView {
-        env: loaded.env.clone(),
+        env: config.env.clone(),
         distribution: id.to_owned(),
         id: created.id,
         status: created.status,
@@ -102,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_checked_by_cloudfronts_rules() {
+    fn parse_path_applies_rules_of_cloudfront() {
         for good in ["/", "/*", "/a%20b", "/blog/*", "/a?x=1&y=2"] {
-            assert_eq!(path(good).as_deref(), Ok(good));
+            assert_eq!(parse_path(good).as_deref(), Ok(good));
         }
         for bad in ["", "*", "/*/a", "/a b", "/ä", "/100%", "/a#b", "/%zz"] {
-            assert!(path(bad).is_err(), "{bad}");
+            assert!(parse_path(bad).is_err(), "{bad}");
         }
-        assert!(path(&format!("/{}", "a".repeat(4_000))).is_err(), "at most 4,000 characters");
-        assert!(path("blog/*").unwrap_err().ends_with("did you mean `/blog/*`?"));
+        assert!(parse_path(&format!("/{}", "a".repeat(4_000))).is_err(), "at most 4,000 characters");
+        assert!(parse_path("blog/*").unwrap_err().ends_with("did you mean `/blog/*`?"));
     }
 }

@@ -1,4 +1,4 @@
-//! `hitctl invoke`: calls the deployed function directly, without the API in front of it.
+//! `hitctl invoke`: invokes the deployed function directly, without its HTTP API.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,12 @@ use crate::deployment::ingest;
 use crate::events::{self, EventGenerator};
 use crate::session::Session;
 
-/// The maximum size of an event in a synchronous call of Lambda, in bytes.
+/// The maximum size of an event in a synchronous Lambda invocation, in bytes.
 const MAX_EVENT_BYTES: u64 = 6 * 1024 * 1024;
-/// The account and the region in a printed event if the configuration has none: those of AWS's examples.
-const SOME_ACCOUNT: &str = "123456789012";
-const SOME_REGION: &str = "us-east-1";
+/// The account in a printed event if the configuration has none. It is from the examples of the AWS documentation.
+const EXAMPLE_ACCOUNT: &str = "123456789012";
+/// The region in a printed event if the configuration has none.
+const EXAMPLE_REGION: &str = "us-east-1";
 
 /// Invoke the function with a generated event
 ///
@@ -70,48 +71,48 @@ pub enum EventKind {
 
 /// Invokes the function, or prints the event.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded =
+    let config =
         if args.print { session.load()? } else { session.load_for_writing("invoke the function of").await? };
     if args.reader {
-        check_reader(&loaded, &args)?;
+        check_reader(&config, &args)?;
     }
     if args.count.is_some() && args.event != Some(EventKind::Sqs) {
         return Err(Failure::usage("`--count` requires `--event sqs`"));
     }
     if args.print {
-        let AppConfig { account, region, .. } = &loaded.app;
-        let (account, region) = match loaded.target {
+        let AppConfig { account, region, .. } = &config.app;
+        let (account, region) = match config.target {
             DeployTarget::Local => (hitctl_local::ACCOUNT, hitctl_local::REGION),
             DeployTarget::Aws => {
-                (account.as_deref().unwrap_or(SOME_ACCOUNT), region.as_deref().unwrap_or(SOME_REGION))
+                (account.as_deref().unwrap_or(EXAMPLE_ACCOUNT), region.as_deref().unwrap_or(EXAMPLE_REGION))
             }
         };
         let location = Location { partition: names::partition_name(region), region, account };
-        let event = generate(session, &loaded, &args, location)?;
+        let event = generate(session, &config, &args, location)?;
         session.console.result(&EventView { event });
         return Ok(Exit::Done);
     }
-    // Errors in the event are reported before anything is opened.
+    // Report errors in the event before connecting to the cloud.
     let user_event = args.payload.as_deref().map(|file| payload(session, file)).transpose()?;
     if user_event.is_none() && args.event == Some(EventKind::S3) {
-        site_bucket(&loaded)?;
+        site_bucket(&config)?;
     }
     let invoking = async |run: RunContext<'_>| {
-        // The local cloud is not started for a function that is not deployed.
+        // Start the local cloud only if the function is deployed.
         let mut cloud = run.cloud(AccessMode::Read).await?;
         if !cloud.is_running() {
             ingest::check_deployed(&run.in_cloud(&*cloud), &address::counter()).await?;
             cloud = run.cloud(AccessMode::Write).await?;
         }
-        let (app, env) = (&loaded.app.app, &loaded.env);
+        let (app, env) = (&config.app.app, &config.env);
         let function = if args.reader { names::reader(app, env) } else { names::function(app, env) };
         let event = match user_event {
             Some(event) => event,
-            None => generate(run.session, &loaded, &args, cloud.location().as_location())?,
+            None => generate(run.session, &config, &args, cloud.location().as_location())?,
         };
         Ok::<_, Failure>(cloud.invoke(&function, &event).await?)
     };
-    let response = with_progress(session, &loaded, invoking).await?;
+    let response = with_progress(session, &config, invoking).await?;
     let view =
         InvokeView::new(&response.payload, response.function_error, response.duration_ms, response.log_tail);
     let failed = view.is_failure();
@@ -119,17 +120,17 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 
-/// Generates the event that the flags describe. Warns about one that no rule would deliver.
+/// Generates the event that the flags describe. Warns if the rule of the event bus would not deliver it.
 fn generate(
     session: &Session,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     args: &Args,
     location: Location<'_>,
 ) -> Result<Json, Failure> {
     let path = args.path.as_deref().unwrap_or("/");
     let generator = EventGenerator {
-        app: &loaded.app,
-        env: &loaded.env,
+        app: &config.app,
+        env: &config.env,
         location,
         path,
         now: Timestamp::now(),
@@ -140,7 +141,7 @@ fn generate(
         None | Some(EventKind::Http) => events::http(path, args.read_only),
         Some(EventKind::Sqs) => generator.sqs(args.count.unwrap_or(1)),
         Some(EventKind::Cloudfront) => generator.cloudfront(),
-        Some(EventKind::S3) => generator.s3(site_bucket(loaded)?),
+        Some(EventKind::S3) => generator.s3(site_bucket(config)?),
         Some(EventKind::Eventbridge) => {
             let event = generator.eventbridge();
             if !generator.matches_pattern(&event) {
@@ -154,12 +155,12 @@ fn generate(
     })
 }
 
-/// Refuses events that the reader does not handle.
-fn check_reader(loaded: &LoadedConfig, args: &Args) -> Result<(), Failure> {
-    if !loaded.app.has_reader() {
+/// Fails if there is no reader, or if the reader does not handle the requested kind of event.
+fn check_reader(config: &LoadedConfig, args: &Args) -> Result<(), Failure> {
+    if !config.app.has_reader() {
         return Err(Failure::usage(format!(
             "environment {} has no reader: one function handles all requests",
-            loaded.env
+            config.env
         ))
         .hinted("omit `--reader`"));
     }
@@ -169,9 +170,9 @@ fn check_reader(loaded: &LoadedConfig, args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn site_bucket(loaded: &LoadedConfig) -> Result<&str, Failure> {
-    loaded.app.cloudfront.site_bucket.as_deref().ok_or_else(|| {
-        Failure::usage(format!("environment {} has no site bucket", loaded.env))
+fn site_bucket(config: &LoadedConfig) -> Result<&str, Failure> {
+    config.app.cloudfront.site_bucket.as_deref().ok_or_else(|| {
+        Failure::usage(format!("environment {} has no site bucket", config.env))
             .hinted("set `cloudfront.site_bucket = \"my-site\"` in hitctl.toml")
     })
 }

@@ -44,13 +44,13 @@ pub struct Serve {
     pub state_dir: PathBuf,
 }
 
-/// How long running work may take to end before the daemon is killed.
-const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// How long the daemon may take to stop before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a subcommand of `local`.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let loaded = session.load_any_env()?;
-    let paths = session.local_state_paths(&loaded)?;
+    let config = session.load_any_env()?;
+    let paths = session.local_state_paths(&config)?;
     let dir = paths.state_dir();
     match command {
         Command::Start => {
@@ -65,8 +65,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
             });
         }
         Command::Stop => {
-            client::stop_former_daemon(&paths, STOP_WITHIN).await?;
-            let stopped = LocalClient::stop(&dir, STOP_WITHIN).await?;
+            client::stop_former_daemon(&paths, STOP_TIMEOUT).await?;
+            let stopped = LocalClient::stop(&dir, STOP_TIMEOUT).await?;
             session.console.message(match stopped {
                 StopOutcome::NotRunning => "the local cloud is not running",
                 StopOutcome::Gracefully => {
@@ -81,9 +81,9 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
             }
             let warning = format!("This deletes everything in {}, including the counts.", dir.display());
             session.console.confirm_loss(&warning, "local", args.confirm.as_deref()).await?;
-            LocalClient::reset(&dir, STOP_WITHIN).await?;
+            LocalClient::reset(&dir, STOP_TIMEOUT).await?;
             session.console.message("reset the local cloud");
-            // State of an earlier version was not named in the question, so it is not removed.
+            // The state of an earlier version is not deleted, because the question did not mention it.
             if let Some(note) = client::pending_move_notice(&paths)? {
                 session.console.warn(&note);
             }
@@ -95,7 +95,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         }
     }
     let status = match LocalClient::connect(&dir).await? {
-        // A daemon of another version may not know this call.
+        // A daemon of another version may not have the call for invalidations.
         Some(client) => Some((client.status().await?, client.invalidations().await.unwrap_or_default())),
         None => None,
     };
@@ -103,8 +103,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// Runs the local cloud in the foreground until a signal or `local stop` ends it. It has its own runtime, small enough to idle
-/// for days.
+/// Runs the local cloud in the foreground until a signal or `local stop` ends it. The daemon has its own small
+/// runtime, because it can run idle for days.
 pub fn serve(session: &Session, args: Serve) -> Result<Exit, Failure> {
     daemon::run(ServeOptions { state_dir: args.state_dir, build_id: session.build_id() })?;
     Ok(Exit::Done)
@@ -126,13 +126,13 @@ fn view(state_dir: PathBuf, status: Option<(DaemonStatus, Vec<InvalidationRecord
     }
 }
 
-/// Returns the number of invalidations that the local `CloudFront` has recorded, and the last one.
+/// Returns the number of invalidations that the local cloud has recorded, and the last one. `None` if there are none.
 fn invalidations_view(invalidations: Vec<InvalidationRecord>) -> Option<InvalidationsView> {
     let count = invalidations.len() as u64;
     let InvalidationRecord { id, distribution, paths, created_ms, status, .. } =
         invalidations.into_iter().next_back()?;
-    let at = i64::try_from(created_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    let at = at.map(|at| at.to_string()).unwrap_or_default();
+    let created_at = i64::try_from(created_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let at = created_at.map(|at| at.to_string()).unwrap_or_default();
     Some(InvalidationsView {
         requested: count,
         last: InvalidationRow { id, distribution, paths, at, status },

@@ -9,8 +9,8 @@ use hitctl_report::{Exit, Failure, LogLine, LogsView};
 use crate::flags::duration;
 use crate::session::Session;
 
-/// The message if there is no line.
-const NOTHING: &str =
+/// The message if there is no log line.
+const NO_LINES: &str =
     "no log lines in this period; pass `--since 1h` to start earlier, or `--follow` to wait for new lines";
 
 /// Show the function's log
@@ -30,15 +30,15 @@ pub struct Args {
 
 /// Shows the log lines.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
-    let cloud = session.cloud(&loaded, AccessMode::Read, &hitctl_engine::EventSink::none()).await?;
-    let group = names::log_group(&loaded.app.app, &loaded.env);
+    let config = session.load()?;
+    let cloud = session.cloud(&config, AccessMode::Read, &hitctl_engine::EventSink::none()).await?;
+    let group = names::log_group(&config.app.app, &config.env);
     let since =
         jiff::Timestamp::now().as_millisecond() - i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
-    let mut after = None;
+    let mut cursor = None;
     let mut lines = Vec::new();
     loop {
-        let more = pull(&*cloud, &group, since, &mut after, args.filter.as_deref()).await?;
+        let more = read_new_lines(&*cloud, &group, since, &mut cursor, args.filter.as_deref()).await?;
         if args.follow {
             for line in &more {
                 if !session.console.stream_line(line) {
@@ -53,7 +53,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             }
         } else if more.is_empty() {
             if lines.is_empty() {
-                session.console.message(NOTHING);
+                session.console.message(NO_LINES);
             }
             session.console.result(&LogsView { lines });
             return Ok(Exit::Done);
@@ -63,25 +63,26 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     }
 }
 
-/// Returns the lines after the cursor, which it advances.
-async fn pull(
+/// Returns the next log lines after `cursor`, and moves the cursor behind them. Returns none if the log has no newer
+/// line.
+async fn read_new_lines(
     cloud: &dyn Cloud,
     group: &str,
     since_ms: i64,
-    after: &mut Option<String>,
+    cursor: &mut Option<String>,
     filter: Option<&str>,
 ) -> Result<Vec<LogLine>, Failure> {
     let mut lines = Vec::new();
     loop {
-        let page = cloud.log_page(group, since_ms, after.clone()).await?;
-        let done = page.events.is_empty();
+        let page = cloud.log_page(group, since_ms, cursor.clone()).await?;
+        let is_last = page.events.is_empty();
         if page.next_cursor.is_some() {
-            *after = page.next_cursor;
+            *cursor = page.next_cursor;
         }
-        let wanted =
+        let matching =
             page.events.into_iter().filter(|(_, text)| filter.is_none_or(|filter| text.contains(filter)));
-        lines.extend(wanted.map(|(timestamp_ms, message)| LogLine { timestamp_ms, message }));
-        if done || !lines.is_empty() {
+        lines.extend(matching.map(|(timestamp_ms, message)| LogLine { timestamp_ms, message }));
+        if is_last || !lines.is_empty() {
             return Ok(lines);
         }
     }

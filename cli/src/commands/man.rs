@@ -18,12 +18,13 @@ pub struct Args {
     pub out: Option<PathBuf>,
 }
 
-/// Writes a page for each command. An existing page is replaced as a whole, and links are not followed.
+/// Writes one page per command into a directory. An existing page is replaced. If it is a symbolic link, the link
+/// itself is replaced.
 fn write(dir: &Path, cli: &clap::Command) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    let draft = tempfile::tempdir_in(dir)?;
-    clap_mangen::generate_to(cli.clone(), draft.path())?;
-    for page in std::fs::read_dir(draft.path())? {
+    let temp_dir = tempfile::tempdir_in(dir)?;
+    clap_mangen::generate_to(cli.clone(), temp_dir.path())?;
+    for page in std::fs::read_dir(temp_dir.path())? {
         let page = page?;
         std::fs::rename(page.path(), dir.join(page.file_name()))?;
     }

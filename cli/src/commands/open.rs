@@ -17,10 +17,10 @@ pub struct Args {}
 
 /// Prints the URL and opens it.
 pub async fn run(session: &mut Session) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
-    let url = with_progress(session, &loaded, live_url).await?;
+    let config = session.load()?;
+    let url = with_progress(session, &config, live_url).await?;
     let opened = open_browser(session, &url);
-    session.console.result(&UrlView { env: loaded.env, url: url.clone() });
+    session.console.result(&UrlView { env: config.env, url: url.clone() });
     opened.map_err(|cause| {
         let failure = Failure::new("no_browser", "failed to open a browser").caused_by(cause);
         failure.hinted(format!("open {url} yourself"))
@@ -28,7 +28,7 @@ pub async fn run(session: &mut Session) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Starts the first program of this system that opens URLs, and does not wait for it.
+/// Starts a program that opens URLs, without waiting for it. Tries the programs of this system until one starts.
 fn open_browser(session: &Session, url: &str) -> Result<(), std::io::Error> {
     let mut result = Err(std::io::ErrorKind::NotFound.into());
     for mut command in open::commands(url) {

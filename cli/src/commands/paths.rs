@@ -1,5 +1,5 @@
-//! `hitctl paths`: lists the counted paths, and adds the pages of a site with `sync`. With `paths = "strict"` only
-//! known paths are counted.
+//! `hitctl paths`: lists the known paths, and adds the pages of a site with `sync`. With `paths = "strict"`, only
+//! views of known paths are counted.
 
 mod site;
 
@@ -15,10 +15,10 @@ use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::counts;
 use crate::session::Session;
 
-/// The number of concurrent writes: enough to hide the latency of AWS, few enough not to disturb hits.
+/// The number of concurrent writes. It hides the latency of AWS, but leaves write capacity for views.
 const CONCURRENT_WRITES: usize = 16;
-/// The number of paths between two progress notes.
-const NOTE_EVERY: u64 = 100;
+/// The number of changed paths between two progress notes.
+const PATHS_PER_NOTE: u64 = 100;
 
 /// Subcommands of `paths`.
 #[derive(Debug, clap::Subcommand)]
@@ -54,32 +54,35 @@ pub struct Sync {
 
 /// Runs a subcommand of `paths`.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let loaded = match &command {
+    let config = match &command {
         Command::Sync(args) if !args.dry_run => session.load_for_writing("change the paths of").await?,
         _ => session.load()?,
     };
     let session = &*session;
-    let run = RunContext { session, config: &loaded, sink: &EventSink::none() };
+    let run = RunContext { session, config: &config, sink: &EventSink::none() };
     let Command::Sync(args) = command else {
         let cloud = run.cloud(AccessMode::Read).await?;
-        let counts = counts::open(&*cloud, &loaded, &session.stop)?;
+        let counts = counts::open(&*cloud, &config, &session.stop)?;
         let paths = counts.all().await?.into_iter().map(|row| row.path).collect();
         session.console.result(&PathListView { paths });
         return Ok(Exit::Done);
     };
-    let pages = site::find(session, &args.source, args.clean_urls, &loaded.app.counter.keep_query).await?;
+    let pages = site::find(session, &args.source, args.clean_urls, &config.app.counter.keep_query).await?;
     if pages.keys.is_empty() {
         return Err(Failure::usage(format!("found no pages in {}", args.source))
-            .hinted("pass the directory with the HTML files of the built site, or its sitemap"));
+            .hinted("pass the directory of the built HTML files, or the site's sitemap"));
     }
-    let cloud =
-        if args.dry_run { run.cloud(AccessMode::Read).await? } else { run.open(AccessMode::Read).await? };
-    let counts = counts::open(&*cloud, &loaded, &session.stop)?;
+    let cloud = if args.dry_run {
+        run.cloud(AccessMode::Read).await?
+    } else {
+        run.open_and_announce(AccessMode::Read).await?
+    };
+    let counts = counts::open(&*cloud, &config, &session.stop)?;
     let detail = format!("comparing {}", plural(pages.keys.len() as u64, "page"));
     let syncing = async |run: RunContext<'_>| {
         run.sink.phase(phases::PATHS, detail, sync(run, &counts, pages, &args)).await
     };
-    session.console.result(&with_progress(session, &loaded, syncing).await?);
+    session.console.result(&with_progress(session, &config, syncing).await?);
     Ok(Exit::Done)
 }
 
@@ -98,7 +101,7 @@ async fn sync(
         refused: pages.rejected,
         ..PathsView::default()
     };
-    let (idle, strays): (Vec<_>, Vec<_>) = existing
+    let (prunable, strays): (Vec<_>, Vec<_>) = existing
         .into_iter()
         .filter(|(path, _)| !pages.keys.contains(path))
         .map(|(path, hits)| StrayPath { path, hits })
@@ -106,54 +109,54 @@ async fn sync(
     view.strays = strays;
     if args.dry_run {
         view.added = new.into_iter().cloned().collect();
-        view.removed = idle.into_iter().map(|stray| stray.path).collect();
+        view.removed = prunable.into_iter().map(|stray| stray.path).collect();
         return Ok(view);
     }
-    let making = new
-        .iter()
-        .map(|path| async move { counts.create_path(path).await.map(|made| made.then(|| (*path).clone())) });
-    view.added = each(run, making, new.len(), "new").await?;
-    // With open paths, a page that was hit in the meantime exists already.
+    let creations = new.iter().map(|path| async move {
+        counts.create_path(path).await.map(|created| created.then(|| (*path).clone()))
+    });
+    view.added = apply_changes(run, creations, new.len(), "new").await?;
+    // A path that was not created exists by now: with `paths = "open"`, a view created it in the meantime.
     view.kept += (new.len() - view.added.len()) as u64;
-    let removing = idle.iter().map(|stray| async move {
-        // A path that was hit in the meantime is kept.
+    let removals = prunable.iter().map(|stray| async move {
+        // A path that was viewed in the meantime is kept.
         let change =
             counts.change(&stray.path, |hits| Ok(hits.filter(|hits| *hits == 0).map(|_| CountEdit::Delete)));
         change.await.map(|change| change.new.is_none().then(|| stray.path.clone()))
     });
-    view.removed = each(run, removing, idle.len(), "removed").await?;
+    view.removed = apply_changes(run, removals, prunable.len(), "removed").await?;
     if !view.removed.is_empty() {
         counts.release_unused_budget().await?;
     }
     Ok(view)
 }
 
-/// Runs the work with limited concurrency and returns the changed paths in order. Starts nothing new after the user
-/// asked to stop, or after a failure.
-async fn each(
+/// Runs the `changes` with limited concurrency and returns the changed paths in order. Starts no further change after
+/// an interrupt or a failure.
+async fn apply_changes(
     run: RunContext<'_>,
-    work: impl Iterator<Item = impl Future<Output = Result<Option<String>, Fault>>>,
-    all: usize,
-    what: &str,
+    changes: impl Iterator<Item = impl Future<Output = Result<Option<String>, Fault>>>,
+    total: usize,
+    adjective: &str,
 ) -> Result<Vec<String>, Failure> {
     let stop = &run.session.stop;
     let mut done = 0_u64;
-    let mut changed = BTreeSet::new();
-    let mut running = futures::stream::iter(work)
+    let mut changed_paths = BTreeSet::new();
+    let mut running = futures::stream::iter(changes)
         .take_while(|_| std::future::ready(!stop.is_cancelled()))
         .buffer_unordered(CONCURRENT_WRITES);
-    let left = |failure: Failure, done: u64| {
+    let resumable = |failure: Failure, done: u64| {
         failure.hinted("run the command again; it continues where it stopped").partial_if(done > 0)
     };
-    while let Some(path) = running.try_next().await.map_err(|fault| left(Failure::from(fault), done))? {
+    while let Some(path) = running.try_next().await.map_err(|fault| resumable(Failure::from(fault), done))? {
         done += 1;
-        changed.extend(path);
-        if done.is_multiple_of(NOTE_EVERY) {
-            run.note(phases::PATHS, format!("{done} of {all} {what} paths"));
+        changed_paths.extend(path);
+        if done.is_multiple_of(PATHS_PER_NOTE) {
+            run.note(phases::PATHS, format!("{done} of {total} {adjective} paths"));
         }
     }
     if stop.is_cancelled() {
-        return Err(left(Failure::interrupted("interrupted; the rest was not changed"), done));
+        return Err(resumable(Failure::interrupted("interrupted; the rest was not changed_paths"), done));
     }
-    Ok(changed.into_iter().collect())
+    Ok(changed_paths.into_iter().collect())
 }

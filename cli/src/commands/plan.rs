@@ -22,7 +22,7 @@ use crate::session::Session;
     after_help = "Examples:\n  hitctl plan --env prod\n  hitctl plan --env prod --detailed-exitcode --json"
 )]
 pub struct Args {
-    /// The origin of the function.
+    /// The flags that choose how the function's code is obtained.
     #[command(flatten)]
     pub function: FunctionArgs,
     /// Take over existing resources with these names
@@ -39,10 +39,11 @@ pub struct Args {
 /// Shows the plan.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let mut loaded = session.load()?;
-    loaded.app.function.publish &= !args.no_publish;
+    let mut config = session.load()?;
+    config.app.function.publish &= !args.no_publish;
     let planning = async |run: RunContext<'_>| {
-        let (cloud, artifact) = tokio::try_join!(run.cloud(AccessMode::Read), build(run, args.function))?;
+        let (cloud, artifact) =
+            tokio::try_join!(run.open_and_announce(AccessMode::Read), build(run, args.function))?;
         let code = FunctionArtifact { sha256: artifact.sha256.clone(), arch: artifact.arch };
         let drivers = cloud.drivers(DriverOptions {
             code: Some(package(&artifact)),
@@ -52,11 +53,11 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         let planned = plan_deploy(&run.in_cloud(&*cloud).with_drivers(drivers), &code).await?;
         Ok::<_, Failure>((cloud, planned))
     };
-    let (cloud, planned) = Box::pin(with_progress(session, &loaded, planning)).await?;
-    let changes = !planned.plan.is_empty();
-    let mut view = plan_view("plan", &loaded, cloud.location(), &planned, started);
-    view.outputs = outputs(&loaded, &planned.plan.outputs());
+    let (cloud, planned) = Box::pin(with_progress(session, &config, planning)).await?;
+    let has_changes = !planned.plan.is_empty();
+    let mut view = plan_view("plan", &config, cloud.location(), &planned, started);
+    view.outputs = outputs(&config, &planned.plan.outputs());
     view.verbose = session.global.verbose > 0;
     session.console.result(&view);
-    Ok(if changes && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
+    Ok(if has_changes && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }

@@ -26,7 +26,7 @@ pub enum Command {
     after_help = "Examples:\n  hitctl policy deployer --env prod > deployer.json\n  aws iam create-policy --policy-name hitctl-prod --policy-document file://deployer.json"
 )]
 pub struct DeployerArgs {
-    /// The env and its account.
+    /// The account for which the policy is printed.
     #[command(flatten)]
     pub target: Args,
     /// Print only this document of several
@@ -41,26 +41,26 @@ pub struct DeployerArgs {
 )]
 pub struct Args {
     /// AWS account [default: `account` in hitctl.toml, or any]
-    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    #[arg(long, value_name = "ACCOUNT", value_parser = parse_account)]
     pub account: Option<String>,
 }
 
 /// Prints a policy. Makes no calls and needs no credentials.
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let config = session.load()?;
     let (Command::Deployer(DeployerArgs { target: args, .. }) | Command::Function(args)) = command;
-    let location = location(&loaded, args);
+    let location = location(&config, args);
     let policy = match command {
         Command::Deployer(DeployerArgs { part, .. }) => {
             session.console.message(&format!(
                 "this policy allows giving any permission to the role {}; attach a permissions boundary to the role to limit that",
-                names::role(&loaded.app.app, &loaded.env)
+                names::role(&config.app.app, &config.env)
             ));
-            let distribution = loaded.app.cloudfront.distribution_id.as_deref();
-            let parts = policy::deployer_policies(&loaded.app.app, &loaded.env, &location, distribution);
-            deployer(session, parts, *part)?
+            let distribution = config.app.cloudfront.distribution_id.as_deref();
+            let parts = policy::deployer_policies(&config.app.app, &config.env, &location, distribution);
+            select_part(session, parts, *part)?
         }
-        Command::Function(_) => policy::role_policy(&role(&loaded, &location)?.statements),
+        Command::Function(_) => policy::role_policy(&role(&config, &location)?.statements),
     };
     if location.account == ANY || location.region == ANY {
         session.console.message(
@@ -71,19 +71,19 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Returns the deployer's policy as it is printed: its one document, a list of several, or the chosen one.
-fn deployer(session: &mut Session, mut parts: Vec<Json>, part: Option<u64>) -> Result<Json, Failure> {
-    let number = parts.len();
+/// Returns the document to print: the document with the number `part`, the only document, or a list of all documents.
+fn select_part(session: &mut Session, mut parts: Vec<Json>, part: Option<u64>) -> Result<Json, Failure> {
+    let count = parts.len();
     session
         .console
         .message("attach it as a managed policy: it is too long for an inline policy of a user or group");
     match part.map(|part| usize::try_from(part).unwrap_or(usize::MAX)) {
-        Some(part) if part <= number => Ok(parts.swap_remove(part - 1)),
-        Some(part) => Err(Failure::usage(format!("expected a part from 1 to {number}, found {part}"))),
-        None if number == 1 => Ok(parts.swap_remove(0)),
+        Some(part) if part <= count => Ok(parts.swap_remove(part - 1)),
+        Some(part) => Err(Failure::usage(format!("expected a part from 1 to {count}, found {part}"))),
+        None if count == 1 => Ok(parts.swap_remove(0)),
         None => {
             session.console.message(&format!(
-                "the policy has {number} documents, because a managed policy has at most {} characters; print each with `--part N` and attach all",
+                "the policy has {count} documents, because a managed policy has at most {} characters; print each with `--part N` and attach all",
                 policy::MAX_POLICY_CHARS
             ));
             Ok(Json::Array(parts))
@@ -94,15 +94,15 @@ fn deployer(session: &mut Session, mut parts: Vec<Json>, part: Option<u64>) -> R
 /// The wildcard for any account or any region.
 const ANY: &str = "*";
 
-fn location(loaded: &LoadedConfig, args: &Args) -> CloudLocation {
-    let region = loaded.app.region.clone();
+fn location(config: &LoadedConfig, args: &Args) -> CloudLocation {
+    let region = config.app.region.clone();
     CloudLocation {
         partition: region.as_deref().map_or("aws", names::partition_name).to_owned(),
         region: region.unwrap_or_else(|| ANY.to_owned()),
         account: args
             .account
             .clone()
-            .or_else(|| loaded.app.account.clone())
+            .or_else(|| config.app.account.clone())
             .unwrap_or_else(|| ANY.to_owned()),
         has_versions: true,
         endpoint: None,
@@ -110,8 +110,8 @@ fn location(loaded: &LoadedConfig, args: &Args) -> CloudLocation {
 }
 
 /// Returns the function's role as a deploy would create it.
-fn role(loaded: &LoadedConfig, location: &CloudLocation) -> Result<RoleSpec, Failure> {
-    let graph = design(loaded, location, None)?;
+fn role(config: &LoadedConfig, location: &CloudLocation) -> Result<RoleSpec, Failure> {
+    let graph = design(config, location, None)?;
     let spec = graph.node(&address::function_role()).and_then(|node| node.spec()).cloned();
     let role = spec.and_then(|spec| serde_json::from_value(spec).ok());
     role.ok_or_else(|| {
@@ -122,8 +122,8 @@ fn role(loaded: &LoadedConfig, location: &CloudLocation) -> Result<RoleSpec, Fai
     })
 }
 
-/// Checks an AWS account: twelve digits.
-fn account(text: &str) -> Result<String, String> {
+/// Parses an AWS account ID, which has twelve digits.
+fn parse_account(text: &str) -> Result<String, String> {
     if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         Ok(text.to_owned())
     } else {

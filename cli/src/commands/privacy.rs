@@ -12,13 +12,13 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  hitctl privacy\n  hitctl privacy --env prod > privacy.md")]
 pub struct Args {}
 
-/// Prints the text.
+/// Prints the privacy text.
 pub fn run(session: &mut Session, _: &Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let config = session.load()?;
     session.console.result(&PrivacyView {
-        env: loaded.env.clone(),
-        visitors: loaded.app.counter.visitors.to_string(),
-        paragraphs: privacy::paragraphs(&loaded),
+        env: config.env.clone(),
+        visitors: config.app.counter.visitors.to_string(),
+        paragraphs: privacy::paragraphs(&config),
     });
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! `hitctl report`: charts of the counts, in the terminal or as one HTML page.
+//! `hitctl report`: shows charts of the counts, in the terminal or as one HTML page.
 
 use std::path::PathBuf;
 
@@ -36,8 +36,8 @@ pub struct Args {
 
 /// Shows the report, or writes it to a file.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
-    let view = with_progress(session, &loaded, async |run| build_report(run, &args).await).await?;
+    let config = session.load()?;
+    let view = with_progress(session, &config, async |run| build_report(run, &args).await).await?;
     match &args.html {
         None => session.console.result(&view),
         Some(file) => {
@@ -45,7 +45,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             write_new(&path, &view.page())?;
             session.console.file_written(
                 &path,
-                &format!("wrote the report of environment {} to {}", loaded.env, file.display()),
+                &format!("wrote the report of environment {} to {}", config.env, file.display()),
             );
         }
     }
@@ -53,28 +53,28 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 }
 
 async fn build_report(run: RunContext<'_>, args: &Args) -> Result<ReportView, Failure> {
-    let RunContext { session, config: loaded, .. } = run;
+    let RunContext { session, config, .. } = run;
     let cloud = run.cloud(AccessMode::Read).await?;
-    let numbers = counts::numbers(&*cloud, loaded, &session.stop).await?;
-    let addresses = match loaded.app.counter.visitors {
-        VisitorMode::Raw => addresses(&*cloud, loaded, args.top).await?,
+    let data = counts::read_all(&*cloud, config, &session.stop).await?;
+    let addresses = match config.app.counter.visitors {
+        VisitorMode::Raw => visitor_addresses(&*cloud, config, args.top).await?,
         VisitorMode::None | VisitorMode::Hash => Vec::new(),
     };
-    let CounterData { counts, site, dropped, .. } = numbers;
-    let span = span(jiff::Timestamp::now(), args);
-    let has_visitors = loaded.app.counter.visitors != VisitorMode::None;
-    let report = ReportView::new(&loaded.app.app, &loaded.env, &span, has_visitors);
-    Ok(ReportView { dropped, addresses, ..report.with_counts(counts, &site, &span) })
+    let CounterData { counts, site, dropped, .. } = data;
+    let range = range_until(jiff::Timestamp::now(), args);
+    let has_visitors = config.app.counter.visitors != VisitorMode::None;
+    let report = ReportView::new(&config.app.app, &config.env, &range, has_visitors);
+    Ok(ReportView { dropped, addresses, ..report.with_counts(counts, &site, &range) })
 }
 
 /// Returns the days and months up to `now` in UTC, the oldest first.
-fn span(now: jiff::Timestamp, args: &Args) -> ReportRange {
+fn range_until(now: jiff::Timestamp, args: &Args) -> ReportRange {
     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
     let days = (0..i64::from(args.days)).rev();
     let days = days.filter_map(|back| today.checked_sub(jiff::Span::new().days(back)).ok());
-    let first = today.first_of_month();
+    let this_month = today.first_of_month();
     let months = (0..i64::from(args.months)).rev();
-    let months = months.filter_map(|back| first.checked_sub(jiff::Span::new().months(back)).ok());
+    let months = months.filter_map(|back| this_month.checked_sub(jiff::Span::new().months(back)).ok());
     ReportRange {
         days: days.map(|day| day.to_string()).collect(),
         months: months.map(|month| month.to_string()[..7].to_owned()).collect(),
@@ -82,13 +82,13 @@ fn span(now: jiff::Timestamp, args: &Args) -> ReportRange {
     }
 }
 
-/// Returns the stored IP addresses, those with the most views first.
-async fn addresses(
+/// Returns at most `limit` stored IP addresses, those with the most views first.
+async fn visitor_addresses(
     cloud: &dyn Cloud,
-    loaded: &LoadedConfig,
-    most: u32,
+    config: &LoadedConfig,
+    limit: u32,
 ) -> Result<Vec<VisitorIpRow>, Failure> {
-    let table = cloud.table(&names::seen_table(&loaded.app.app, &loaded.env))?;
+    let table = cloud.table(&names::seen_table(&config.app.app, &config.env))?;
     let mut rows: Vec<VisitorIpRow> = table
         .visitor_ips()
         .await?
@@ -96,7 +96,7 @@ async fn addresses(
         .map(|VisitorIp { address, hits, first, last }| VisitorIpRow { address, hits, first, last })
         .collect();
     rows.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.address.cmp(&b.address)));
-    rows.truncate(most as usize);
+    rows.truncate(limit as usize);
     Ok(rows)
 }
 
@@ -105,12 +105,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_and_months_end_with_today_in_utc() {
+    fn range_until_ends_with_today_in_utc() {
         let now = "2026-03-01T00:30:00+02:00".parse().expect("a time");
         let args = Args { days: 3, months: 4, top: 5, html: None };
-        let span = span(now, &args);
-        assert_eq!(span.days, ["2026-02-26", "2026-02-27", "2026-02-28"]);
-        assert_eq!(span.months, ["2025-11", "2025-12", "2026-01", "2026-02"]);
-        assert_eq!(span.top, 5);
+        let range = range_until(now, &args);
+        assert_eq!(range.days, ["2026-02-26", "2026-02-27", "2026-02-28"]);
+        assert_eq!(range.months, ["2025-11", "2025-12", "2026-01", "2026-02"]);
+        assert_eq!(range.top, 5);
     }
 }

@@ -1,4 +1,4 @@
-//! `hitctl rollback`: makes an earlier version live again, in one step and without a build.
+//! `hitctl rollback`: makes an earlier published version live again, without a build.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use hitctl_config::contract::{ENV_BUILD, ENV_ROLE_ID};
 use hitctl_report::{Exit, Failure, RollbackView, VersionRow, VersionsView};
 use hitctl_stack::address;
 
-use crate::deployment::context::{DeployContext, RunContext, with_progress};
+use crate::deployment::context::{CloudContext, RunContext, with_progress};
 use crate::deployment::lock::{DeployLock, LockArgs};
 use crate::deployment::plan::{compare, read_live};
 use crate::deployment::smoke;
@@ -33,34 +33,35 @@ pub struct Args {
     /// Skip the check of the live URL
     #[arg(long)]
     pub no_smoke: bool,
-    /// How long to wait for a deploy.
+    /// How long to wait for another deploy.
     #[command(flatten)]
     pub lock: LockArgs,
 }
 
 /// Rolls back, or lists the versions.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = if args.list { session.load()? } else { session.load_for_writing("roll back").await? };
-    let (cloud, versions) = with_progress(session, &loaded, async |run| find(run, &args).await).await?;
+    let config = if args.list { session.load()? } else { session.load_for_writing("roll back").await? };
+    let (cloud, versions) =
+        with_progress(session, &config, async |run| list_versions(run, &args).await).await?;
     if args.list {
-        let (env, versions) = (loaded.env.clone(), rows(session, &versions));
+        let (env, versions) = (config.env.clone(), rows(session, &versions));
         session.console.result(&VersionsView { env, versions });
         return Ok(Exit::Done);
     }
     let (from, to) = choose(&versions, args.to)?;
     if from.number != to.number {
-        let question = format!("Switch {} from {} to {}?", loaded.env, describe(from), describe(to));
+        let question = format!("Switch {} from {} to {}?", config.env, describe(from), describe(to));
         session.console.confirm(&question, session.global.yes).await?;
     }
     let switching = async |run: RunContext<'_>| roll_back(&run.in_cloud(&*cloud), from, to, &args).await;
-    let (view, failure) = with_progress(session, &loaded, switching).await?;
+    let (view, failure) = with_progress(session, &config, switching).await?;
     session.console.result(&view);
     failure.map_or(Ok(Exit::Done), Err)
 }
 
-/// Opens the cloud and lists the published versions.
-async fn find(run: RunContext<'_>, args: &Args) -> Result<(Box<dyn Cloud>, Vec<Version>), Failure> {
-    let cloud = run.open(AccessMode::Read).await?;
+/// Connects to the cloud and lists the published versions.
+async fn list_versions(run: RunContext<'_>, args: &Args) -> Result<(Box<dyn Cloud>, Vec<Version>), Failure> {
+    let cloud = run.open_and_announce(AccessMode::Read).await?;
     let versions = cloud.versions(&run.driver_context(address::live_alias())).await?;
     if versions.is_empty() && !args.list {
         let env = &run.config.env;
@@ -70,9 +71,9 @@ async fn find(run: RunContext<'_>, args: &Args) -> Result<(Box<dyn Cloud>, Vec<V
     Ok((cloud, versions))
 }
 
-/// Takes the lease, switches the version, and checks that it answers at the live URL.
+/// Takes the lease, switches the version, and checks that it responds at the live URL.
 async fn roll_back(
-    context: &DeployContext<'_>,
+    context: &CloudContext<'_>,
     from: &Version,
     to: &Version,
     args: &Args,
@@ -80,15 +81,15 @@ async fn roll_back(
     let env = &context.config.env;
     let started = Instant::now();
     let lock = DeployLock::hold(context, "rollback", args.lock).await?;
-    let done = match check_unchanged(context, from, to, lock.waited).await {
+    let result = match check_unchanged(context, from, to, lock.waited).await {
         Ok(()) => switch(context, from, to, args.no_smoke).await,
         Err(failure) => Err(failure),
     };
-    if done.is_ok() && from.number != to.number {
+    if result.is_ok() && from.number != to.number {
         lock.record(context, "rollback").await;
     }
     let lease_failure = lock.release(None).await;
-    let (url, failure) = done?;
+    let (url, failure) = result?;
     let view = RollbackView {
         env: env.clone(),
         from: from.number,
@@ -101,9 +102,9 @@ async fn roll_back(
     Ok((view, lease_failure.or(failure)))
 }
 
-/// Fails if another run has published or switched a version while this one waited for the lease.
+/// Fails if another command has switched the live version while this one waited for the lease.
 async fn check_unchanged(
-    context: &DeployContext<'_>,
+    context: &CloudContext<'_>,
     from: &Version,
     to: &Version,
     waited: bool,
@@ -111,7 +112,8 @@ async fn check_unchanged(
     if !waited {
         return Ok(());
     }
-    let versions = context.cloud.versions(&context.run().driver_context(address::live_alias())).await?;
+    let versions =
+        context.cloud.versions(&context.run_context().driver_context(address::live_alias())).await?;
     if choose(&versions, Some(to.number))?.0.number == from.number {
         return Ok(());
     }
@@ -119,9 +121,10 @@ async fn check_unchanged(
         .hinted(format!("run `hitctl rollback --env {} --list`, then choose again", context.config.env)))
 }
 
-/// Switches the version and checks that it answers at the live URL. Returns the URL, and the failure of the check.
+/// Switches the version and checks that it responds at the live URL. Returns the URL, and a failure if the check
+/// failed.
 async fn switch(
-    context: &DeployContext<'_>,
+    context: &CloudContext<'_>,
     from: &Version,
     to: &Version,
     no_smoke: bool,
@@ -129,7 +132,10 @@ async fn switch(
     let (graph, live) = read_live(context).await?;
     let plan = compare(context, &graph, &live)?;
     if from.number != to.number {
-        context.cloud.switch_live_version(&context.run().driver_context(address::live_alias()), to).await?;
+        context
+            .cloud
+            .switch_live_version(&context.run_context().driver_context(address::live_alias()), to)
+            .await?;
     }
     let url = url(&plan.outputs());
     let mut failure = None;
@@ -139,17 +145,18 @@ async fn switch(
     Ok((url, failure))
 }
 
-/// Returns the live version and the version to switch to: the requested one, or the newest before the live one.
+/// Returns the live version and the version to switch to. The latter is the requested version, or the newest one that
+/// is older than the live version.
 fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version), Failure> {
     let from = versions.iter().find(|version| version.live).ok_or_else(|| {
         Failure::new("no_alias", "no published version is live: requests go to the function itself")
             .hinted("set `publish = true` in [function], then run `hitctl deploy`")
     })?;
-    let of_old_role = to.and_then(|number| versions.iter().find(|version| version.number == number));
-    if let Some(of_old_role) = of_old_role.filter(|version| has_old_role(version, from)) {
+    let requested = to.and_then(|number| versions.iter().find(|version| version.number == number));
+    if let Some(version) = requested.filter(|version| has_old_role(version, from)) {
         return Err(Failure::new(
             "role_recreated",
-            format!("version {} was published for a role that has since been deleted", of_old_role.number),
+            format!("version {} was published for a role that has since been deleted", version.number),
         )
         .caused_by("Lambda cannot decrypt its environment variables with the current role")
         .hinted("deploy that code again; `hitctl deploy` publishes it with the current role"));
@@ -172,8 +179,8 @@ fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version),
     Ok((from, to))
 }
 
-/// Whether a version belongs to an earlier role of the same name than the live one, so that every invocation of it
-/// would fail.
+/// Whether a version was published with an earlier role of the same name than the live version. Every invocation of
+/// such a version fails.
 fn has_old_role(version: &Version, live: &Version) -> bool {
     matches!((&version.role_id, &live.role_id), (Some(id), Some(live)) if id != live)
 }
@@ -187,25 +194,27 @@ fn describe(version: &Version) -> String {
 
 fn rows(session: &Session, versions: &[Version]) -> Vec<VersionRow> {
     let key = session.fingerprint_key();
-    let row = |(n, version): (usize, &Version)| VersionRow {
+    let row = |(index, version): (usize, &Version)| VersionRow {
         version: version.number,
-        changes: versions.get(n + 1).map(|before| changes(before, version)),
+        changes: versions.get(index + 1).map(|previous| changes(previous, version)),
         live: version.live,
         build: version.build.clone(),
         published: version.published_at.clone(),
-        // The release is a hash that covers the environment, so only its fingerprint is shown.
+        // The release is a hash that includes the environment variables, so only its fingerprint is shown.
         release: key.fingerprint(&version.release),
     };
     versions.iter().enumerate().map(row).collect()
 }
 
-/// Returns the settings that differ between a version and the one before, with their values where those can be read.
-fn changes(before: &Version, version: &Version) -> Vec<String> {
-    // The build follows from the code, and the role is not a setting.
-    let is_setting = |name: &&String| ![ENV_BUILD, ENV_ROLE_ID].iter().any(|own| name.ends_with(own));
-    let names: BTreeSet<&String> = before.settings.keys().chain(version.settings.keys()).collect();
+/// Returns the settings that differ between a version and the previous one, with their values except for code and
+/// environment variables.
+fn changes(previous: &Version, version: &Version) -> Vec<String> {
+    // Skip hitctl's own variables: the build follows from the code, and the role ID is not a setting.
+    let is_setting =
+        |name: &&String| ![ENV_BUILD, ENV_ROLE_ID].iter().any(|variable| name.ends_with(variable));
+    let names: BTreeSet<&String> = previous.settings.keys().chain(version.settings.keys()).collect();
     let change = |name: &String| {
-        let (old, new) = (before.settings.get(name), version.settings.get(name));
+        let (old, new) = (previous.settings.get(name), version.settings.get(name));
         let is_readable = name != "code" && !name.starts_with("environment.");
         (old != new).then(|| match (old, new) {
             (Some(old), Some(new)) if is_readable => format!("{name} {old} -> {new}"),
@@ -242,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn choice_without_number_is_version_before_live_one() {
+    fn choose_without_number_returns_version_before_live_one() {
         assert_eq!(chosen(&[7, 5, 4], Some(7), None), Ok((7, 5)));
         // Repeating the command goes back one version further.
         assert_eq!(chosen(&[7, 5, 4], Some(5), None), Ok((5, 4)));
@@ -251,31 +260,35 @@ mod tests {
     }
 
     #[test]
-    fn choice_skips_versions_of_deleted_role() {
+    fn choose_skips_versions_of_deleted_role() {
         let mut all = versions(&[7, 6, 5], Some(7));
         for (version, id) in all.iter_mut().zip(["AROA2", "AROA1", "AROA2"]) {
             version.role_id = Some(id.to_owned());
         }
         assert_eq!(choose(&all, None).unwrap().1.number, 5);
         assert_eq!(choose(&all, Some(6)).unwrap_err().code, "role_recreated");
-        // Versions of earlier releases of hitctl have no role id.
+        // Versions that were published by earlier releases of hitctl have no role ID.
         all[1].role_id = None;
         assert_eq!(choose(&all, None).unwrap().1.number, 6);
     }
 
     #[test]
-    fn changes_name_settings_but_no_values_of_variables() {
-        let with = |settings: &[(&str, &str)]| Version {
+    fn changes_contain_no_values_of_environment_variables() {
+        let version_with = |settings: &[(&str, &str)]| Version {
             settings: settings
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             ..versions(&[1], None).remove(0)
         };
-        let old =
-            with(&[("code", "a"), ("memory_mb", "128"), ("environment.A", "1"), ("environment.B", "1")]);
+        let old = version_with(&[
+            ("code", "a"),
+            ("memory_mb", "128"),
+            ("environment.A", "1"),
+            ("environment.B", "1"),
+        ]);
         let build = ("environment.HITCTL_BUILD", "x");
-        let new = with(&[
+        let new = version_with(&[
             ("code", "b"),
             ("memory_mb", "256"),
             ("environment.A", "2"),
@@ -290,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn choice_without_candidate_fails() {
+    fn choose_without_candidate_fails() {
         assert_eq!(chosen(&[7, 5, 4], Some(4), None), Err("nothing_before".to_owned()));
         assert_eq!(chosen(&[7, 5, 4], Some(7), Some(6)), Err("no_version".to_owned()));
         assert_eq!(chosen(&[7, 5, 4], None, None), Err("no_alias".to_owned()));

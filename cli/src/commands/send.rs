@@ -1,4 +1,4 @@
-//! `hitctl send`: sends hits to the queue.
+//! `hitctl send`: sends views to the queue.
 
 mod lines;
 
@@ -31,7 +31,7 @@ use crate::session::Session;
 /// Invalid lines are reported with their numbers, and the others are sent.
 ///
 /// Each message has an ID: its own, or PREFIX-LINE. With `counter.exact = true` an ID counts once, so sending the same file
-/// again with the same --id-prefix adds nothing.
+/// again with the same --id-prefix counts nothing twice.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true).args(["path", "file"]))]
 #[command(
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH", conflicts_with = "file")]
     pub path: Option<String>,
     /// Number of views
-    #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = hit_count)]
+    #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = parse_hit_count)]
     pub count: u64,
     /// Time of the views, such as 2026-09-20T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME", requires = "path")]
@@ -51,38 +51,45 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Prefix of the message IDs [default: a new one for each run]
-    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    #[arg(long, value_name = "PREFIX", value_parser = parse_prefix)]
     pub id_prefix: Option<String>,
 }
 
 /// The maximum size of a file in bytes.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
-/// The number of concurrent calls.
+/// The maximum number of concurrent calls to SQS.
 const CONCURRENT_CALLS: usize = 8;
-/// The number of messages between two progress notes.
-const NOTE_EVERY: u64 = 500;
-/// The number of invalid lines that are shown one by one. With `--json` all are.
+/// The number of sent messages between two progress notes.
+const MESSAGES_PER_NOTE: u64 = 500;
+/// The maximum number of invalid lines that are shown. With `--json`, all are shown.
 const MAX_SHOWN_LINES: usize = 20;
 
-/// Parses the number of hits of a message.
-fn hit_count(text: &str) -> Result<u64, String> {
+/// Parses the number of views of a message.
+fn parse_hit_count(text: &str) -> Result<u64, String> {
     let hits = fields::parse_count_argument(text).ok().filter(|hits| *hits > 0);
     hits.ok_or_else(|| format!("expected a whole number from 1 to {MAX_COUNT}"))
 }
 
-/// Parses an id prefix. With a line number added it has to be a valid id.
-fn prefix(text: &str) -> Result<String, String> {
-    if text.len() > 80 { Err("expected at most 80 characters".to_owned()) } else { id_argument(text) }
+/// The maximum length of an ID prefix in characters. The line number is added to the prefix, and the result must be a
+/// valid ID.
+const MAX_PREFIX_CHARS: usize = 80;
+
+/// Parses an ID prefix.
+fn parse_prefix(text: &str) -> Result<String, String> {
+    if text.len() > MAX_PREFIX_CHARS {
+        return Err(format!("expected at most {MAX_PREFIX_CHARS} characters"));
+    }
+    id_argument(text)
 }
 
-/// Sends the hits.
+/// Sends the views.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load_for_writing("send hits to").await?;
-    if !loaded.app.queue.enabled {
-        return Err(ingest::disabled("no_queue", &loaded, "has no queue", "queue.enabled"));
+    let config = session.load_for_writing("send views to").await?;
+    if !config.app.queue.enabled {
+        return Err(ingest::disabled("no_queue", &config, "has no queue", "queue.enabled"));
     }
     let prefix = args.id_prefix.clone().unwrap_or_else(unique_id);
-    let app = &loaded.app;
+    let app = &config.app;
     let keep_query = &app.counter.keep_query;
     let sources = EventOptions {
         event_key: app.events.key.clone(),
@@ -95,7 +102,9 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         (Some(path), _) => {
             let hit = parser.hit(1, path, args.ts.as_deref(), args.count);
             (
-                vec![hit.map_err(|why| Failure::usage(format!("{path:?} cannot be counted: {why}")))?],
+                vec![hit.map_err(|why| {
+                    Failure::usage(format!("expected a path that can be counted, found {path:?}: {why}"))
+                })?],
                 Vec::new(),
             )
         }
@@ -104,7 +113,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     };
     if hits.is_empty() && refused.is_empty() {
         return Err(
-            Failure::usage("the file contains no hits").hinted("write one hit per line, such as /about")
+            Failure::usage("the file contains no views").hinted("write one view per line, such as `/about`")
         );
     }
     for line in refused.iter().take(MAX_SHOWN_LINES) {
@@ -115,15 +124,15 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     }
     let started = Instant::now();
     let mut view = SendView {
-        env: loaded.env.clone(),
-        queue: names::queue(&loaded.app.app, &loaded.env),
+        env: config.env.clone(),
+        queue: names::queue(&config.app.app, &config.env),
         refused,
         id_prefix: prefix.clone(),
-        window_s: loaded.app.queue.window_s,
+        window_s: config.app.queue.window_s,
         ..SendView::default()
     };
     if !hits.is_empty() {
-        with_progress(session, &loaded, async |run| send(run, &hits, &mut view).await).await?;
+        with_progress(session, &config, async |run| send(run, &hits, &mut view).await).await?;
     }
     view.took_ms = millis(started);
     let exit = view.exit();
@@ -141,32 +150,28 @@ async fn send(run: RunContext<'_>, hits: &[HitLine], view: &mut SendView) -> Res
     let started = Instant::now();
     let detail = format!("sending {}", plural(entries.len() as u64, "message"));
     sink.send(Event::PhaseStarted { phase: phases::SEND, detail });
-    let fault = batches(run, &queue, &entries, hits, view).await;
+    let fault = send_batches(run, &queue, &entries, hits, view).await;
     let ok = fault.is_none() && !session.stop.is_cancelled();
     sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: millis(started) });
-    let again = format!(
-        "send the same again with `--id-prefix {}`; with `counter.exact = true`, no message counts twice; {} of {} messages were sent",
+    let hint = format!(
+        "send the same views again with `--id-prefix {}`; with `counter.exact = true`, no message counts twice; {} of {} messages were sent",
         view.id_prefix,
         view.messages,
         entries.len()
     );
     if let Some(fault) = fault {
         let failure = Failure::from(fault);
-        return Err(if view.messages == 0 {
-            failure
-        } else {
-            failure.hinted(again).with_exit(Exit::Partial)
-        });
+        return Err(if view.messages == 0 { failure } else { failure.hinted(hint).with_exit(Exit::Partial) });
     }
     if session.stop.is_cancelled() && view.messages + (view.failed.len() as u64) < entries.len() as u64 {
-        return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(again));
+        return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(hint));
     }
     Ok(())
 }
 
-/// Sends batches with limited concurrency. Starts none after the user asked to stop, or after a batch failed as a
-/// whole. Returns the fault of such a batch.
-async fn batches(
+/// Sends the batches with limited concurrency. Starts no further batch after an interrupt, or after all messages of a
+/// batch failed. In the latter case, returns the fault.
+async fn send_batches(
     run: RunContext<'_>,
     queue: &SqsQueue,
     entries: &[SendMessageEntry],
@@ -174,29 +179,30 @@ async fn batches(
     view: &mut SendView,
 ) -> Option<Fault> {
     let stop = &run.session.stop;
-    let halt = stop.child_token();
+    // Cancelled by an interrupt, or when all messages of a batch failed.
+    let stop_sending = stop.child_token();
     let mut start = 0;
     let batches = SendMessageEntry::batches(entries).into_iter().map(|batch| {
-        let at = start;
+        let first_index = start;
         start += batch.len();
-        (at, batch)
+        (first_index, batch)
     });
     let batches: Vec<_> = batches.collect();
     let mut sending = futures::stream::iter(batches)
-        .take_while(|_| std::future::ready(!halt.is_cancelled()))
-        .map(|(at, batch)| async move { (at, queue.send(batch, stop).await) })
+        .take_while(|_| std::future::ready(!stop_sending.is_cancelled()))
+        .map(|(first_index, batch)| async move { (first_index, queue.send(batch, stop).await) })
         .buffer_unordered(CONCURRENT_CALLS);
     let (mut failed_batch, mut last_note) = (None, 0);
-    while let Some((at, results)) = sending.next().await {
-        if let Some(Err(fault)) = results.iter().find(|one| one.is_err())
+    while let Some((first_index, results)) = sending.next().await {
+        if let Some(Err(fault)) = results.iter().find(|result| result.is_err())
             && results.iter().all(Result::is_err)
         {
-            halt.cancel();
+            stop_sending.cancel();
             failed_batch.get_or_insert(fault.clone());
             continue;
         }
-        for (hit, one) in hits[at..].iter().zip(results) {
-            match one {
+        for (hit, result) in hits[first_index..].iter().zip(results) {
+            match result {
                 Ok(()) => {
                     view.messages += 1;
                     view.hits = view.hits.saturating_add(hit.n);
@@ -204,8 +210,8 @@ async fn batches(
                 Err(fault) => view.failed.push(RejectedLine { line: hit.line, why: fault.message }),
             }
         }
-        if view.messages / NOTE_EVERY > last_note {
-            last_note = view.messages / NOTE_EVERY;
+        if view.messages / MESSAGES_PER_NOTE > last_note {
+            last_note = view.messages / MESSAGES_PER_NOTE;
             run.note(phases::SEND, format!("{} of {} messages", view.messages, entries.len()));
         }
     }

@@ -43,19 +43,22 @@ pub struct Args {
 
 /// Prints the snippets.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
-    let key = path::normalise_keeping(&args.path, &loaded.app.counter.keep_query).map_err(|why| {
-        Failure::usage(format!("--path {:?} cannot be counted: {why}", args.path))
-            .hinted("use a path that begins with `/`, such as /blog/hello")
+    let config = session.load()?;
+    let key = path::normalise_keeping(&args.path, &config.app.counter.keep_query).map_err(|why| {
+        Failure::usage(format!(
+            "expected a path that can be counted after `--path`, found {:?}: {why}",
+            args.path
+        ))
+        .hinted("use a path that begins with `/`, such as `/blog/hello`")
     })?;
-    let url = with_progress(session, &loaded, live_url).await?;
+    let url = with_progress(session, &config, live_url).await?;
     if is_loopback(&url) {
         session
             .console
             .message("this counter runs on this machine; only pages opened on this machine can reach it");
     }
-    let encoded = |text: &str| path::percent_encoded(text, UNENCODED);
-    let (path, label) = (encoded(key.as_str()), encoded(&args.label));
+    let encode = |text: &str| path::percent_encoded(text, UNENCODED);
+    let (path, label) = (encode(key.as_str()), encode(&args.label));
     let spa = if args.spa { " data-spa" } else { "" };
     let label = if args.label == "views" { String::new() } else { format!("&label={label}") };
     let hit = if args.count { "&hit=1" } else { "" };
@@ -68,7 +71,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let badge = format!("![{}]({url}/v1/badge.svg?path={path}{label}{hit})", escape_markdown(&args.label));
     let all = !(args.js || args.noscript || args.badge);
     session.console.result(&SnippetView {
-        env: loaded.env.clone(),
+        env: config.env.clone(),
         url,
         html: (all || args.js).then_some(html),
         noscript: (all || args.noscript).then_some(pixel),
@@ -77,10 +80,10 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The characters that stay unencoded in a value of a query string. The slash is among them to keep the URL readable.
+/// The characters that are not percent-encoded in the value of a query parameter. The slash keeps the URL readable.
 const UNENCODED: &[u8] = b"-._~/";
 
-/// Escapes a text for the alternative text of a Markdown image.
+/// Escapes `text` for use as the alternative text of a Markdown image.
 fn escape_markdown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().map(|c| if is_unsafe_to_show(c) { ' ' } else { c }) {

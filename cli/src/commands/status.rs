@@ -1,4 +1,4 @@
-//! `hitctl status`: shows the deployed resources, read live.
+//! `hitctl status`: shows the current state of the deployed resources.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use hitctl_stack::{FunctionArtifact, address};
 use serde_json::Value as Json;
 
 use crate::commands::gc;
-use crate::deployment::context::{DeployContext, RunContext, with_progress};
+use crate::deployment::context::{CloudContext, RunContext, with_progress};
 use crate::deployment::design::design;
 use crate::deployment::plan::{compare, read_live};
 use crate::deployment::view::url;
@@ -41,29 +41,29 @@ pub struct Args {
 
 /// Shows the status.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let config = session.load()?;
     if args.all {
-        let deployments = gc::deployments(session, &loaded).await?;
-        let target = loaded.target.to_string();
-        session.console.result(&DeploymentsView { target, deployments, only_left_behind: false });
+        let deployments = gc::deployments(session, &config).await?;
+        let target = config.target.to_string();
+        session.console.result(&DeploymentsView { target, deployments, only_undeclared: false });
         return Ok(Exit::Done);
     }
-    let view = with_progress(session, &loaded, view).await?;
+    let view = with_progress(session, &config, view).await?;
     let drifted = view.is_drifted();
     session.console.result(&view);
     Ok(if drifted && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }
 
 async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
-    let RunContext { session, config: loaded, .. } = run;
+    let RunContext { session, config, .. } = run;
     let cloud = run.cloud(AccessMode::Read).await?;
     let context = run.in_cloud(&*cloud);
     let (_, live) = read_live(&context).await?;
-    // Fields that depend on the build are compared with the live build, since `status` builds nothing. `plan` does.
-    let code = live_code(&live, loaded);
-    let graph = design(loaded, cloud.location(), code.as_ref())?;
+    // `status` does not build the function, so fields that depend on the build are compared with the live build.
+    let code = live_code(&live, config);
+    let graph = design(config, cloud.location(), code.as_ref())?;
     let (fitted, foreign) = tokio::join!(
-        quota::fit(loaded, &*cloud, code.as_ref(), graph.clone(), &live),
+        quota::fit(config, &*cloud, code.as_ref(), graph.clone(), &live),
         cloud.foreign_access(&graph, &live, &session.stop),
     );
     let (graph, _) = fitted?;
@@ -75,13 +75,13 @@ async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
         }
     }
     let has_table = resources.iter().any(|row| row.address == address::hits_table().as_str() && row.present);
-    // A local cloud that does not run has no counts to read. The view says that it does not run.
+    // The counts of a local cloud that is not running cannot be read. The view shows that it is not running.
     let mut warnings = cloud.notices().await?;
     let (hits, new_paths) = match (has_table, cloud.is_running()) {
         (true, true) => {
-            let numbers = counts::all(&*cloud, loaded).await?;
-            let hits = numbers.counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
-            (Some(hits), new_paths(&numbers.budget, loaded))
+            let data = counts::read_all_uninterrupted(&*cloud, config).await?;
+            let hits = data.counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
+            (Some(hits), new_paths(&data.budget, config))
         }
         (true, false) => (None, None),
         (false, _) => (Some(0), None),
@@ -90,17 +90,17 @@ async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
     warnings.extend(foreign.iter().map(|finding| format!("{}: {}", finding.address, finding.message)));
     let url = url(&plan.outputs());
     let version = version(&context, &live).await?;
-    let distribution = distribution::check(loaded, &*cloud).await?;
-    let deployed = if has_table && cloud.is_running() { last_deploy(&*cloud, loaded).await? } else { None };
+    let distribution = distribution::check(config, &*cloud).await?;
+    let deployed = if has_table && cloud.is_running() { last_deploy(&*cloud, config).await? } else { None };
     let location = cloud.location();
     Ok(StatusView {
-        app: loaded.app.app.clone(),
+        app: config.app.app.clone(),
         account: location.account.clone(),
         region: location.region.clone(),
         release: code.map(|code| code.build_id()),
         deployed,
-        env: loaded.env.clone(),
-        target: loaded.target.to_string(),
+        env: config.env.clone(),
+        target: config.target.to_string(),
         resources,
         url,
         hits,
@@ -113,8 +113,8 @@ async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
 }
 
 /// Returns the last change of the deployment, if it was recorded.
-async fn last_deploy(cloud: &dyn Cloud, loaded: &LoadedConfig) -> Result<Option<LastDeploy>, Failure> {
-    let table = cloud.table(&names::table(&loaded.app.app, &loaded.env))?;
+async fn last_deploy(cloud: &dyn Cloud, config: &LoadedConfig) -> Result<Option<LastDeploy>, Failure> {
+    let table = cloud.table(&names::table(&config.app.app, &config.env))?;
     let record = DeployRecord::read(&table).await?;
     Ok(record.map(|DeployRecord { at, by, command }| {
         let at = i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
@@ -124,11 +124,11 @@ async fn last_deploy(cloud: &dyn Cloud, loaded: &LoadedConfig) -> Result<Option<
 
 /// Returns the code of the live function. Its architecture comes from the configuration on AWS, and from the build on
 /// this machine.
-fn live_code(live: &Snapshot, loaded: &LoadedConfig) -> Option<FunctionArtifact> {
+fn live_code(live: &Snapshot, config: &LoadedConfig) -> Option<FunctionArtifact> {
     let spec = &live.observed(&address::counter())?.spec;
     let sha256 = spec.get("code_sha256")?.as_str()?.to_owned();
-    let arch = match loaded.target {
-        DeployTarget::Aws => loaded.app.function.arch,
+    let arch = match config.target {
+        DeployTarget::Aws => config.app.function.arch,
         DeployTarget::Local => serde_json::from_value(spec.get("arch")?.clone()).ok()?,
     };
     Some(FunctionArtifact { sha256, arch })
@@ -136,7 +136,7 @@ fn live_code(live: &Snapshot, loaded: &LoadedConfig) -> Option<FunctionArtifact>
 
 /// Returns the row of a resource.
 fn row(change: &Change, live: &Snapshot) -> ResourceRow {
-    let found = live.observed(change.address());
+    let observed = live.observed(change.address());
     let drift = match change.action {
         Action::Update | Action::Replace => change.fields.iter().map(|field| field.field.clone()).collect(),
         Action::Keep | Action::Create | Action::Delete => Vec::new(),
@@ -145,39 +145,40 @@ fn row(change: &Change, live: &Snapshot) -> ResourceRow {
         address: change.address().to_string(),
         kind: change.kind().to_owned(),
         name: change.name().to_owned(),
-        present: found.is_some(),
+        present: observed.is_some(),
         unwanted: change.action == Action::Delete,
         conflict: change.is_conflict(),
         drift,
-        outputs: found.map(|live| live.outputs.clone()).unwrap_or_default(),
+        outputs: observed.map(|live| live.outputs.clone()).unwrap_or_default(),
     }
 }
 
-/// Returns the numbers of messages on a queue for JSON output. The local cloud reports the age of the oldest message
-/// with its resources. SQS does not report it, and reading messages to find it would hide them from the function.
+/// Returns the numbers of messages in a queue as outputs. The age of the oldest message is not among them: the local
+/// cloud reports it as an output of the queue. SQS does not report it, and receiving messages would hide them from
+/// the function.
 async fn depth(cloud: &dyn Cloud, name: &str) -> Result<Vec<(String, String)>, Failure> {
     let QueueDepth { visible, in_flight, delayed } = cloud.queue(name)?.depth().await?;
     let rows = [("visible", visible), ("in_flight", in_flight), ("delayed", delayed)];
     Ok(rows.map(|(name, n)| (name.to_owned(), n.to_string())).into())
 }
 
-/// Returns the live version, if versions are published. It is the version of the function itself, unless somebody
-/// rolled back or a deploy failed partway. Only then are the versions listed.
-async fn version(context: &DeployContext<'_>, live: &Snapshot) -> Result<Option<LiveVersion>, Failure> {
+/// Returns the live version, or `None` if no versions are published. After a rollback or an incomplete deploy, it
+/// differs from the deployed function; the version of that function is then found in the list of versions.
+async fn version(context: &CloudContext<'_>, live: &Snapshot) -> Result<Option<LiveVersion>, Failure> {
     let address = address::live_alias();
     let Some(alias) = live.observed(&address) else { return Ok(None) };
     let Some(number) = alias.outputs.get("version").and_then(|version| version.parse().ok()) else {
         return Ok(None);
     };
     let function = |role: &str| {
-        let found = live.observed(&FunctionSpec::address(role));
-        found.and_then(|function| serde_json::from_value::<FunctionSpec>(function.spec.clone()).ok())
+        let observed = live.observed(&FunctionSpec::address(role));
+        observed.and_then(|function| serde_json::from_value::<FunctionSpec>(function.spec.clone()).ok())
     };
     let release =
         function("counter").map(|counter| stack::release_hash(&counter, function("reader").as_ref()));
     let newest = match release {
         Some(release) if alias.spec.get("release").and_then(Json::as_str) != Some(&release) => {
-            let versions = context.cloud.versions(&context.run().driver_context(address)).await?;
+            let versions = context.cloud.versions(&context.run_context().driver_context(address)).await?;
             versions.iter().find(|version| version.release == release).map(|version| version.number)
         }
         _ => None,
@@ -185,9 +186,9 @@ async fn version(context: &DeployContext<'_>, live: &Snapshot) -> Result<Option<
     Ok(Some(LiveVersion { live: number, newest: newest.filter(|newest| *newest > number) }))
 }
 
-/// Returns the use of the budget of new paths, if there is one.
-fn new_paths(budget: &BTreeMap<String, u64>, loaded: &LoadedConfig) -> Option<NewPathBudget> {
-    let counter = &loaded.app.counter;
+/// Returns how much of the budget for new paths is used, or `None` without a budget.
+fn new_paths(budget: &BTreeMap<String, u64>, config: &LoadedConfig) -> Option<NewPathBudget> {
+    let counter = &config.app.counter;
     if counter.paths != PathPolicy::Budget {
         return None;
     }

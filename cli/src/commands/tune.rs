@@ -1,5 +1,5 @@
-//! `hitctl tune`: measures the speed and the cost of each memory size. On this machine it limits the CPU of local
-//! processes; in an account it invokes a copy of the function, which is deleted again.
+//! `hitctl tune`: measures the speed and the cost of each memory size. On this machine, it limits the CPU of local
+//! processes. On AWS, it invokes a copy of the function and then deletes the copy.
 
 mod account;
 mod local;
@@ -44,10 +44,10 @@ pub struct Args {
     /// Number of processes per size [default: 5 on this machine, 3 on AWS]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
     pub starts: Option<u32>,
-    /// The origin of the function; on this machine only.
+    /// The executable to measure, only on this machine.
     #[command(flatten)]
     pub function: FunctionArgs,
-    /// How long to wait for a deploy.
+    /// How long to wait for another deploy.
     #[command(flatten)]
     pub lock: LockArgs,
 }
@@ -62,26 +62,26 @@ struct Measured {
 /// Measures the memory sizes and recommends one.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let loaded = session.load_for_writing("measure").await?;
+    let config = session.load_for_writing("measure").await?;
     let sizes: Vec<u32> = args.memory.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let (hits, within_ms) = (args.hits, args.within);
-    let Measured { request_kind, rows, notes } = match loaded.target {
-        DeployTarget::Local => Box::pin(local::measure(session, &loaded, args, &sizes)).await?,
-        DeployTarget::Aws => Box::pin(account::measure(session, &loaded, args, &sizes)).await?,
+    let Measured { request_kind, rows, notes } = match config.target {
+        DeployTarget::Local => Box::pin(local::measure(session, &config, args, &sizes)).await?,
+        DeployTarget::Aws => Box::pin(account::measure(session, &config, args, &sizes)).await?,
     };
     let recommendation = MemoryAdvice::recommend(&rows, within_ms);
     session.console.result(&TuneView {
         command: "tune",
-        next: next(&loaded, &recommendation),
-        env: loaded.env.clone(),
-        target: loaded.target.to_string(),
+        next: next(&config, &recommendation),
+        env: config.env.clone(),
+        target: config.target.to_string(),
         request: request_kind.description(),
         hits,
         within_ms,
         prices_as_of: PRICES_AS_OF,
         sizes: rows,
         recommendation,
-        configured_mb: loaded.app.function.memory_mb,
+        configured_mb: config.app.function.memory_mb,
         notes,
         took_ms: millis(started),
     });
@@ -89,14 +89,14 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 }
 
 /// Returns the next step for a recommendation.
-fn next(loaded: &LoadedConfig, advice: &MemoryAdvice) -> Option<String> {
+fn next(config: &LoadedConfig, advice: &MemoryAdvice) -> Option<String> {
     let memory = advice.memory_mb?;
-    Some(if memory == loaded.app.function.memory_mb {
+    Some(if memory == config.app.function.memory_mb {
         format!("nothing to change: `memory_mb` is already {memory}")
     } else {
         format!(
             "set `memory_mb = {memory}` under [function] in hitctl.toml, then run `hitctl deploy --env {}`",
-            loaded.env
+            config.env
         )
     })
 }

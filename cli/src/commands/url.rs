@@ -15,8 +15,8 @@ pub struct Args {}
 
 /// Prints the URL.
 pub async fn run(session: &mut Session) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
-    let url = with_progress(session, &loaded, live_url).await?;
-    session.console.result(&UrlView { env: loaded.env, url });
+    let config = session.load()?;
+    let url = with_progress(session, &config, live_url).await?;
+    session.console.result(&UrlView { env: config.env, url });
     Ok(Exit::Done)
 }

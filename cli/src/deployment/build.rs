@@ -1,4 +1,4 @@
-//! Builds the function's code, or takes a prebuilt file.
+//! Compiles the function, or packs a prebuilt executable.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use hitctl_resources::CodePackage;
 use super::context::RunContext;
 use crate::session::Session;
 
-/// The origin of the function.
+/// The flags that choose how the function's code is obtained.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct FunctionArgs {
     /// Use this zip or binary instead of compiling
@@ -29,17 +29,17 @@ pub struct FunctionArgs {
     pub from_source: bool,
 }
 
-/// Chooses the sources that the function is compiled from.
+/// Chooses the source code from which the function is compiled.
 pub(crate) fn source(session: &Session, from_source: bool) -> Result<FunctionSource, Failure> {
     Ok(FunctionSource::choose(&session.cwd, &session.cache_dir()?, from_source, &session.env)?)
 }
 
-/// Builds the function for the environment's target, or checks and packs the file that the user gave.
+/// Builds the function for the environment's target, or checks and packs the file of `--artifact`.
 pub(crate) async fn build(run: RunContext<'_>, args: FunctionArgs) -> Result<Artifact, Failure> {
-    let RunContext { session, config: loaded, sink } = run;
-    let target = match loaded.target {
+    let RunContext { session, config, sink } = run;
+    let target = match config.target {
         DeployTarget::Local => artifact::BuildTarget::Host,
-        DeployTarget::Aws => artifact::BuildTarget::Lambda(loaded.app.function.arch),
+        DeployTarget::Aws => artifact::BuildTarget::Lambda(config.app.function.arch),
     };
     let source = source(session, args.from_source)?;
     let prebuilt = args.artifact.map(|path| session.cwd.join(path));
@@ -47,7 +47,7 @@ pub(crate) async fn build(run: RunContext<'_>, args: FunctionArgs) -> Result<Art
     Ok(artifact::build(&request, sink, &session.stop).await?)
 }
 
-/// Returns the code package that drivers deploy.
+/// Returns the code package for the drivers, which deploy it.
 pub(crate) fn package(artifact: &Artifact) -> CodePackage {
     CodePackage { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() }
 }

@@ -1,4 +1,5 @@
-//! The contexts for the steps of a command: before a cloud is open, and with it.
+//! The values that the steps of a command share: [`RunContext`] before a cloud is connected, and [`CloudContext`]
+//! after.
 
 use hitctl_cloud::{AccessMode, Cloud, DriverOptions};
 use hitctl_config::{DeployTarget, LoadedConfig};
@@ -8,18 +9,18 @@ use hitctl_resources::CloudLocation;
 
 use crate::session::Session;
 
-/// The run of a command on an environment.
+/// The values that a command needs before it is connected to a cloud.
 #[derive(Clone, Copy)]
 pub(crate) struct RunContext<'a> {
-    /// The run of the program.
+    /// The console, the global flags and the state of the process.
     pub(crate) session: &'a Session,
-    /// The configuration in force.
+    /// The configuration of the selected environment.
     pub(crate) config: &'a LoadedConfig,
     /// The consumer of progress events.
     pub(crate) sink: &'a EventSink,
 }
 
-/// Runs a part of a command and shows its progress.
+/// Runs `work` and shows its progress until it ends.
 pub(crate) async fn with_progress<T>(
     session: &Session,
     config: &LoadedConfig,
@@ -27,68 +28,71 @@ pub(crate) async fn with_progress<T>(
 ) -> T {
     let progress = session.console.progress();
     let sink = progress.sink();
-    let done = work(RunContext { session, config, sink: &sink }).await;
+    let result = work(RunContext { session, config, sink: &sink }).await;
     progress.finish();
-    done
+    result
 }
 
 impl<'a> RunContext<'a> {
-    /// Opens the cloud of the env.
+    /// Connects to the environment's cloud.
     pub(crate) async fn cloud(self, access: AccessMode) -> Result<Box<dyn Cloud>, Failure> {
         self.session.cloud(self.config, access, self.sink).await
     }
 
-    /// Opens the cloud of the env, and shows its account or machine before the first write.
-    pub(crate) async fn open(self, access: AccessMode) -> Result<Box<dyn Cloud>, Failure> {
+    /// Connects to the environment's cloud and prints its location: the AWS account and region, or this machine.
+    /// Commands that write call it, so that the user sees the location before the first change.
+    pub(crate) async fn open_and_announce(self, access: AccessMode) -> Result<Box<dyn Cloud>, Failure> {
         let (app, env) = (&self.config.app.app, &self.config.env);
-        let say = |location: &str| self.session.console.message(&format!("app {app}, env {env}, {location}"));
+        let announce =
+            |location: &str| self.session.console.message(&format!("app {app}, env {env}, {location}"));
         if self.config.target == DeployTarget::Local {
-            // Shown first, since the cloud may have to be started.
-            say("on this machine");
+            // Print this first, because starting the local cloud takes time.
+            announce("on this machine");
             return self.cloud(access).await;
         }
         let cloud = self.cloud(access).await?;
         let CloudLocation { account, region, endpoint, .. } = cloud.location();
-        let at = endpoint.as_ref().map(|endpoint| format!(", endpoint {endpoint}")).unwrap_or_default();
-        say(&format!("AWS account {account}, region {region}{at}"));
+        let suffix = endpoint.as_ref().map(|endpoint| format!(", endpoint {endpoint}")).unwrap_or_default();
+        announce(&format!("AWS account {account}, region {region}{suffix}"));
         Ok(cloud)
     }
 
-    /// Adds the cloud, with drivers that deploy no code.
-    pub(crate) fn in_cloud(self, cloud: &'a dyn Cloud) -> DeployContext<'a> {
+    /// Returns the context for `cloud`, with drivers that cannot deploy code. [`CloudContext::with_drivers`] replaces
+    /// them.
+    pub(crate) fn in_cloud(self, cloud: &'a dyn Cloud) -> CloudContext<'a> {
         let Self { session, config, sink } = self;
-        DeployContext { session, config, cloud, drivers: cloud.drivers(DriverOptions::default()), sink }
+        CloudContext { session, config, cloud, drivers: cloud.drivers(DriverOptions::default()), sink }
     }
 
-    /// Returns the context for calls on one resource.
+    /// Returns the context for driver calls for one resource.
     pub(crate) fn driver_context(self, address: Address) -> DriverContext {
         DriverContext::new(address, self.sink.clone(), self.session.stop.clone())
     }
 
-    /// Reports the progress of a part of the run.
+    /// Sends a progress note for a phase.
     pub(crate) fn note(self, phase: Phase, note: String) {
         self.sink.send(Event::PhaseNote { phase, note });
     }
 }
 
-/// The run of a command on an environment in its cloud.
+/// The values that a command needs after it is connected to a cloud.
 #[derive(Clone)]
-pub(crate) struct DeployContext<'a> {
-    /// The run of the program.
+pub(crate) struct CloudContext<'a> {
+    /// The console, the global flags and the state of the process.
     pub(crate) session: &'a Session,
-    /// The configuration in force.
+    /// The configuration of the selected environment.
     pub(crate) config: &'a LoadedConfig,
-    /// The cloud that the environment is in.
+    /// The environment's cloud.
     pub(crate) cloud: &'a dyn Cloud,
-    /// The drivers of that cloud.
+    /// The drivers for the resources in the cloud.
     pub(crate) drivers: Drivers,
     /// The consumer of progress events.
     pub(crate) sink: &'a EventSink,
 }
 
-impl<'a> DeployContext<'a> {
-    /// Returns the context without its cloud.
-    pub(crate) fn run(&self) -> RunContext<'a> {
+impl<'a> CloudContext<'a> {
+    /// Returns the context without the cloud.
+    pub(crate) fn run_context(&self) -> RunContext<'a> {
         RunContext { session: self.session, config: self.config, sink: self.sink }
     }
 

@@ -1,4 +1,4 @@
-//! The counts of the environment in force.
+//! Reads the counts of an environment.
 
 use hitctl_cloud::{Cloud, CountsTable};
 use hitctl_config::{LoadedConfig, names};
@@ -6,31 +6,34 @@ use hitctl_counts::CounterData;
 use hitctl_report::Failure;
 use tokio_util::sync::CancellationToken;
 
-/// Reads the whole table of counts. It is not interrupted by Ctrl-C.
-pub(crate) async fn all(cloud: &dyn Cloud, loaded: &LoadedConfig) -> Result<CounterData, Failure> {
-    numbers(cloud, loaded, &CancellationToken::new()).await
+/// Reads the whole table of counts. Ctrl-C does not interrupt it.
+pub(crate) async fn read_all_uninterrupted(
+    cloud: &dyn Cloud,
+    config: &LoadedConfig,
+) -> Result<CounterData, Failure> {
+    read_all(cloud, config, &CancellationToken::new()).await
 }
 
-/// Reads the whole table of counts. `stop` interrupts it.
-pub(crate) async fn numbers(
+/// Reads the whole table of counts until `stop` is cancelled.
+pub(crate) async fn read_all(
     cloud: &dyn Cloud,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     stop: &CancellationToken,
 ) -> Result<CounterData, Failure> {
-    Ok(open(cloud, loaded, stop)?.numbers().await?)
+    Ok(open(cloud, config, stop)?.numbers().await?)
 }
 
-/// The counts of the environment in force.
+/// Creates a client for the table of counts, without sending a request.
 pub(crate) fn open(
     cloud: &dyn Cloud,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     stop: &CancellationToken,
 ) -> Result<CountsTable, Failure> {
-    let table = cloud.table(&names::table(&loaded.app.app, &loaded.env))?;
-    Ok(CountsTable::new(table, stop).with_keep_query(&loaded.app.counter.keep_query))
+    let table = cloud.table(&names::table(&config.app.app, &config.env))?;
+    Ok(CountsTable::new(table, stop).with_keep_query(&config.app.counter.keep_query))
 }
 
-/// Returns the key that the function counts a path under.
+/// Returns the key under which the function counts a path.
 pub(crate) fn key(keep_query: &[String], path: &str) -> Result<String, Failure> {
     hitctl_counts::import::page_key(path, keep_query).map_err(Failure::usage)
 }

@@ -5,13 +5,13 @@ use hitctl_config::{ExposeMode, LoadedConfig};
 use hitctl_engine::{Fault, FaultCause, FaultKind, Finding, Severity};
 use hitctl_report::{DistributionRow, Failure};
 
-/// The finding code for an `allow_origins` that leaves out the site.
+/// The finding code for an `allow_origins` that does not contain the site.
 const ORIGINS: &str = "allow_origins";
 /// The finding code for a distribution that could not be read.
 const UNREAD: &str = "distribution_unread";
 
 /// The configured distribution and its problems.
-pub(crate) struct Checked {
+pub(crate) struct CheckedDistribution {
     /// The row that `status` shows.
     pub(crate) row: DistributionRow,
     /// The problems, the most severe first.
@@ -21,11 +21,11 @@ pub(crate) struct Checked {
 /// A problem with the distribution.
 pub(crate) struct Problem {
     code: &'static str,
-    /// Whether the deploy must stop.
+    /// Whether the problem must stop a deploy.
     pub(crate) is_error: bool,
-    /// A lower-case fragment.
+    /// A lower-case sentence fragment.
     pub(crate) message: String,
-    /// The technical reason.
+    /// The error that AWS returned.
     cause: Option<FaultCause>,
     /// An imperative sentence.
     pub(crate) hint: Option<String>,
@@ -37,12 +37,15 @@ impl Problem {
     }
 }
 
-/// Reads the configured distribution and compares it; `None` if none is configured.
-pub(crate) async fn check(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<Option<Checked>, Failure> {
-    let Some(id) = &loaded.app.cloudfront.distribution_id else { return Ok(None) };
+/// Reads the configured distribution and compares it with the configuration. Returns `None` if none is configured.
+pub(crate) async fn check(
+    config: &LoadedConfig,
+    cloud: &dyn Cloud,
+) -> Result<Option<CheckedDistribution>, Failure> {
+    let Some(id) = &config.app.cloudfront.distribution_id else { return Ok(None) };
     let mut row = DistributionRow { id: id.clone(), ..DistributionRow::default() };
     if !cloud.has_distributions() {
-        return Ok(Some(Checked { row, problems: Vec::new() }));
+        return Ok(Some(CheckedDistribution { row, problems: Vec::new() }));
     }
     let read = match cloud.distribution(id) {
         Ok(distribution) => distribution.read().await,
@@ -50,7 +53,7 @@ pub(crate) async fn check(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<Op
     };
     let mut problems = match read {
         Ok(state) => {
-            let problems = compare(loaded, cloud, id, &state);
+            let problems = compare(config, cloud, id, &state);
             row.present = Some(true);
             row.enabled = Some(state.enabled);
             row.domain = Some(state.domain);
@@ -66,21 +69,21 @@ pub(crate) async fn check(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<Op
         }
     };
     for problem in &mut problems {
-        problem.is_error |= loaded.app.strict;
+        problem.is_error |= config.app.strict;
     }
     row.problems = problems.iter().map(|problem| problem.message.clone()).collect();
-    Ok(Some(Checked { row, problems }))
+    Ok(Some(CheckedDistribution { row, problems }))
 }
 
 /// Checks the distribution before a deploy. A distribution that does not exist is an error; other problems are
 /// findings.
-pub(crate) async fn findings(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<Vec<Finding>, Failure> {
-    let Some(checked) = check(loaded, cloud).await? else { return Ok(Vec::new()) };
+pub(crate) async fn findings(config: &LoadedConfig, cloud: &dyn Cloud) -> Result<Vec<Finding>, Failure> {
+    let Some(checked) = check(config, cloud).await? else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     for Problem { code, is_error, message, cause, hint } in checked.problems {
         if is_error {
             let mut failure = Failure::new(code, message);
-            if loaded.app.strict && code != NO_DISTRIBUTION {
+            if config.app.strict && code != NO_DISTRIBUTION {
                 failure = failure
                     .caused_by("`strict = true` in hitctl.toml makes this an error; nothing was changed");
             } else if let Some(cause) = cause {
@@ -113,14 +116,14 @@ fn unread(fault: Fault, account: &str) -> Problem {
 }
 
 /// Compares the state of the distribution with the configuration.
-fn compare(loaded: &LoadedConfig, cloud: &dyn Cloud, id: &str, state: &DistributionState) -> Vec<Problem> {
+fn compare(config: &LoadedConfig, cloud: &dyn Cloud, id: &str, state: &DistributionState) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let granted = cloud.location().as_location().distribution_arn(id);
-    if state.arn != granted {
+    let granted_arn = cloud.location().as_location().distribution_arn(id);
+    if state.arn != granted_arn {
         problems.push(Problem::warning(
             "distribution_account",
             format!(
-                "the distribution has the ARN {}, but the function may invalidate only {granted}",
+                "the distribution has the ARN {}, but the function may invalidate only {granted_arn}",
                 state.arn
             ),
             "correct `distribution_id` in [cloudfront]",
@@ -133,16 +136,16 @@ fn compare(loaded: &LoadedConfig, cloud: &dyn Cloud, id: &str, state: &Distribut
             "enable it in CloudFront, or correct `distribution_id` in [cloudfront]",
         ));
     }
-    if loaded.app.http.expose != ExposeMode::None {
-        problems.extend(origins(&loaded.app.http.allow_origins, state));
+    if config.app.http.expose != ExposeMode::None {
+        problems.extend(missing_origins(&config.app.http.allow_origins, state));
     }
     problems
 }
 
-/// Returns the problem if `allow_origins` leaves out names under which the distribution serves the site.
+/// Returns a problem if `allow_origins` does not contain all names under which the distribution serves the site.
 ///
-/// The distribution's own domain name counts only if it has no alias: otherwise visitors do not see it.
-fn origins(allowed: &[String], state: &DistributionState) -> Option<Problem> {
+/// The distribution's own domain name is checked only if there is no alias: otherwise visitors do not use it.
+fn missing_origins(allowed: &[String], state: &DistributionState) -> Option<Problem> {
     if allowed.iter().any(|origin| origin == "*") {
         return None;
     }
@@ -155,7 +158,7 @@ fn origins(allowed: &[String], state: &DistributionState) -> Option<Problem> {
         return None;
     }
     let added = missing.iter().map(|name| {
-        // An alias with a wildcard stands for many origins, and `allow_origins` takes no wildcard.
+        // `allow_origins` accepts no wildcard, so `www` is an example for the hosts of a wildcard alias.
         format!(
             "https://{}",
             name.strip_prefix("*.").map_or_else(|| (*name).clone(), |rest| format!("www.{rest}"))
@@ -171,12 +174,13 @@ fn origins(allowed: &[String], state: &DistributionState) -> Option<Problem> {
     ))
 }
 
-/// Returns the host of an origin's authority, without its port.
+/// Returns the host of an authority such as `example.com:8443`, without the port.
 fn host(authority: &str) -> &str {
     let port = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     port.map_or(authority, |(host, _)| host)
 }
 
+/// Whether one of the `hosts` is `name`, or matches it if `name` is a wildcard such as `*.example.com`.
 fn is_covered(name: &str, hosts: &[&str]) -> bool {
     match name.strip_prefix('*') {
         Some(suffix) => hosts.iter().any(|host| host.len() > suffix.len() && host.ends_with(suffix)),
@@ -188,39 +192,39 @@ fn is_covered(name: &str, hosts: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn refused(allowed: &[&str], aliases: &[&str]) -> Option<String> {
+    fn problem_text(allowed: &[&str], aliases: &[&str]) -> Option<String> {
         let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
         let state = DistributionState {
             domain: "d111.cloudfront.net".to_owned(),
             aliases: owned(aliases),
             ..DistributionState::default()
         };
-        origins(&owned(allowed), &state)
+        missing_origins(&owned(allowed), &state)
             .map(|problem| format!("{}; {}", problem.message, problem.hint.unwrap()))
     }
 
     #[test]
-    fn origins_of_the_distribution_that_are_not_allowed_are_printed_as_a_line_to_set() {
+    fn missing_origins_of_distribution_are_added_to_line_to_set() {
         insta::assert_snapshot!(
-            refused(&["https://example.com"], &["example.com", "www.example.com"]).unwrap(),
+            problem_text(&["https://example.com"], &["example.com", "www.example.com"]).unwrap(),
             @r#"`allow_origins` rejects views from www.example.com; to count them, set `allow_origins = ["https://example.com", "https://www.example.com"]` in [http]"#
         );
         insta::assert_snapshot!(
-            refused(&["https://other.example:8443"], &[]).unwrap(),
+            problem_text(&["https://other.example:8443"], &[]).unwrap(),
             @r#"`allow_origins` rejects views from d111.cloudfront.net; to count them, set `allow_origins = ["https://other.example:8443", "https://d111.cloudfront.net"]` in [http]"#
         );
         insta::assert_snapshot!(
-            refused(&["https://other.example"], &["*.example.com"]).unwrap(),
+            problem_text(&["https://other.example"], &["*.example.com"]).unwrap(),
             @r#"`allow_origins` rejects views from *.example.com; to count them, set `allow_origins = ["https://other.example", "https://www.example.com"]` in [http]"#
         );
     }
 
     #[test]
-    fn origins_that_are_allowed_are_no_problem() {
-        assert_eq!(refused(&["*"], &["www.example.com"]), None);
-        assert_eq!(refused(&["https://www.example.com"], &["www.example.com"]), None);
-        assert_eq!(refused(&["https://www.example.com:8443"], &["WWW.example.com"]), None);
-        assert_eq!(refused(&["https://d111.cloudfront.net"], &[]), None);
-        assert_eq!(refused(&["https://blog.example.com"], &["*.example.com"]), None);
+    fn missing_origins_with_all_origins_allowed_is_none() {
+        assert_eq!(problem_text(&["*"], &["www.example.com"]), None);
+        assert_eq!(problem_text(&["https://www.example.com"], &["www.example.com"]), None);
+        assert_eq!(problem_text(&["https://www.example.com:8443"], &["WWW.example.com"]), None);
+        assert_eq!(problem_text(&["https://d111.cloudfront.net"], &[]), None);
+        assert_eq!(problem_text(&["https://blog.example.com"], &["*.example.com"]), None);
     }
 }

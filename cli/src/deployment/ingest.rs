@@ -1,4 +1,4 @@
-//! Shared steps of the commands that send to a queue or a bus: opening the cloud, and reading files.
+//! Shared steps of the commands that send to a queue or an event bus: connecting to the cloud, and reading files.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -8,14 +8,14 @@ use hitctl_config::LoadedConfig;
 use hitctl_engine::Address;
 use hitctl_report::{Exit, Failure};
 
-use super::context::{DeployContext, RunContext};
+use super::context::{CloudContext, RunContext};
 use super::plan::read_live;
 use crate::session::Session;
 
-/// Opens the cloud and shows it before the first write. The local cloud is started only if the resource is deployed to
-/// it.
+/// Connects to the cloud and prints its location. Starts the local cloud only if the resource at `address` is deployed
+/// there.
 pub(crate) async fn open(run: RunContext<'_>, address: &Address) -> Result<Box<dyn Cloud>, Failure> {
-    let cloud = run.open(AccessMode::Read).await?;
+    let cloud = run.open_and_announce(AccessMode::Read).await?;
     if cloud.is_running() {
         return Ok(cloud);
     }
@@ -23,8 +23,8 @@ pub(crate) async fn open(run: RunContext<'_>, address: &Address) -> Result<Box<d
     run.cloud(AccessMode::Write).await
 }
 
-/// Fails if the resource is not deployed.
-pub(crate) async fn check_deployed(context: &DeployContext<'_>, address: &Address) -> Result<(), Failure> {
+/// Fails if the resource at `address` is not deployed.
+pub(crate) async fn check_deployed(context: &CloudContext<'_>, address: &Address) -> Result<(), Failure> {
     let (_, live) = read_live(context).await?;
     if live.observed(address).is_some() {
         return Ok(());
@@ -38,29 +38,30 @@ pub(crate) fn not_deployed(what: &str, env: &str) -> Failure {
         .hinted(format!("run `hitctl deploy --env {env}` first"))
 }
 
-/// Returns the failure for a command that needs a setting; `key` enables it.
-pub(crate) fn disabled(code: &'static str, loaded: &LoadedConfig, lacks: &str, key: &str) -> Failure {
-    let env = &loaded.env;
-    Failure::new(code, format!("environment {env} {lacks}"))
+/// Returns the failure for a command that needs a disabled feature. `problem` follows the name of the environment, and
+/// `key = true` enables the feature.
+pub(crate) fn disabled(code: &'static str, config: &LoadedConfig, problem: &str, key: &str) -> Failure {
+    let env = &config.env;
+    Failure::new(code, format!("environment {env} {problem}"))
         .hinted(format!("set `{key} = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
         .with_exit(Exit::Usage)
 }
 
-/// Reads a whole file, or stdin for `-`. Fails beyond `largest` bytes.
-pub(crate) fn read_content(session: &Session, file: &Path, largest: u64) -> Result<Vec<u8>, Failure> {
+/// Reads a whole file, or stdin for `-`. Fails if it has more than `max_bytes` bytes.
+pub(crate) fn read_content(session: &Session, file: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
     let name = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
     let failed = |error: std::io::Error| {
         Failure::new("not_read", format!("failed to read {name}")).caused_by(error).with_exit(Exit::Usage)
     };
     let mut content = Vec::new();
     if file == Path::new("-") {
-        session.console.read_input(largest, &mut content).map_err(failed)?;
+        session.console.read_input(max_bytes, &mut content).map_err(failed)?;
     } else {
         let file = std::fs::File::open(session.cwd.join(file)).map_err(failed)?;
-        file.take(largest + 1).read_to_end(&mut content).map_err(failed)?;
+        file.take(max_bytes + 1).read_to_end(&mut content).map_err(failed)?;
     }
-    if content.len() as u64 > largest {
-        return Err(Failure::usage(format!("{name} is larger than {} MiB", largest / 1024 / 1024)));
+    if content.len() as u64 > max_bytes {
+        return Err(Failure::usage(format!("{name} is larger than {} MiB", max_bytes / 1024 / 1024)));
     }
     Ok(content)
 }

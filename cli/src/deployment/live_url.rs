@@ -1,4 +1,4 @@
-//! The URL of a deployed counter.
+//! Finds the URL of a deployed counter.
 
 use hitctl_cloud::AccessMode;
 use hitctl_report::Failure;

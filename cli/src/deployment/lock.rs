@@ -1,5 +1,5 @@
-//! The lock of an environment. A command that changes something holds the lease, or takes it right after it has created
-//! the table that stores the lease.
+//! The deployment lock of an environment. A command that changes the environment holds the lease. If the table that
+//! stores the lease does not exist yet, the command takes the lease right after it has created the table.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use hitctl_report::{Exit, Failure};
 use hitctl_stack::address;
 use tokio_util::sync::CancellationToken;
 
-use super::context::DeployContext;
+use super::context::CloudContext;
 use crate::flags::duration;
 
 /// How long to wait for another deploy.
@@ -32,17 +32,19 @@ pub struct LockArgs {
 /// The lock that a command holds while it changes an environment.
 pub(crate) struct DeployLock {
     lease: Option<Lease>,
+    /// The drivers that take the lease after they have created the table.
     guarded: Option<Arc<LeaseGuardedDrivers>>,
+    /// Cancelled by Ctrl-C, or when the lease is lost.
     run: CancellationToken,
-    /// Whether another run held the lease until now, which makes an earlier plan outdated.
+    /// Whether the command waited for another one that held the lease. The plan may then be outdated.
     pub(crate) waited: bool,
 }
 
 impl DeployLock {
-    /// Takes the lease for a plan, if there are changes and a table to store the lease. `command` is the name of the
-    /// command.
+    /// Takes the lease for a plan, if the plan has changes and there is a table to store the lease. `command` is the
+    /// name of the command.
     pub(crate) async fn take(
-        context: &DeployContext<'_>,
+        context: &CloudContext<'_>,
         plan: &Plan,
         command: &str,
         args: LockArgs,
@@ -61,15 +63,15 @@ impl DeployLock {
             Some(change) if change.action == Action::Create => {
                 lock.guarded = Some(LeaseGuardedDrivers::new(lease_request));
             }
-            // Without a table of counts, only resources with unique names are left.
+            // The table neither exists nor is created: the command deletes the remaining resources without a lease.
             _ => {}
         }
         Ok(lock)
     }
 
-    /// Takes the lease for a change of an existing deployment without a plan.
+    /// Takes the lease for a change that is made without a plan. The table must exist.
     pub(crate) async fn hold(
-        context: &DeployContext<'_>,
+        context: &CloudContext<'_>,
         command: &str,
         args: LockArgs,
     ) -> Result<Self, Failure> {
@@ -78,31 +80,31 @@ impl DeployLock {
         Ok(Self { lease: Some(lease), guarded: None, run, waited })
     }
 
-    /// Records who made the change and when, for `status`. The change itself does not depend on it.
-    pub(crate) async fn record(&self, context: &DeployContext<'_>, command: &str) {
+    /// Records who made the change and when, for `status`. If that fails, it only prints a warning.
+    pub(crate) async fn record(&self, context: &CloudContext<'_>, command: &str) {
         if self.run.is_cancelled() {
             return;
         }
-        let DeployContext { session, config, cloud, .. } = context;
+        let CloudContext { session, config, cloud, .. } = context;
         let table = cloud.table(&names::table(&config.app.app, &config.env));
         let record = DeployRecord::new(&session.env, command, now());
-        let written = async { record.write(&table?).await };
-        if let Err(fault) = written.await {
+        let writing = async { record.write(&table?).await };
+        if let Err(fault) = writing.await {
             session.console.warn(&format!("`hitctl status` will not show this change: {}", fault.message));
         }
     }
 
-    /// Returns the drivers to apply the plan with.
+    /// Returns the drivers with which the plan is applied.
     pub(crate) fn drivers(&self, drivers: &Drivers) -> Drivers {
         self.guarded.as_ref().map_or_else(|| drivers.clone(), |guarded| guarded.wrap(drivers))
     }
 
-    /// Returns the token that is cancelled when the user asks to stop or when the lease is lost.
+    /// Returns the token that is cancelled by Ctrl-C or when the lease is lost.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.run
     }
 
-    /// Releases the lock. Returns a failure if the lease was lost, whatever the run did.
+    /// Releases the lock. Returns a failure if the lease was lost, even if all changes were made.
     pub(crate) async fn release(self, outcome: Option<&ApplyOutcome>) -> Option<Failure> {
         let lease = self.lease.or_else(|| self.guarded.and_then(|guarded| guarded.take_lease()))?;
         let lease_failure = lease.loss();
@@ -121,7 +123,7 @@ impl DeployLock {
 
 /// Returns the request for the lease of an environment.
 fn lease_request(
-    DeployContext { session, config, cloud, sink, .. }: &DeployContext<'_>,
+    CloudContext { session, config, cloud, sink, .. }: &CloudContext<'_>,
     command: &str,
     args: LockArgs,
     run: CancellationToken,

@@ -1,5 +1,5 @@
-//! Fits the plan to the quotas of the account. The quota of a new account allows no reserved concurrency. The function
-//! then gets none, which is not drift.
+//! Adapts the resource graph to the quotas of the account. The quota of a new account allows no reserved concurrency.
+//! The function then gets none, and that is not reported as drift.
 
 use hitctl_cloud::Cloud;
 use hitctl_config::LoadedConfig;
@@ -10,39 +10,40 @@ use hitctl_stack::{FunctionArtifact, address};
 
 use super::design::design;
 
-/// The code of the finding or failure.
+/// The code of the finding, or of the failure with `strict = true`.
 const CODE: &str = "concurrency_quota";
 
-/// Fits the graph to the concurrency quota. The quota is read only if a reservation would change, so that a deploy
-/// without changes costs no call.
+/// Removes the reserved concurrency from the graph if the quota does not allow it. The quota is read only if the
+/// reservation would change, so a deploy without changes makes no call.
 pub(crate) async fn fit(
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     cloud: &dyn Cloud,
     code: Option<&FunctionArtifact>,
     graph: Graph,
     live: &Snapshot,
 ) -> Result<(Graph, Option<Finding>), Failure> {
-    let Some(want) = loaded.app.function.reserved_concurrency else { return Ok((graph, None)) };
-    let have = live
+    let Some(desired) = config.app.function.reserved_concurrency else { return Ok((graph, None)) };
+    let current = live
         .observed(&address::counter())
         .and_then(|live| live.spec.get("reserved_concurrency")?.as_u64())
-        .and_then(|have| u32::try_from(have).ok());
-    if have == Some(want) {
+        .and_then(|current| u32::try_from(current).ok());
+    if current == Some(desired) {
         return Ok((graph, None));
     }
-    let Some(quota) = cloud.concurrency_quota().await.filter(|quota| !quota.can_reserve(want, have)) else {
+    let Some(quota) = cloud.concurrency_quota().await.filter(|quota| !quota.can_reserve(desired, current))
+    else {
         return Ok((graph, None));
     };
-    let message = shortage(quota, want);
+    let message = shortage(quota, desired);
     let command = increase_command(&cloud.location().region);
-    if loaded.app.strict {
+    if config.app.strict {
         return Err(Failure::new(CODE, message)
             .caused_by("`strict = true` in hitctl.toml makes this an error; nothing was changed")
             .hinted(format!("run `{command}`, or set `reserved_concurrency = \"none\"` in [function]")));
     }
-    let mut without = loaded.clone();
-    // An existing reservation is kept, whoever made it.
-    without.app.function.reserved_concurrency = have;
+    let mut adapted = config.clone();
+    // An existing reservation is kept, even one that hitctl did not make.
+    adapted.app.function.reserved_concurrency = current;
     let finding = Finding {
         severity: Severity::Warning,
         code: CODE.into(),
@@ -52,46 +53,48 @@ pub(crate) async fn fit(
         ),
         hint: None,
     };
-    Ok((design(&without, cloud.location(), code)?, Some(finding)))
+    Ok((design(&adapted, cloud.location(), code)?, Some(finding)))
 }
 
 /// Fails if `max_write_units` exceeds the quota of the account's tables. The quota is read only for values above AWS's
 /// default.
-pub(crate) async fn check_table(loaded: &LoadedConfig, cloud: &dyn Cloud) -> Result<(), Failure> {
-    let want = loaded.app.table.max_write_units;
-    if want <= DEFAULT_TABLE_WRITES {
+pub(crate) async fn check_table(config: &LoadedConfig, cloud: &dyn Cloud) -> Result<(), Failure> {
+    let desired = config.app.table.max_write_units;
+    if desired <= DEFAULT_TABLE_WRITES {
         return Ok(());
     }
-    let (most, unknown) = match cloud.table_writes_quota().await {
+    let (max, quota_fault) = match cloud.table_writes_quota().await {
         None => return Ok(()),
-        Some(Ok(most)) => (most, None),
+        Some(Ok(max)) => (max, None),
         Some(Err(fault)) => (DEFAULT_TABLE_WRITES, Some(fault)),
     };
-    if want <= most {
+    if desired <= max {
         return Ok(());
     }
-    let message = format!("`max_write_units`: expected at most {most}, found {want}");
+    let message = format!("`max_write_units`: expected at most {max}, found {desired}");
     let failure = Failure::new("table_quota", message);
-    let failure = match unknown {
+    let failure = match quota_fault {
         Some(fault) => failure.caused_by(format!(
-            "the account's quota is unknown, and AWS's default is {most}: {}",
+            "the account's quota is unknown, and AWS's default is {max}: {}",
             fault.message
         )),
-        None => failure.caused_by("it is the account's DynamoDB quota per table; nothing was changed"),
+        None => {
+            failure.caused_by("the account's DynamoDB quota per table allows no more; nothing was changed")
+        }
     };
     Err(failure.hinted(format!(
-        "set `max_write_units` in [table] to at most {most}, or request a higher quota in the console: Service Quotas, DynamoDB, \
+        "set `max_write_units` in [table] to at most {max}, or request a higher quota in the console: Service Quotas, DynamoDB, \
          \"Table-level write throughput limit\", region {}",
         cloud.location().region
     )))
 }
 
-/// Returns the message for concurrency that cannot be reserved.
-pub(crate) fn shortage(quota: ConcurrencyQuota, want: u32) -> String {
+/// Returns the message that the quota does not allow the reserved concurrency.
+pub(crate) fn shortage(quota: ConcurrencyQuota, desired: u32) -> String {
     let ConcurrencyQuota { limit, unreserved } = quota;
     let floor = quota.min_unreserved();
     format!(
-        "the account's quota does not allow reserved concurrency {want}: of {limit} concurrent executions, {unreserved} are \
+        "the account's quota does not allow reserved concurrency {desired}: of {limit} concurrent executions, {unreserved} are \
          unreserved, and {floor} must stay unreserved"
     )
 }

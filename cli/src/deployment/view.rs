@@ -1,4 +1,4 @@
-//! Views of a deployment: its plan and its outputs.
+//! Builds the views of a deployment: its plan and its outputs.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -20,8 +20,8 @@ pub(crate) fn url(outputs: &BTreeMap<Address, Outputs>) -> Option<String> {
 }
 
 /// Returns the outputs of a deployment by name, for JSON output.
-pub(crate) fn outputs(loaded: &LoadedConfig, live: &BTreeMap<Address, Outputs>) -> BTreeMap<String, String> {
-    let (app, env) = (&loaded.app.app, &loaded.env);
+pub(crate) fn outputs(config: &LoadedConfig, live: &BTreeMap<Address, Outputs>) -> BTreeMap<String, String> {
+    let (app, env) = (&config.app.app, &config.env);
     let named = |name: &str, address: &Address, value: String| {
         live.contains_key(address).then(|| (name.to_owned(), value))
     };
@@ -33,36 +33,36 @@ pub(crate) fn outputs(loaded: &LoadedConfig, live: &BTreeMap<Address, Outputs>) 
     outputs.into_iter().flatten().collect()
 }
 
-/// Returns the view of a plan, before or after it is applied.
+/// Returns the view of a plan. `started` is the start of the command.
 pub(crate) fn plan_view(
     command: &str,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     location: &CloudLocation,
     PlanRun { plan, findings, losses }: &PlanRun,
     started: Instant,
 ) -> PlanView {
-    let mut view = PlanView::new(command, &loaded.env, &loaded.target.to_string(), plan);
+    let mut view = PlanView::new(command, &config.env, &config.target.to_string(), plan);
     view.losses.clone_from(losses);
     (view.account, view.region) = (Some(location.account.clone()), Some(location.region.clone()));
     let warnings = findings.iter().map(|finding| format!("{}: {}", finding.address, finding.message));
-    view.warnings = warnings.chain(other_release(plan)).collect();
-    view.estimate = costs(command, loaded);
+    view.warnings = warnings.chain(alias_warning(plan)).collect();
+    view.estimate = cost_estimate(command, config);
     view.took_ms = millis(started);
     view
 }
 
 /// Returns the cost estimate for commands that create resources on AWS.
-fn costs(command: &str, loaded: &LoadedConfig) -> Option<CostEstimate> {
-    let creates_resources = loaded.target == DeployTarget::Aws && matches!(command, "plan" | "deploy");
-    creates_resources.then(|| cost::estimate(&loaded.app))
+fn cost_estimate(command: &str, config: &LoadedConfig) -> Option<CostEstimate> {
+    let creates_resources = config.target == DeployTarget::Aws && matches!(command, "plan" | "deploy");
+    creates_resources.then(|| cost::estimate(&config.app))
 }
 
 /// Returns a warning if the plan switches the alias while the function itself is unchanged.
-fn other_release(plan: &Plan) -> Option<String> {
-    let of_release = |alias: &&Change| {
+fn alias_warning(plan: &Plan) -> Option<String> {
+    let changes_release = |alias: &&Change| {
         alias.action == Action::Update && alias.fields.iter().any(|field| field.field == "release")
     };
-    let alias = plan.change(&address::live_alias()).filter(of_release)?;
+    let alias = plan.change(&address::live_alias()).filter(changes_release)?;
     let function = plan.change(&address::counter())?;
     let reader = plan.change(&address::reader()).map_or(Action::Keep, |reader| reader.action);
     let unchanged = function.action == Action::Keep && reader == Action::Keep;

@@ -1,4 +1,4 @@
-//! Snapshots of the generated events.
+//! Tests of the generated events: their formats, and that events for EventBridge match the pattern.
 
 use hitctl_config::{Overrides, load};
 

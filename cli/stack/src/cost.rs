@@ -17,15 +17,15 @@ use hitctl_resources::prices::{function, http_api, log_group};
 use serde::{Serialize, Serializer};
 use sources::SourceCosts;
 
-/// The month in which the prices were looked up. They are those of us-east-1, from secondary sources; other regions differ by some
-/// 10-30 %.
+/// The month in which the prices were looked up. They are for us-east-1 and come from secondary sources; the prices of
+/// other regions differ by about 10 to 30 %.
 pub const PRICES_AS_OF: &str = "2026-11";
 
 /// The seconds of an average month.
 const MONTH_S: f64 = 2_629_800.0;
 const DAY_S: f64 = 86_400.0;
 const MILLION: f64 = 1e6;
-/// The views of a typical month, for a blog or the pages of a small project.
+/// The number of views in a typical month of a blog or a small project.
 const TYPICAL_VIEWS: u32 = 10_000;
 
 /// The assumed number of pages if the configuration does not limit it.
@@ -38,6 +38,7 @@ const HIT_S: f64 = 0.008;
 const WRITE_S: f64 = 0.004;
 /// The log volume of a million hits, in GB. It consists mostly of Lambda's own lines.
 const LOGS_GB_PER_MILLION: f64 = 0.3;
+
 /// The estimated cost of an app, in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CostEstimate {
@@ -46,8 +47,8 @@ pub struct CostEstimate {
     pub typical_month_usd: f64,
     /// The number of views in that month.
     pub typical_month_views: u32,
-    /// The maximum cost of a month: all requests that the throttle allows, each of the size with the highest price. `None` if no web
-    /// request reaches the function.
+    /// The maximum cost of a month: all requests that the throttle allows, each with the most expensive size. `None` if
+    /// no web request reaches the function.
     #[serde(serialize_with = "cents_or_null")]
     pub worst_month_usd: Option<f64>,
     /// The cost of a million hits.
@@ -67,17 +68,23 @@ pub struct CostEstimate {
     /// The explanation of what limits the number of requests.
     #[serde(skip)]
     limit_text: String,
+    /// The requests of the worst case. Empty if there is no web endpoint.
+    #[serde(skip)]
+    worst_case_note: String,
+    /// The worst case with small requests. `None` if the size of a request does not matter.
+    #[serde(skip)]
+    worst_small_usd: Option<f64>,
 }
 
-/// The table units that a hit uses at most: a hit of a visitor who is new today, on the page and on the site. All items are smaller
-/// than 1 KB. A write whose condition fails costs as much as any other.
+/// The maximum table units of a hit: the hit of a visitor who is new today, both on the page and on the site. All items
+/// are smaller than 1 KB. A write whose condition fails costs as much as any other.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct HitUsage {
     /// Write request units of the table of counts: one for the page and, with visitors, one for the site.
     count_writes: f64,
     /// Write request units of the table of visitors: for the page, for the site and, with `raw`, for the address.
     visitor_writes: f64,
-    /// Read request units: for the additional items of a page whose hits are distributed.
+    /// Read request units: for the additional shards of a page.
     reads: f64,
 }
 
@@ -121,7 +128,8 @@ struct CostModel {
     hit: HitUsage,
     /// The write request units per second that a table accepts.
     max_table_writes: f64,
-    /// The writes per second for new pages. Each takes one write to find that the path is unknown, and one to the budget.
+    /// The writes per second for new pages. Each new page takes a write that shows that the path is unknown, and a
+    /// write to the budget.
     new_page_writes: f64,
     /// The read request units of a request for the maximum number of pages.
     reads_per_request: f64,
@@ -199,7 +207,7 @@ impl CostModel {
             .plus(&self.reading_all_pages(served))
     }
 
-    /// Returns the usage by reads of all pages in a month with `served` requests per second.
+    /// Returns the table reads of requests for all pages, in a month with `served` requests per second.
     fn reading_all_pages(&self, served: f64) -> Usage {
         let processes = (served / REQUESTS_PER_CONCURRENCY).ceil();
         let reads = millions(served.min(processes / ALL_PAGES_INTERVAL_S) * self.all_pages_reads);
@@ -217,7 +225,7 @@ impl CostModel {
             .and(READS, self.hit.reads)
     }
 
-    /// Returns the price of the GB-seconds of a million hits, in US dollars.
+    /// Returns the price of the running time for a million hits, in US dollars.
     fn compute(&self) -> f64 {
         gb_seconds(self.arch).cost_of(self.gb_seconds)
     }
@@ -244,14 +252,14 @@ pub struct MonthCost {
     pub compute_usd: f64,
 }
 
-/// Returns the cost of `hits` hits per month with the given memory and billed duration per hit. Cold starts are few and counted like
-/// the rest.
+/// Returns the cost of `hits` hits per month with the given memory and billed duration per hit. Cold starts are rare
+/// and treated like other hits.
 pub fn month_cost(app: &AppConfig, memory_mb: u32, hits: u64, billed_ms: f64) -> MonthCost {
     #[expect(clippy::cast_precision_loss, reason = "money: a few parts in 2^53 are nothing")]
     let million = hits as f64 / MILLION;
     let gb_seconds = gb_seconds_of_million(memory_mb, billed_ms / 1_000.0);
     let model = CostModel { gb_seconds, ..CostModel::for_app(app) };
-    // The volume discount of the HTTP API.
+    // The volume discount of the HTTP API, as a negative amount.
     let rebate = if model.has_api {
         http_api::REQUESTS.cost_of(million) - million * http_api::REQUESTS.usd
     } else {
@@ -274,33 +282,28 @@ pub fn estimate(app: &AppConfig) -> CostEstimate {
         let web = millions(rate) * sources.per_million_web_hits(size.message);
         model.month(rate, size.request) + web + sources.idle_month_usd + invalidations.unwrap_or(0.0)
     };
-    // The largest message that SQS accepts is smaller than the largest request, but the queue bills it as well.
+    // The largest message that SQS accepts is smaller than the largest request, but SQS bills it in addition to the
+    // HTTP API.
     let worst = |rate| month(rate, BilledSize::LARGEST).max(month(rate, BilledSize::LARGEST_MESSAGE));
-    let (rate, limit_text) = match app.http.expose {
-        ExposeMode::Api => {
-            let rate = app.http.rate_per_second;
-            let small = usd(month(rate, BilledSize::SMALL));
-            let mb = HTTP_API_BODY_BYTES / 1024 / 1024;
-            let kb = HTTP_API_BILLED_BYTES / 1024;
-            let limit_text = format!(
-                "The worst case is {rate} requests a second all month, the limit of the throttle, each of {mb} MB. An HTTP API bills \
-                 every {kb} KB as one request. With small requests, the worst case is {small}"
-            );
-            (Some(rate), limit_text)
-        }
+    let (rate, limit) = match app.http.expose {
+        ExposeMode::Api => (Some(app.http.rate_per_second), "the limit of the throttle".to_owned()),
         ExposeMode::FunctionUrl => {
-            let what = match app.function.reserved_concurrency {
-                Some(reserved) => format!("the reserved concurrency of {reserved}"),
-                None => format!("the default account concurrency of {ACCOUNT_CONCURRENCY}"),
+            let limit = match app.function.reserved_concurrency {
+                Some(reserved) => format!("the limit of the reserved concurrency of {reserved}"),
+                None => format!("the limit of the default account concurrency of {ACCOUNT_CONCURRENCY}"),
             };
-            let limit_text = format!(
-                "The worst case is {} requests a second all month, the limit of {what}",
-                model.max_hits_per_s
-            );
-            (Some(model.max_hits_per_s), limit_text)
+            (Some(model.max_hits_per_s), limit)
         }
         ExposeMode::None => (None, String::new()),
     };
+    let is_api = app.http.expose == ExposeMode::Api;
+    let (mb, kb) = (HTTP_API_BODY_BYTES / 1024 / 1024, HTTP_API_BILLED_BYTES / 1024);
+    let size = if is_api { format!(", {mb} MB each") } else { String::new() };
+    let worst_case_note = rate.map(|rate| format!("{rate} requests a second{size}")).unwrap_or_default();
+    let billing =
+        if is_api { format!(". An HTTP API bills every {kb} KB as one request") } else { String::new() };
+    let limit_text =
+        if rate.is_some() { format!("The worst case lasts all month at {limit}{billing}") } else { limit };
     let million = model.million_hits().usd() + sources.per_million_web_hits(1.0);
     let views = f64::from(TYPICAL_VIEWS);
     // Without web requests, views arrive as messages or events.
@@ -316,11 +319,13 @@ pub fn estimate(app: &AppConfig) -> CostEstimate {
         prices_as_of: PRICES_AS_OF,
         hit: model.hit,
         sources,
+        worst_case_note,
+        worst_small_usd: rate.filter(|_| is_api).map(|rate| month(rate, BilledSize::SMALL)),
         limit_text,
     }
 }
 
-/// The number of requests as which the HTTP API and SQS bill one web request.
+/// The numbers of requests that the HTTP API and SQS bill for one web request.
 #[derive(Clone, Copy)]
 struct BilledSize {
     request: f64,
@@ -357,29 +362,62 @@ impl CostEstimate {
         )
     }
 
-    /// Returns the estimate with its assumptions.
-    pub fn details(&self) -> String {
+    /// Returns the estimate as rows, from the cheapest month to the most expensive one.
+    pub fn rows(&self) -> Vec<CostRow> {
+        let row = |label: &str, amount: String, note: &str| CostRow {
+            label: label.to_owned(),
+            amount,
+            note: note.to_owned(),
+        };
+        // A queue is polled even if no view arrives.
+        let idle = match self.sources.idle_month_usd {
+            usd_a_month if usd_a_month > 0.0 => usd(usd_a_month),
+            _ => "< 0.01 USD".to_owned(),
+        };
+        let typical = format!("{},000 views", self.typical_month_views / 1_000);
+        let worst = self.worst_month_usd.map(|worst| row("worst case", usd(worst), &self.worst_case_note));
+        let small = self.worst_small_usd.map(|small| row("", usd(small), "the same with small requests"));
+        let rows = [
+            Some(row("no views", idle, "")),
+            Some(row(&typical, usd(self.typical_month_usd), "")),
+            Some(row("1,000,000 views", usd(self.per_million_hits_usd), "")),
+            worst,
+            small,
+        ];
+        rows.into_iter().flatten().collect()
+    }
+
+    /// Returns the assumptions of the estimate as sentences.
+    pub fn assumptions(&self) -> String {
         let limit_text =
-            if self.limit_text.is_empty() { String::new() } else { format!(" {}.", self.limit_text) };
-        let price = format!(
-            "Prices of us-east-1 without free tiers, as of {}; other regions differ by 10 to 30 %.",
-            self.prices_as_of
-        );
+            if self.limit_text.is_empty() { String::new() } else { format!("{}. ", self.limit_text) };
         let hit = match self.hit {
             HitUsage { visitor_writes: 0.0, .. } => String::new(),
             hit => format!(
-                " The estimate assumes that every view comes from a new visitor and takes {} writes; a returning visitor takes {}.",
+                "The estimate assumes that every view comes from a new visitor and takes {} writes; a returning visitor takes {}. ",
                 hit.writes(),
                 // One write to the page, and one that finds that the visitor is already known there.
                 hit.writes() - 2.0
             ),
         };
         let source_text = self.sources.to_text();
-        // The cost of the pollers is stated separately.
-        let rest =
-            if self.sources.idle_month_usd > 0.0 { "." } else { "; less than 0.01 USD a month when idle." };
-        format!("{}{rest}{limit_text}{hit}{source_text} {price}", self.summary())
+        let source_text = source_text.trim_start();
+        let gap = if source_text.is_empty() { "" } else { " " };
+        format!(
+            "{limit_text}{hit}{source_text}{gap}Prices are without free tiers; other regions differ by 10 to 30 %."
+        )
     }
+}
+
+/// One row of an estimate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostRow {
+    /// The month that is estimated.
+    pub label: String,
+    /// The amount with its currency.
+    pub amount: String,
+    /// The condition, or an empty text.
+    pub note: String,
 }
 
 /// Formats an amount in dollars, with cents if it is small.

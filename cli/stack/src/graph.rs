@@ -1,5 +1,5 @@
-//! Builds the graph of all resources of a hit counter. This module is the only one that knows them; `sources.rs` adds the queue,
-//! events and buckets, and `reader.rs` the reader.
+//! Builds the graph of all resources of a hit counter. No other module knows all of them. `sources.rs` adds the queues
+//! and the rules for events and buckets, and `reader.rs` adds the reader function.
 
 mod reader;
 mod sources;
@@ -67,7 +67,7 @@ pub fn resource_graph(
     ])
 }
 
-/// Returns a short hash of the functions' code and configuration, by which their published versions are found again.
+/// Returns a short hash of the functions' code and configuration, which identifies their published versions.
 ///
 /// Both functions share one release, so that they are deployed and rolled back together. The hash does not contain settings that
 /// are not part of a version: tags and reserved concurrency.
@@ -114,15 +114,16 @@ impl GraphBuilder<'_> {
     }
 
     /// Returns the table of visitors, which also remembers the messages and files that were counted. Its items expire within days, so
-    /// that it needs no backups, no protection and no confirmation before it is deleted.
+    /// it needs no backups, no protection and no confirmation before it is deleted.
     fn seen_table(&self) -> Node {
         TableSpec {
             partition_key: contract::SEEN_ID.to_owned(),
             point_in_time_recovery: false,
             deletion_protection: false,
-            // A new visitor of a page takes two writes to this table (for the page and the site) and two to the table of counts
-            // (for the page and the site). With the same limit for both tables, the first hits of many new visitors use at most half
-            // of the table of counts' capacity, and further hits are still counted.
+            // A new visitor of a page takes two writes to this table (for the page and the site) and two to the table
+            // of counts (for the page and the site). With the same limit for both tables, at most half as many new
+            // visitors per second as the limit are recorded, so their writes to the site's total use at most half of
+            // the capacity of the table of counts.
             max_write_units: self.app.table.max_write_units,
             ttl_attribute: Some(contract::SEEN_TTL.to_owned()),
             tags: self.tags.clone(),
@@ -172,7 +173,8 @@ impl GraphBuilder<'_> {
         }
     }
 
-    /// Returns a function with the settings that both functions share. `role` and `role_name` are the address and name of its role.
+    /// Returns a function with the settings that the counter and the reader share. `role` is the name of its role in
+    /// the graph, `role_name` the name in IAM.
     fn function_with(
         &self,
         variables: BTreeMap<&'static str, String>,
@@ -181,7 +183,7 @@ impl GraphBuilder<'_> {
     ) -> FunctionSpec {
         let function = &self.app.function;
         let variables = variables.into_iter().map(|(name, value)| {
-            // References make sure that a table exists before a function uses it, and is not deleted earlier.
+            // References make sure that a table is created before a function uses it, and deleted after the function.
             let value = match name {
                 contract::ENV_TABLE => SpecValue::known(TableSpec::address("hits"), value),
                 contract::ENV_SEEN_TABLE => SpecValue::known(TableSpec::address("seen"), value),
@@ -214,7 +216,7 @@ impl GraphBuilder<'_> {
                 self.arn("iam", &format!("role/{role_name}")),
             ),
             log_format: "JSON".to_owned(),
-            // The function filters its own log lines, so Lambda uses the same level.
+            // The function already filters its own log lines by the same level.
             app_log_level: Some(function.log_level.to_string().to_uppercase()),
             // The start, end and report lines of invocations have this level.
             system_log_level: Some("INFO".to_owned()),

@@ -1,11 +1,11 @@
-//! Resources that an interrupted command may have left behind. `destroy` removes them with the rest.
+//! Resources that an interrupted command may have left behind. `destroy` removes them with all other resources.
 
 use hitctl_config::{DeployTarget, LoadedConfig, names};
 use hitctl_engine::{Graph, GraphError, Node};
 use hitctl_resources::{FunctionSpec, RoleSpec, Spec as _};
 use serde_json::json;
 
-/// Returns the function copy that `tune` measures as an absent node; `None` if its name would be too long to exist.
+/// Returns an absent node for the function copy that `tune` measures; `None` if the name of a copy would be too long.
 pub fn tuned_function(app: &str, env: &str) -> Option<Node> {
     let name = names::tuned_function(app, env)?;
     Some(

@@ -7,21 +7,22 @@ use std::sync::LazyLock;
 
 use hitctl_config::names;
 use hitctl_resources::scopes::{ACCOUNT, FUNCTION, LOG_GROUP, QUEUES};
-use hitctl_resources::{CloudLocation, Naming, Operation, PolicyScope, REGISTRY, RolePermission};
+use hitctl_resources::{ArnParts, CloudLocation, Operation, PolicyScope, REGISTRY, RolePermission};
 use serde_json::{Value as Json, json};
 
 pub use hitctl_resources::OperationNeeds;
 
 /// The event buses to which `emit` sends events: any bus, because the user chooses it.
-const BUSES: PolicyScope = PolicyScope::new("Buses", |n| vec![n.location.arn("events", "event-bus/*")]);
+const BUSES: PolicyScope =
+    PolicyScope::new("Buses", |parts| vec![parts.location.arn("events", "event-bus/*")]);
 
 /// The items of the table of counts. Only the function accesses the items of the table of visitors.
 const TABLE: PolicyScope =
-    PolicyScope::new("Table", |n| vec![n.location.table_arn(&names::table(n.app, n.env))]);
+    PolicyScope::new("Table", |parts| vec![parts.location.table_arn(&names::table(parts.app, parts.env))]);
 
 /// The `CloudFront` distribution, if one is configured.
-const DISTRIBUTION: PolicyScope = PolicyScope::new("Distribution", |n| {
-    n.distribution.iter().map(|id| n.location.distribution_arn(id)).collect()
+const DISTRIBUTION: PolicyScope = PolicyScope::new("Distribution", |parts| {
+    parts.distribution.iter().map(|id| parts.location.distribution_arn(id)).collect()
 });
 
 /// The API operations of commands that belong to no kind of resource, sorted by name.
@@ -35,7 +36,7 @@ const COMMAND_OPERATIONS: &[Operation] = &[
     Operation::new("dynamodb:GetItem", &[("dynamodb:GetItem", TABLE)]),
     Operation::new("dynamodb:PutItem", &[("dynamodb:PutItem", TABLE)]),
     Operation::new("dynamodb:Scan", &[("dynamodb:Scan", TABLE)]),
-    // The permissions for the single writes of a transaction authorise it.
+    // A transaction needs the permissions for its individual writes.
     Operation::new(
         "dynamodb:TransactWriteItems",
         &[("dynamodb:DeleteItem", TABLE), ("dynamodb:PutItem", TABLE), ("dynamodb:UpdateItem", TABLE)],
@@ -85,10 +86,10 @@ const STATEMENT_ORDER: &[&str] = &[
 /// The maximum size of a managed policy, in characters without white space (IAM's guide, "IAM and AWS STS quotas").
 pub const MAX_POLICY_CHARS: usize = 6_144;
 
-/// Returns the policies that allow all commands on an app, an env and a `CloudFront` distribution.
+/// Returns the policies that allow all commands on an app in an environment, and on a `CloudFront` distribution.
 ///
-/// Each is small enough for a managed policy. Usually there is one; long names may require several, which must be attached together.
-/// Unknown parts of the location are `*`.
+/// Each policy is small enough for a managed policy. Usually there is one; long names may require several, which must
+/// be attached together. Unknown parts of the location are `*`.
 pub fn deployer_policies(
     app: &str,
     env: &str,
@@ -116,14 +117,14 @@ pub fn deployer_policies(
 
 /// Returns the permissions of the deployer, with one statement per scope.
 fn statements(app: &str, env: &str, location: &CloudLocation, distribution: Option<&str>) -> Vec<Json> {
-    let naming = Naming { app, env, location: location.as_location(), distribution };
-    statements_for(&OPERATIONS, &naming)
+    let arn_parts = ArnParts { app, env, location: location.as_location(), distribution };
+    statements_for(&OPERATIONS, &arn_parts)
 }
 
 /// Returns the statements that allow the operations, with one statement per scope.
-pub fn statements_for(calls: &[OperationNeeds], naming: &Naming<'_>) -> Vec<Json> {
+pub fn statements_for(operations: &[OperationNeeds], arn_parts: &ArnParts<'_>) -> Vec<Json> {
     let mut actions: BTreeMap<PolicyScope, BTreeSet<&str>> = BTreeMap::new();
-    for (action, scope) in calls.iter().flat_map(|call| &call.needs) {
+    for (action, scope) in operations.iter().flat_map(|operation| &operation.needs) {
         actions.entry(*scope).or_default().insert(action);
     }
     let mut scopes: Vec<_> = actions.into_iter().collect();
@@ -131,14 +132,14 @@ pub fn statements_for(calls: &[OperationNeeds], naming: &Naming<'_>) -> Vec<Json
         |sid| STATEMENT_ORDER.iter().position(|listed| *listed == sid).unwrap_or(STATEMENT_ORDER.len());
     scopes.sort_by_key(|(scope, _)| position(scope.sid));
     let statements = scopes.into_iter().filter_map(|(scope, actions)| {
-        let arns = (scope.arns)(naming);
+        let arns = (scope.arns)(arn_parts);
         if arns.is_empty() {
             return None;
         }
         let mut statement =
             json!({ "Sid": scope.sid, "Effect": "Allow", "Action": actions, "Resource": arns });
         if let (Some(condition), Some(fields)) = (scope.condition, statement.as_object_mut()) {
-            fields.insert("Condition".to_owned(), condition(naming));
+            fields.insert("Condition".to_owned(), condition(arn_parts));
         }
         Some(statement)
     });
@@ -224,7 +225,8 @@ mod tests {
                 region: (*region).to_owned(),
                 ..test_location()
             };
-            // The longest app and env names that are allowed, and the longest for which `tune` can create a copy.
+            // The longest names of apps and environments that are allowed, and the longest for which `tune` can create
+            // a copy.
             for (app, env) in [("a".repeat(31), "e".repeat(32)), ("a".repeat(26), "e".repeat(32))] {
                 let parts = deployer_policies(&app, &env, &location, Some("E1234567890ABC"));
                 assert!(parts.len() <= 2, "{partition}: {} documents", parts.len());
@@ -241,7 +243,7 @@ mod tests {
                     .collect();
                 together.sort();
                 whole.sort();
-                assert_eq!(together, whole, "nothing is lost and nothing is said twice");
+                assert_eq!(together, whole, "the parts contain each statement once");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Generates the privacy text of a configuration: facts about the data that the counter keeps about visitors. Pure. Does not give
-//! a legal assessment.
+//! Generates the privacy text of a configuration: facts about the data that the counter keeps about visitors. A pure
+//! function. It gives no legal assessment.
 
 use hitctl_config::{
     AppConfig, BotPolicy, DeployTarget, GpcPolicy, LoadedConfig, PathPolicy, QueueIngest, VisitorMode,
@@ -113,7 +113,7 @@ fn bots(app: &AppConfig) -> String {
 fn queue_retention(loaded: &LoadedConfig) -> Option<String> {
     let app = &loaded.app;
     let on_queue = app.queue.enabled && app.queue.ingest == QueueIngest::Http;
-    let with = match (needs_visitor_ip(app), needs_user_agent(app)) {
+    let message_data = match (needs_visitor_ip(app), needs_user_agent(app)) {
         (true, true) => "with the address and the user agent of the visitor and the site of the page",
         (true, false) => "with the address of the visitor and the site of the page",
         (false, true) => {
@@ -124,7 +124,7 @@ fn queue_retention(loaded: &LoadedConfig) -> Option<String> {
     let days = |seconds: u32| seconds / 86_400;
     on_queue.then(|| {
         format!(
-            "A view waits in a queue until it is counted, {with}: for about {} seconds, and for at most {} days. A view that cannot be counted \
+            "A view waits in a queue until it is counted, {message_data}: for about {} seconds, and for at most {} days. A view that cannot be counted \
              is kept separately for at most {} days, and then deleted. The view also states whether its visitor opts out of tracking. The queue \
              is encrypted{}.",
             app.queue.window_s,
@@ -246,8 +246,8 @@ mod tests {
 
         All of this is stored in the owner's own account at Amazon Web Services, in eu-central-1 (DynamoDB, tables `hits-prod` and `hits-prod-seen`); the queue is in Amazon SQS. There are backups of the counts for the last 35 days, and none of the table of visitors. Addresses and user agents are not written to the log, which is kept for 14 days.
         ");
-        let least = "[counter]\nvisitors = \"none\"\nrepeat_window_s = 0\nbots = \"count\"\n[queue]\nenabled = true\ningest = \"http\"\n[env.prod]\n";
-        assert!(text(least, "prod").contains("without an address or a user agent"));
+        let minimal = "[counter]\nvisitors = \"none\"\nrepeat_window_s = 0\nbots = \"count\"\n[queue]\nenabled = true\ningest = \"http\"\n[env.prod]\n";
+        assert!(text(minimal, "prod").contains("without an address or a user agent"));
     }
 
     #[test]

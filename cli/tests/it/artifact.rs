@@ -32,7 +32,7 @@ fn host_request() -> BuildRequest {
     BuildRequest::new(BuildTarget::Host, source(&checkout(), Path::new("/nonexistent")), env())
 }
 
-/// Runs a build and collects its events. It has its own thread, since the caller may be in a runtime already.
+/// Runs a build and collects its events. The build has its own thread, since the caller may already be in a runtime.
 fn run(request: &BuildRequest) -> (Result<Artifact, Fault>, Vec<Event>) {
     let events = Arc::new(Mutex::new(Vec::new()));
     let sink = EventSink::new({
@@ -52,11 +52,11 @@ fn run(request: &BuildRequest) -> (Result<Artifact, Fault>, Vec<Event>) {
 }
 
 fn bootstrap(artifact: &Artifact) -> Vec<u8> {
-    let archive = zip::ZipArchive::new(Cursor::new(artifact.read().expect("as it was built")));
+    let archive = zip::ZipArchive::new(Cursor::new(artifact.read().expect("an unchanged zip")));
     let mut archive = archive.expect("a zip");
     let mut binary = Vec::new();
     let mut entry = archive.by_name("bootstrap").expect("an entry");
-    entry.read_to_end(&mut binary).expect("whole");
+    entry.read_to_end(&mut binary).expect("a readable entry");
     binary
 }
 
@@ -76,8 +76,8 @@ fn function_binary_is_small_and_contains_no_local_paths() {
 #[test]
 fn repeated_build_reuses_artifact() {
     let first = built_function();
-    let (again, events) = run(&host_request());
-    assert_eq!(again.unwrap(), Artifact { built: false, ..first.clone() });
+    let (second, events) = run(&host_request());
+    assert_eq!(second.unwrap(), Artifact { built: false, ..first.clone() });
     assert!(!events.iter().any(|event| matches!(event, Event::PhaseNote { .. })), "{events:?}");
 }
 
@@ -96,10 +96,10 @@ fn built_zip_is_accepted_as_prebuilt() {
     assert_eq!(packed.sha256, first.sha256);
 }
 
-/// Builds without optimization, which takes most of the time. Otherwise it builds like a user without a checkout.
+/// Builds like a user without a checkout, but without optimization, which takes most of the build time.
 #[test]
 fn embedded_sources_build_outside_checkout() {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("carried");
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("embedded");
     let mut env = env();
     for (name, value) in [("LTO", "off"), ("OPT_LEVEL", "0"), ("CODEGEN_UNITS", "16")] {
         env.insert(format!("CARGO_PROFILE_LAMBDA_{name}"), value.to_owned());

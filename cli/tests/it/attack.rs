@@ -1,7 +1,7 @@
-//! A hostile repository in which every command is run: nothing in it is executed, nothing is sent to its addresses, and
-//! none of its links is followed.
+//! Every command runs in a clone of a hostile repository. hitctl must not execute files of the repository, send
+//! requests to addresses in it, or follow its links.
 //!
-//! Every script of the repository writes a marker file when it runs. The tests look for it after each command.
+//! Every script of the repository writes a marker file when it runs, which the tests look for after each command.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ use crate::support::{CommandOutput, TestEnv, artifact, checkout, get};
 /// A clone of a hostile repository, with its own home directory.
 struct Attack {
     test_env: TestEnv,
-    /// Listens at the address in the repository's state.
+    /// Listens at the address that is stored in the repository's local state.
     listener: TcpListener,
 }
 
@@ -33,12 +33,12 @@ impl Attack {
         attack
     }
 
-    /// Returns the file that every script of the repository writes when it runs.
+    /// Returns the path of the file that every script of the repository writes when it runs.
     fn marker(&self) -> PathBuf {
         self.test_env.path().join("mark")
     }
 
-    /// Returns a file of the user that links in the repository point to.
+    /// Returns the path of a file of the user. Links in the repository point to it.
     fn victim(&self) -> PathBuf {
         self.test_env.path().join("victim")
     }
@@ -74,7 +74,7 @@ impl Attack {
             b"app = \"shop\"\ndefault_env = \"local\"\n[queue]\nenabled = true\nwindow_s = 1\n",
             false,
         );
-        // The files that identify a checkout of hitctl, with a build script.
+        // The files by which hitctl recognizes its own checkout, and a build script.
         let top = checkout();
         for manifest in
             ["Cargo.toml", "Cargo.lock", "function/Cargo.toml", "config/Cargo.toml", "cli/Cargo.toml"]
@@ -84,7 +84,7 @@ impl Attack {
         let build = format!("fn main() {{ std::fs::write({:?}, \"build.rs\").unwrap(); }}", self.marker());
         self.write("function/build.rs", build.as_bytes(), false);
         self.write("function/src/main.rs", b"fn main() {}", false);
-        // A toolchain, a compiler wrapper, and a Python module in place of zig.
+        // A Rust toolchain, a compiler wrapper, and Python modules in place of `ziglang` and of standard ones.
         self.write("rust-toolchain.toml", b"[toolchain]\npath = \"toolchain\"\n", false);
         for tool in ["cargo", "rustc"] {
             self.write(&format!("toolchain/bin/{tool}"), self.script(tool).as_bytes(), true);
@@ -107,15 +107,16 @@ impl Attack {
         self.git(self.test_env.path(), &["clone", "-q", "repository", "clone"]);
     }
 
-    /// Creates local state like hitctl's, with a function that writes the marker and messages that wait for it.
+    /// Creates the state of a local cloud, with a function that writes the marker and queued messages that would invoke
+    /// it.
     fn make_state(&self) {
         let state = self.repository().join(".hitctl/local");
-        let maker = TestEnv::with_config("app = \"shop\"\n[queue]\nenabled = true\nwindow_s = 60\n");
-        maker.deploy();
-        let output = maker.run(&["send", "--env", "local", "--path", "/", "--count", "3"]);
+        let template = TestEnv::with_config("app = \"shop\"\n[queue]\nenabled = true\nwindow_s = 60\n");
+        template.deploy();
+        let output = template.run(&["send", "--env", "local", "--path", "/", "--count", "3"]);
         assert_eq!(output.code, 0, "{output:?}");
-        assert_eq!(maker.run(&["local", "stop"]).code, 0);
-        copy_with_modes(&maker.state(), &state);
+        assert_eq!(template.run(&["local", "stop"]).code, 0);
+        copy_with_modes(&template.state(), &state);
         assert!(state.join("queues.sqlite").exists());
         // A script in place of the function.
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
@@ -165,7 +166,7 @@ impl Attack {
     fn assert_unharmed(&self, after: &str) {
         let marker = fs::read_to_string(self.marker());
         assert!(marker.is_err(), "{marker:?} ran: {after}");
-        assert!(self.listener.accept().is_err(), "the repository's address was asked: {after}");
+        assert!(self.listener.accept().is_err(), "a request was sent to the repository's address: {after}");
         assert_eq!(fs::read_to_string(self.victim()).unwrap(), "precious", "a link was followed: {after}");
     }
 }
@@ -224,7 +225,7 @@ const COMMANDS: &[&[&str]] = &[
 ];
 
 #[test]
-fn cloned_repository_runs_nothing_and_is_sent_nothing_by_any_command() {
+fn no_command_runs_code_of_cloned_repository_or_contacts_its_addresses() {
     let attack = Attack::new();
     // Stub build tools, which record their working directory.
     let calls = attack.test_env.path().join("calls");
@@ -245,14 +246,14 @@ fn cloned_repository_runs_nothing_and_is_sent_nothing_by_any_command() {
         attack.run(args);
     }
     let calls = fs::read_to_string(calls).unwrap();
-    assert!(calls.contains("--manifest-path"), "something was to be compiled: {calls}");
+    assert!(calls.contains("--manifest-path"), "no command compiled: {calls}");
     assert!(
         !calls.contains(&attack.clone().display().to_string()),
-        "the clone was compiled, or asked for tools: {calls}"
+        "a build tool ran in the clone, or compiled it: {calls}"
     );
 }
 
-/// rustup takes its toolchain from the nearest `rust-toolchain.toml`.
+/// rustup selects the toolchain by the `rust-toolchain.toml` in or above the working directory.
 #[test]
 fn doctor_runs_tools_in_neutral_directory() {
     let attack = Attack::new();
@@ -274,18 +275,18 @@ fn deploy_in_cloned_repository_runs_the_users_function_and_leaves_no_state_in_th
     assert!(output.stderr.contains("not using the local state in"), "{output:?}");
     let url = output.json()["outputs"]["url"].as_str().unwrap().to_owned();
     assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], 0, "no message of the repository was counted");
-    attack.assert_unharmed("hits");
+    attack.assert_unharmed("a request to the function");
     assert!(attack.local_state().state_dir().join("registry.json").exists());
     assert_eq!(
         attack.git(&attack.clone(), &["status", "--porcelain", "--ignored"]),
         "",
-        "nothing to add by mistake"
+        "the working tree is unchanged"
     );
 }
 
-/// An archive keeps file modes, which a clone does not, so its state looks like this user's.
+/// An archive preserves file modes, unlike a clone, so its state looks like the user's own.
 #[test]
-fn unpacked_archive_gives_data_and_no_code() {
+fn state_of_unpacked_archive_is_used_without_its_code() {
     let attack = Attack::new();
     fs::remove_dir_all(attack.clone().join(".hitctl")).unwrap();
     copy_with_modes(&attack.repository().join(".hitctl/local"), &attack.clone().join(".hitctl/local"));
@@ -293,8 +294,8 @@ fn unpacked_archive_gives_data_and_no_code() {
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stderr.contains("The code was not moved"), "{output:?}");
     let state = attack.local_state().state_dir();
-    let names = |dir: PathBuf| fs::read_dir(dir).map_or(0, Iterator::count);
-    assert_eq!((names(state.join("code")), names(state.join("zips"))), (0, 0));
+    let entry_count = |dir: PathBuf| fs::read_dir(dir).map_or(0, Iterator::count);
+    assert_eq!((entry_count(state.join("code")), entry_count(state.join("zips"))), (0, 0));
     attack.assert_unharmed("a start with the messages of the archive");
     let output = attack.run(&["deploy", "--json", "--artifact", &artifact()]);
     assert_eq!(output.code, 0, "{output:?}");
@@ -318,7 +319,7 @@ fn links_of_repository_are_not_followed() {
     }
 }
 
-/// Git stores links, also in place of a directory.
+/// Git can store a link in place of a directory.
 #[test]
 fn linked_state_directory_does_not_touch_another_project() {
     let attack = Attack::new();
@@ -347,7 +348,7 @@ fn manual_pages_are_not_written_through_links() {
 }
 
 #[test]
-fn configuration_that_sets_what_a_program_loads_is_refused() {
+fn environment_variables_that_make_the_function_load_code_are_refused() {
     let attack = Attack::new();
     for variable in ["LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "DYLD_INSERT_LIBRARIES", "GCONV_PATH"] {
         let text = format!("default_env = \"local\"\n[function.environment]\n{variable} = \"./evil\"\n");
@@ -365,7 +366,7 @@ fn configuration_above_the_repository_is_not_used() {
     fs::remove_file(attack.clone().join("hitctl.toml")).unwrap();
     let shown = attack.run(&["config", "show"]);
     assert!(shown.stdout.contains("app = \"hits\""), "{shown:?}");
-    // An error about a link to a secret would show the secret.
+    // A syntax error in the target of the link would show its content, here a secret.
     fs::write(attack.victim(), "aws_secret_access_key = wJalrXUtnFEMI").unwrap();
     symlink(attack.victim(), attack.clone().join("hitctl.toml")).unwrap();
     let output = attack.test_env.run_with(&["plan"], |process| process.cwd = attack.clone());
@@ -375,7 +376,7 @@ fn configuration_above_the_repository_is_not_used() {
 }
 
 #[test]
-fn missing_home_is_an_error_and_not_the_working_directory() {
+fn missing_home_is_not_replaced_by_the_working_directory() {
     let attack = Attack::new();
     for args in [&["deploy"] as &[&str], &["build"], &["local", "start"], &["status"]] {
         let output = attack.test_env.run_with(args, |process| {
@@ -385,5 +386,5 @@ fn missing_home_is_an_error_and_not_the_working_directory() {
         assert_eq!(output.code, 1, "{args:?}: {output:?}");
         assert!(output.stderr.contains("HOME is not set"), "{args:?}: {output:?}");
     }
-    attack.assert_unharmed("no home");
+    attack.assert_unharmed("commands without a home directory");
 }

@@ -1,5 +1,5 @@
-//! Pages with badges, and badges that count, with the default reservation of one invocation at a time: no picture is refused
-//! and no view is lost.
+//! Pages with badges, and badges that count, with the default reserved concurrency of 1: no image is refused and no
+//! view is lost. The same holds while a deploy adds or removes the reader function.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,21 +13,22 @@ use crate::browser::stub_server::{StubResponse, StubServer};
 use crate::browser::webdriver::Browser;
 use crate::support::{SetOnDrop, TestConnection, TestEnv, pause};
 
-/// The page loads, one per second.
+/// The number of page loads, one per second.
 const LOADS: usize = 30;
-/// The number of counting badges, and how many are requested at once.
+/// The number of requests for counting badges.
 const BADGES: usize = 1_000;
-const AT_ONCE: usize = 32;
+/// The number of requests at the same time.
+const CLIENTS: usize = 32;
 /// Maximum time until accepted hits are counted.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Counts bots, since a browser under `WebDriver` identifies itself as one. Each load is a view.
-const VISITOR: &str = "[counter]\nbots = \"count\"\nrepeat_window_s = 0\n";
-/// Settings that throttle no badge: the functions are measured, not the throttle.
+/// Counts bots, since a browser under `WebDriver` identifies itself as one. Counts repeats, so each load is a view.
+const COUNT_BOTS: &str = "[counter]\nbots = \"count\"\nrepeat_window_s = 0\n";
+/// Settings that throttle no badge, since the tests are about the functions and not about the throttle.
 const UNTHROTTLED: &str = "[http]\nrate_per_second = 10000\nburst = 5000\n[counter]\nrepeat_window_s = 0\n";
 
 /// Serves pages with the widget and four badges. The URLs of the images and the script differ for each load, so that
-/// the browser fetches all of them like a new visitor's.
+/// the browser fetches all of them again.
 fn site(api: &str) -> StubServer {
     let api = api.to_owned();
     StubServer::start(move |request, _| {
@@ -49,8 +50,8 @@ fn check_page_loads(browser: &Browser, url: &str, hits: &dyn Fn() -> u64) {
         pause(due.saturating_sub(begun.elapsed()));
         browser.goto(&format!("{}/page?load={load}", site.url));
         browser.wait_for("[...document.images].every((image) => image.complete)");
-        let drawn = "[...document.images].filter((image) => image.naturalWidth > 0).length";
-        assert_eq!(browser.eval(drawn), json!(4), "load {load}");
+        let drawn_images = "[...document.images].filter((image) => image.naturalWidth > 0).length";
+        assert_eq!(browser.eval(drawn_images), json!(4), "load {load}");
     }
     wait_for(hits, LOADS as u64);
 }
@@ -63,13 +64,14 @@ fn wait_for(hits: &dyn Fn() -> u64, expected: u64) {
     assert_eq!(hits(), expected);
 }
 
-/// Requests counting badges for many visitors at once and asserts that each one is drawn.
+/// Requests counting badges for many visitors at once. Asserts that each response shows a number.
 fn request_badges(url: &str) {
+    // The host ends before the third slash.
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
     let (next, refused) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..CLIENTS {
             scope.spawn(|| {
                 loop {
                     let n = next.fetch_add(1, Ordering::SeqCst);
@@ -105,7 +107,7 @@ fn hits_on_emulator(aws_env: &AwsTestEnv) -> u64 {
 
 #[test]
 fn page_with_widget_and_badges_is_complete_and_counted_on_this_machine() {
-    let test_env = TestEnv::with_config(VISITOR);
+    let test_env = TestEnv::with_config(COUNT_BOTS);
     let Some(browser) = Browser::open(test_env.path()) else { return };
     let url = test_env.deploy();
     check_page_loads(&browser, &url, &|| hits_on_this_machine(&test_env));
@@ -113,7 +115,7 @@ fn page_with_widget_and_badges_is_complete_and_counted_on_this_machine() {
 
 #[test]
 fn page_with_widget_and_badges_is_complete_and_counted_on_emulator() {
-    let aws_env = AwsTestEnv::new(Emulator::ministack().endpoint(), "wholepage", VISITOR);
+    let aws_env = AwsTestEnv::new(Emulator::ministack().endpoint(), "wholepage", COUNT_BOTS);
     let Some(browser) = Browser::open(aws_env.base.path()) else { return };
     let deployed = aws_env.deploy(&["--json"]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
@@ -140,6 +142,7 @@ fn counting_badges_of_many_visitors_are_all_counted_on_emulator() {
 
 /// Reads a count repeatedly during a change and asserts that every response has status 200.
 fn assert_reads_succeed_during(url: &str, change: impl FnOnce()) {
+    // The host ends before the third slash.
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
     let stop = AtomicBool::new(false);
@@ -171,8 +174,10 @@ fn assert_reads_succeed_during(url: &str, change: impl FnOnce()) {
     assert!(refused.is_empty(), "{} of {}: {:?}", refused.len(), responses.len(), refused[0]);
 }
 
+/// Reserves no concurrency, so no reader is deployed.
 const ONE_FUNCTION: &str =
     "function.reserved_concurrency = \"none\"\n[http]\nrate_per_second = 10000\nburst = 5000\n";
+/// Reserves concurrency by default, so a reader is deployed too.
 const WITH_READER: &str = "[http]\nrate_per_second = 10000\nburst = 5000\n";
 
 #[test]
@@ -187,6 +192,7 @@ fn adding_and_removing_reader_refuses_no_request_on_this_machine() {
     }
 }
 
+/// The progress message of a deploy before it deletes the reader.
 const DRAINING: &str = "waiting for in-flight requests to a removed integration";
 
 #[test]
@@ -198,14 +204,14 @@ fn adding_and_removing_reader_refuses_no_request_on_emulator() {
     for config in [WITH_READER, ONE_FUNCTION] {
         aws_env.configure(config);
         assert_reads_succeed_during(&url, || {
-            let again = aws_env.deploy(&[]);
-            assert_eq!(again.code, 0, "{again:?}");
-            assert!(again.stdout.contains(&url), "{again:?}");
+            let changed = aws_env.deploy(&[]);
+            assert_eq!(changed.code, 0, "{changed:?}");
+            assert!(changed.stdout.contains(&url), "{changed:?}");
             // The deploy waits for the requests in flight before it deletes the reader.
-            assert_eq!(again.stderr.contains(DRAINING), config == ONE_FUNCTION, "{again:?}");
+            assert_eq!(changed.stderr.contains(DRAINING), config == ONE_FUNCTION, "{changed:?}");
         });
     }
-    // A release that was published with the reader is switched together with it.
+    // A release that was already published with the reader can be deployed again.
     aws_env.configure(WITH_READER);
     assert_eq!(aws_env.deploy(&[]).code, 0);
 }

@@ -39,11 +39,7 @@ fn example_page_shows_count_and_reload_increases_it() {
         browser.wait_for("document.querySelector('h1').innerText"),
         "This page has been read\n42\ntimes."
     );
-    assert_eq!(
-        get(&url, "/v1/count?path=/").json()["hits"],
-        42,
-        "what the table says is what the reader saw"
-    );
+    assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], 42, "the table contains the displayed number");
     save_screenshot(&browser.screenshot());
     // The code to copy is the same as in the README.
     let code = browser.eval("document.getElementById('code').textContent");
@@ -52,21 +48,21 @@ fn example_page_shows_count_and_reload_increases_it() {
         assert!(readme.contains(&format!("\n{line}\n")), "README.md has no line {line}");
     }
 
-    // Another page of the site has a count of its own.
+    // Another page of the site has its own count.
     browser.goto(&format!("{}/about/", site.url));
     assert_eq!(browser.wait_for(NUMBER), "1");
     assert_eq!(get(&url, "/v1/count?path=/about").json()["hits"], 1);
     assert_eq!(browser.console(), Vec::<String>::new());
 
-    // As in its README: the unchanged page, with the counter in the query string.
+    // The unedited page works with the URL of the counter in the query string, as its README says.
     let plain = std::fs::read_to_string(page()).unwrap();
     let plain = StubServer::start(move |_, _| StubResponse::new(200, plain.clone()));
     browser.goto(&format!("{}/?api={url}", plain.url));
     assert_eq!(browser.wait_for(NUMBER), "43");
 }
 
-/// Pastes the output of `hitctl snippet`: the widget, the pixel for readers without scripts, and the badge count to one
-/// number.
+/// Pastes the output of `hitctl snippet` into a page. The widget and the pixel for browsers without scripts increase
+/// the same count, which the badge shows.
 #[test]
 fn snippet_output_counts_when_pasted() {
     let test_env = TestEnv::with_config(CONFIG);
@@ -136,13 +132,14 @@ fn page() -> PathBuf {
 fn example(api: &str) -> StubServer {
     let page = std::fs::read_to_string(page()).unwrap();
     let edited = page.replacen("https://YOUR-URL", api, 1);
-    assert_ne!(page, edited, "the page has no place for the URL");
+    assert_ne!(page, edited, "the page contains the placeholder for the URL");
     StubServer::start(move |_, _| StubResponse::new(200, edited.clone()))
 }
 
 /// Saves the screenshot in the build directory or, if `HITCTL_UPDATE_SCREENSHOT` is set, next to the README that shows
 /// it.
 fn save_screenshot(picture: &[u8]) {
+    // A PNG has its width and height at fixed offsets.
     let number = |at: usize| u32::from_be_bytes(picture[at..at + 4].try_into().unwrap());
     assert_eq!(&picture[1..4], b"PNG");
     assert_eq!((number(16), number(20)), VIEW);

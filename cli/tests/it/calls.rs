@@ -51,8 +51,9 @@ fn transcript(test_env: &TestEnv, proxy: &CloudProxy, args: &[&str]) -> String {
     )
 }
 
-/// Sorts consecutive changes: checks whether the code is uploaded come first, since both functions make one, and the
-/// reader's changes come last. The reader is created and deleted at the same time as the counter.
+/// Sorts each run of consecutive changes, since the reader is created and deleted at the same time as the counter. The
+/// checks whether the code is uploaded (`HEAD code`) become the first, since both functions make one, and the changes
+/// of the reader the last.
 fn reader_last(mut calls: Vec<String>) -> Vec<String> {
     let is_change = |call: &str| !call.starts_with("GET ");
     for run in calls.chunk_by_mut(|a, b| is_change(a) && is_change(b)) {
@@ -61,7 +62,7 @@ fn reader_last(mut calls: Vec<String>) -> Vec<String> {
     calls
 }
 
-/// Sorts the lines of resources that change at the same time alphabetically, those of the reader last.
+/// Sorts the lines of resources that change at the same time: alphabetically, with those of the reader last.
 fn sort_lines(stderr: &str) -> String {
     let mut lines: Vec<&str> = stderr.lines().collect();
     let is_independent =
@@ -71,6 +72,7 @@ fn sort_lines(stderr: &str) -> String {
     for run in lines.chunk_by_mut(|a, b| is_change(a) && is_change(b)) {
         run.sort_by_key(|line| line.contains(READER));
         for independent_lines in run.chunk_by_mut(|a, b| is_independent(a) && is_independent(b)) {
+            // The third word of a line is the address of the resource.
             independent_lines.sort_by_key(|line| {
                 (line.contains(READER), line.split_whitespace().nth(2).map(str::to_owned))
             });
@@ -79,7 +81,7 @@ fn sort_lines(stderr: &str) -> String {
     lines.join("\n")
 }
 
-/// Replaces times, ports, hashes and directories of this run by fixed words.
+/// Replaces times, ports, hashes and directories of this run with fixed words.
 fn scrub(test_env: &TestEnv, text: &str) -> String {
     let text =
         text.replace(&test_env.path().display().to_string(), "DIR").replace(&artifact(), "FUNCTION.zip");
@@ -120,7 +122,7 @@ fn mask_field(line: &str) -> String {
     }
 }
 
-/// Replaces the number with its unit after `before`.
+/// Replaces the number and its unit after `before` with `word`.
 fn mask_value(line: &str, before: &str, word: &str) -> String {
     let Some(at) = line.find(before).map(|at| at + before.len()) else { return line.to_owned() };
     if !line[at..].starts_with(|c: char| c.is_ascii_digit()) {
@@ -143,9 +145,10 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     insta::assert_snapshot!(transcript(&test_env, &proxy, &["plan", "--artifact", &zip]), @"
     exit 0
     stdout
-        + create  log_group.function   /aws/lambda/hits-local  (not deployed)
+        + create  log_group.function   /aws/lambda/hits-local
             retention_days  14
-        + create  role.function        hits-local  (not deployed)
+
+        + create  role.function        hits-local
             statements
               allow logs:CreateLogStream, logs:PutLogEvents
                 on arn:aws:logs:local:000000000000:log-group:/aws/lambda/hits-local:*
@@ -154,7 +157,8 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
               allow dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:Scan, dynamodb:UpdateItem
                 on arn:aws:dynamodb:local:000000000000:table/hits-local
             trusted_service  lambda.amazonaws.com
-        + create  role.reader          hits-local-reader  (not deployed)
+
+        + create  role.reader          hits-local-reader
             statements
               allow lambda:InvokeFunction
                 on arn:aws:lambda:local:000000000000:function:hits-local
@@ -163,18 +167,21 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
               allow dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:Scan
                 on arn:aws:dynamodb:local:000000000000:table/hits-local
             trusted_service  lambda.amazonaws.com
-        + create  table.hits           hits-local  (not deployed)
+
+        + create  table.hits           hits-local
             deletion_protection     true
             max_write_units         100
             partition_key           path
             point_in_time_recovery  true
-        + create  table.seen           hits-local-seen  (not deployed)
+
+        + create  table.seen           hits-local-seen
             deletion_protection     false
             max_write_units         100
             partition_key           id
             point_in_time_recovery  false
             ttl_attribute           ttl
-        + create  function.counter     hits-local  (not deployed)
+
+        + create  function.counter     hits-local
             app_log_level         INFO
             arch                  ARCH
             code_sha256           SHA256
@@ -195,7 +202,8 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
             runtime               provided.al2023
             system_log_level      INFO
             timeout_s             10
-        + create  function.reader      hits-local-reader  (not deployed)
+
+        + create  function.reader      hits-local-reader
             app_log_level     INFO
             arch              ARCH
             code_sha256       SHA256
@@ -215,7 +223,8 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
             runtime           provided.al2023
             system_log_level  INFO
             timeout_s         10
-        + create  http_api.api         hits-local  (not deployed)
+
+        + create  http_api.api         hits-local
             cors
               allow_headers   content-type
               allow_methods   *
@@ -230,19 +239,24 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
             throttle
               burst            20
               rate_per_second  10
-        + create  permission.http_api  hitctl-http-api  (not deployed)
+
+        + create  permission.http_api  hitctl-http-api
             function_name   hits-local
             principal       apigateway.amazonaws.com
             source_account  000000000000
             source_arn      (known after deploy)
-        + create  permission.reader    hitctl-http-api-reader  (not deployed)
+
+        + create  permission.reader    hitctl-http-api-reader
             function_name   hits-local-reader
             principal       apigateway.amazonaws.com
             source_account  000000000000
             source_arn      (known after deploy)
 
       Plan: 10 to create.
+
+        next  hitctl deploy --env local
     stderr
+      app hits, env local, on this machine
       +TIME building  zip from FUNCTION.zip
       +TIME built     zip from FUNCTION.zip  (TIME)
     calls
@@ -328,8 +342,8 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
         permission.http_api  ok     hitctl-http-api
         permission.reader    ok     hitctl-http-api-reader
 
-        url   http://127.0.0.1:PORT
-        views 0
+        url    http://127.0.0.1:PORT
+        views  0
     stderr
     calls
       GET alias hits-local-reader:live
@@ -364,18 +378,18 @@ fn deployment_lifecycle_prints_and_calls_as_expected() {
     stdout
     stderr
       app hits, env local, on this machine
-        - delete  role.function        hits-local  (no longer needed)
-        - delete  table.seen           hits-local-seen  (no longer needed)
-        - delete  function.counter     hits-local  (no longer needed)
-        - delete  role.reader          hits-local-reader  (no longer needed)
-        - delete  function.reader      hits-local-reader  (no longer needed)
-        - delete  http_api.api         hits-local  (no longer needed)
-        - delete  permission.http_api  hitctl-http-api  (no longer needed)
+        - delete  role.function        hits-local
+        - delete  table.seen           hits-local-seen
+        - delete  function.counter     hits-local
+        - delete  role.reader          hits-local-reader
+        - delete  function.reader      hits-local-reader
+        - delete  http_api.api         hits-local
+        - delete  permission.http_api  hitctl-http-api
           keep    log_group.function   /aws/lambda/hits-local  (kept: it holds your data)
           keep    table.hits           hits-local  (kept: it holds your data)
-        - delete  permission.reader    hitctl-http-api-reader  (no longer needed)
+        - delete  permission.reader    hitctl-http-api-reader
 
-      Plan: 8 to delete, 2 unchanged.
+      Plan: 8 to delete, 2 kept.
       error: confirmation required, but this is not an interactive terminal: Remove 8 resources of hits in local?
 
       hint: run the same command with `--yes` to confirm

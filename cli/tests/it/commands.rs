@@ -43,17 +43,17 @@ fn deploy_status_and_destroy_work_end_to_end() {
     );
 
     let refused = test_env.run(&["destroy"]);
-    assert_eq!(refused.code, 3, "without a terminal nobody can be asked: {refused:?}");
+    assert_eq!(refused.code, 3, "without a terminal nobody can confirm: {refused:?}");
     let destroyed = test_env.run(&["destroy", "--yes", "--json"]);
     assert_eq!(destroyed.code, 0, "{destroyed:?}");
-    let left: Vec<_> = destroyed.json()["changes"]
+    let kept: Vec<_> = destroyed.json()["changes"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|change| change["action"] == "keep")
         .map(|change| change["address"].clone())
         .collect();
-    assert_eq!(left, ["log_group.function", "table.hits"]);
+    assert_eq!(kept, ["log_group.function", "table.hits"]);
     assert_eq!(
         test_env.run(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"],
         1,
@@ -66,7 +66,7 @@ fn deploy_status_and_destroy_work_end_to_end() {
     assert_eq!(
         test_env.run(&["destroy", "--yes", "--delete-data"]).code,
         3,
-        "-y never covers the loss of data"
+        "`--yes` does not confirm the loss of data"
     );
     assert_eq!(test_env.run(&["destroy", "--delete-data", "--confirm", "prod"]).code, 3);
     let destroyed_all =
@@ -74,10 +74,10 @@ fn deploy_status_and_destroy_work_end_to_end() {
     assert_eq!(destroyed_all.code, 0, "{destroyed_all:?}");
     let export = std::fs::read_to_string(test_env.path().join("counts.ndjson")).unwrap();
     assert!(export.contains(r#""path":"/""#) && export.contains(r#""hits":2"#), "{export}");
-    let nothing = test_env.run(&["status", "--json", "--detailed-exitcode"]);
-    assert_eq!((nothing.code, &nothing.json()["hits"]), (2, &0.into()), "{nothing:?}");
-    let again = test_env.run(&["destroy", "--yes"]);
-    assert_eq!(again.code, 0, "{again:?}");
+    let status = test_env.run(&["status", "--json", "--detailed-exitcode"]);
+    assert_eq!((status.code, &status.json()["hits"]), (2, &0.into()), "{status:?}");
+    let repeated = test_env.run(&["destroy", "--yes"]);
+    assert_eq!(repeated.code, 0, "{repeated:?}");
 }
 
 #[test]
@@ -98,11 +98,14 @@ fn changed_setting_is_planned_field_by_field_and_applied() {
     }
     let json = test_env.run(&["plan", "--json", "--artifact", &zip]);
     for shown in [&plan.stdout, &json.stdout, &json.stderr] {
-        assert!(!shown.contains("secret"), "a value of the environment is shown: {shown}");
+        assert!(
+            !shown.contains("second") && !shown.contains("first"),
+            "a value of the environment is shown: {shown}"
+        );
     }
     let deployed = test_env.run(&["deploy", "--json", "--artifact", &zip]);
     assert_eq!((deployed.code, &deployed.json()["summary"]["update"]), (0, &3.into()), "{deployed:?}");
-    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2, "the URL and the counts stay");
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2, "the URL and the counts are kept");
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn secret_fingerprint_is_stable_per_home_and_differs_between_homes() {
     use std::os::unix::fs::PermissionsExt as _;
     let config = "[function]\nenvironment = { TOKEN = \"hunter2\" }\n";
     let (one, two) = (TestEnv::with_config(config), TestEnv::with_config(config));
-    let shown = |test_env: &TestEnv| {
+    let fingerprint = |test_env: &TestEnv| {
         let output = test_env.run(&["config", "show", "--json"]);
         let shown =
             output.json()["settings"]["function"]["environment"]["TOKEN"].as_str().unwrap().to_owned();
@@ -119,15 +122,15 @@ fn secret_fingerprint_is_stable_per_home_and_differs_between_homes() {
         assert!(toml.contains(&format!("TOKEN = \"{shown}\"")), "{shown} is not in\n{toml}");
         shown
     };
-    assert_eq!(shown(&one), shown(&one));
-    assert_ne!(shown(&one), shown(&two));
+    assert_eq!(fingerprint(&one), fingerprint(&one));
+    assert_ne!(fingerprint(&one), fingerprint(&two));
     let file = one.path().join("home/.local/state/hitctl/fingerprint.key");
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
     // A plan shows the same fingerprint.
     let plan = one.run(&["plan", "--json", "--artifact", &artifact()]);
-    assert!(plan.stdout.contains(&format!("\"TOKEN\":\"{}\"", shown(&one))), "{}", plan.stdout);
-    // The SHA-256 of the secret, which earlier versions showed.
+    assert!(plan.stdout.contains(&format!("\"TOKEN\":\"{}\"", fingerprint(&one))), "{}", plan.stdout);
+    // The beginning of the SHA-256 of the secret, which earlier versions showed.
     for output in [plan.stdout, one.run(&["config", "show"]).stdout] {
         assert!(!output.contains("#f52fbd32"), "{output}");
     }
@@ -141,7 +144,10 @@ fn expose_none_removes_api_and_invoke_still_counts() {
     let deployed = test_env.run(&["deploy", "--json", "--artifact", &artifact()]);
     assert_eq!((deployed.code, &deployed.json()["summary"]["delete"]), (0, &5.into()), "{deployed:?}");
     assert!(deployed.json()["outputs"].get("url").is_none_or(serde_json::Value::is_null), "{deployed:?}");
-    assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(), "the gateway is gone");
+    assert!(
+        std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(),
+        "the gateway has stopped"
+    );
     let invoked = test_env.run(&["invoke", "--path", "/x", "--json"]);
     assert_eq!(
         (&invoked.json()["status"], &invoked.json()["body"]["hits"]),
@@ -158,7 +164,11 @@ fn invoke_without_deployed_function_starts_nothing() {
     assert!(!test_env.state().exists(), "nothing is started");
     test_env.deploy();
     assert_eq!(test_env.run(&["local", "stop"]).code, 0);
-    assert_eq!(test_env.run(&["invoke", "--path", "/"]).code, 0, "what is deployed is started for it");
+    assert_eq!(
+        test_env.run(&["invoke", "--path", "/"]).code,
+        0,
+        "invoke starts a stopped cloud with a deployment"
+    );
 }
 
 #[test]
@@ -177,10 +187,7 @@ fn invoke_prints_response_duration_and_log() {
     assert_eq!((by_hand.code, &by_hand.json()["body"]["hits"]), (0, &1.into()), "{by_hand:?}");
     test_env.write("event.json", "{\"no\":\"shape\"}");
     let unsupported = test_env.run(&["invoke", "--payload", "event.json"]);
-    assert_eq!(
-        unsupported.code, 1,
-        "an event of no known shape is an error of the function: {unsupported:?}"
-    );
+    assert_eq!(unsupported.code, 1, "an unsupported event is an error of the function: {unsupported:?}");
 
     let logs = test_env.run(&["logs", "--since", "1h"]);
     assert!(logs.code == 0 && logs.stdout.contains(" report "), "{logs:?}");
@@ -222,10 +229,10 @@ fn counts_are_listed_and_exported() {
     let to_file = test_env.run(&["counts", "export", "--format", "ndjson", "--out", "all.ndjson"]);
     assert_eq!((to_file.code, to_file.stdout.as_str()), (0, ""), "{to_file:?}");
     assert_eq!(std::fs::read_to_string(test_env.path().join("all.ndjson")).unwrap().lines().count(), 3);
-    let again = test_env.run(&["counts", "export", "--out", "all.ndjson"]);
+    let second = test_env.run(&["counts", "export", "--out", "all.ndjson"]);
     assert!(
-        again.code == 1 && again.stderr.contains("all.ndjson already exists"),
-        "never overwritten: {again:?}"
+        second.code == 1 && second.stderr.contains("all.ndjson already exists"),
+        "an export overwrites no file: {second:?}"
     );
     let nowhere = test_env.run(&["counts", "export", "--out", "no/dir.csv"]);
     assert!(nowhere.code == 1 && nowhere.stderr.contains("the directory does not exist"), "{nowhere:?}");
@@ -243,7 +250,7 @@ fn commands_without_deployment_start_no_cloud() {
     }
     assert!(!test_env.state().exists());
     let status = test_env.run(&["status"]).stdout;
-    assert!(status.contains("next  hitctl deploy --env local"), "{status}");
+    assert!(status.contains("next   hitctl deploy --env local"), "{status}");
 }
 
 #[test]
@@ -261,7 +268,7 @@ fn destroy_shows_what_it_confirms() {
 fn local_cloud_restarts_with_same_url_and_counts() {
     let test_env = TestEnv::with_config("");
     assert_eq!(test_env.run(&["local", "status", "--json"]).json()["running"], false);
-    assert_eq!(test_env.run(&["local", "stop"]).code, 0, "stopping what does not run is done already");
+    assert_eq!(test_env.run(&["local", "stop"]).code, 0, "stopping a stopped cloud succeeds");
     let url = test_env.deploy();
     assert_eq!(get(&url, "/counter?path=/").json()["hits"], 1);
     assert_eq!(test_env.run(&["local", "stop"]).code, 0);
@@ -269,7 +276,7 @@ fn local_cloud_restarts_with_same_url_and_counts() {
 
     let status = test_env.run(&["status", "--json"]);
     assert_eq!(status.code, 0, "{status:?}");
-    assert!(status.json()["hits"].is_null(), "what cannot be read is not 0: {status:?}");
+    assert!(status.json()["hits"].is_null(), "counts that cannot be read are null: {status:?}");
     assert!(
         status.json()["resources"].as_array().unwrap().iter().all(|resource| resource["present"] == true)
     );
@@ -335,13 +342,13 @@ fn offline_commands_print_help_scripts_and_settings() {
 
     let init = test_env.run(&["init"]);
     assert!(init.code == 0 && test_env.path().join("hitctl.toml").exists(), "{init:?}");
-    assert_eq!(test_env.run(&["config", "show"]).code, 0, "what init writes is valid");
+    assert_eq!(test_env.run(&["config", "show"]).code, 0, "the file that init writes is valid");
     assert_eq!(test_env.run(&["init"]).code, 1, "init never overwrites");
     let doctor = test_env.run(&["doctor", "--json"]);
     assert!(doctor.stdout.contains("cargo"), "{doctor:?}");
 }
 
-/// Runs `init` on a terminal where these answers are typed.
+/// Runs `init` on a terminal, with these answers as input.
 fn init_with(test_env: &TestEnv, answers: &str, args: &[&str]) -> crate::support::CommandOutput {
     let answers = answers.to_owned();
     test_env.run_with(&[&["init"], args].concat(), |process| {
@@ -363,7 +370,7 @@ fn setting(test_env: &TestEnv, env: &str, key: &[&str]) -> serde_json::Value {
 #[test]
 fn init_prompts_on_terminal_or_uses_flags() {
     use serde_json::json;
-    let any = json!(["*"]);
+    let any_origin = json!(["*"]);
     let prompted = TestEnv::new();
     let output = init_with(&prompted, "My Blog\nblog\nhttps://blog.example\n", &[]);
     assert_eq!(output.code, 0, "{output:?}");
@@ -376,7 +383,7 @@ fn init_prompts_on_terminal_or_uses_flags() {
             assert_eq!(setting(test_env, env, &["app"]), "blog");
             assert_eq!(setting(test_env, env, &["http", "allow_origins"]), json!(["https://blog.example"]));
         }
-        assert_eq!(setting(test_env, "local", &["http", "allow_origins"]), any);
+        assert_eq!(setting(test_env, "local", &["http", "allow_origins"]), any_origin);
     }
     // Flags replace the prompts. Without a terminal and with `--full` there are none.
     let output = init_with(&TestEnv::new(), "", &["--app", "a", "--origin", "https://a.example"]);
@@ -387,7 +394,7 @@ fn init_prompts_on_terminal_or_uses_flags() {
     assert_eq!(init_with(&silent, "x\n", &["--no-input"]).code, 0);
     assert_eq!(
         (setting(&silent, "prod", &["app"]), setting(&silent, "prod", &["http", "allow_origins"])),
-        (json!("hits"), any)
+        (json!("hits"), any_origin)
     );
     let text = std::fs::read_to_string(silent.path().join("hitctl.toml")).unwrap();
     assert!(
@@ -414,7 +421,7 @@ fn init_leaves_local_counter_unchanged() {
     assert_eq!(output.code, 0, "{output:?}");
     let status = || test_env.run(&["status", "--json"]).json();
     assert_eq!((&status()["url"], &status()["hits"]), (&serde_json::json!(url), &serde_json::json!(1)));
-    assert_eq!(test_env.deploy(), url, "the URL stays");
+    assert_eq!(test_env.deploy(), url, "the URL is unchanged");
     assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], 1);
     assert_eq!(setting(&test_env, "prod", &["app"]), "blog");
 }
@@ -459,16 +466,16 @@ fn ctrl_c_stops_hanging_build() {
     assert_eq!(code, Some(130), "{stderr}");
     let pid: i32 = pid.expect("the build was started").trim().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    assert!(rustix::process::test_kill_process(pid).is_err(), "the build outlived its Ctrl-C");
+    assert!(rustix::process::test_kill_process(pid).is_err(), "the build still runs after Ctrl-C");
 }
 
 fn interrupt(child: &std::process::Child) {
     let pid = rustix::process::Pid::from_child(child);
-    // An error means that it ended by itself.
+    // An error means that the process has already ended.
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
 }
 
-/// State that an earlier version kept in the project is moved once, without any action of the user.
+/// Local state that an earlier version kept in the project directory is moved once, without an action of the user.
 #[test]
 fn state_of_earlier_version_moves_with_url_and_counts() {
     let test_env = TestEnv::with_config("");
@@ -477,17 +484,17 @@ fn state_of_earlier_version_moves_with_url_and_counts() {
     assert_eq!(test_env.run(&["local", "stop"]).code, 0);
     std::fs::create_dir(test_env.path().join(".hitctl")).unwrap();
     std::fs::rename(test_env.state(), test_env.path().join(".hitctl/local")).unwrap();
-    let reads = test_env.run(&["status"]);
+    let status = test_env.run(&["status"]);
     assert!(
-        reads.stderr.contains("is still in") && !test_env.state().exists(),
-        "what only reads moves nothing: {reads:?}"
+        status.stderr.contains("is still in") && !test_env.state().exists(),
+        "a read-only command moves nothing: {status:?}"
     );
     let output = test_env.run(&["deploy", "--env", "local", "--json", "--artifact", &artifact()]);
     assert_eq!((output.code, &output.json()["outputs"]["url"]), (0, &url.as_str().into()), "{output:?}");
     assert!(output.stderr.contains("moved the local state of this project from"), "{output:?}");
-    assert!(!test_env.path().join(".hitctl").exists(), "nothing is left in the project");
+    assert!(!test_env.path().join(".hitctl").exists(), "the project directory contains no state");
     assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2);
-    assert!(!test_env.run(&["status"]).stderr.contains("local state"), "it is said once");
+    assert!(!test_env.run(&["status"]).stderr.contains("local state"), "the move is reported once");
 }
 
 #[test]

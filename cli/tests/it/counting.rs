@@ -24,7 +24,7 @@ const HITS: u64 = 10_000;
 fn ten_thousand_hits_of_32_clients_are_counted_exactly() {
     let test_env = TestEnv::with_config(OPEN);
     let url = test_env.deploy();
-    let left = AtomicU64::new(HITS);
+    let remaining = AtomicU64::new(HITS);
     let barrier = Barrier::new(CLIENTS);
     let mut numbers = BTreeSet::new();
     std::thread::scope(|scope| {
@@ -34,8 +34,10 @@ fn ten_thousand_hits_of_32_clients_are_counted_exactly() {
                     let mut http = TestConnection::connect(&url).unwrap();
                     let mut counts = Vec::new();
                     barrier.wait();
-                    while left
-                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                    while remaining
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |remaining| {
+                            remaining.checked_sub(1)
+                        })
                         .is_ok()
                     {
                         let response = http.send("GET", "/counter?path=/", "", b"").unwrap();
@@ -50,7 +52,7 @@ fn ten_thousand_hits_of_32_clients_are_counted_exactly() {
             numbers.extend(client.join().unwrap());
         }
     });
-    // Every response has another number, and together they are 1 to 10,000: nothing is lost or counted twice.
+    // Every response has a different number, and together they are 1 to 10,000: nothing is lost or counted twice.
     assert_eq!(numbers.len() as u64, HITS);
     assert_eq!((numbers.first(), numbers.last()), (Some(&1), Some(&HITS)));
     assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], HITS);
@@ -64,7 +66,7 @@ fn sigkill_of_cloud_loses_no_acknowledged_hit() {
     let (answered, sent) = (AtomicU64::new(0), AtomicU64::new(0));
     for round in 0..4 {
         std::thread::scope(|scope| {
-            let hitters: Vec<_> = (0..8)
+            let clients: Vec<_> = (0..8)
                 .map(|_| {
                     scope.spawn(|| {
                         let Ok(mut http) = TestConnection::connect(&url) else { return };
@@ -80,10 +82,10 @@ fn sigkill_of_cloud_loses_no_acknowledged_hit() {
                     })
                 })
                 .collect();
-            // Kill it under load, as soon as enough further hits are answered.
+            // Kills the cloud under load, after enough further hits have been acknowledged.
             let goal = answered.load(Ordering::SeqCst) + 150 + 60 * round;
             while answered.load(Ordering::SeqCst) < goal
-                && !hitters.iter().all(std::thread::ScopedJoinHandle::is_finished)
+                && !clients.iter().all(std::thread::ScopedJoinHandle::is_finished)
             {
                 std::thread::yield_now();
             }
@@ -178,7 +180,7 @@ fn routes_respond_as_in_contract() {
     ] {
         assert_eq!(send("GET", bad).status, 400, "{bad}");
     }
-    assert_eq!(send("GET", "/v1/count").json()["hits"], 2, "what was refused was not counted");
+    assert_eq!(send("GET", "/v1/count").json()["hits"], 2, "refused requests are not counted");
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn allowed_origin_may_read_responses_and_errors() {
     }
     assert_eq!(send("OPTIONS", "/counter", "https://me.example").status, 204);
 
-    // JSON is for the site's own pages; a badge shows its number to every page, and counts no view of another site.
+    // Only the site's own pages can read JSON. A badge can be shown on every site, but counts no views of other sites.
     for target in ["/v1/count", "/v1/count?path=/", "/counter?path=/&ro=1"] {
         assert_eq!(send("GET", target, "https://other.example").status, 403, "{target}");
         assert_eq!(send("GET", target, "https://me.example").status, 200, "{target}");
@@ -233,7 +235,7 @@ fn one_client_cannot_exhaust_new_paths_and_status_warns() {
         http.send("GET", &format!("/counter?path={path}"), &headers, b"").unwrap().json()
     };
     let counted = (0..150).filter(|n| view(&format!("/invented/{n}"), "a")["counted"] == true).count();
-    assert_eq!(counted, 10, "a visitor takes a tenth");
+    assert_eq!(counted, 10, "one visitor can add a tenth of the new paths");
     assert_eq!(view("/invented/149", "a")["why"], "full");
     for known in ["/synced", "/invented/3"] {
         assert_eq!(view(known, "b")["counted"], true, "{known}");
@@ -284,5 +286,5 @@ fn kill(test_env: &TestEnv) {
         }
         std::thread::park_timeout(Duration::from_millis(10));
     }
-    panic!("the local cloud outlived SIGKILL");
+    panic!("the local cloud still runs after SIGKILL");
 }

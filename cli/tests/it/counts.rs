@@ -59,7 +59,7 @@ fn add_and_set_change_total_and_print_previous_value() {
     assert_eq!(output.stdout, "PATH  BEFORE  NOW\n/new       -    7\n");
     assert_eq!(ok(&test_env, &["set", "/new", "7"]).stdout, "Nothing to change.\n");
     assert_eq!(ok(&test_env, &["add", "/new", "0"]).stdout, "Nothing to change.\n");
-    // A reduction stops at 0 and needs `--yes`.
+    // A reduction needs `--yes`, and is refused below 0.
     assert_eq!(refused(&test_env, 3, &["add", "/new", "-5"])["code"], "confirmation_needed");
     ok(&test_env, &["add", "/new", "-5", "--yes"]);
     let error = refused(&test_env, 1, &["add", "/new", "-3", "--yes"]);
@@ -68,7 +68,7 @@ fn add_and_set_change_total_and_print_previous_value() {
         "failed to add -3 to 2 views of \"/new\": expected a sum from 0 to 9007199254740991"
     );
     assert_eq!(refused(&test_env, 64, &["set", "!lease", "1"])["code"], "usage");
-    // Setting a lower value is a loss, which `-y` does not cover.
+    // Setting a lower value is a loss, which `--yes` does not confirm.
     assert_eq!(refused(&test_env, 3, &["set", "/new", "1", "--yes"])["code"], "confirmation_needed");
     assert_eq!(
         refused(&test_env, 3, &["set", "/new", "1", "--confirm", "prod"])["code"],
@@ -129,31 +129,30 @@ fn rename_moves_all_counts_and_refuses_existing_path() {
 #[test]
 fn merge_under_load_loses_no_hit() {
     let (test_env, url) = deployed_env();
-    let (over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let paths = ["/a", "/b", "/into"];
     std::thread::scope(|scope| {
         for path in paths {
-            let (over, answered, url) = (&over, &answered, &url);
+            let (stop, answered, url) = (&stop, &answered, &url);
             scope.spawn(move || {
                 let mut http = TestConnection::connect(url).unwrap();
-                while !over.load(Ordering::SeqCst) {
+                while !stop.load(Ordering::SeqCst) {
                     let response = http.send("GET", &format!("/counter?path={path}"), "", b"").unwrap();
-                    // A hit during a merge may be refused and has to be retried. It is not counted unless the response
-                    // says so.
+                    // A hit during a merge may be refused, and is then not counted.
                     if response.status == 200 {
                         answered.fetch_add(1, Ordering::SeqCst);
                     }
                 }
             });
         }
-        let _end = SetOnDrop(&over);
+        let _stop = SetOnDrop(&stop);
         for round in 1..=10 {
             let goal = answered.load(Ordering::SeqCst) + 60;
             while answered.load(Ordering::SeqCst) < goal {
                 std::thread::yield_now();
             }
             let output = test_env.run(&["counts", "merge", "/a", "/b", "/into", "--yes", "--json"]);
-            // At this moment both paths may be merged away. They are hit again at once.
+            // Both sources may be missing at this moment, after the previous merge. The next hits create them again.
             assert!(
                 output.code == 0 || output.json()["error"]["code"] == "no_such_path",
                 "{round}: {output:?}"
@@ -165,7 +164,7 @@ fn merge_under_load_loses_no_hit() {
     assert_eq!(sum, answered.into_inner());
     let all: Vec<_> = paths.iter().map(|path| get(&url, &format!("/v1/count?path={path}")).json()).collect();
     let today: u64 = all.iter().map(|response| response["today"]["hits"].as_u64().unwrap()).sum();
-    assert_eq!(today, sum, "days are summed up too: {all:?}");
+    assert_eq!(today, sum, "the counts of the day are merged too: {all:?}");
     assert_eq!(refused(&test_env, 64, &["merge", "/a", "/a/", "--yes"])["code"], "usage");
     assert_eq!(refused(&test_env, 3, &["merge", "/a", "/b"])["code"], "confirmation_needed");
 }
@@ -179,7 +178,7 @@ fn exported_counts_are_identical_after_import() {
     ok(&test_env, &["set", "/zero", "0"]);
     let other = TestEnv::with_config(OPEN);
     other.deploy();
-    // Days and months are in NDJSON only.
+    // Only NDJSON contains days and months. The totals are also compared as CSV.
     for (format, compared_as) in [("csv", "csv"), ("ndjson", "csv")] {
         let exported = ok(&test_env, &["export", "--format", format]).stdout;
         ok(&other, &["reset", "--all", "--confirm", "local"]);
@@ -198,8 +197,8 @@ fn exported_counts_are_identical_after_import() {
         assert_eq!(output.code, 0, "{output:?}");
         assert_eq!(output.json()["counted"], 4);
         assert_eq!(ok(&other, &["export", "--format", format]).stdout, exported);
-        let same = |test_env: &TestEnv| ok(test_env, &["export", "--format", compared_as]).stdout;
-        assert_eq!(same(&other), same(&test_env));
+        let totals = |test_env: &TestEnv| ok(test_env, &["export", "--format", compared_as]).stdout;
+        assert_eq!(totals(&other), totals(&test_env));
     }
 }
 
@@ -319,7 +318,7 @@ fn change_with_lost_response_is_applied_once() {
         proxy.cut(n, Cut::ResponseLost);
         let output = test_env.run(&["counts", "add", "/", "10"]);
         let reached = proxy.take_calls().len() >= n;
-        assert_eq!(output.code, 0, "call {n} is asked again: {output:?}");
+        assert_eq!(output.code, 0, "call {n} is retried: {output:?}");
         expected += 10;
         drop(proxy);
         assert_eq!(hits(&test_env, "/"), expected, "call {n}");
@@ -340,7 +339,7 @@ fn missing_cloud_or_table_is_reported() {
 }
 
 #[test]
-fn paths_print_as_people_write_them() {
+fn paths_are_printed_without_percent_encoding() {
     let test_env = TestEnv::with_config("");
     test_env.deploy();
     test_env.counts(&["set", "/über-mich", "3"]);
@@ -355,7 +354,7 @@ fn paths_print_as_people_write_them() {
 }
 
 #[test]
-fn arguments_and_files_are_checked_before_anything_is_opened() {
+fn arguments_and_files_are_checked_before_the_cloud_is_used() {
     let test_env = TestEnv::with_config("");
     for args in
         [&["import", "nope.csv"] as &[&str], &["get", "/\u{1}"], &["rename", "/a", "!b"], &["set", "!a", "1"]]

@@ -1,4 +1,4 @@
-//! Idempotency: a run is cut at its n-th call, for every n, in every way a call can be cut. The next run completes the
+//! Runs on the local cloud are interrupted at each of their calls, in every way (a *cut*). The next run completes the
 //! deployment, the URL stays the same, and no acknowledged hit is lost.
 
 mod event_sources;
@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::proxy::{CloudProxy, Cut};
 use crate::support::{CommandOutput, SetOnDrop, TestConnection, TestEnv, artifact, get};
 
-/// Counts every hit, and visitors too.
+/// The first configuration, which counts every hit and also visitors.
 const SMALL: &str = "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 100000\nburst = 100000\n\
                      [counter]\npaths = \"open\"\nbots = \"count\"\nrepeat_window_s = 0\n";
-/// Counts no visitors, so their table is deleted.
+/// The second configuration, which counts no visitors, so a deploy deletes their table.
 const LARGE: &str = "[function]\nreserved_concurrency = \"none\"\nmemory_mb = 256\n[http]\nrate_per_second = 100000\nburst = 90000\n\
                      [counter]\npaths = \"open\"\nbots = \"count\"\nrepeat_window_s = 0\nvisitors = \"none\"\n";
 
@@ -51,14 +51,14 @@ impl Case {
     fn recover(&self) -> String {
         let url = self.deploy();
         let plan = self.test_env.run(&["plan", "--detailed-exitcode", "--artifact", &self.zip]);
-        assert_eq!(plan.code, 0, "a deploy after the cut is the end of it: {plan:?}");
+        assert_eq!(plan.code, 0, "one deploy after the cut makes all changes: {plan:?}");
         url
     }
 
     /// Returns the ids and ports that the local cloud has assigned to the API.
     fn api(&self) -> Option<serde_json::Value> {
         let registry = std::fs::read(self.test_env.state().join("registry.json")).ok()?;
-        let registry: serde_json::Value = serde_json::from_slice(&registry).expect("never half-written");
+        let registry: serde_json::Value = serde_json::from_slice(&registry).expect("a complete file");
         registry["resources"]["http_api"].get("hits-local").cloned().map(|mut api| api["outputs"].take())
     }
 
@@ -66,7 +66,7 @@ impl Case {
         self.ok(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"].as_u64().unwrap()
     }
 
-    /// Runs a command with its n-th call cut. Returns `false` if it made fewer calls and completed.
+    /// Runs a command and cuts its n-th call. Returns `false` if the command completed with fewer calls.
     fn cut(&self, n: usize, cut: Cut, args: &[&str]) -> bool {
         let proxy = CloudProxy::attach(&self.test_env);
         proxy.cut(n, cut);
@@ -75,23 +75,23 @@ impl Case {
                 self.test_env.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             proxy.set_program(&program);
             let ended = program.wait_with_output().unwrap();
-            let reached = proxy.was_cut().is_some();
+            let reached = proxy.cut_call().is_some();
             // Killed by the cut, or completed without a cut call.
             let expected = if reached { None } else { Some(0) };
             assert_eq!(ended.status.code(), expected, "{cut:?} of call {n}: {ended:?}");
             return reached;
         }
         let output = self.test_env.run(args);
-        let was_cut = proxy.was_cut();
-        let reached = was_cut.is_some();
-        // The first call only checks that the cloud runs, and is repeated. The SDK repeats its own calls, and a lease that
-        // cannot be released expires.
-        let sent_again = |call: &str| (n == 1 && call == "GET status") || call.starts_with("dynamodb:");
+        let cut_call = proxy.cut_call();
+        let reached = cut_call.is_some();
+        // A run can succeed after these cuts. The first call only checks that the cloud runs, and is repeated. The SDK
+        // retries calls of DynamoDB, and a lease that cannot be released expires.
+        let may_succeed = |call: &str| (n == 1 && call == "GET status") || call.starts_with("dynamodb:");
         // A cut run ends with an error message: never with a panic, and never with a false success.
         match output.code {
             0 => assert!(
-                was_cut.as_deref().is_none_or(sent_again),
-                "{cut:?} of call {n}, {was_cut:?}: {output:?}"
+                cut_call.as_deref().is_none_or(may_succeed),
+                "{cut:?} of call {n}, {cut_call:?}: {output:?}"
             ),
             1 | 5 => assert!(reached, "{cut:?} of call {n}: {output:?}"),
             _ => panic!("{cut:?} of call {n}: {output:?}"),
@@ -108,7 +108,8 @@ impl Case {
     }
 }
 
-/// Cuts a run at every call that it makes. `reset` restores the initial state, and `check` runs after each cut.
+/// Cuts a run at every call that it makes. Asserts that it makes at least `min_calls` calls. `reset` restores the
+/// initial state, and `check` runs after each cut.
 fn at_every_call(
     cut: Cut,
     min_calls: usize,
@@ -125,7 +126,7 @@ fn at_every_call(
         check();
         n += 1;
     }
-    assert!(n > min_calls, "{cut:?}: only {n} calls were there to be cut");
+    assert!(n > min_calls, "{cut:?}: the run made fewer than {n} calls");
 }
 
 const CUTS: [Cut; 6] = [
@@ -168,7 +169,7 @@ fn first_deploy_cut_at_any_call_recovers() {
                 let before = case.api();
                 let url = case.recover();
                 if before.is_some() {
-                    assert_eq!(case.api(), before, "what was given out once stays: {cut:?}");
+                    assert_eq!(case.api(), before, "assigned ids and ports are kept: {cut:?}");
                 }
                 assert_eq!(get(&url, "/counter?path=/").json()["hits"], 1, "{cut:?}");
             },
@@ -181,10 +182,10 @@ fn update_under_load_cut_at_any_call_recovers() {
     for_every_cut(|cut| {
         let case = Case::new();
         let url = case.deploy();
-        let (answered, sent, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        let (answered, sent, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            scope.spawn(|| hit_until(&url, &over, &answered, &sent));
-            let over = SetOnDrop(&over);
+            scope.spawn(|| hit_until(&url, &stop, &answered, &sent));
+            let stop = SetOnDrop(&stop);
             at_every_call(
                 cut,
                 10,
@@ -199,12 +200,15 @@ fn update_under_load_cut_at_any_call_recovers() {
                     let before = answered.load(Ordering::SeqCst);
                     let hits = case.hits();
                     let after = sent.load(Ordering::SeqCst);
-                    assert!((before..=after).contains(&hits), "{cut:?}: {hits} of {before} to {after} hits");
+                    assert!(
+                        (before..=after).contains(&hits),
+                        "{cut:?}: expected {before} to {after} hits, found {hits}"
+                    );
                 },
             );
-            drop(over);
+            drop(stop);
         });
-        assert!(answered.into_inner() > 0, "{cut:?}: no hit came through");
+        assert!(answered.into_inner() > 0, "{cut:?}: no hit was acknowledged");
     });
 }
 
@@ -225,15 +229,15 @@ fn destroy_cut_at_any_call_recovers() {
             |n| case.cut(n, cut, &["destroy", "--yes", "--json"]),
             || {
                 case.ok(&["destroy", "--yes"]);
-                let reset = case.ok(&["destroy", "--yes", "--json"]).json();
-                assert_eq!(reset["summary"]["delete"], 0, "{cut:?}: {reset}");
+                let repeated = case.ok(&["destroy", "--yes", "--json"]).json();
+                assert_eq!(repeated["summary"]["delete"], 0, "{cut:?}: {repeated}");
                 let status = case.ok(&["status", "--json"]).json();
                 let existing =
                     status["resources"].as_array().unwrap().iter().filter(|one| one["present"] == true);
                 let existing: Vec<_> = existing.map(|one| &one["address"]).collect();
                 assert_eq!(existing, ["log_group.function", "table.hits"], "{cut:?}");
                 assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(), "{cut:?}");
-                // With nothing to remove, a destroy starts nothing.
+                // A destroy with nothing to remove does not start the cloud.
                 case.ok(&["local", "start"]);
                 assert_eq!(case.hits(), hits.get(), "{cut:?}");
             },
@@ -269,7 +273,11 @@ fn destroy_with_data_cut_at_any_call_has_exported_counts() {
                 let in_table = table.json()["counts"][0]["hits"].as_u64().is_some_and(|hits| hits > 0);
                 let exported =
                     std::fs::read_to_string(case.test_env.path().join(export(n.get()))).unwrap_or_default();
-                assert!(in_table || exported.contains(r#""path":"/""#), "{cut:?} of call {}: lost", n.get());
+                assert!(
+                    in_table || exported.contains(r#""path":"/""#),
+                    "{cut:?} of call {} lost the counts",
+                    n.get()
+                );
                 case.wipe();
                 let status = case.ok(&["status", "--json"]).json();
                 assert!(status["resources"].as_array().unwrap().iter().all(|one| one["present"] == false));
@@ -278,14 +286,14 @@ fn destroy_with_data_cut_at_any_call_has_exported_counts() {
     });
 }
 
-/// Sends hits without a pause until `over` is set, whatever happens to the cloud.
-fn hit_until(url: &str, over: &AtomicBool, answered: &AtomicU64, sent: &AtomicU64) {
-    while !over.load(Ordering::SeqCst) {
+/// Sends hits without a pause until `stop` is set. Connects again if the cloud is killed.
+fn hit_until(url: &str, stop: &AtomicBool, answered: &AtomicU64, sent: &AtomicU64) {
+    while !stop.load(Ordering::SeqCst) {
         let Ok(mut http) = TestConnection::connect(url) else {
             std::thread::park_timeout(std::time::Duration::from_millis(1));
             continue;
         };
-        while !over.load(Ordering::SeqCst) {
+        while !stop.load(Ordering::SeqCst) {
             sent.fetch_add(1, Ordering::SeqCst);
             match http.send("GET", "/counter?path=/", "", b"") {
                 Ok(response) if response.status == 200 => drop(answered.fetch_add(1, Ordering::SeqCst)),

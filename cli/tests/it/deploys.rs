@@ -26,7 +26,7 @@ fn quiet_deploy_and_url_print_the_url_alone() {
 }
 
 #[test]
-fn open_starts_the_browser_of_the_system_or_says_what_to_open() {
+fn open_starts_the_system_browser_or_asks_the_user_to_open_the_url() {
     let test_env = TestEnv::with_config("");
     let url = test_env.deploy();
     let without_browser = test_env.run_with(&["open"], |process| {
@@ -38,7 +38,7 @@ fn open_starts_the_browser_of_the_system_or_says_what_to_open() {
     test_env.stub_tool("xdg-open", &format!("echo \"$1\" > {}.part && mv {0}.part {0}", opened.display()));
     let output = test_env.run(&["open"]);
     assert_eq!((output.code, output.stdout), (0, format!("{url}\n")));
-    // The program does not wait for the browser.
+    // The program does not wait for the browser, so this polls.
     let mut seen = None;
     for _ in 0..1_000 {
         seen = std::fs::read_to_string(&opened).ok();
@@ -76,7 +76,7 @@ fn failed_first_deploy_leaves_no_daemon() {
     let failed = test_env.run(&["deploy", "--artifact", "broken.zip"]);
     assert_eq!(failed.code, 1, "{failed:?}");
     assert!(!is_running(&test_env), "{failed:?}");
-    // A local cloud that the user has started stays, and so does one with a deployment.
+    // A local cloud that the user has started keeps running, and so does one with a deployment.
     assert_eq!(test_env.run(&["local", "start"]).code, 0);
     assert_eq!(test_env.run(&["deploy", "--artifact", "broken.zip"]).code, 1);
     assert!(is_running(&test_env));
@@ -87,7 +87,7 @@ fn failed_first_deploy_leaves_no_daemon() {
 }
 
 #[test]
-fn deploy_says_that_a_port_moved() {
+fn deploy_reports_a_changed_port() {
     let test_env = TestEnv::with_config("");
     let url = test_env.deploy();
     assert_eq!(test_env.run(&["local", "stop"]).code, 0);
@@ -119,7 +119,7 @@ fn status_names_the_last_deploy() {
         text.contains("env       local (this machine)\n") && text.contains("UTC by ann@laptop\n"),
         "{text}"
     );
-    // A deploy without changes is no deploy.
+    // A deploy without changes is not recorded.
     test_env.deploy();
     assert_eq!(test_env.run(&["status", "--json"]).json()["deployed"], status["deployed"]);
 }

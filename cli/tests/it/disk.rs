@@ -13,7 +13,8 @@ use crate::support::{TestConnection, TestEnv, artifact, get};
 const OPEN: &str =
     "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 10000\nburst = 5000\n";
 
-/// Starts a local cloud that gets an error for a full disk, as from the kernel, instead of a signal.
+/// Starts a local cloud that ignores SIGXFSZ. A write above the limit then fails with an error, as on a full disk, and
+/// does not end the process.
 fn serve(test_env: &TestEnv) -> (Child, Pid) {
     let mut child = std::process::Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" local serve --state-dir \"$1\""])
@@ -53,7 +54,7 @@ fn full_disk_loses_no_acknowledged_hit_and_is_reported() {
     let (mut child, pid) = serve(&test_env);
     assert_eq!(get(&url, "/counter?path=/0").json()["hits"], 1);
 
-    // Space for some more hits, then for none.
+    // There is space for some more hits.
     limit_file_size(pid, Some(256 * 1024));
     let mut http = TestConnection::connect(&url).unwrap();
     let (mut counted, mut refused) = (vec![0], Vec::new());
@@ -99,10 +100,10 @@ fn full_disk_loses_no_acknowledged_hit_and_is_reported() {
     assert_eq!(test_env.run(&["deploy", "--artifact", &artifact()]).code, 0);
     assert_eq!(get(&url, "/counter?path=/0").json()["hits"], 2);
     let status = test_env.run(&["status", "--json"]).json();
-    assert_eq!(status.get("warnings"), None, "a write that succeeds ends it: {status}");
+    assert_eq!(status.get("warnings"), None, "a successful write removes the warning: {status}");
     let rows = test_env.run(&["counts", "list", "--json"]).json();
     let rows = rows["counts"].as_array().unwrap();
-    assert_eq!(rows.len(), counted.len(), "as many paths as were answered with 200");
+    assert_eq!(rows.len(), counted.len(), "exactly the hits with status 200 were counted");
     assert_eq!(rows.iter().map(|row| row["hits"].as_u64().unwrap()).sum::<u64>(), counted.len() as u64 + 1);
     assert_eq!(test_env.run(&["local", "stop"]).code, 0);
     child.wait().unwrap();
@@ -131,14 +132,14 @@ fn failed_write_leaves_no_file() {
     limited(&["init", "--config", "new.toml"]);
     limited(&["counts", "export", "--out", "all.csv"]);
     limited(&["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]);
-    let mut left: Vec<_> = std::fs::read_dir(test_env.path())
+    let mut files: Vec<_> = std::fs::read_dir(test_env.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "home")
         .collect();
-    left.sort();
-    assert_eq!(left, ["hitctl.toml"], "nothing half-written is left");
-    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2, "without its export nothing was destroyed");
+    files.sort();
+    assert_eq!(files, ["hitctl.toml"], "no partial file is left");
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2, "a failed export prevents the deletion");
 }
 
 #[test]
@@ -208,7 +209,7 @@ fn reset_works_with_any_damaged_state() {
         test_env.deploy();
         assert_eq!(test_env.run(&["local", "stop"]).code, 0);
         std::fs::write(test_env.state().join(file), content).unwrap();
-        // A copy that the user made there does not make the directory unusable afterwards.
+        // A file that the user has created in the directory does not prevent the next start.
         std::fs::write(test_env.state().join("tables.db.bak"), "mine").unwrap();
         let refused = test_env.run(&["local", "start"]);
         assert!(refused.code == 1 && refused.stderr.contains("`hitctl local reset`"), "{file}: {refused:?}");

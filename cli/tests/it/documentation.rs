@@ -1,12 +1,12 @@
-//! The examples in the documentation: each command line in a code block is one that the program accepts, and each `toml` block is a configuration
-//! that it loads.
+//! Checks the examples in the documentation: hitctl accepts every command line in a code block, and loads every `toml`
+//! block as a configuration.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hitctl::args::Cli;
 
-/// Returns the pages: the README, the book, and the READMEs of the examples.
+/// Returns the paths of the pages: the README, CONTRIBUTING.md, the book, and the READMEs of the examples.
 fn pages() -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("../README.md"), PathBuf::from("../CONTRIBUTING.md")];
     let mut folders = vec![PathBuf::from("../docs"), PathBuf::from("../examples")];
@@ -24,7 +24,7 @@ fn pages() -> Vec<PathBuf> {
     found
 }
 
-/// Returns the code blocks of a page with their languages and first lines.
+/// Returns the code blocks of a page: the language, the number of the opening line, and the text.
 fn blocks(page: &str) -> Vec<(String, usize, String)> {
     let mut found = Vec::new();
     let mut open: Option<(String, usize, String)> = None;
@@ -58,7 +58,7 @@ fn words(line: &str) -> Vec<String> {
     found
 }
 
-/// Returns the command lines of hitctl in a line of a code block.
+/// Returns the arguments of each hitctl command in a line of a code block.
 fn commands(line: &str) -> Vec<Vec<String>> {
     let line = line.trim_start_matches("$ ");
     let words = words(line);
@@ -73,6 +73,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
                 }
                 _ => return None,
             };
+            // A redirection is not an argument.
             let end =
                 arguments.iter().position(|word| word == ">" || word == ">>").unwrap_or(arguments.len());
             Some(arguments[..end].to_vec())
@@ -88,13 +89,13 @@ fn documented_command_lines_are_accepted() {
         for (_, first, text) in
             blocks(&page).into_iter().filter(|(language, ..)| matches!(language.as_str(), "" | "text" | "sh"))
         {
-            // Drawings mention commands too.
+            // Skips drawings, which mention commands too.
             if text.contains('─') {
                 continue;
             }
             for (number, line) in text.lines().enumerate() {
                 for arguments in commands(line) {
-                    // The usage lines of the command reference are no command lines.
+                    // Skips the usage lines of the command reference.
                     if arguments.iter().any(|word| word.contains(['[', '<'])) {
                         continue;
                     }

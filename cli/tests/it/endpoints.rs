@@ -8,7 +8,7 @@ use crate::support::{CommandOutput, TestEnv};
 
 const CONFIG: &str = "region = \"eu-central-1\"\n[env.test]\n";
 
-/// Returns an address of this machine that is not loopback.
+/// Returns an address of this machine that is not loopback, or an unused one if there is none.
 fn own_address() -> IpAddr {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     // Sends nothing. It only selects the network interface.
@@ -45,17 +45,19 @@ impl Listener {
     }
 }
 
+/// Credentials that could be real.
 const REAL: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "AKIA2E0A8F3B244C9986"), ("AWS_SECRET_ACCESS_KEY", "not-to-be-sent")];
 
+/// Credentials of an emulator.
 const DUMMY: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
 
 fn run(test_env: &TestEnv, variables: &[(&str, &str)], args: &[&str]) -> CommandOutput {
     let set = |process: &mut ProcessContext| {
-        let all = [("AWS_EC2_METADATA_DISABLED", "true")];
+        let common = [("AWS_EC2_METADATA_DISABLED", "true")];
         process
             .env
-            .extend(all.iter().chain(variables).map(|(name, value)| ((*name).into(), (*value).into())));
+            .extend(common.iter().chain(variables).map(|(name, value)| ((*name).into(), (*value).into())));
     };
     test_env.run_with(&[&["status", "--env", "test", "--json"], args].concat(), set)
 }
@@ -67,6 +69,7 @@ fn write_aws_config(test_env: &TestEnv, config: &str) {
     std::fs::write(dir.join("config"), config).unwrap();
 }
 
+/// Asserts that the endpoint is refused before a connection, and that the error names its origin.
 #[track_caller]
 fn refused(output: &CommandOutput, listener: &Listener, origin: &str) {
     assert_eq!(output.code, 64, "{output:?}");
@@ -80,7 +83,7 @@ fn refused(output: &CommandOutput, listener: &Listener, origin: &str) {
     );
     assert_eq!(error["cause"], format!("the endpoint comes from {origin}"));
     assert_eq!(error["hint"], "use https, or pass `--insecure` if the network is trusted");
-    assert!(!listener.was_contacted(), "{origin}: something was sent");
+    assert!(!listener.was_contacted(), "{origin}: the endpoint was contacted");
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn plain_http_endpoint_of_a_flag_or_variable_is_refused_with_real_credentials() 
     let (test_env, listener) = (TestEnv::with_config(CONFIG), Listener::new());
     let url = listener.1.as_str();
     refused(&run(&test_env, &REAL, &["--endpoint-url", url]), &listener, "--endpoint-url");
-    // Variables of flags are read from the environment of the process.
+    // The variables of flags are read from the environment of the process, so this runs a separate one.
     let mut command = test_env.command(&["status", "--env", "test", "--json"]);
     let output = command.envs(REAL).env("HITCTL_ENDPOINT_URL", url).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -137,7 +140,7 @@ fn plain_http_endpoint_is_used_with_dummy_credentials_or_insecure_flag() {
     for (variables, more) in [(&DUMMY[..], &[][..]), (&REAL, &["--insecure"]), (&insecure, &[])] {
         let listener = Listener::new();
         if listener.0.is_none() {
-            // This machine has no other address, so nothing can connect to it.
+            // This machine has only loopback addresses, so the test is impossible.
             return;
         }
         let args = [&["status", "--env", "test", "--endpoint-url", &listener.1], more].concat();
@@ -194,6 +197,7 @@ fn broken_endpoint_error_has_no_debug_output() {
     };
     for (url, cause) in [
         ("http://127.0.0.1:1".to_owned(), "Connection refused"),
+        // `Connection` or `connection`.
         (serve(b""), "onnection"),
         (serve(b"garbage, and no HTTP\r\n\r\n"), "not HTTP"),
         (serve(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n<html"), ""),

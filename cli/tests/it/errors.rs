@@ -1,4 +1,5 @@
-//! Bad input end to end: a clear error with the right exit code, before anything is sent, and nothing half-written.
+//! Bad input end to end: a command fails with a clear error and the right exit code, before it sends or writes
+//! anything.
 
 use crate::support::{CommandOutput, TestEnv, artifact};
 
@@ -7,7 +8,7 @@ use crate::support::{CommandOutput, TestEnv, artifact};
 fn fails(test_env: &TestEnv, args: &[&str], code: u8, parts: &[&str]) -> CommandOutput {
     let output = test_env.run(args);
     assert_eq!(output.code, code, "{output:?}");
-    assert_eq!(output.stdout, "", "an error is no result");
+    assert_eq!(output.stdout, "", "errors are not written to stdout");
     for part in parts {
         assert!(output.stderr.contains(part), "{part:?} is not in\n{}", output.stderr);
     }
@@ -35,10 +36,7 @@ fn all_configuration_errors_are_reported_with_position() {
         64,
         &["hitctl.toml:1:7", "hitctl.toml:4:1", "memory_mb", "hitctl.toml:5:13", "128", "hitctl.toml:8:9"],
     );
-    assert!(
-        !test_env.path().join(".hitctl").exists(),
-        "nothing is started for a config that is wrong: {output:?}"
-    );
+    assert!(!test_env.path().join(".hitctl").exists(), "an invalid configuration starts nothing: {output:?}");
     fails(&test_env, &["status", "--config", "no.toml"], 64, &["no.toml"]);
     test_env.write("hitctl.toml", "[env.tset]\ntarget = \"local\"\n");
     fails(&test_env, &["deploy", "--env", "tets"], 64, &["tets", "tset", "`[env.tets]`"]);
@@ -53,19 +51,19 @@ fn missing_credentials_or_region_sends_nothing_and_names_options() {
         64,
         &["no AWS region", "--region", "AWS_REGION", "hitctl.toml"],
     );
-    let test = ["status", "-e", "test", "--region", "eu-central-1"];
+    let status = ["status", "-e", "test", "--region", "eu-central-1"];
     let run_without_metadata = |args: &[&str]| {
         test_env.run_with(args, |process| {
             process.env.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
         })
     };
-    let output = run_without_metadata(&test);
+    let output = run_without_metadata(&status);
     assert_eq!((output.code, output.stdout.as_str()), (4, ""), "{output:?}");
     assert!(
         output.stderr.contains("no AWS credentials") && output.stderr.contains("aws configure sso"),
         "{output:?}"
     );
-    let output = run_without_metadata(&[&test[..], &["--profile", "work"]].concat());
+    let output = run_without_metadata(&[&status[..], &["--profile", "work"]].concat());
     assert!(
         output.code == 4 && output.stderr.contains("the AWS profile \"work\" does not exist"),
         "{output:?}"
@@ -88,7 +86,7 @@ fn bad_artifact_is_refused_before_anything_is_deployed() {
     ] {
         fails(&test_env, &["deploy", "--artifact", file], 1, &[part]);
     }
-    // A program of another machine: this one's header with another architecture in it.
+    // A program for another architecture: this program, with RISC-V as the machine in its ELF header.
     let mut elf = std::fs::read(crate::support::EXE).unwrap();
     elf[18..20].copy_from_slice(&0xF3_u16.to_le_bytes());
     std::fs::write(test_env.path().join("riscv"), &elf).unwrap();
@@ -126,7 +124,7 @@ fn foreign_state_directory_is_not_reset() {
 }
 
 #[test]
-fn closed_stdout_is_no_error() {
+fn closed_stdout_is_not_an_error() {
     let test_env = TestEnv::with_config("");
     let mut child =
         test_env.command(&["config", "show"]).stdout(std::process::Stdio::piped()).spawn().unwrap();

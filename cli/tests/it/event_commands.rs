@@ -11,7 +11,7 @@ fn invoke_print_shows_every_event_without_credentials_or_deployment() {
     let test_env = TestEnv::with_config(
         "region = \"eu-central-1\"\ncloudfront.site_bucket = \"my-site\"\ncloudfront.distribution_id = \"E123ABC\"\nevents.enabled = true\n[env.prod]\n",
     );
-    for (kind, of, at) in [
+    for (kind, expected, pointer) in [
         ("http", "\"2.0\"", "/version"),
         ("sqs", "\"aws:sqs\"", "/Records/0/eventSource"),
         ("eventbridge", "\"/a\"", "/detail/path"),
@@ -23,8 +23,8 @@ fn invoke_print_shows_every_event_without_credentials_or_deployment() {
                 test_env.run(&["invoke", "--event", kind, "--path", "/a", "--print", "--json", "--env", env]);
             assert_eq!(output.code, 0, "{output:?}");
             assert_eq!(
-                output.json()["event"].pointer(at).map(Json::to_string).as_deref(),
-                Some(of),
+                output.json()["event"].pointer(pointer).map(Json::to_string).as_deref(),
+                Some(expected),
                 "{output:?}"
             );
         }
@@ -73,6 +73,7 @@ pub(crate) fn sqs(test_env: &TestEnv, operation: &str, request: &Json) {
          x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
          Credential=local/20260101/local/sqs/aws4_request, SignedHeaders=host, Signature=0\r\n"
     );
+    // SQS has the same address as DynamoDB.
     let mut http = TestConnection::connect(endpoint["table"].as_str().unwrap()).unwrap();
     let response = http.send("POST", "/", &headers, request.to_string().as_bytes()).unwrap();
     assert_eq!(response.status, 200, "{response:?}");
@@ -87,9 +88,9 @@ pub(crate) fn send_message(test_env: &TestEnv, queue: &str, body: &str) {
     );
 }
 
-/// Runs a command until its JSON output fulfils the condition. Returns the output.
+/// Runs a command repeatedly until its JSON output fulfils the condition. Returns the output.
 #[track_caller]
-pub(crate) fn until(test_env: &TestEnv, args: &[&str], condition: impl Fn(&Json) -> bool) -> Json {
+pub(crate) fn run_until(test_env: &TestEnv, args: &[&str], condition: impl Fn(&Json) -> bool) -> Json {
     let args = [args, &["--json", "--env", "local"]].concat();
     let mut last = None;
     for _ in 0..3_000 {
@@ -101,11 +102,11 @@ pub(crate) fn until(test_env: &TestEnv, args: &[&str], condition: impl Fn(&Json)
         }
         last = Some(json);
     }
-    panic!("{args:?}: it never comes to that: {last:?}");
+    panic!("{args:?}: the condition was never met: {last:?}");
 }
 
 pub(crate) fn wait_for_hits(test_env: &TestEnv, path: &str, n: u64) {
-    until(test_env, &["counts", "get", path], |json| json["counts"][0]["hits"] == n);
+    run_until(test_env, &["counts", "get", path], |json| json["counts"][0]["hits"] == n);
 }
 
 pub(crate) fn dead_letter_count(json: &Json) -> Option<&str> {
@@ -116,7 +117,7 @@ pub(crate) fn dead_letter_count(json: &Json) -> Option<&str> {
 /// Waits until the queue of hits is empty, with no message in flight.
 #[track_caller]
 pub(crate) fn wait_until_drained(test_env: &TestEnv) {
-    until(test_env, &["status"], |json| {
+    run_until(test_env, &["status"], |json| {
         let rows = json["resources"].as_array().unwrap();
         let queue = rows.iter().find(|row| row["address"] == "queue.hits").unwrap();
         ["visible", "in_flight", "delayed"].iter().all(|name| queue["outputs"][name] == "0")
@@ -151,9 +152,9 @@ fn queued_hits_and_events_count_and_bad_messages_become_dead_letters() {
     wait_for_hits(&test_env, "/a", 8);
 
     send_message(&test_env, "hits-local-hits", r#"{"pth":"/a"}"#);
-    until(&test_env, &["status"], |json| dead_letter_count(json) == Some("1"));
+    run_until(&test_env, &["status"], |json| dead_letter_count(json) == Some("1"));
     let shown = test_env.run(&["status", "--env", "local"]);
-    assert!(shown.stdout.contains("  dlq   1 message\n"), "{shown:?}");
+    assert!(shown.stdout.contains("  dlq    1 message\n"), "{shown:?}");
     assert!(shown.stdout.contains("hitctl dlq list --env local"), "{shown:?}");
     let list = test_env.run(&["dlq", "list", "--json", "--env", "local"]).json();
     let dead_letter = &list["messages"][0];
@@ -164,7 +165,7 @@ fn queued_hits_and_events_count_and_bad_messages_become_dead_letters() {
     );
     assert!(
         dead_letter["why"].as_str().unwrap().contains("`path` is missing"),
-        "the function's own words: {list}"
+        "the reason is the function's error message: {list}"
     );
     let log = test_env.run(&["logs", "--filter", "message refused", "--env", "local"]);
     assert!(log.stdout.contains(dead_letter["id"].as_str().unwrap()), "{log:?}");
@@ -176,7 +177,7 @@ fn queued_hits_and_events_count_and_bad_messages_become_dead_letters() {
     let output = test_env.run(&["dlq", "redrive", "--json", "--env", "local"]);
     assert_eq!((output.code, &output.json()["to_queue"]), (0, &json!(1)), "{output:?}");
     wait_for_hits(&test_env, "/fixed", 1);
-    until(&test_env, &["status"], |json| dead_letter_count(json) == Some("0"));
+    run_until(&test_env, &["status"], |json| dead_letter_count(json) == Some("0"));
 }
 
 #[test]

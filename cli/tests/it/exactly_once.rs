@@ -1,5 +1,5 @@
-//! A hundred thousand hits through a queue, while the function's processes, and here the cloud itself, are killed at
-//! random: each counts exactly once with `exact = true`, and almost exactly once without.
+//! Sends a hundred thousand hits through a queue while random processes of the function, and once the local cloud
+//! itself, are killed. Each hit counts exactly once with `exact = true`, and almost exactly once without.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -43,8 +43,8 @@ impl Queue<'_> {
         response.ok().filter(|response| response.status == 200).map(|response| response.json())
     }
 
-    /// Sends messages `from` to `to`, each with its own id. Calls without a response are repeated, so that every
-    /// message arrives, and some arrive twice.
+    /// Sends the messages with the numbers `from..to`, each with its own id. Calls without a response are repeated, so
+    /// that every message arrives, and some arrive twice.
     pub(crate) fn send(&self, from: usize, to: usize) {
         for first in (from..to).step_by(MESSAGES_PER_CALL) {
             let entries: Vec<Json> = (first..to.min(first + MESSAGES_PER_CALL))
@@ -59,7 +59,7 @@ impl Queue<'_> {
                 .call("SendMessageBatch", &request)
                 .is_none_or(|response| response["Successful"].as_array().map(Vec::len) != Some(entries.len()))
             {
-                assert!(since.elapsed() < TIMEOUT, "the queue does not take it");
+                assert!(since.elapsed() < TIMEOUT, "the queue accepts no messages");
                 std::thread::yield_now();
             }
         }
@@ -96,15 +96,17 @@ impl Killer {
         Self { stop: AtomicBool::new(false), killed: AtomicU32::new(0) }
     }
 
-    /// Kills one of the processes that `victims` returns every `every_ms` milliseconds, at most `most` in all.
-    pub(crate) fn work(&self, most: u32, every_ms: u64, victims: &dyn Fn() -> Vec<i32>) {
+    /// Kills a random one of the processes that `victims` returns, once per `every_ms` milliseconds, at most
+    /// `max_kills` times.
+    pub(crate) fn work(&self, max_kills: u32, every_ms: u64, victims: &dyn Fn() -> Vec<i32>) {
+        // A linear congruential generator is random enough here.
         let mut random = 0x9E37_79B9_u32;
-        while !self.stop.load(Ordering::SeqCst) && self.killed.load(Ordering::SeqCst) < most {
+        while !self.stop.load(Ordering::SeqCst) && self.killed.load(Ordering::SeqCst) < max_kills {
             pause(Duration::from_millis(every_ms));
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let found = victims();
             if let Some(pid) = found.get((random >> 16) as usize % found.len().max(1)) {
-                // It may have ended by itself.
+                // The process may have ended already.
                 if kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL).is_ok() {
                     self.killed.fetch_add(1, Ordering::SeqCst);
                 }
@@ -129,8 +131,8 @@ pub(crate) fn processes(matches: &dyn Fn(&Path) -> bool) -> Vec<i32> {
     all.filter_map(pid).collect()
 }
 
-/// Returns the configuration. With markers, a batch fills one transaction and is redelivered soon. Without them, it is
-/// only as large as what one killed process may count twice.
+/// Returns the configuration. With markers (`exact`), a batch fills one transaction, and is redelivered soon after a
+/// kill. Without them, a batch is small, since a killed process may count it twice.
 pub(crate) fn config(exact: bool, batch: u32) -> String {
     let visibility = if exact { 3 } else { 20 };
     format!(
@@ -200,7 +202,8 @@ fn each_of_100000_hits_counts_exactly_once() {
 
 #[test]
 fn hits_without_markers_are_within_a_thousandth() {
-    // A process that is killed between its write and its answer counts its batch twice: four of 25 are a thousandth.
+    // The batch of a process that is killed between its write and its response counts twice. Four batches of 25 hits
+    // are a thousandth.
     let hits = counts_after_kills(false, 25, 4);
     let sum: u64 = hits.iter().sum();
     assert!((HITS as u64..=HITS as u64 + HITS as u64 / 1000).contains(&sum), "{sum}: {hits:?}");

@@ -1,5 +1,4 @@
-//! The examples, run by the commands of their READMEs: here on the local cloud, and in `aws/examples.rs` on an
-//! emulator.
+//! Runs the commands in the READMEs of the examples: here on the local cloud, and in `aws/examples.rs` on an emulator.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -25,7 +24,7 @@ pub(crate) fn copy_example(name: &str, test_env: &TestEnv, change: impl FnOnce(S
         let to = test_env.path().join(from.file_name().unwrap());
         if to.ends_with("hitctl.toml") {
             let text = std::fs::read_to_string(&from).unwrap();
-            std::fs::write(to, change.take().expect("there is one")(text)).unwrap();
+            std::fs::write(to, change.take().expect("one hitctl.toml")(text)).unwrap();
         } else {
             std::fs::copy(from, to).unwrap();
         }
@@ -36,9 +35,9 @@ pub(crate) fn copy_example(name: &str, test_env: &TestEnv, change: impl FnOnce(S
 /// A hitctl command in a README.
 #[derive(Debug)]
 pub(crate) struct ReadmeCommand {
-    /// Its arguments.
+    /// The arguments after `hitctl`.
     pub(crate) args: Vec<String>,
-    /// The number of hits that its comment begins with.
+    /// The number at the beginning of the comment: the hits that the command shows.
     pub(crate) expected_hits: Option<u64>,
 }
 
@@ -47,17 +46,17 @@ pub(crate) fn readme_commands(name: &str, heading: &str) -> Vec<ReadmeCommand> {
     let readme = std::fs::read_to_string(folder(name).join("README.md")).unwrap();
     let (_, below) = readme.split_once(&format!("\n## {heading}\n")).expect("there is such a heading");
     let block = below.split("```").nth(1).expect("there is a block");
-    let line = |text: &str| {
+    let parse = |text: &str| {
         let (call, comment) = text.split_once('#').unwrap_or((text, ""));
         let digits: String = comment.trim().chars().take_while(char::is_ascii_digit).collect();
         let mut words = call.split_whitespace().map(str::to_owned);
         (words.next()? == "hitctl")
             .then(|| ReadmeCommand { args: words.collect(), expected_hits: digits.parse().ok() })
     };
-    block.lines().filter_map(line).collect()
+    block.lines().filter_map(parse).collect()
 }
 
-/// Runs the commands of a README with `run`, and waits for the hits that they promise.
+/// Runs the commands of a README with `run`. Repeats commands with expected hits until they show them.
 pub(crate) fn run_commands(commands: &[ReadmeCommand], run: &dyn Fn(&[&str]) -> CommandOutput) {
     for command in commands {
         let mut args: Vec<&str> = command.args.iter().map(String::as_str).collect();
@@ -74,7 +73,7 @@ pub(crate) fn run_commands(commands: &[ReadmeCommand], run: &dyn Fn(&[&str]) -> 
     }
 }
 
-/// Pauses between two polls. Each poll runs the program, which slows down what it waits for.
+/// Pauses between two polls. Each poll runs the program, which slows down the awaited work.
 #[expect(clippy::disallowed_methods, reason = "polling another process; every caller is bounded")]
 fn poll_pause() {
     std::thread::sleep(Duration::from_millis(100));
@@ -92,7 +91,7 @@ pub(crate) fn becomes_true(condition: impl Fn() -> bool) -> bool {
     true
 }
 
-/// Waits until `counts get` returns this number.
+/// Repeats a `counts get` command until it shows this number of hits.
 pub(crate) fn wait_for_count(run: &dyn Fn(&[&str]) -> CommandOutput, args: &[&str], hits: u64) {
     let args = [args, &["--json"]].concat();
     let since = Instant::now();
@@ -103,14 +102,14 @@ pub(crate) fn wait_for_count(run: &dyn Fn(&[&str]) -> CommandOutput, args: &[&st
         if now == Some(hits) {
             return;
         }
-        assert!(now.unwrap_or(0) < hits, "{args:?} came to more than {hits}: {output:?}");
-        assert!(since.elapsed() < DELIVERY_TIMEOUT, "{args:?} did not come to {hits}: {output:?}");
+        assert!(now.unwrap_or(0) < hits, "{args:?} showed more than {hits} hits: {output:?}");
+        assert!(since.elapsed() < DELIVERY_TIMEOUT, "{args:?} did not reach {hits} hits: {output:?}");
         poll_pause();
     }
 }
 
-/// Asserts that nothing has drifted but `gaps`, the fields that the target does not store. Then destroys everything,
-/// counts included.
+/// Asserts that no field has drifted except `gaps`, which the target does not store. Then destroys everything, counts
+/// included.
 pub(crate) fn destroy_and_check(env: &str, gaps: &[&str], run: &dyn Fn(&[&str]) -> CommandOutput) {
     let status = run(&["status", "--env", env, "--json"]);
     assert_eq!(status.code, 0, "{status:?}");
@@ -119,10 +118,10 @@ pub(crate) fn destroy_and_check(env: &str, gaps: &[&str], run: &dyn Fn(&[&str]) 
     assert_eq!(drift.map(|field| field.as_str().unwrap()).collect::<Vec<_>>(), gaps);
     let destroyed = run(&["destroy", "--env", env, "--delete-data", "--confirm", env]);
     assert_eq!(destroyed.code, 0, "{destroyed:?}");
-    let left = run(&["status", "--env", env, "--json"]).json();
-    let left: Vec<_> =
-        left["resources"].as_array().unwrap().iter().filter(|it| it["present"] == true).collect();
-    assert!(left.is_empty(), "{left:?}");
+    let status = run(&["status", "--env", env, "--json"]).json();
+    let remaining: Vec<_> =
+        status["resources"].as_array().unwrap().iter().filter(|row| row["present"] == true).collect();
+    assert!(remaining.is_empty(), "{remaining:?}");
 }
 
 /// Deploys, uses and destroys an example on this machine as its README says.
@@ -184,7 +183,9 @@ pub(crate) fn check_dead_letter_counts_once(
     env: &str,
     run: &dyn Fn(&[&str]) -> CommandOutput,
 ) {
-    let [emit, list] = &readme_commands(name, "When it goes wrong")[..] else { panic!("it has two lines") };
+    let [emit, list] = &readme_commands(name, "When it goes wrong")[..] else {
+        panic!("expected two commands")
+    };
     run_commands(std::slice::from_ref(emit), run);
     let list: Vec<&str> = list.args.iter().map(String::as_str).chain(["--json"]).collect();
     let since = Instant::now();
@@ -193,7 +194,7 @@ pub(crate) fn check_dead_letter_counts_once(
         if dead.as_array().is_some_and(|dead| !dead.is_empty()) {
             break dead;
         }
-        assert!(since.elapsed() < DELIVERY_TIMEOUT, "nothing died");
+        assert!(since.elapsed() < DELIVERY_TIMEOUT, "no dead letter arrived");
         poll_pause();
     };
     assert_eq!(dead.as_array().unwrap().len(), 1, "{dead}");
@@ -201,6 +202,7 @@ pub(crate) fn check_dead_letter_counts_once(
     assert!(!dead[0]["why"].as_str().unwrap_or_default().is_empty(), "{dead}");
     let path = test_env.path().join("hitctl.toml");
     let config = std::fs::read_to_string(&path).unwrap();
+    // The setting `amount` is the cause of the failure.
     let fixed: Vec<_> = config.lines().filter(|line| !line.starts_with("amount")).collect();
     let fixed = fixed.join("\n");
     std::fs::write(&path, fixed).unwrap();

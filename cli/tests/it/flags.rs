@@ -95,7 +95,7 @@ fn variables_of_prompt_and_output_flags_work() {
 fn json_prints_one_object_and_verbose_streams_events() {
     let test_env = TestEnv::with_config("");
     let zip = artifact();
-    let one = |args: &[&str]| {
+    let prints_one_object = |args: &[&str]| {
         let output = test_env.run(args);
         assert!(output.stdout.ends_with('\n') && output.stdout.lines().count() == 1, "{args:?}: {output:?}");
         assert_eq!(output.json()["v"], 1, "{args:?}: {output:?}");
@@ -107,7 +107,7 @@ fn json_prints_one_object_and_verbose_streams_events() {
         &["deploy", "-v", "--artifact", &zip, "--json"],
         &["--json", "-v", "destroy", "--yes"],
     ] {
-        let output = one(args);
+        let output = prints_one_object(args);
         assert_eq!(output.code, 0, "{output:?}");
         for line in output.stderr.lines() {
             let event: serde_json::Value =
@@ -139,12 +139,12 @@ fn json_prints_one_object_and_verbose_streams_events() {
         &["init", "--json", "--config", "new.toml"],
         &["local", "reset", "--json"],
     ] {
-        one(args);
+        prints_one_object(args);
     }
 }
 
-/// Measures the time from the start to the first output byte, with a slow build. The best of five counts, since other
-/// tests share the machine.
+/// Measures the time from the start to the first output byte, with a slow build. The fastest of five runs counts, since
+/// other tests share the machine.
 #[test]
 fn first_output_comes_within_100_ms() {
     use std::io::Read as _;
@@ -167,8 +167,8 @@ fn first_output_comes_within_100_ms() {
                     child.stderr.as_mut().unwrap().read(&mut first)
                 };
                 let took = began.elapsed();
-                assert_eq!(read.unwrap(), 1, "{args:?} said nothing");
-                // An error means that it has ended by itself.
+                assert_eq!(read.unwrap(), 1, "{args:?} printed nothing");
+                // An error means that the process has already ended.
                 let pid = rustix::process::Pid::from_child(&child);
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
                 child.wait().unwrap();

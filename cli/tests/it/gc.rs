@@ -23,11 +23,11 @@ fn leftover_app_is_listed_and_removed_with_confirmation_for_counts() {
     Undeclared deployments may belong to another project.
     next  hitctl gc old/local
     ");
-    // A configured app is not a leftover, and neither is an unknown one.
+    // A configured deployment and a name without an environment are refused. An unknown deployment has no resources.
     assert_eq!(test_env.run(&["gc", "new/local", "--yes"]).code, 64);
     assert_eq!(test_env.run(&["gc", "old", "--yes"]).code, 64);
-    let nothing = test_env.run(&["gc", "older/local", "--confirm", "local"]);
-    assert_eq!(nothing.code, 0, "{nothing:?}");
+    let unknown = test_env.run(&["gc", "older/local", "--confirm", "local"]);
+    assert_eq!(unknown.code, 0, "{unknown:?}");
 
     // The removed app is not in the configuration, so `--yes` is not enough.
     assert_eq!(test_env.run(&["gc", "old/local", "--yes"]).code, 3);
@@ -42,7 +42,7 @@ fn leftover_app_is_listed_and_removed_with_confirmation_for_counts() {
         test_env.run(&["gc", "old/local", "--delete-data", "--confirm", "local", "--export", "old.ndjson"]);
     assert_eq!(output.code, 0, "{output:?}");
     assert_eq!(test_env.run(&["gc", "--json"]).json()["deployments"].as_array().unwrap().len(), 0);
-    assert_eq!(test_env.run(&["status", "--detailed-exitcode"]).code, 0, "what is in force is untouched");
+    assert_eq!(test_env.run(&["status", "--detailed-exitcode"]).code, 0, "the configured app is unchanged");
 }
 
 #[test]
@@ -62,5 +62,5 @@ fn resources_of_another_app_are_adopted_with_flag() {
     let output = test_env.run(&["deploy", "-e", "local", "--artifact", &zip, "--adopt"]);
     assert_eq!(output.code, 0, "{output:?}");
     let output = test_env.run(&["deploy", "-e", "local", "--artifact", &zip, "--json"]);
-    assert_eq!(output.json()["summary"]["update"], 0, "it is ours now: {output:?}");
+    assert_eq!(output.json()["summary"]["update"], 0, "nothing to adopt: {output:?}");
 }

@@ -31,7 +31,8 @@ fn row(test_env: &TestEnv, path: &str) -> Json {
     test_env.counts(&["get", path, "--json"]).json()["counts"][0].clone()
 }
 
-/// Writes items as the function does: two paths, one of them sharded, the site, and dropped views.
+/// Writes items as the function does: two paths, one of them sharded, the site, and dropped views. The attributes `d`
+/// and `m` are the hits of a day or month, `v` and `w` the visitors; `fzg` is 2026-09-20.
 fn fill(test_env: &TestEnv) {
     let n = |n: u64| json!({ "N": n.to_string() });
     let put = |item: Json| test_env.table("PutItem", &json!({ "TableName": "hits-local", "Item": item }));
@@ -50,29 +51,32 @@ fn fill(test_env: &TestEnv) {
 fn ndjson_moves_everything_and_csv_the_totals() {
     let (from, to) = (deployed_env(""), deployed_env(""));
     fill(&from);
-    let all = from.counts(&["export", "--format", "ndjson"]).stdout;
-    insta::assert_snapshot!(all, @r#"
+    let exported = from.counts(&["export", "--format", "ndjson"]).stdout;
+    insta::assert_snapshot!(exported, @r#"
     {"path":"/","hits":100,"uniques":20,"first":"2026-08-01","last":"2026-09-20T10:00:00Z","days":{"2026-09-19":{"hits":2,"uniques":0},"2026-09-20":{"hits":6,"uniques":4}},"months":{"2026-08":{"hits":92,"uniques":0},"2026-09":{"hits":8,"uniques":4}}}
     {"path":"a \"b\", c","hits":5,"uniques":1,"first":"2026-08-01","last":"2026-09-20T10:00:00Z","days":{"2026-09-19":{"hits":1,"uniques":0},"2026-09-20":{"hits":3,"uniques":2}},"months":{"2026-08":{"hits":1,"uniques":0},"2026-09":{"hits":4,"uniques":2}}}
     {"site":{"uniques":17,"days":{"2026-09-20":3},"months":{"2026-08":14,"2026-09":3}}}
     {"dropped":{"2026-09":{"bot":40,"dup":2}}}
     "#);
-    let view = import(&to, all.as_bytes(), &[]);
-    assert_eq!((&view["paths"], &view["hits"], &view["uniques"]), (&json!(2), &json!(105), &json!(21)));
-    assert_eq!(to.counts(&["export", "--format", "ndjson"]).stdout, all);
+    let imported = import(&to, exported.as_bytes(), &[]);
+    assert_eq!(
+        (&imported["paths"], &imported["hits"], &imported["uniques"]),
+        (&json!(2), &json!(105), &json!(21))
+    );
+    assert_eq!(to.counts(&["export", "--format", "ndjson"]).stdout, exported);
     // Repeating the import adds nothing. The JSON export has another id, so it is added.
-    assert_eq!(import(&to, all.as_bytes(), &[])["already"], 2);
+    assert_eq!(import(&to, exported.as_bytes(), &[])["already"], 2);
     let json = from.counts(&["export", "--json"]).stdout;
     import(&to, json.as_bytes(), &[]);
     assert_eq!(row(&to, "/")["days"]["2026-09-20"], json!({ "hits": 12, "uniques": 8 }));
     assert_eq!(to.counts(&["export", "--json"]).json()["site"]["uniques"], 34);
     let confirm = ["--replace", "--confirm", "local"];
-    import(&to, all.as_bytes(), &confirm);
-    assert_eq!(to.counts(&["export", "--format", "ndjson"]).stdout, all);
+    import(&to, exported.as_bytes(), &confirm);
+    assert_eq!(to.counts(&["export", "--format", "ndjson"]).stdout, exported);
     let third = deployed_env("");
     import(&third, from.counts(&["export"]).stdout.as_bytes(), &[]);
-    let same = |test_env: &TestEnv| test_env.counts(&["list", "--json"]).json();
-    assert_eq!(same(&third), same(&from));
+    let totals = |test_env: &TestEnv| test_env.counts(&["list", "--json"]).json();
+    assert_eq!(totals(&third), totals(&from));
     assert!(row(&third, "/").get("days").is_none());
 }
 
@@ -98,10 +102,10 @@ fn goatcounter_export_is_counted_by_day_and_month() {
     {"site":{"uniques":3,"days":{"2026-09-19":1,"2026-09-20":2},"months":{"2026-09":3}}}
     "#);
     assert_eq!(import(&test_env, &packed, &[])["already"], 1);
-    // The unpacked file is the same import. With bots counted it is another one.
+    // The unpacked file is the same import. With counted bots it is a different one.
     assert_eq!(import(&test_env, GOATCOUNTER.as_bytes(), &["--format", "goatcounter"])["already"], 1);
-    let robots = self::deployed_env("bots = \"count\"");
-    assert_eq!(import(&robots, &packed, &[])["hits"], 4);
+    let with_bots = deployed_env("bots = \"count\"");
+    assert_eq!(import(&with_bots, &packed, &[])["hits"], 4);
     let output = run_import(&test_env, GOATCOUNTER.as_bytes(), &["--format", "csv"]);
     assert_eq!(
         output.json()["error"]["message"],
@@ -149,10 +153,10 @@ fn goatcounter_json_zip_is_counted() {
     );
     let output = run_import(&test_env, &zip, &[]);
     insta::assert_snapshot!(output.stderr, @"
-    app hits, env local, on this machine
     read 4 records from GoatCounter's JSON export
     skipped: 9 events
     not imported: hours, titles, referrers, campaigns, browsers, systems, screen sizes, locations, languages
+    app hits, env local, on this machine
     ");
     insta::assert_snapshot!(test_env.counts(&["export", "--format", "ndjson"]).stdout, @r#"
     {"path":"/","hits":5,"uniques":0,"first":"2026-11-05","last":"2026-11-07T15:00:00Z","days":{"2026-11-05":{"hits":4,"uniques":0},"2026-11-07":{"hits":1,"uniques":0}},"months":{"2026-11":{"hits":5,"uniques":0}}}
@@ -198,9 +202,9 @@ fn csv_export_escapes_formulas_and_import_restores_them() {
 
 #[test]
 fn all_inputs_enforce_the_same_range() {
-    const MOST: u64 = 9_007_199_254_740_991;
+    const MAX_HITS: u64 = 9_007_199_254_740_991;
     let test_env = deployed_env("");
-    let most = MOST.to_string();
+    let max_hits = MAX_HITS.to_string();
     for args in [
         &["set", "/", "9007199254740992"] as &[&str],
         &["set", "/", "18446744073709551615"],
@@ -210,7 +214,7 @@ fn all_inputs_enforce_the_same_range() {
     ] {
         let output = test_env.run(&[&["counts"], args].concat());
         assert_eq!(output.code, 64, "{args:?}: {output:?}");
-        assert!(output.stderr.contains("9007199254740991"), "the range is said: {output:?}");
+        assert!(output.stderr.contains("9007199254740991"), "the error names the range: {output:?}");
     }
     for text in ["/,18446744073709551615\n", "{\"path\":\"/\",\"hits\":9007199254740992}\n"] {
         let output = run_import(&test_env, text.as_bytes(), &[]);
@@ -218,7 +222,7 @@ fn all_inputs_enforce_the_same_range() {
         assert!(message.contains("from 0 to 9007199254740991"), "{message}");
     }
     // The limit applies to the sum with the existing count.
-    assert_eq!(test_env.run(&["counts", "set", "/", &most]).code, 0);
+    assert_eq!(test_env.run(&["counts", "set", "/", &max_hits]).code, 0);
     assert_eq!(test_env.run(&["counts", "set", "/b", "1"]).code, 0);
     for args in [
         &["add", "/", "1"] as &[&str],
@@ -228,18 +232,18 @@ fn all_inputs_enforce_the_same_range() {
         let output = test_env.run(&[&["counts"], args, &["--json"]].concat());
         let error = output.json()["error"].clone();
         assert_eq!((output.code, &error["code"]), (1, &json!("out_of_range")), "{args:?}: {error}");
-        assert!(error["message"].as_str().unwrap().contains(&most), "{error}");
+        assert!(error["message"].as_str().unwrap().contains(&max_hits), "{error}");
     }
     assert_eq!(
         (row(&test_env, "/")["hits"].clone(), row(&test_env, "/b")["hits"].clone()),
-        (json!(MOST), json!(1))
+        (json!(MAX_HITS), json!(1))
     );
 }
 
 #[test]
 fn hit_on_out_of_range_count_loses_nothing() {
-    let all = "bots = \"count\"\nvisitors = \"none\"\npaths = \"open\"\nrepeat_window_s = 0";
-    let test_env = deployed_env(all);
+    let count_all = "bots = \"count\"\nvisitors = \"none\"\npaths = \"open\"\nrepeat_window_s = 0";
+    let test_env = deployed_env(count_all);
     let url = test_env.deploy();
     for (path, hits, shown) in [
         ("/large", "18446744073709551615", 9_007_199_254_740_991_u64),

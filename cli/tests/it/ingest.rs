@@ -1,11 +1,11 @@
-//! `[queue] ingest = "http"`: the API sends a page's hits to the queue without the function. They are judged by the
-//! same rules as over HTTP.
+//! With `[queue] ingest = "http"`, the API sends the hits of pages to the queue and does not call the function. The
+//! counting rules are the same as for hits over HTTP.
 
 use std::sync::Barrier;
 
 use serde_json::{Value as Json, json};
 
-use crate::event_commands::{dead_letter_count, until, wait_for_hits, wait_until_drained};
+use crate::event_commands::{dead_letter_count, run_until, wait_for_hits, wait_until_drained};
 use crate::support::{DEFAULTS, TestConnection, TestEnv, TestResponse};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
@@ -14,7 +14,7 @@ const CHROME: &str =
 const CURL: &str = "curl/8.5.0";
 const SITE: &str = "https://site.example";
 
-/// Settings of a small site: hits through the queue, one function at a time, short waits.
+/// Settings of a small site: hits through the queue, a reserved concurrency of 1, and short batches.
 const INGEST: &str = "[function]\nreserved_concurrency = 1\n[http]\nrate_per_second = 10000\nburst = 5000\n\
                       allow_origins = [\"https://site.example\"]\n\
                       [queue]\nenabled = true\ningest = \"http\"\nwindow_s = 0\nbatch_size = 10\nmax_receive_count = 5\n";
@@ -69,7 +69,11 @@ fn queued_page_hits_are_judged_like_http_hits() {
     let dropped: Vec<_> = report["dropped"].as_object().unwrap().values().collect();
     assert_eq!(dropped, [&json!({ "bot": 2, "dup": 1, "origin": 1 })], "{report}");
     let status = test_env.run(&["status", "--json"]).json();
-    assert_eq!(dead_letter_count(&status), Some("0"), "nobody can fill the dead letters from a page");
+    assert_eq!(
+        dead_letter_count(&status),
+        Some("0"),
+        "an invalid hit of a page does not become a dead letter"
+    );
     let log = test_env.run(&["logs"]).stdout;
     assert!(log.contains("dropped invalid hits from pages") && !log.contains("message refused"), "{log}");
     assert!(!log.contains("127.0.0.1") && !log.contains("Firefox") && !log.contains("1000000"), "{log}");
@@ -83,7 +87,7 @@ fn queued_page_hits_are_judged_like_http_hits() {
 #[test]
 fn five_hundred_concurrent_hits_all_count_with_concurrency_1() {
     const CLIENTS: usize = 25;
-    const EACH: usize = 20;
+    const HITS_PER_CLIENT: usize = 20;
     let count_everything =
         "[counter]\nvisitors = \"none\"\nbots = \"count\"\nrepeat_window_s = 0\nexact = true\n";
     let test_env = TestEnv::with_config(&format!("{INGEST}{count_everything}"));
@@ -96,7 +100,7 @@ fn five_hundred_concurrent_hits_all_count_with_concurrency_1() {
                 let mut http = TestConnection::connect(url).unwrap();
                 let body = json!({ "p": format!("/page-{}", client % 5) }).to_string();
                 barrier.wait();
-                for _ in 0..EACH {
+                for _ in 0..HITS_PER_CLIENT {
                     let response = send_hit(&mut http, (SITE, FIREFOX), "text/plain", &body);
                     assert_eq!(response.status, 200, "{response:?}");
                 }
@@ -104,13 +108,13 @@ fn five_hundred_concurrent_hits_all_count_with_concurrency_1() {
         }
     });
     for page in 0..5 {
-        wait_for_hits(&test_env, &format!("/page-{page}"), (CLIENTS * EACH / 5) as u64);
+        wait_for_hits(&test_env, &format!("/page-{page}"), (CLIENTS * HITS_PER_CLIENT / 5) as u64);
     }
     wait_until_drained(&test_env);
     let status = test_env.run(&["status", "--json"]).json();
     assert_eq!(
         (&status["hits"], dead_letter_count(&status)),
-        (&json!(CLIENTS * EACH), Some("0")),
+        (&json!(CLIENTS * HITS_PER_CLIENT), Some("0")),
         "{status}"
     );
 }
@@ -130,16 +134,16 @@ fn hits_of_one_window_cause_one_invalidation() {
     ));
     let first = window();
     test_env.deploy();
-    assert_eq!(invalidations(&test_env), Json::Null, "a deploy asks for none");
+    assert_eq!(invalidations(&test_env), Json::Null, "a deploy requests no invalidation");
     let lines: Vec<String> = (0..100).map(|n| format!("/{n}")).collect();
     test_env.write("hits", &lines.join("\n"));
     for _ in 0..2 {
         assert_eq!(test_env.run(&["send", "--file", "hits"]).code, 0);
         wait_until_drained(&test_env);
     }
-    until(&test_env, &["status"], |json| json["hits"] == 200);
+    run_until(&test_env, &["status"], |json| json["hits"] == 200);
     // The invalidation is requested after the hits are counted.
-    until(&test_env, &["local", "status"], |json| !json["invalidations"].is_null());
+    run_until(&test_env, &["local", "status"], |json| !json["invalidations"].is_null());
     let recorded = invalidations(&test_env);
     // The window may have changed in the meantime.
     let windows = 1 + window() - first;

@@ -1,5 +1,5 @@
-//! Ctrl-C: no signal kills the process directly. Commands that only read stop at the first one, commands that write at
-//! the second.
+//! Ctrl-C: no signal kills the process directly. Commands that only read stop at the first Ctrl-C, commands that write
+//! at the second.
 
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -13,26 +13,26 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::{Buffer, CommandOutput, TestEnv, artifact};
 
-/// A configuration with an env on AWS.
+/// A configuration with an environment on AWS.
 const CONFIG: &str = "region = \"eu-central-1\"\nfunction.arch = \"x86_64\"\n[env.local]\n[env.test]\n";
 
-/// How long the tests wait for immediate effects, since busy machines are slow.
-const LONG: Duration = Duration::from_secs(30);
+/// The timeout for effects that are usually immediate. It is long, since busy machines are slow.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Polls until `poll` returns a value.
+/// Calls `poll` until it returns a value.
 #[track_caller]
-fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
-        if let Some(stderr_buffer) = poll() {
-            return stderr_buffer;
+        if let Some(value) = poll() {
+            return value;
         }
-        assert!(since.elapsed() < LONG, "{what} did not come");
+        assert!(since.elapsed() < TIMEOUT, "{what} did not happen in time");
         std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 
-fn user_of_an_emulator(process: &mut ProcessContext) {
+fn set_dummy_credentials(process: &mut ProcessContext) {
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -42,10 +42,10 @@ fn user_of_an_emulator(process: &mut ProcessContext) {
     }
 }
 
-/// A server that accepts connections and never answers.
-struct Mute(TcpListener);
+/// A server that accepts connections and never responds.
+struct SilentServer(TcpListener);
 
-impl Mute {
+impl SilentServer {
     fn new() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").unwrap())
     }
@@ -55,7 +55,7 @@ impl Mute {
     }
 }
 
-/// Runs a command and, in parallel, `press`, which sends interrupts depending on stderr.
+/// Runs a command. In parallel, `press` sends interrupts. It can read stderr to choose the moment.
 fn run(
     test_env: &TestEnv,
     args: &[&str],
@@ -68,7 +68,7 @@ fn run(
         let stderr_buffer = stderr.clone();
         scope.spawn(move || press(sender, &stderr_buffer));
         let mut output = test_env.run_with(args, |process| {
-            user_of_an_emulator(process);
+            set_dummy_credentials(process);
             process.interrupts = Interrupts::Channel(receiver);
             process.stderr = Box::new(stderr.clone());
             change(process);
@@ -79,24 +79,25 @@ fn run(
 }
 
 #[test]
-fn reading_command_on_a_mute_endpoint_stops_at_the_first_interrupt() {
-    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
+fn reading_command_on_a_silent_endpoint_stops_at_the_first_interrupt() {
+    let (test_env, server) = (TestEnv::with_config(CONFIG), SilentServer::new());
     for command in ["status", "doctor", "plan"] {
-        let url = mute.url();
+        let url = server.url();
         let zip = artifact();
         let mut args = vec![command, "--env", "test", "--endpoint-url", &url];
         if command == "plan" {
             args.extend(["--artifact", &zip]);
         }
-        let impatient = |process: &mut ProcessContext| process.slow_threshold = Duration::from_millis(100);
+        let short_threshold =
+            |process: &mut ProcessContext| process.slow_threshold = Duration::from_millis(100);
         let since = Instant::now();
-        let output = run(&test_env, &args, impatient, |press, stderr| {
-            until("the wait", || stderr.text().contains("waiting for").then_some(()));
-            press.send(()).unwrap();
+        let output = run(&test_env, &args, short_threshold, |sender, stderr| {
+            wait_for("the message about waiting", || stderr.text().contains("waiting for").then_some(()));
+            sender.send(()).unwrap();
             // The sender is dropped, so there is no second interrupt.
         });
         assert_eq!(output.code, 130, "{output:?}");
-        assert!(since.elapsed() < LONG, "{command}");
+        assert!(since.elapsed() < TIMEOUT, "{command}");
         let host = url.trim_start_matches("http://");
         assert!(output.stderr.contains(&format!("waiting for {host} to respond\n")), "{output:?}");
         assert!(output.stderr.ends_with("error: interrupted\n"), "{output:?}");
@@ -105,17 +106,17 @@ fn reading_command_on_a_mute_endpoint_stops_at_the_first_interrupt() {
 }
 
 #[test]
-fn writing_command_on_a_mute_endpoint_stops_at_the_second_interrupt() {
-    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
-    let (zip, url) = (artifact(), mute.url());
+fn writing_command_on_a_silent_endpoint_stops_at_the_second_interrupt() {
+    let (test_env, server) = (TestEnv::with_config(CONFIG), SilentServer::new());
+    let (zip, url) = (artifact(), server.url());
     let args = ["deploy", "--env", "test", "--endpoint-url", &url, "--artifact", &zip];
-    let impatient = |process: &mut ProcessContext| process.slow_threshold = Duration::from_millis(100);
-    let output = run(&test_env, &args, impatient, |press, stderr| {
-        until("the wait", || stderr.text().contains("waiting for").then_some(()));
-        press.send(()).unwrap();
+    let short_threshold = |process: &mut ProcessContext| process.slow_threshold = Duration::from_millis(100);
+    let output = run(&test_env, &args, short_threshold, |sender, stderr| {
+        wait_for("the message about waiting", || stderr.text().contains("waiting for").then_some(()));
+        sender.send(()).unwrap();
         let expected = "finishing the current call; press Ctrl-C again to stop now\n";
-        until("the word", || stderr.text().contains(expected).then_some(()));
-        press.send(()).unwrap();
+        wait_for("the message about the interrupt", || stderr.text().contains(expected).then_some(()));
+        sender.send(()).unwrap();
     });
     assert_eq!(output.code, 130, "{output:?}");
     assert!(
@@ -128,18 +129,20 @@ fn writing_command_on_a_mute_endpoint_stops_at_the_second_interrupt() {
 
 #[test]
 fn interrupt_message_is_printed_above_progress_bar() {
-    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
-    let (zip, url) = (artifact(), mute.url());
+    let (test_env, server) = (TestEnv::with_config(CONFIG), SilentServer::new());
+    let (zip, url) = (artifact(), server.url());
     let args = ["deploy", "--env", "test", "--endpoint-url", &url, "--artifact", &zip];
     let terminal = |process: &mut ProcessContext| {
         process.slow_threshold = Duration::from_millis(100);
         (process.stderr_tty, process.width) = (true, Some(100));
     };
-    let output = run(&test_env, &args, terminal, |press, stderr| {
-        until("the wait", || stderr.text().contains("waiting for").then_some(()));
-        press.send(()).unwrap();
-        until("the word", || stderr.text().contains("press Ctrl-C again to stop now\n").then_some(()));
-        press.send(()).unwrap();
+    let output = run(&test_env, &args, terminal, |sender, stderr| {
+        wait_for("the message about waiting", || stderr.text().contains("waiting for").then_some(()));
+        sender.send(()).unwrap();
+        wait_for("the message about the interrupt", || {
+            stderr.text().contains("press Ctrl-C again to stop now\n").then_some(())
+        });
+        sender.send(()).unwrap();
     });
     assert_eq!(output.code, 130, "{output:?}");
 }
@@ -172,16 +175,16 @@ fn build_that_does_not_end_is_killed_at_the_first_interrupt() {
         &test_env,
         &["build"],
         |_| {},
-        |press, _| {
-            until("the build", pid);
-            press.send(()).unwrap();
+        |sender, _| {
+            wait_for("the build", pid);
+            sender.send(()).unwrap();
         },
     );
     assert_eq!(output.code, 130, "{output:?}");
-    assert!(since.elapsed() < LONG, "{output:?}");
+    assert!(since.elapsed() < TIMEOUT, "{output:?}");
     let pid = Pid::from_raw(pid().unwrap().trim().parse().unwrap()).unwrap();
-    // An orphan is reaped by init in its own time; until then it is a zombie.
-    until("the end of the build", || {
+    // The build is a zombie until init has reaped it.
+    wait_for("the end of the build", || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let state = stat.rsplit(')').next().map(str::trim_start).unwrap_or_default();
         (state.is_empty() || state.starts_with(['Z', 'X'])).then_some(())
@@ -193,7 +196,7 @@ fn interrupt_stops_waiting_for_stdin() {
     let test_env = TestEnv::with_config("[queue]\nenabled = true\n");
     let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
     let blocked = |process: &mut ProcessContext| process.stdin = Box::new(std::io::BufReader::new(reader));
-    let output = run(&test_env, &["send", "--file", "-"], blocked, |press, _| press.send(()).unwrap());
+    let output = run(&test_env, &["send", "--file", "-"], blocked, |sender, _| sender.send(()).unwrap());
     drop(writer);
     assert_eq!(output.code, 130, "{output:?}");
 }
@@ -207,7 +210,7 @@ fn catches(pid: u32, signal: Signal) -> Option<bool> {
 }
 
 fn signal(child: &Child, signal: Signal) {
-    // An error means that it ended by itself.
+    // An error means that the process has already ended.
     let _ = kill_process(Pid::from_child(child), signal);
 }
 
@@ -218,9 +221,9 @@ fn no_output_comes_before_signals_are_caught() {
         let mut command = test_env.command(&["completions", "bash"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
-        // More than a pipe holds: the process is still in its first write when the first byte is read.
+        // The output is larger than a pipe, so the process is still writing when its first byte is read.
         stdout.read_exact(&mut [0]).unwrap();
-        assert!(child.try_wait().unwrap().is_none(), "the output has to be longer than a pipe");
+        assert!(child.try_wait().unwrap().is_none(), "the output is larger than a pipe");
         for caught in [Signal::INT, Signal::TERM] {
             assert_eq!(catches(child.id(), caught), Some(true), "round {round}: {caught:?}");
         }
@@ -231,8 +234,8 @@ fn no_output_comes_before_signals_are_caught() {
 
 #[test]
 fn early_signal_never_kills_the_process_directly() {
-    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
-    let url = mute.url();
+    let (test_env, server) = (TestEnv::with_config(CONFIG), SilentServer::new());
+    let url = server.url();
     let hanging = ["status", "--env", "test", "--endpoint-url", &url];
     let quick = ["env", "list"];
     let mut interrupted = 0;
@@ -247,25 +250,25 @@ fn early_signal_never_kills_the_process_directly() {
         ]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // Signals before `main` cannot be caught.
-        until("the handler", || {
+        wait_for("the handler", || {
             let has_ended = child.try_wait().unwrap().is_some();
             (has_ended || catches(child.id(), sent) == Some(true)).then_some(())
         });
-        let delay = Instant::now();
-        while delay.elapsed() < Duration::from_micros(u64::from(round) * 100) {
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_micros(u64::from(round) * 100) {
             std::hint::spin_loop();
         }
         signal(&child, sent);
         let output = child.wait_with_output().unwrap();
         let (status, stderr) = (output.status, String::from_utf8_lossy(&output.stderr));
-        assert_eq!(status.signal(), None, "round {round}: {sent:?} killed it");
+        assert_eq!(status.signal(), None, "round {round}: {sent:?} killed the process");
         match status.code() {
             Some(130) => interrupted += 1,
             Some(0) if args == quick => {}
             code => panic!("round {round}: {code:?} {stderr}"),
         }
     }
-    assert!(interrupted >= 30, "what hangs was interrupted each time, not {interrupted} times");
+    assert!(interrupted >= 30, "expected an interrupt of every hanging run, found {interrupted}");
 }
 
 #[test]
@@ -279,18 +282,18 @@ fn daemon_shuts_down_cleanly_on_both_signals() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        until("the daemon", || test_env.state().join("daemon.json").exists().then_some(()));
+        wait_for("the daemon", || test_env.state().join("daemon.json").exists().then_some(()));
         signal(&child, sent);
         let status = child.wait().unwrap();
         assert_eq!((status.code(), status.signal()), (Some(0), None), "{sent:?}");
-        assert!(!test_env.state().join("daemon.json").exists(), "it says that it is gone");
+        assert!(!test_env.state().join("daemon.json").exists(), "the daemon removes its address");
     }
 }
 
 #[test]
-fn mute_endpoint_is_named_on_stderr_while_the_process_waits() {
-    let (test_env, mute) = (TestEnv::with_config(CONFIG), Mute::new());
-    let (zip, url) = (artifact(), mute.url());
+fn silent_endpoint_is_named_on_stderr_while_the_process_waits() {
+    let (test_env, server) = (TestEnv::with_config(CONFIG), SilentServer::new());
+    let (zip, url) = (artifact(), server.url());
     let target = ["--env", "test", "--endpoint-url", url.as_str()];
     for args in [&["status"][..], &["deploy", "--artifact", &zip], &["status", "--json", "-v"]] {
         let mut command = test_env.command(&[args, &target].concat());

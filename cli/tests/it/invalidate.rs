@@ -31,11 +31,12 @@ fn manual_invalidations_are_recorded_separately() {
 fn invalidation_in_progress_is_awaited_until_timeout() {
     let test_env = TestEnv::with_config(CONFIG);
     assert_eq!(test_env.run(&["local", "start"]).code, 0);
-    let hold = async {
+    // Invalidations take an hour.
+    let slow_down = async {
         let cloud = hitctl_local::LocalClient::connect(&test_env.state()).await.unwrap().unwrap();
         cloud.set_invalidation_duration(3_600).await.unwrap();
     };
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(hold);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(slow_down);
     let started = test_env.run(&["invalidate", "/a"]);
     assert!(started.code == 0 && started.stdout.contains("is in progress: /a (1 path)"), "{started:?}");
     let late = test_env.run(&["invalidate", "/a", "--wait=1s"]);

@@ -1,4 +1,5 @@
-//! Concurrent deploys: one at a time makes changes, a killed run does not block others, and no clock decides alone.
+//! Concurrent deploys: only one at a time makes changes, a killed run does not block others, and a wrong clock does not
+//! break a lease.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,9 +13,9 @@ use crate::support::{CommandOutput, TestEnv, artifact};
 
 const CHANGED: &str = "[function]\nmemory_mb = 256\n";
 
-/// Runs a deploy that waits this long for another one.
-fn deploy(test_env: &TestEnv, lock: &str) -> CommandOutput {
-    test_env.run(&["deploy", "--json", "--artifact", &artifact(), "--lock-timeout", lock])
+/// Runs a deploy that waits up to `lock_timeout` for another deploy.
+fn deploy(test_env: &TestEnv, lock_timeout: &str) -> CommandOutput {
+    test_env.run(&["deploy", "--json", "--artifact", &artifact(), "--lock-timeout", lock_timeout])
 }
 
 fn lease(test_env: &TestEnv) -> Option<Json> {
@@ -22,7 +23,7 @@ fn lease(test_env: &TestEnv) -> Option<Json> {
     test_env.table("GetItem", &key).get("Item").cloned()
 }
 
-/// Writes a lease that another machine holds. `lasts` is in seconds, `expires` in seconds since 1970.
+/// Writes a lease that another machine holds. `lasts` is a number of seconds, `expires` a time in seconds since 1970.
 fn put_foreign_lease(test_env: &TestEnv, lasts: u64, expires: u64) {
     let item = json!({
         "path": { "S": "!lease" }, "owner": { "S": "another" }, "who": { "S": "ann@laptop (pid 12, hitctl deploy)" },
@@ -76,7 +77,7 @@ fn lease_is_released_after_failure_and_success() {
     assert_eq!(lease(&test_env), None);
     test_env.write("hitctl.toml", CHANGED);
     let proxy = CloudProxy::attach(&test_env);
-    // The first change fails.
+    // After the reads of a plan come the call that takes the lease, and the first change, which fails.
     let zip = artifact();
     let args = ["deploy", "--json", "--artifact", &zip];
     let calls = {
@@ -105,7 +106,7 @@ fn abandoned_lease_is_taken_after_observation() {
     assert_eq!(lease(&test_env), None);
 }
 
-/// The holder's clock may be 20 minutes behind: its lease looks expired when it is fresh.
+/// If the holder's clock is behind, its lease looks expired although it is fresh.
 #[test]
 fn apparently_expired_lease_is_not_taken_at_once() {
     let test_env = TestEnv::with_config("");
@@ -134,12 +135,13 @@ fn lease_of_killed_local_process_is_free_at_once() {
     proxy.set_program(&program);
     program.wait().unwrap();
     drop(proxy);
-    assert!(lease(&test_env).is_some(), "it was killed with the lease in its hand");
+    assert!(lease(&test_env).is_some(), "the killed run still has the lease");
     let output = deploy(&test_env, "0s");
     assert_eq!(output.code, 0, "{output:?}");
     assert_eq!(lease(&test_env), None);
 }
 
+/// Returns a fixed time, in seconds since 1970.
 fn now() -> u64 {
     1_790_000_000
 }
@@ -150,7 +152,7 @@ fn ahead() -> u64 {
 }
 
 /// Returns a request for the lease by this process. Durations are in seconds.
-fn lease_request(test_env: &TestEnv, lasts: u64, patience: u64, clock: fn() -> u64) -> LeaseRequest {
+fn lease_request(test_env: &TestEnv, lasts: u64, max_wait: u64, clock: fn() -> u64) -> LeaseRequest {
     let endpoint: Json =
         serde_json::from_slice(&std::fs::read(test_env.state().join("daemon.json")).unwrap()).unwrap();
     let keys = aws_credential_types::Credentials::new("local", "local", None, None, "test");
@@ -165,7 +167,7 @@ fn lease_request(test_env: &TestEnv, lasts: u64, patience: u64, clock: fn() -> u
         table: DynamoDbTable::new(&config, "hits-local"),
         holder: LeaseHolder::new(&test_env.env(), "deploy"),
         duration: Duration::from_secs(lasts),
-        max_wait: Duration::from_secs(patience),
+        max_wait: Duration::from_secs(max_wait),
         sink: hitctl_engine::EventSink::none(),
         stop: CancellationToken::new(),
         run: CancellationToken::new(),
@@ -200,33 +202,33 @@ fn lease_has_one_holder_at_a_time() {
 #[test]
 fn renewed_lease_is_kept_despite_fast_clock_of_another_run() {
     with_deployed_table(async |test_env| {
-        let (put_foreign_lease, _) = Lease::take(&lease_request(test_env, 9, 0, now)).await.unwrap();
+        let (held, _) = Lease::take(&lease_request(test_env, 9, 0, now)).await.unwrap();
         let fault = Lease::take(&lease_request(test_env, 9, 8, ahead)).await.err().unwrap();
         assert_eq!(fault.code, "lease_held");
-        assert!(put_foreign_lease.loss().is_none());
+        assert!(held.loss().is_none());
         let heartbeat: u64 = lease(test_env).unwrap()["beat"]["N"].as_str().unwrap().parse().unwrap();
         assert!(heartbeat > 0);
-        put_foreign_lease.release().await;
+        held.release().await;
     });
 }
 
 #[test]
 fn run_that_loses_its_lease_stops() {
     with_deployed_table(async |test_env| {
-        let run = lease_request(test_env, 3, 0, now);
-        let (lost, _) = Lease::take(&run).await.unwrap();
+        let request = lease_request(test_env, 3, 0, now);
+        let (lost, _) = Lease::take(&request).await.unwrap();
         put_foreign_lease(test_env, 60, FAR_FUTURE);
-        run.run.cancelled().await;
+        request.run.cancelled().await;
         assert_eq!(lost.loss().unwrap().cause.unwrap(), "another run has taken it");
         lost.release().await;
-        assert_eq!(lease(test_env).unwrap()["owner"]["S"], "another", "what is another's stays");
+        assert_eq!(lease(test_env).unwrap()["owner"]["S"], "another", "the lease of the other run is kept");
         put_foreign_lease(test_env, 1, 0);
-        let run = lease_request(test_env, 3, 60, now);
-        let (cut_off, waited) = Lease::take(&run).await.unwrap();
+        let request = lease_request(test_env, 3, 60, now);
+        let (cut_off, waited) = Lease::take(&request).await.unwrap();
         assert!(waited);
         let state = test_env.state();
         tokio::task::spawn_blocking(move || kill_cloud(&state)).await.unwrap();
-        run.run.cancelled().await;
+        request.run.cancelled().await;
         assert_eq!(cut_off.loss().unwrap().code, "lease_lost");
         cut_off.release().await;
     });
@@ -259,8 +261,8 @@ fn three_concurrent_first_deploys_create_one_counter() {
     for program in programs {
         let ended = program.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-        let endpoint: Json = serde_json::from_slice(&ended.stdout).unwrap();
-        urls.insert(endpoint["outputs"]["url"].as_str().unwrap().to_owned());
+        let result: Json = serde_json::from_slice(&ended.stdout).unwrap();
+        urls.insert(result["outputs"]["url"].as_str().unwrap().to_owned());
     }
     assert_eq!(urls.len(), 1);
     assert_eq!(lease(&test_env), None);

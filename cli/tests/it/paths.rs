@@ -1,4 +1,4 @@
-//! `paths sync`: from a directory, from sitemaps, and while hits arrive.
+//! `paths sync` from a directory and from sitemaps, and after interrupted runs.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -45,10 +45,10 @@ fn repeated_directory_sync_adds_only_new_pages() {
     ok(&test_env, &["counts", "set", "/blog", "7"]);
     ok(&test_env, &["counts", "set", "/gone", "1200"]);
     ok(&test_env, &["counts", "set", "/typo", "0"]);
-    let would = sync(&test_env, &["public", "--dry-run", "--prune"]);
-    assert_eq!(would["added"], json!(["/", "/about.html", "/blog/first"]));
-    assert_eq!((&would["removed"], &would["dry_run"]), (&json!(["/typo"]), &json!(true)));
-    assert_eq!(listed(&test_env), json!(["/blog", "/gone", "/typo"]), "nothing was done");
+    let preview = sync(&test_env, &["public", "--dry-run", "--prune"]);
+    assert_eq!(preview["added"], json!(["/", "/about.html", "/blog/first"]));
+    assert_eq!((&preview["removed"], &preview["dry_run"]), (&json!(["/typo"]), &json!(true)));
+    assert_eq!(listed(&test_env), json!(["/blog", "/gone", "/typo"]), "a dry run changes nothing");
     insta::assert_snapshot!(ok(&test_env, &["paths", "sync", "public"]).stdout, @"
     + /
     + /about.html
@@ -72,8 +72,8 @@ fn repeated_directory_sync_adds_only_new_pages() {
     assert_eq!(ok(&test_env, &["paths", "list"]).stdout, "/\n/about.html\n/blog\n/blog/first\n/gone\n");
     // Repeating the sync writes nothing.
     let proxy = CloudProxy::attach(&test_env);
-    let again = sync(&test_env, &["public", "--prune"]);
-    assert_eq!((&again["added"], &again["kept"]), (&json!([]), &json!(4)));
+    let repeated = sync(&test_env, &["public", "--prune"]);
+    assert_eq!((&repeated["added"], &repeated["kept"]), (&json!([]), &json!(4)));
     assert!(
         proxy.take_calls().iter().all(|call| !call.contains("PutItem") && !call.contains("Transact")),
         "{:?}",
@@ -92,7 +92,10 @@ fn sitemap_index_is_read_from_neighbouring_files() {
     let output = test_env.run(&["paths", "sync", "public/sitemap.xml", "--json"]);
     assert_eq!(output.code, 64, "{output:?}");
     assert!(
-        output.json()["error"]["message"].as_str().unwrap().contains("maps/pages.xml, which is not in"),
+        output.json()["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("of the sitemap https://me.example/maps/pages.xml in"),
         "{output:?}"
     );
     write_file(&test_env, "public/maps/pages.xml", URLS);
@@ -100,19 +103,20 @@ fn sitemap_index_is_read_from_neighbouring_files() {
     write_file(&test_env, "public/sitemap.xml", "<html></html>");
     let output = test_env.run(&["paths", "sync", "public/sitemap.xml", "--json"]);
     assert_eq!((output.code, output.json()["error"]["code"].as_str()), (1, Some("bad_sitemap")));
-    for nowhere in ["public/maps", "none"] {
+    for source in ["public/maps", "none"] {
         write_file(&test_env, "public/maps/pages.xml", "<urlset/>");
-        let output = test_env.run(&["paths", "sync", nowhere, "--json"]);
-        assert_eq!(output.code, 64, "{nowhere}: {output:?}");
+        let output = test_env.run(&["paths", "sync", source, "--json"]);
+        assert_eq!(output.code, 64, "{source}: {output:?}");
     }
     assert_eq!(listed(&test_env), json!(["/", "/b"]));
 }
 
-/// Serves pages by their paths until the test ends, one request per connection. Returns the URL.
+/// Serves pages by their paths until the test ends, one request per connection. Replaces `URL` in the pages with the
+/// URL of the server, and returns it.
 fn serve(pages: Vec<(&'static str, String)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let own = url.clone();
+    let base = url.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
@@ -121,7 +125,7 @@ fn serve(pages: Vec<(&'static str, String)>) -> String {
             let request = String::from_utf8_lossy(&request[..n]).into_owned();
             let path = request.split(' ').nth(1).unwrap_or_default();
             let page =
-                pages.iter().find(|(name, _)| *name == path).map(|(_, page)| page.replace("URL", &own));
+                pages.iter().find(|(name, _)| *name == path).map(|(_, page)| page.replace("URL", &base));
             let (status, page) = page.map_or(("404 Not Found", String::new()), |page| ("200 OK", page));
             let head =
                 format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", page.len());
@@ -146,7 +150,7 @@ fn sitemap_index_is_fetched_with_its_sitemaps() {
     );
 }
 
-/// Cuts every call in every way. The next run completes the sync, and no count changes.
+/// Cuts every call of a sync in every way. The next run completes the sync, and no count changes.
 #[test]
 fn sync_cut_at_any_call_is_completed_by_next_run() {
     let test_env = deployed_env();
@@ -173,8 +177,8 @@ fn sync_cut_at_any_call_is_completed_by_next_run() {
             let reached = proxy.take_calls().len() >= n;
             drop(proxy);
             sync(&test_env, &[&dir]);
-            let again = sync(&test_env, &[&dir]);
-            assert_eq!((&again["added"], &again["kept"]), (&json!([]), &json!(pages)), "{dir}");
+            let repeated = sync(&test_env, &[&dir]);
+            assert_eq!((&repeated["added"], &repeated["kept"]), (&json!([]), &json!(pages)), "{dir}");
             let first = ok(&test_env, &["counts", "get", &format!("/{dir}-0.html"), "--json"]).json();
             assert_eq!(first["counts"][0]["hits"], 5, "{dir}");
             if !reached {

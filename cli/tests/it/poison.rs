@@ -5,11 +5,11 @@ use std::process::Stdio;
 
 use serde_json::{Value as Json, json};
 
-use crate::event_commands::{dead_letter_count, send_message, until, wait_for_hits, wait_until_drained};
+use crate::event_commands::{dead_letter_count, run_until, send_message, wait_for_hits, wait_until_drained};
 use crate::proxy::{CloudProxy, Cut};
 use crate::support::{DEFAULTS, TestEnv};
 
-/// Returns a configuration with one batch per invocation. The test adds `visibility_s`.
+/// Returns a configuration with one batch per invocation. `more` contains further settings of the queue.
 fn config(more: &str) -> String {
     format!(
         "[function]\ntimeout_s = 1\n[counter]\nexact = true\n[events]\nenabled = true\n\
@@ -42,40 +42,44 @@ fn uncountable_message_blocks_no_other_and_counts_once_after_fix() {
         assert_eq!(output.code, 0, "{output:?}");
     };
     let send = || assert_eq!(test_env.run(&["send", "--file", "good"]).code, 0);
-    let good = |status: &Json, n: u64| status["hits"] == 25 * n;
+    let good_hits_counted = |status: &Json, n: u64| status["hits"] == 25 * n;
 
-    // It is hidden for 12 hours after its first delivery, and the others do not wait for it.
+    // The uncountable message is hidden for 12 hours after its first delivery. The others do not wait for it.
     emit("first");
     send();
-    let status =
-        until(&test_env, &["status"], |status| good(status, 1) && queue_output(status, "in_flight") == "1");
+    let status = run_until(&test_env, &["status"], |status| {
+        good_hits_counted(status, 1) && queue_output(status, "in_flight") == "1"
+    });
     assert_eq!((queue_output(&status, "visible"), dead_letter_count(&status)), ("0", Some("0")), "{status}");
 
-    // A second one is delivered exactly `max_receive_count` times.
+    // A second uncountable message is delivered exactly `max_receive_count` times.
     test_env.write("hitctl.toml", &config("visibility_s = 3\n"));
     test_env.deploy();
     emit("second");
     send();
-    until(&test_env, &["status"], |status| dead_letter_count(status) == Some("1"));
-    assert!(good(&test_env.run(&["status", "--json"]).json(), 2));
+    run_until(&test_env, &["status"], |status| dead_letter_count(status) == Some("1"));
+    assert!(good_hits_counted(&test_env.run(&["status", "--json"]).json(), 2));
     let dead_letters = list_dead_letters(&test_env);
     let dead_letter = &dead_letters[0];
     assert!(dead_letter["body"].as_str().unwrap().contains("second"), "{dead_letter}");
-    assert!(dead_letter["why"].as_str().unwrap().contains("path"), "the function's own words: {dead_letter}");
+    assert!(
+        dead_letter["why"].as_str().unwrap().contains("path"),
+        "the reason is the function's error message: {dead_letter}"
+    );
     let log = test_env.run(&["logs", "--filter", "message refused"]).stdout;
     assert_eq!(log.matches(dead_letter["id"].as_str().unwrap()).count(), 3, "{log}");
 
-    // The configuration was wrong.
+    // Fixes the cause, the configuration.
     let fixed = config("visibility_s = 3\n").replace("[queue]", "key = \"/detail/coordinate/x\"\n[queue]");
     test_env.write("hitctl.toml", &fixed);
     test_env.deploy();
     let output = test_env.run(&["dlq", "redrive", "--json"]);
     assert_eq!((output.code, &output.json()["to_queue"]), (0, &json!(1)), "{output:?}");
     wait_for_hits(&test_env, "second", 1);
-    // The same dead letter again, as a run leaves it that is killed before the deletion.
+    // Sends the same dead letter again, as a run leaves it behind that is killed before it deletes it.
     send_message(&test_env, "hits-local-dlq", dead_letter["body"].as_str().unwrap());
     assert_eq!(test_env.run(&["dlq", "redrive", "--json"]).json()["to_queue"], 1);
-    until(&test_env, &["status"], |status| {
+    run_until(&test_env, &["status"], |status| {
         queue_output(status, "visible") == "0" && queue_output(status, "in_flight") == "1"
     });
     wait_for_hits(&test_env, "second", 1);
@@ -109,7 +113,7 @@ fn each_malformed_message_becomes_dead_letter_with_reason() {
         send_message(&test_env, "hits-local-hits", body);
     }
     send_message(&test_env, "hits-local-hits", "/after");
-    until(&test_env, &["status"], |status| dead_letter_count(status) == Some("10"));
+    run_until(&test_env, &["status"], |status| dead_letter_count(status) == Some("10"));
     let log = test_env.run(&["logs", "--filter", "message refused"]).stdout;
     for dead_letter in list_dead_letters(&test_env) {
         let (id, why) = (dead_letter["id"].as_str().unwrap(), dead_letter["why"].as_str().unwrap());
@@ -146,8 +150,8 @@ fn redrive_killed_at_every_call(cut: Cut) {
         drop(proxy);
         let reached = calls.len() >= n;
         assert_eq!(ended.status.code(), if reached { None } else { Some(0) }, "call {n}: {ended:?}");
-        // A second run completes the first one, if it left anything.
-        until(&test_env, &["dlq", "redrive", "--hide", "1s"], |_| {
+        // A second run completes the first one, if messages are left.
+        run_until(&test_env, &["dlq", "redrive", "--hide", "1s"], |_| {
             dead_letter_count(&test_env.run(&["status", "--json"]).json()) == Some("0")
         });
         wait_for_hits(&test_env, "/dead", n as u64);

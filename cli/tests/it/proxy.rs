@@ -1,5 +1,5 @@
-//! A proxy between the program and the local cloud. It records every call and can cut the n-th one. It takes the place
-//! of the addresses in `daemon.json`, so the program needs no support for it.
+//! A proxy between the program and the local cloud. It records every call and can cut the n-th one. It writes its own
+//! addresses to `daemon.json`, so the program needs no support for it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use crate::support::TestEnv;
 
-/// The point at which a call is cut.
+/// How a call is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// The request does not reach the cloud.
@@ -40,8 +40,10 @@ impl Cut {
 /// A proxy in front of the local cloud of one test environment. Dropping it restores the direct connection.
 pub(crate) struct CloudProxy {
     endpoint: PathBuf,
-    before: Vec<u8>,
-    after: Vec<u8>,
+    /// The content of `daemon.json` without the proxy.
+    direct: Vec<u8>,
+    /// The content of `daemon.json` with the addresses of the proxy.
+    proxied: Vec<u8>,
     shared: Arc<Shared>,
 }
 
@@ -55,9 +57,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     calls: Vec<String>,
+    /// The number of the call to cut, from 1, and how.
     cut: Option<(usize, Cut)>,
     /// The call that was cut.
-    was_cut: Option<String>,
+    cut_call: Option<String>,
     program: Option<Pid>,
     dropped: bool,
 }
@@ -66,8 +69,8 @@ impl CloudProxy {
     /// Starts a proxy in front of a running local cloud.
     pub(crate) fn attach(test_env: &TestEnv) -> Self {
         let endpoint = test_env.state().join("daemon.json");
-        let before = std::fs::read(&endpoint).unwrap();
-        let mut addresses: Json = serde_json::from_slice(&before).unwrap();
+        let direct = std::fs::read(&endpoint).unwrap();
+        let mut addresses: Json = serde_json::from_slice(&direct).unwrap();
         let cloud = addresses["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap()));
         let shared = Arc::new(Shared { cloud, ..Shared::default() });
         for service in ["control", "table"] {
@@ -77,21 +80,21 @@ impl CloudProxy {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || accept(&listener, &upstream, &shared));
         }
-        let after = serde_json::to_vec(&addresses).unwrap();
-        replace(&endpoint, &after);
-        Self { endpoint, before, after, shared }
+        let proxied = serde_json::to_vec(&addresses).unwrap();
+        replace(&endpoint, &proxied);
+        Self { endpoint, direct, proxied, shared }
     }
 
     /// Cuts the n-th call from now on, counted from 1.
     pub(crate) fn cut(&self, n: usize, cut: Cut) {
         let mut state = self.shared.state.lock().unwrap();
         state.calls.clear();
-        (state.cut, state.was_cut) = (Some((n, cut)), None);
+        (state.cut, state.cut_call) = (Some((n, cut)), None);
     }
 
     /// Returns the call that was cut; `None` if the run made fewer calls.
-    pub(crate) fn was_cut(&self) -> Option<String> {
-        self.shared.state.lock().unwrap().was_cut.clone()
+    pub(crate) fn cut_call(&self) -> Option<String> {
+        self.shared.state.lock().unwrap().cut_call.clone()
     }
 
     /// Sets the program that a cut may kill.
@@ -111,21 +114,21 @@ impl Drop for CloudProxy {
         self.shared.state.lock().unwrap().dropped = true;
         self.shared.changed.notify_all();
         // A cloud that was restarted in the meantime has written its own file.
-        if std::fs::read(&self.endpoint).is_ok_and(|now| now == self.after) {
-            replace(&self.endpoint, &self.before);
+        if std::fs::read(&self.endpoint).is_ok_and(|now| now == self.proxied) {
+            replace(&self.endpoint, &self.direct);
         }
     }
 }
 
-/// Replaces the file atomically. The cloud reads it too, and repairs one that is half-written.
+/// Replaces the file atomically, since the cloud reads it too and would repair a half-written file.
 fn replace(endpoint: &Path, content: &[u8]) {
     let temporary = endpoint.with_file_name(".wire");
     std::fs::write(&temporary, content).unwrap();
     std::fs::rename(temporary, endpoint).unwrap();
 }
 
-/// Sorts calls that run at the same time: reads, and changes of resources that depend on nothing. The calls for one
-/// resource keep their order.
+/// Sorts calls that run at the same time by their resources: reads, and changes of resources without dependencies. The
+/// calls for one resource keep their order.
 fn sorted(mut calls: Vec<String>) -> Vec<String> {
     let group = |call: &str| match call.split(' ').collect::<Vec<_>>()[..] {
         ["GET", ..] => Some("read"),
@@ -176,13 +179,13 @@ fn relay(mut program: TcpStream, upstream: &str, shared: &Shared) -> std::io::Re
 }
 
 impl Shared {
-    /// Records a call and returns how to cut it.
+    /// Records a call. Returns how to cut it, if it is the one to cut.
     fn record(&self, request: &[u8]) -> Option<Cut> {
         let mut state = self.state.lock().unwrap();
         state.calls.push(call_name(request));
         let n = state.calls.len();
         let cut = state.cut.filter(|(at, _)| *at == n).map(|(_, cut)| cut)?;
-        state.was_cut = state.calls.last().cloned();
+        state.cut_call = state.calls.last().cloned();
         Some(cut)
     }
 
@@ -192,6 +195,7 @@ impl Shared {
 
     fn kill_program(&self) -> std::io::Result<()> {
         let mut state = self.state.lock().unwrap();
+        // The first calls may arrive before the test has set the program.
         while state.program.is_none() && !state.dropped {
             state = self.changed.wait(state).unwrap();
         }
@@ -214,7 +218,7 @@ fn call_name(request: &[u8]) -> String {
     let path = path.split('?').next().unwrap_or_default().replace("%2F", "/").replace("%2f", "/");
     let path = path.replace("%3A", ":").replace("%3a", ":");
     match path.strip_prefix("/v1/resources/").and_then(|rest| rest.split_once('/')) {
-        Some((kind, call_name)) => format!("{method} {kind} {call_name}"),
+        Some((kind, name)) => format!("{method} {kind} {name}"),
         None if path.starts_with("/v1/code/") => format!("{method} code"),
         None => format!("{method} {}", path.trim_start_matches("/v1/")),
     }

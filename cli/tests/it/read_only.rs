@@ -56,7 +56,7 @@ fn read_only_commands_make_no_writing_call() {
     let url = test_env.deploy();
     assert_eq!(get(&url, "/counter?path=/").status, 200);
     let proxy = CloudProxy::attach(&test_env);
-    // With and without something that a deploy would change.
+    // First without, then with changes that a deploy would make.
     for config in ["", "[function]\nmemory_mb = 512\n[http]\nexpose = \"none\"\n"] {
         test_env.write("hitctl.toml", config);
         let before = files(test_env.path());
@@ -93,7 +93,7 @@ fn read_only_commands_start_and_create_nothing() {
         let created: Vec<_> = files(test_env.path())
             .into_keys()
             .filter(|name| !name.ends_with("hitctl.toml") && !name.contains("/home/.rustup"))
-            // The key for fingerprints of secrets is created when the first one is shown.
+            // The key for fingerprints of secrets is created when the first fingerprint is shown.
             .filter(|name| !name.ends_with("/.local/state/hitctl/fingerprint.key"))
             .collect();
         assert_eq!(created, Vec::<String>::new(), "{args:?}");
@@ -112,9 +112,9 @@ fn read_only_commands_start_and_create_nothing() {
 
 #[test]
 fn function_environment_values_are_shown_nowhere() {
-    let with =
+    let config_with =
         |value: &str, more: &str| format!("[function]\nenvironment = {{ TOKEN = \"{value}\" }}\n{more}");
-    let test_env = TestEnv::with_config(&with(SECRET, ""));
+    let test_env = TestEnv::with_config(&config_with(SECRET, ""));
     let zip = artifact();
     let mut shown = Vec::new();
     for json in [&[] as &[&str], &["--json"]] {
@@ -124,7 +124,7 @@ fn function_environment_values_are_shown_nowhere() {
             shown.push((format!("{args:?}"), format!("{}{}", output.stdout, output.stderr)));
             output.code
         };
-        let (first, second) = (with(SECRET, ""), with(OTHER, ""));
+        let (first, second) = (config_with(SECRET, ""), config_with(OTHER, ""));
         run(&first, &["plan", "-vv", "--artifact", &zip]);
         assert_eq!(run(&first, &["deploy", "-vv", "--artifact", &zip]), 0);
         for args in [
@@ -142,11 +142,11 @@ fn function_environment_values_are_shown_nowhere() {
         assert_eq!(run(&second, &["deploy", "-vv", "--artifact", &zip]), 0);
         // Configuration errors in a secret and next to it.
         for config in [
-            with(OTHER, "memory = 7\n"),
+            config_with(OTHER, "memory = 7\n"),
             format!("[function]\nenvironment = {{ TOKEN = [\"{OTHER}\"] }}\n"),
             format!("[function]\nenvironment = {{ \"not a name\" = \"{OTHER}\" }}\n"),
             format!("[function]\nenvironment = {{ TOKEN = \"{OTHER} }}\n"),
-            with(&format!("{OTHER}\\u0000"), ""),
+            config_with(&format!("{OTHER}\\u0000"), ""),
         ] {
             assert_eq!(run(&config, &["plan"]), 64, "{config}");
         }
@@ -154,7 +154,10 @@ fn function_environment_values_are_shown_nowhere() {
             let text = String::from_utf8_lossy(&content).into_owned();
             // The function needs the value, so the registry stores it, readable only by this user.
             if name.ends_with("registry.json") {
-                assert!(text.contains(OTHER), "nothing was kept secret");
+                assert!(
+                    text.contains(OTHER),
+                    "the registry does not store the value, so this test proves nothing"
+                );
             } else {
                 shown.push((name, text));
             }
@@ -190,7 +193,7 @@ fn other_users_of_this_machine_see_nothing() {
         let listening = listening(pid);
         // The control port, the tables, the functions' Runtime API and one HTTP API.
         assert!(listening.len() >= 4, "{listening:?}");
-        // 127.0.0.1, as the kernel writes it.
+        // The kernel writes 127.0.0.1 in hexadecimal, with the bytes reversed.
         assert!(listening.iter().all(|address| address.starts_with("0100007F:")), "{listening:?}");
     }
 }

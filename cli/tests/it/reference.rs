@@ -1,5 +1,5 @@
-//! The pages in `docs/reference`, generated from the command line and from the schema of `hitctl.toml`. `HITCTL_UPDATE_DOCS=1` writes
-//! them.
+//! Checks the pages in `docs/reference`, which are generated from the command line and from the schema of
+//! `hitctl.toml`. With `HITCTL_UPDATE_DOCS=1`, the tests write the pages instead.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,8 +17,11 @@ fn check(name: &str, page: &str) {
         std::fs::write(&path, page).unwrap();
         return;
     }
-    let kept = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(kept, page, "HITCTL_UPDATE_DOCS=1 cargo test -p hitctl --test it reference writes this page");
+    let current = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        current, page,
+        "HITCTL_UPDATE_DOCS=1 cargo test -p hitctl --test it reference updates this page"
+    );
 }
 
 /// Escapes a text for a cell of a table.

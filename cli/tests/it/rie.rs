@@ -1,4 +1,4 @@
-//! The deployed function under AWS's Runtime Interface Emulator, which checks its use of the Runtime API independently.
+//! The deployed function under AWS's Runtime Interface Emulator, an independent implementation of the Runtime API.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -29,15 +29,15 @@ impl TestedDeployment<'_> {
         output.json()
     }
 
-    /// Deploys with these counter settings and without confirmations. Returns the URL and the changes.
+    /// Deploys with the settings `more`, without confirming anything. Returns the URL and the changes.
     #[track_caller]
     fn deploy(&self, more: &str) -> (String, Vec<String>) {
         (self.configure)(&format!("{BASE_SETTINGS}{more}"));
-        let done = self.ok(&["deploy", "--json", "--artifact", &artifact()]);
-        let rows = done["changes"].as_array().unwrap().iter().filter(|row| row["action"] != "keep");
+        let deployed = self.ok(&["deploy", "--json", "--artifact", &artifact()]);
+        let rows = deployed["changes"].as_array().unwrap().iter().filter(|row| row["action"] != "keep");
         let text = |row: &Json, field: &str| row[field].as_str().unwrap().to_owned();
         let changed = rows.map(|row| format!("{} {}", text(row, "action"), text(row, "address"))).collect();
-        (done["outputs"]["url"].as_str().unwrap().to_owned(), changed)
+        (deployed["outputs"]["url"].as_str().unwrap().to_owned(), changed)
     }
 
     fn count(&self, path: &str) -> (u64, u64) {
@@ -48,6 +48,7 @@ impl TestedDeployment<'_> {
 
 /// Sends GET requests with this user agent until one is not throttled.
 fn get(url: &str, target: &str, agent: &str) -> TestResponse {
+    // The host ends before the third slash.
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
     for _ in 0..10_000 {
@@ -60,7 +61,7 @@ fn get(url: &str, target: &str, agent: &str) -> TestResponse {
             return response;
         }
     }
-    panic!("{url}{target} has no room in 10,000 questions");
+    panic!("{url}{target} refused 10,000 requests");
 }
 
 /// Sends a view and asserts that it counts. Returns the hits and the visitors after it.
@@ -84,8 +85,8 @@ fn ignored_reason(url: &str, path: &str, agent: &str) -> String {
 
 /// Deploys each counter setting in turn and checks what counts.
 pub(crate) fn check_counting_rules(site: &TestedDeployment<'_>) {
-    let (url, made) = site.deploy("");
-    assert!(made.contains(&"create table.seen".to_owned()), "{made:?}");
+    let (url, changed) = site.deploy("");
+    assert!(changed.contains(&"create table.seen".to_owned()), "{changed:?}");
     assert_eq!(count_view(&url, "/", FIREFOX), (1, Some(1)));
     assert_eq!(ignored_reason(&url, "/", FIREFOX), "dup");
     assert_eq!(ignored_reason(&url, "/", CURL), "bot");
@@ -94,16 +95,16 @@ pub(crate) fn check_counting_rules(site: &TestedDeployment<'_>) {
     let total = get(&url, "/v1/count", CURL).json();
     assert_eq!((&total["hits"], &total["uniques"]), (&json!(3), &json!(2)), "{total}");
     assert_eq!(site.count("/"), (2, 2));
-    assert_eq!(get(&url, "/v1/top", CURL).status, 404, "lists are not for everybody");
+    assert_eq!(get(&url, "/v1/top", CURL).status, 404, "lists are not public");
 
-    // Without visitors, their table is deleted without confirmation, and their number is kept.
+    // If visitors are not counted, their table is deleted without confirmation, and the number of visitors is kept.
     let (_, changed) = site.deploy("counter.visitors = \"none\"\n");
     assert!(changed.contains(&"delete table.seen".to_owned()), "{changed:?}");
     assert_eq!(count_view(&url, "/", FIREFOX), (3, None));
     assert_eq!(site.count("/"), (3, 2));
-    let (again, changed) = site.deploy("");
-    assert!(again == url && changed.contains(&"create table.seen".to_owned()), "{changed:?}");
-    assert_eq!(count_view(&url, "/", CHROME), (4, Some(3)), "who was here before is forgotten");
+    let (same_url, changed) = site.deploy("");
+    assert!(same_url == url && changed.contains(&"create table.seen".to_owned()), "{changed:?}");
+    assert_eq!(count_view(&url, "/", CHROME), (4, Some(3)), "the new table does not know earlier visitors");
 
     // Only added paths count.
     site.deploy("counter.paths = \"strict\"\n");

@@ -14,7 +14,8 @@ fn deployed_env() -> TestEnv {
     test_env
 }
 
-/// Writes an item as the function does: hits and visitors, all on one day.
+/// Writes an item as the function does, with hits and visitors on one day, 2026-09-20. The attributes `d` and `m` are
+/// the hits of a day or month, `v` and `w` the visitors.
 fn put(test_env: &TestEnv, key: &str, n: u64, (first, last): (&str, &str)) {
     let number = |n: u64| json!({ "N": n.to_string() });
     let item = json!({
@@ -117,7 +118,7 @@ fn replacing_import_replaces_the_sum() {
     assert!(items(&test_env).keys().all(|key| !key.starts_with("!shard")));
 }
 
-/// More items than one transaction takes.
+/// Merges more items than one transaction can change.
 #[test]
 fn merge_of_many_shards_keeps_the_sum() {
     let test_env = deployed_env();
@@ -133,17 +134,17 @@ fn merge_of_many_shards_keeps_the_sum() {
     assert_eq!(row(&test_env, "/into")["days"], json!({ "2026-09-20": { "hits": 384, "uniques": 192 } }));
 }
 
-/// Hits shards continuously, as the function does.
+/// Updates shards continuously, as the function does, while commands change their paths.
 #[test]
 fn hits_on_shards_survive_merge_and_rename() {
     let test_env = deployed_env();
-    let (over, updated) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (stop, updated) = (AtomicBool::new(false), AtomicU64::new(0));
     let keys = ["/a", "!shard#1#/a", "!shard#2#/a", "/b"];
     std::thread::scope(|scope| {
         for key in keys {
-            let (test_env, over, updated) = (&test_env, &over, &updated);
+            let (test_env, stop, updated) = (&test_env, &stop, &updated);
             scope.spawn(move || {
-                while !over.load(Ordering::SeqCst) {
+                while !stop.load(Ordering::SeqCst) {
                     let response = test_env.send_to_table("UpdateItem", &json!({
                         "TableName": "hits-local", "Key": { "path": { "S": key } },
                         "UpdateExpression": "ADD hits :n, dfzg :n SET #l = :l",
@@ -157,7 +158,7 @@ fn hits_on_shards_survive_merge_and_rename() {
                 }
             });
         }
-        let _end = SetOnDrop(&over);
+        let _stop = SetOnDrop(&stop);
         for round in 0..4 {
             let goal = updated.load(Ordering::SeqCst) + 40;
             while updated.load(Ordering::SeqCst) < goal {
@@ -168,7 +169,7 @@ fn hits_on_shards_survive_merge_and_rename() {
                 _ => &["counts", "rename", "/a", &format!("/new{round}"), "--json"],
             };
             let output = test_env.run(args);
-            // At this moment the path may not exist.
+            // The path may not exist at this moment.
             assert!(
                 output.code == 0 || output.json()["error"]["code"] == "no_such_path",
                 "{args:?}: {output:?}"
@@ -176,8 +177,8 @@ fn hits_on_shards_survive_merge_and_rename() {
         }
     });
     let rows = test_env.counts(&["export", "--json"]).json()["counts"].clone();
-    let sum = |of: fn(&Json) -> &Json| -> u64 {
-        rows.as_array().unwrap().iter().map(|row| of(row).as_u64().unwrap_or(0)).sum()
+    let sum = |field: fn(&Json) -> &Json| -> u64 {
+        rows.as_array().unwrap().iter().map(|row| field(row).as_u64().unwrap_or(0)).sum()
     };
     let updated = updated.into_inner();
     assert_eq!(sum(|row| &row["hits"]), updated, "{rows}");
@@ -187,6 +188,7 @@ fn hits_on_shards_survive_merge_and_rename() {
 #[test]
 fn deleted_paths_release_their_budget() {
     let test_env = deployed_env();
+    // Writes the number of paths in the budget. With `None`, reads the number.
     let budget = |n: Option<u64>| {
         let key = json!({ "TableName": "hits-local", "Key": { "path": { "S": "!budget" } } });
         match n {
@@ -202,7 +204,7 @@ fn deleted_paths_release_their_budget() {
         put_sharded(&test_env, path);
     }
     test_env.counts(&["delete", "/never"]);
-    assert_eq!(budget(None), "-", "where there is no budget, none is made");
+    assert_eq!(budget(None), "-", "a deletion creates no budget");
     budget(Some(3));
     test_env.counts(&["delete", "/a", "--confirm", "local"]);
     assert_eq!(budget(None), "2");

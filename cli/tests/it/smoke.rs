@@ -1,4 +1,4 @@
-//! The smoke test of a deploy reaches the table, with and without a URL.
+//! The smoke test of a deploy fails if the function cannot reach its table, with and without a URL.
 
 use crate::support::{CommandOutput, TestEnv, artifact};
 

@@ -1,4 +1,5 @@
-//! Shared test helpers: a test environment, the program run in process or as a process, and plain HTTP.
+//! Shared test helpers: a test environment that runs the program in this process or as a separate one, and a plain HTTP
+//! client.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _, Write};
@@ -16,17 +17,17 @@ use serde_json::Value as Json;
 /// The path of the `hitctl` binary that cargo built for these tests.
 pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_hitctl");
 
-/// Settings that count every hit: any path, bots, repeats, and without telling visitors apart. They are for tests about
-/// something else, whose clients are fast and are not browsers.
+/// Settings that count every hit: on any path, from bots, and repeated ones. Visitors are not distinguished. Tests that
+/// are not about the counting rules need this, since their clients are fast and are not browsers.
 const COUNT_ALL: &str =
     "\n[counter]\npaths = \"open\"\nvisitors = \"none\"\nbots = \"count\"\nrepeat_window_s = 0\n";
 
-/// A configuration with the default counter settings. It mentions the counter, so [`TestEnv::write`] adds nothing to
-/// it.
-pub(crate) const DEFAULTS: &str = "# The counter is as it is by default.\n";
+/// A configuration with the default counter settings. It contains the word `counter`, so [`TestEnv::write`] does not
+/// add [`COUNT_ALL`].
+pub(crate) const DEFAULTS: &str = "# The counter has its default settings.\n";
 
-/// Returns an environment variable, for the few settings that CI controls.
-#[expect(clippy::disallowed_methods, reason = "the only function of the tests that reads CI's settings")]
+/// Returns an environment variable of the test process, such as `PATH` or a setting of CI.
+#[expect(clippy::disallowed_methods, reason = "the tests read single variables only here")]
 pub(crate) fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -69,8 +70,8 @@ impl TestEnv {
 
     /// Writes a file. A hitctl.toml that does not mention the counter gets settings that count every hit.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        let more = if name == "hitctl.toml" && !text.contains("counter") { COUNT_ALL } else { "" };
-        std::fs::write(self.path().join(name), format!("{text}{more}")).unwrap();
+        let added = if name == "hitctl.toml" && !text.contains("counter") { COUNT_ALL } else { "" };
+        std::fs::write(self.path().join(name), format!("{text}{added}")).unwrap();
     }
 
     /// Returns the environment variables of a user with a home directory and the build tools.
@@ -86,7 +87,7 @@ impl TestEnv {
         env
     }
 
-    /// Installs a shell script that takes the place of the tool of that name.
+    /// Installs a shell script as the tool `name`. It precedes the real tool in `PATH`.
     pub(crate) fn stub_tool(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = self.path().join("tools");
@@ -116,7 +117,7 @@ impl TestEnv {
             stdin_tty: false,
             width: None,
             interrupts: Interrupts::None,
-            // Busy machines are slow. Only the tests of the waiting message set a short threshold.
+            // A busy machine must not cause the message about slow calls. Only its own tests set a short threshold.
             slow_threshold: Duration::from_mins(10),
         };
         change(&mut process);
@@ -187,19 +188,19 @@ pub(crate) fn artifact() -> String {
     crate::artifact::built_function().zip.display().to_string()
 }
 
-/// Returns the root of this checkout. Cargo runs tests in the folder of their package. The path at compile time can be
-/// that of another checkout with the same target directory.
+/// Returns the root of this checkout: the parent of the working directory, since Cargo runs tests in the folder of
+/// their package. The path at compile time can be that of another checkout which shares the target directory.
 pub(crate) fn checkout() -> PathBuf {
     Path::new("..").canonicalize().expect("cli has a parent")
 }
 
-/// Waits for a while.
+/// Sleeps for `duration`.
 #[expect(clippy::disallowed_methods, reason = "the pace of visitors, and polling of another process")]
 pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-/// Sets a flag when it is dropped, so that background load ends even when the test fails.
+/// Sets a flag when it is dropped, so that background load ends even if the test panics.
 pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

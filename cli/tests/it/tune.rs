@@ -15,7 +15,7 @@ fn scratch(test_env: &TestEnv) -> PathBuf {
     test_env.path().join("home/.cache/hitctl/tune")
 }
 
-/// Lists the cgroups that `tune` created in the process with this id.
+/// Lists the cgroups that the `tune` process with this id created.
 fn cgroups(pid: u32) -> Vec<PathBuf> {
     fn walk(dir: &Path, prefix: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -32,7 +32,7 @@ fn cgroups(pid: u32) -> Vec<PathBuf> {
     found
 }
 
-/// Lists the programs of running processes below the environment's directory.
+/// Lists the programs of all running processes whose program is below the environment's directory.
 fn processes(test_env: &TestEnv) -> Vec<PathBuf> {
     let running = fs::read_dir("/proc").unwrap().flatten();
     let programs = running.filter_map(|entry| fs::read_link(entry.path().join("exe")).ok());
@@ -43,7 +43,10 @@ fn assert_clean(test_env: &TestEnv, pid: u32) {
     assert!(!scratch(test_env).exists(), "{:?}", fs::read_dir(scratch(test_env)).map(Iterator::count));
     assert_eq!(cgroups(pid), Vec::<PathBuf>::new());
     assert_eq!(processes(test_env), Vec::<PathBuf>::new());
-    assert!(!test_env.state().exists(), "no cloud was started, and so no count of anybody's was touched");
+    assert!(
+        !test_env.state().exists(),
+        "tune does not start the local cloud, so it cannot change its counts"
+    );
 }
 
 /// Starts a long run and waits until it measures.
@@ -109,7 +112,7 @@ fn measurement_reports_figures_and_leaves_nothing() {
         assert_eq!((&size["month_usd"], &json["next"]), (&Json::Null, &Json::Null));
         assert!(notes.contains("the CPU share of a memory size cannot be set here"), "{json}");
     }
-    assert!(!notes.contains("did not count"), "each request is a hit: {json}");
+    assert!(!notes.contains("did not count"), "each request was counted: {json}");
     assert_clean(&test_env, pid);
 }
 

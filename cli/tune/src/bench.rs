@@ -23,7 +23,7 @@ use super::process_tag::ScratchDir;
 use super::request::MeasuringRequest;
 use super::runtime::{InvocationTimes, RuntimeApi};
 
-/// The number of events that a process gets after its first.
+/// The number of events that a process receives after its first event.
 pub const WARM_CALLS: u32 = 20;
 /// The timeout of a process for all its events.
 const PROCESS_TIMEOUT: Duration = Duration::from_mins(1);
@@ -39,8 +39,8 @@ pub struct Bench {
     _tables: ScratchTables,
     _scratch_dir: ScratchDir,
     /// The number of the next request. Each request is from a different visitor.
-    next: u32,
-    /// The reason that the function gave for not counting a request, if it did not count one.
+    next_request: u32,
+    /// The reason that the function gave for ignoring a request; `None` if it counted all requests.
     pub uncounted: Option<String>,
 }
 
@@ -48,7 +48,7 @@ impl Bench {
     /// Unpacks the function into a directory in `base`, and creates the tables of the graph.
     pub fn open(base: &Path, graph: &Graph, artifact: &Artifact) -> Result<Self, Fault> {
         let io_fault = |error: &dyn std::fmt::Display| {
-            Fault::fatal("tune_io", format!("failed to prepare a directory in {}", base.display()))
+            Fault::fatal("tune_io", format!("failed to create temporary files in {}", base.display()))
                 .caused_by(error.to_string())
                 .hinted("make the directory writable, or set XDG_CACHE_HOME to one that is")
         };
@@ -84,20 +84,20 @@ impl Bench {
             output: dir.path().join("output.log"),
             _tables: tables,
             _scratch_dir: dir,
-            next: 0,
+            next_request: 0,
             uncounted: None,
         })
     }
 
-    /// Starts a process with this memory setting in a CPU group, and measures its first and `warm` further invocations.
+    /// Starts a process with this memory setting in a CPU group. Measures its first invocation and `warm` further ones.
     pub async fn measure(
         &mut self,
         memory_mb: u32,
         cpu_group: Option<&CpuGroup>,
         warm: u32,
     ) -> Result<ProcessTimings, Fault> {
-        let events = (0..=warm).map(|n| MeasuringRequest::Hit.event(self.next + n)).collect();
-        self.next += warm + 1;
+        let events = (0..=warm).map(|n| MeasuringRequest::Hit.event(self.next_request + n)).collect();
+        self.next_request += warm + 1;
         let failed = |reason: String| {
             let log = std::fs::read_to_string(&self.output).unwrap_or_default();
             let last_lines: Vec<&str> = log.lines().rev().take(3).collect();

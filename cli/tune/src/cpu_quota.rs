@@ -1,6 +1,7 @@
-//! Limits the CPU of a process with a cgroup as Lambda does for a memory size: 1,769 MB have one vCPU, other sizes in proportion
-//! (Lambda's documentation, "Configure Lambda function memory"). This needs root, or a cgroup that is delegated to the user.
-//! Otherwise an error is returned and nothing is measured.
+//! Limits the CPU of a process with a cgroup as Lambda does for a memory size: 1,769 MB have one vCPU, other sizes in
+//! proportion (Lambda's documentation, "Configure Lambda function memory"). This needs root, or a cgroup that is
+//! delegated to the user. Otherwise [`CpuGroups::find`] returns an error, and the function can only be measured without
+//! a limit.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +18,7 @@ pub(super) const MB_PER_VCPU: f64 = 1_769.0;
 const PERIOD_US: u32 = 20_000;
 /// The kernel's minimum quota in a period, in microseconds.
 const MIN_QUOTA_US: u32 = 1_000;
-/// How long the removal of a group waits for its processes to end.
+/// The time that the removal of a group waits for its processes to end.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the number of vCPUs of a memory size.
@@ -50,8 +51,8 @@ pub struct CpuGroups {
 }
 
 impl CpuGroups {
-    /// Finds a cgroup in which this process may create groups with a CPU quota, and removes the groups of killed runs there. The
-    /// error is the reason why there is none.
+    /// Finds a cgroup in which this process may create groups with a CPU quota, and removes the groups that killed runs
+    /// left there. The error is the reason why there is no such cgroup.
     pub fn find() -> Result<Self, String> {
         let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
         let mut error_message = "this system has no cgroup with a CPU controller".to_owned();
@@ -87,6 +88,7 @@ impl CpuGroups {
 
     /// Checks that a group can be created and a process moved into it.
     fn probe(&self) -> io::Result<()> {
+        // Any memory size will do.
         let group = self.create(128)?;
         let mut child = std::process::Command::new("/bin/sh")
             .args(["-c", "read -r _"])
@@ -150,10 +152,10 @@ impl Drop for CpuGroup {
     }
 }
 
-/// Returns the cgroups in which groups might be created, the innermost first. `mounts` and `own` are the contents of `/proc/mounts`
-/// and `/proc/self/cgroup`.
+/// Returns the cgroups in which groups might be created, the innermost first. `mounts` and `own_groups` are the
+/// contents of `/proc/mounts` and `/proc/self/cgroup`.
 fn candidates(mounts: &str, own_groups: &str) -> Vec<CpuGroups> {
-    let group = |controller: &str| {
+    let group_path = |controller: &str| {
         own_groups.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':').skip(1);
             let names = parts.next()?;
@@ -169,12 +171,13 @@ fn candidates(mounts: &str, own_groups: &str) -> Vec<CpuGroups> {
         let group_dir = |path: Option<&str>| mount_point.join(path.unwrap_or("/").trim_start_matches('/'));
         match kind {
             "cgroup2" => {
-                let own_groups = group_dir(group(""));
-                let parents = own_groups.ancestors().take_while(|dir| dir.starts_with(mount_point));
+                // In version 2, the entry of `/proc/self/cgroup` lists no controllers.
+                let own_group = group_dir(group_path(""));
+                let parents = own_group.ancestors().take_while(|dir| dir.starts_with(mount_point));
                 // The children of a group can have a quota only if the group enables the controller for them.
                 let enables_cpu = |dir: &&Path| {
-                    let on = fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
-                    on.split_whitespace().any(|name| name == "cpu")
+                    let enabled = fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
+                    enabled.split_whitespace().any(|name| name == "cpu")
                 };
                 found.extend(
                     parents
@@ -183,9 +186,9 @@ fn candidates(mounts: &str, own_groups: &str) -> Vec<CpuGroups> {
                 );
             }
             "cgroup" if options.split(',').any(|option| option == "cpu") => {
-                let mut parents = vec![group_dir(group("cpu")), mount_point.to_owned()];
+                let mut parents = vec![group_dir(group_path("cpu")), mount_point.to_owned()];
                 parents.dedup();
-                // In a container, the own group may have the path that the host sees.
+                // In a container, the path of the own group may be that on the host, which does not exist here.
                 let existing = parents.into_iter().filter(|dir| dir.is_dir());
                 found.extend(existing.map(|parent| CpuGroups { parent, version: CgroupVersion::V1 }));
             }
@@ -270,7 +273,7 @@ mod tests {
         std::mem::ManuallyDrop::new(CpuGroup { dir: stale.clone() }).add(child.id()).unwrap();
         let reaper = std::thread::spawn(move || child.wait().unwrap());
         CpuGroups { parent: group.dir.clone(), ..groups }.remove_stale();
-        assert!(!stale.exists(), "found by its name and removed");
+        assert!(!stale.exists(), "it is found by its name and removed");
         assert!(!reaper.join().unwrap().success());
         let dir = group.dir.clone();
         drop(group);

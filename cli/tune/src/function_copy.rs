@@ -27,6 +27,7 @@ const COPY_TAG: &str = "hitctl:tune";
 const RESTART_VARIABLE: &str = "HITCTL_TUNE_START";
 /// Lambda's limit for a zip that is uploaded directly: 50 MB.
 const MAX_ZIP_BYTES: u64 = 50 * 1024 * 1024;
+
 /// Reads the spec of the deployed function. Returns `None` if it does not exist or belongs to another owner.
 pub async fn read_deployed(
     cloud: &dyn Cloud,
@@ -75,15 +76,15 @@ pub struct FunctionCopy<'a> {
     tags: Tags,
     sink: EventSink,
     stop: CancellationToken,
-    /// The spec of the copy, once it may exist.
+    /// The last desired spec of the copy; `None` until the copy may exist.
     spec: Option<FunctionSpec>,
-    /// The number of processes that the copy was made to start.
+    /// The number of changes to the copy, each of which makes it start a new process.
     start_count: u32,
 }
 
 impl<'a> FunctionCopy<'a> {
-    /// Prepares a copy of an app's function. The drivers must have the code of the function. `stop` interrupts changes, but not the
-    /// deletion of the copy.
+    /// Prepares a copy of an app's function, but does not create it. The drivers must have the code of the function.
+    /// `stop` interrupts changes, but not the deletion of the copy.
     pub fn new(
         cloud: &'a dyn Cloud,
         loaded: &LoadedConfig,
@@ -96,8 +97,8 @@ impl<'a> FunctionCopy<'a> {
             let base = names::function(app, env);
             Fault::fatal("name_too_long", format!("the name {base}-tune of the copy is too long")).hinted(
                 format!(
-                    "measure on this machine with `--env local`, or use a name of at most {} characters",
-                    names::MAX_BASE_NAME_CHARS - 5
+                    "measure on this machine with `--env local`, or shorten {base} to at most {} characters",
+                    names::MAX_BASE_NAME_CHARS - "-tune".len()
                 ),
             )
         })?;
@@ -185,7 +186,8 @@ impl<'a> FunctionCopy<'a> {
         Ok(lambda_report::parse_timing(&result.log_tail))
     }
 
-    /// Deletes the copy if it exists, also one of an earlier run and after an interruption. Returns whether it existed.
+    /// Deletes the copy if it exists, even a copy of an earlier run, and even after an interruption. Returns whether it
+    /// existed.
     pub async fn delete(&mut self) -> Result<bool, Fault> {
         let cx = DriverContext::new(self.node.address.clone(), self.sink.clone(), CancellationToken::new());
         let Some(observed) = self.driver()?.read(&cx, &self.node).await? else {

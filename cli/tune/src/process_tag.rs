@@ -1,5 +1,5 @@
-//! Tags temporary files and cgroups with the id and the start time of their process. A later run can then find and remove those of
-//! killed processes, and no others.
+//! Tags temporary files and cgroups with the id and the start time of their process. A later run can then find and
+//! remove exactly those of killed processes.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -47,7 +47,8 @@ impl ProcessTag {
 /// Returns the start time of a process in clock ticks since boot, or 0 if it is unknown.
 fn start_time(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The process name, in parentheses, may contain any character. Fields 3 and up follow the last parenthesis.
+    // The process name, in parentheses, may contain any character. Field 3 and the others follow the last parenthesis.
+    // The start time is field 22 (proc_pid_stat(5)).
     let fields = stat.rfind(')').and_then(|end| stat.get(end + 1..)).unwrap_or_default();
     fields.split_ascii_whitespace().nth(19).and_then(|field| field.parse().ok()).unwrap_or(0)
 }
@@ -87,7 +88,7 @@ impl Drop for ScratchDir {
     fn drop(&mut self) {
         // If the removal fails, the next run finds the directory.
         drop(fs::remove_dir_all(&self.0));
-        // The parent folder, if it is empty.
+        // Removes the parent directory if it is empty.
         drop(self.0.parent().map(fs::remove_dir));
     }
 }
@@ -113,10 +114,13 @@ mod tests {
         stale.sort();
         let mut expected = vec![ended.clone(), reused_pid.clone()];
         expected.sort();
-        assert_eq!(stale, expected, "of the dead, and of one before us with our id");
+        assert_eq!(
+            stale, expected,
+            "those of an ended process, and of an earlier process with the id of this one"
+        );
         drop(ScratchDir::new(base.path()).unwrap());
         assert!(!ended.exists() && !reused_pid.exists() && foreign.exists());
         drop(current);
-        assert!(foreign.exists(), "what is nobody's stays");
+        assert!(foreign.exists(), "a directory without a valid tag is kept");
     }
 }

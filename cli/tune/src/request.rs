@@ -20,8 +20,8 @@ impl MeasuringRequest {
         }
     }
 
-    /// Returns the event of the n-th request, as an HTTP API sends it. The user agent is a browser's and each visitor is different,
-    /// so that no request is ignored as one of a bot or as a repeated view.
+    /// Returns the event of the n-th request in the format of an HTTP API. The user agent is that of a browser and each
+    /// visitor is different, so that no request is ignored because of a bot or a repeated view.
     pub fn event(self, n: u32) -> Json {
         let query = match self {
             Self::Hit => "path=%2F",
@@ -48,7 +48,7 @@ impl MeasuringRequest {
     }
 }
 
-/// Returns the error of a response, or `None` if it can be measured.
+/// Returns the error in a response, or `None` if the invocation succeeded.
 pub(super) fn response_error(response: &Json) -> Option<String> {
     match response.get("statusCode").and_then(Json::as_u64) {
         Some(200) => None,
@@ -60,7 +60,7 @@ pub(super) fn response_error(response: &Json) -> Option<String> {
     }
 }
 
-/// Returns the reason in a response for not counting the request.
+/// Returns the reason why the function ignored the request, or `None` if it counted the request.
 pub(super) fn uncounted_reason(response: &Json) -> Option<String> {
     let body: Json = serde_json::from_str(response.get("body")?.as_str()?).ok()?;
     (body.get("counted")? == false)

@@ -22,7 +22,7 @@ use super::request;
 
 /// The pause before each event, so that each hit starts with the full CPU quota of a new period.
 const EVENT_INTERVAL: Duration = Duration::from_millis(25);
-/// The timeout of an invocation that is sent to the process, in milliseconds.
+/// The time between an event and the deadline that is sent with it, in milliseconds.
 const DEADLINE_MS: u128 = 30_000;
 /// Lambda's limit for the size of a response: 6 MB.
 const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
@@ -36,13 +36,14 @@ pub(super) struct InvocationTimes {
     pub(super) sent: Vec<Instant>,
     /// When each response arrived.
     pub(super) responded: Vec<Instant>,
-    /// The reason that the function gave for not counting a request, if it did not count one.
+    /// The reason that the function gave for ignoring a request; `None` if it counted all requests.
     pub(super) uncounted: Option<String>,
 }
 
 #[derive(Default)]
 struct ApiState {
     times: InvocationTimes,
+    /// The reason why the measurement failed.
     failed: Option<String>,
 }
 
@@ -129,7 +130,7 @@ impl RuntimeApi {
             (state.times.sent.len(), state.times.responded.last().copied())
         });
         let Some(event) = self.events.get(number) else {
-            // All events are done. The process is ended by its owner.
+            // All events were processed. `Bench` ends the process.
             return std::future::pending().await;
         };
         if let Some(last_response) = last_response {
@@ -166,7 +167,7 @@ impl RuntimeApi {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the Runtime API tells the process a time of day")]
+#[expect(clippy::disallowed_methods, reason = "the Runtime API sends the deadline as a time of day")]
 fn now_ms() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }
@@ -218,22 +219,26 @@ mod tests {
         let served = tokio::spawn(async move { api.serve(&listener).await });
         let (host, secret) = address.split_once('/').unwrap();
         let base = "2018-06-01/runtime";
-        let own = format!("host: {host}\r\n");
+        let host_header = format!("host: {host}\r\n");
         let foreign_requests = [
-            (format!("/{base}/invocation/next"), own.clone()),
-            (format!("/{base}/init/error"), own.clone()),
+            (format!("/{base}/invocation/next"), host_header.clone()),
+            (format!("/{base}/init/error"), host_header.clone()),
             (format!("/{secret}/{base}/invocation/next"), "host: rebound.example\r\n".to_owned()),
-            (format!("/{secret}/{base}/init/error"), format!("{own}origin: https://page.example\r\n")),
+            (
+                format!("/{secret}/{base}/init/error"),
+                format!("{host_header}origin: https://page.example\r\n"),
+            ),
         ];
         for (path, headers) in &foreign_requests {
             let method = if path.ends_with("next") { "GET" } else { "POST" };
             let response = send_request(host, method, path, headers).await;
             assert!(response.starts_with("HTTP/1.1 403 "), "{response}");
         }
-        let next = send_request(host, "GET", &format!("/{secret}/{base}/invocation/next"), &own).await;
+        let next =
+            send_request(host, "GET", &format!("/{secret}/{base}/invocation/next"), &host_header).await;
         assert!(next.ends_with(r#"{"a":1}"#), "{next}");
         let id = "00000000-0000-4000-8000-000000000000";
-        send_request(host, "POST", &format!("/{secret}/{base}/invocation/{id}/response"), &own).await;
+        send_request(host, "POST", &format!("/{secret}/{base}/invocation/{id}/response"), &host_header).await;
         let times = served.await.unwrap().unwrap();
         assert_eq!((times.sent.len(), times.responded.len()), (1, 1));
     }

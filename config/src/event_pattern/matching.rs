@@ -1,8 +1,8 @@
 //! Matches events against patterns.
 //!
-//! An event is split into leaves: its scalar values, each with its dotted field name and the array elements that contain
-//! it. Two leaves are compatible unless they are in different elements of the same array. Arrays inside arrays count as one
-//! field.
+//! An event is split into leaves: its scalar values, each with its dotted field name and the array elements that
+//! contain it. Two leaves are compatible unless they are in different elements of the same array. The scalars of nested
+//! arrays all have the field name of the outermost array.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{Combination, ExcludedValues, NumberBound, StringMatcher, ValueMatcher};
 
-/// The array elements that contain a leaf: the index of the element, by the number of the array in the event.
+/// The array elements that contain a leaf: maps the number of the array in the event to the index of the element.
 type ArrayPositions = BTreeMap<usize, usize>;
 
 /// A scalar value of the event, neither object nor array.
@@ -43,6 +43,7 @@ struct LeafCollector<'a> {
     leaves: Leaves<'a>,
     name: String,
     positions: ArrayPositions,
+    /// The number of arrays read so far, which is the number of the next array.
     arrays: usize,
 }
 
@@ -100,6 +101,7 @@ pub(super) fn combination_matches(combination: &Combination, leaves: &Leaves<'_>
         let matched = |leaf: &&Leaf<'_>| matchers.iter().any(|matcher| matcher.matches(leaf.value));
         let mut positions: BTreeSet<ArrayPositions> =
             leaves.iter().filter(matched).map(|leaf| leaf.positions.clone()).collect();
+        // A missing field matches `exists: false`, together with any array element.
         if leaves.is_empty() && matchers.iter().any(|matcher| matches!(matcher, ValueMatcher::Exists(false)))
         {
             positions.insert(ArrayPositions::new());
@@ -109,6 +111,7 @@ pub(super) fn combination_matches(combination: &Combination, leaves: &Leaves<'_>
         }
         positions_by_field.push(positions);
     }
+    // The merged positions of every compatible choice of one leaf per field, for the fields so far.
     let mut compatible = BTreeSet::from([ArrayPositions::new()]);
     for index in 0..positions_by_field.len() {
         // Only arrays that contain later fields can still make a difference.
@@ -150,14 +153,14 @@ impl ValueMatcher {
         match self {
             Self::Exactly(wanted) => wanted == value,
             Self::String(text) => value.as_str().is_some_and(|value| text.matches(value)),
-            Self::AnythingBut(ExcludedValues::Strings(not)) => {
-                !not.iter().any(|not| value.as_str() == Some(not))
+            Self::AnythingBut(ExcludedValues::Strings(excluded)) => {
+                !excluded.iter().any(|text| value.as_str() == Some(text))
             }
-            Self::AnythingBut(ExcludedValues::Numbers(not)) => {
-                !not.iter().any(|not| numbers_equal(not, value))
+            Self::AnythingBut(ExcludedValues::Numbers(excluded)) => {
+                !excluded.iter().any(|number| numbers_equal(number, value))
             }
-            Self::AnythingBut(ExcludedValues::Matchers(not)) => {
-                !value.as_str().is_some_and(|value| not.iter().any(|not| not.matches(value)))
+            Self::AnythingBut(ExcludedValues::Matchers(excluded)) => {
+                !value.as_str().is_some_and(|value| excluded.iter().any(|matcher| matcher.matches(value)))
             }
             Self::Numeric { from, to } => value.as_f64().is_some_and(|value| {
                 let above =
@@ -189,6 +192,7 @@ fn in_network(address: IpAddr, network: IpAddr, bits: u8) -> bool {
         _ => return false,
     };
     let differs: u128 = left ^ right;
+    // A shift by all 128 bits yields `None`: a network of 0 bits contains every address.
     differs.checked_shr(width - u32::from(bits)).unwrap_or_default() == 0
 }
 

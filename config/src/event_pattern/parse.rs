@@ -44,7 +44,7 @@ const RESERVED: &[&str] = &[
 const OPERATORS: &str =
     "`prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`";
 
-/// Returns all combinations of fields with which the pattern can match.
+/// Returns all combinations of fields that `$or` expands to. An event must match one of them.
 pub(super) fn combinations(pattern: &Value) -> Result<Vec<Combination>, PatternError> {
     let Value::Object(fields) = pattern else {
         return Err(PatternError::new(&[], format!("expected an object, found {}", type_name(pattern))));
@@ -54,8 +54,11 @@ pub(super) fn combinations(pattern: &Value) -> Result<Vec<Combination>, PatternE
 }
 
 struct PatternParser {
+    /// The path of the current value, for errors.
     path: Vec<PatternStep>,
+    /// The names of the field and of the objects around it, without `$or`.
     name: Vec<String>,
+    /// The number of `$or`s around the current value.
     or_depth: usize,
 }
 
@@ -64,13 +67,14 @@ impl PatternParser {
         Err(PatternError::new(&self.path, message))
     }
 
+    /// Runs `parse` one step deeper in the pattern, so that its errors contain the step.
     fn descend<T>(
         &mut self,
         step: PatternStep,
-        result: impl FnOnce(&mut Self) -> Result<T, PatternError>,
+        parse: impl FnOnce(&mut Self) -> Result<T, PatternError>,
     ) -> Result<T, PatternError> {
         self.path.push(step);
-        let result = result(self)?;
+        let result = parse(self)?;
         self.path.pop();
         Ok(result)
     }
@@ -166,7 +170,7 @@ impl PatternParser {
         }
     }
 
-    /// Returns the only operator of an object.
+    /// Returns the name and operand of the only operator in an object.
     fn single_operator<'a>(
         &self,
         operator: &'a Map<String, Value>,

@@ -26,8 +26,8 @@ fn matches(pattern: &Value, event: &Value) -> bool {
     EventPattern::parse(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}")).matches(event)
 }
 
-/// Matches a field of `detail` against alternatives.
-fn detail(field: &str, values: Value) -> bool {
+/// Whether a field of `detail` in [`event`] matches one of `values`.
+fn detail_matches(field: &str, values: Value) -> bool {
     let mut pattern = json!({ "detail": {} });
     pattern["detail"][field] = values;
     matches(&pattern, &event())
@@ -46,7 +46,7 @@ fn exact_values_match_by_value_and_type() {
         ("nothing", json!(null)),
         ("empty", json!("")),
     ] {
-        assert!(detail(field, json!([value])), "{field}");
+        assert!(detail_matches(field, json!([value])), "{field}");
     }
     for (field, value) in [
         ("count", json!("5")),
@@ -55,7 +55,7 @@ fn exact_values_match_by_value_and_type() {
         ("empty", json!(null)),
         ("nothing", json!("")),
     ] {
-        assert!(!detail(field, json!([value])), "{field}");
+        assert!(!detail_matches(field, json!([value])), "{field}");
     }
 }
 
@@ -80,7 +80,7 @@ fn string_operators_match_strings() {
         ("count", json!({ "wildcard": "*" }), false),
         ("count", json!({ "prefix": "5" }), false),
     ] {
-        assert_eq!(detail(field, json!([test])), expected, "{field} {test}");
+        assert_eq!(detail_matches(field, json!([test])), expected, "{field} {test}");
     }
 }
 
@@ -118,7 +118,7 @@ fn anything_but_matches_any_other_present_value() {
         ("file", json!({ "wildcard": "*/lib/*" }), true),
         ("missing", json!("x"), false),
     ] {
-        assert_eq!(detail(field, json!([{ "anything-but": test }])), expected, "{field} {test}");
+        assert_eq!(detail_matches(field, json!([{ "anything-but": test }])), expected, "{field} {test}");
     }
 }
 
@@ -136,7 +136,7 @@ fn numeric_compares_numbers_by_value() {
         ("count", json!([">=", -5e9, "<=", 5e9]), true),
         ("state", json!([">", 0]), false),
     ] {
-        assert_eq!(detail(field, json!([{ "numeric": test }])), expected, "{field} {test}");
+        assert_eq!(detail_matches(field, json!([{ "numeric": test }])), expected, "{field} {test}");
     }
 }
 
@@ -153,7 +153,7 @@ fn cidr_matches_addresses_in_network() {
         ("ip6", "10.0.0.0/8", false),
         ("state", "10.0.0.0/8", false),
     ] {
-        assert_eq!(detail(field, json!([{ "cidr": test }])), expected, "{field} {test}");
+        assert_eq!(detail_matches(field, json!([{ "cidr": test }])), expected, "{field} {test}");
     }
 }
 
@@ -170,9 +170,9 @@ fn exists_checks_leaves_only() {
         ("none", true, false),
         ("none", false, true),
     ] {
-        assert_eq!(detail(field, json!([{ "exists": exists }])), expected, "{field} {exists}");
+        assert_eq!(detail_matches(field, json!([{ "exists": exists }])), expected, "{field} {exists}");
     }
-    assert!(detail("state", json!([{ "exists": false }, "running"])), "alternatives");
+    assert!(detail_matches("state", json!([{ "exists": false }, "running"])), "alternatives");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn parse_of_invalid_pattern_reports_path_and_reason() {
 #[test]
 fn parse_enforces_length_and_combination_limits() {
     let pattern_of_length = |chars: usize| EventPattern::parse(&json!({ "a": ["x".repeat(chars)] }));
-    // {"a":[".."]}
+    // `{"a":[".."]}` has 10 characters besides the string itself.
     assert!(pattern_of_length(super::MAX_LENGTH - 10).is_ok());
     let error = pattern_of_length(super::MAX_LENGTH - 9).unwrap_err();
     assert_eq!(error.message, "expected at most 4096 characters of JSON, found 4097");
@@ -322,7 +322,7 @@ fn matches_with_many_parallel_arrays_is_fast() {
     assert!(matches(&pattern, &event), "60 arrays of 60 would be 60^60 ways");
 }
 
-/// Generates JSON as it occurs in events.
+/// Generates JSON values such as those in events.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -339,7 +339,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Returns a pattern with one leaf of each field, from one element of each array; `None` if the value has no leaf.
+/// Returns a pattern that requires one leaf of each field, taken from one element of each array; `None` if the value
+/// has no leaf.
 fn pattern_for(value: &Value) -> Option<Value> {
     match value {
         Value::Object(fields) => {

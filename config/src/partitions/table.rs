@@ -1,4 +1,4 @@
-//! The table of partitions, by the data of botocore 1.44.8.
+//! The table of partitions, from the data of botocore 1.44.8.
 //! Written by `config/renew-partitions.py`; do not edit.
 
 use super::{GlobalService, Partition};
@@ -27,7 +27,7 @@ pub(super) const PARTITIONS: &[Partition] = &[
     Partition { name: "aws-us-gov", prefixes: &["us-gov"], dns_suffix: "amazonaws.com", cloudfront: None },
 ];
 
-/// Regions that botocore lists. New ones keep opening.
+/// The regions that botocore lists. AWS opens new ones, so other region codes may be valid too.
 #[cfg(feature = "load")]
 pub(crate) const REGIONS: &[&str] = &[
     "af-south-1",

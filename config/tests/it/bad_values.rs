@@ -1,4 +1,4 @@
-//! Error messages for values of the wrong type, range or format.
+//! Tests of the error messages for values of the wrong type, range or format.
 
 use crate::errors;
 
@@ -182,7 +182,7 @@ fn wrong_words_and_formats_suggest_corrections() {
      14 | visitors = "everybody"
         |            ^^^^^^^^^^^
 
-    words.toml:17:19: `distribution_id`: expected the id of a CloudFront distribution, such as `E123ABC`, found "e123abc"
+    words.toml:17:19: `distribution_id`: expected the ID of a CloudFront distribution, such as `E123ABC`, found "e123abc"
      17 | distribution_id = "e123abc"
         |                   ^^^^^^^^^
         = did you mean "E123ABC"?

@@ -1,4 +1,4 @@
-//! The selection of the file and the env, and the precedence of settings.
+//! Tests of the selection of the environment, the precedence of settings, and the checks of a whole file.
 
 use std::fs;
 use std::path::Path;
@@ -8,21 +8,22 @@ use hitctl_config::{
     read_config_file,
 };
 
-const TWO: &str = "region = 'eu-west-1'\n[env.prod]\n[env.test]\nregion = 'eu-west-2'\n";
+/// Declares two environments, one with its own region.
+const TWO_ENVS: &str = "region = 'eu-west-1'\n[env.prod]\n[env.test]\nregion = 'eu-west-2'\n";
 
-fn text(text: &str, env: Option<&str>, overrides: &Overrides) -> Result<LoadedConfig, String> {
+fn load_text(text: &str, env: Option<&str>, overrides: &Overrides) -> Result<LoadedConfig, String> {
     load(Some((CONFIG_FILE.into(), text.to_owned())), env, overrides).map_err(|errors| errors.to_string())
 }
 
 fn env_of(config: &str, env: Option<&str>) -> Result<(String, DeployTarget), String> {
-    text(config, env, &Overrides::new()).map(|loaded| (loaded.env, loaded.target))
+    load_text(config, env, &Overrides::new()).map(|loaded| (loaded.env, loaded.target))
 }
 
 #[test]
 fn env_is_requested_or_default_or_only_declared_or_local() {
     let expected = |name: &str, target| Ok((name.to_owned(), target));
-    assert_eq!(env_of(TWO, Some("test")), expected("test", DeployTarget::Aws));
-    assert_eq!(env_of(TWO, None), expected("local", DeployTarget::Local));
+    assert_eq!(env_of(TWO_ENVS, Some("test")), expected("test", DeployTarget::Aws));
+    assert_eq!(env_of(TWO_ENVS, None), expected("local", DeployTarget::Local));
     assert_eq!(
         env_of("default_env = 'prod'\n[env.prod]\n[env.test]", None),
         expected("prod", DeployTarget::Aws)
@@ -42,19 +43,22 @@ fn envs_test_and_local_exist_without_declaration() {
     for config in ["", "[env.prod]", "app = 'shop'"] {
         assert_eq!(env_of(config, Some("test")), Ok(("test".to_owned(), DeployTarget::Aws)), "{config}");
         assert_eq!(env_of(config, Some("local")), Ok(("local".to_owned(), DeployTarget::Local)), "{config}");
-        assert!(env_of(config, Some("prdo")).unwrap_err().contains("unknown env \"prdo\""), "{config}");
+        assert!(
+            env_of(config, Some("prdo")).unwrap_err().contains("unknown environment \"prdo\""),
+            "{config}"
+        );
     }
     assert!(env_of("[env.prod]", Some("prdo")).unwrap_err().contains("did you mean \"prod\"?"));
 }
 
 #[test]
 fn env_choice_names_reason() {
-    let choice = |config: &str, env| text(config, env, &Overrides::new()).unwrap().choice;
-    assert_eq!(choice(TWO, Some("test")), EnvChoice::Explicit);
+    let choice = |config: &str, env| load_text(config, env, &Overrides::new()).unwrap().choice;
+    assert_eq!(choice(TWO_ENVS, Some("test")), EnvChoice::Explicit);
     assert_eq!(choice("default_env = 'prod'\n[env.prod]\n[env.test]", None), EnvChoice::DefaultEnv);
     assert_eq!(choice("[env.prod]", None), EnvChoice::OnlyDeclared);
     assert_eq!(choice("", None), EnvChoice::NoneDeclared);
-    assert_eq!(choice(TWO, None), EnvChoice::Ambiguous);
+    assert_eq!(choice(TWO_ENVS, None), EnvChoice::Ambiguous);
     assert_eq!(choice("[env.'pr-*']", None), EnvChoice::Ambiguous, "a pattern names none");
 }
 
@@ -62,20 +66,21 @@ fn env_choice_names_reason() {
 fn env_pattern_declares_every_env_with_prefix() {
     let config = "[env.'pr-*']\nfunction.memory_mb = 256\n[env.'pr-large-*']\nfunction.memory_mb = 512\n\
                   [env.pr-large-1]\nfunction.memory_mb = 1024\n";
-    let memory = |env| text(config, Some(env), &Overrides::new()).map(|loaded| loaded.app.function.memory_mb);
+    let memory =
+        |env| load_text(config, Some(env), &Overrides::new()).map(|loaded| loaded.app.function.memory_mb);
     assert_eq!(memory("pr-12"), Ok(256));
     assert_eq!(memory("pr-large-2"), Ok(512), "the longest pattern counts");
     assert_eq!(memory("pr-large-1"), Ok(1024), "a name counts more than any pattern");
     for (env, reason) in [
         ("pr-", "`env`: expected"),
-        ("pr", "unknown env"),
-        ("pr-dlq", "without the reserved ending"),
+        ("pr", "unknown environment"),
+        ("pr-dlq", "does not end with `-dlq`"),
         ("pr-*", "`env`: expected"),
     ] {
         let error = memory(env).unwrap_err();
         assert!(error.contains(reason), "{env}: {error}");
     }
-    let loaded = text(config, Some("pr-12"), &Overrides::new()).unwrap();
+    let loaded = load_text(config, Some("pr-12"), &Overrides::new()).unwrap();
     assert!(
         loaded.has_env("hits", "pr-77")
             && !loaded.has_env("hits", "prod")
@@ -89,17 +94,17 @@ fn env_pattern_declares_every_env_with_prefix() {
 
 #[test]
 fn unknown_env_lists_known_envs() {
-    insta::assert_snapshot!(env_of(TWO, Some("tset")).unwrap_err(), @r#"
-    unknown env "tset"; did you mean "test"?
+    insta::assert_snapshot!(env_of(TWO_ENVS, Some("tset")).unwrap_err(), @r#"
+    unknown environment "tset"; did you mean "test"?
       = use one of: prod, test, local; or add the line `[env.tset]` to hitctl.toml
     "#);
-    insta::assert_snapshot!(env_of(TWO, Some("staging")).unwrap_err(), @r#"
-    unknown env "staging"
+    insta::assert_snapshot!(env_of(TWO_ENVS, Some("staging")).unwrap_err(), @r#"
+    unknown environment "staging"
       = use one of: prod, test, local; or add the line `[env.staging]` to hitctl.toml
     "#);
     // Without a file, a name close to `local` is an error too; otherwise it would be deployed to AWS.
     insta::assert_snapshot!(env_of("", Some("locla")).unwrap_err(), @r#"
-    unknown env "locla"; did you mean "local"?
+    unknown environment "locla"; did you mean "local"?
       = use one of: local, test; or add the line `[env.locla]` to hitctl.toml
     "#);
     insta::assert_snapshot!(env_of("", Some("Test")).unwrap_err(), @r#"
@@ -113,21 +118,21 @@ fn region_flag_wins_over_file_and_file_over_aws_variables() {
     let flag = || Some("us-east-1".to_owned());
     let ambient = || Some(("us-west-2".to_owned(), "AWS_REGION".to_owned()));
     let region = |config: &str, env, overrides: Overrides| {
-        let loaded = text(config, Some(env), &overrides).unwrap();
+        let loaded = load_text(config, Some(env), &overrides).unwrap();
         (loaded.app.region.unwrap(), loaded.origins["region"].to_string())
     };
     let expected = |region: &str, origin: &str| (region.to_owned(), origin.to_owned());
     let both = || Overrides::new().with_region(flag(), ambient());
     let variable = || Overrides::new().with_region(None, ambient());
-    assert_eq!(region(TWO, "test", both()), expected("us-east-1", "flag --region"));
-    assert_eq!(region(TWO, "test", variable()), expected("eu-west-2", "hitctl.toml:4:10 [env.test]"));
-    assert_eq!(region(TWO, "prod", variable()), expected("eu-west-1", "hitctl.toml:1:10"));
+    assert_eq!(region(TWO_ENVS, "test", both()), expected("us-east-1", "flag --region"));
+    assert_eq!(region(TWO_ENVS, "test", variable()), expected("eu-west-2", "hitctl.toml:4:10 [env.test]"));
+    assert_eq!(region(TWO_ENVS, "prod", variable()), expected("eu-west-1", "hitctl.toml:1:10"));
     assert_eq!(
         region("[env.test]", "test", variable()),
         expected("us-west-2", "environment variable AWS_REGION")
     );
 
-    let loaded = text(TWO, Some("test"), &Overrides::new()).unwrap();
+    let loaded = load_text(TWO_ENVS, Some("test"), &Overrides::new()).unwrap();
     assert_eq!(loaded.origins["app"], SettingOrigin::Default);
     assert_eq!(loaded.to_json(true, &crate::KEY)["origins"]["region"], "hitctl.toml:4:10 [env.test]");
 }
@@ -135,9 +140,9 @@ fn region_flag_wins_over_file_and_file_over_aws_variables() {
 #[test]
 fn invalid_region_override_names_its_origin() {
     let flag = Overrides::new().with_region(Some("frankfurt".to_owned()), None);
-    insta::assert_snapshot!(text("", None, &flag).unwrap_err(), @r#"`--region`: expected the code of an AWS region, such as `eu-central-1`, found "frankfurt""#);
+    insta::assert_snapshot!(load_text("", None, &flag).unwrap_err(), @r#"`--region`: expected the code of an AWS region, such as `eu-central-1`, found "frankfurt""#);
     let ambient = Overrides::new().with_region(None, Some(("EU-WEST-1".to_owned(), "AWS_REGION".to_owned())));
-    insta::assert_snapshot!(text("", None, &ambient).unwrap_err(), @r#"
+    insta::assert_snapshot!(load_text("", None, &ambient).unwrap_err(), @r#"
     `AWS_REGION`: expected the code of an AWS region, such as `eu-central-1`, found "EU-WEST-1"
       = did you mean "eu-west-1"?
     "#);
@@ -215,7 +220,7 @@ fn unreadable_file_reports_reason() {
 
 #[test]
 fn byte_order_mark_and_windows_line_ends_are_accepted() {
-    let loaded = text("\u{feff}app = 'shop'\r\n[env.prod]\r\n", None, &Overrides::new()).unwrap();
+    let loaded = load_text("\u{feff}app = 'shop'\r\n[env.prod]\r\n", None, &Overrides::new()).unwrap();
     assert_eq!((loaded.app.app.as_str(), loaded.env.as_str()), ("shop", "prod"));
     assert_eq!(loaded.path.as_deref(), Some(Path::new(CONFIG_FILE)));
 }
@@ -223,7 +228,7 @@ fn byte_order_mark_and_windows_line_ends_are_accepted() {
 #[test]
 fn long_lines_are_truncated_in_excerpts() {
     let long = format!("app = '{}' # \u{1b}[31m\nregion\t= 5", "\u{e4}".repeat(500));
-    insta::assert_snapshot!(text(&long, None, &Overrides::new()).unwrap_err(), @"
+    insta::assert_snapshot!(load_text(&long, None, &Overrides::new()).unwrap_err(), @"
     hitctl.toml:1:512: invalid comment character, expected printable characters
      1 | ääääääääääääääääääääääääääääääääääää' # �[31m
        |                                         ^
@@ -234,7 +239,7 @@ fn long_lines_are_truncated_in_excerpts() {
 fn variable_that_runs_other_code_is_rejected_on_this_machine_only() {
     let config = "[function.environment]\nTOKEN = 's3cret'\nLD_PRELOAD = '/tmp/evil.so'\n[env.test]\n[env.dev]\ntarget = 'local'\n";
     for env in ["local", "dev"] {
-        let error = text(config, Some(env), &Overrides::new()).unwrap_err();
+        let error = load_text(config, Some(env), &Overrides::new()).unwrap_err();
         insta::allow_duplicates! {
             insta::assert_snapshot!(error, @"
             hitctl.toml:3:14: `LD_PRELOAD`: this variable can make programs on this machine run other code
@@ -244,13 +249,13 @@ fn variable_that_runs_other_code_is_rejected_on_this_machine_only() {
             ");
         }
     }
-    let loaded = text(config, Some("test"), &Overrides::new()).unwrap();
+    let loaded = load_text(config, Some("test"), &Overrides::new()).unwrap();
     assert_eq!(loaded.app.function.environment["LD_PRELOAD"], "/tmp/evil.so");
-    // In the table of its own env the variable is no problem.
-    let apart = "[function.environment]\nTOKEN = 's3cret'\n[env.test.function.environment]\nLD_PRELOAD = '/tmp/evil.so'\n";
-    let loaded = text(apart, Some("local"), &Overrides::new()).unwrap();
+    // An environment on AWS may set the variable in its own table.
+    let in_test_env = "[function.environment]\nTOKEN = 's3cret'\n[env.test.function.environment]\nLD_PRELOAD = '/tmp/evil.so'\n";
+    let loaded = load_text(in_test_env, Some("local"), &Overrides::new()).unwrap();
     assert_eq!(loaded.app.function.environment.len(), 1);
-    text(apart, Some("test"), &Overrides::new()).unwrap();
+    load_text(in_test_env, Some("test"), &Overrides::new()).unwrap();
 }
 
 #[test]
@@ -258,13 +263,13 @@ fn remote_endpoint_is_rejected_on_this_machine_only() {
     let config = |url: &str| {
         format!("[env.test]\n[env.local.function.environment]\nAWS_ENDPOINT_URL_DYNAMODB = '{url}'\n")
     };
-    let error = text(&config("https://s3cret.example"), Some("local"), &Overrides::new()).unwrap_err();
+    let error = load_text(&config("https://s3cret.example"), Some("local"), &Overrides::new()).unwrap_err();
     insta::assert_snapshot!(error, @"
     hitctl.toml:3:29: `AWS_ENDPOINT_URL_DYNAMODB`: expected an address of this machine, found another one
      3 | AWS_ENDPOINT_URL_DYNAMODB = ************************
        |                             ^^^^^^^^^^^^^^^^^^^^^^^^
        = use `http://127.0.0.1:PORT`, or set it only for an environment on AWS, in `[env.NAME.function.environment]`; otherwise visitor data would leave this machine
     ");
-    text(&config("https://s3cret.example"), Some("test"), &Overrides::new()).unwrap();
-    text(&config("http://127.0.0.1:8000"), Some("local"), &Overrides::new()).unwrap();
+    load_text(&config("https://s3cret.example"), Some("test"), &Overrides::new()).unwrap();
+    load_text(&config("http://127.0.0.1:8000"), Some("local"), &Overrides::new()).unwrap();
 }

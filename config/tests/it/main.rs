@@ -1,7 +1,7 @@
-//! Loads complete files, valid and invalid. The files are in `configs`; each one needs a test.
+//! Loads the valid and invalid configuration files in `configs`. A test fails if a file is not used.
 
-mod bad_keys;
 mod bad_values;
+mod config_errors;
 mod env_selection;
 mod robust;
 mod valid;
@@ -18,15 +18,18 @@ fn folder(kind: &str) -> PathBuf {
     Path::new("tests/configs").join(kind)
 }
 
+/// Loads the file `name` in `configs/KIND`.
 fn load_file(kind: &str, name: &str, env: Option<&str>) -> Result<LoadedConfig, ConfigErrors> {
-    let text = hitctl_config::read_config_file(&folder(kind).join(name)).expect("the file is there");
+    let text = hitctl_config::read_config_file(&folder(kind).join(name)).expect("the file exists");
     load(Some((name.into(), text)), env, &Overrides::new())
 }
 
+/// Returns the error message for an invalid file.
 fn errors(name: &str) -> String {
     load_file("invalid", name, None).expect_err("the file is not valid").to_string()
 }
 
+/// Returns the configuration of a valid file.
 fn valid(name: &str, env: Option<&str>) -> LoadedConfig {
     load_file("valid", name, env).unwrap_or_else(|errors| panic!("{errors}"))
 }
@@ -34,7 +37,7 @@ fn valid(name: &str, env: Option<&str>) -> LoadedConfig {
 #[test]
 fn every_config_file_has_test() {
     let source =
-        [include_str!("bad_keys.rs"), include_str!("bad_values.rs"), include_str!("valid.rs")].concat();
+        [include_str!("bad_values.rs"), include_str!("config_errors.rs"), include_str!("valid.rs")].concat();
     for kind in ["valid", "invalid"] {
         for entry in fs::read_dir(folder(kind)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();

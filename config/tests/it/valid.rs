@@ -1,4 +1,4 @@
-//! Valid files and the settings that they produce.
+//! Tests with valid files: the settings that they set, and warnings.
 
 use hitctl_config::{Overrides, load};
 
@@ -11,7 +11,7 @@ fn empty_file_loads_defaults() {
     assert_eq!(empty.app, none.app);
     assert_eq!((empty.env.as_str(), none.env.as_str()), ("local", "local"));
     insta::assert_snapshot!(none.show(false, &KEY), @r#"
-    # env local, target local; no hitctl.toml, so these are the defaults
+    # environment local, target local; no hitctl.toml, so these are the defaults
     app = "hits"
     # default_env is not set
     # region is not set
@@ -95,7 +95,7 @@ fn full_file_sets_every_key() {
     assert_eq!(names, ["prod", "on-this-machine", "local", "test"]);
     let shown = loaded.show(true, &KEY);
     insta::assert_snapshot!(shown, @r##"
-    # env prod, target aws; from full.toml
+    # environment prod, target aws; from full.toml
     app = "my-hits"                      # full.toml:1:7
     default_env = "prod"                 # full.toml:2:15
     region = "eu-central-1"              # full.toml:3:10
@@ -182,7 +182,7 @@ fn full_file_sets_every_key() {
 fn env_overlays_top_key_by_key() {
     let test = valid("overlays.toml", Some("test"));
     insta::assert_snapshot!(test.show(true, &KEY).lines().filter(|line| line.contains("overlays")).collect::<Vec<_>>().join("\n"), @r##"
-    # env test, target aws; from overlays.toml
+    # environment test, target aws; from overlays.toml
     region = "eu-west-1"                  # overlays.toml:7:10 [env.test]
     memory_mb = 512                       # overlays.toml:10:13 [env.test]
     SHARED = "#0fb59b5a"                  # overlays.toml:11:26 [env.test]

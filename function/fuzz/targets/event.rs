@@ -1,5 +1,5 @@
-//! Fuzzes events up to the response: an event is rejected with a message, or the response is well-formed and
-//! the table has one more hit if and only if the response says so.
+//! Fuzzes events: an event is rejected with a message, or the response is well-formed and the table has one more
+//! hit if and only if the response says so.
 
 #![no_main]
 
@@ -20,8 +20,8 @@ mod wellformed;
 const NOON: Moment = Moment::from_millis(1_789_898_400_000);
 
 fuzz_target!(|data: &[u8]| {
-    // JSON is used unchanged. Any other input is the fields of a request, one per line, so that the fuzzer
-    // reaches the routes without learning the format of events first.
+    // JSON is used unchanged. Any other input contains the fields of a request, one per line, so that the fuzzer
+    // can reach the routes before it has found the format of events.
     let event = match data.trim_ascii_start().first() {
         Some(b'{' | b'[' | b'"') => data.to_vec(),
         _ => event(&String::from_utf8_lossy(data)).into_bytes(),
@@ -31,30 +31,34 @@ fuzz_target!(|data: &[u8]| {
         Ok(TriggerEvent::Batch(messages)) => return count(&messages),
         Ok(TriggerEvent::Single(message, _)) => return count(&[message]),
         Err(failure) => {
-            assert!(!failure.message.is_empty(), "refused without a word");
+            assert!(!failure.message.is_empty(), "rejected without a message");
             return;
         }
     };
     for config in configs() {
         let mut counter = Counter::new(MemoryStore::default(), config);
         for n in 1..=2 {
-            let before = (hits(&mut counter), dropped(&mut counter));
+            let before = (hits(&mut counter), ignored_views(&mut counter));
             let outcome = counter.handle(&request, NOON);
-            let expected = (u64::from(outcome.counted), u64::from(is_dropped(&outcome)));
-            let after = (hits(&mut counter), dropped(&mut counter));
-            assert_eq!((after.0 - before.0, after.1 - before.1), expected, "hits and drops of request {n}");
+            let expected = (u64::from(outcome.counted), u64::from(is_ignored(&outcome)));
+            let after = (hits(&mut counter), ignored_views(&mut counter));
+            assert_eq!(
+                (after.0 - before.0, after.1 - before.1),
+                expected,
+                "hits and ignored views of request {n}"
+            );
             wellformed::check(&request.method, &outcome);
         }
     }
 });
 
 fn options() -> EventOptions {
-    let all = |text: &str| Some(text.to_owned());
-    EventOptions { event_amount: None, event_key: None, site_bucket: all("site"), log_bucket: all("logs") }
+    let some = |text: &str| Some(text.to_owned());
+    EventOptions { event_amount: None, event_key: None, site_bucket: some("site"), log_bucket: some("logs") }
 }
 
-/// Counts messages twice, with and without exact counting. The table must gain the reported number of hits,
-/// none the second time with exact counting, and every rejection must have a message.
+/// Counts messages twice, with and without exact counting. The table must have the reported number of additional
+/// hits; with exact counting, none the second time. Every rejection must have a message.
 fn count(messages: &[InboundMessage]) {
     for (config, exact) in configs().into_iter().zip([false, true]) {
         let mut counter = Counter::new(MemoryStore::default(), config);
@@ -64,12 +68,15 @@ fn count(messages: &[InboundMessage]) {
             assert_eq!(hits(&mut counter) - before, outcome.hits, "delivery {delivery}");
             let is_known = |message: &InboundMessage| !message.dedup_id.is_empty();
             if exact && delivery == 1 && messages.iter().all(is_known) {
-                assert_eq!(outcome.hits, 0, "counted again");
+                assert_eq!(outcome.hits, 0, "a redelivered message was counted again");
             }
             for (index, message) in messages.iter().enumerate() {
                 let failed = outcome.failed.get(&index);
-                assert!(message.content.is_ok() || failed.is_some(), "malformed, and not told");
-                assert!(failed.is_none_or(|failed| !failed.message().is_empty()), "refused without a word");
+                assert!(message.content.is_ok() || failed.is_some(), "a malformed message was not reported");
+                assert!(
+                    failed.is_none_or(|failed| !failed.message().is_empty()),
+                    "rejected without a message"
+                );
             }
         }
     }
@@ -102,16 +109,16 @@ fn hits(counter: &mut Counter<MemoryStore>) -> u64 {
     counter.store().items().map(|(_, item)| item.number(ATTR_HITS)).sum()
 }
 
-/// Returns the number of views recorded as not counted.
-fn dropped(counter: &mut Counter<MemoryStore>) -> u64 {
+/// Returns the number of ignored views in the table.
+fn ignored_views(counter: &mut Counter<MemoryStore>) -> u64 {
     let key = format!("{KEY_DROPPED_PREFIX}{}", NOON.day().month_attribute());
     let Some(item) = counter.store().raw(&key) else { return 0 };
     IgnoreReason::CODES.iter().map(|code| item.number(code)).sum()
 }
 
-/// Returns whether a view was recorded as not counted. For a page of another site, the response is an error
-/// with the reason in a header.
-fn is_dropped(outcome: &RouteOutcome) -> bool {
+/// Returns whether the view was ignored. For a page of another site, the response is an error with the reason in a
+/// header.
+fn is_ignored(outcome: &RouteOutcome) -> bool {
     outcome.ignored.is_some() || outcome.response.header(HEADER_IGNORED).is_some()
 }
 

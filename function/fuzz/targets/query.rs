@@ -16,7 +16,7 @@ fuzz_target!(|text: &str| {
     // A query is valid if and only if both of its halves are.
     if let Some((head, tail)) = text.split_once('&') {
         let halves = QueryParams::parse(head).is_ok() && QueryParams::parse(tail).is_ok();
-        assert_eq!(parsed.is_ok(), halves, "the parts disagree with the whole");
+        assert_eq!(parsed.is_ok(), halves, "the whole string and its halves differ");
     }
     // Any value that a client encodes is decoded unchanged.
     let mut encoded = String::from("x&path=");

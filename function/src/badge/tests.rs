@@ -1,4 +1,4 @@
-//! Tests of how badges look, and that untrusted text cannot break them.
+//! Tests of the appearance of badges, and that untrusted text cannot break them.
 
 use proptest::prelude::*;
 use roxmltree::Document;
@@ -154,15 +154,15 @@ fn styles_and_colors_outside_the_allowed_set_are_rejected() {
 
 #[test]
 fn text_on_bright_color_is_dark() {
-    let ink = |color: &str| {
+    let has_dark_text = |color: &str| {
         let badge = Badge { color: BadgeColor::parse(color).unwrap(), ..Badge::new("", "1") };
         badge.svg().contains(r##"fill="#333""##)
     };
     for bright in ["fff", "ffff", "ffffff", "white", "ff0", "eeeeee80"] {
-        assert!(ink(bright), "{bright}");
+        assert!(has_dark_text(bright), "{bright}");
     }
     for dark in ["000", "black", "blue", "red", "grey", "00f", "f00", "0008"] {
-        assert!(!ink(dark), "{dark}");
+        assert!(!has_dark_text(dark), "{dark}");
     }
 }
 

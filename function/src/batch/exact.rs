@@ -1,6 +1,6 @@
 //! Counts each unit exactly once, however often it is delivered. The unit's marker is written in the same
-//! transaction as its hits, on condition that the marker does not exist. DynamoDB's cancellation reasons tell
-//! which units were counted before; the others are summed and written again.
+//! transaction as its hits, on condition that the marker does not exist. DynamoDB's cancellation reasons show
+//! which units were counted before; the other units are summed and written again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,7 +16,7 @@ const MAX_ACTIONS: usize = 100;
 struct TransactionPlan<'a> {
     /// The indexes of the units whose markers are written.
     marked_units: Vec<usize>,
-    /// The deltas, each with whether its item must exist.
+    /// The deltas. The flag says whether the item must already exist.
     deltas: Vec<(CounterDelta, bool)>,
     /// The page of each delta; `None` stands for the site.
     keys: Vec<Option<&'a PageKey>>,
@@ -26,18 +26,19 @@ struct TransactionPlan<'a> {
 struct ExactWriter<'r, 'a, S> {
     counting: &'r mut CountingState<'a, S>,
     results: Vec<Option<UnitResult>>,
-    /// Pages that were admitted, so that their items need not exist yet.
+    /// The pages that were admitted, so that their items need not exist.
     admitted: HashSet<&'a PageKey>,
 }
 
-/// Counts units. Units without a deduplication ID cannot be recognized and are always counted.
+/// Counts units. Units without a deduplication ID cannot be recognized as duplicates and are always counted.
 pub(super) fn count<S: CounterStore>(counting: &mut CountingState<'_, S>) -> Vec<UnitResult> {
     let units = counting.units;
-    let mut first: HashMap<&str, usize> = HashMap::new();
+    let mut first_indexes: HashMap<&str, usize> = HashMap::new();
     let mut duplicates: HashMap<usize, usize> = HashMap::new();
     for (index, unit) in units.iter().enumerate() {
-        // Of several units with one ID only the first is written; its result holds for the others.
-        let original = unit.dedup_id.as_deref().map(|dedup_id| *first.entry(dedup_id).or_insert(index));
+        // If several units have the same ID, only the first is written. Its result also applies to the others.
+        let original =
+            unit.dedup_id.as_deref().map(|dedup_id| *first_indexes.entry(dedup_id).or_insert(index));
         duplicates.extend(original.filter(|original| *original != index).map(|original| (index, original)));
     }
     let results = vec![None; units.len()];
@@ -45,7 +46,7 @@ pub(super) fn count<S: CounterStore>(counting: &mut CountingState<'_, S>) -> Vec
     // Units of the same page are grouped, so that most pages are written once.
     let mut indexes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for index in (0..units.len()).filter(|index| !duplicates.contains_key(index)) {
-        indexes.entry(page(&units[index])).or_default().push(index);
+        indexes.entry(first_page(&units[index])).or_default().push(index);
     }
     let indexes = indexes.into_values().flatten().collect();
     for pack in packs(units, indexes) {
@@ -61,8 +62,8 @@ pub(super) fn count<S: CounterStore>(counting: &mut CountingState<'_, S>) -> Vec
     writer.results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
 }
 
-fn page(unit: &DedupUnit) -> &str {
-    unit.page_hits.first().map_or("", |part| part.key.as_str())
+fn first_page(unit: &DedupUnit) -> &str {
+    unit.page_hits.first().map_or("", |page_hit| page_hit.key.as_str())
 }
 
 /// Groups unit indexes into packs that fit into one transaction.
@@ -70,10 +71,10 @@ fn packs(units: &[DedupUnit], indexes: Vec<usize>) -> Vec<Vec<usize>> {
     let mut packs = Vec::new();
     let (mut pack, mut keys, mut marked_units) = (Vec::new(), HashSet::new(), 0);
     for index in indexes {
-        let page_keys = || units[index].page_hits.iter().map(|part| part.key.as_str());
-        let new = page_keys().filter(|key| !keys.contains(key)).collect::<HashSet<_>>().len();
+        let page_keys = || units[index].page_hits.iter().map(|page_hit| page_hit.key.as_str());
+        let new_keys = page_keys().filter(|key| !keys.contains(key)).collect::<HashSet<_>>().len();
         // One action is reserved for the visitors of the site.
-        if !pack.is_empty() && marked_units + 1 + keys.len() + new + 1 > MAX_ACTIONS {
+        if !pack.is_empty() && marked_units + 1 + keys.len() + new_keys + 1 > MAX_ACTIONS {
             packs.push(std::mem::take(&mut pack));
             keys.clear();
             marked_units = 0;
@@ -102,9 +103,9 @@ impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
                 return self.record_failure(&pack, "no time left in this invocation");
             }
             let TransactionPlan { marked_units, deltas, keys } = self.plan(&pack);
-            let only_markers = pack.iter().any(|index| units[*index].page_hits.is_empty());
-            if deltas.is_empty() && !only_markers {
-                // None of its pages may be counted.
+            let has_marker_only_unit = pack.iter().any(|index| units[*index].page_hits.is_empty());
+            if deltas.is_empty() && !has_marker_only_unit {
+                // None of the pages may be counted.
                 return self.record_success(&pack);
             }
             let dedup_ids = marked_units.iter().filter_map(|index| units[*index].dedup_id.clone()).collect();
@@ -136,8 +137,8 @@ impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
         let marked_units = pack.iter().copied().filter(|index| all[*index].dedup_id.is_some()).collect();
         let (mut deltas, mut keys) = (Vec::new(), Vec::new());
         for (key, delta) in self.counting.page_deltas(units()) {
-            let known = self.counting.paths != PathAdmission::Open && !self.admitted.contains(key);
-            deltas.push((delta, known));
+            let must_exist = self.counting.paths != PathAdmission::Open && !self.admitted.contains(key);
+            deltas.push((delta, must_exist));
             keys.push(Some(key));
         }
         if let Some(delta) = self.counting.site_delta(units()) {
@@ -147,8 +148,8 @@ impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
         TransactionPlan { marked_units, deltas, keys }
     }
 
-    /// Resolves the cancellation reasons of a transaction. Returns whether anything changed; if not, the same
-    /// transaction may succeed on a retry.
+    /// Handles the cancellation reasons of a transaction. Returns false if nothing has changed, so that the same
+    /// transaction has to be tried again.
     fn resolve_cancellation(
         &mut self,
         pack: &[usize],
@@ -170,25 +171,26 @@ impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
         }
         for (key, reason) in keys.iter().zip(delta_reasons) {
             let is_affected = |index: &usize| {
-                key.is_none_or(|key| units[*index].page_hits.iter().any(|part| part.key == *key))
+                key.is_none_or(|key| units[*index].page_hits.iter().any(|page_hit| page_hit.key == *key))
             };
-            let open = pack.iter().copied().filter(|index| self.results[*index].is_none());
-            let left: Vec<usize> = open.filter(is_affected).collect();
+            let pending = pack.iter().copied().filter(|index| self.results[*index].is_none());
+            let affected: Vec<usize> = pending.filter(is_affected).collect();
             match (reason, key) {
                 (CancellationReason::None | CancellationReason::Retryable, _) => continue,
-                // The units that needed it were counted before.
-                _ if left.is_empty() => {}
+                // All units with hits on this page were counted before.
+                _ if affected.is_empty() => {}
                 (CancellationReason::ConditionFailed, Some(key)) => {
-                    match self.counting.admit_path(left.iter().map(|index| &units[*index]), key.as_str()) {
+                    match self.counting.admit_path(affected.iter().map(|index| &units[*index]), key.as_str())
+                    {
                         Ok(true) => drop(self.admitted.insert(key)),
                         Ok(false) => drop(self.counting.refused.insert((*key).clone())),
-                        Err(error) => self.record_failure(&left, &error.to_string()),
+                        Err(error) => self.record_failure(&affected, &error.to_string()),
                     }
                 }
                 (CancellationReason::ConditionFailed, None) => {
-                    self.record_failure(&left, "unexpected failed condition on the site's item");
+                    self.record_failure(&affected, "unexpected failed condition on the site's item");
                 }
-                (CancellationReason::Permanent(why), _) => self.record_failure(&left, why),
+                (CancellationReason::Permanent(why), _) => self.record_failure(&affected, why),
             }
             has_changed = true;
         }

@@ -1,5 +1,5 @@
-//! Counts units with one write per page. A message is reported as failed if any of its writes failed; its
-//! redelivery counts the successful writes again. Exact counting avoids that.
+//! Counts units with one write per page. A message is reported as failed if any of its writes failed. Its
+//! redelivery then counts the hits of the successful writes again; exact counting avoids that.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::hit::CounterDelta;
 use crate::path::PageKey;
 use crate::store::{CounterStore, PathAdmission, StoreError};
 
-/// The maximum number of attempts of a write that the store throttles.
+/// The maximum number of attempts to write, if the store is throttling.
 const MAX_ATTEMPTS: u32 = 4;
 
 /// Counts units.
@@ -30,7 +30,8 @@ pub(super) fn count<S: CounterStore>(
     {
         warnings.push(format!("failed to count visitors of the site: {error}"));
     }
-    let result = |unit: &DedupUnit| match unit.page_hits.iter().find_map(|part| failed.get(&part.key)) {
+    let result = |unit: &DedupUnit| match unit.page_hits.iter().find_map(|page_hit| failed.get(&page_hit.key))
+    {
         Some(why) => Err(why.clone()),
         None => Ok(counting.hits(unit)),
     };
@@ -60,6 +61,8 @@ fn add_in_time<S: CounterStore>(
     }
 }
 
+/// Adds a delta to an existing item. If there is none, creates it if the path is admitted. Returns false if the
+/// path may not be counted.
 fn add<S: CounterStore>(
     counting: &mut CountingState<'_, S>,
     delta: &CounterDelta,

@@ -22,18 +22,18 @@ pub struct PageHits {
     pub n: u64,
     /// The visitor, if visitors are distinguished.
     pub visitor: Option<Visitor>,
-    /// The budget share that the page is charged to if it is new. `None` for a sender that names no client.
+    /// The budget share that is charged if the page is new; `None` if no client is known.
     pub share: Option<BudgetShare>,
     /// The number of visitors who are new on the page.
     pub(super) uniques: u64,
     /// The number of visitors who are new on the site.
     pub(super) site_uniques: u64,
-    /// Whether the view was recorded among the recent views.
+    /// Whether the view was added to the recent views.
     pub(super) in_recent_views: bool,
 }
 
 impl PageHits {
-    /// Creates hits, with the share of their visitor if there is one.
+    /// Creates hits. If there is a visitor, the visitor's budget share is charged.
     pub fn new(key: PageKey, at: Moment, n: u64, visitor: Option<Visitor>) -> Self {
         let share = visitor.as_ref().map(BudgetShare::for_visitor);
         Self { key, at, n, visitor, share, uniques: 0, site_uniques: 0, in_recent_views: false }
@@ -45,7 +45,7 @@ impl PageHits {
 pub struct DedupUnit {
     /// The index of the message in the batch.
     pub message: usize,
-    /// The ID under which the unit counts once.
+    /// The deduplication ID: units with the same ID count once.
     pub dedup_id: Option<String>,
     /// The hits to add; empty if only the marker has to be written.
     pub page_hits: Vec<PageHits>,
@@ -54,7 +54,7 @@ pub struct DedupUnit {
 /// The result of counting a unit: the number of hits added (0 if it was counted before), or an error.
 pub(super) type UnitResult = Result<u64, String>;
 
-/// The state shared by both ways of counting units.
+/// The state that exact and plain counting share.
 pub(super) struct CountingState<'a, S> {
     pub(super) store: &'a mut S,
     pub(super) units: &'a [DedupUnit],
@@ -73,10 +73,11 @@ impl<'a, S: CounterStore> CountingState<'a, S> {
         units: impl Iterator<Item = &'a DedupUnit>,
     ) -> BTreeMap<&'a PageKey, CounterDelta> {
         let mut deltas = BTreeMap::new();
-        for part in self.countable_hits(units) {
-            let delta =
-                deltas.entry(&part.key).or_insert_with(|| CounterDelta::new(part.key.as_str().to_owned()));
-            delta.add(part.at, part.n, part.uniques);
+        for page_hit in self.countable_hits(units) {
+            let delta = deltas
+                .entry(&page_hit.key)
+                .or_insert_with(|| CounterDelta::new(page_hit.key.as_str().to_owned()));
+            delta.add(page_hit.at, page_hit.n, page_hit.uniques);
         }
         deltas
     }
@@ -84,8 +85,8 @@ impl<'a, S: CounterStore> CountingState<'a, S> {
     /// Sums the new visitors of the site; `None` if there are none.
     pub(super) fn site_delta(&self, units: impl Iterator<Item = &'a DedupUnit>) -> Option<CounterDelta> {
         let mut delta = CounterDelta::new(KEY_SITE.to_owned());
-        for part in self.countable_hits(units).filter(|part| part.site_uniques > 0) {
-            delta.add(part.at, 0, part.site_uniques);
+        for page_hit in self.countable_hits(units).filter(|page_hit| page_hit.site_uniques > 0) {
+            delta.add(page_hit.at, 0, page_hit.site_uniques);
         }
         (!delta.days.is_empty()).then_some(delta)
     }
@@ -95,20 +96,21 @@ impl<'a, S: CounterStore> CountingState<'a, S> {
         &self,
         units: impl Iterator<Item = &'a DedupUnit>,
     ) -> impl Iterator<Item = &'a PageHits> {
-        units.flat_map(|unit| &unit.page_hits).filter(|part| !self.refused.contains(&part.key))
+        units.flat_map(|unit| &unit.page_hits).filter(|page_hit| !self.refused.contains(&page_hit.key))
     }
 
-    /// Admits a new page. A sender that vouches for it needs no share of the budget; otherwise the first
-    /// client with a share left pays.
+    /// Admits a new page. If any of its hits has no client, no share of the budget is charged. Otherwise the
+    /// first share that is not exhausted is charged.
     pub(super) fn admit_path(
         &mut self,
         units: impl Iterator<Item = &'a DedupUnit>,
         key: &str,
     ) -> Result<bool, StoreError> {
         let mut shares: Vec<Option<BudgetShare>> = Vec::new();
-        for part in units.flat_map(|unit| &unit.page_hits).filter(|part| part.key.as_str() == key) {
-            if !shares.contains(&part.share) {
-                shares.push(part.share);
+        for page_hit in units.flat_map(|unit| &unit.page_hits).filter(|page_hit| page_hit.key.as_str() == key)
+        {
+            if !shares.contains(&page_hit.share) {
+                shares.push(page_hit.share);
             }
         }
         if shares.contains(&None) {
@@ -127,11 +129,11 @@ impl<'a, S: CounterStore> CountingState<'a, S> {
     /// Returns the number of hits of a unit that may be counted, and adds the others to the refused views.
     pub(super) fn hits(&mut self, unit: &DedupUnit) -> u64 {
         let mut hits = 0_u64;
-        for part in &unit.page_hits {
-            if self.refused.contains(&part.key) {
+        for page_hit in &unit.page_hits {
+            if self.refused.contains(&page_hit.key) {
                 self.refused_views += 1;
             } else {
-                hits = hits.saturating_add(part.n);
+                hits = hits.saturating_add(page_hit.n);
             }
         }
         hits

@@ -1,5 +1,5 @@
-//! Records the visitors of units and marks the hits of new ones. Within one batch, each visitor of a page is
-//! recorded once.
+//! Records the visitors of units and marks the hits of new visitors. Within one batch, each visitor of a page
+//! is recorded once per day.
 
 use std::collections::HashSet;
 
@@ -23,16 +23,16 @@ pub(super) fn record<S: CounterStore>(
     for day in [today.saturating_sub(1), today].map(Day::from_number) {
         let mut recorded: HashSet<(Visitor, PageKey)> = HashSet::new();
         let page_hits =
-            units.iter_mut().flat_map(|unit| &mut unit.page_hits).filter(|part| part.at.day() == day);
-        for part in page_hits {
-            let Some(visitor) = &part.visitor else { continue };
-            if !recorded.insert((visitor.clone(), part.key.clone())) && !store.stores_addresses() {
+            units.iter_mut().flat_map(|unit| &mut unit.page_hits).filter(|page_hit| page_hit.at.day() == day);
+        for page_hit in page_hits {
+            let Some(visitor) = &page_hit.visitor else { continue };
+            if !recorded.insert((visitor.clone(), page_hit.key.clone())) && !store.stores_addresses() {
                 continue;
             }
-            match store.record_visitor_uncounted(visitor, &part.key, part.at) {
+            match store.record_visitor_without_counting(visitor, &page_hit.key, page_hit.at) {
                 Ok(new) => {
-                    part.uniques = u64::from(new.page);
-                    part.site_uniques = u64::from(new.site);
+                    page_hit.uniques = u64::from(new.page);
+                    page_hit.site_uniques = u64::from(new.site);
                 }
                 Err(error) => {
                     failures += 1;

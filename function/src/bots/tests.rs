@@ -97,10 +97,10 @@ fn televisions_phones_and_apps_are_not_bots() {
     }
 }
 
-/// User agents of browsers with one bot name added in front or at the end.
+/// User agents of browsers with a bot's name at the beginning or at the end.
 #[test]
 fn browser_user_agents_with_bot_names_are_bots() {
-    for (before, behind) in [
+    for (before, after) in [
         ("", " CloudflareObservatory/1.0"),
         ("", "; Devin/1.0; +devin.ai"),
         ("", "; +example.dev"),
@@ -110,7 +110,7 @@ fn browser_user_agents_with_bot_names_are_bots() {
         ("fasthttp, ", ""),
         ("", " MarketGoo/2.1"),
     ] {
-        let user_agent = format!("{before}{CHROME}{behind}");
+        let user_agent = format!("{before}{CHROME}{after}");
         assert!(detect_bot(Some(&user_agent)).is_some(), "{user_agent}");
     }
 }

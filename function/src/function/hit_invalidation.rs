@@ -1,5 +1,5 @@
-//! Invalidates the CloudFront distribution after hits, once per window. Of all processes, the one that claims
-//! the window does it. A failure never affects a hit: it is logged, and the window is released.
+//! Invalidates the CloudFront distribution after hits, once per window. Only the process that claims the window
+//! sends the invalidation. A failure never affects a hit: it is logged, and the window is released.
 
 use super::CounterFunction;
 use super::services::deadline;
@@ -9,7 +9,7 @@ use crate::lambda::RuntimeInvocation;
 use crate::log::{Level, LogField, Logger};
 
 impl CounterFunction {
-    /// Invalidates, if there were hits and the current window can be claimed.
+    /// Invalidates the configured paths if there were hits and the current window can be claimed.
     pub(super) fn invalidate_after_hits(&mut self, invocation: &RuntimeInvocation, log: &mut Logger) {
         let has_hits = std::mem::take(&mut self.has_hits);
         let Some(invalidation) = self.settings.invalidate.clone().filter(|_| has_hits) else { return };
@@ -23,8 +23,8 @@ impl CounterFunction {
         match self.counter.store().claim_window(now_s, invalidation.window_s) {
             Ok(true) => self.not_before_s = now_s + invalidation.window_s,
             Ok(false) => {
-                // Another process claimed the window at an unknown time, so it is tried again after a tenth
-                // of the window.
+                // Another process claimed the window at an unknown time. Try again after a tenth of the
+                // window's length.
                 self.not_before_s = now_s + invalidation.window_s / 10;
                 return;
             }
@@ -35,8 +35,8 @@ impl CounterFunction {
         }
         let reference = window_reference(&invalidation.name, invalidation.window_s, now_s);
         let until = deadline(left);
-        let done = self.cloudfront().and_then(|rest| {
-            cloudfront::invalidate(rest, &invalidation.distribution, &invalidation.paths, &reference, until)
+        let done = self.cloudfront().and_then(|client| {
+            cloudfront::invalidate(client, &invalidation.distribution, &invalidation.paths, &reference, until)
         });
         let Err(why) = done else {
             log.write_line(
@@ -48,6 +48,7 @@ impl CounterFunction {
             return;
         };
         log.write_failure(Level::Warn, id, "failed to invalidate the distribution", &why);
+        // The next hit tries again.
         self.not_before_s = 0;
         if let Err(error) = self.counter.store().release_window(now_s) {
             log.write_failure(Level::Warn, id, "failed to release the invalidation window", &error);

@@ -1,5 +1,6 @@
-//! Handles objects created in buckets. Objects of the site's bucket are invalidated, all of a batch at once;
-//! access logs are counted. Failures are reported, so that the message is delivered again.
+//! Handles messages about objects that were created in S3 buckets. The paths of a batch's objects in the site
+//! bucket are invalidated with one request; objects in the log bucket are counted as access logs. A message
+//! whose objects could not be handled is reported as failed, so that it is delivered again.
 
 use std::collections::BTreeSet;
 
@@ -13,39 +14,40 @@ use crate::log_files;
 use crate::trigger::{InboundMessage, ParsedContent, S3Object};
 
 impl CounterFunction {
-    /// Handles the objects of messages and adds failures to `counted`.
+    /// Handles the objects of all messages and adds failures to `counted`.
     pub(super) fn handle_objects(
         &mut self,
         messages: &[InboundMessage],
         invocation: &RuntimeInvocation,
         counted: &mut BatchResult,
     ) {
-        let (mut changed, mut of_site) = (Vec::new(), BTreeSet::new());
-        let mut files = Vec::new();
+        let (mut site_objects, mut site_messages) = (Vec::new(), BTreeSet::new());
+        let mut log_objects = Vec::new();
         let sources = &self.settings.event_options;
         for (index, message) in messages.iter().enumerate() {
             let Ok(ParsedContent::Objects(objects)) = &message.content else { continue };
-            let is = |bucket: &Option<String>, object: &S3Object| bucket.as_deref() == Some(&object.bucket);
+            let is_in =
+                |bucket: &Option<String>, object: &S3Object| bucket.as_deref() == Some(&object.bucket);
             for object in objects {
-                if is(&sources.log_bucket, object) {
-                    files.push((index, object));
-                } else if is(&sources.site_bucket, object) && self.settings.invalidate.is_some() {
-                    of_site.insert(index);
-                    changed.push(object.clone());
+                if is_in(&sources.log_bucket, object) {
+                    log_objects.push((index, object));
+                } else if is_in(&sources.site_bucket, object) && self.settings.invalidate.is_some() {
+                    site_messages.insert(index);
+                    site_objects.push(object.clone());
                 } else {
                     let why = "the object is in neither the site bucket nor the log bucket".to_owned();
                     counted.failed.insert(index, MessageError::Malformed(why));
                 }
             }
         }
-        if !changed.is_empty()
-            && let Err(why) = self.invalidate_objects(&changed, invocation)
+        if !site_objects.is_empty()
+            && let Err(why) = self.invalidate_objects(&site_objects, invocation)
         {
-            for index in of_site {
+            for index in site_messages {
                 counted.failed.entry(index).or_insert_with(|| MessageError::NotStored(why.clone()));
             }
         }
-        for (index, object) in files {
+        for (index, object) in log_objects {
             if let Err(failed) = self.count_log_file(index, object, invocation, counted) {
                 counted.failed.entry(index).or_insert(failed);
             }
@@ -70,10 +72,10 @@ impl CounterFunction {
         invocation: &RuntimeInvocation,
         counted: &mut BatchResult,
     ) -> Result<(), MessageError> {
-        let (mut rest, path) =
+        let (mut client, path) =
             self.access.s3(&self.settings, &object.bucket, &object.key).map_err(MessageError::NotStored)?;
         let until = deadline(self.time_left(invocation));
-        let file = log_files::fetch_object(&mut rest, &path, until)?;
+        let file = log_files::fetch_object(&mut client, &path, until)?;
         let now = (self.access.clock)();
         let has_dedup_table = self.settings.has_dedup_table;
         let mut context = self.counter.batch_context();

@@ -1,5 +1,5 @@
-//! Clients of the AWS services besides DynamoDB: CloudFront for invalidations, S3 for access logs and, in the
-//! reader, Lambda for forwarding hits. Clients are created before their first call.
+//! Creates clients of the AWS services besides DynamoDB: CloudFront for invalidations, S3 for access logs and,
+//! in the reader, Lambda for forwarding hits.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::net::{Endpoint, Tls};
 use crate::settings::{SourceSettings, aws_endpoint, partition};
 use crate::sigv4::Signer;
 
-/// Everything that calls to AWS services have in common.
+/// The values that the calls to all AWS services share.
 #[derive(Clone)]
 pub struct AwsAccess {
     /// Access key ID, secret access key and session token.
@@ -26,7 +26,7 @@ pub struct AwsAccess {
 }
 
 impl std::fmt::Debug for AwsAccess {
-    /// Leaves out the secrets.
+    /// Omits the secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AwsAccess").field("region", &self.region).finish_non_exhaustive()
     }
@@ -60,29 +60,32 @@ impl AwsAccess {
         Ok(self.rest(endpoint, &self.region, "lambda"))
     }
 
-    /// Creates a client of S3 for a bucket, and returns the path of an object. AWS has one host per bucket,
-    /// but its certificate does not cover bucket names with dots. Those, and custom endpoints, use the bucket
-    /// in the path.
+    /// Creates a client of S3 for a bucket, and returns it with the request path of an object. On AWS, each
+    /// bucket has its own host, but the certificate does not cover bucket names with dots. For such buckets
+    /// and for custom endpoints, the request path begins with the bucket.
     pub(super) fn s3(
         &self,
         settings: &SourceSettings,
         bucket: &str,
         key: &str,
     ) -> Result<(AwsRestClient, String), String> {
-        let below = format!("/{bucket}{}", object_path(key));
+        let path_with_bucket = format!("/{bucket}{}", object_path(key));
         if let Some(endpoint) = &settings.s3 {
-            return Ok((self.rest(endpoint.clone(), &self.region, "s3"), below));
+            return Ok((self.rest(endpoint.clone(), &self.region, "s3"), path_with_bucket));
         }
         let host = partition(&self.region)?.host("s3", &self.region);
-        let (host, path) =
-            if bucket.contains('.') { (host, below) } else { (format!("{bucket}.{host}"), object_path(key)) };
+        let (host, path) = if bucket.contains('.') {
+            (host, path_with_bucket)
+        } else {
+            (format!("{bucket}.{host}"), object_path(key))
+        };
         let endpoint = Endpoint::parse(&format!("https://{host}"))?;
         Ok((self.rest(endpoint, &self.region, "s3"), path))
     }
 }
 
-/// Returns the deadline of calls to other services: half of the time left, at most a second, is reserved for
-/// the response.
+/// Returns the deadline for calls to other services. `left` is the remaining time of the invocation; half of
+/// it, at most a second, is reserved for the response.
 pub(super) fn deadline(left: Duration) -> Instant {
     let reserve = (left / 2).min(Duration::from_secs(1));
     Instant::now() + left.saturating_sub(reserve)

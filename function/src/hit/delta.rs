@@ -1,4 +1,4 @@
-//! Sums hits of one item, over any number of days, into one change.
+//! Combines the hits of one item, from any number of days, into one change.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl CounterDelta {
         Self { key, days: BTreeMap::new(), last: None }
     }
 
-    /// Adds hits and visitors at a time.
+    /// Adds hits and visitors to the day of `at`.
     pub fn add(&mut self, at: Moment, hits: u64, uniques: u64) {
         let day = self.days.entry(at.day()).or_default();
         day.hits = day.hits.saturating_add(hits);
@@ -43,13 +43,13 @@ impl CounterDelta {
         }
     }
 
-    /// Returns the day of the first of these hits.
+    /// Returns the first day of the change.
     pub fn first(&self) -> Option<Day> {
         self.days.keys().next().copied()
     }
 
-    /// Returns the number to add to each attribute.
-    pub fn attributes_with_limits(&self) -> BTreeMap<String, u64> {
+    /// Returns the sums to add, by attribute name.
+    pub fn attribute_sums(&self) -> BTreeMap<String, u64> {
         let mut numbers = BTreeMap::new();
         let mut add = |name: String, n: u64| {
             if n > 0 {
@@ -72,7 +72,7 @@ impl CounterDelta {
 impl CountItem {
     /// Applies a change.
     pub fn apply_delta(&mut self, delta: &CounterDelta) {
-        for (name, n) in delta.attributes_with_limits() {
+        for (name, n) in delta.attribute_sums() {
             self.add(&name, n);
         }
     }

@@ -3,7 +3,8 @@
 
 use hitctl_config::contract::MAX_COUNT;
 
-/// The maximum number of digits computed. DynamoDB's numbers have at most 38 digits, and exponents up to 125.
+/// The maximum number of computed digits before the decimal point. DynamoDB's numbers have at most 38 digits,
+/// and exponents up to 125.
 const MAX_DIGITS: i64 = 200;
 
 /// Returns the count of a stored number: at most [`MAX_COUNT`], and 0 if negative. `None` if it is not a
@@ -20,6 +21,7 @@ pub fn whole_part(number: &str) -> Option<u64> {
         return Some(count);
     }
     let (sign, number) = match number.strip_prefix('-') {
+        // A negative number becomes 0.
         Some(rest) => (0, rest),
         None => (1, number.strip_prefix('+').unwrap_or(number)),
     };
@@ -38,7 +40,8 @@ pub fn whole_part(number: &str) -> Option<u64> {
     Some(sign * count)
 }
 
-/// Returns an exponent, limited to the range that matters.
+/// Parses an exponent. It is limited to `MAX_DIGITS`, positive or negative: beyond it, the number exceeds 64 bits
+/// or is 0.
 fn exponent_of(text: &str) -> Option<i64> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),

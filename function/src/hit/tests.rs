@@ -25,8 +25,8 @@ fn hit_updates_total_day_and_month() {
 
 #[test]
 fn summed_counts_do_not_overflow() {
-    let most = CountSummary { hits: MAX_COUNT, today: 1, uniques: 3, uniques_today: 1 };
-    assert_eq!(most.plus(most), CountSummary { hits: MAX_COUNT, today: 2, uniques: 6, uniques_today: 2 });
+    let max = CountSummary { hits: MAX_COUNT, today: 1, uniques: 3, uniques_today: 1 };
+    assert_eq!(max.plus(max), CountSummary { hits: MAX_COUNT, today: 2, uniques: 6, uniques_today: 2 });
 }
 
 #[test]

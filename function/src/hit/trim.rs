@@ -10,14 +10,14 @@ use crate::share;
 pub const WRITE_UNIT_BYTES: usize = 1024;
 /// The number of days that an item keeps: about a month, including today.
 pub const DAYS_KEPT: u32 = 31;
-/// The number of days that an item may hold before it is trimmed, so that trimming costs one write in ten
-/// days, not one per day.
+/// The number of days above which an item is trimmed. The difference to [`DAYS_KEPT`] means that trimming
+/// costs one write in ten days, not one per day.
 pub const MAX_DAYS: usize = 40;
-/// The number of days that an item keeps even if it has to drop some of [`DAYS_KEPT`].
+/// The number of days that an item keeps even if it is too large for [`DAYS_KEPT`].
 pub const MIN_DAYS: usize = 7;
 /// The number of months that an item keeps.
 pub const MONTHS_KEPT: usize = 36;
-/// The number of months that an item keeps as long as days can be dropped instead.
+/// The number of months that an item keeps as long as days can be removed instead.
 pub const MIN_MONTHS: usize = 12;
 
 /// The size above which an item is trimmed, in bytes. Attributes for another day and another month, with hits
@@ -37,8 +37,8 @@ struct TrimPlan {
 }
 
 impl TrimPlan {
-    fn remove(&mut self, names: Option<NumberAttributes<'_>>) {
-        for (name, value) in names.into_iter().flatten() {
+    fn remove(&mut self, attributes: Option<NumberAttributes<'_>>) {
+        for (name, value) in attributes.into_iter().flatten() {
             self.size -= name.len() + number_bytes(*value);
             self.stale.push(name.clone());
         }
@@ -46,22 +46,28 @@ impl TrimPlan {
 }
 
 impl CountItem {
-    /// Returns the attributes to remove; empty if none are due. Budget shares are due as soon as their day is
-    /// over.
+    /// Returns the names of the attributes to remove, if any. Budget shares of past days are always removed.
     ///
-    /// An item is due if it has more than [`MAX_DAYS`] days, or is about to exceed a write unit. Hits and
-    /// visitors of the same time are removed together, the oldest first: days outside the window and months
-    /// beyond [`MONTHS_KEPT`]. While the item is still too large, months are removed down to [`MIN_MONTHS`],
-    /// then days down to [`MIN_DAYS`], then all months but the last. Totals are never removed.
+    /// Days and months are removed only if the item has more than [`MAX_DAYS`] days or is larger than
+    /// `TRIM_THRESHOLD_BYTES`. The oldest are removed first, in these steps:
+    ///
+    /// 1. all days before the last [`DAYS_KEPT`], and all months before the last [`MONTHS_KEPT`];
+    /// 2. while the item is larger than `TRIM_TARGET_BYTES`: months, until [`MIN_MONTHS`] are left, then days,
+    ///    until [`MIN_DAYS`] are left;
+    /// 3. while the item is larger than `TRIM_THRESHOLD_BYTES`: months, until one is left.
+    ///
+    /// The hits and the visitors of a day or month are removed together. Totals are never removed.
     pub fn stale(&self, today: Day) -> Vec<String> {
-        let of_hits = self.numbers.iter().filter(|(name, _)| Day::from_attribute(name).is_some()).count();
-        let of_visitors = self.numbers.iter().filter(|(name, _)| Day::from_uniques_attribute(name).is_some());
+        let hit_days = self.numbers.iter().filter(|(name, _)| Day::from_attribute(name).is_some()).count();
+        let visitor_days =
+            self.numbers.iter().filter(|(name, _)| Day::from_uniques_attribute(name).is_some());
         let size = self.size();
-        let is_past = |name: &str| share::day_and_limit(name, 0).is_some_and(|(day, _)| day < today);
-        let past: NumberAttributes<'_> = self.numbers.iter().filter(|(name, _)| is_past(name)).collect();
+        let is_past_share = |name: &str| share::day_and_limit(name, 0).is_some_and(|(day, _)| day < today);
+        let past_shares: NumberAttributes<'_> =
+            self.numbers.iter().filter(|(name, _)| is_past_share(name)).collect();
         let mut plan = TrimPlan { size, stale: Vec::new() };
-        plan.remove(Some(past));
-        if of_hits.max(of_visitors.count()) <= MAX_DAYS && plan.size <= TRIM_THRESHOLD_BYTES {
+        plan.remove(Some(past_shares));
+        if hit_days.max(visitor_days.count()) <= MAX_DAYS && plan.size <= TRIM_THRESHOLD_BYTES {
             return plan.stale;
         }
         let (mut days, mut months): (
@@ -79,8 +85,8 @@ impl CountItem {
         }
         let oldest = Day::from_number(today.number().saturating_sub(DAYS_KEPT - 1));
         let kept = days.split_off(&oldest);
-        for names in days.into_values() {
-            plan.remove(Some(names));
+        for attributes in days.into_values() {
+            plan.remove(Some(attributes));
         }
         let (mut days, mut months) = (kept.into_values(), months.into_values());
         while months.len() > MONTHS_KEPT || (months.len() > MIN_MONTHS && plan.size > TRIM_TARGET_BYTES) {

@@ -7,11 +7,11 @@ impl Moment {
     /// other text and for times before 1970. A leap second reads as the following second.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let punctuated = text.is_ascii()
+        let has_separators = text.is_ascii()
             && bytes.len() >= 20
             && (bytes[4], bytes[7], bytes[13], bytes[16]) == (b'-', b'-', b':', b':')
             && matches!(bytes[10], b'T' | b't' | b' ');
-        if !punctuated {
+        if !has_separators {
             return None;
         }
         let (year, month, day) = (digits(&text[..4])?, digits(&text[5..7])?, digits(&text[8..10])?);
@@ -63,11 +63,11 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     if year < 1970 || day == 0 || day > length {
         return None;
     }
-    // As in `Day::date`, years begin in March, so that leap days come last.
-    let (year, shifted) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let of_year = (153 * shifted + 2) / 5 + day - 1;
-    let of_era = (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + of_year;
-    Some(year / 400 * 146_097 + of_era - 719_468)
+    // As in `Day::date`, years begin in March, so that the leap day is the last day of a year.
+    let (year, months_since_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let day_of_year = (153 * months_since_march + 2) / 5 + day - 1;
+    let day_of_era = (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + day_of_year;
+    Some(year / 400 * 146_097 + day_of_era - 719_468)
 }
 
 fn digits(text: &str) -> Option<u64> {

@@ -1,5 +1,5 @@
-//! One connection with one exchange at a time. A hit must never be counted twice, so [`ExchangeError`] tells
-//! the caller whether a failed request may have been carried out.
+//! One connection with one exchange at a time. A hit must never be counted twice, so [`ExchangeError`] says
+//! whether the peer may have carried out a failed request.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -12,15 +12,15 @@ use super::tls::{self, Tls, TlsStream};
 
 const MAX_HEADERS: usize = 64;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// A larger buffer is released after use, so that one large message does not raise the memory usage
-/// permanently.
-const KEPT_BUFFER_BYTES: usize = 64 * 1024;
+/// The maximum size of a buffer that is kept after use, in bytes. A larger buffer is released, so that one large
+/// response does not increase the memory usage permanently.
+const MAX_KEPT_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The directions of a socket, as indexes of [`PeerConnection::timeouts`].
 const READ: usize = 0;
 const WRITE: usize = 1;
 
-/// The reason that an exchange has no response.
+/// The reason why an exchange has no response.
 #[derive(Debug)]
 pub enum ExchangeError {
     /// The request was not sent completely, so the peer cannot have carried it out.
@@ -103,7 +103,7 @@ impl fmt::Debug for PeerConnection {
 }
 
 impl PeerConnection {
-    /// Connects within `limit`, including the TLS handshake if the endpoint uses TLS.
+    /// Connects within `limit`, which includes the TLS handshake if the endpoint uses TLS.
     pub fn open(endpoint: &Endpoint, tls: &mut Tls, limit: Duration) -> io::Result<Self> {
         let until = Instant::now() + limit;
         let stream = endpoint.connect(limit)?;
@@ -123,14 +123,14 @@ impl PeerConnection {
         self.last_used.elapsed()
     }
 
-    /// Returns whether the last response ended cleanly and allows another request. The peer may have closed
-    /// the connection since.
+    /// Returns whether the last response was read completely and allows another request. The peer may have
+    /// closed the connection since then.
     pub fn is_clean(&self) -> bool {
         self.reusable && self.input.is_empty()
     }
 
-    /// Returns whether another request may be sent: the last response ended cleanly and allows it, and the
-    /// peer has neither closed the connection nor sent unexpected data since.
+    /// Returns whether another request may be sent: the connection is [clean](Self::is_clean), and the peer has
+    /// neither closed it nor sent unexpected data since the last response.
     pub fn is_usable(&mut self) -> bool {
         if !self.is_clean() || self.socket().set_nonblocking(true).is_err() {
             return false;
@@ -170,7 +170,7 @@ impl PeerConnection {
     fn receive(&mut self, deadline: Option<Instant>, limit: usize) -> io::Result<PeerResponse> {
         let (mut response, framing, keep) = loop {
             if let Some(head) = self.parse_head()? {
-                // 1xx: the final response follows.
+                // The final response follows a response with a status of 1xx.
                 if head.0.status >= 200 {
                     break head;
                 }
@@ -193,13 +193,14 @@ impl PeerConnection {
         self.reusable = keep && body.is_some();
         response.too_large = body.is_none();
         response.body = body.unwrap_or_default();
-        if self.input.is_empty() && self.input.capacity() > KEPT_BUFFER_BYTES {
+        if self.input.is_empty() && self.input.capacity() > MAX_KEPT_BUFFER_BYTES {
             self.input = Vec::new();
         }
         Ok(response)
     }
 
-    /// Removes the head of a response from the input, if it is complete.
+    /// Removes the head of a response from the input, if it is complete. Returns the response without its body,
+    /// the framing of the body, and whether the connection may be kept.
     fn parse_head(&mut self) -> io::Result<Option<(PeerResponse, BodyFraming, bool)>> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Response::new(&mut headers);
@@ -225,8 +226,8 @@ impl PeerConnection {
         let has = |name: &str, word: &str| {
             response.header(name).is_some_and(|value| value.to_ascii_lowercase().contains(word))
         };
-        let current = head.version == Some(1);
-        let keep = if current { !has("connection", "close") } else { has("connection", "keep-alive") };
+        let is_http_1_1 = head.version == Some(1);
+        let keep = if is_http_1_1 { !has("connection", "close") } else { has("connection", "keep-alive") };
         let framing = if matches!(response.status, 100..=199 | 204 | 304) {
             BodyFraming::Length(0)
         } else if has("transfer-encoding", "chunked") {
@@ -301,7 +302,7 @@ impl PeerConnection {
         Ok(())
     }
 
-    /// Reads once. The end of the connection is an error.
+    /// Reads from the socket once. The end of the connection is an error.
     fn fill(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         self.set_timeout(READ, deadline)?;
         let used = self.input.len();
@@ -326,8 +327,8 @@ impl PeerConnection {
         }
     }
 
-    /// Sets the timeout of the socket's next read or write. A current timeout that is about right is kept:
-    /// consecutive requests have nearly the same.
+    /// Sets the timeout for the socket's next read or write. If the last timeout differs by at most 1/64, it is
+    /// kept to save a system call: consecutive requests have nearly the same timeout.
     fn set_timeout(&mut self, direction: usize, deadline: Option<Instant>) -> io::Result<()> {
         let Some(deadline) = deadline else { return Ok(()) };
         let left = time_left(deadline)?;
@@ -350,7 +351,7 @@ impl PeerConnection {
     }
 }
 
-/// Returns the time left until `until`; an error if none is left.
+/// Returns the time until `until`, or a timeout error if it has passed.
 fn time_left(until: Instant) -> io::Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }

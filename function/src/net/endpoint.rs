@@ -1,4 +1,4 @@
-//! The address of a peer: parsing and connecting, no requests.
+//! Parses the address of a peer and connects to it. Sends no requests.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub struct Endpoint {
     /// Whether the endpoint uses TLS.
     pub tls: bool,
-    /// A host name or an address; IPv6 without brackets.
+    /// The host name or address. An IPv6 address has no brackets.
     pub host: String,
     /// The port, given or implied by the scheme.
     pub port: u16,
@@ -18,7 +18,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Parses `http://host:port/prefix`. Without a scheme it is plain HTTP, as in `AWS_LAMBDA_RUNTIME_API`.
+    /// Parses a URL such as `http://host:port/prefix`. A URL without a scheme is plain HTTP, as in
+    /// `AWS_LAMBDA_RUNTIME_API`.
     pub fn parse(url: &str) -> Result<Self, String> {
         let bad = |why: &str| Err(format!("`{url}` is not an endpoint: {why}"));
         let (tls, rest) = match url.split_once("://") {
@@ -28,9 +29,9 @@ impl Endpoint {
             None => (false, url),
         };
         let (authority, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let clean =
+        let has_valid_characters =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\".contains(&byte));
-        if !clean(rest) {
+        if !has_valid_characters(rest) {
             return bad("it contains an invalid character");
         }
         let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -53,17 +54,17 @@ impl Endpoint {
         Ok(Self { tls, host: host.to_owned(), port, prefix })
     }
 
-    /// Returns the `Host` header: without the default port, as signatures require.
+    /// Returns the value of the `Host` header. It omits the default port, as signatures require.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let usual = if self.tls { 443 } else { 80 };
-        if self.port == usual { host } else { format!("{host}:{}", self.port) }
+        let default_port = if self.tls { 443 } else { 80 };
+        if self.port == default_port { host } else { format!("{host}:{}", self.port) }
     }
 
     /// Connects within `limit`, trying each address of the host in turn.
     pub(super) fn connect(&self, limit: Duration) -> io::Result<TcpStream> {
         let until = Instant::now() + limit;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         // An address literal needs no lookup, so local use never loads the resolver.
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
             let left = until.saturating_duration_since(Instant::now());
@@ -75,10 +76,10 @@ impl Endpoint {
                     stream.set_nodelay(true)?;
                     return Ok(stream);
                 }
-                Err(error) => last = error,
+                Err(error) => last_error = error,
             }
         }
-        Err(last)
+        Err(last_error)
     }
 }
 

@@ -8,18 +8,19 @@ use super::endpoint::Endpoint;
 use super::tls::Tls;
 use crate::moment::Moment;
 
-/// Well below a minute, after which AWS's servers begin to close idle connections.
+/// The idle time after which a connection is not reused. It is well below a minute, after which AWS's servers
+/// begin to close idle connections.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 
-/// A peer. It is not connected before the first exchange.
+/// A peer. The connection is opened for the first exchange.
 #[derive(Debug)]
 pub struct Peer {
     /// The address of the peer.
     pub endpoint: Endpoint,
     tls: Tls,
     clock: fn() -> Moment,
-    /// The kept connection, with the time of its last use by the wall clock. The monotonic clock may stop
-    /// while the environment is frozen.
+    /// The kept connection and the wall clock time of its last use. The monotonic clock does not suffice,
+    /// because it may stop while the environment is frozen.
     idle: Option<(PeerConnection, Moment)>,
 }
 
@@ -34,8 +35,8 @@ impl Peer {
         (self.clock)()
     }
 
-    /// Connects within `limit` ahead of the first exchange, if the endpoint uses TLS, where connecting is
-    /// costly.
+    /// Connects within `limit` before the first exchange if the endpoint uses TLS, because the TLS handshake is
+    /// slow.
     pub fn warm_up(&mut self, limit: Duration) -> io::Result<()> {
         if self.endpoint.tls && self.idle.is_none() {
             let connection = PeerConnection::open(&self.endpoint, &mut self.tls, limit)?;
@@ -48,8 +49,8 @@ impl Peer {
     /// time.
     pub fn take_connection(&mut self, limit: Duration) -> io::Result<(PeerConnection, Moment)> {
         let now = self.now();
-        if let Some((mut connection, used)) = self.idle.take() {
-            let idle = connection.idle().max(now.since(used));
+        if let Some((mut connection, last_used)) = self.idle.take() {
+            let idle = connection.idle().max(now.since(last_used));
             if idle < IDLE_LIMIT && connection.is_usable() {
                 return Ok((connection, now));
             }

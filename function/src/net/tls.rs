@@ -1,4 +1,5 @@
-//! TLS, set up for the first connection that needs it, so that plain endpoints cost nothing.
+//! TLS connections. The configuration is created for the first TLS connection, so that plain endpoints cost
+//! nothing.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -54,8 +55,8 @@ impl Tls {
     }
 }
 
-/// Reads the certificates of a PEM file. One invalid certificate is an error, because then no other roots may
-/// be trusted instead.
+/// Reads the certificates of a PEM file. A file with an invalid certificate is an error: the function must not
+/// trust other roots instead.
 fn read_bundle(path: &str) -> io::Result<RootCertStore> {
     let bad =
         |why: &dyn fmt::Display| io::Error::other(format!("failed to read the AWS_CA_BUNDLE {path}: {why}"));
@@ -68,8 +69,8 @@ fn read_bundle(path: &str) -> io::Result<RootCertStore> {
     if roots.is_empty() { Err(bad(&"it contains no certificate")) } else { Ok(roots) }
 }
 
-/// A key provider without keys. The function has no certificate of its own, so that the code for signing need
-/// not be linked.
+/// A key provider without keys. The function has no client certificate, so the code for signing with client keys
+/// need not be linked.
 #[derive(Debug)]
 struct NoClientKeys;
 
@@ -98,8 +99,8 @@ pub(super) fn write(stream: &mut TlsStream, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether the peer, on a non-blocking socket, has sent nothing but TLS's own messages: session
-/// tickets follow a handshake on their own.
+/// Returns whether the peer has sent nothing except TLS messages without data, such as the session tickets after
+/// a handshake. The socket must be non-blocking.
 pub(super) fn is_quiet(stream: &mut TlsStream) -> bool {
     loop {
         match stream.conn.read_tls(&mut stream.sock) {

@@ -1,15 +1,15 @@
-//! Tests of the contract's vectors and of the properties of normalising.
+//! Tests of normalising: the examples of the contract, special cases, and properties of all keys.
 
 use proptest::prelude::*;
 
 use super::*;
 
 fn key(raw: &str) -> String {
-    normalise(raw).unwrap_or_else(|why| panic!("{raw:?} was refused: {why}")).into_string()
+    normalise(raw).unwrap_or_else(|why| panic!("{raw:?} was rejected: {why}")).into_string()
 }
 
 #[test]
-fn contract_vectors_are_normalised() {
+fn contract_examples_are_normalised() {
     for (raw, expected) in [
         ("", "/"),
         ("/", "/"),
@@ -130,7 +130,7 @@ fn misleading_paths_are_rejected() {
     ] {
         assert_eq!(normalise(raw), Err(why), "{raw:?}");
     }
-    // Only paths that begin with `!` are reserved, and dropped parts are not checked.
+    // Only paths that begin with `!` are reserved, and removed parts are not checked.
     assert_eq!(key("/!lease"), "/!lease");
     assert_eq!(key("/a?\\\0%ff"), "/a");
 }

@@ -1,5 +1,5 @@
-//! Badges for READMEs and for pages without scripts. They count only if the request says so. Errors are drawn
-//! as badges with status 200, because a broken image explains nothing.
+//! Badges for READMEs and for pages without scripts. A badge counts a view only if the request has `hit=1`.
+//! Errors are shown as badges with status 200, because a broken image explains nothing.
 
 use hitctl_config::contract::HEADER_ERROR;
 
@@ -13,7 +13,7 @@ use crate::moment::Moment;
 use crate::query::QueryParams;
 use crate::store::CounterStore;
 
-/// The content security policy of images: only inline styles.
+/// The content security policy of images, which allows only inline styles.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The number that a badge shows.
@@ -87,7 +87,7 @@ pub(super) enum BadgeFormat {
 }
 
 impl BadgeFormat {
-    /// Returns the format of a route that draws its errors.
+    /// Returns the format of a badge route. Other routes return errors as JSON.
     pub(super) fn of(route: &str) -> Option<Self> {
         match route {
             "/v1/badge.svg" => Some(Self::Svg),
@@ -105,7 +105,7 @@ impl BadgeFormat {
         }
     }
 
-    /// Draws an error with status 200, because a broken image explains nothing.
+    /// Returns an error as a badge with status 200, because a broken image explains nothing.
     pub(super) fn error(self, error: RouteError) -> RouteOutcome {
         let RouteError { code, store_error, response, forward } = error;
         let badge = Badge::error(BadgeMetric::Total.label());
@@ -134,7 +134,7 @@ impl<S: CounterStore> Counter<S> {
         rendered.unwrap_or_else(|error| format.error(error))
     }
 
-    /// Counts the page that `path` names, by the rules of a badge with `hit=1`.
+    /// Counts a view of the page in the `path` parameter, by the same rules as a badge with `hit=1`.
     fn pixel(&mut self, request: &CounterRequest, now: Moment) -> Result<RouteOutcome, RouteError> {
         let query = query(request)?;
         let path = required_path(&query)?;

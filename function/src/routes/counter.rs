@@ -20,13 +20,13 @@ pub struct Counter<S> {
     pub(super) pages: CachedRead<AllCounts>,
     /// The days and months of the whole site.
     pub(super) history: CachedRead<CountItem>,
-    /// The last day on which a path was refused. For the rest of that day, paths of clients whose share is
-    /// exhausted are looked up before anything is written, so that a flood costs reads only.
+    /// The last day on which a path was refused. For the rest of that day, a path that cannot be admitted is
+    /// looked up before its visitor is recorded, so that a flood of unknown paths costs fewer writes.
     pub(super) refused_on: Option<Day>,
 }
 
 impl<S: CounterStore> Counter<S> {
-    /// Creates a counter on `store`.
+    /// Creates a counter that uses `store`.
     pub fn new(store: S, config: CounterConfig) -> Self {
         let recent = RecentViews::new(config.repeat_s);
         Self {
@@ -44,14 +44,14 @@ impl<S: CounterStore> Counter<S> {
         &mut self.store
     }
 
-    /// Returns the context for counting messages. The cached totals are not updated: they show such hits
-    /// within a minute. With a queue, messages arrive all the time, and dropping the cached totals would read
-    /// the whole table each time.
+    /// Returns the context for counting messages. Counting messages does not change the cached totals, which
+    /// include the new hits after at most a minute. Discarding them instead would cause a read of the whole
+    /// table for nearly every request, because a queue sends messages all the time.
     pub fn batch_context(&mut self) -> BatchContext<'_, S> {
         BatchContext { store: &mut self.store, config: &self.config, recent: &mut self.recent }
     }
 
-    /// Refuses pages of other origins that would read counts as JSON.
+    /// Returns an error if a page of an origin that may not read counts requests them as JSON.
     pub(super) fn check_read_origin(&self, request: &CounterRequest) -> Result<(), RouteError> {
         if self.config.rules.origins.may_read(request.headers.origin.as_deref()) {
             return Ok(());
@@ -64,12 +64,12 @@ impl<S: CounterStore> Counter<S> {
         Ok(counts.first().copied().unwrap_or_default())
     }
 
-    /// Returns all pages, at most a minute old; older, if reading them has failed since.
+    /// Returns the counts of all pages, at most a minute old, or older if reading them again has failed.
     pub(super) fn all_pages(&mut self, now: Moment) -> Result<&AllCounts, ReadUnavailable> {
         self.pages.get(now, || self.store.pages(now.day()))
     }
 
-    /// Returns the days and months of the whole site, as old as [`all_pages`](Self::all_pages).
+    /// Returns the days and months of the whole site, cached like [`all_pages`](Self::all_pages).
     pub(super) fn site_history(&mut self, now: Moment) -> Result<&CountItem, ReadUnavailable> {
         self.history.get(now, || self.store.history(None))
     }

@@ -1,5 +1,5 @@
 //! The routes that count. `/counter`, `/v1/hit` and badges with `hit=1` all use [`Counter::count_view`], so
-//! that they agree on what a hit is.
+//! that the same rules apply to each.
 
 use hitctl_config::contract::HEADER_IGNORED;
 
@@ -18,17 +18,17 @@ use crate::store::{AddResult, CounterStore, NewVisitor, PathAdmission, StoreErro
 use crate::trigger::ForwardedHit;
 use crate::visitor::Visitor;
 
-/// The result of a view: the page's counts after it, and why the view did not count if it did not.
+/// The result of a view: the page's counts after the view and, if the view was not counted, the reason.
 pub(super) struct ViewResult {
     pub(super) key: PageKey,
     pub(super) counts: CountSummary,
     pub(super) ignored: Option<IgnoreReason>,
-    /// The hit to forward, if the counter function has to count it.
+    /// The hit to forward to the counter function. Only the reader forwards hits.
     pub(super) forward: Option<Box<ForwardedHit>>,
 }
 
 impl ViewResult {
-    /// The counts of a page that was only read.
+    /// Creates the result for a page that was only read.
     pub(super) fn new(key: PageKey, counts: CountSummary) -> Self {
         Self { key, counts, ignored: None, forward: None }
     }
@@ -45,7 +45,7 @@ impl ViewResult {
 #[derive(Clone, Copy, Default)]
 pub(super) struct ViewRequest<'a> {
     pub(super) path: &'a str,
-    /// Whether the response is an image, which is shown to pages of every origin.
+    /// Whether the response is an image, which pages of every origin may show.
     pub(super) is_picture: bool,
     /// Whether a program controls the browser.
     pub(super) automated: bool,
@@ -159,9 +159,9 @@ impl<S: CounterStore> Counter<S> {
         }
     }
 
-    /// Forwards a view to the counter function. Responds with the count that the view will result in: one
-    /// more, unless it looks like a reload or its path may not be counted. Ignored views are forwarded too,
-    /// because the counter function counts their reasons.
+    /// Returns the hit to forward to the counter function, and the expected counts: the stored counts plus
+    /// one hit, unless the view looks like a reload or its path may not be counted. Ignored views are
+    /// forwarded too, because the counter function counts them by reason.
     fn forward(
         &mut self,
         request: &CounterRequest,
@@ -171,7 +171,7 @@ impl<S: CounterStore> Counter<S> {
     ) -> Result<ViewResult, RouteError> {
         let ViewDecision { key, track_visitor, ignored } = decision;
         let visitor = if track_visitor && ignored.is_none() { self.visitor_of(request) } else { None };
-        let repeats =
+        let is_reload =
             visitor.as_ref().is_some_and(|visitor| self.recent.check_and_record(visitor, &key, now));
         let forward = Box::new(ForwardedHit { key: key.clone(), at: now, visitor, ignored });
         let with_forward = |error: RouteError| RouteError { forward: Some(forward.clone()), ..error };
@@ -183,7 +183,7 @@ impl<S: CounterStore> Counter<S> {
         let is_refused = self.config.paths == PathAdmission::Strict
             && counts.hits == 0
             && !self.store.has_item(&key).map_err(|error| with_forward(error.into()))?;
-        if ignored.is_none() && !repeats && !is_refused {
+        if ignored.is_none() && !is_reload && !is_refused {
             counts = counts.plus(CountSummary { hits: 1, today: 1, ..CountSummary::default() });
         }
         Ok(ViewResult { key, counts, ignored, forward: Some(forward) })
@@ -223,8 +223,8 @@ impl<S: CounterStore> Counter<S> {
         Ok(added)
     }
 
-    /// Returns the result of a view that does not count, and counts it among the ignored views. A failure of
-    /// the latter is dropped.
+    /// Returns the result of a view that does not count, and adds it to the number of ignored views. A failure
+    /// to count an ignored view is discarded.
     fn ignored_view(
         &mut self,
         key: PageKey,
@@ -240,14 +240,16 @@ impl<S: CounterStore> Counter<S> {
         Ok(ViewResult { key, counts, ignored: Some(why), forward: None })
     }
 
-    /// Returns the error for a page of another site. It gets no counts, because it may not read them either.
+    /// Counts the ignored view and returns the error for a page of another site. The error contains no counts,
+    /// because such a page may not read them either.
     fn reject_foreign_origin(&mut self, now: Moment) -> RouteError {
-        let noted = self.store.count_ignored(IgnoreReason::Origin, 1, now);
-        RouteError { store_error: noted.err(), ..origin_not_allowed() }
+        let result = self.store.count_ignored(IgnoreReason::Origin, 1, now);
+        RouteError { store_error: result.err(), ..origin_not_allowed() }
     }
 
-    /// Returns the visitor. The address is that seen by the gateway or, for requests through the owner's
-    /// CloudFront distribution, that seen by CloudFront. Headers that a client could forge are not trusted.
+    /// Returns the visitor. The address is the client address that the gateway reports. For requests through
+    /// the owner's CloudFront distribution, it is the client address that CloudFront reports. Headers that a
+    /// client could forge are not trusted.
     fn visitor_of(&self, request: &CounterRequest) -> Option<Visitor> {
         let headers = &request.headers;
         let secrets = self.config.origin_secret.as_deref().zip(headers.origin_secret.get());

@@ -16,7 +16,7 @@ pub struct RouteOutcome {
     pub key: Option<PageKey>,
     /// Whether a hit was counted.
     pub counted: bool,
-    /// Why the view was not counted, if it should have been.
+    /// The reason why the view was not counted; `None` if it was counted or the request only read.
     pub ignored: Option<IgnoreReason>,
     /// The error of the store, if it failed.
     pub store_error: Option<StoreError>,
@@ -71,7 +71,7 @@ impl RouteError {
         Self { store_error: Some(store_error), ..error }
     }
 
-    /// Returns a 403 for a page of another origin, with the reason if the request was meant to count.
+    /// Returns a 403 for a page of another origin. `why` is set if the request was meant to count.
     pub(super) fn foreign_origin(message: &str, why: Option<IgnoreReason>) -> Self {
         let mut error = Self::new(403, "origin_not_allowed", message);
         if let Some(why) = why {

@@ -125,8 +125,8 @@ impl<S: CounterStore> Counter<S> {
         list(rows)
     }
 
-    /// Returns pages as a JSON list in the requested order. A page that is named twice is read once and
-    /// listed twice.
+    /// Returns the counts of pages as a JSON list in the requested order. A page that is requested twice is
+    /// read once and listed twice.
     fn read_list(&mut self, keys: &[PageKey], now: Moment) -> Result<String, StoreError> {
         let mut distinct = keys.to_vec();
         distinct.sort();

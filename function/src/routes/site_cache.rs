@@ -1,17 +1,17 @@
-//! Caches reads of the whole table, which need a scan. Both results and failures are cached, so that neither
-//! causes another scan at once.
+//! Caches reads of the whole table, each of which needs a scan. Results and failures are both cached, so that
+//! the next request does not cause another scan.
 
 use super::outcome::RouteError;
 use crate::moment::Moment;
 use crate::store::StoreError;
 
-/// How long a value is fresh, in milliseconds. The hits of this process are added to the site's total at
-/// once.
+/// How long a value is fresh, in milliseconds. Hits that this process counts are added to the cached value
+/// immediately.
 const FRESH_MS: u64 = 60_000;
 /// The pause after the first failed read, in milliseconds; it doubles after each further failure.
-const PAUSE_MS: u64 = 60_000;
-/// The longest pause, in milliseconds. It applies at once if the table is too large.
-const LONGEST_PAUSE_MS: u64 = 60 * 60_000;
+const FIRST_PAUSE_MS: u64 = 60_000;
+/// The maximum pause, in milliseconds. If the table is too large, it applies after the first failure.
+const MAX_PAUSE_MS: u64 = 60 * 60_000;
 
 /// A value that is read from the whole table, or the error of the last read.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ struct FailedRead {
     pause_ms: u64,
 }
 
-/// The error returned while there is no value.
+/// The error that is returned while there is no value.
 #[derive(Debug)]
 pub(super) struct ReadUnavailable {
     error: StoreError,
@@ -47,8 +47,9 @@ impl From<ReadUnavailable> for RouteError {
 }
 
 impl<T> CachedRead<T> {
-    /// Returns the value, at most a minute old and of the same day. Otherwise reads it again, unless a read
-    /// failed recently. If the read fails, returns the old value if it is of the same day.
+    /// Returns the cached value if it is at most a minute old and was read on the same day. Otherwise reads the
+    /// value again, unless a read failed recently. If there is no new value, returns the old one, provided that
+    /// it was read on the same day.
     pub(super) fn get(
         &mut self,
         now: Moment,
@@ -60,8 +61,9 @@ impl<T> CachedRead<T> {
             self.value.take_if(|(at, _)| at.day() != now.day());
             self.refresh(now, read)?;
         }
+        // Never returned: `refresh` fails if there is no value.
         let error = StoreError::Unavailable(String::new());
-        let unavailable = ReadUnavailable { error, pause_ms: PAUSE_MS, is_new: true };
+        let unavailable = ReadUnavailable { error, pause_ms: FIRST_PAUSE_MS, is_new: true };
         self.value.as_ref().map(|(_, value)| value).ok_or(unavailable)
     }
 
@@ -81,16 +83,17 @@ impl<T> CachedRead<T> {
                 pause_ms: at.millis() + pause_ms - now.millis(),
                 is_new: false,
             },
-            before => match read() {
+            last_failure => match read() {
                 Ok(value) => {
                     (self.value, self.failed) = (Some((now, value)), None);
                     return Ok(());
                 }
                 Err(error) => {
-                    let longer = before.as_ref().map_or(PAUSE_MS, |failed| failed.pause_ms * 2);
+                    let longer_ms =
+                        last_failure.as_ref().map_or(FIRST_PAUSE_MS, |failed| failed.pause_ms * 2);
                     let pause_ms = match error {
-                        StoreError::TooLarge(_) => LONGEST_PAUSE_MS,
-                        _ => longer.min(LONGEST_PAUSE_MS),
+                        StoreError::TooLarge(_) => MAX_PAUSE_MS,
+                        _ => longer_ms.min(MAX_PAUSE_MS),
                     };
                     self.failed = Some(FailedRead { error: error.clone(), at: now, pause_ms });
                     ReadUnavailable { error, pause_ms, is_new: true }
@@ -101,7 +104,7 @@ impl<T> CachedRead<T> {
     }
 }
 
-/// Returns whether less than `span_ms` have passed since `at`. A clock that was set back counts as passed.
+/// Returns whether less than `span_ms` have passed since `at`. Returns false if the clock was set back.
 fn is_within(at: Moment, span_ms: u64, now: Moment) -> bool {
     (at..Moment::from_millis(at.millis() + span_ms)).contains(&now)
 }
@@ -113,7 +116,7 @@ mod tests {
     const NOON: u64 = 1_789_898_400_000;
     const MINUTE: u64 = 60_000;
 
-    /// Reads the value some minutes after noon. Returns the value or the remaining pause in minutes, and
+    /// Gets the value `minute` minutes after noon. Returns the value or the remaining pause in minutes, and
     /// whether the table was read.
     fn read_at(
         cache: &mut CachedRead<u64>,
@@ -144,7 +147,7 @@ mod tests {
         assert_eq!(reads, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363]);
         assert_eq!(read_at(&mut site, 451, Ok(7)), (Ok(7), true));
         assert_eq!(read_at(&mut site, 451, Ok(8)), (Ok(7), false));
-        assert_eq!(read_at(&mut site, 452, down()), (Ok(7), true), "what was known is answered");
+        assert_eq!(read_at(&mut site, 452, down()), (Ok(7), true), "the previous value is returned");
         assert_eq!(read_at(&mut site, 452, Ok(9)), (Ok(7), false));
         assert_eq!(read_at(&mut site, 453, Ok(9)), (Ok(9), true));
     }

@@ -12,17 +12,17 @@ use crate::store::MemoryStore;
 const NOON: Moment = Moment::from_millis(1_789_898_400_000);
 
 fn counter() -> Counter<MemoryStore> {
-    with(|_| ())
+    counter_with(|_| ())
 }
 
-/// Creates a counter with a changed configuration.
-fn with(decide: impl FnOnce(&mut CounterConfig)) -> Counter<MemoryStore> {
+/// Creates a counter whose configuration `configure` has changed.
+fn counter_with(configure: impl FnOnce(&mut CounterConfig)) -> Counter<MemoryStore> {
     let mut config = CounterConfig { build: Some("b1".to_owned()), ..CounterConfig::default() };
-    decide(&mut config);
+    configure(&mut config);
     Counter::new(MemoryStore::default(), config)
 }
 
-/// Returns the headers of a visitor's browser; the number is also part of its address.
+/// Returns the headers of the browser of visitor `n`.
 fn browser(n: u8) -> RequestHeaders {
     RequestHeaders {
         user_agent: format!("Mozilla/5.0 (X11; rv:1{n}.0) Gecko/20100101 Firefox/1{n}.0").as_str().into(),
@@ -151,7 +151,7 @@ fn site_total_is_cached_for_a_minute_and_includes_own_hits() {
 
 #[test]
 fn failed_site_total_is_not_read_by_every_request() {
-    let mut counter = with(|config| config.public_stats = true);
+    let mut counter = counter_with(|config| config.public_stats = true);
     counter.store().fail(Some(StoreError::TooLarge("a million pages".to_owned())));
     for second in 0..1_800 {
         let now = Moment::from_millis(NOON.millis() + second * 1_000);
@@ -165,7 +165,7 @@ fn failed_site_total_is_not_read_by_every_request() {
         // Counting a batch of messages does not cause another read.
         counter.batch_context();
     }
-    assert_eq!(counter.store().scans(), 2, "once for the pages, once for the days and months");
+    assert_eq!(counter.store().scans(), 2, "one scan for the pages, one for the days and months");
     insta::assert_snapshot!(get(&mut counter, "/v1/count", "").body, @r#"{"error":"too_many_pages","message":"the site has too many pages to sum up; request single paths"}"#);
     // Single paths can still be read.
     counter.store().fail(None);
@@ -202,6 +202,22 @@ fn health_does_not_touch_the_store() {
 }
 
 #[test]
+fn page_shows_the_widget_and_no_counts() {
+    let mut counter = counter();
+    get(&mut counter, "/counter", "path=/a");
+    let page = get(&mut counter, "/", "path=/a");
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(
+        page.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'"))
+    );
+    assert!(page.body.contains("/v1/widget.js") && !page.body.contains("hits"), "{}", page.body);
+    assert_eq!(
+        get(&mut counter, "/counter", "path=/a&ro=1").body,
+        get(&mut counter, "/counter", "path=/a&ro=1").body
+    );
+}
+
+#[test]
 fn invalid_requests_return_status_code_and_message() {
     let long = format!("path=/{}", "a".repeat(512));
     let many = "path=/a&".repeat(21);
@@ -217,7 +233,7 @@ fn invalid_requests_return_status_code_and_message() {
         ("/counter", &long),
         ("/v1/count", &many),
         ("/v1/count", "path=/a&path=!b"),
-        ("/", ""),
+        ("/v2", ""),
         ("/counter/", "path=/a"),
     ] {
         let response = get(&mut counter(), route, query);
@@ -284,7 +300,7 @@ fn failing_store_returns_503_with_retry_after_and_no_details() {
                 ..CounterRequest::default()
             };
             let RouteOutcome { response, store_error, counted, .. } = counter.handle(&request, NOON);
-            // The site's total reads the whole table, so that it is not read again at once.
+            // After a failed read of the whole table, the next read follows after a minute.
             let after = if query.is_empty() { "60" } else { after };
             assert_eq!((response.status, response.header("retry-after")), (503, Some(after)));
             assert!(response.body.contains(&format!(r#""error":"{code}""#)), "{}", response.body);

@@ -20,7 +20,7 @@ fn view(path: &str) -> PageView<'_> {
 fn why(view: &PageView<'_>) -> String {
     match rules().evaluate(view) {
         Ok(ViewDecision { key, track_visitor, ignored: None }) => {
-            format!("counted {key}{}", if track_visitor { "" } else { ", not followed" })
+            format!("counted {key}{}", if track_visitor { "" } else { ", visitor not tracked" })
         }
         Ok(ViewDecision { key, ignored: Some(why), .. }) => format!("{} for {key}: {why}", why.code()),
         Err(why) => format!("{}: {why}", why.code()),
@@ -30,7 +30,7 @@ fn why(view: &PageView<'_>) -> String {
 #[test]
 fn evaluation_returns_the_key_or_the_reason() {
     insta::assert_snapshot!(why(&view("https://me.example/a/?b=1&id=7#c")), @"counted /a?id=7");
-    insta::assert_snapshot!(why(&PageView { opted_out: true, ..view("/a") }), @"counted /a, not followed");
+    insta::assert_snapshot!(why(&PageView { opted_out: true, ..view("/a") }), @"counted /a, visitor not tracked");
     insta::assert_snapshot!(why(&PageView { agent: Some("Googlebot/2.1"), ..view("/a") }), @"bot for /a: the user agent contains the bot keyword `bot`");
     insta::assert_snapshot!(why(&PageView { automated: true, ..view("/a") }), @"bot for /a: a program controls the browser");
     insta::assert_snapshot!(why(&PageView { prefetched: true, ..view("/a") }), @"prefetch for /a: the browser prefetched the page");
@@ -43,9 +43,9 @@ fn disabled_rules_are_not_applied() {
     let rules = CountingRules { ignore_bots: false, ignore_opted_out: true, ..rules() };
     let bot = PageView { agent: None, automated: true, ..view("/a") };
     assert!(matches!(rules.evaluate(&bot), Ok(ViewDecision { track_visitor: true, ignored: None, .. })));
-    let private = PageView { opted_out: true, ..view("/a") };
+    let opted_out = PageView { opted_out: true, ..view("/a") };
     assert!(matches!(
-        rules.evaluate(&private),
+        rules.evaluate(&opted_out),
         Ok(ViewDecision { ignored: Some(IgnoreReason::OptedOut), .. })
     ));
 }

@@ -27,7 +27,7 @@ pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
         origins: Origins::parse(var(ENV_ALLOW_ORIGINS).as_deref()),
     };
     let expected = "`open`, `strict` or `budget/NEW_PER_DAY/MAX`";
-    let paths = parse_variable(var, faults, ENV_PATHS, expected, PathAdmission::Open, paths);
+    let paths = parse_variable(var, faults, ENV_PATHS, expected, PathAdmission::Open, parse_paths);
     let repeat_s =
         parse_variable(var, faults, ENV_REPEAT, "a number of seconds", 0, |text| text.parse().ok());
     CounterConfig {
@@ -43,7 +43,7 @@ pub(super) fn read(var: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
     }
 }
 
-fn paths(text: &str) -> Option<PathAdmission> {
+fn parse_paths(text: &str) -> Option<PathAdmission> {
     match text {
         "open" => Some(PathAdmission::Open),
         "strict" => Some(PathAdmission::Strict),

@@ -1,4 +1,4 @@
-//! Settings for messages and events, and for what hits trigger.
+//! Reads the settings of event sources and of the AWS services besides DynamoDB.
 
 use hitctl_config::contract::{
     ENV_AWS_CLOUDFRONT_ENDPOINT, ENV_AWS_ENDPOINT, ENV_AWS_LAMBDA_ENDPOINT, ENV_AWS_S3_ENDPOINT, ENV_COUNTER,
@@ -10,7 +10,7 @@ use super::parse_variable;
 use crate::net::Endpoint;
 use crate::trigger::EventOptions;
 
-/// Settings for event sources and for other AWS services.
+/// The settings of event sources and of the AWS services besides DynamoDB.
 #[derive(Clone, Debug, Default)]
 pub struct SourceSettings {
     /// The options for reading events.
@@ -19,15 +19,15 @@ pub struct SourceSettings {
     pub exact: bool,
     /// Whether there is a table of deduplication markers.
     pub has_dedup_table: bool,
-    /// The invalidation after hits.
+    /// The invalidation of a CloudFront distribution after hits and for changed objects.
     pub invalidate: Option<InvalidationConfig>,
-    /// The endpoint of CloudFront, if it is not AWS's.
+    /// The endpoint of CloudFront; `None` for AWS's own.
     pub cloudfront: Option<Endpoint>,
-    /// The endpoint of S3, if it is not AWS's.
+    /// The endpoint of S3; `None` for AWS's own.
     pub s3: Option<Endpoint>,
-    /// The counter function that hits are forwarded to.
+    /// The counter function to which the reader forwards hits.
     pub counter: Option<LambdaTarget>,
-    /// The endpoint of Lambda, if it is not AWS's.
+    /// The endpoint of Lambda; `None` for AWS's own.
     pub lambda: Option<Endpoint>,
 }
 
@@ -56,14 +56,14 @@ impl LambdaTarget {
     }
 }
 
-/// The invalidation after hits.
+/// The invalidation of a CloudFront distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidationConfig {
     /// The ID of the distribution.
     pub distribution: String,
-    /// The minimum time between two invalidations, in seconds.
+    /// The minimum time between two invalidations after hits, in seconds.
     pub window_s: u64,
-    /// The paths, in CloudFront's format.
+    /// The paths to invalidate after hits, in CloudFront's format.
     pub paths: Vec<String>,
     /// The name of the function, which is part of the caller reference.
     pub name: String,

@@ -33,7 +33,7 @@ pub enum AddResult {
     Counted(CountSummary),
     /// Not counted: the path has no item, and only known paths count.
     UnknownPath,
-    /// Not counted: the budget of new paths is exhausted, or this client's share of it.
+    /// Not counted: the budget of new paths, or this client's share of it, is exhausted.
     BudgetExhausted,
 }
 
@@ -62,11 +62,11 @@ pub trait CounterStore {
     /// response was lost, that the outcome is unknown. A hit is never counted twice.
     fn add(&mut self, hit: &Hit, paths: PathAdmission) -> Result<AddResult, StoreError>;
 
-    /// Returns whether a path has an item. Cheaper than an [`add`](Self::add) that is refused.
+    /// Returns whether a path has an item. This read costs less than an [`add`](Self::add) that is refused.
     fn has_item(&mut self, key: &PageKey) -> Result<bool, StoreError>;
 
     /// Records a visitor of a page and returns whether the visitor is new today. Counts a new visitor of the
-    /// site at once; a new visitor of the page is counted by the hit that follows.
+    /// site; the caller must count a new visitor of the page together with the hit.
     fn record_visitor(
         &mut self,
         visitor: &Visitor,
@@ -76,21 +76,22 @@ pub trait CounterStore {
 
     /// Records a visitor like [`record_visitor`](Self::record_visitor) but counts nothing. `at` is a time of
     /// today or yesterday.
-    fn record_visitor_uncounted(
+    fn record_visitor_without_counting(
         &mut self,
         visitor: &Visitor,
         key: &PageKey,
         at: Moment,
     ) -> Result<NewVisitor, StoreError>;
 
-    /// Returns whether every view is recorded with its address, so that no view may be skipped.
+    /// Returns whether the store keeps addresses. If so, the visitor of every view must be recorded, because
+    /// the views of an address are counted.
     fn stores_addresses(&self) -> bool;
 
-    /// Adds views to the counts of ignored views, under their reason.
+    /// Adds `views` to the number of views that were ignored for the reason `why`.
     fn count_ignored(&mut self, why: IgnoreReason, views: u64, now: Moment) -> Result<(), StoreError>;
 
-    /// Adds a delta with one write. If `must_exist`, the write requires that the item exists; returns false
-    /// if it does not. As with [`add`](Self::add), an error may mean that the outcome is unknown.
+    /// Adds a delta with one write. If `must_exist` and the item does not exist, writes nothing and returns
+    /// false. As with [`add`](Self::add), an error may mean that the outcome is unknown.
     fn apply_delta(
         &mut self,
         delta: &CounterDelta,
@@ -106,13 +107,14 @@ pub trait CounterStore {
         now: Moment,
     ) -> Result<bool, StoreError>;
 
-    /// Returns whether a new path might be admitted, as far as is known without a call.
+    /// Returns false if no new path can be admitted, as far as this is known without a call.
     fn may_admit_path(&self, paths: PathAdmission, share: Option<BudgetShare>, today: Day) -> bool;
 
     /// Writes a transaction, completely or not at all; see [`Transaction`].
     fn transact(&mut self, transaction: &Transaction, now: Moment) -> TransactionResult;
 
-    /// Waits before a retry, longer after each attempt. Returns false if there is not enough time left.
+    /// Waits before a retry, longer after each attempt. `tries` is the number of attempts so far. Returns
+    /// false if there is not enough time left.
     fn back_off(&mut self, tries: u32) -> bool;
 
     /// Returns whether there is time left for another call.
@@ -125,6 +127,6 @@ pub trait CounterStore {
     /// Reads the counts of every page and of the site.
     fn pages(&mut self, today: Day) -> Result<AllCounts, StoreError>;
 
-    /// Reads all numbers of a page, including days and months; of the site if `key` is `None`.
+    /// Reads all numbers, including days and months, of a page, or of the site if `key` is `None`.
     fn history(&mut self, key: Option<&PageKey>) -> Result<CountItem, StoreError>;
 }

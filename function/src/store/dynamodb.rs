@@ -1,5 +1,5 @@
-//! The store in DynamoDB. A hit is one update; `docs/counting.md` lists the other reads and writes around it
-//! and what each costs.
+//! The store of counts in DynamoDB. A hit is one `UpdateItem` call; `docs/counting.md` lists the other calls
+//! and the cost of each.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -21,7 +21,7 @@ mod visitors;
 pub use visitors::VisitorTable;
 
 use client::{DynamoDbClient, DynamoDbError, ResendPolicy, TableTarget, if_condition_holds};
-use requests::Projection;
+use requests::{BudgetLimits, Projection};
 use responses::{GetItemOutput, StoredItem, UpdateItemOutput};
 use transactions::TrimTracker;
 use visitors::VisitorRegistry;
@@ -38,21 +38,21 @@ use crate::share::BudgetShare;
 use crate::sigv4::Signer;
 use crate::visitor::Visitor;
 
-/// The names of the tables, and the number of shards.
+/// The names of the tables and the number of shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableNames {
+pub struct TableConfig {
     /// The table of counts.
     pub counts: String,
     /// The table of visitors, if visitors are distinguished.
     pub visitor_table: Option<VisitorTable>,
-    /// The table of deduplication markers, if there is one: the same as that of visitors.
+    /// The table of deduplication markers, if deduplication is on. It is the table of visitors.
     pub dedup_table: Option<String>,
-    /// The number of items over which a path's hits are spread, from 1 to `MAX_SHARDS`.
+    /// The number of items (shards) over which the hits of one path are spread, from 1 to `MAX_SHARDS`.
     pub shards: u32,
 }
 
-/// The maximum number of remembered share names. It exceeds the number per day; when it is reached, names of
-/// past days are dropped.
+/// The maximum number of names in `exhausted_shares`. It exceeds the number of shares per day. When the set
+/// exceeds it, all names are removed, because most are of past days.
 const MAX_EXHAUSTED_SHARES: usize = 128;
 
 /// A store of counts in DynamoDB.
@@ -62,10 +62,10 @@ pub struct DynamoDbStore {
     table: TableTarget,
     shards: u32,
     visitors: Option<VisitorRegistry>,
-    /// The last day on which the budget of new paths was found exhausted. It is not tried again until the
-    /// next day.
+    /// The last day on which the budget of new paths was exhausted. No new path is reserved for the rest of
+    /// that day.
     budget_exhausted_on: Option<Day>,
-    /// The attribute names of the budget shares that were found exhausted. A name includes the day.
+    /// The attribute names of the exhausted budget shares. A name includes the day.
     exhausted_shares: HashSet<String>,
     dedup_table: Option<String>,
     trim_tracker: TrimTracker,
@@ -77,15 +77,15 @@ impl DynamoDbStore {
     pub fn new(
         endpoint: Endpoint,
         tls: Tls,
-        tables: TableNames,
+        tables: TableConfig,
         signer: Signer,
         clock: fn() -> Moment,
     ) -> Self {
-        let TableNames { counts, visitor_table, dedup_table, shards } = tables;
+        let TableConfig { counts, visitor_table, dedup_table, shards } = tables;
         Self {
             client: DynamoDbClient::new(endpoint, tls, signer, clock),
             visitors: visitor_table.map(|visitor_table| VisitorRegistry::new(visitor_table, counts.clone())),
-            table: TableTarget { name: counts, private: false },
+            table: TableTarget { name: counts, hides_error_messages: false },
             shards: shards.max(1),
             budget_exhausted_on: None,
             exhausted_shares: HashSet::new(),
@@ -95,20 +95,21 @@ impl DynamoDbStore {
         }
     }
 
-    /// Sets the deadline of the following calls of a request. The invocation has `left` time, part of which
-    /// is reserved for sending the response.
+    /// Sets the deadline for the calls of one request. `left` is the remaining time of the invocation; part
+    /// of it is reserved for sending the response.
     pub fn set_request_deadline(&mut self, left: Duration) {
         self.client.set_request_deadline(left);
     }
 
-    /// Sets the deadline for a batch, whose calls may take nearly all of the invocation's time.
+    /// Sets the deadline for the calls of one batch. `left` is the remaining time of the invocation; nearly
+    /// all of it may be used.
     pub fn set_batch_deadline(&mut self, left: Duration) {
         self.client.set_batch_deadline(left);
     }
 
-    /// Does work ahead of the first hit, because the init phase has a whole CPU: connects if the endpoint
-    /// uses TLS, which is costly, and loads the day's salt if visitors are distinguished. A failure to load
-    /// the salt is a warning; the first hit tries again.
+    /// Prepares for the first hit during Lambda's init phase, which has a full CPU: opens the connection if
+    /// the endpoint uses TLS, and loads the day's salt if visitors are distinguished. A failure to load the
+    /// salt is a warning; the first hit tries again.
     pub fn warm_up(&mut self) -> Result<(), StoreError> {
         self.client.warm_up(&self.table)?;
         if let Some(visitors) = &mut self.visitors {
@@ -120,8 +121,7 @@ impl DynamoDbStore {
         Ok(())
     }
 
-    /// Returns the warnings since the last call, for the log. They are failures that did not affect a
-    /// response.
+    /// Removes and returns the warnings for the log: failures that did not fail a request.
     pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
     }
@@ -153,7 +153,7 @@ impl DynamoDbStore {
         Ok(item)
     }
 
-    /// Removes old attributes, if any. A failure is a warning: the next hit tries again.
+    /// Removes old attributes, if there are any. A failure is a warning; the next hit tries again.
     fn trim(&mut self, key: &str, item: &CountItem, today: Day) {
         let stale = item.stale(today);
         if stale.is_empty() {
@@ -184,9 +184,9 @@ impl DynamoDbStore {
         Ok(Some(add(self, false)?))
     }
 
-    /// Reserves one new path in the budget, if neither the budget nor the client's share is exhausted. The
-    /// reservation comes before the hit: if the process ends in between, it costs a path of the budget, but
-    /// no hit that was already answered.
+    /// Reserves one new path in the budget, unless the budget or the client's share is exhausted. The
+    /// reservation is written before the hit. If the process ends in between, one path of the budget is
+    /// lost, but no path is counted beyond the budget.
     fn reserve_path(
         &mut self,
         paths: PathAdmission,
@@ -200,44 +200,43 @@ impl DynamoDbStore {
             return Ok(false);
         }
         let shares = share.map(|share| share.attributes_with_limits(today, new_per_day)).unwrap_or_default();
-        let body = requests::reserve_path(&self.table.name, today, (new_per_day, max_total), &shares);
+        let limits = BudgetLimits { new_per_day, max_total };
+        let body = requests::reserve_path(&self.table.name, today, limits, &shares);
         let is_reserved = if_condition_holds(self.update(KEY_BUDGET, &body, today))?.is_some();
         if !is_reserved && shares.is_empty() {
             self.budget_exhausted_on = Some(today);
         } else if !is_reserved {
-            self.record_exhausted_limits((new_per_day, max_total), shares, today);
+            self.record_exhausted_limits(limits, shares, today);
         }
         Ok(is_reserved)
     }
 
-    /// Finds out which limit refused a new path, so that it is not tried again. If the read fails, the limit
-    /// is tried again.
-    fn record_exhausted_limits(
-        &mut self,
-        (new_per_day, max_total): (u64, u64),
-        shares: Vec<(String, u64)>,
-        today: Day,
-    ) {
+    /// Reads the budget to find the limits that refused a new path. Until the next day, paths beyond these
+    /// limits are refused without a write. A failed read is a warning; the next new path is tried again.
+    fn record_exhausted_limits(&mut self, limits: BudgetLimits, shares: Vec<(String, u64)>, today: Day) {
         match self.read_item(KEY_BUDGET, Projection::All) {
             Ok(budget) => {
-                let is_over = |name: &str, limit: u64| budget.number(name) >= limit;
-                if is_over(&today.attribute(), new_per_day) || is_over(ATTR_BUDGET_PATHS, max_total) {
+                let is_reached = |name: &str, limit: u64| budget.number(name) >= limit;
+                if is_reached(&today.attribute(), limits.new_per_day)
+                    || is_reached(ATTR_BUDGET_PATHS, limits.max_total)
+                {
                     self.budget_exhausted_on = Some(today);
                 }
                 if self.exhausted_shares.len() > MAX_EXHAUSTED_SHARES {
                     self.exhausted_shares.clear();
                 }
-                let exhausted = shares.into_iter().filter(|(name, limit)| is_over(name, *limit));
+                let exhausted = shares.into_iter().filter(|(name, limit)| is_reached(name, *limit));
                 self.exhausted_shares.extend(exhausted.map(|(name, _)| name));
             }
             Err(error) => self.warnings.push(format!("failed to read the budget of new paths: {error}")),
         }
     }
 
-    /// Counts a hit in one of a path's additional shards. Returns `None` if the path has no item of its own
-    /// yet: that item is created first and decides whether the path is known.
+    /// Counts a hit in an additional shard of the path. Returns `None` if the path's own item (shard 0) does
+    /// not exist: it must be created first, because it decides whether the path is known.
     fn add_to_shard(&mut self, hit: &Hit, number: u32) -> Result<Option<CountItem>, StoreError> {
         let key = shard_key(number, hit.key.as_str());
+        // Updates the shard if it exists. If it does not, creates it, provided that the path is known.
         for must_exist in [true, false] {
             let body = requests::add_hit(&self.table.name, &key, &hit.update(), must_exist);
             let item = if_condition_holds(self.update(&key, &body, hit.at.day()))?;
@@ -248,13 +247,14 @@ impl DynamoDbStore {
         Ok(None)
     }
 
-    /// Returns the keys of all shards of a page.
-    fn shard_keys(&self, page: &PageKey) -> Vec<String> {
-        (0..self.shards).map(|number| shard_key(number, page.as_str())).collect()
+    /// Returns the keys of all shards of a path.
+    fn shard_keys(&self, path: &PageKey) -> Vec<String> {
+        (0..self.shards).map(|number| shard_key(number, path.as_str())).collect()
     }
 
-    /// Returns the counts of a path over all its shards, one of which is known. A failure to read the others
-    /// is a warning, because the hit is already counted.
+    /// Returns the sum of the counts in all shards of a path. `item` is the shard `number`, which was just
+    /// updated. If reading the other shards fails, returns the counts of `item` alone and adds a warning,
+    /// because the hit is already counted.
     fn counts_over_shards(
         &mut self,
         key: &PageKey,
@@ -269,9 +269,9 @@ impl DynamoDbStore {
         let mut others = self.shard_keys(key);
         others.remove(number as usize);
         match self.read_items(&others, Projection::Summary(today)) {
-            Ok(found) => found.iter().fold(counts, |sum, found| sum.plus(found.item.counts(today))),
+            Ok(found) => found.iter().fold(counts, |sum, shard| sum.plus(shard.item.counts(today))),
             Err(error) => {
-                self.warnings.push(format!("the response omits some views of a path: {error}"));
+                self.warnings.push(format!("failed to read the other shards of a path: {error}"));
                 counts
             }
         }
@@ -307,7 +307,7 @@ impl CounterStore for DynamoDbStore {
         self.visitors.as_ref().is_some_and(VisitorRegistry::stores_addresses)
     }
 
-    fn record_visitor_uncounted(
+    fn record_visitor_without_counting(
         &mut self,
         visitor: &Visitor,
         key: &PageKey,
@@ -316,7 +316,7 @@ impl CounterStore for DynamoDbStore {
         let Self { client, visitors: Some(visitors), warnings, .. } = self else {
             return Ok(NewVisitor::default());
         };
-        if client.is_past_midpoint() {
+        if client.has_used_half_of_batch_time() {
             let why = "the remaining time is reserved for counting views";
             return Err(StoreError::Unavailable(why.to_owned()));
         }
@@ -411,7 +411,7 @@ impl CounterStore for DynamoDbStore {
         let all: Vec<String> = keys.iter().flat_map(|key| self.shard_keys(key)).collect();
         let mut sums = vec![CountSummary::default(); keys.len()];
         for StoredItem { path, item } in self.read_items(&all, projection)? {
-            if let Some(index) = keys.iter().position(|key| key.as_str() == page_of_key(&path)) {
+            if let Some(index) = keys.iter().position(|key| key.as_str() == path_of_key(&path)) {
                 sums[index] = sums[index].plus(item.counts(today));
             }
         }
@@ -428,7 +428,7 @@ impl CounterStore for DynamoDbStore {
                 return;
             }
             hits = hits.plus(counts);
-            let page = if path.starts_with(KEY_SHARD_PREFIX) { page_of_key(&path).to_owned() } else { path };
+            let page = if path.starts_with(KEY_SHARD_PREFIX) { path_of_key(&path).to_owned() } else { path };
             let sum = sums.entry(page).or_default();
             *sum = sum.plus(counts);
         })?;
@@ -456,19 +456,19 @@ impl CounterStore for DynamoDbStore {
     }
 }
 
-/// Returns the key of a page's shard; shard 0 is the page's own item.
-fn shard_key(number: u32, page: &str) -> String {
-    if number == 0 { page.to_owned() } else { format!("{KEY_SHARD_PREFIX}{number}#{page}") }
+/// Returns the key of a shard of a path; shard 0 is the path's own item.
+fn shard_key(number: u32, path: &str) -> String {
+    if number == 0 { path.to_owned() } else { format!("{KEY_SHARD_PREFIX}{number}#{path}") }
 }
 
-/// Returns the page of an item's key.
-fn page_of_key(key: &str) -> &str {
+/// Returns the path that an item's key belongs to: the key itself, except for additional shards.
+fn path_of_key(key: &str) -> &str {
     let shard = key.strip_prefix(KEY_SHARD_PREFIX).and_then(|rest| rest.split_once('#'));
-    shard.map_or(key, |(_, page)| page)
+    shard.map_or(key, |(_, path)| path)
 }
 
-/// Returns a random number below `n`, evenly distributed. It need not be secret, so the keys of hash maps are
-/// random enough.
+/// Returns a random number below `n`, evenly distributed. It need not be secret, so the random keys of
+/// [`RandomState`] suffice.
 fn random_below(n: u32) -> u32 {
     if n == 1 {
         return 0;

@@ -9,7 +9,7 @@ pub enum StoreError {
     Throttled(String),
     /// The store is unreachable, denies access, or returned an unexpected response.
     Unavailable(String),
-    /// The table holds too many pages to be summed.
+    /// The table contains too many pages to sum up.
     TooLarge(String),
 }
 

@@ -1,4 +1,4 @@
-//! A table in memory that behaves like DynamoDB for the same updates, including trimming.
+//! A store in memory that changes and trims items in the same way as the store in DynamoDB.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::rules::IgnoreReason;
 use crate::share::BudgetShare;
 use crate::visitor::Visitor;
 
-/// A store for tests, which can simulate failures.
+/// A store for tests that can simulate failures.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     items: BTreeMap<String, CountItem>,
@@ -135,7 +135,7 @@ impl CounterStore for MemoryStore {
         key: &PageKey,
         now: Moment,
     ) -> Result<NewVisitor, StoreError> {
-        let new_visitor = self.record_visitor_uncounted(visitor, key, now)?;
+        let new_visitor = self.record_visitor_without_counting(visitor, key, now)?;
         if new_visitor.site {
             let mut delta = CounterDelta::new(KEY_SITE.to_owned());
             delta.add(now, 0, 1);
@@ -144,7 +144,7 @@ impl CounterStore for MemoryStore {
         Ok(new_visitor)
     }
 
-    fn record_visitor_uncounted(
+    fn record_visitor_without_counting(
         &mut self,
         visitor: &Visitor,
         key: &PageKey,

@@ -3,12 +3,13 @@
 use super::error::StoreError;
 use crate::hit::CounterDelta;
 
-/// Deltas and the markers of the messages that they come from, written together. All items are distinct.
+/// Deltas and the deduplication markers of their messages, which are written together. No item may occur
+/// twice, because DynamoDB rejects such a transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
-    /// The deduplication IDs; each write requires that the marker does not exist.
+    /// The deduplication IDs. The transaction requires that none of them has a marker.
     pub dedup_ids: Vec<String>,
-    /// The deltas, each with whether its item must exist.
+    /// The deltas. The flag says whether the item must already exist.
     pub deltas: Vec<(CounterDelta, bool)>,
 }
 

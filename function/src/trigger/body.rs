@@ -43,10 +43,10 @@ fn read_body(body: &str, sent: Moment, options: &EventOptions, now: Moment) -> R
 /// Returns the error for an SNS envelope, which holds the published message as a string.
 fn sns(fields: &RawFields<'_>) -> String {
     let is_notification = matches!(fields.text("Type"), Ok(Some(kind)) if kind == "Notification");
-    let what = if is_notification { "a notification" } else { "a message about a subscription" };
+    let found = if is_notification { "notification" } else { "subscription message" };
     format!(
-        "the body is an SNS envelope ({what}); turn on raw message delivery for the queue's subscription to \
-         the topic"
+        "expected a raw message, found an SNS {found}; enable raw message delivery for the queue's subscription \
+         to the topic"
     )
 }
 

@@ -1,5 +1,5 @@
-//! Parses CloudFront's viewer events, which invoke Lambda@Edge functions, or which such a function has put on
-//! the queue.
+//! Parses CloudFront's viewer events. They invoke this function through Lambda@Edge, or another Lambda@Edge
+//! function has sent them to the queue.
 
 use std::borrow::Cow;
 
@@ -26,8 +26,8 @@ fn content(record: &str, at: Moment) -> Result<ParsedContent, String> {
     let query = request.text("querystring")?.unwrap_or_default();
     let headers = request.get("headers").map_or("{}", RawValue::get);
     let header = |name: &str| text_at(headers, &format!("/{name}/0/value"));
-    let is = |name: &str| header(name).is_some_and(|value| value.trim() == "1");
-    let ahead = ["sec-purpose", "purpose", "x-moz"];
+    let is_one = |name: &str| header(name).is_some_and(|value| value.trim() == "1");
+    let prefetch_headers = ["sec-purpose", "purpose", "x-moz"];
     Ok(ParsedContent::Hits(vec![IncomingHit {
         by: HitSource::Viewer,
         path: if query.is_empty() { uri.into_owned() } else { format!("{uri}?{query}") },
@@ -35,16 +35,15 @@ fn content(record: &str, at: Moment) -> Result<ParsedContent, String> {
         n: 1,
         address: request.string("clientIp")?.into(),
         agent: header("user-agent").map(Cow::into_owned).into(),
-        opted_out: is("dnt") || is("sec-gpc"),
-        prefetched: ahead
+        opted_out: is_one("dnt") || is_one("sec-gpc"),
+        prefetched: prefetch_headers
             .iter()
             .any(|name| header(name).is_some_and(|value| super::http::is_prefetch(&value))),
         ..IncomingHit::default()
     }]))
 }
 
-/// Returns the object with which CloudFront continues: the response if the record has one, otherwise the
-/// unchanged request.
+/// Returns the reply to CloudFront: the record's response if it has one, otherwise its request, unchanged.
 pub(super) fn unchanged_request(record: &str) -> String {
     let response = value_at(record, "/cf/response").or_else(|| value_at(record, "/cf/request"));
     response.unwrap_or("{}").to_owned()

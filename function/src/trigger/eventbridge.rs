@@ -1,5 +1,4 @@
-//! Parses EventBridge events. The rule's pattern selected them, so an event without a path is reported as an
-//! error.
+//! Parses EventBridge events. The owner's rule selected them, so an event without a path is an error.
 
 use std::borrow::Cow;
 
@@ -34,12 +33,12 @@ fn content(
     options: &EventOptions,
     now: Moment,
 ) -> Result<ParsedContent, String> {
-    let is = |name: &str, word: &str| event.text(name).map(|text| text.as_deref() == Some(word));
-    if is("source", "aws.s3")? && is("detail-type", "Object Created")? {
+    let has = |name: &str, word: &str| event.text(name).map(|text| text.as_deref() == Some(word));
+    if has("source", "aws.s3")? && has("detail-type", "Object Created")? {
         let object = s3::object_from_detail(event.get("detail"), "detail")?;
         let own_buckets = [&options.site_bucket, &options.log_bucket];
         let is_ours = own_buckets.iter().any(|name| name.as_deref() == Some(&object.bucket));
-        // The owner may count objects under a configured key.
+        // With a configured key, objects in other buckets are counted as hits.
         if is_ours || options.event_key.is_none() {
             return Ok(ParsedContent::Objects(vec![object]));
         }
@@ -48,7 +47,7 @@ fn content(
         Some(name) if !name.starts_with('/') => name.to_owned(),
         pointer => {
             let pointer = pointer.unwrap_or(PATH);
-            let found = found_at(json, pointer)?;
+            let found = require_value(json, pointer)?;
             let text = if is_whole(found) { Some(found.into()) } else { read_text(found) };
             text.ok_or_else(|| format!("expected a string or a whole number at {pointer}"))?.into_owned()
         }
@@ -59,8 +58,8 @@ fn content(
     Ok(ParsedContent::Hits(vec![IncomingHit { path, at, n, ..IncomingHit::default() }]))
 }
 
-/// Returns the value at a pointer.
-fn found_at<'a>(json: &'a str, pointer: &str) -> Result<&'a str, String> {
+/// Returns the value at a pointer, or an error if there is none.
+fn require_value<'a>(json: &'a str, pointer: &str) -> Result<&'a str, String> {
     value_at(json, pointer).ok_or_else(|| format!("the event has no value at {pointer}"))
 }
 
@@ -71,7 +70,7 @@ fn is_whole(text: &str) -> bool {
 
 /// Parses a whole number, or a string of its digits.
 fn amount(json: &str, pointer: &str) -> Result<u64, String> {
-    let found = found_at(json, pointer)?;
+    let found = require_value(json, pointer)?;
     let digits = read_text(found).unwrap_or(found.into());
     let amount = digits.parse().ok().filter(|amount| is_whole(&digits) && *amount <= MAX_COUNT);
     amount.ok_or_else(|| format!("expected a whole number from 0 to {MAX_COUNT} at {pointer}"))

@@ -1,5 +1,5 @@
 //! Encodes and parses hits that the reader forwards to the counter function by asynchronous invocation. Both
-//! sides are here, so that they agree.
+//! directions are in one module, so that they use the same format.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::path::PageKey;
 use crate::rules::IgnoreReason;
 use crate::visitor::Visitor;
 
-/// The field that identifies such an event and holds the version of its format.
+/// The field that identifies a forwarded hit. Its value is the version of the format.
 const VERSION_FIELD: &str = "hitctl-forwarded";
 const VERSION: u64 = 1;
 
@@ -25,7 +25,7 @@ pub struct ForwardedHit {
     pub at: Moment,
     /// The visitor, if it may be recorded.
     pub visitor: Option<Visitor>,
-    /// The reason that the view does not count, if it does not.
+    /// The reason why the view does not count; `None` if it may count.
     pub ignored: Option<IgnoreReason>,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn is_forwarded_hit(event: &RawFields<'_>) -> bool {
     event.has(VERSION_FIELD)
 }
 
-/// Parses the event.
+/// Parses a forwarded hit.
 pub(super) fn read(event: &RawFields<'_>) -> ParsedMessage {
     (usable_id(event.string("id").ok().flatten()), content(event))
 }

@@ -1,5 +1,5 @@
-//! Payload format 2.0, shared by API Gateway's HTTP APIs and Lambda's function URLs: parses events and writes
-//! responses.
+//! Parses events and writes responses in payload format 2.0, which API Gateway's HTTP APIs and Lambda's function
+//! URLs share.
 
 use hitctl_config::contract::{
     COUNTING_ROUTES, HEADER_ORIGIN_SECRET, MAX_BODY_BYTES, READING_ROUTES, STATS_ROUTES,
@@ -36,7 +36,7 @@ pub(super) fn request(event: &RawFields<'_>) -> Result<Option<CounterRequest>, S
 
 /// Reads the headers; HTTP APIs and function URLs send their names in lower case.
 fn headers(sent: &RawFields<'_>) -> Result<RequestHeaders, String> {
-    let is = |name: &str| Ok::<_, String>(sent.text(name)?.is_some_and(|text| text.trim() == "1"));
+    let is_one = |name: &str| Ok::<_, String>(sent.text(name)?.is_some_and(|text| text.trim() == "1"));
     let fetches_ahead = |name: &str| Ok::<_, String>(sent.text(name)?.is_some_and(|text| is_prefetch(&text)));
     Ok(RequestHeaders {
         origin: sent.string("origin")?,
@@ -46,7 +46,7 @@ fn headers(sent: &RawFields<'_>) -> Result<RequestHeaders, String> {
         origin_secret: sent.string(HEADER_ORIGIN_SECRET)?.into(),
         if_none_match: sent.string("if-none-match")?,
         fetch_site: sent.text("sec-fetch-site")?.map_or(FetchSite::Unknown, |site| FetchSite::parse(&site)),
-        opted_out: is("dnt")? || is("sec-gpc")?,
+        opted_out: is_one("dnt")? || is_one("sec-gpc")?,
         prefetched: fetches_ahead("sec-purpose")? || fetches_ahead("purpose")? || fetches_ahead("x-moz")?,
     })
 }
@@ -59,8 +59,8 @@ pub(super) fn is_prefetch(header: &str) -> bool {
         .any(|word| ["prefetch", "prerender", "preview"].contains(&word.trim().to_ascii_lowercase().as_str()))
 }
 
-/// Returns the path of the route: the path that the gateway matched, which excludes a stage or a domain's
-/// base path. Behind a function URL (route key `$default`) it is the request path.
+/// Returns the path of the route: the path that the gateway matched, without the stage or the base path of a
+/// domain. Behind a function URL (route key `$default`), it is the request path.
 fn route<'a>(key: Option<&'a str>, path: &'a str, stage: Option<&str>) -> &'a str {
     let matched = key.and_then(|key| key.split_once(' ')).map(|(_, route)| route);
     if let Some(route) = matched
@@ -80,8 +80,8 @@ fn route<'a>(key: Option<&'a str>, path: &'a str, stage: Option<&str>) -> &'a st
     }
 }
 
-/// Returns the decoded body, or its approximate size if it exceeds what any route accepts. Such a body is not
-/// decoded to determine its exact size.
+/// Returns the decoded body. If it is larger than any route accepts, returns its approximate size as the error,
+/// because such a body is not decoded.
 fn body(field: RawField<'_>, is_base64: bool) -> Result<Vec<u8>, usize> {
     let Some(raw) = field.map(RawValue::get).filter(|raw| *raw != "null") else { return Ok(Vec::new()) };
     let quoted = raw.len().saturating_sub(2);
@@ -115,7 +115,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
         }
         bits <<= 6 * (4 - group.len());
         let [_, whole @ ..] = bits.to_be_bytes();
-        // A single digit holds no whole byte.
+        // A group of one digit contains no whole byte, so it is invalid.
         bytes.extend(&whole[..group.len().checked_sub(1).filter(|n| *n > 0)?]);
     }
     Some(bytes)

@@ -1,4 +1,4 @@
-//! Messages from all sources except HTTP, each with its parsed content or the reason that it cannot be
+//! Messages from all sources except HTTP. Each contains its parsed content, or the reason why it cannot be
 //! parsed.
 
 use crate::http::Redacted;
@@ -13,20 +13,20 @@ pub(super) fn usable_id(id: Option<String>) -> Option<String> {
     id.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))
 }
 
-/// The maximum time that a sender's clock may be ahead.
+/// The maximum time by which a sender's clock may be ahead, in milliseconds.
 const MAX_CLOCK_AHEAD_MS: u64 = 5 * 60_000;
-/// The maximum age of a hit.
+/// The maximum age of a hit, in milliseconds.
 const MAX_AGE_MS: u64 = 60 * 86_400_000;
 
 /// Options for reading events, from the function's environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventOptions {
-    /// The name that an event counts under, or a JSON pointer to it if it begins with `/`. The default is
-    /// `/detail/path`.
+    /// The key under which events are counted or, if it begins with `/`, a JSON pointer to the key in the event.
+    /// The default is `/detail/path`.
     pub event_key: Option<String>,
     /// A JSON pointer to the number of hits of an event; without it, an event is one hit.
     pub event_amount: Option<String>,
-    /// The bucket whose changed objects are invalidated.
+    /// The bucket whose changed objects are invalidated in CloudFront.
     pub site_bucket: Option<String>,
     /// The bucket whose objects are access logs.
     pub log_bucket: Option<String>,
@@ -35,12 +35,12 @@ pub struct EventOptions {
 /// A message, event or record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboundMessage {
-    /// The ID given by the source, reported on failure and logged.
+    /// The ID that the source assigned. It is logged, and reported to the source if the message fails.
     pub id: String,
-    /// The ID under which the message counts once; empty if there is none.
+    /// The deduplication ID: messages with the same ID count once. Empty if there is none.
     pub dedup_id: String,
-    /// The content, or the reason that the message is rejected: a sentence that quotes nothing from the body
-    /// except names.
+    /// The content, or the reason why the message is rejected. The reason is a sentence that quotes nothing from
+    /// the body except names.
     pub content: Result<ParsedContent, String>,
 }
 
@@ -68,8 +68,7 @@ pub enum HitSource {
     Sender,
     /// A page, through the HTTP API and its queue: the web rules apply.
     Page,
-    /// A viewer of a CloudFront distribution: bots are recognized by their user agent, and the page is the
-    /// owner's.
+    /// A viewer of the owner's CloudFront distribution: bots are recognized by their user agent.
     Viewer,
     /// A page, through the reader, which has already applied the web rules.
     Reader,
@@ -80,7 +79,7 @@ pub enum HitSource {
 pub struct IncomingHit {
     /// The source of the hit.
     pub by: HitSource,
-    /// The sender's name of the page.
+    /// The page as the sender named it: a path, a URL or a plain string.
     pub path: String,
     /// The time of the hit; `None` means now.
     pub at: Option<Moment>,
@@ -98,7 +97,7 @@ pub struct IncomingHit {
     pub prefetched: bool,
     /// Whether the visitor opted out of tracking.
     pub opted_out: bool,
-    /// The reason that the view does not count, according to the reader.
+    /// The reason why the view does not count, according to the reader.
     pub ignored: Option<IgnoreReason>,
 }
 
@@ -114,17 +113,17 @@ pub struct S3Object {
     pub version: String,
 }
 
-/// Parses the time of a hit: RFC 3339, at most five minutes ahead and at most sixty days old.
+/// Parses the time of a hit: RFC 3339, between sixty days ago and five minutes from now.
 pub(super) fn time(text: &str, now: Moment) -> Result<Moment, &'static str> {
     let at = Moment::from_rfc3339(text).ok_or("expected an RFC 3339 time such as 2026-09-20T10:00:00Z")?;
     if is_countable_time(at, now) {
         Ok(at)
     } else {
-        Err("expected a time at most sixty days ago and five minutes ahead")
+        Err("expected a time between sixty days ago and five minutes from now")
     }
 }
 
-/// Returns whether a hit of that time may be counted.
+/// Returns whether a hit at the time `at` may be counted: it is neither too old nor too far in the future.
 pub fn is_countable_time(at: Moment, now: Moment) -> bool {
     at.millis() <= now.millis() + MAX_CLOCK_AHEAD_MS && now.since(at).as_millis() <= u128::from(MAX_AGE_MS)
 }

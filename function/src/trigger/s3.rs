@@ -1,5 +1,5 @@
-//! Parses notifications about created objects, from S3 itself and from EventBridge. S3 encodes keys as in a
-//! query string; EventBridge does not.
+//! Parses notifications about created objects, which S3 sends itself or through EventBridge. S3 encodes the keys
+//! in its own notifications as in a query string; EventBridge events contain plain keys.
 
 use serde_json::value::RawValue;
 
@@ -41,17 +41,17 @@ fn record(json: &str) -> Result<S3Object, String> {
 pub(super) fn object_from_detail(raw: RawField<'_>, name: &str) -> Result<S3Object, String> {
     let detail = object(raw.map_or("", RawValue::get), &format!("`{name}`"))?;
     let bucket = object(detail.get("bucket").map_or("", RawValue::get), "`bucket`")?;
-    let made = object(detail.get("object").map_or("", RawValue::get), "`object`")?;
-    let version = match made.string("sequencer")? {
+    let s3_object = object(detail.get("object").map_or("", RawValue::get), "`object`")?;
+    let version = match s3_object.string("sequencer")? {
         Some(sequencer) => Some(sequencer),
-        None => made.string(if made.has("eTag") { "eTag" } else { "etag" })?,
+        None => s3_object.string(if s3_object.has("eTag") { "eTag" } else { "etag" })?,
     };
     let require = |value: Option<String>, what: &str| {
         value.filter(|value| !value.is_empty()).ok_or_else(|| format!("{what} is missing"))
     };
     Ok(S3Object {
         bucket: require(bucket.string("name")?, "the bucket name")?,
-        key: require(made.string("key")?, "the object key")?,
+        key: require(s3_object.string("key")?, "the object key")?,
         version: version.unwrap_or_default(),
     })
 }

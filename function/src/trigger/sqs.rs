@@ -13,8 +13,8 @@ use crate::fields::{object, text_at};
 use crate::hit_body::HitBody;
 use crate::moment::Moment;
 
-/// Parses a message. A message without an ID is an error of the whole batch, because it cannot be reported
-/// separately.
+/// Parses a message. A message without an ID makes the whole batch fail, because Lambda could not be told which
+/// message failed.
 pub(super) fn read(record: &str, options: &EventOptions, now: Moment) -> Result<InboundMessage, String> {
     let record = object(record, "a record")?;
     let id = record.string("messageId")?.filter(|id| !id.is_empty());
@@ -25,8 +25,8 @@ pub(super) fn read(record: &str, options: &EventOptions, now: Moment) -> Result<
         .and_then(|millis| millis.parse().ok())
         .map(Moment::from_millis)
         .filter(|sent| is_countable_time(*sent, now));
-    // Without a time of its own, a hit counts at the time when the message was sent: it may have waited past
-    // midnight.
+    // A hit without a time counts at the time when its message was sent, because the message may have been in
+    // the queue past midnight.
     let sent = sent.unwrap_or(now);
     let attributes = record.get("messageAttributes").map_or("{}", RawValue::get);
     let attribute = |name: &str| text_at(attributes, &format!("/{name}/stringValue")).map(Cow::into_owned);
@@ -58,7 +58,7 @@ fn page_hit(
     origin: Option<String>,
 ) -> ParsedContent {
     match HitBody::read(body.as_bytes()) {
-        // The original error may quote the body.
+        // The original error may quote the body, which may contain personal data.
         Err(_) => ParsedContent::Invalid("the body is not valid for /v1/hit".to_owned()),
         Ok(HitBody { path, automated, opted_out }) => ParsedContent::Hits(vec![IncomingHit {
             by: HitSource::Page,
@@ -67,7 +67,7 @@ fn page_hit(
             n: 1,
             address: ip.into(),
             agent: ua.into(),
-            // The mapping writes a variable without a value as an empty string or as a dash.
+            // API Gateway's parameter mapping writes a variable without a value as an empty string or a dash.
             origin: origin.filter(|origin| !origin.is_empty() && origin != "-"),
             automated,
             opted_out,

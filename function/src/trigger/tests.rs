@@ -1,4 +1,4 @@
-//! Tests with events as AWS documents them, and with invalid events.
+//! Tests that parse sample events from the AWS documentation, and invalid events.
 
 use hitctl_config::contract::HEADER_ORIGIN_SECRET;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ mod messages;
 use super::*;
 use crate::http::{CounterResponse, FetchSite, RequestHeaders};
 
-/// The complete HTTP API example of "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0.
+/// The example event in payload format 2.0 from the AWS page "Create AWS Lambda proxy integrations for HTTP APIs".
 const HTTP_API: &str = r#"{
   "version": "2.0",
   "routeKey": "$default",
@@ -39,7 +39,7 @@ const HTTP_API: &str = r#"{
   "stageVariables": {"stageVariable1": "value1", "stageVariable2": "value2"}
 }"#;
 
-/// The function URL example of "Invoking Lambda function URLs", shortened where it repeats the other.
+/// The example event from the AWS page "Invoking Lambda function URLs", shortened where it repeats `HTTP_API`.
 const FUNCTION_URL: &str = r#"{
   "version": "2.0", "routeKey": "$default", "rawPath": "/counter", "rawQueryString": "path=/a,b",
   "cookies": ["cookie1"], "headers": {"origin": "https://blog.example"}, "queryStringParameters": {"path": "/a,b"},
@@ -63,7 +63,7 @@ fn request(json: &str) -> CounterRequest {
     request
 }
 
-fn refusal(json: &str) -> String {
+fn unsupported_event_message(json: &str) -> String {
     let failure = parse(json.as_bytes()).unwrap_err();
     assert_eq!(failure.kind, "Hitctl.UnsupportedEvent");
     failure.message
@@ -119,8 +119,12 @@ fn route_is_the_path_matched_by_the_gateway() {
         .route
     };
     assert_eq!(route("ANY /counter", "/counter", "$default"), "/counter");
-    assert_eq!(route("GET /v1/count", "/stats/v1/count", "$default"), "/v1/count", "a domain's mapping");
-    assert_eq!(route("$default", "/prod/counter", "prod"), "/counter", "a named stage");
+    assert_eq!(
+        route("GET /v1/count", "/stats/v1/count", "$default"),
+        "/v1/count",
+        "the base path of a domain is removed"
+    );
+    assert_eq!(route("$default", "/prod/counter", "prod"), "/counter", "the name of a stage is removed");
     assert_eq!(route("GET /api/counters", "/x/api/counters", "$default"), "/api/counters");
     assert_eq!(route("$default", "/production", "prod"), "/production");
     assert_eq!(route("ANY /{proxy+}", "/healthz", "$default"), "/healthz");
@@ -170,7 +174,7 @@ fn base64_is_decoded() {
         assert_eq!(body(coded), plain);
     }
     for wrong in ["Y", "YWJjZ", "Y*==", "{}"] {
-        assert_eq!(body(wrong), wrong, "as it is, for the route to refuse");
+        assert_eq!(body(wrong), wrong, "passed on unchanged, so that the route rejects it");
     }
 }
 
@@ -205,7 +209,7 @@ fn unsupported_events_are_named() {
         "{}",
     ]
     .iter()
-    .map(|json| refusal(json).split(';').next().unwrap_or_default().to_owned() + "\n")
+    .map(|json| unsupported_event_message(json).split(';').next().unwrap_or_default().to_owned() + "\n")
     .collect();
     insta::assert_snapshot!(shapes, @r"
     unsupported event: an SNS notification (subscribe the hit queue to the topic instead, with raw message delivery)
@@ -216,7 +220,7 @@ fn unsupported_events_are_named() {
     unsupported event: an unknown format
     unsupported event: an unknown format
     ");
-    insta::assert_snapshot!(refusal("{}"), @"unsupported event: an unknown format; expected a request of an HTTP API or function URL (payload format 2.0), an SQS batch, an EventBridge event, a CloudFront viewer event or an S3 notification");
+    insta::assert_snapshot!(unsupported_event_message("{}"), @"unsupported event: an unknown format; expected a request of an HTTP API or function URL (payload format 2.0), an SQS batch, an EventBridge event, a CloudFront viewer event or an S3 notification");
 }
 
 #[test]
@@ -233,9 +237,9 @@ fn invalid_event_is_an_error() {
         "{\"Records\":{}}",
         "\u{0}",
     ] {
-        assert!(refusal(json).contains("failed to read the event: "), "{json}");
+        assert!(unsupported_event_message(json).contains("failed to read the event: "), "{json}");
     }
-    insta::assert_snapshot!(refusal(wrong_path), @"failed to read the event: `rawPath`: expected a string; invoke the function with an HTTP API event");
+    insta::assert_snapshot!(unsupported_event_message(wrong_path), @"failed to read the event: `rawPath`: expected a string; invoke the function with an HTTP API event");
 }
 
 #[test]

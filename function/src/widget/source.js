@@ -1,59 +1,60 @@
-// The widget: counts the page that it is on, and shows the numbers there. Keeps nothing in the browser, throws nothing, and
-// on any trouble leaves the page as its author wrote it.
+// The widget: counts the page that embeds it, and shows the counts on the page. It stores nothing in the browser, throws no
+// errors, and changes nothing on the page if a request fails.
 //
-// What is served is ../widget.js, or ../widget_queued.js where hits go onto a queue and are answered without numbers: this text
-// without its comments and spaces, without the lines that are marked as the other's, and with the short names of the line below,
-// which were chosen so that the first compresses best. The tests beside this file hold the two together, and their sizes;
-// `HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget` writes the served one. No regular expressions, and no single
-// quotes: the test's reader does not know them.
+// The served files are ../widget.js and, for a counter that queues hits and responds without counts, ../widget_queued.js. They
+// are this source without comments and spaces, without the lines that are marked for the other file, and with the short names
+// of the `names` line below. These names were chosen because ../widget.js compresses best with them. The tests next to this file
+// check the contents and the sizes of both files; `HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget` writes the files.
+// This source must not contain regular expressions or single quotes, because the minifier in the tests cannot parse them.
 //
 // names: counted=c place=e page=p script=s push=d ask=r what=t init=o left=p it=a look=n value=t path=o numbers=i
 {
   let counted, place = location, page = document, script = page.currentScript, push,
 
-  // One request. What is throttled (429) or busy (503) is sent again, five times at most, each after up to three seconds by
-  // chance: over seven seconds on average, which outlasts a cold start. Those two leave 22 when divided by 37. A failed network
-  // has no status and is asked again too: a gateway that throttles may do so without CORS headers, and then nothing can be
-  // read.
+  // Sends a request. If the response is 429 (throttled) or 503 (busy), the request is sent again, at most five times, each after
+  // a random pause of up to three seconds. That is over seven seconds on average, which is longer than a cold start. Divided by
+  // 37, both statuses have the remainder 22. A network error has no status and is retried too: a gateway may throttle without
+  // CORS headers, and then the browser hides the status.
   ask = (what, init, left = 5) => fetch(new URL(what, script.src), init).catch(it => it).then(it =>
     it.status % 37 - 22 || !left-- ? it.json()
       : new Promise(it => setTimeout(it, 3e3 * Math.random())).then(it => ask(what, init, left))
   ),
 
-  // Counts the page once somebody sees it. Browsers paint neither a page that is being prerendered nor a tab behind others;
-  // one that calls back all the same is asked whether it is hidden. (`visibilitychange` is too early for a prerendered page:
-  // what is sent then is still marked as a prefetch, and not counted.)
+  // Counts the page when it becomes visible. Browsers do not paint prerendered pages and background tabs, so they do not call
+  // back; in case one does, `page.hidden` is checked. (`visibilitychange` is too early for a prerendered page: a request that is
+  // sent then is still marked as a prefetch and is not counted.)
   look = (value, path, numbers) => new Promise(requestAnimationFrame).then(async it => {
     if (page.hidden) look();
-    // The path is the canonical one if it is of this very host, so that one page has one count. Not where a script changes
-    // pages (`push`): there the canonical link is often that of the first page for ever.
+    // The path is that of the canonical link if the link has the same host, so that one page has one count. In a single-page
+    // application (`push`), the canonical link is ignored, because it often remains that of the first page.
     else if (counted != (path = (
       (value = new URL(push ? place : page.querySelector("[rel=canonical]")?.href || place)).host == place.host ? value : place
     ).pathname)) {
-      // A text makes a simple request, which needs no preflight; `keepalive`, which is anything true, gets it through even if
-      // the reader leaves at once. A path has no quotes and no backslashes: URLs encode them.
+      // A string body makes a simple request, which needs no preflight. With `keepalive` (any true value), the request is sent
+      // even if the visitor leaves at once. The path needs no JSON escapes, because URLs encode quotes and backslashes.
       numbers = await // only: direct
       ask("hit", {
         keepalive: page,
         body: `{"p":"${counted = path}","b":${+navigator.webdriver}}`, // only: direct
-        // The header that says so does not get onto a queue.
+        // The body contains the opt-out (`g`), because a queue does not pass on request headers.
         body: `{"p":"${counted = path}","b":${+navigator.webdriver},"g":${navigator.doNotTrack == 1 | navigator.globalPrivacyControl}}`, // only: queued
         method: "post"
       })
-      // The numbers are those of before this hit, which waits for its turn; and are shown even if it was not taken.
+      // These counts do not include this hit, which is still in the queue. They are shown even if the hit failed.
       .catch(it => it); numbers = await ask("count?path=" + encodeURIComponent(path)) // only: queued
       ;
       for (it of page.querySelectorAll("[data-hitctl]," + script.dataset.show))
         value = it.dataset.hitctl,
         value = value == "site" ? await ask("count") : numbers[value || "hits"],
         value = value?.hits ?? value,
-        // Only numbers: without visitors there is no `uniques`. And none of a page that the reader has left.
+        // Shows only numbers, because `uniques` is missing if visitors are not counted. Shows nothing if the visitor has
+        // moved on to another page.
         counted == path && value === +value && (it.textContent = value.toLocaleString())
     }
   }).catch(it => it);
 
-  // A module has no script of its own to ask for its address, a file has no host, a frame is no page, and two widgets of
-  // one counter count once. Nothing runs again when a page comes back from the browser's back/forward cache.
+  // Does nothing in a module (which has no `currentScript`), in a local file (which has no host) and in a frame. Two widgets of
+  // the same counter count once. Nothing runs when the browser restores a page from its back/forward cache.
   script && top == this && !page[script.src] && (page[script.src] = place.host) && look(
     script.dataset.spa + 1 && (
       addEventListener("popstate", look),

@@ -16,13 +16,13 @@ const BUILDS: [(&str, &str, &str, usize); 2] =
 fn served_script_is_the_minified_source() {
     for (build, file, script, _) in BUILDS {
         let minified = minify(&lines_of(SOURCE, build));
-        if update() {
+        if should_update() {
             let served = Path::new("src").join(file);
             std::fs::write(served, &minified).unwrap();
         } else {
             assert_eq!(
                 script, minified,
-                "HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget writes the served one"
+                "run `HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget` to update the served file"
             );
         }
     }
@@ -53,7 +53,7 @@ fn queued_widget_requests_the_counts() {
     assert!(!SCRIPT.contains("?path"));
 }
 
-/// ASCII reads the same in any encoding of the page.
+/// ASCII is decoded correctly in any encoding of the page.
 #[test]
 fn widget_is_ascii_on_one_line() {
     assert!(BUILDS.iter().flat_map(|build| build.2.bytes()).all(|byte| (b' '..=b'~').contains(&byte)));
@@ -100,7 +100,7 @@ fn minify(source: &str) -> String {
     let names: Vec<(&str, &str)> = line.split(' ').filter_map(|pair| pair.split_once('=')).collect();
     let mut out = String::new();
     let mut rest = source;
-    // Whether the position is in a template literal, of which only the placeholders are code.
+    // Whether the position is in a template literal, where only the placeholders are code.
     let mut in_text = false;
     while let Some(first) = rest.chars().next() {
         let end = |more: fn(char) -> bool| rest.find(|c| !more(c)).unwrap_or(rest.len());
@@ -109,9 +109,7 @@ fn minify(source: &str) -> String {
                 in_text = !in_text;
                 1
             }
-            _ if in_text && rest.starts_with("${") => {
-                rest.find('}').expect("the end of a place in a text") + 1
-            }
+            _ if in_text && rest.starts_with("${") => rest.find('}').expect("the end of a placeholder") + 1,
             _ if in_text => first.len_utf8(),
             '/' if rest.starts_with("//") => rest.find('\n').expect("a comment's line"),
             '"' => rest[1..].find('"').expect("the end of a text") + 2,
@@ -129,8 +127,8 @@ fn minify(source: &str) -> String {
             out.push_str(token);
         } else if is_word(first) {
             let is_field = out.ends_with('.') && !out.ends_with("...");
-            // A key of an object. The part between `?` and `:` is distinguished by the space before the
-            // colon.
+            // A name before a colon is a key of an object and is not renamed. In `a ? b : c`, the space before the
+            // colon shows that `b` is a variable.
             let short = names.iter().find(|(long, _)| *long == token).map(|(_, short)| *short);
             let name = short.filter(|_| !is_field && !after.starts_with(':')).unwrap_or(token);
             if out.ends_with(is_word) {
@@ -149,7 +147,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$'
 }
 
-#[expect(clippy::disallowed_methods, reason = "how the one who changes the source asks for the served file")]
-fn update() -> bool {
+#[expect(clippy::disallowed_methods, reason = "asks whether to update the served files")]
+fn should_update() -> bool {
     std::env::var_os("HITCTL_UPDATE_WIDGET").is_some()
 }

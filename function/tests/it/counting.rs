@@ -1,4 +1,4 @@
-//! Tests of counting against a real engine: what each hit writes, what it costs, and the state after partial
+//! Tests of counting with an in-memory DynamoDB: what each hit writes, what it costs, and the state after partial
 //! failures.
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ fn key(path: &str) -> PageKey {
     normalise(path).unwrap()
 }
 
-fn days_on(days: u64) -> Moment {
+fn days_later(days: u64) -> Moment {
     Moment::from_millis(NOON.millis() + days * DAY_MS)
 }
 
@@ -59,7 +59,7 @@ fn hit_is_one_call_and_one_write_unit() {
     assert_eq!(engine.item(COUNTS, "/x"), expected);
 }
 
-/// The fullest items of the ten-year model, in a table whose engine computes item sizes itself.
+/// The largest items of a simulation, in a table that computes the sizes of items itself.
 #[test]
 fn fullest_items_cost_one_write_unit() {
     for (bytes, n) in [(1, 3), (60, 40_000), (512, 3), (512, 80_000_000)] {
@@ -68,7 +68,7 @@ fn fullest_items_cost_one_write_unit() {
         let mut fullest = CountItem::default();
         let last_day = 2000;
         for day in 0..last_day {
-            let hit = Hit { key: page.clone(), at: days_on(day), n, uniques: n, share: None };
+            let hit = Hit { key: page.clone(), at: days_later(day), n, uniques: n, share: None };
             let before = model.item(&page).cloned().unwrap_or_default();
             model.add(&hit, PathAdmission::Open).unwrap();
             if before.size() > fullest.size() {
@@ -82,7 +82,7 @@ fn fullest_items_cost_one_write_unit() {
         }
         engine.put(COUNTS, &item);
         // The first day of a new month adds the most.
-        let hit = Hit { key: page.clone(), at: days_on(last_day + 40), n, uniques: n, share: None };
+        let hit = Hit { key: page.clone(), at: days_later(last_day + 40), n, uniques: n, share: None };
         engine.store(false, 1).add(&hit, PathAdmission::Open).unwrap();
         let units = engine.units();
         assert!(units.iter().all(|units| *units <= 1.0), "{bytes} bytes, {n} hits: {units:?}");
@@ -108,19 +108,19 @@ fn path_budget_is_limited_by_day_and_in_total() {
     let engine = TestDynamoDb::start();
     let mut store = engine.store(false, 1);
     let mut add = |path: &str, day: u64| {
-        let hit = Hit::one(key(path), days_on(day));
+        let hit = Hit::one(key(path), days_later(day));
         match store.add(&hit, BUDGET).unwrap() {
             AddResult::Counted(counts) => Some(counts.hits),
             AddResult::BudgetExhausted => None,
-            AddResult::UnknownPath => panic!("a budget knows no lists"),
+            AddResult::UnknownPath => panic!("a path budget never returns `UnknownPath`"),
         }
     };
     assert_eq!([add("/1", 0), add("/2", 0), add("/3", 0), add("/4", 0)], [Some(1), Some(1), Some(1), None]);
-    assert_eq!([add("/3", 0), add("/5", 0)], [Some(2), None], "a path that is there counts on");
+    assert_eq!([add("/3", 0), add("/5", 0)], [Some(2), None], "a known path is still counted");
     let calls = engine.calls();
     let last = &calls[calls.len() - 3..];
     assert_eq!(last, ["UpdateItem hits-test !budget", "UpdateItem hits-test /3", "UpdateItem hits-test /5"]);
-    assert_eq!([add("/4", 1), add("/5", 1), add("/6", 1)], [Some(1), Some(1), None], "five in all");
+    assert_eq!([add("/4", 1), add("/5", 1), add("/6", 1)], [Some(1), Some(1), None], "five paths in total");
     assert_eq!([add("/6", 2), add("/1", 2)], [None, Some(2)]);
     assert_eq!(engine.number("!budget", "paths"), 5);
     assert_eq!(engine.number("!budget", "dfzg"), 3);
@@ -131,8 +131,8 @@ fn path_budget_is_limited_by_day_and_in_total() {
 fn client_cannot_use_the_whole_budget_in_any_process() {
     let engine = TestDynamoDb::start();
     let paths = PathAdmission::Budget { new_per_day: 30, max_total: 1000 };
-    let by = |address: &str| BudgetShare::for_visitor(&Visitor::new(address, "Mozilla/5.0").unwrap());
-    let (flood, other) = (by("203.0.113.7"), by("198.51.100.1"));
+    let share_of = |address: &str| BudgetShare::for_visitor(&Visitor::new(address, "Mozilla/5.0").unwrap());
+    let (flood, other) = (share_of("203.0.113.7"), share_of("198.51.100.1"));
     let add = |store: &mut DynamoDbStore, path: &str, share: BudgetShare| {
         let added = store.add(&hit(path).with_share(Some(share)), paths).unwrap();
         matches!(added, AddResult::Counted(_))
@@ -150,20 +150,24 @@ fn client_cannot_use_the_whole_budget_in_any_process() {
         refused[..3],
         ["UpdateItem hits-test /flood/10", "UpdateItem hits-test !budget", "GetItem hits-test !budget"]
     );
-    assert_eq!(refused.len(), 3 + 9, "the budget is asked once, and then known to refuse: {refused:?}");
+    assert_eq!(
+        refused.len(),
+        3 + 9,
+        "the budget is read once, and then remembered as exhausted: {refused:?}"
+    );
     assert!(
         !store.may_admit_path(paths, Some(flood), NOON.day())
             && store.may_admit_path(paths, Some(other), NOON.day())
     );
-    // A new process learns it from the table.
+    // In a new process, the table refuses the path.
     let mut second = engine.store(false, 1);
     assert!(!add(&mut second, "/flood/20", flood));
     assert!(add(&mut second, "/new", other) && add(&mut second, "/flood/3", flood));
-    let of_sender = second.add(&hit("/vouched"), paths).unwrap();
-    assert_eq!(of_sender, counted_once());
+    let without_client = second.add(&hit("/without-client"), paths).unwrap();
+    assert_eq!(without_client, counted_once());
     assert_eq!(engine.number("!budget", "dfzg"), 12);
     // The next day begins with unused shares, and the attributes of the day before are removed.
-    let tomorrow = Hit::one(key("/flood/21"), days_on(1)).with_share(Some(flood));
+    let tomorrow = Hit::one(key("/flood/21"), days_later(1)).with_share(Some(flood));
     assert_eq!(second.add(&tomorrow, paths).unwrap(), counted_once());
     let budget = engine.item(COUNTS, "!budget");
     let shares = budget.as_object().unwrap().keys().filter(|name| name.contains('#')).count();
@@ -207,28 +211,32 @@ fn concurrent_processes_keep_the_budget_and_lose_no_hit() {
     let pages = engine.store(false, 1).pages(NOON.day()).unwrap();
     assert_eq!(pages.site.hits, counted_hits as u64);
     assert!(pages.list.len() <= 10, "{} paths", pages.list.len());
-    assert_eq!(engine.number("!budget", "paths"), 10, "it is spent to the last");
+    assert_eq!(engine.number("!budget", "paths"), 10, "the whole budget is used");
 }
 
 #[test]
 fn failure_between_budget_and_hit_costs_a_path_and_no_hit() {
     for lose_response in [false, true] {
-        // The update of the hit itself is the third call.
+        // The third call counts the hit.
         let choose = move |number, _: &_| match number {
             2 if lose_response => CallHandling::LoseResponse,
             2 => throttled(),
             _ => CallHandling::Serve,
         };
-        let engine = TestDynamoDb::with(choose);
+        let engine = TestDynamoDb::start_with(choose);
         let mut store = engine.store(false, 1);
         let result = store.add(&hit("/x"), BUDGET);
         assert_eq!(matches!(result, Err(StoreError::Throttled(_))), !lose_response, "{result:?}");
-        assert_eq!(engine.number("/x", "hits"), u64::from(lose_response), "once, where the answer was lost");
+        assert_eq!(
+            engine.number("/x", "hits"),
+            u64::from(lose_response),
+            "counted once if only the response was lost"
+        );
         assert_eq!(engine.number("!budget", "paths"), 1);
         assert_eq!(engine.calls().len(), 3, "never sent twice");
     }
     let engine =
-        TestDynamoDb::with(
+        TestDynamoDb::start_with(
             |number, _| if number == 1 { CallHandling::LoseResponse } else { CallHandling::Serve },
         );
     assert!(matches!(engine.store(false, 1).add(&hit("/x"), BUDGET), Err(StoreError::Unavailable(_))));
@@ -248,7 +256,7 @@ fn shards_are_summed() {
         );
     }
     for shard in ["/x", "!shard#1#/x", "!shard#2#/x"] {
-        assert!(engine.number(shard, "dfzg") > 5, "{shard} has its share");
+        assert!(engine.number(shard, "dfzg") > 5, "{shard} has too few hits");
     }
     assert!(engine.item(COUNTS, "!shard#3#/x").is_null());
     store.add(&hit("/y"), PathAdmission::Open).unwrap();
@@ -259,7 +267,7 @@ fn shards_are_summed() {
     let mut pages = store.pages(NOON.day()).unwrap();
     pages.list.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(pages.list, [("/x".to_owned(), sum), ("/y".to_owned(), one)]);
-    assert_eq!((pages.site.hits, pages.site.uniques), (161, 0), "nobody met a visitor of the site");
+    assert_eq!((pages.site.hits, pages.site.uniques), (161, 0), "no visitor of the site was recorded");
     let history = store.history(Some(&key("/x"))).unwrap();
     assert_eq!((history.number("m2609"), history.number("w2609"), history.number("hits")), (60, 30, 160));
     assert_eq!(store.history(None).unwrap().number("m2609"), 61);
@@ -286,7 +294,7 @@ fn first_item_of_a_new_path_is_its_base_item() {
 
 #[test]
 fn hit_is_counted_even_if_its_other_shards_cannot_be_read() {
-    let engine = TestDynamoDb::with(|_, request| match request.operation() {
+    let engine = TestDynamoDb::start_with(|_, request| match request.operation() {
         "BatchGetItem" => throttled(),
         _ => CallHandling::Serve,
     });
@@ -294,7 +302,7 @@ fn hit_is_counted_even_if_its_other_shards_cannot_be_read() {
     assert_eq!(store.add(&hit("/x"), PathAdmission::Open), Ok(counted(1, 0)));
     let warnings = store.take_warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].starts_with("the response omits some views of a path: dynamodb BatchGetItem"));
+    assert!(warnings[0].starts_with("failed to read the other shards of a path: dynamodb BatchGetItem"));
 }
 
 #[test]
@@ -305,7 +313,7 @@ fn ignored_views_are_counted_by_month_and_reason() {
     for why in [bot, bot, IgnoreReason::UnknownPath, IgnoreReason::BudgetExhausted, IgnoreReason::Duplicate] {
         store.count_ignored(why, 1, NOON).unwrap();
     }
-    store.count_ignored(bot, 1, days_on(30)).unwrap();
+    store.count_ignored(bot, 1, days_later(30)).unwrap();
     let n = |n: &str| json!({"N": n});
     let expected = json!({"path": {"S": "!dropped#m2609"}, "bot": n("2"), "strict": n("1"), "full": n("1"), "dup": n("1")});
     assert_eq!(engine.item(COUNTS, "!dropped#m2609"), expected);
@@ -332,7 +340,7 @@ fn totals_are_read_over_scan_pages_without_reserved_items() {
     let pages = store.pages(NOON.day()).unwrap();
     assert_eq!(pages.list.len(), 400);
     assert_eq!(pages.site, CountSummary { hits: 800, today: 0, uniques: 5, uniques_today: 3 });
-    assert!(engine.calls().len() > 1, "more than a page of a Scan");
+    assert!(engine.calls().len() > 1, "expected several `Scan` calls");
     let history = store.history(None).unwrap();
     assert_eq!((history.number("hits"), history.number("w2609"), history.number("paths")), (800, 4, 0));
 }
@@ -351,24 +359,24 @@ fn full_item_is_trimmed_by_one_more_call() {
     for _ in 0..2 {
         store.add(&hit("/x").with_new_visitor(true), PathAdmission::Open).unwrap();
     }
-    assert_eq!(engine.calls().len(), 3, "nothing is due any more");
-    let left = engine.item(COUNTS, "/x");
+    assert_eq!(engine.calls().len(), 3, "the second hit trims nothing");
+    let trimmed = engine.item(COUNTS, "/x");
     let kept =
-        |prefix: &str| left.as_object().unwrap().keys().filter(|name| name.starts_with(prefix)).count();
+        |prefix: &str| trimmed.as_object().unwrap().keys().filter(|name| name.starts_with(prefix)).count();
     assert_eq!((kept("d"), kept("v")), (31, 31));
     let trimming: Value = serde_json::from_str(&engine.fake.received()[1].body).unwrap();
     assert_eq!(trimming["ConditionExpression"], "attribute_exists(#p)");
     assert_eq!(describe_call(&engine.fake.received()[1]), "UpdateItem hits-test /x");
 }
 
-/// Services and emulators write the name of an error in several ways.
+/// The service and its emulators write the name of an error with or without a prefix.
 #[test]
 fn failed_condition_is_recognized_by_any_of_its_names() {
     for kind in [
         "ConditionalCheckFailedException",
         "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
     ] {
-        let engine = TestDynamoDb::with(move |_, _| {
+        let engine = TestDynamoDb::start_with(move |_, _| {
             let body = json!({"__type": kind, "message": "The conditional request failed"});
             CallHandling::Refuse(FakeReply::Json(400, body.to_string()))
         });

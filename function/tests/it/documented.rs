@@ -12,7 +12,7 @@ use hitctl_config::contract::{COUNTING_ROUTES, READING_ROUTES, STATS_ROUTES};
 
 const NOON: Moment = Moment::from_millis(1_789_898_400_000);
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-/// Headers that all responses have and that the page describes only once.
+/// Headers that many responses have and that the page describes only once.
 const OMITTED_HEADERS: [&str; 5] =
     ["content-type", "x-content-type-options", "vary", "etag", "content-security-policy"];
 const EXAMPLE: &str = "```http\n";
@@ -46,7 +46,7 @@ fn request(example: &str) -> CounterRequest {
         match line.split_once(": ") {
             Some(("origin", origin)) => headers.origin = Some(origin.to_owned()),
             Some(("user-agent", agent)) => headers.user_agent = agent.into(),
-            _ => panic!("{line} is not understood here"),
+            _ => panic!("unsupported header in an example: {line}"),
         }
     }
     let body = body.trim_end().as_bytes().to_vec();
@@ -88,7 +88,7 @@ fn with_responses(page: &str) -> String {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "asks whether to write the answers anew")]
+#[expect(clippy::disallowed_methods, reason = "asks whether to update the documented responses")]
 fn documented_examples_return_the_documented_responses() {
     let path = Path::new("../docs/http.md");
     let page = std::fs::read_to_string(path).unwrap();
@@ -97,7 +97,7 @@ fn documented_examples_return_the_documented_responses() {
         std::fs::write(path, &with_responses).unwrap();
         return;
     }
-    assert_eq!(page, with_responses, "docs/http.md is not what the counter answers");
+    assert_eq!(page, with_responses, "docs/http.md differs from the responses of the counter");
     for route in [COUNTING_ROUTES, READING_ROUTES, STATS_ROUTES].into_iter().flatten() {
         let path = route.trim_start_matches("ANY");
         assert!(page.contains(&format!("{path}?")) || page.contains(&format!("{path}\n")), "{route}");

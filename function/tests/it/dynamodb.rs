@@ -1,5 +1,5 @@
-//! Tests with a DynamoDB that is down, slow, wrong or overloaded: the response to the visitor, the log, and
-//! above all how often a hit was sent.
+//! Tests with a DynamoDB that is unreachable, slow, overloaded or broken: the response to the visitor, the log, and
+//! how often a hit is sent.
 
 use std::net::TcpListener;
 
@@ -11,8 +11,8 @@ fn counted() -> FakeReply {
     FakeReply::Json(200, COUNTED.to_owned())
 }
 
-/// Hits `/x` once, with a DynamoDB that gives this reply to the first request and succeeds afterwards.
-/// Returns the status, the `retry-after` header, the number of requests to DynamoDB, and the log.
+/// Sends one hit on `/x`. DynamoDB replies to the first request with `first`, and counts later ones. Returns the
+/// status, the `retry-after` header, the number of requests to DynamoDB, and the log.
 fn hit(first: impl Fn() -> FakeReply + Send + Sync + 'static) -> (u16, String, usize, String) {
     request("GET", "/counter", "path=/x", first, counted)
 }
@@ -26,7 +26,7 @@ fn request(
 ) -> (u16, String, usize, String) {
     let fake = FakeServer::serve(move |number, _| if number == 0 { first() } else { later() });
     let environment = environment(&format!("http://{}", fake.address));
-    // A short deadline replaces a long wait.
+    // The short deadline of the invocation keeps the test short.
     let host = BootstrapProcess::start_with(environment, 1500);
     let (status, headers, _) = host.request(method, route, query);
     let after = headers["retry-after"].as_str().unwrap_or_default().to_owned();
@@ -112,10 +112,11 @@ fn reads_are_repeated_once() {
 
 #[test]
 fn unprocessed_keys_of_a_batch_are_requested_again() {
-    let left = r#"{"Responses":{"hits-test":[{"path":{"S":"/a"},"hits":{"N":"1"}}]},"UnprocessedKeys":{"hits-test":{"Keys":[{"path":{"S":"/b"}}]}}}"#;
-    let rest = r#"{"Responses":{"hits-test":[{"path":{"S":"/b"},"hits":{"N":"2"}}]},"UnprocessedKeys":{}}"#;
+    let first_reply = r#"{"Responses":{"hits-test":[{"path":{"S":"/a"},"hits":{"N":"1"}}]},"UnprocessedKeys":{"hits-test":{"Keys":[{"path":{"S":"/b"}}]}}}"#;
+    let second_reply =
+        r#"{"Responses":{"hits-test":[{"path":{"S":"/b"},"hits":{"N":"2"}}]},"UnprocessedKeys":{}}"#;
     let fake = FakeServer::serve(move |number, _| {
-        FakeReply::Json(200, if number == 0 { left } else { rest }.to_owned())
+        FakeReply::Json(200, if number == 0 { first_reply } else { second_reply }.to_owned())
     });
     let host = BootstrapProcess::start(fake.address);
     let body = host.get("/v1/count", "path=/a&path=/b").1;
@@ -125,7 +126,7 @@ fn unprocessed_keys_of_a_batch_are_requested_again() {
     );
     let received = fake.received();
     assert_eq!(received[1].body, r#"{"RequestItems":{"hits-test":{"Keys":[{"path":{"S":"/b"}}]}}}"#);
-    let always = FakeServer::serve(move |_, _| FakeReply::Json(200, left.to_owned()));
+    let always = FakeServer::serve(move |_, _| FakeReply::Json(200, first_reply.to_owned()));
     let host = BootstrapProcess::start(always.address);
     assert_eq!(host.get("/v1/count", "path=/a&path=/b").0, 503);
     assert_eq!(always.received().len(), 4);
@@ -181,20 +182,20 @@ fn debug_level_logs_one_line_per_request_and_info_none() {
         host.get("/counter", "path=/x");
         host.get("/nowhere", "");
         let log = host.stop().1;
-        // The last line reports that failed to call the Runtime API.
+        // The last line reports that the program failed to call the Runtime API.
         let log: Vec<&str> = log.lines().collect();
         assert_eq!(log.len(), lines + 1, "{log:?}");
         let expected = match level {
             "debug" => [
                 r#"{"level":"DEBUG","message":"counted","requestId":"request-1","route":"/counter","status":200,"key":"/x"}"#,
-                r#"{"level":"DEBUG","message":"answered","requestId":"request-2","route":"/nowhere","status":404}"#,
+                r#"{"level":"DEBUG","message":"responded","requestId":"request-2","route":"/nowhere","status":404}"#,
             ]
             .as_slice(),
             "info" => &[],
-            _ => &[r#"{"level":"WARN","message":"LOG_LEVEL: expected debug, info, warn or error; using info","value":"loud"}"#],
+            _ => &[r#"{"level":"WARN","message":"invalid LOG_LEVEL: expected debug, info, warn or error; using info","value":"loud"}"#],
         };
         assert_eq!(log[..lines].iter().map(|line| without_time(line)).collect::<Vec<_>>(), expected);
-        assert!(!log.concat().contains("203.0.113.7"), "no address of a client in the log");
+        assert!(!log.concat().contains("203.0.113.7"), "the log contains the address of a client");
     }
 }
 

@@ -1,5 +1,4 @@
-//! A DynamoDB that applies its own rules to calls: an in-memory engine with both tables behind a fake server.
-//! A test can refuse a call or drop its response.
+//! An in-memory DynamoDB with both tables behind a fake server. A test can make a call fail or drop its response.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +6,7 @@ use dynoxide::{Database, DynoxideError};
 use hit_counter::moment::Moment;
 use hit_counter::net::{Endpoint, Tls};
 use hit_counter::sigv4::Signer;
-use hit_counter::store::{DynamoDbStore, TableNames, VisitorTable};
+use hit_counter::store::{DynamoDbStore, TableConfig, VisitorTable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ pub(crate) const DAY_MS: u64 = 86_400_000;
 pub(crate) enum CallHandling {
     /// Carry it out and respond.
     Serve,
-    /// Do not carry it out, and reply with this.
+    /// Do not carry it out, and reply with this reply.
     Refuse(FakeReply),
     /// Carry it out, but drop the response.
     LoseResponse,
@@ -38,11 +37,11 @@ pub(crate) struct TestDynamoDb {
 
 impl TestDynamoDb {
     pub(crate) fn start() -> Self {
-        Self::with(|_, _| CallHandling::Serve)
+        Self::start_with(|_, _| CallHandling::Serve)
     }
 
     /// Starts an engine for which the test chooses how each call is handled, by its number and request.
-    pub(crate) fn with(
+    pub(crate) fn start_with(
         choose: impl Fn(usize, &ReceivedRequest) -> CallHandling + Send + Sync + 'static,
     ) -> Self {
         let db = Arc::new(Database::memory().unwrap());
@@ -71,10 +70,10 @@ impl TestDynamoDb {
         Self { fake, db, units }
     }
 
-    /// Creates the store of one process of the function, with or without visitors and shards.
-    pub(crate) fn store(&self, visitor_table: bool, shards: u32) -> DynamoDbStore {
+    /// Creates the store of one process of the function.
+    pub(crate) fn store(&self, has_visitors: bool, shards: u32) -> DynamoDbStore {
         self.store_with(
-            visitor_table.then(|| VisitorTable { table: SEEN.to_owned(), address_retention_days: None }),
+            has_visitors.then(|| VisitorTable { table: SEEN.to_owned(), address_retention_days: None }),
             shards,
         )
     }
@@ -83,7 +82,7 @@ impl TestDynamoDb {
         let endpoint = Endpoint::parse(&format!("http://{}", self.fake.address)).unwrap();
         let credentials = ("AKIDEXAMPLE".to_owned(), "secret".to_owned(), None);
         let signer = Signer::new(credentials, "eu-central-1".to_owned(), "dynamodb");
-        let tables = TableNames {
+        let tables = TableConfig {
             counts: COUNTS.to_owned(),
             visitor_table,
             dedup_table: Some(SEEN.to_owned()),
@@ -92,7 +91,7 @@ impl TestDynamoDb {
         DynamoDbStore::new(endpoint, Tls::default(), tables, signer, || NOON)
     }
 
-    /// Returns the calls so far, each with its table and key: `UpdateItem hits-test !budget`.
+    /// Returns all calls so far, such as `UpdateItem hits-test !budget`.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.fake.received().iter().map(describe_call).collect()
     }

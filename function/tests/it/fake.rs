@@ -1,4 +1,4 @@
-//! Test doubles of the function's two peers, as threads controlled by a test, and the program itself as a
+//! Fake servers in place of AWS services and the Runtime API, controlled by a test, and the program itself as a
 //! child process.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest time that a test waits.
+/// The maximum time that a test waits for something.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A request that a fake server received.
@@ -57,7 +57,7 @@ pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<ReceivedRequest>
 
 /// The reply of a fake server.
 pub(crate) enum FakeReply {
-    /// A complete response; the connection is kept.
+    /// A complete response; the connection stays open.
     Json(u16, String),
     /// These bytes, after which the connection is closed.
     Raw(Vec<u8>),
@@ -73,7 +73,7 @@ pub(crate) fn json_response(status: u16, body: &str, more: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A server whose replies the test chooses by the request and its number.
+/// A server whose replies the test chooses by the request and its number, from 0.
 pub(crate) struct FakeServer {
     pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<ReceivedRequest>>>,
@@ -117,7 +117,7 @@ impl FakeServer {
     pub(crate) fn wait_for_closed(&self, count: usize) {
         let until = Instant::now() + TEST_TIMEOUT;
         while *self.closed.lock().unwrap() < count {
-            assert!(Instant::now() < until, "connection {count} stays open");
+            assert!(Instant::now() < until, "connection {count} was not closed in time");
             thread::yield_now();
         }
     }
@@ -195,8 +195,8 @@ impl BootstrapProcess {
         let (events, queue) = channel::<Vec<u8>>();
         let (sender, reports) = channel();
         thread::spawn(move || {
-            // One connection at a time, because there is one program. The thread ends when the test drops its
-            // sender.
+            // Serves one connection at a time, because there is one program. The thread ends when the test drops
+            // the sender of the events.
             let mut number = 0;
             for stream in listener.incoming().map_while(Result::ok) {
                 if !serve_runtime_api(&stream, &queue, &sender, &mut number, timeout_ms) {
@@ -221,7 +221,7 @@ impl BootstrapProcess {
     }
 
     pub(crate) fn next_report(&self) -> RuntimeReport {
-        self.reports.recv_timeout(TEST_TIMEOUT).expect("the program posts something")
+        self.reports.recv_timeout(TEST_TIMEOUT).expect("expected a report from the program")
     }
 
     /// Sends the program a GET request and returns status and body.
@@ -255,7 +255,7 @@ impl BootstrapProcess {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return (status, log);
             }
-            assert!(Instant::now() < until, "the program lingers");
+            assert!(Instant::now() < until, "the program did not exit in time");
             thread::yield_now();
         }
     }
@@ -310,7 +310,7 @@ fn invocation_response(number: u32, event: &[u8], timeout_ms: u64) -> Vec<u8> {
     response
 }
 
-#[expect(clippy::disallowed_methods, reason = "Lambda's deadlines are by the real clock")]
+#[expect(clippy::disallowed_methods, reason = "the program compares the deadline with the real clock")]
 fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     since.as_millis().try_into().unwrap()

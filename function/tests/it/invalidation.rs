@@ -1,5 +1,5 @@
 //! Tests of CloudFront invalidations: which process invalidates, what is requested, and what happens to a hit
-//! if CloudFront refuses.
+//! if CloudFront returns an error.
 
 use std::thread;
 use std::time::Duration;
@@ -42,8 +42,8 @@ fn reference(request: &ReceivedRequest) -> &str {
     between(&request.body, "<CallerReference>", "</CallerReference>")[0]
 }
 
-/// Sends several hits. A response is sent before the work that follows it, so tests stop the program to wait
-/// for the log.
+/// Sends several hits. The program invalidates after it has sent the response, so a test must stop the program
+/// before it checks the log.
 fn hit(host: &BootstrapProcess, times: usize) {
     for _ in 0..times {
         assert_eq!(host.get("/counter", "path=/x").0, 200);
@@ -67,7 +67,7 @@ fn hits_of_a_window_invalidate_once() {
     assert!(authorization.contains("/us-east-1/cloudfront/aws4_request"), "{authorization}");
     assert_eq!(engine.number("/x", "hits"), 4);
     let claims = engine.calls().iter().filter(|call| call.ends_with(KEY_INVALIDATION)).count();
-    assert_eq!(claims, 1, "the window is remembered, and not asked for with each hit");
+    assert_eq!(claims, 1, "the window is claimed once, not by each hit");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn only_one_of_concurrent_claims_succeeds_per_window() {
     let now_s = NOON.millis() / 1000;
     assert_eq!((claims(now_s), claims(now_s + 59), claims(now_s + 60)), (1, 0, 1));
     let mut store = engine.store(false, 1);
-    assert!(!store.release_window(now_s).unwrap(), "another has it now");
+    assert!(!store.release_window(now_s).unwrap(), "another process has claimed it");
     assert!(store.release_window(now_s + 60).unwrap());
     assert_eq!(claims(now_s + 61), 1);
 }

@@ -44,11 +44,17 @@ fn program_outside_of_lambda_explains_itself() {
 fn invalid_event_fails_alone() {
     let fake = counting();
     let host = BootstrapProcess::start(fake.address);
-    for event in [r#"{"Records":[{"eventSource":"aws:sqs","body":"/x"}]}"#, "{", "", "\u{0}"] {
+    for (event, message) in [
+        (r#"{"Records":[{"eventSource":"aws:sqs","body":"/x"}]}"#, "invalid SQS batch: "),
+        ("{", "failed to read the event: "),
+        ("", "failed to read the event: "),
+        ("\u{0}", "failed to read the event: "),
+    ] {
         let report = host.invoke(event);
         assert!(report.path.ends_with("/error"), "{report:?}");
         assert_eq!(report.error_type.as_deref(), Some("Hitctl.UnsupportedEvent"));
-        assert!(report.body.starts_with("{\"errorMessage\":\"the event is "), "{}", report.body);
+        let start = format!("{{\"errorMessage\":\"{message}");
+        assert!(report.body.starts_with(&start), "{}", report.body);
         assert_eq!(host.get("/counter", "path=/x").0, 200);
     }
     let (_, log) = host.stop();
@@ -98,7 +104,7 @@ fn program_exits_when_the_runtime_api_is_unreachable() {
 #[test]
 fn program_exits_when_the_runtime_api_is_broken() {
     for (response, expected) in [
-        (json_response(500, "{}", ""), "it returned status 500"),
+        (json_response(500, "{}", ""), "found status 500"),
         (json_response(200, "{}", ""), "expected an invocation, found status 200"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n".to_vec(), "`Content-Length` is not a number"),
         (b"\0\0\0\0\r\n\r\n".to_vec(), "the response is not HTTP"),
@@ -120,7 +126,7 @@ fn program_exits_when_the_runtime_api_is_broken() {
 
 /// Starts a Runtime API that serves one request per connection, as some emulators do, and returns `events`
 /// invocations.
-fn one_request_a_connection(events: usize) -> (String, std::sync::mpsc::Receiver<(String, String)>) {
+fn one_request_per_connection(events: usize) -> (String, std::sync::mpsc::Receiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (sender, reports) = channel();
@@ -159,7 +165,7 @@ impl InvocationHandler for PanicsOnce {
 #[test]
 fn panic_fails_its_invocation_and_the_loop_continues() {
     serve::capture_panics();
-    let (address, reports) = one_request_a_connection(2);
+    let (address, reports) = one_request_per_connection(2);
     let mut runtime = RuntimeClient::new(&address).unwrap();
     let mut log = Logger::new(Level::Error, || Moment::from_millis(0), Box::new(std::io::sink()));
     let error = serve::serve(&mut runtime, &mut log, &mut PanicsOnce(0));

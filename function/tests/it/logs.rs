@@ -11,13 +11,13 @@ use crate::engine::{COUNTS, CallHandling, SEEN, TestDynamoDb};
 use crate::fake::{BootstrapProcess, FakeReply, FakeServer, environment};
 
 /// Returns a time some hours ago, because the program uses the real clock.
-#[expect(clippy::disallowed_methods, reason = "the program under test counts by the real clock")]
+#[expect(clippy::disallowed_methods, reason = "the program under test uses the real clock")]
 fn recently() -> Moment {
     let now = Moment::from(std::time::SystemTime::now());
     Moment::from_millis(now.millis() - 3 * 3_600_000)
 }
 
-/// Returns a log of `views` views of `pages` pages by two people, and of a bot and an image.
+/// Returns a log with `views` views of `pages` pages by two people, one view by a bot, and one request for an image.
 fn log(views: usize, pages: usize) -> String {
     let at = recently().rfc3339();
     let (date, time) = (&at[..10], &at[11..19]);
@@ -94,7 +94,7 @@ fn redelivered_log_file_counts_once() {
 #[test]
 fn chunks_of_a_redelivered_log_file_count_once() {
     let transactions = AtomicUsize::new(0);
-    let engine = TestDynamoDb::with(move |_, request| {
+    let engine = TestDynamoDb::start_with(move |_, request| {
         let is_one = request.operation() == "TransactWriteItems";
         if is_one && transactions.fetch_add(1, Ordering::Relaxed) == 1 {
             return CallHandling::Refuse(FakeReply::Json(

@@ -1,7 +1,7 @@
 //! End-to-end tests of the real program over real sockets, with a Runtime API and a DynamoDB that misbehave
 //! on demand.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bots;
 mod counting;

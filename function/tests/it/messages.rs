@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::engine::{COUNTS, CallHandling, DAY_MS, NOON, SEEN, TestDynamoDb};
 use crate::fake::{BootstrapProcess, FakeReply, environment};
-use crate::hostile::drawn::SeededRng;
+use crate::hostile::random::SeededRng;
 
 /// Returns an SQS event with these bodies, whose message IDs are `m0`, `m1` and so on.
 pub(crate) fn batch_of<B: AsRef<str>>(bodies: &[B]) -> String {
@@ -37,8 +37,8 @@ fn counter(engine: &TestDynamoDb, config: CounterConfig) -> Counter<DynamoDbStor
 }
 
 fn malformed(done: &BatchResult) -> Vec<usize> {
-    let is = |failed: &MessageError| matches!(failed, MessageError::Malformed(_));
-    done.failed.iter().filter(|(_, failed)| is(failed)).map(|(index, _)| *index).collect()
+    let is_malformed = |failed: &MessageError| matches!(failed, MessageError::Malformed(_));
+    done.failed.iter().filter(|(_, failed)| is_malformed(failed)).map(|(index, _)| *index).collect()
 }
 
 /// Returns 25 messages over ten pages, five of them on the day before.
@@ -94,7 +94,7 @@ fn exact_batch_is_one_transaction_and_counts_once() {
     more.push(InboundMessage { id: "new".to_owned(), dedup_id: "new".to_owned(), ..more[0].clone() });
     let done = batch::count(&mut counter.batch_context(), &more, true, NOON);
     assert_eq!((done.hits, done.failed.len()), (25, 0));
-    assert_eq!(transactions(&engine), 3, "one is cancelled, one writes the rest");
+    assert_eq!(transactions(&engine), 3, "one is cancelled, one writes the remaining message");
 }
 
 #[test]
@@ -120,11 +120,11 @@ fn reload_is_not_counted_when_redelivered_to_another_process() {
         |ids: &[&str]| json!({"Records": ids.iter().map(|id| record(id)).collect::<Vec<_>>()}).to_string();
     let first = count(&mut counter(&engine, config.clone()), &event(&["view", "reload"]), true);
     assert_eq!((first.hits, first.ignored), (1, 1), "{first:?}");
-    // Another process, which has seen neither, receives the second message again.
+    // Another process, which has received neither message, receives the second one again.
     let again = count(&mut counter(&engine, config.clone()), &event(&["reload"]), true);
     assert_eq!((again.hits, again.failed.len()), (0, 0), "{again:?}");
     assert_eq!(engine.number("/a", "hits"), 1);
-    // A message that holds only reloads is recognized too.
+    // A message that contains only reloads is recognized too.
     let mut late = counter(&engine, config.clone());
     assert_eq!(count(&mut late, &event(&["later"]), true).hits, 1);
     assert_eq!(count(&mut late, &event(&["once more"]), true).hits, 0);
@@ -142,7 +142,7 @@ fn units_of_a_redelivered_large_message_count_once() {
     assert_eq!(
         count(&mut counter, &batch_of(&["/y", "/x"]), true).hits,
         1,
-        "m0 has pieces, and no mark of its own"
+        "the large message m0 has markers of its units only, so this m0 is new"
     );
     let again = count(&mut counter, &batch_of(&[&large]), true);
     assert_eq!((again.hits, again.failed.len()), (0, 0));
@@ -156,7 +156,7 @@ fn malformed_message_fails_alone() {
         let bodies = ["/a", "{", "/b", r#"{"path":"!lease"}"#, r#"{"hits":[{"path":"/c"},{"path":"/\\"}]}"#];
         let done = count(&mut counter(&engine, CounterConfig::default()), &batch_of(&bodies), exact);
         assert_eq!((done.hits, malformed(&done)), (2, vec![1, 3, 4]));
-        assert_eq!(engine.items(COUNTS).len(), 2, "nothing is counted of a message that is wrong in part");
+        assert_eq!(engine.items(COUNTS).len(), 2, "no hit of an invalid message is counted");
     }
 }
 
@@ -205,13 +205,13 @@ fn messages_of_one_client_cannot_use_the_whole_budget() {
         let mut counter = counter(&engine, config);
         let done = count(&mut counter, &batch_of(&bodies), exact);
         assert!(done.failed.is_empty(), "{done:?}");
-        assert_eq!(done.hits, 10 + 3, "another client's share takes a page that both ask for: {done:?}");
+        assert_eq!(done.hits, 10 + 3, "a page of both clients is charged to the second client: {done:?}");
         assert_eq!((done.ignored, engine.number("/new", "hits")), (19, 1));
         if exact {
             // The messages below would have the same IDs as those above.
             continue;
         }
-        // A sender that names no client vouches for its pages.
+        // Messages without a client need no share of the budget.
         let bare: Vec<String> = (0..5).map(|n| format!("/bare/{n}")).collect();
         let bare: Vec<&str> = bare.iter().map(String::as_str).collect();
         assert_eq!(count(&mut counter, &batch_of(&bare), exact).hits, 5);
@@ -236,7 +236,11 @@ fn visitors_are_recorded_once_per_page_and_day() {
         let mut counter = counter(&engine, config);
         let done = count(&mut counter, &batch_of(&bodies), exact);
         assert_eq!((done.hits, done.warnings.len()), (6, 0), "{done:?}");
-        assert_eq!(engine.number("/x", "uniques"), 2, "and nobody of the day whose salt is gone");
+        assert_eq!(
+            engine.number("/x", "uniques"),
+            2,
+            "the visitor of a day whose salt is deleted is not counted"
+        );
         assert_eq!(engine.number("/y", "uniques"), 1);
         assert_eq!(engine.number(KEY_SITE, "uniques"), 2);
         let today = NOON.day().uniques_attribute();
@@ -248,7 +252,7 @@ fn visitors_are_recorded_once_per_page_and_day() {
 
 #[test]
 fn failed_write_fails_the_messages_of_its_page() {
-    let engine = TestDynamoDb::with(|_, request| {
+    let engine = TestDynamoDb::start_with(|_, request| {
         if request.operation() == "UpdateItem" && request.body.contains(r#""S":"/bad""#) {
             return CallHandling::Refuse(FakeReply::Json(500, "{}".to_owned()));
         }
@@ -288,7 +292,11 @@ fn program_responds_in_the_format_of_each_source() {
     assert_eq!(report.body, r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#);
     let event = r#"{"id":"e1","detail-type":"Hit","source":"cli","detail":{"path":"/x"}}"#;
     assert_eq!(host.invoke(event).body, r#"{"v":1,"hits":1,"ignored":0}"#);
-    assert_eq!(host.invoke(event).body, r#"{"v":1,"hits":0,"ignored":0}"#, "Lambda tries again");
+    assert_eq!(
+        host.invoke(event).body,
+        r#"{"v":1,"hits":0,"ignored":0}"#,
+        "a repeated invocation counts nothing"
+    );
     let viewer = r#"{"Records":[{"cf":{"config":{"requestId":"r"},"request":{"clientIp":"203.0.113.7","method":"GET","uri":"/x","querystring":"","headers":{}}}}]}"#;
     let response = host.invoke(viewer).body;
     assert_eq!(
@@ -314,11 +322,11 @@ fn program_responds_in_the_format_of_each_source() {
     );
 }
 
-/// A table that is down must not acknowledge any message.
+/// If the table is unavailable, no message may be acknowledged.
 #[test]
 fn messages_are_not_acknowledged_without_a_table() {
     let mut rng = SeededRng(7);
-    let engine = TestDynamoDb::with(|_, _| {
+    let engine = TestDynamoDb::start_with(|_, _| {
         CallHandling::Refuse(FakeReply::Json(400, r#"{"__type":"x#ResourceNotFoundException"}"#.to_owned()))
     });
     let mut counter = counter(&engine, CounterConfig { visitors: true, ..CounterConfig::default() });

@@ -53,8 +53,7 @@ fn counting_badge_is_forwarded_once_and_shows_the_number_after_it() {
     let program = reader(&engine, &lambda, &[]);
     let (status, badge) = program.get("/v1/badge.svg", "path=/a&hit=1");
     assert_eq!((status, shown(&badge).as_str()), (200, "views: 42"));
-    // The same visitor again: forwarded too, because only the counter function decides, but not added to the
-    // count.
+    // A reload is forwarded too, because the counter function decides, but it is not added to the count.
     assert_eq!(shown(&program.get("/v1/badge.svg", "path=/a&hit=1").1), "views: 41");
     assert_eq!(shown(&program.get("/v1/badge.svg", "path=/a").1), "views: 41");
     assert_eq!(writes(&engine), Vec::<String>::new());
@@ -82,14 +81,14 @@ fn forwarded_hit_that_arrives_twice_counts_once_with_exact() {
     program.get("/v1/pixel.svg", "path=/a");
     let hit = lambda.received().remove(0).body;
     for _ in 0..2 {
-        // A new process each time, which remembers nothing.
+        // Each delivery goes to a new process, which does not know the view.
         counter(&engine, &[("HITCTL_EXACT", "1")]).invoke(hit.as_str());
     }
     assert_eq!(engine.number("/a", "hits"), 1);
 }
 
 #[test]
-fn busy_lambda_is_retried_and_permanent_error_is_drawn() {
+fn busy_lambda_is_retried_and_permanent_error_is_shown() {
     let engine = TestDynamoDb::start();
     let busy = FakeServer::serve(|n, _| if n < 2 { FakeReply::Json(429, String::new()) } else { accepted() });
     let program = reader(&engine, &busy, &[]);
@@ -101,7 +100,7 @@ fn busy_lambda_is_retried_and_permanent_error_is_drawn() {
     let (status, badge, headers) = get_with_headers(&program, "/v1/badge.svg", "path=/a&hit=1");
     assert_eq!((status, shown(&badge).as_str()), (200, "views: n/a"));
     assert_eq!(headers["hitctl-error"], "unavailable");
-    assert_eq!(refusing.received().len(), 1, "a refusal is final");
+    assert_eq!(refusing.received().len(), 1, "a permanent error is not retried");
     let (_, log) = program.stop();
     assert!(log.contains("lambda Invoke: status 403"), "{log}");
 }
@@ -115,7 +114,7 @@ fn get_with_headers(program: &BootstrapProcess, route: &str, query: &str) -> (u6
 
 #[test]
 fn hit_is_forwarded_even_if_its_number_cannot_be_read() {
-    let engine = TestDynamoDb::with(|_, _| CallHandling::Refuse(FakeReply::Json(500, String::new())));
+    let engine = TestDynamoDb::start_with(|_, _| CallHandling::Refuse(FakeReply::Json(500, String::new())));
     let lambda = FakeServer::serve(|_, _| accepted());
     let program = reader(&engine, &lambda, &[]);
     let (status, badge) = program.get("/v1/badge.svg", "path=/a&hit=1");
@@ -142,7 +141,7 @@ fn view_that_does_not_count_is_forwarded_with_its_reason() {
 fn counter_that_cannot_write_fails_the_invocation() {
     let (engine, lambda) = (TestDynamoDb::start(), FakeServer::serve(|_, _| accepted()));
     reader(&engine, &lambda, &[]).get("/v1/badge.svg", "path=/a&hit=1");
-    let broken = TestDynamoDb::with(|_, _| CallHandling::Refuse(FakeReply::Json(500, String::new())));
+    let broken = TestDynamoDb::start_with(|_, _| CallHandling::Refuse(FakeReply::Json(500, String::new())));
     let report = counter(&broken, &[]).invoke(lambda.received()[0].body.as_str());
     assert_eq!(report.error_type.as_deref(), Some("Hitctl.NotCounted"), "{}", report.body);
 }

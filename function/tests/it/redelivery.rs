@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::engine::{COUNTS, CallHandling, TestDynamoDb};
 use crate::fake::FakeReply;
-use crate::hostile::drawn::SeededRng;
+use crate::hostile::random::SeededRng;
 use crate::messages;
 
 /// The number of receives after which a message is a dead letter.
@@ -82,13 +82,13 @@ fn random_faults(seed: u64) -> impl Fn(usize, &crate::fake::ReceivedRequest) -> 
 /// the maximum that may be counted, and the number counted.
 fn simulate(seed: u64, exact: bool, paths: PathAdmission) -> Vec<(u64, u64, u64)> {
     let mut rng = SeededRng(seed);
-    let engine = TestDynamoDb::with(random_faults(seed));
+    let engine = TestDynamoDb::start_with(random_faults(seed));
     let mut queue: Vec<SentMessage> = (0..150).map(|number| send(&mut rng, number)).collect();
     let mut sent: BTreeMap<String, (u64, u64)> = (0..12).map(|n| (format!("/{n}"), (0, 0))).collect();
     for (path, n) in queue.iter().filter_map(|sent| sent.adds.as_ref()).flatten() {
         sent.get_mut(path).unwrap().0 += n;
     }
-    // Two processes that take turns.
+    // Two processes share the queue.
     let process =
         || Counter::new(engine.store(false, 1), CounterConfig { paths, ..CounterConfig::default() });
     let mut processes = [process(), process()];
@@ -105,7 +105,7 @@ fn simulate(seed: u64, exact: bool, paths: PathAdmission) -> Vec<(u64, u64, u64)
                 sent.get_mut(path).unwrap().1 += n;
             }
         }
-        // Sometimes a batch holds the same message twice.
+        // Sometimes a batch contains the same message twice.
         if rng.one_in(4)
             && let Some(first) = batch.first().copied()
         {
@@ -133,7 +133,11 @@ fn simulate(seed: u64, exact: bool, paths: PathAdmission) -> Vec<(u64, u64, u64)
                 other => panic!("seed {seed}: {} became {other:?}", message.record),
             }
             if message.receives >= MAX_RECEIVES {
-                assert!(message.adds.is_none(), "seed {seed}: a good one is dead: {}", message.record);
+                assert!(
+                    message.adds.is_none(),
+                    "seed {seed}: a valid message became a dead letter: {}",
+                    message.record
+                );
                 deleted.push(*number);
             }
         }
@@ -143,13 +147,13 @@ fn simulate(seed: u64, exact: bool, paths: PathAdmission) -> Vec<(u64, u64, u64)
             queue.swap_remove(number);
         }
     }
-    let of_page = |(path, (sent, most)): (&String, &(u64, u64))| {
+    let of_page = |(path, (sent, max_hits)): (&String, &(u64, u64))| {
         let hits = engine
             .items(COUNTS)
             .iter()
             .find(|item| item["path"]["S"] == *path)
             .map_or(0, |item| item["hits"]["N"].as_str().map_or(0, |hits| hits.parse().unwrap()));
-        (*sent, *most, hits)
+        (*sent, *max_hits, hits)
     };
     sent.iter().map(of_page).collect()
 }
@@ -172,10 +176,13 @@ fn exact_counting_counts_each_message_once() {
 fn plain_counting_counts_each_message_at_least_once_and_at_most_per_delivery() {
     let mut over = 0;
     for seed in 11..=13 {
-        for (sent, most, counted) in simulate(seed, false, PathAdmission::Open) {
-            assert!((sent..=most).contains(&counted), "seed {seed}: {counted} of {sent}, at most {most}");
+        for (sent, max_hits, counted) in simulate(seed, false, PathAdmission::Open) {
+            assert!(
+                (sent..=max_hits).contains(&counted),
+                "seed {seed}: {counted} of {sent}, at most {max_hits}"
+            );
             over += counted - sent;
         }
     }
-    assert!(over > 0, "nothing was delivered twice: the lot is too kind");
+    assert!(over > 0, "no message was counted twice, so the simulation is too easy");
 }

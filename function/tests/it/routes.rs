@@ -1,4 +1,4 @@
-//! End-to-end tests of each route, against a table that counts.
+//! End-to-end tests of each route, with a simple table in memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -121,7 +121,7 @@ fn many_pages_are_one_batch_and_the_total_is_a_full_scan() {
     assert_eq!(
         host.get("/v1/count", "").1,
         r#"{"v":1,"hits":6,"today":{"hits":6}}"#,
-        "remembered, own hits added"
+        "the total is cached, and the process adds its own hits"
     );
     assert_eq!(operations(&fake).len(), 11);
 }
@@ -131,7 +131,7 @@ fn old_days_are_trimmed_by_one_more_update() {
     let (fake, table) = table();
     let mut item = json!({"path": {"S": "/x"}, "hits": {"N": "60"}, "first": {"S": "2020-01-01"}});
     for day in 0..60 {
-        // Days from 1997 on, whose numbers begin with a 7.
+        // Days from November 1994, whose numbers begin with a 7 in base 36.
         let digit = char::from_digit(day % 36, 36).unwrap();
         item[format!("d7{}{digit}", day / 36)] = json!({"N": "1"});
     }
@@ -140,11 +140,12 @@ fn old_days_are_trimmed_by_one_more_update() {
     assert!(host.get("/counter", "path=/x").1.contains(r#""hits":61,"today":{"hits":1}"#));
     assert_eq!(operations(&fake), ["UpdateItem", "UpdateItem"]);
     let item = table.lock().unwrap()["/x"].clone();
-    let left: Vec<&String> = item.as_object().unwrap().keys().filter(|name| name.starts_with('d')).collect();
-    assert_eq!(left.len(), 1, "only today: {left:?}");
+    let days_left: Vec<&String> =
+        item.as_object().unwrap().keys().filter(|name| name.starts_with('d')).collect();
+    assert_eq!(days_left.len(), 1, "only today: {days_left:?}");
     assert_eq!(item["first"]["S"], "2020-01-01");
     host.get("/counter", "path=/x");
-    assert_eq!(operations(&fake).len(), 3, "nothing is due any more");
+    assert_eq!(operations(&fake).len(), 3, "the second hit trims nothing");
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn health_and_rejected_requests_do_not_access_the_table() {
     let (status, headers, body) = host.request("GET", "/healthz", "");
     assert_eq!((status, body.as_str()), (200, r#"{"v":1,"ok":true}"#));
     assert_eq!(headers["hitctl-build"], "abc123");
-    assert_eq!(headers.get("access-control-allow-origin"), None, "the gateway's to add");
+    assert_eq!(headers.get("access-control-allow-origin"), None, "the gateway adds this header");
     let (status, headers, _) = host.request("POST", "/counter", "path=/x");
     assert_eq!((status, &headers["allow"]), (405, &json!("GET, HEAD")));
     assert_eq!(host.get("/nowhere", "").0, 404);

@@ -11,7 +11,7 @@ use hit_counter::moment::Moment;
 use hit_counter::net::{Endpoint, Tls};
 use hit_counter::path::normalise;
 use hit_counter::sigv4::Signer;
-use hit_counter::store::{AddResult, CounterStore, DynamoDbStore, PathAdmission, TableNames, VisitorTable};
+use hit_counter::store::{AddResult, CounterStore, DynamoDbStore, PathAdmission, TableConfig, VisitorTable};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
@@ -24,9 +24,9 @@ const NOW: Moment = Moment::from_millis(1_789_898_400_000);
 /// A hit's response contains the number of requests on its connection as `hits`, and the number of
 /// connections as today's count.
 fn server() -> (SocketAddr, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let generated = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certificate = generated.cert.der().clone();
+    let key = PrivateKeyDer::try_from(generated.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -67,14 +67,14 @@ fn store_with(address: SocketAddr, tls: Tls, visitor_table: Option<VisitorTable>
     DynamoDbStore::new(
         endpoint,
         tls,
-        TableNames { counts: "hits-test".to_owned(), visitor_table, dedup_table: None, shards: 1 },
+        TableConfig { counts: "hits-test".to_owned(), visitor_table, dedup_table: None, shards: 1 },
         Signer::new(credentials, "r".to_owned(), "dynamodb"),
         || NOW,
     )
 }
 
 #[test]
-fn hits_use_the_connection_made_ahead() {
+fn hits_use_the_connection_opened_by_warm_up() {
     let (address, certificate) = server();
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
@@ -92,7 +92,7 @@ fn hits_use_the_connection_made_ahead() {
 }
 
 #[test]
-fn salt_is_loaded_ahead_over_the_connection_of_the_hits() {
+fn salt_is_loaded_by_warm_up_over_the_connection_of_the_hits() {
     let (address, certificate) = server();
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
@@ -100,7 +100,7 @@ fn salt_is_loaded_ahead_over_the_connection_of_the_hits() {
     let mut store = store_with(address, Tls::with_roots(roots).unwrap(), Some(visitor_table));
     store.set_request_deadline(Duration::from_secs(10));
     store.warm_up().unwrap();
-    // This server knows no salts, which causes a warning; the test needs only the request.
+    // This server returns no salt, which causes a warning. The test needs only the request.
     assert_eq!(store.take_warnings().len(), 1);
     store.set_request_deadline(Duration::from_secs(10));
     let hit = Hit::one(normalise("/x").unwrap(), NOW);
@@ -148,15 +148,15 @@ fn ca_bundle_replaces_the_default_roots() {
 fn pem_of(certificate: &CertificateDer<'_>) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::from("-----BEGIN CERTIFICATE-----");
-    for (number, three) in certificate.chunks(3).enumerate() {
+    for (number, group) in certificate.chunks(3).enumerate() {
         if number % 16 == 0 {
             text.push('\n');
         }
         let bits =
-            three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for dir in 0..4 {
-            let digit = bits >> (18 - 6 * dir) & 63;
-            text.push(if dir <= three.len() { char::from(DIGITS[digit as usize]) } else { '=' });
+            group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for at in 0..4 {
+            let digit = bits >> (18 - 6 * at) & 63;
+            text.push(if at <= group.len() { char::from(DIGITS[digit as usize]) } else { '=' });
         }
     }
     text + "\n-----END CERTIFICATE-----\n"

@@ -1,5 +1,5 @@
-//! Tests of visitors against a real engine: which are new, what is stored of them, and that failures never
-//! cost a hit.
+//! Tests of visitors with an in-memory DynamoDB: which are new, what is stored about them, and that failures never
+//! lose a hit.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn visitor(number: u32) -> Visitor {
     Visitor::new(&format!("203.0.113.{number}"), "Mozilla/5.0 (Secret)").unwrap()
 }
 
-fn days_on(days: u64) -> Moment {
+fn days_later(days: u64) -> Moment {
     Moment::from_millis(NOON.millis() + days * DAY_MS)
 }
 
@@ -83,9 +83,9 @@ fn visitor_counts_once_a_day_per_page_and_per_site() {
     assert_eq!(store.record_visitor(&first, &key("/b"), NOON), Ok(PAGE));
     assert_eq!(store.record_visitor(&visitor(2), &key("/b"), NOON), Ok(BOTH));
     assert_eq!(
-        store.record_visitor(&first, &key("/a"), days_on(1)),
+        store.record_visitor(&first, &key("/a"), days_later(1)),
         Ok(BOTH),
-        "the day after, nobody is recognised"
+        "no visitor is recognized on the next day"
     );
     assert_eq!(store.take_warnings(), [""; 0]);
     assert_eq!(engine.number("!site", "uniques"), 3);
@@ -135,7 +135,7 @@ fn only_hashes_are_stored_and_they_expire() {
     }
     let tables = format!("{:?}{:?}", engine.items(SEEN), engine.items(COUNTS));
     for secret in ["203.0.113", "Mozilla"] {
-        assert!(!tables.contains(secret), "{secret} is at rest");
+        assert!(!tables.contains(secret), "{secret} is stored");
     }
     let salt = engine.item(SEEN, "salt#fzg")["salt"]["S"].as_str().unwrap().to_owned();
     let printed = format!("{store:?}");
@@ -153,8 +153,8 @@ fn hashes_differ_by_day() {
         engine.put(SEEN, &salt);
         view(&mut engine.store(true, 1), &visitor(1), "/a", NOON);
     }
-    assert_eq!(hashes(&one), hashes(&other), "the same site and salt, the same hashes");
-    view(&mut other.store(true, 1), &visitor(1), "/a", days_on(1));
+    assert_eq!(hashes(&one), hashes(&other), "the same site and salt give the same hashes");
+    view(&mut other.store(true, 1), &visitor(1), "/a", days_later(1));
     assert_eq!(hashes(&other).len(), 4);
 }
 
@@ -192,12 +192,12 @@ fn new_salt_deletes_the_old_ones() {
     }
     let mut store = engine.store(true, 1);
     store.warm_up().unwrap();
-    assert_eq!(salts(&engine), [id(20_715), id(20_716)], "yesterday's stays for who is late");
+    assert_eq!(salts(&engine), [id(20_715), id(20_716)], "yesterday's salt is kept for late hits");
     let calls = engine.calls().len();
     engine.store(true, 1).warm_up().unwrap();
     store.record_visitor(&visitor(1), &key("/a"), NOON).unwrap();
-    assert_eq!(engine.calls().len(), calls + 4, "who finds a salt deletes none");
-    assert_eq!(store.record_visitor(&visitor(1), &key("/a"), days_on(1)), Ok(BOTH));
+    assert_eq!(engine.calls().len(), calls + 4, "a process that finds a salt deletes none");
+    assert_eq!(store.record_visitor(&visitor(1), &key("/a"), days_later(1)), Ok(BOTH));
     assert_eq!(salts(&engine), [id(20_716), id(20_717)]);
 }
 
@@ -222,7 +222,7 @@ fn visitor_is_never_counted_twice_after_a_missing_response() {
         let choose = move |number, _: &_| {
             if number == lose_response + 1 { CallHandling::LoseResponse } else { CallHandling::Serve }
         };
-        let engine = TestDynamoDb::with(choose);
+        let engine = TestDynamoDb::start_with(choose);
         engine.put(SEEN, &json!({"id": {"S": "salt#fzg"}, "salt": {"S": "5".repeat(64)}}));
         let mut store = engine.store(true, 1);
         for _ in 0..3 {
@@ -243,7 +243,7 @@ fn failing_visitor_table_costs_no_hit() {
     let faults: [(&str, FaultFn); 2] =
         [("ProvisionedThroughputExceeded", throttled), ("ResourceNotFound", not_found)];
     for (name, fault) in faults {
-        let engine = TestDynamoDb::with(failing(SEEN, fault));
+        let engine = TestDynamoDb::start_with(failing(SEEN, fault));
         let mut store = engine.store(true, 1);
         store.warm_up().unwrap();
         let counts = view(&mut store, &visitor(1), "/a", NOON);
@@ -259,7 +259,8 @@ fn failing_visitor_table_costs_no_hit() {
 
 #[test]
 fn salt_that_failed_to_load_is_loaded_by_the_first_hit() {
-    let engine = TestDynamoDb::with(|number, _| if number == 0 { throttled() } else { CallHandling::Serve });
+    let engine =
+        TestDynamoDb::start_with(|number, _| if number == 0 { throttled() } else { CallHandling::Serve });
     let mut store = engine.store(true, 1);
     store.warm_up().unwrap();
     assert!(store.take_warnings()[0].starts_with("failed to load the day's salt: "));
@@ -268,7 +269,7 @@ fn salt_that_failed_to_load_is_loaded_by_the_first_hit() {
 
 #[test]
 fn failed_site_count_does_not_affect_the_page() {
-    let engine = TestDynamoDb::with(failing("!site", throttled));
+    let engine = TestDynamoDb::start_with(failing("!site", throttled));
     let mut store = engine.store(true, 1);
     assert_eq!(store.record_visitor(&visitor(1), &key("/a"), NOON), Ok(PAGE));
     assert!(store.take_warnings()[0].starts_with("failed to count a visitor of the site: "));
@@ -276,7 +277,7 @@ fn failed_site_count_does_not_affect_the_page() {
 
 #[test]
 fn hanging_visitor_calls_leave_time_for_the_hit() {
-    let engine = TestDynamoDb::with(|_, request| match request.operation() {
+    let engine = TestDynamoDb::start_with(|_, request| match request.operation() {
         "PutItem" => CallHandling::Refuse(FakeReply::Hang),
         _ => CallHandling::Serve,
     });
@@ -304,7 +305,7 @@ fn raw_addresses_expire_after_the_configured_days() {
 
 #[test]
 fn address_that_cannot_be_stored_is_a_warning_without_the_address() {
-    let engine = TestDynamoDb::with(failing("ip#", throttled));
+    let engine = TestDynamoDb::start_with(failing("ip#", throttled));
     let mut store =
         engine.store_with(Some(VisitorTable { table: SEEN.to_owned(), address_retention_days: Some(7) }), 1);
     assert_eq!(store.record_visitor(&visitor(1), &key("/a"), NOON), Ok(BOTH));
@@ -322,20 +323,20 @@ fn random_visits_count_as_in_a_naive_model() {
     let mut processes = [engine.store(true, 1), engine.store(true, 1)];
     let (mut pages, mut site) = (HashSet::new(), HashSet::new());
     let mut state = 7_u32;
-    let mut chance = |below: u32| {
+    let mut random_below = |below: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 16) % below
     };
     for day in 0..3 {
         for _ in 0..120 {
-            let (number, page, process) = (chance(9) + 1, chance(4), chance(2));
+            let (number, page, process) = (random_below(9) + 1, random_below(4), random_below(2));
             let store = &mut processes[process as usize];
-            view(store, &visitor(number), &format!("/{page}"), days_on(day));
+            view(store, &visitor(number), &format!("/{page}"), days_later(day));
             pages.insert((day, page, number));
             site.insert((day, number));
         }
     }
-    let today = days_on(2).day();
+    let today = days_later(2).day();
     let all = processes[0].pages(today).unwrap();
     for (path, counts) in &all.list {
         let of_page = |&&(_, page, _): &&(u64, u32, u32)| format!("/{page}") == *path;
@@ -349,11 +350,11 @@ fn random_visits_count_as_in_a_naive_model() {
     assert_eq!(all.site, expected);
 }
 
-/// Runs the program: checks the responses, and that the log holds no personal data.
+/// Runs the program: checks the responses, and that the log contains no personal data.
 #[test]
 fn program_counts_visitors_without_logging_them() {
     for fails in [false, true] {
-        let engine = TestDynamoDb::with(move |_, request| {
+        let engine = TestDynamoDb::start_with(move |_, request| {
             if fails && request.operation() == "PutItem" { throttled() } else { CallHandling::Serve }
         });
         let mut environment = environment(&format!("http://{}", engine.fake.address));

@@ -1,12 +1,12 @@
-//! Checks that hold for every response: a documented status, the common headers, a body that matches its
-//! `content-type`, and the same outcome in all places that name it.
+//! Checks for every response: a documented status, the common headers, a body that matches its `content-type`, and
+//! the same outcome in the headers, in the body and in the log.
 
 use hit_counter::routes::RouteOutcome;
 use hit_counter::rules::IgnoreReason;
 use hit_counter::trigger::payload;
 use serde_json::{Map, Value};
 
-/// The statuses of the contract that the function itself returns.
+/// The documented statuses that the function itself returns.
 const STATUSES: [u16; 10] = [200, 204, 304, 400, 403, 404, 405, 413, 414, 503];
 
 /// Checks the outcome of a request by `method`, as the gateway receives it. Panics if it is not well-formed.
@@ -22,7 +22,7 @@ pub(crate) fn check(method: &str, outcome: &RouteOutcome) {
     assert_eq!(
         headers.len(),
         outcome.response.headers.len(),
-        "a header twice: {:?}",
+        "duplicate header: {:?}",
         outcome.response.headers
     );
     let why = outcome.ignored.map(IgnoreReason::code);
@@ -37,8 +37,8 @@ pub(crate) fn check(method: &str, outcome: &RouteOutcome) {
     }
     let reported = check_body(status, &text(headers, "content-type"), body);
     if let Some((counted, reason)) = reported {
-        assert_eq!(counted, outcome.counted, "the answer says the wrong thing: {body}");
-        assert_eq!(reason.as_deref(), why, "the answer gives another reason: {body}");
+        assert_eq!(counted, outcome.counted, "the body is wrong about whether the view counted: {body}");
+        assert_eq!(reason.as_deref(), why, "the body contains another reason: {body}");
     }
 }
 
@@ -49,23 +49,26 @@ fn text(headers: &Map<String, Value>, name: &str) -> String {
 fn check_headers(status: u16, headers: &Map<String, Value>) {
     for (name, value) in headers {
         assert_eq!(*name, name.to_ascii_lowercase(), "a header's name");
-        let value = value.as_str().unwrap_or_else(|| panic!("{name} is no string"));
+        let value = value.as_str().unwrap_or_else(|| panic!("{name} is not a string"));
         let is_clean = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         assert!(is_clean && !value.is_empty(), "{name} is {value:?}");
     }
     assert_ne!(text(headers, "cache-control"), "", "no cache-control");
     assert_eq!(text(headers, "x-content-type-options"), "nosniff");
     assert_eq!(status == 405, headers.contains_key("allow"), "status {status} and allow");
-    // A badge draws its error, with status 200.
-    let is_drawn = headers.contains_key("hitctl-error");
-    let is_late = headers.contains_key("retry-after");
-    assert!(is_late == (status == 503) || is_late && is_drawn, "status {status} and retry-after");
+    // A badge shows its error with status 200.
+    let is_error_badge = headers.contains_key("hitctl-error");
+    let has_retry_after = headers.contains_key("retry-after");
+    assert!(
+        has_retry_after == (status == 503) || has_retry_after && is_error_badge,
+        "status {status} and retry-after"
+    );
     if status >= 400 {
-        assert_eq!(text(headers, "cache-control"), "no-store", "an error that is kept");
+        assert_eq!(text(headers, "cache-control"), "no-store", "an error that may be cached");
     }
 }
 
-/// Returns whether the body says that the view counted and why not, if it says so.
+/// Checks the body. If it is about a view, returns whether the view counted and, if not, the reason.
 fn check_body(status: u16, kind: &str, body: &str) -> Option<(bool, Option<String>)> {
     match kind {
         "application/json" => {
@@ -89,6 +92,11 @@ fn check_body(status: u16, kind: &str, body: &str) -> Option<(bool, Option<Strin
             check_svg(body);
             None
         }
+        // The page at `/`.
+        "text/html; charset=utf-8" => {
+            assert!(body.starts_with("<!"), "not an HTML document: {body}");
+            None
+        }
         "text/javascript; charset=utf-8" => {
             assert!(body.contains("currentScript"), "no script: {body}");
             None
@@ -100,17 +108,17 @@ fn check_body(status: u16, kind: &str, body: &str) -> Option<(bool, Option<Strin
 /// Checks that every number is a whole number and that nothing is null.
 fn check_numbers(value: &Value) {
     match value {
-        Value::Number(number) => assert!(number.is_u64(), "{number} is no count"),
+        Value::Number(number) => assert!(number.is_u64(), "{number} is not a count"),
         Value::Array(values) => values.iter().for_each(check_numbers),
         Value::Object(fields) => fields.values().for_each(check_numbers),
-        Value::Null => panic!("a null"),
+        Value::Null => panic!("a null in the body"),
         Value::Bool(_) | Value::String(_) => {}
     }
 }
 
 /// Checks an SVG image: its tags are closed in order, only known tags occur, and inserted text is escaped.
 fn check_svg(body: &str) {
-    assert!(body.starts_with("<svg ") && body.ends_with('>'), "no picture: {body}");
+    assert!(body.starts_with("<svg ") && body.ends_with('>'), "not an SVG image: {body}");
     let mut open: Vec<&str> = Vec::new();
     let mut rest = body;
     while let Some(at) = rest.find(['<', '&']) {
@@ -122,18 +130,18 @@ fn check_svg(body: &str) {
             rest = &rest[1..];
             continue;
         }
-        let end = rest.find('>').unwrap_or_else(|| panic!("an open tag: {body}"));
+        let end = rest.find('>').unwrap_or_else(|| panic!("an unterminated tag: {body}"));
         let tag = &rest[1..end];
         rest = &rest[end + 1..];
         let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap_or_default();
-        let own = ["svg", "title", "linearGradient", "stop", "clipPath", "rect", "g", "path", "text"];
-        assert!(own.contains(&name), "a tag <{name}>: {body}");
-        assert_eq!(tag.matches('"').count() % 2, 0, "an open attribute: {body}");
+        let known_tags = ["svg", "title", "linearGradient", "stop", "clipPath", "rect", "g", "path", "text"];
+        assert!(known_tags.contains(&name), "an unknown tag <{name}>: {body}");
+        assert_eq!(tag.matches('"').count() % 2, 0, "an attribute without a closing quote: {body}");
         if tag.starts_with('/') {
-            assert_eq!(open.pop(), Some(name), "tags that cross: {body}");
+            assert_eq!(open.pop(), Some(name), "tags are closed in the wrong order: {body}");
         } else if !tag.ends_with('/') {
             open.push(name);
         }
     }
-    assert!(open.is_empty(), "{open:?} are left open: {body}");
+    assert!(open.is_empty(), "{open:?} are not closed: {body}");
 }

@@ -139,6 +139,7 @@ fn inspect_rejects_truncated_or_damaged_binary_without_panic() {
 #[test]
 fn inspect_names_other_executable_formats() {
     let mut narrow = Elf::static_executable(X86_64).bytes();
+    // ELFCLASS32.
     narrow[4] = 1;
     assert_eq!(
         inspect_result(&narrow, ON_X86),
@@ -148,6 +149,7 @@ fn inspect_names_other_executable_formats() {
         inspect_result(b"text", ON_X86),
         "not_executable: the binary cannot run on Lambda: it is not an ELF executable"
     );
+    // The header of a Mach-O file for arm64.
     let mac = [0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1];
     assert!(is_binary(&mac));
     assert_eq!(

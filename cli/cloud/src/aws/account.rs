@@ -89,8 +89,8 @@ impl Cloud for AwsCloud {
 
     fn drivers(&self, options: DriverOptions) -> Drivers {
         let tags = options.tags.unwrap_or_else(|| self.aws.tags.clone());
-        // Without an alias, only the function's state in Lambda's API shows that it is ready for its URL and
-        // permission.
+        // The smoke test invokes the function through its alias. Without an alias, the drivers wait until Lambda
+        // reports the function as active, because its URL and its permission need that.
         let smoke_tested = options.smoke_tested && self.alias.is_some();
         let aws = Aws { code: options.code, tags, adopt: options.adopt, smoke_tested, ..self.aws.clone() };
         REGISTRY.drivers(&Arc::new(aws))

@@ -15,12 +15,12 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::insecure;
 use crate::slow_calls::SlowCallReporter;
-use crate::url::{host, is_secure};
+use crate::url::{host_and_port, is_secure};
 
 /// Rules for every call of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallPolicy {
-    /// Reports a host that has not answered yet; `None` reports nothing.
+    /// Reports a host that has not responded yet; `None` reports nothing.
     pub(crate) slow_calls: Option<SlowCallReporter>,
     /// Whether credentials may be sent unencrypted: `--insecure`.
     pub(crate) insecure: bool,
@@ -36,6 +36,7 @@ pub(super) struct SchemeClient {
 
 /// Returns a client for the local cloud: without TLS and without a proxy.
 pub(crate) fn local_client(slow_calls: &SlowCallReporter) -> SharedHttpClient {
+    // The URLs of the local cloud are `http://`, so the `https` client is never used.
     let http = Builder::new().build_http();
     let policy = CallPolicy { slow_calls: Some(slow_calls.clone()), insecure: false };
     SharedHttpClient::new(SchemeClient { http: http.clone(), https: http, policy })
@@ -50,7 +51,7 @@ impl HttpClient for SchemeClient {
         SharedHttpConnector::new(SchemeConnector {
             http: self.http.http_connector(settings, components),
             https: OnceLock::new(),
-            client: self.https.clone(),
+            https_client: self.https.clone(),
             settings: settings.clone(),
             components: components.clone(),
             policy: self.policy.clone(),
@@ -61,8 +62,9 @@ impl HttpClient for SchemeClient {
 #[derive(Debug)]
 struct SchemeConnector {
     http: SharedHttpConnector,
+    /// The connector of `https_client`, created by the first `https://` call.
     https: OnceLock<SharedHttpConnector>,
-    client: SharedHttpClient,
+    https_client: SharedHttpClient,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
     policy: CallPolicy,
@@ -76,10 +78,10 @@ impl HttpConnector for SchemeConnector {
             // The SDK does not retry a user error.
             return HttpConnectorFuture::ready(Err(ConnectorError::user(exposed.into())));
         }
-        let host = host(request.uri());
+        let host = host_and_port(request.uri());
         let call = LoggedCall::new(&request, &host);
         let response = if is_secure(request.uri()) {
-            let open = || self.client.http_connector(&self.settings, &self.components);
+            let open = || self.https_client.http_connector(&self.settings, &self.components);
             self.https.get_or_init(open).call(request)
         } else {
             self.http.call(request)
@@ -96,7 +98,7 @@ impl HttpConnector for SchemeConnector {
     }
 }
 
-/// A call as debug logs show it. The query and the body are left out, since they may hold secrets.
+/// A call as debug logs show it. The query and the body are omitted, because they may contain secrets.
 struct LoggedCall {
     started: Instant,
     host: String,
@@ -106,7 +108,7 @@ struct LoggedCall {
 
 impl LoggedCall {
     fn new(request: &HttpRequest, host: &str) -> Self {
-        // JSON protocols name the operation in a header, the others by method and path.
+        // JSON protocols name the operation in a header; the other protocols encode it in the method and the path.
         let target = request.headers().get("x-amz-target");
         let uri = request.uri();
         let path = uri.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));

@@ -91,8 +91,8 @@ impl AwsProfiles {
         })
     }
 
-    /// Iterates over the selected profile and the profiles that it refers to by `source_profile`. The chain
-    /// ends at a profile that does not exist.
+    /// Iterates over the selected profile and the profiles to which it refers by `source_profile`, directly or
+    /// indirectly. The chain ends before a profile that does not exist.
     fn chain(&self) -> impl Iterator<Item = &Profile> {
         let next = |profile: &&Profile| {
             let source = profile.get("source_profile").filter(|_| profile.get("role_arn").is_some())?;
@@ -247,7 +247,7 @@ fn config_file_paths(
     env: &BTreeMap<String, String>,
 ) -> [(aws_config::profile::profile_file::ProfileFileKind, String); 2] {
     use aws_config::profile::profile_file::ProfileFileKind;
-    // A relative path would resolve in the working directory, which may belong to somebody else.
+    // A relative path would resolve in the working directory, which may belong to another user.
     let home = env_value(env, &["HOME", "USERPROFILE"]).filter(|home| Path::new(home).is_absolute());
     let home = home.unwrap_or("/nonexistent");
     let file = |variable: &str, name: &str| {
@@ -281,7 +281,7 @@ pub(super) fn profile_files(
         .build()
 }
 
-/// Returns the chain of credential providers. The EC2 instance metadata service is asked last, and never for
+/// Returns the chain of credential providers. The EC2 instance metadata service is tried last, and never for
 /// a local emulator.
 pub(super) fn provider(
     env: &BTreeMap<String, String>,
@@ -336,8 +336,8 @@ pub(super) fn provider(
     SharedCredentialsProvider::new(chain)
 }
 
-/// Fails if a profile refers to a missing profile or SSO session, or if a key contains characters that no
-/// request can carry. An example is a line break within a pasted key.
+/// Fails if a profile refers to a missing profile or SSO session, or if a key contains characters that
+/// cannot be sent, such as a line break within a pasted key.
 pub(super) fn check(env: &BTreeMap<String, String>, profiles: &AwsProfiles) -> Result<(), Fault> {
     if !uses_env_credentials(env, profiles) {
         profiles.check_references()?;

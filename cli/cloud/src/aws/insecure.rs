@@ -10,7 +10,7 @@ use hitctl_engine::{Fault, FaultKind};
 
 use super::credentials::{AccessKey, AwsProfiles};
 use super::services::{ENDPOINT_VARIABLE, ServiceEndpoints, env_value, service_variable};
-use crate::url::{host, is_loopback, is_secure};
+use crate::url::{host_and_port, is_loopback, is_secure};
 
 /// Access keys that emulators and their documentation use, in lower case. AWS accepts none of them.
 const DUMMY_KEYS: &[&str] = &[
@@ -100,12 +100,13 @@ impl InsecureEndpoint {
     }
 }
 
-/// Checks the configured endpoints before anything is sent.
+/// Checks the configured endpoints before anything is sent. `flag` is the endpoint from the command line,
+/// `ambient` the endpoint from the environment or the profile.
 ///
 /// # Errors
 ///
-/// An endpoint that is `http://` on another machine, if the access key is not a dummy. Without credentials
-/// every endpoint passes.
+/// Fails if an endpoint is an `http://` URL on another machine and the access key is not a dummy. Without
+/// credentials, every endpoint is accepted.
 pub(super) fn check_endpoints(
     env: &BTreeMap<String, String>,
     profiles: &AwsProfiles,
@@ -154,8 +155,8 @@ pub(super) fn check_endpoints(
     Ok(())
 }
 
-/// Checks a request that is about to be sent. Returns an error if it carries credentials that are not
-/// dummies, unencrypted, to another machine. Requests to AWS's metadata services carry no credentials.
+/// Checks a request that is about to be sent. Returns an error if the request would carry real credentials to
+/// another machine unencrypted. Requests to AWS's metadata services carry no credentials.
 pub(super) fn check_request(request: &HttpRequest) -> Option<InsecureEndpoint> {
     let uri = request.uri();
     let host = exposed_host(uri)?;
@@ -181,7 +182,7 @@ fn access_key<'a>(text: &'a str, marker: &str) -> Option<&'a str> {
 
 /// Returns the host and port of a URL that is reached unencrypted over a network.
 fn exposed_host(url: &str) -> Option<String> {
-    (!is_secure(url) && !is_loopback(url)).then(|| host(url))
+    (!is_secure(url) && !is_loopback(url)).then(|| host_and_port(url))
 }
 
 /// Whether an access key is a dummy: a word that emulators use, an account number, or an example from the AWS
@@ -189,10 +190,10 @@ fn exposed_host(url: &str) -> Option<String> {
 fn is_dummy(id: &str) -> bool {
     let lower = id.to_ascii_lowercase();
     let is_account_number = id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-    // Access keys of LocalStack begin with L where those of AWS begin with A.
     let is_example = id.len() == 20
         && ["AKIA", "ASIA"].iter().any(|start| id.starts_with(start))
         && id.ends_with("EXAMPLE");
+    // Access keys of LocalStack begin with L instead of A.
     let is_emulator_key = id.len() == 20 && ["LKIA", "LSIA"].iter().any(|start| id.starts_with(start));
     is_account_number || is_example || is_emulator_key || DUMMY_KEYS.contains(&lower.as_str())
 }

@@ -123,8 +123,8 @@ fn parse_payload(payload: &[u8]) -> Json {
     serde_json::from_slice(payload).unwrap_or_else(|_| String::from_utf8_lossy(payload).into_owned().into())
 }
 
-/// Returns the milliseconds that the report at the end of a log tail states. Reads both log formats of
-/// Lambda.
+/// Returns the duration in milliseconds from the report at the end of a log tail. Reads both log formats of
+/// Lambda, text and JSON.
 fn reported_duration(log: &str) -> Option<f64> {
     log.lines().rev().find_map(|line| {
         if let Some(report) = line.strip_prefix("REPORT ") {

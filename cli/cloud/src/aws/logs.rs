@@ -14,7 +14,7 @@ use crate::cloud::LogPage;
 /// How far back each read starts before the newest event, in milliseconds.
 const OVERLAP_MS: i64 = 10_000;
 
-/// The position in a log group.
+/// The position in a log group, after the events that were returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct LogCursor {
     /// The start time of the request that `token` belongs to, in milliseconds since 1970.
@@ -120,7 +120,7 @@ impl LogCursor {
             new_events.push((time, message.to_owned()));
         }
         let oldest = self.start.max(self.newest - OVERLAP_MS);
-        // While pages follow, each of them may repeat an event.
+        // Later requests without a page token do not return older events.
         self.seen.retain(|(time, _)| *time >= oldest);
         new_events.sort_by_key(|(time, _)| *time);
         new_events
@@ -145,14 +145,14 @@ mod tests {
         let mut cursor = LogCursor::default();
         let first = cursor.take_new(&[event(Some("1"), 20_000, "b"), event(Some("2"), 19_000, "a")]);
         assert_eq!(first, [(19_000, "a".to_owned()), (20_000, "b".to_owned())]);
-        let again = cursor.take_new(&[
+        let second = cursor.take_new(&[
             event(Some("3"), 18_000, "late"),
             event(Some("2"), 19_000, "a"),
             event(Some("1"), 20_000, "b"),
         ]);
-        assert_eq!(again, [(18_000, "late".to_owned())]);
+        assert_eq!(second, [(18_000, "late".to_owned())]);
         cursor.take_new(&[event(Some("4"), 40_000, "c")]);
-        assert_eq!(cursor.seen, [(40_000, "4".to_owned())], "what is not read again need not be remembered");
+        assert_eq!(cursor.seen, [(40_000, "4".to_owned())], "events that are not read again are forgotten");
     }
 
     #[test]

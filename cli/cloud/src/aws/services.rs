@@ -7,21 +7,22 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 /// The variable that sets the endpoint of all services.
 pub(super) const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
+
 /// Returns the first of the variables that is set to a non-empty value.
 pub(super) fn env_value<'a>(env: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| env.get(*name).map(|value| value.trim()).filter(|value| !value.is_empty()))
 }
 
-/// The endpoints of individual services. The given environment comes before the config files.
+/// The endpoints of individual services. The environment variables override the config files.
 #[derive(Debug)]
 pub(super) struct ServiceEndpoints {
     pub(super) env: BTreeMap<String, String>,
     pub(super) loaded: SdkConfig,
-    /// Whether all configured endpoints are `are_ignored`.
+    /// Whether all configured endpoints are ignored.
     pub(super) are_ignored: bool,
 }
 
-/// Returns the variable that configures one service, where `all` configures all services.
+/// Returns the name of the variable for one service. `all` is the name of the variable for all services.
 pub(super) fn service_variable(all: &str, service_id: &str) -> String {
     format!("{all}_{}", service_id.to_uppercase().replace([' ', '-'], "_"))
 }

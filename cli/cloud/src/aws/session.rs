@@ -162,7 +162,7 @@ impl UnverifiedSession {
         Ok(AwsSession { config: self.config, location, arn })
     }
 
-    /// Returns the fault for a failed `GetCallerIdentity`, with a hint how to fix it.
+    /// Returns the fault for a failed `GetCallerIdentity`, with a hint.
     fn rejection_fault(&self, error: &SdkError<GetCallerIdentityError>) -> Fault {
         if let Some(insecure_endpoint) = find_source::<InsecureEndpoint>(error) {
             return insecure_endpoint.to_fault();
@@ -183,6 +183,7 @@ impl UnverifiedSession {
                 Fault::fatal(code.to_owned(), "the AWS credentials have expired")
                     .hinted(credentials::renewal_hint(&self.env, &self.profiles))
             }
+            // A wrong clock makes signatures invalid, as a wrong secret does.
             Some(class @ (ErrorClass::Clock | ErrorClass::WrongSecret))
                 if class == ErrorClass::Clock || skew.is_some() =>
             {
@@ -200,7 +201,7 @@ impl UnverifiedSession {
                     self.region
                 ))
             }
-            _ => Fault::fatal(code.to_owned(), "failed to identify the AWS caller").hinted(self.credentials_source()),
+            _ => Fault::fatal(code.to_owned(), "failed to identify the AWS caller").hinted(self.credentials_hint()),
         };
         let mut fault = fault.of_kind(FaultKind::Credentials);
         fault.cause = Some(format!("{code} (sts:GetCallerIdentity): {message}").into());
@@ -208,7 +209,8 @@ impl UnverifiedSession {
         fault
     }
 
-    fn credentials_source(&self) -> String {
+    /// Returns the hint to check the credentials.
+    fn credentials_hint(&self) -> String {
         if credentials::uses_env_credentials(&self.env, &self.profiles) {
             "check the credentials in the environment, such as AWS_ACCESS_KEY_ID".to_owned()
         } else {

@@ -53,7 +53,7 @@ pub struct WebResponse {
 }
 
 impl WebClient {
-    /// Reads the environment.
+    /// Reads the proxies and `AWS_CA_BUNDLE` from the environment.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl WebClient {
         })
     }
 
-    /// Returns a client for the SDK. TLS and its roots are loaded for the first `https://` URL.
+    /// Returns a client for the SDK. TLS and its roots are loaded when the first `https://` URL is called.
     pub(crate) fn client(&self, policy: CallPolicy) -> SharedHttpClient {
         let (http, https) = (self.clone(), self.clone());
         SharedHttpClient::new(SchemeClient {
@@ -110,7 +110,7 @@ impl WebClient {
     }
 
     /// Requests a URL and reads the body of at most `max_body` bytes. Each request opens a new connection, so
-    /// that it reaches the version that is live by then.
+    /// that it reaches the version that is live at that time.
     pub async fn get(
         &self,
         url: &str,
@@ -186,11 +186,12 @@ fn proxy_config(
     Ok(make(url).map_err(invalid)?.no_proxy(format!("{NO_PROXY_HOSTS}{no_proxy}")))
 }
 
-/// Reads the certificates of a PEM file and validates them. Their later user cannot report what is wrong.
+/// Reads the certificates of a PEM file and validates them, because the HTTP client that uses them later cannot
+/// report an error.
 fn read_ca_bundle(path: &str) -> Result<Vec<u8>, Fault> {
-    let invalid = |what: String| {
+    let invalid = |cause: String| {
         Fault::fatal("bad_ca_bundle", format!("failed to read the AWS_CA_BUNDLE {path}"))
-            .caused_by(what)
+            .caused_by(cause)
             .hinted("set AWS_CA_BUNDLE to a file of PEM certificates, or unset it")
             .of_kind(FaultKind::Usage)
     };

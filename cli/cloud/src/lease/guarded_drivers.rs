@@ -1,8 +1,8 @@
-//! The lease of a first deploy, whose table does not exist until the deploy has created it.
+//! The lease of a first deploy, which can be taken only after the deploy has created the table.
 //!
-//! Resources with a unique name can be created by several deploys at once and exist once. Each creation of an
-//! HTTP API makes another API, so it waits until the table exists and the lease in it is taken. A second
-//! deploy then finds the API of the first by its tags.
+//! Deploys that run at the same time cannot create a resource with a unique name twice, but each creation of an
+//! HTTP API makes another API. The API is therefore created only after the lease is taken; a second deploy then
+//! finds the API of the first one by its tags.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, watch};
 
 use super::{Lease, LeaseRequest};
 
-/// A lease that is taken before the first resource that needs it is created.
+/// Takes the lease during a first deploy, before the HTTP API is created.
 pub struct LeaseGuardedDrivers {
     request: LeaseRequest,
     /// The lease, until [`LeaseGuardedDrivers::take_lease`] removes it.
@@ -40,8 +40,8 @@ impl LeaseGuardedDrivers {
             .with(HttpApiSpec::KIND, guarded)
     }
 
-    /// Waits until the lease is taken. Waiting for the table has no time limit; waiting for the lease has
-    /// that of the request.
+    /// Waits until the table is created, then takes the lease. The wait for the table has no time limit; the
+    /// wait for the lease has the limit of the request.
     pub async fn acquire(&self) -> Result<(), Fault> {
         let mut table_receiver = self.table_created.subscribe();
         match self.request.stop.run_until_cancelled(table_receiver.wait_for(Option::is_some)).await {

@@ -12,7 +12,7 @@ pub struct LeaseHolder {
     pub(super) owner: String,
     /// A description for people: `ann@laptop (pid 12, hitctl deploy)`.
     pub(super) description: String,
-    /// The process of the run. `None` where it cannot be identified reliably.
+    /// The process of the run. `None` on systems where it cannot be identified reliably.
     pub(super) process: Option<ProcessIdentity>,
 }
 
@@ -62,6 +62,7 @@ impl LeaseHolder {
         if process.machine != current.machine {
             return false;
         }
+        // A run in this process has ended if its lease is no longer recorded.
         if *process == current {
             return !HELD_LEASES.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.owner);
         }
@@ -70,7 +71,7 @@ impl LeaseHolder {
 }
 
 impl ProcessIdentity {
-    /// Returns this process. `None` where the system does not identify machines reliably.
+    /// Returns this process. `None` on systems that do not identify machines reliably.
     fn current() -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let pid_namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
@@ -92,6 +93,7 @@ fn start_time(pid: &str) -> Option<u64> {
     if matches!(fields.next()?, "Z" | "X") {
         return None;
     }
+    // The start time is field 22 of proc(5). The state, which was read already, is field 3.
     fields.nth(18)?.parse().ok()
 }
 
@@ -119,7 +121,7 @@ fn first_set<'a>(env: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'
     names.iter().find_map(|name| env.get(*name).filter(|value| !value.is_empty())).map(String::as_str)
 }
 
-/// Returns a random ID of 32 hex digits. The system seeds each hasher.
+/// Returns a random ID of 32 hex digits. The standard library gives each hasher random keys.
 pub fn unique_id() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
@@ -155,7 +157,7 @@ mod tests {
         own.record_held();
         assert!(!own.is_dead());
         own.record_released();
-        assert!(own.is_dead(), "it has let go, or has failed to");
+        assert!(own.is_dead(), "the lease was released");
         let mut child =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = u64::from(child.id());
@@ -170,12 +172,15 @@ mod tests {
         let reused_pid = ProcessIdentity { start_time: process.start_time + 1, ..process };
         assert!(
             LeaseHolder { process: Some(reused_pid), ..own.clone() }.is_dead(),
-            "another one has its id now"
+            "another process has the ID now"
         );
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(other.is_dead());
-        assert!(!LeaseHolder { process: Some(other_machine), ..own.clone() }.is_dead(), "who can tell");
+        assert!(
+            !LeaseHolder { process: Some(other_machine), ..own.clone() }.is_dead(),
+            "a process on another machine cannot be checked"
+        );
         assert!(!LeaseHolder { process: None, ..own }.is_dead());
     }
 }

@@ -1,9 +1,4 @@
-//! Decides when a lease may be stolen. The code is pure, so that tests can use any clock.
-//!
-//! No clock decides alone, for one may be off by hours. A live holder changes the lease every third of its
-//! duration. A holder that could not do so for two thirds of the duration gives up. So a lease may be stolen
-//! if it has expired and was observed unchanged for two thirds of its duration. Without regard to clocks, it
-//! may be stolen if it was observed unchanged for all of its duration.
+//! Decides when a lease may be stolen. The callers pass the times, so that tests can use any clock.
 
 use std::time::Duration;
 
@@ -60,7 +55,7 @@ impl LeaseItem {
         Self { holder, since: now, expires: now.saturating_add(duration.as_secs()), heartbeat: 0, duration }
     }
 
-    /// Reads a lease from its item. Missing attributes get the defaults that do the least harm.
+    /// Reads a lease from its item. Missing attributes get safe defaults.
     pub(super) fn from_item(item: &DynamoDbItem) -> Self {
         let string = |name: &str| string_attr(item, name).unwrap_or_default().to_owned();
         let process = || {
@@ -107,16 +102,23 @@ impl LeaseItem {
     }
 }
 
-/// Observes a lease while waiting for it.
+/// Observes a lease while a run waits for it.
+///
+/// A system clock may be wrong by hours, so the expiry time alone does not decide. A live holder renews the lease
+/// after every third of its duration, and gives up if it could not do so for two thirds. A lease may therefore be
+/// stolen if it has expired and was observed unchanged for two thirds of its duration. If it was observed
+/// unchanged for its whole duration, it may be stolen whatever the clocks say. If the holder was a run on this machine
+/// that has ended, the lease may be stolen immediately.
 #[derive(Debug, Default)]
 pub(super) struct LeaseObserver {
-    /// The owner and heartbeat that were last read, and since when they are unchanged, by a monotonic clock.
+    /// The owner and the heartbeat that were read last, and the time since which they are unchanged, by a
+    /// monotonic clock.
     unchanged: Option<(String, u64, Duration)>,
 }
 
 impl LeaseObserver {
-    /// Whether the lease may be stolen, now that it was read again. `at` is by a monotonic clock, `now` is
-    /// the time of day in seconds since 1970.
+    /// Whether the lease may be stolen. `at` is the time of the last read by a monotonic clock, `now` the time
+    /// of day in seconds since 1970.
     pub(super) fn may_steal(&mut self, lease: &LeaseItem, at: Duration, now: u64) -> bool {
         if lease.holder.is_dead() {
             return true;
@@ -142,19 +144,19 @@ mod tests {
 
     const NOW: u64 = 1_790_000_000;
 
-    fn seen(heartbeat: u64, expires: u64) -> LeaseItem {
+    fn lease_with(heartbeat: u64, expires: u64) -> LeaseItem {
         let holder =
             LeaseHolder { owner: "o".to_owned(), description: "ann@laptop".to_owned(), process: None };
         LeaseItem { expires, heartbeat, ..LeaseItem::new(holder, NOW, LEASE_DURATION) }
     }
 
-    /// Returns the second at which a lease is stolen. The observer's clock is off by `off` seconds. The
+    /// Returns the second at which a lease is stolen. The observer's clock differs by `clock_offset` seconds. The
     /// holder's last heartbeat and the first read are at 0.
     fn stolen_after(clock_offset: i64, expires: u64) -> u64 {
         let mut observer = LeaseObserver::default();
         let clock = |at: u64| NOW.checked_add_signed(clock_offset).unwrap() + at;
         (0..=1000)
-            .find(|at| observer.may_steal(&seen(3, expires), Duration::from_secs(*at), clock(*at)))
+            .find(|at| observer.may_steal(&lease_with(3, expires), Duration::from_secs(*at), clock(*at)))
             .unwrap()
     }
 
@@ -180,7 +182,7 @@ mod tests {
                 let clock = NOW.checked_add_signed(clock_offset).unwrap();
                 let interval = heartbeat_interval(LEASE_DURATION).as_secs();
                 for at in 0..10_000 {
-                    let lease = seen(at / interval, expires + at / interval * interval);
+                    let lease = lease_with(at / interval, expires + at / interval * interval);
                     assert!(
                         !observer.may_steal(&lease, Duration::from_secs(at), clock + at),
                         "{clock_offset} {expires} {at}"
@@ -193,8 +195,8 @@ mod tests {
     #[test]
     fn new_holder_restarts_observation() {
         let mut observer = LeaseObserver::default();
-        assert!(!observer.may_steal(&seen(3, 0), Duration::ZERO, NOW));
-        let mut other = seen(3, 0);
+        assert!(!observer.may_steal(&lease_with(3, 0), Duration::ZERO, NOW));
+        let mut other = lease_with(3, 0);
         other.holder.owner = "p".to_owned();
         assert!(!observer.may_steal(&other, Duration::from_secs(59), NOW));
         assert!(!observer.may_steal(&other, Duration::from_secs(98), NOW));
@@ -203,7 +205,7 @@ mod tests {
 
     #[test]
     fn lease_item_roundtrips() {
-        let mut lease = seen(7, NOW + 60);
+        let mut lease = lease_with(7, NOW + 60);
         assert_eq!(LeaseItem::from_item(&lease.item()), lease);
         let process = ProcessIdentity { machine: "m".to_owned(), pid: 12, start_time: 34 };
         lease.holder.process = Some(process);

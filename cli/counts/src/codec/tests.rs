@@ -1,4 +1,4 @@
-//! Reads items as the function writes them.
+//! Tests of the conversion between counts and the table items that the function writes.
 
 use proptest::prelude::*;
 
@@ -17,11 +17,11 @@ fn item(key: &str, numbers: &[(&str, u64)], times: Option<(&str, &str)>) -> Tabl
 
 #[test]
 fn decode_items_sorts_rows_and_adds_shards_to_their_paths() {
-    let of_a = [("hits", 3), ("uniques", 2), ("dfzg", 3), ("vfzg", 2), ("m2609", 3), ("w2609", 2)];
+    let numbers_of_a = [("hits", 3), ("uniques", 2), ("dfzg", 3), ("vfzg", 2), ("m2609", 3), ("w2609", 2)];
     let items = [
         item("/b", &[("hits", 1)], None),
-        item("/a", &of_a, Some(("2026-09-20", "2026-09-20T10:00:00Z"))),
-        item("!shard#3#/a", &of_a, Some(("2026-09-19", "2026-09-21T10:00:00Z"))),
+        item("/a", &numbers_of_a, Some(("2026-09-20", "2026-09-20T10:00:00Z"))),
+        item("!shard#3#/a", &numbers_of_a, Some(("2026-09-19", "2026-09-21T10:00:00Z"))),
         // A shard of a path without a main item; the path contains a `#`.
         item("!shard#1#/c#d", &[("hits", 5)], None),
         item("!site", &[("uniques", 7), ("vfzg", 4), ("w2609", 7)], None),
@@ -37,14 +37,14 @@ fn decode_items_sorts_rows_and_adds_shards_to_their_paths() {
     let a = &numbers.counts[0];
     assert_eq!(a.uniques, 4);
     assert_eq!((a.first.as_deref(), a.last.as_deref()), (Some("2026-09-19"), Some("2026-09-21T10:00:00Z")));
-    let both = Tally { hits: 6, uniques: 4 };
-    assert_eq!(a.days, BTreeMap::from([("2026-09-20".to_owned(), both)]));
-    assert_eq!(a.months, BTreeMap::from([("2026-09".to_owned(), both)]));
+    let expected = Tally { hits: 6, uniques: 4 };
+    assert_eq!(a.days, BTreeMap::from([("2026-09-20".to_owned(), expected)]));
+    assert_eq!(a.months, BTreeMap::from([("2026-09".to_owned(), expected)]));
     assert_eq!((numbers.site.hits, numbers.site.uniques), (0, 7));
     assert_eq!(numbers.site.days["2026-09-20"], Tally { hits: 0, uniques: 4 });
     assert_eq!(numbers.dropped["2026-09"], BTreeMap::from([("bot".to_owned(), 9), ("dup".to_owned(), 1)]));
     let august = BTreeMap::from([("bot".to_owned(), 2), ("path".to_owned(), 4)]);
-    assert_eq!(numbers.dropped["2026-08"], august, "the table's key has the name `path`");
+    assert_eq!(numbers.dropped["2026-08"], august, "the attribute `strict` is the reason `path`");
     assert_eq!(decode_path("/a", items[1..3].iter()).as_ref(), Some(a));
     assert_eq!(decode_path("/a", items[8..9].iter()), None);
 }
@@ -73,10 +73,10 @@ fn counted_path_of_shard_key_is_path() {
 #[test]
 fn parsed_days_and_months_equal_those_of_function() {
     for number in (10_957..47_482).step_by(13) {
-        let of = Day::from_number(number);
-        assert_eq!(parse_day(&of.to_string()), Some(of));
-        let month = first_day_of_month(&of.to_string()[..7]).map(Day::month_attribute);
-        assert_eq!(month, Some(of.month_attribute()));
+        let day = Day::from_number(number);
+        assert_eq!(parse_day(&day.to_string()), Some(day));
+        let month = first_day_of_month(&day.to_string()[..7]).map(Day::month_attribute);
+        assert_eq!(month, Some(day.month_attribute()));
     }
     for text in ["2026-13-01", "1969-12-31", "x"] {
         assert_eq!(parse_day(text), None, "{text}");
@@ -111,7 +111,7 @@ fn encode_items_keeps_latest_days_and_months() {
     assert_eq!(kept.months.first_key_value().unwrap().0, "2027-01");
 }
 
-/// Generates counts as a table may contain them.
+/// Generates counts such as a table may contain.
 fn any_numbers() -> impl Strategy<Value = CounterData> {
     let tally = (any::<u32>(), any::<u32>())
         .prop_map(|(hits, uniques)| Tally { hits: hits.into(), uniques: uniques.into() });
@@ -138,11 +138,16 @@ fn any_numbers() -> impl Strategy<Value = CounterData> {
         rows.collect::<Vec<_>>()
     });
     let site = (0..=MAX_COUNT, days, months).prop_map(|(uniques, days, months)| {
-        let seen = |tallies: BTreeMap<String, Tally>| -> BTreeMap<String, Tally> {
-            let some = tallies.into_iter().filter(|(_, tally)| tally.uniques > 0);
-            some.map(|(when, tally)| (when, Tally { hits: 0, ..tally })).collect()
+        let visitors_only = |tallies: BTreeMap<String, Tally>| -> BTreeMap<String, Tally> {
+            let with_visitors = tallies.into_iter().filter(|(_, tally)| tally.uniques > 0);
+            with_visitors.map(|(when, tally)| (when, Tally { hits: 0, ..tally })).collect()
         };
-        CountRow { uniques, days: seen(days), months: seen(months), ..CountRow::zero(KEY_SITE) }
+        CountRow {
+            uniques,
+            days: visitors_only(days),
+            months: visitors_only(months),
+            ..CountRow::zero(KEY_SITE)
+        }
     });
     let reasons = prop::collection::btree_map("bot|dup|path", 1..=MAX_COUNT, 1..3);
     let dropped = prop::collection::btree_map(day.prop_map(|day| day[..7].to_owned()), reasons, 0..3);
@@ -155,7 +160,7 @@ fn any_numbers() -> impl Strategy<Value = CounterData> {
 }
 
 proptest! {
-    /// An export that is imported elsewhere gives the same counts, through the file and through the items.
+    /// Checks that counts are the same after an export to a file, an import, and a conversion to items and back.
     #[test]
     fn export_and_import_round_trip_keeps_counts(numbers in any_numbers()) {
         let file = crate::export::to_ndjson(&numbers);

@@ -31,7 +31,7 @@ impl Archive {
         Ok(Self { zip, names, remaining_bytes: max_bytes, max_bytes })
     }
 
-    /// Whether the zip contains a file with that name in any directory.
+    /// Whether the zip contains a file with this name in any directory.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.find_entry(name).is_some()
     }
@@ -51,7 +51,7 @@ impl Archive {
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Fault> {
         let Some(content) = self.content(name)? else { return Ok(None) };
         let text = String::from_utf8(content)
-            .map_err(|_| Fault::fatal("bad_file", format!("{name}: expected UTF-8, found other bytes")))?;
+            .map_err(|_| Fault::fatal("bad_file", format!("{name}: expected UTF-8, found invalid bytes")))?;
         Ok(Some(text))
     }
 

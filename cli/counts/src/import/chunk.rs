@@ -1,5 +1,5 @@
-//! Splits the counts of a file into chunks. Each chunk is written in one transaction. The chunks depend only on the file, so
-//! that a repeated import produces the same ones.
+//! Splits the counts of a file into chunks. Each chunk is written in one transaction. The chunks depend only on the
+//! file, so that a repeated import produces the same chunks.
 
 use hitctl_config::contract::RESERVED_PREFIX;
 use sha2::{Digest as _, Sha256};
@@ -8,8 +8,9 @@ use crate::codec::encode_items;
 use crate::item_totals::ItemTotals;
 use crate::model::CounterData;
 
-/// The number of items in a chunk. With its marker a chunk costs 50 write units. That is half of what a table accepts in a second
-/// by default, so that hits are still counted during an import.
+/// The number of items in a chunk. A transaction costs two write units per item, so a chunk with its marker item costs
+/// 50. That is half of the units that a table accepts per second by default, so that hits are still counted during an
+/// import.
 const ITEMS_PER_CHUNK: usize = 24;
 
 /// The effect of an import on existing counts.

@@ -11,25 +11,28 @@ const SEPARATORS: [char; 3] = [',', ';', '\t'];
 
 /// Returns the lines of a text and the names of the columns that are not read.
 ///
-/// A header names the columns. Without one they are the columns of an export, with or without the visitors that older exports
-/// lack.
+/// A header names the columns. Without a header, the columns are those of an export. Older exports have no column for
+/// visitors.
 pub(crate) fn parse_csv(text: &str) -> (Box<dyn Iterator<Item = NumberedLine> + '_>, Vec<String>) {
-    let (separator, text, line) = match declared_separator(text) {
+    let (separator, text, first_line) = match declared_separator(text) {
         Some((separator, rest)) => (separator, rest, 2),
         None => (detect_separator(text), text, 1),
     };
-    let mut records = csv_records(text, separator, line).peekable();
+    let mut records = csv_records(text, separator, first_line).peekable();
     let to_strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let mut columns = to_strings(&["path", "hits", "first", "last"]);
     if let Some((line, Ok(cells))) = records.peek() {
+        // Without a header, the second cell is a number of hits, and the third a number of visitors or a day.
         if is_number(cells.get(1)) {
             if is_number(cells.get(2)) || cells.len() == COLUMNS.len() {
                 columns = to_strings(&COLUMNS);
             }
         } else {
             let names = column_names(cells);
-            let missing: Vec<_> =
-                ["path", "hits"].into_iter().filter(|name| !names.iter().any(|own| own == name)).collect();
+            let missing: Vec<_> = ["path", "hits"]
+                .into_iter()
+                .filter(|name| !names.iter().any(|found| found == name))
+                .collect();
             if !missing.is_empty() {
                 let why = format!(
                     "expected a header with the columns path and hits, found none named {}",
@@ -72,7 +75,7 @@ fn detect_separator(text: &str) -> char {
     let fits = |separator: &&char| match csv_records(text, **separator, 1).next() {
         Some((_, Ok(cells))) => {
             is_number(cells.get(1))
-                || ["path", "hits"].iter().all(|name| column_names(&cells).iter().any(|own| own == name))
+                || ["path", "hits"].iter().all(|name| column_names(&cells).iter().any(|found| found == name))
         }
         _ => false,
     };
@@ -87,7 +90,7 @@ fn column_names(cells: &[String]) -> Vec<String> {
     cells.iter().map(|cell| cell.trim().to_ascii_lowercase()).collect()
 }
 
-/// Reads a line by its columns. Columns that an export does not have are ignored.
+/// Parses the cells of a line. Columns that an export does not have are ignored.
 fn parse_row(columns: &[String], cells: Vec<String>) -> Result<LineContent, String> {
     // Spreadsheets add a separator for each empty column at the end of a line.
     let filled = cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
@@ -95,12 +98,12 @@ fn parse_row(columns: &[String], cells: Vec<String>) -> Result<LineContent, Stri
         return Err(format!("expected at most {} cells, found {}", columns.len(), cells.len()));
     }
     let mut row = CountRow::default();
-    let mut seen = (false, false);
+    let (mut has_path, mut has_hits) = (false, false);
     for (name, cell) in columns.iter().zip(cells) {
         match name.as_str() {
-            "path" => (row.path, seen.0) = (unescape_formula(cell), true),
-            "hits" => (row.hits, seen.1) = (parse_count(&cell, "hits")?, true),
-            // A sheet without visitors may leave these cells empty.
+            "path" => (row.path, has_path) = (unescape_formula(cell), true),
+            "hits" => (row.hits, has_hits) = (parse_count(&cell, "hits")?, true),
+            // A spreadsheet without visitors may leave these cells empty.
             "uniques" if cell.trim().is_empty() => {}
             "uniques" => row.uniques = parse_count(&cell, "uniques")?,
             "first" => row.first = Some(cell),
@@ -108,7 +111,7 @@ fn parse_row(columns: &[String], cells: Vec<String>) -> Result<LineContent, Stri
             _ => {}
         }
     }
-    if seen == (true, true) {
+    if has_path && has_hits {
         Ok(LineContent::Row(row))
     } else {
         Err("expected cells for path and hits, found fewer".to_owned())

@@ -1,5 +1,5 @@
-//! Reads a file of counts: CSV or NDJSON from `counts export`, the object of `counts list --json`, or a GoatCounter
-//! export. The error names every invalid line by its number.
+//! Reads counts from a file: the output of `counts export` (CSV or NDJSON) or of `counts list --json`, or a GoatCounter
+//! CSV export. The error lists all invalid lines with their numbers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,11 +25,11 @@ pub enum ImportFormat {
     Csv,
     /// JSON: one object per line, a list, or one object with all counts.
     Json,
-    /// GoatCounter's CSV export.
+    /// GoatCounter's CSV export. `goatcounter_json` reads GoatCounter's JSON export, which is a zip.
     GoatCounter,
 }
 
-/// Reads the counts of a file. Returns them by path with a report. Lines with the same path are added up.
+/// Parses `content` and returns the counts and a report. Adds up lines with the same path.
 pub fn parse_counts(
     content: &[u8],
     format: Option<ImportFormat>,
@@ -57,7 +57,7 @@ pub fn parse_counts(
     let mut errors = LineErrors::default();
     for (line, parsed) in lines {
         report.lines += 1;
-        let parsed = parsed.and_then(|object| match object {
+        let parsed = parsed.and_then(|content| match content {
             LineContent::Row(row) => {
                 let row = validate_row(row, &options.keep_query)?;
                 let sum = rows.entry(row.path.clone()).or_insert_with(|| CountRow::zero(&row.path));
@@ -90,27 +90,25 @@ pub fn parse_counts(
     Ok((numbers, report))
 }
 
-/// Decodes a file: UTF-8, or UTF-16 with a byte order mark as spreadsheets write it.
+/// Decodes a file: UTF-8, or UTF-16 with a byte order mark, which spreadsheets write.
 fn decode(content: &[u8]) -> Result<Cow<'_, str>, Fault> {
-    let decode_fault = |before: &[u8], what: &str| {
-        let line = before.split(|byte| *byte == b'\n').count();
-        LineErrors::default().with_error(line, &format!("expected {what}, found other bytes")).into_fault()
-    };
-    let unit: fn([u8; 2]) -> u16 = match content {
+    let to_unit: fn([u8; 2]) -> u16 = match content {
         [0xff, 0xfe, ..] => u16::from_le_bytes,
         [0xfe, 0xff, ..] => u16::from_be_bytes,
         _ => {
             let text = std::str::from_utf8(content);
-            return text
-                .map(Cow::Borrowed)
-                .map_err(|error| decode_fault(&content[..error.valid_up_to()], "UTF-8"));
+            return text.map(Cow::Borrowed).map_err(|error| {
+                let line = content[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
+                LineErrors::default().with_error(line, "expected UTF-8, found invalid bytes").into_fault()
+            });
         }
     };
     let (pairs, rest) = content.as_chunks::<2>();
-    let text: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
+    let text: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| to_unit(*pair))).collect();
     match text {
         Ok(text) if rest.is_empty() => Ok(Cow::Owned(text)),
-        _ => Err(decode_fault(&[], "UTF-16")),
+        _ => Err(Fault::fatal("bad_file", "expected UTF-16, found invalid bytes")
+            .hinted("save the file as UTF-8, then run the command again; nothing was imported")),
     }
 }
 

@@ -55,16 +55,18 @@ impl GoatCounterColumns {
     }
 }
 
-/// The sessions that were already counted per day and path. Each name is stored once.
+/// The sessions that were already counted per day and path. Sessions and paths are numbered, so that each name is
+/// stored once.
 #[derive(Default)]
 struct SeenSessions {
     sessions: HashMap<String, usize>,
     paths: HashMap<String, usize>,
+    /// The number of the session, the day, and the number of the path.
     seen: HashSet<(usize, u32, usize)>,
 }
 
 impl SeenSessions {
-    /// Records a session on a day, on a path or (without a path) on the site. Returns whether it is new there.
+    /// Records a session on a day and a path, or on the site if there is no path. Returns whether it is new there.
     fn insert(&mut self, session: &str, day: u32, path: Option<&str>) -> bool {
         let next = self.sessions.len();
         let session = *self.sessions.entry(session.to_owned()).or_insert(next);
@@ -75,7 +77,7 @@ impl SeenSessions {
     }
 }
 
-/// Reads the counts of a GoatCounter CSV export. Bots count only if the options say so.
+/// Parses a GoatCounter CSV export. Bots count only with `count_bots`.
 pub(crate) fn parse_goatcounter_csv(
     text: &str,
     options: &ImportOptions,
@@ -90,7 +92,7 @@ pub(crate) fn parse_goatcounter_csv(
     let columns = columns.map_err(|(line, why)| LineErrors::default().with_error(line, &why).into_fault())?;
     let mut errors = LineErrors::default();
     let (mut rows, mut site) = (BTreeMap::new(), CountRow::zero(KEY_SITE));
-    let (mut seen_sessions, mut left_out, mut views) = (SeenSessions::default(), SkippedViews::default(), 0);
+    let (mut seen_sessions, mut skipped, mut views) = (SeenSessions::default(), SkippedViews::default(), 0);
     for (line, cells) in records {
         views += 1;
         let view = cells.and_then(|cells| GoatCounterView::parse(&columns, &cells));
@@ -102,11 +104,11 @@ pub(crate) fn parse_goatcounter_csv(
             }
         };
         if view.is_event {
-            left_out.events += 1;
+            skipped.events += 1;
         } else if view.is_robot && !options.count_bots {
-            left_out.robots += 1;
+            skipped.robots += 1;
         } else if let Ok(path) = lines::page_key(&view.path, &options.keep_query) {
-            let (on_page, on_site) = match &view.session {
+            let (is_page_visitor, is_site_visitor) = match &view.session {
                 Some(session) => {
                     let day = view.at.day().number();
                     (
@@ -117,14 +119,16 @@ pub(crate) fn parse_goatcounter_csv(
                 // Without a session, the only information is whether this is the first view of the page.
                 None => (view.is_first, false),
             };
-            rows.entry(path.clone())
-                .or_insert_with(|| CountRow::zero(&path))
-                .add(view.row(&path, 1, on_page));
-            if on_site {
+            rows.entry(path.clone()).or_insert_with(|| CountRow::zero(&path)).add(view.row(
+                &path,
+                1,
+                is_page_visitor,
+            ));
+            if is_site_visitor {
                 site.add(CountRow { first: None, last: None, ..view.row(KEY_SITE, 0, true) });
             }
         } else {
-            left_out.refused += 1;
+            skipped.refused += 1;
         }
     }
     errors.into_result()?;
@@ -138,14 +142,14 @@ pub(crate) fn parse_goatcounter_csv(
     let mut report = ImportReport {
         format: "GoatCounter's CSV export",
         lines: views,
-        skipped: left_out,
+        skipped,
         not_kept: vec![NOT_KEPT.to_owned()],
     };
     report.note_truncated_history(&numbers);
     Ok((numbers, report))
 }
 
-/// Returns the error for an export without page views. A silent import of nothing would be confusing.
+/// Returns the error for an export without page views, because an import that changes nothing would be confusing.
 pub(crate) fn no_page_views() -> Fault {
     Fault::fatal("no_page_views", "expected page views in GoatCounter's export, found none")
 }
@@ -186,7 +190,7 @@ impl GoatCounterView {
         })
     }
 
-    /// Returns the view as the row of a path.
+    /// Returns the view as a row with the given path and number of hits.
     fn row(&self, path: &str, hits: u64, is_visitor: bool) -> CountRow {
         CountRow::at_time(path, &self.at.rfc3339(), Tally { hits, uniques: u64::from(is_visitor) })
     }

@@ -10,7 +10,7 @@ use super::goatcounter::no_page_views;
 use super::import_report::ImportReport;
 use super::lines::{self, ImportOptions, LineErrors};
 use crate::fields::{self, JsonFields};
-use crate::model::{CountRow, CounterData, SkippedViews, Tally};
+use crate::model::{CountRow, CounterData, Tally};
 
 /// The file with the paths.
 const PATHS: &str = "paths.jsonl";
@@ -30,7 +30,7 @@ struct ExportedPath {
 
 /// The views of a path in one hour.
 struct HourlyViews {
-    page: u64,
+    path_id: u64,
     hour: String,
     views: u64,
 }
@@ -50,38 +50,38 @@ pub(crate) fn parse_goatcounter_json(
     }
     let paths = archive.text(PATHS)?.unwrap_or_default();
     let stats = archive.text(STATS)?.unwrap_or_default();
-    let pages: HashMap<u64, ExportedPath> = read_lines(PATHS, &paths, parse_path)?.into_iter().collect();
+    let paths_by_id: HashMap<u64, ExportedPath> =
+        read_lines(PATHS, &paths, parse_path)?.into_iter().collect();
     let mut rows: BTreeMap<String, CountRow> = BTreeMap::new();
     let mut report = ImportReport {
         format: "GoatCounter's JSON export",
         not_kept: vec![NOT_KEPT.to_owned()],
         ..ImportReport::default()
     };
-    let mut unnamed_views = Vec::new();
-    for HourlyViews { page, hour, views } in read_lines(STATS, &stats, parse_stat)? {
+    let mut uncountable_views = Vec::new();
+    for HourlyViews { path_id, hour, views } in read_lines(STATS, &stats, parse_stat)? {
         report.lines += 1;
-        match pages.get(&page) {
-            Some(page) if page.is_event => {
+        match paths_by_id.get(&path_id) {
+            Some(path) if path.is_event => {
                 report.skipped.events = report.skipped.events.saturating_add(views);
             }
             // The path was deleted in GoatCounter, but its views were kept.
-            None => unnamed_views.push(views),
-            Some(page) => match lines::page_key(&page.path, &options.keep_query) {
+            None => uncountable_views.push(views),
+            Some(path) => match lines::page_key(&path.path, &options.keep_query) {
                 Ok(path) => {
                     let row = rows.entry(path.clone()).or_insert_with(|| CountRow::zero(&path));
-                    // The exact time within the hour is unknown; the beginning of the hour is the earliest.
+                    // The exact time within the hour is unknown, so the beginning of the hour is used.
                     row.add(CountRow::at_time(&path, &hour, Tally { hits: views, uniques: 0 }));
                     lines::check_limit(row)
                         .map_err(|why| with_file_name(STATS, LineErrors::default().with_error(1, &why)))?;
                 }
-                Err(_) => unnamed_views.push(views),
+                Err(_) => uncountable_views.push(views),
             },
         }
     }
-    let SkippedViews { refused, .. } = &mut report.skipped;
-    *refused = unnamed_views.into_iter().fold(0, u64::saturating_add);
+    report.skipped.refused = uncountable_views.into_iter().fold(0, u64::saturating_add);
     if report.lines == 0 {
-        return Err(no_page_views().hinted("export again, from a time when the site had views"));
+        return Err(no_page_views().hinted("create a new export whose date range contains page views"));
     }
     let numbers = CounterData { counts: rows.into_values().collect(), ..CounterData::default() };
     report.note_truncated_history(&numbers);
@@ -102,7 +102,7 @@ fn check_version(info: &str) -> Result<(), Fault> {
     }
 }
 
-/// Reads all lines of a file of the export. The error names every invalid line.
+/// Reads all lines of a file of the export. The error lists all invalid lines.
 fn read_lines<T>(
     name: &str,
     text: &str,
@@ -118,7 +118,7 @@ fn read_lines<T>(
     errors.map_or(Ok(all), |errors| Err(with_file_name(name, errors)))
 }
 
-/// Returns the errors of the lines with the name of the file in the archive.
+/// Returns a fault whose message names the file in the archive for each invalid line.
 fn with_file_name(name: &str, errors: LineErrors) -> Fault {
     let failure = errors.into_fault();
     let message =
@@ -146,6 +146,6 @@ fn parse_path(mut fields: JsonFields) -> Result<(u64, ExportedPath), String> {
 fn parse_stat(mut fields: JsonFields) -> Result<HourlyViews, String> {
     let hour = fields.text("hour")?.ok_or_else(|| fields::missing_field("hour"))?;
     let views = fields.count("count")?.ok_or_else(|| fields::missing_field("count"))?;
-    let page = fields.count("path_id")?.ok_or_else(|| fields::missing_field("path_id"))?;
-    Ok(HourlyViews { page, hour: lines::parse_moment(&hour)?.rfc3339(), views })
+    let path_id = fields.count("path_id")?.ok_or_else(|| fields::missing_field("path_id"))?;
+    Ok(HourlyViews { path_id, hour: lines::parse_moment(&hour)?.rfc3339(), views })
 }

@@ -1,4 +1,4 @@
-//! The report on an imported file: what was read, what was skipped, and what cannot be kept.
+//! The report on an imported file: its format, the skipped views, and the data that a counter cannot keep.
 
 use hit_counter::hit::{MAX_DAYS, MONTHS_KEPT};
 
@@ -18,7 +18,7 @@ pub struct ImportReport {
 }
 
 impl ImportReport {
-    /// Notes whether there are more days and months than an item keeps.
+    /// Adds a note to `not_kept` if there are more days or months than an item keeps.
     pub fn note_truncated_history(&mut self, numbers: &CounterData) {
         let rows = || numbers.counts.iter().chain([&numbers.site]);
         if rows().any(|row| row.days.len() > MAX_DAYS) {

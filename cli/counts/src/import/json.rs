@@ -11,15 +11,16 @@ use super::lines::{LineContent, NumberedLine};
 use crate::fields::{self, JsonFields};
 use crate::model::{CountRow, DroppedViews, Tally};
 
-/// The fields by which an object with all counts is recognised.
+/// An object with one of these fields contains all counts instead of one row.
 const SUMMARY_FIELDS: [&str; 3] = ["counts", "site", "dropped"];
 
 /// Returns the objects of a text with the numbers of the lines on which they start.
 pub(crate) fn parse_json(text: &str) -> Box<dyn Iterator<Item = NumberedLine> + '_> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let is_whole = serde_json::from_str::<&RawValue>(first).is_ok();
-    // The first line of a multi-line document is not valid JSON by itself. With one object per line it may still be an invalid object.
-    if is_whole || first.starts_with('{') && first.ends_with('}') {
+    let is_valid_json = serde_json::from_str::<&RawValue>(first).is_ok();
+    // The first line of a multi-line document is not valid JSON by itself. In a file with one object per line, the
+    // first line may be an invalid object.
+    if is_valid_json || first.starts_with('{') && first.ends_with('}') {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         return Box::new(lines.flat_map(|(n, line)| read_document(line, &mut |_| n + 1)));
     }
@@ -27,45 +28,49 @@ pub(crate) fn parse_json(text: &str) -> Box<dyn Iterator<Item = NumberedLine> + 
     Box::new(read_document(text, &mut |part| locator.line_of(part)).into_iter())
 }
 
-/// Reads one JSON text, which may contain several objects.
-fn read_document<'a>(text: &'a str, line: &mut dyn FnMut(&'a str) -> usize) -> Vec<NumberedLine> {
+/// Reads one JSON text, which may contain several objects. `line_of` returns the line number of a part of the text.
+fn read_document<'a>(text: &'a str, line_of: &mut dyn FnMut(&'a str) -> usize) -> Vec<NumberedLine> {
     let mut found = Vec::new();
     match serde_json::from_str::<&'a RawValue>(text) {
-        Ok(value) => collect_objects(value.get(), line, &mut found),
+        Ok(value) => collect_objects(value.get(), line_of, &mut found),
         Err(error) => {
             // The error's line within this text. An error at the end is on the last line.
-            let bad = text.lines().nth(error.line().saturating_sub(1)).or_else(|| text.lines().last());
-            found.push((bad.map_or(1, line), Err(fields::syntax_error(&error))));
+            let bad_line = text.lines().nth(error.line().saturating_sub(1)).or_else(|| text.lines().last());
+            found.push((bad_line.map_or(1, line_of), Err(fields::syntax_error(&error))));
         }
     }
     found
 }
 
-fn collect_objects<'a>(json: &'a str, line: &mut dyn FnMut(&'a str) -> usize, found: &mut Vec<NumberedLine>) {
+fn collect_objects<'a>(
+    json: &'a str,
+    line_of: &mut dyn FnMut(&'a str) -> usize,
+    found: &mut Vec<NumberedLine>,
+) {
     if let Ok(list) = serde_json::from_str::<Vec<&'a RawValue>>(json) {
         for value in list {
-            found.push((line(value.get()), parse_row(value.get())));
+            found.push((line_of(value.get()), parse_row(value.get())));
         }
         return;
     }
     let fields: BTreeMap<String, &'a RawValue> = serde_json::from_str(json).unwrap_or_default();
     if !SUMMARY_FIELDS.iter().any(|name| fields.contains_key(*name)) {
-        found.push((line(json), parse_row(json)));
+        found.push((line_of(json), parse_row(json)));
         return;
     }
-    for (name, of) in [("site", parse_site as fn(&str) -> _), ("dropped", parse_dropped)] {
+    for (name, parse) in [("site", parse_site as fn(&str) -> _), ("dropped", parse_dropped)] {
         let value = fields.get(name).map(|value| value.get()).filter(|value| *value != "null");
-        found.extend(value.map(|value| (line(value), of(value))));
+        found.extend(value.map(|value| (line_of(value), parse(value))));
     }
     match fields.get("counts").map(|counts| counts.get()) {
         None | Some("null") => {}
-        Some(counts) if counts.starts_with('[') => collect_objects(counts, line, found),
+        Some(counts) if counts.starts_with('[') => collect_objects(counts, line_of, found),
         Some(counts) => {
             let why = serde_json::from_str::<Json>(counts).map_or_else(
                 |error| fields::syntax_error(&error),
                 |value| format!("expected a list in \"counts\", found {}", fields::describe(&value)),
             );
-            found.push((line(counts), Err(why)));
+            found.push((line_of(counts), Err(why)));
         }
     }
 }
@@ -122,7 +127,7 @@ fn parse_count_map(fields: serde_json::Map<String, Json>) -> Result<BTreeMap<Str
     fields.into_iter().map(count).collect()
 }
 
-/// Finds the line numbers of parts of a text. Fast if the parts are looked up in order.
+/// Finds the line numbers of parts of a text. A lookup is fast if the part is after the previous one.
 struct LineLocator<'a> {
     text: &'a str,
     offset: usize,
@@ -131,6 +136,7 @@ struct LineLocator<'a> {
 
 impl LineLocator<'_> {
     fn line_of(&mut self, part: &str) -> usize {
+        // `part` is a slice of the text, so the distance of the addresses is its offset.
         let offset = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr()).min(self.text.len());
         if offset < self.offset {
             (self.offset, self.line) = (0, 1);

@@ -1,4 +1,4 @@
-//! The lines of a file of counts in any format, and the rules that all of them must satisfy.
+//! The lines of a file of counts in any format, and the rules that all lines must satisfy.
 
 use hit_counter::moment::Moment;
 use hit_counter::path;
@@ -8,13 +8,13 @@ use hitctl_engine::Fault;
 use crate::fields;
 use crate::model::{CountRow, DroppedViews};
 
-/// The maximum number of invalid lines that an error lists. Further ones are only counted.
+/// The maximum number of invalid lines that an error lists. Further invalid lines are only counted.
 const MAX_LISTED: usize = 20;
 
 /// The settings that determine which parts of a file are imported.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
-    /// The query parameters that belong to a path.
+    /// The query parameters that are part of a path.
     pub keep_query: Vec<String>,
     /// Whether bots are counted.
     pub count_bots: bool,
@@ -66,6 +66,7 @@ pub(crate) enum LineContent {
     Dropped(DroppedViews),
 }
 
+/// The number of a line, and its content or the reason why it is invalid.
 pub(crate) type NumberedLine = (usize, Result<LineContent, String>);
 
 /// Validates the row of a page and normalises its path and times.
@@ -92,7 +93,7 @@ pub(crate) fn normalise_times(row: CountRow) -> Result<CountRow, String> {
     Ok(row)
 }
 
-/// Returns the key that a path is counted under, including the query parameters that belong to it.
+/// Returns the key under which a path is counted. The key contains the query parameters in `keep_query`.
 pub fn page_key(path: &str, keep_query: &[String]) -> Result<String, String> {
     let key = path::normalise_keeping(path, keep_query);
     key.map(path::PageKey::into_string)
@@ -121,11 +122,15 @@ pub(crate) fn validate_month(text: &str) -> Result<String, String> {
 
 /// Validates that a day or month is in this century.
 fn validate_century(text: &str) -> Result<String, String> {
-    let kept = text.starts_with("20");
-    if kept { Ok(text.to_owned()) } else { Err(format!("expected a year from 2000 to 2099, found {text:?}")) }
+    let is_in_century = text.starts_with("20");
+    if is_in_century {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected a year from 2000 to 2099, found {text:?}"))
+    }
 }
 
-/// Validates a reason for not counting a view, in the form in which the function names it.
+/// Validates the name of a reason for ignoring a view: at most 32 lower-case letters and underscores.
 pub(crate) fn validate_reason(text: String) -> Result<String, String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     let fits = plain && (1..=32).contains(&text.len());
@@ -134,10 +139,12 @@ pub(crate) fn validate_reason(text: String) -> Result<String, String> {
 
 /// Converts a time to UTC and whole seconds. For a day, returns its beginning.
 fn normalise_time(text: &str) -> Result<String, String> {
+    // A day has 10 characters.
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     let time: jiff::Timestamp =
         whole.parse().map_err(|_| format!("expected a time such as 2026-09-20T10:00:00Z, found {text:?}"))?;
     match jiff::Timestamp::from_second(time.as_second()) {
+        // From the beginning of 1970 to the end of 9999.
         Ok(time) if (0..253_402_300_800).contains(&time.as_second()) => Ok(time.to_string()),
         _ => Err(format!("expected a year from 1970 to 9999, found {text:?}")),
     }

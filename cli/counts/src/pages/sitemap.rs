@@ -1,4 +1,4 @@
-//! Parses a sitemap (sitemaps.org) into the URLs of pages or of further sitemaps. Pure: nothing is fetched. Only the predefined
+//! Parses a sitemap (sitemaps.org) into the URLs of pages or of further sitemaps. Fetches nothing. Only the predefined
 //! XML entities are resolved, so that the text cannot grow during parsing.
 
 use quick_xml::Reader;
@@ -14,7 +14,7 @@ pub enum Sitemap {
     Index(Vec<String>),
 }
 
-/// Parses a sitemap. The error is a fragment without a subject.
+/// Parses a sitemap. The error is a reason such as "it is not UTF-8".
 pub fn parse(content: &[u8]) -> Result<Sitemap, String> {
     let text = std::str::from_utf8(content).map_err(|_| "it is not UTF-8".to_owned())?;
     let mut reader = Reader::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));

@@ -7,9 +7,9 @@ use hyper::http::request::Parts;
 /// A recorded AWS call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedCall {
-    /// The number among all calls, from 1.
+    /// The position of the call among all recorded calls, from 1.
     pub number: usize,
-    /// The number among the write calls, from 1; 0 for a read call.
+    /// The position of the call among the recorded write calls, from 1; 0 for a read call.
     pub write_number: usize,
     /// The service name of the signature: `dynamodb`, `apigateway`, `tagging`.
     pub service: String,
@@ -39,7 +39,7 @@ impl fmt::Display for RecordedCall {
     }
 }
 
-/// The protocols of AWS services, as far as their error formats differ.
+/// The protocol families of AWS services, which differ in their error format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// The operation is in the header `X-Amz-Target`; bodies are JSON.
@@ -50,8 +50,11 @@ pub(crate) enum Protocol {
     Rest,
 }
 
-/// Parses the AWS call of a request. Returns `None` when the request is not a call of an AWS SDK. The deployed function signs its
-/// calls too, but sends no user agent.
+/// Parses the AWS call of a request. Returns `None` for requests that no AWS SDK sent, such as those of the deployed
+/// function: it signs its calls, but sends no user agent.
+///
+/// The positions are preliminary: `number` is 0, and `write_number` is 1 for every write. The proxy assigns the real
+/// ones when it records the call.
 pub(crate) fn parse(request: &Parts, body: &[u8]) -> Option<RecordedCall> {
     let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
     header("user-agent")?;
@@ -94,7 +97,8 @@ fn is_read(operation: &str) -> bool {
     READ_PREFIXES.iter().any(|prefix| operation.starts_with(prefix))
 }
 
-/// A method, a path after its version, and the operation. `*` matches one path segment, which may contain encoded slashes.
+/// The HTTP method, the path without its version segment, and the operation. `*` matches one path segment, which may
+/// contain encoded slashes.
 type RestOperation = (&'static str, &'static str, &'static str);
 
 const LAMBDA: &[RestOperation] = &[
@@ -238,19 +242,20 @@ mod tests {
         assert_eq!(summary(tags), expected("tagging:GetResources", false));
         let role = parse_request("POST", "/", "iam", None, "Action=CreateRole&Version=2010-05-08&RoleName=x");
         assert_eq!(summary(role), expected("iam:CreateRole", true));
-        let me = parse_request("POST", "/", "sts", None, "Version=2011-06-15&Action=GetCallerIdentity");
-        assert_eq!(summary(me), expected("sts:GetCallerIdentity", false));
-        let run = parse_request(
+        let caller_identity =
+            parse_request("POST", "/", "sts", None, "Version=2011-06-15&Action=GetCallerIdentity");
+        assert_eq!(summary(caller_identity), expected("sts:GetCallerIdentity", false));
+        let invoke = parse_request(
             "POST",
             "/2015-03-31/functions/hits-test/invocations?Qualifier=live",
             "lambda",
             None,
             "",
         );
-        assert_eq!(summary(run), expected("lambda:Invoke", true));
-        let forget =
+        assert_eq!(summary(invoke), expected("lambda:Invoke", true));
+        let remove_permission =
             parse_request("DELETE", "/2015-03-31/functions/a/policy/b?Qualifier=live", "lambda", None, "");
-        assert_eq!(summary(forget), expected("lambda:RemovePermission", true));
+        assert_eq!(summary(remove_permission), expected("lambda:RemovePermission", true));
         let stage = parse_request("PATCH", "/v2/apis/x/stages/%24default", "apigateway", None, "{}");
         assert_eq!(summary(stage), expected("apigateway:UpdateStage", true));
         let distribution = parse_request("GET", "/2020-05-31/distribution/E1", "cloudfront", None, "");
@@ -263,7 +268,7 @@ mod tests {
             "{}",
         );
         assert_eq!(summary(arn), expected("apigateway:TagResource", true));
-        // A call that is in no table is recorded by its method and path.
+        // A REST call that is in no table is named by its method and path.
         assert_eq!(
             summary(parse_request("GET", "/2099-01-01/news", "lambda", None, "")),
             expected("lambda:GET /2099-01-01/news", false)
@@ -286,7 +291,7 @@ mod tests {
 
     #[test]
     fn operation_tables_are_sorted_without_duplicates() {
-        for table in [LAMBDA, API_GATEWAY_V2] {
+        for table in [LAMBDA, API_GATEWAY_V2, CLOUDFRONT] {
             assert!(table.is_sorted_by(|a, b| (a.1, a.0) < (b.1, b.0)));
         }
     }

@@ -49,12 +49,12 @@ pub enum InjectedFault {
 }
 
 impl InjectedFault {
-    /// Returns an `InternalFailure` with status 500, which clients may treat as transient.
+    /// Returns a fault that responds with `InternalFailure` and status 500, which clients may treat as transient.
     pub fn server_error() -> Self {
         Self::service_error(500, "InternalFailure", "injected")
     }
 
-    /// Returns an error in the format of the service.
+    /// Returns a fault that responds with an error in the format of the service.
     pub fn service_error(status: u16, code: &str, message: &str) -> Self {
         Self::ServiceError { status, code: code.to_owned(), message: message.to_owned() }
     }
@@ -73,13 +73,13 @@ impl InjectedFault {
 impl fmt::Debug for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DropRequest => f.write_str("Cut"),
-            Self::DropResponse => f.write_str("LostAnswer"),
-            Self::ServiceError { status, code, .. } => write!(f, "Status({status} {code})"),
-            Self::Response { status, .. } => write!(f, "Answer({status})"),
+            Self::DropRequest => f.write_str("DropRequest"),
+            Self::DropResponse => f.write_str("DropResponse"),
+            Self::ServiceError { status, code, .. } => write!(f, "ServiceError({status} {code})"),
+            Self::Response { status, .. } => write!(f, "Response({status})"),
             Self::Delay(delay) => write!(f, "Delay({delay:?})"),
-            Self::HookBefore(_) => f.write_str("Before"),
-            Self::HookAfter(_) => f.write_str("After"),
+            Self::HookBefore(_) => f.write_str("HookBefore"),
+            Self::HookAfter(_) => f.write_str("HookAfter"),
         }
     }
 }
@@ -110,10 +110,12 @@ pub(crate) fn error_response(
 /// Returns a response with this status, content type and body.
 pub(crate) fn response(status: u16, content_type: &str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status.try_into().expect("tests write statuses of three digits");
-    let content_type = content_type.parse().expect("tests write types of media");
+    *response.status_mut() = status.try_into().expect("tests use valid statuses");
+    let content_type = content_type.parse().expect("tests use valid content types");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response.headers_mut().insert("x-amzn-requestid", "injected".parse().expect("a word"));
+    response
+        .headers_mut()
+        .insert("x-amzn-requestid", "injected".parse().expect("a word is a valid header value"));
     response
 }
 

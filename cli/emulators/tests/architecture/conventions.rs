@@ -6,17 +6,22 @@ use std::path::{Path, PathBuf};
 use super::imports::Imports;
 use super::workspace::{members, root, source_root};
 
-/// A crate, the dependencies that it must not have, and the reason. Crate boundaries enforce the rest.
+/// A crate, the prefixes of the dependencies that it must not have, and the reason. Crate boundaries enforce all other
+/// rules.
 const FORBIDDEN: &[(&str, &[&str], &str)] = &[
-    ("config", &["hitctl-engine", "aws-", "clap", "tokio"], "config is what the user writes, and pure"),
+    (
+        "config",
+        &["hitctl-engine", "aws-", "clap", "tokio"],
+        "config only reads and checks what the user writes",
+    ),
     ("function", &["hitctl-engine", "clap", "tokio", "aws-"], "the function starts in milliseconds"),
     (
         "cli/engine",
         &["aws-", "clap", "indicatif", "toml", "hitctl-"],
-        "the engine knows no cloud and no edge",
+        "the engine must not know clouds or the command line",
     ),
-    ("cli/stack", &["aws-", "clap", "indicatif", "tokio"], "the stack is pure"),
-    ("cli/counts", &["aws-", "clap", "indicatif", "tokio"], "the numbers are pure"),
+    ("cli/stack", &["aws-", "clap", "indicatif", "tokio"], "the stack has no side effects"),
+    ("cli/counts", &["aws-", "clap", "indicatif", "tokio"], "counts have no side effects"),
     (
         "cli/local",
         &["aws-", "clap", "indicatif", "hitctl-report"],
@@ -25,15 +30,15 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     (
         "cli/cloud",
         &["clap", "indicatif", "hitctl-report", "hitctl-artifact"],
-        "a cloud draws and builds nothing",
+        "a cloud must not print or build",
     ),
-    ("cli/tune", &["aws-", "clap", "indicatif", "hitctl-report"], "measuring asks a cloud by its trait"),
+    ("cli/tune", &["aws-", "clap", "indicatif", "hitctl-report"], "tune uses a cloud through its trait"),
     (
         "cli/report",
         &["aws-", "clap", "hitctl-cloud", "hitctl-local", "hitctl-resources"],
-        "the report only draws",
+        "the report only formats",
     ),
-    ("cli", &["indicatif", "aws-"], "commands return views and draw nothing"),
+    ("cli", &["indicatif", "aws-"], "commands return views and print nothing"),
 ];
 
 #[test]
@@ -41,7 +46,7 @@ fn crate_dependencies_respect_the_layers() {
     for (name, forbidden, reason) in FORBIDDEN {
         for dependency in dependencies(&manifest(name)) {
             let bad = forbidden.iter().find(|start| dependency.starts_with(**start));
-            // Configuration is below everything.
+            // Every crate may depend on the configuration.
             let bad = bad.filter(|_| dependency != "hitctl-config");
             assert!(bad.is_none(), "{name} must not depend on {dependency}: {reason}");
         }
@@ -76,15 +81,25 @@ fn crates_inherit_lints_and_versions_of_the_workspace() {
     assert!(members().len() >= 14, "{:?}", members());
     for member in members() {
         let manifest = manifest(&member);
-        assert!(manifest.contains("\n[lints]\nworkspace = true\n"), "{member} has lints of its own");
+        assert!(
+            manifest.contains("\n[lints]\nworkspace = true\n"),
+            "{member} does not inherit the lints of the workspace"
+        );
         for (number, line) in manifest.lines().enumerate().filter(|(_, line)| line.contains(" = ")) {
             let versioned =
                 line.contains("version = \"") || line.split(" = ").nth(1).unwrap().starts_with("\"0");
-            assert!(!versioned, "{member}/Cargo.toml:{}: versions stand in the workspace", number + 1);
+            assert!(
+                !versioned,
+                "{member}/Cargo.toml:{}: move the version to the manifest of the workspace",
+                number + 1
+            );
         }
         if !matches!(member.as_str(), "function" | "cli/local" | "cli/emulators" | "bench") {
             let package = format!("\n{} = {{ opt-level = \"s\"", package_name(&manifest));
-            assert!(workspace.contains(&package), "{member} is not built small in [profile.release.package]");
+            assert!(
+                workspace.contains(&package),
+                "{member} has no `opt-level = \"s\"` in [profile.release.package]"
+            );
         }
     }
     for lint in [
@@ -94,7 +109,7 @@ fn crates_inherit_lints_and_versions_of_the_workspace() {
         "allow_attributes = ",
         "print_stdout = ",
     ] {
-        assert!(workspace.contains(lint), "{lint} is gone from the workspace");
+        assert!(workspace.contains(lint), "the workspace lacks {lint}");
     }
 }
 
@@ -106,9 +121,9 @@ fn source_files_are_short_have_a_header_and_no_todos() {
             let text = fs::read_to_string(&file).unwrap();
             let path = file.display();
             checked += 1;
-            assert!(text.starts_with("//!"), "{path} does not say what it is for");
+            assert!(text.starts_with("//!"), "{path} has no module header");
             let lines = text.lines().count();
-            assert!(lines <= 600, "{path} has {lines} lines: split it by meaning");
+            assert!(lines <= 600, "{path} has {lines} lines: split it by responsibility");
             assert!(!file.ends_with("mod.rs"), "{path}: the file of a module `x` is `x.rs`");
             // A build script and a fuzz target compile a file of another crate.
             let shares = file.ends_with("build.rs") || path.to_string().contains("/fuzz/");
@@ -119,11 +134,11 @@ fn source_files_are_short_have_a_header_and_no_todos() {
             for word in
                 [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore"), concat!("todo", "!(")]
             {
-                assert!(!text.contains(word), "{path} has a {word}");
+                assert!(!text.contains(word), "{path} contains {word}");
             }
         }
     }
-    assert!(checked > 200, "only {checked} files were looked at");
+    assert!(checked > 200, "only {checked} files were checked");
 }
 
 /// A test file that no module declares is never run.
@@ -136,7 +151,7 @@ fn test_files_of_the_command_line_are_declared() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let is_rust = path.extension().is_some_and(|ending| ending == "rs");
         if is_rust && name != "main" {
-            assert!(main.contains(&format!("\nmod {name};\n")), "main.rs does not name {name}");
+            assert!(main.contains(&format!("\nmod {name};\n")), "main.rs does not declare {name}");
         }
     }
 }
@@ -160,7 +175,7 @@ fn source_files_belong_to_a_module() {
                 || file
                     .components()
                     .any(|part| part.as_os_str().to_str().is_some_and(|part| part.ends_with("tests")));
-            assert!(is_test_code || declared.contains(&file), "{} is in no module", file.display());
+            assert!(is_test_code || declared.contains(&file), "no module declares {}", file.display());
         }
     }
 }

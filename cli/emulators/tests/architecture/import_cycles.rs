@@ -35,10 +35,10 @@ fn import_cycles_are_small_and_within_one_folder() {
             }
         }
     }
-    assert!(found.is_empty(), "{} import circles:\n\n{}", found.len(), found.join("\n"));
+    assert!(found.is_empty(), "{} import cycles:\n\n{}", found.len(), found.join("\n"));
 }
 
-/// Whether a folder exists and contains more than the tests of a file.
+/// Whether a folder exists and contains modules other than `tests`.
 fn has_modules(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     entries.flatten().any(|entry| entry.path().file_stem().is_some_and(|name| name != "tests"))
@@ -49,8 +49,8 @@ fn parents(file: &Path, source: &Path) -> Vec<PathBuf> {
     file.ancestors().skip(1).take_while(|folder| *folder != source).map(Path::to_path_buf).collect()
 }
 
-/// Returns the imports between the direct children of a folder: its files, and its subfolders as units. `x.rs` belongs to the
-/// folder `x`.
+/// Returns the imports between the direct children of a folder: its files and its subfolders. A file `x.rs` and a
+/// folder `x` are one child.
 fn children_graph(edges: &ImportGraph, folder: &Path) -> ImportGraph {
     let unit = |file: &Path| {
         if file == folder.with_extension("rs") {
@@ -70,7 +70,7 @@ fn children_graph(edges: &ImportGraph, folder: &Path) -> ImportGraph {
     graph
 }
 
-/// Returns the sets of nodes that can reach each other.
+/// Returns the sets of nodes that can all reach each other.
 fn cycles(graph: &ImportGraph) -> Vec<Vec<PathBuf>> {
     let reach: BTreeMap<_, _> = graph.keys().map(|node| (node, reachable(graph, node))).collect();
     let mut seen = BTreeSet::new();
@@ -107,7 +107,7 @@ fn describe(cycle: &[PathBuf], imports: &Imports, folder: &Path, workspace: &Pat
             .iter()
             .find(|unit| file.starts_with(unit) || file == **unit || file.with_extension("") == **unit)
     };
-    let mut text = format!("{}: {} in a circle\n", short(folder), cycle.len());
+    let mut text = format!("{}: cycle of {}\n", short(folder), cycle.len());
     for (from, to) in &imports.edges {
         for (target, name) in to {
             if let (Some(a), Some(b)) = (unit(from), unit(target))

@@ -1,4 +1,4 @@
-//! Parses the files of a crate and the imports of each file. Unit tests are left out.
+//! Parses the files of a crate and the imports of each file, without unit tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -88,7 +88,7 @@ impl Imports {
         );
     }
 
-    /// Returns the file that defines the item of a path: the file of the longest module path in it.
+    /// Returns the file that defines the item at a path: the file of the longest prefix of the path that is a module.
     fn resolve(&self, module: &[String], segments: &[String]) -> Option<PathBuf> {
         let mut current = module.to_vec();
         let mut rest = segments;

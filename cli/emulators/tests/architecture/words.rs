@@ -10,7 +10,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use super::conventions::sources;
 use super::workspace::root;
 
-/// Words that no name contains: metaphors, and words that say nothing about the thing.
+/// Words that no name may contain, because they are metaphors or do not describe the thing.
 const BANNED: &[&str] = &[
     "mend", "settle", "settled", "rest", "bury", "letter", "letters", "door", "yard", "scene", "room",
     "house", "told", "asked", "given", "led", "fate", "turn", "said", "gone", "going", "beat", "handed",

@@ -1,4 +1,4 @@
-//! Both emulators respond, and neither outlives the process that started it.
+//! Tests of the emulators: both respond, and neither outlives the process that started it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -68,7 +68,8 @@ fn emulator_and_its_functions_stop_when_process_group_is_terminated() {
     wait_until(|| !is_running(emulator) && !is_running(function) && test_kill_process_group(group).is_err());
 }
 
-/// Starts another process with an emulator. Returns the process, and the endpoint and process id of the emulator.
+/// Starts another process that starts an emulator. Returns the process, and the endpoint and the process id of the
+/// emulator.
 fn start_holder() -> (Child, String, u32) {
     let mut holder = Command::new(example_program("hold"))
         .process_group(0)
@@ -105,7 +106,7 @@ fn start_function(endpoint: &str) -> u32 {
         call(endpoint, "lambda", "POST /2015-03-31/functions", "rest", &body.to_string()).unwrap();
     assert_eq!(status, 201, "{response}");
     let endpoint = endpoint.to_owned();
-    // The invocation gets no response: the function ends with the emulator.
+    // The invocation gets no response, because the function runs until the emulator kills it.
     std::thread::spawn(move || {
         call(&endpoint, "lambda", "POST /2015-03-31/functions/sleeper/invocations", "rest", "{}")
     });
@@ -133,7 +134,7 @@ fn is_running(pid: u32) -> bool {
 fn wait_until(condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < Duration::from_mins(1), "it never was so");
+        assert!(started.elapsed() < Duration::from_mins(1), "the condition did not become true");
         std::thread::yield_now();
     }
 }

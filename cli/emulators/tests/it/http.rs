@@ -22,14 +22,15 @@ pub(crate) fn send(
     );
     stream.write_all(head.as_bytes()).ok()?;
     let mut response = Vec::new();
-    // A dropped connection may be reset.
+    // An error is ignored: a dropped connection may be reset.
     drop(stream.read_to_end(&mut response));
     let response = String::from_utf8_lossy(&response).into_owned();
     let status = response.split(' ').nth(1)?.parse().ok()?;
     Some((status, response))
 }
 
-/// Sends an AWS call with a dummy signature, which emulators do not verify.
+/// Sends an AWS call with a dummy signature, which emulators do not verify. `target` is the value of `X-Amz-Target`,
+/// empty for the query protocol, or `rest`.
 pub(crate) fn call(
     endpoint: &str,
     service: &str,
@@ -63,7 +64,7 @@ pub(crate) fn create_table(endpoint: &str, name: &str) -> Option<(u16, String)> 
 /// Returns the response of `ListTables`.
 pub(crate) fn tables(endpoint: &str) -> String {
     let (status, response) =
-        call(endpoint, "dynamodb", "POST /", "DynamoDB_20120810.ListTables", "{}").expect("an answer");
+        call(endpoint, "dynamodb", "POST /", "DynamoDB_20120810.ListTables", "{}").expect("a response");
     assert_eq!(status, 200, "{response}");
     response
 }

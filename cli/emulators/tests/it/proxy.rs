@@ -1,4 +1,4 @@
-//! The calls that the proxy records, and the faults that it injects.
+//! Tests of the proxy: the calls that it records, and the faults that it injects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -131,7 +131,7 @@ fn call_that_violates_the_model_is_rejected() {
 }
 
 #[test]
-#[should_panic(expected = "calls that AWS would refuse")]
+#[should_panic(expected = "calls that AWS would reject")]
 fn call_that_violates_the_model_fails_its_test() {
     let proxy = RecordingProxy::new(Emulator::moto().endpoint());
     drop(call(proxy.endpoint(), "dynamodb", "POST /", "DynamoDB_20120810.ListTables", r#"{"Limit":101}"#));

@@ -3,11 +3,13 @@
 //! A replacement has two steps, because the new resource has the same name: delete, then create. The rules:
 //!
 //! 1. The dependencies of a resource are created before it; its dependents are deleted before it.
-//! 2. A replaced resource is deleted only after those of its dependencies that can be created before: a failure there must not
-//!    remove a resource that works.
-//! 3. An [`OrderingHint`](crate::OrderingHint) makes an increase before the other resource's change, and a decrease after it.
-//! 4. Other deletes come after all creates and updates, whether these succeed or fail: until then, a resource may still use the
-//!    deleted one. Only a resource that blocks a replacement is deleted earlier.
+//! 2. A replaced resource is deleted only after all of its dependencies that no replacement affects are created or
+//!    updated. If one of them fails, the working resource is kept.
+//! 3. A [`ConditionalOrder`](crate::ConditionalOrder) applies an increase before the other resource's change, and a
+//!    decrease after it.
+//! 4. A resource with `create_before_update_of` is created before that dependency is updated.
+//! 5. Other deletions come after all creates and updates, whether these succeed or fail, because a resource may use the
+//!    deleted one until it is updated. Only a resource that blocks a replacement is deleted earlier.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,7 @@ pub(super) enum StepKind {
     CreateOrUpdate,
 }
 
-/// A step with the steps that come before it.
+/// A step, with the steps that must end before it starts.
 #[derive(Debug)]
 pub(super) struct Step {
     /// The index of the change in the plan.
@@ -37,9 +39,9 @@ pub(super) struct Step {
     pub(super) runs_after: Vec<usize>,
 }
 
-/// The facts about each change that decide the order, by index in the plan.
+/// The facts about each change that determine the order, by index in the plan.
 struct ChangeFacts {
-    /// The indices of the changes of its dependencies.
+    /// The indices of the changes of the resource's dependencies.
     dependencies: Vec<Vec<usize>>,
     /// Whether the resource, or a direct or indirect dependency, is replaced.
     affected_by_replacement: Vec<bool>,
@@ -47,7 +49,7 @@ struct ChangeFacts {
     blocks_replacement: Vec<bool>,
 }
 
-/// Returns the steps of a plan with their order. The order is acyclic if the references of the plan are.
+/// Returns the steps of a plan with their order. The order is acyclic if the plan's references are acyclic.
 pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
     let facts = analyze_changes(changes);
     let mut steps = Vec::new();
@@ -101,13 +103,14 @@ pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
             }
         }
     }
-    for (first, second) in created_before_updates(changes) {
+    for (first, second) in create_before_update_pairs(changes) {
         if let (Some(first), Some(second)) = (write_steps[first], write_steps[second]) {
+            // The first resource refers to the second, which would require the opposite order.
             steps[first].requires.retain(|step| *step != second);
             steps[second].requires.push(first);
         }
     }
-    for (first, second) in ordering_pairs(changes) {
+    for (first, second) in conditional_order_pairs(changes) {
         if let (Some(first), Some(second)) = (write_steps[first], write_steps[second]) {
             steps[second].requires.push(first);
         }
@@ -115,20 +118,20 @@ pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
     steps
 }
 
-/// Returns the pairs of changes that an ordering hint puts in order, the earlier change first.
-fn ordering_pairs(changes: &[Change]) -> Vec<(usize, usize)> {
+/// Returns the pairs of changes to which a conditional order applies, the earlier change first.
+fn conditional_order_pairs(changes: &[Change]) -> Vec<(usize, usize)> {
     let pairs = changes.iter().enumerate().filter_map(|(index, change)| {
-        let hint = change.node.ordering_hint.as_ref()?;
-        let other = changes.iter().position(|change| *change.address() == hint.other)?;
-        let diff = change.fields.iter().find(|diff| diff.field == hint.field)?;
+        let order = change.node.conditional_order.as_ref()?;
+        let other = changes.iter().position(|change| *change.address() == order.other)?;
+        let diff = change.fields.iter().find(|diff| diff.field == order.field)?;
         let (old, new) = (diff.old.as_f64()?, diff.new.as_f64()?);
         Some(if old < new { (index, other) } else { (other, index) })
     });
     pairs.collect()
 }
 
-/// Returns the pairs of changes in which the first resource is created before the second is updated, because the update uses it.
-fn created_before_updates(changes: &[Change]) -> Vec<(usize, usize)> {
+/// Returns the pairs of changes in which the first resource is created before the second, which uses it, is updated.
+fn create_before_update_pairs(changes: &[Change]) -> Vec<(usize, usize)> {
     let pairs = changes.iter().enumerate().filter_map(|(first, change)| {
         let address = change.node.create_before_update_of.as_ref()?;
         let second = changes.iter().position(|other| other.address() == address)?;

@@ -28,11 +28,11 @@ enum StepState {
     Waiting,
     Running,
     Done,
-    /// The step failed, or a step that it requires did. Holds the resource whose failure is the cause.
+    /// The step or a required step failed. Contains the resource whose failure is the cause.
     Blocked(Address),
 }
 
-/// The index of a step that ended, with the outputs of the resource.
+/// The index of a step that ended, with the outputs of the resource or the fault.
 type StepResult = (usize, Result<Outputs, Fault>);
 
 pub(super) struct PlanRun<'a> {
@@ -81,6 +81,7 @@ impl<'a> PlanRun<'a> {
             if running.is_empty() {
                 break;
             }
+            // An interruption is recorded once.
             let stopped = async {
                 if self.outcome.interrupted { future::pending().await } else { self.stop.cancelled().await }
             };
@@ -129,7 +130,7 @@ impl<'a> PlanRun<'a> {
                 });
             let Some((index, because)) = newly_blocked else { return };
             self.states[index] = StepState::Blocked(because.clone());
-            // While the delete step runs, the change is not reported as skipped yet, because that step may fail itself.
+            // While the delete step runs, the change is not reported as skipped yet, because that step may still fail.
             if self.steps[index]
                 .counterpart
                 .is_none_or(|counterpart| !matches!(self.states[counterpart], StepState::Running))
@@ -205,16 +206,16 @@ impl<'a> PlanRun<'a> {
             return Err(fault.caused_by(owner.as_str()));
         }
         let spec = change.node.spec().unwrap_or(&Json::Null);
-        let desired_spec = resolve(spec, &|of| self.outcome.outputs.get(of));
+        let desired_spec = resolve(spec, &|address| self.outcome.outputs.get(address));
         match find_references(&desired_spec).into_iter().next() {
             Some((_, Reference::Output { resource, output })) => {
-                let tried = format!(
+                let failure = format!(
                     "failed to {} {} {}",
                     change.action,
                     change.address().kind_words(),
                     change.name()
                 );
-                Err(Fault::fatal("no_output", format!("{tried}: {resource} has no output {output}")))
+                Err(Fault::fatal("no_output", format!("{failure}: {resource} has no output {output}")))
             }
             _ => Ok(desired_spec),
         }
@@ -254,11 +255,13 @@ impl<'a> PlanRun<'a> {
         } else if let Some(StepState::Blocked(because)) =
             self.steps[step].counterpart.map(|counterpart| self.states[counterpart].clone())
         {
+            // The create step was blocked while this delete step ran.
             self.record_skipped(change_index, Some(because));
         }
     }
 
-    /// Records the changes that the interruption kept from starting or ending, and sorts the skipped ones by the plan.
+    /// Records as skipped the changes that could not start or finish because of the interruption, and sorts all skipped
+    /// changes in the order of the plan.
     fn skip_unfinished(&mut self) {
         for index in 0..self.steps.len() {
             if matches!(self.states[index], StepState::Waiting) {

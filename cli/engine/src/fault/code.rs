@@ -6,7 +6,8 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-/// The stable code of a fault or finding. Codes of hitctl are in `snake_case`; codes of a service are spelled as by the service.
+/// The stable code of a fault or finding. Codes of hitctl are in `snake_case`; codes of a service keep the service's
+/// spelling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FaultCode(Cow<'static, str>);

@@ -22,6 +22,6 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 /// Returns a sink that records all events.
 fn recorder() -> (EventSink, Arc<Mutex<Vec<Event>>>) {
     let events = Arc::new(Mutex::new(Vec::new()));
-    let into = Arc::clone(&events);
-    (EventSink::new(move |event| into.lock().unwrap().push(event)), events)
+    let recorded = Arc::clone(&events);
+    (EventSink::new(move |event| recorded.lock().unwrap().push(event)), events)
 }

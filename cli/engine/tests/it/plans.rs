@@ -11,6 +11,7 @@ fn mask() -> SecretMask {
     SecretMask::new(|secret| format!("#{:0>8}", secret.chars().next_back().unwrap_or('-')))
 }
 
+/// Parses an address.
 fn at(address: &str) -> Address {
     Address::try_from(address.to_owned()).unwrap()
 }
@@ -23,7 +24,7 @@ fn foreign_resource() -> ObservedState {
     ObservedState { owner: Owner::Other("app=blog env=prod".to_owned()), ..observed(json!({})) }
 }
 
-/// Returns a small counter: role <- function <- api <- permission, and a table.
+/// Returns a small counter: role <- function <- api <- permission and alarm, and a table.
 fn nodes() -> Vec<Node> {
     let node = |address: &str, spec: Json| Node::present(at(address), "hits-test", spec);
     vec![
@@ -48,7 +49,7 @@ fn nodes() -> Vec<Node> {
     ]
 }
 
-/// Returns the observed states after a deploy of these nodes.
+/// Returns the observed states after a deploy of [`nodes`].
 fn deployed() -> Snapshot {
     let specs = [
         ("table.hits", json!({"hash_key": "path"})),
@@ -65,7 +66,8 @@ fn deployed() -> Snapshot {
     specs.into_iter().map(|(address, spec)| (at(address), Some(observed(spec)))).collect()
 }
 
-fn with(address: &str, found: impl Into<Option<ObservedState>>) -> Snapshot {
+/// Returns the observed states after a deploy, with another state of one resource.
+fn deployed_with(address: &str, found: impl Into<Option<ObservedState>>) -> Snapshot {
     let mut snapshot = deployed();
     snapshot.insert(at(address), found.into());
     snapshot
@@ -130,7 +132,7 @@ fn unchanged_state_gives_empty_plan_with_all_outputs() {
 fn drifted_resource_is_updated_and_lists_the_fields() {
     let function = json!({"memory_mb": 256, "role": "arn:role", "timeout_s": 3,
         "environment": {"TABLE": "hits-test", "TOKEN": "0ther", "DEBUG": "1"}});
-    let plan = plan_for(nodes(), &with("function.hits", observed(function)));
+    let plan = plan_for(nodes(), &deployed_with("function.hits", observed(function)));
     insta::assert_snapshot!(text(&plan), @r##"
     ~ function.hits: environment.DEBUG, environment.TOKEN, memory_mb and 1 more differ
         environment.DEBUG: "1" -> (not set)
@@ -142,8 +144,10 @@ fn drifted_resource_is_updated_and_lists_the_fields() {
 
 #[test]
 fn replacement_replaces_only_dependents_with_immutable_references() {
-    let plan =
-        plan_for(nodes(), &with("api.http", observed(json!({"function": "arn:f", "kind": "WEBSOCKET"}))));
+    let plan = plan_for(
+        nodes(),
+        &deployed_with("api.http", observed(json!({"function": "arn:f", "kind": "WEBSOCKET"}))),
+    );
     insta::assert_snapshot!(text(&plan), @r#"
     ± api.http: kind cannot be changed in place
         kind: "WEBSOCKET" -> "HTTP"
@@ -153,7 +157,7 @@ fn replacement_replaces_only_dependents_with_immutable_references() {
         api: "x7" -> (known after deploy)
     "#);
     // The function refers to the role by its name, which stays the same.
-    let plan = plan_for(nodes(), &with("role.function", observed(json!({"path": "/old/"}))));
+    let plan = plan_for(nodes(), &deployed_with("role.function", observed(json!({"path": "/old/"}))));
     insta::assert_snapshot!(text(&plan), @r#"
     ± role.function: path cannot be changed in place
         path: "/old/" -> "/"
@@ -162,27 +166,28 @@ fn replacement_replaces_only_dependents_with_immutable_references() {
 
 #[test]
 fn replacement_replaces_dependent_with_known_reference() {
-    let whole = Node::present(at("rule.bus"), "hits", json!({"bus": "b"})).with_immutable_fields(&["bus"]);
-    let part =
+    let rule = Node::present(at("rule.bus"), "hits", json!({"bus": "b"})).with_immutable_fields(&["bus"]);
+    let target =
         Node::present(at("target.bus"), "hits", json!({"rule": SpecValue::known(at("rule.bus"), "hits")}))
             .with_immutable_fields(&["rule"]);
-    let target = observed(json!({"rule": "hits"}));
-    let found =
-        |rule| [(at("rule.bus"), rule), (at("target.bus"), Some(target.clone()))].into_iter().collect();
-    let plan = plan_for(vec![whole.clone(), part.clone()], &found(Some(observed(json!({"bus": "a"})))));
+    let found_target = observed(json!({"rule": "hits"}));
+    let found = |found_rule| {
+        [(at("rule.bus"), found_rule), (at("target.bus"), Some(found_target.clone()))].into_iter().collect()
+    };
+    let plan = plan_for(vec![rule.clone(), target.clone()], &found(Some(observed(json!({"bus": "a"})))));
     insta::assert_snapshot!(text(&plan), @r#"
     ± rule.bus: bus cannot be changed in place
         bus: "a" -> "b"
     ± target.bus: depends on rule.bus, which is recreated
     "#);
-    // A resource that exists without the other one was not deleted together with it.
-    let plan = plan_for(vec![whole, part], &found(None));
+    // The target exists although the rule does not, so it was not deleted together with the rule.
+    let plan = plan_for(vec![rule, target], &found(None));
     assert_eq!(plan.change(&at("target.bus")).unwrap().why, ChangeReason::UpToDate);
 }
 
 #[test]
 fn data_loss_needs_consent_and_absent_table_is_kept_without_it() {
-    let replaced = plan_for(nodes(), &with("table.hits", observed(json!({"hash_key": "id"}))));
+    let replaced = plan_for(nodes(), &deployed_with("table.hits", observed(json!({"hash_key": "id"}))));
     insta::assert_snapshot!(text(&replaced), @r#"
     ± table.hits: hash_key cannot be changed in place
         hash_key: "id" -> "path"
@@ -197,7 +202,8 @@ fn data_loss_needs_consent_and_absent_table_is_kept_without_it() {
     - permission.http: no longer needed
       table.hits: kept: it holds your data
     ");
-    let deletion = plan(&all_absent.allow_data_deletion(), &with("api.http", None), &mask()).unwrap();
+    let deletion =
+        plan(&all_absent.allow_data_deletion(), &deployed_with("api.http", None), &mask()).unwrap();
     insta::assert_snapshot!(text(&deletion), @r"
     - role.function: no longer needed
     - function.hits: no longer needed
@@ -213,13 +219,13 @@ fn absent_queue_is_kept_only_while_not_empty() {
     let queue = Node::present(at("queue.hits"), "hits-test-hits", json!({}))
         .with_deletion_policy(DeletionPolicy::ConfirmIfNonEmpty)
         .absent();
-    let found = |held: Option<&str>| {
-        let held = held.map(|held| (CONTENTS_OUTPUT.to_owned(), held.to_owned()));
-        let observed = ObservedState { outputs: held.into_iter().collect(), ..observed(json!({})) };
+    let found = |contents: Option<&str>| {
+        let contents = contents.map(|contents| (CONTENTS_OUTPUT.to_owned(), contents.to_owned()));
+        let observed = ObservedState { outputs: contents.into_iter().collect(), ..observed(json!({})) };
         [(at("queue.hits"), Some(observed))].into_iter().collect::<Snapshot>()
     };
     let graph = Graph::new(vec![queue]).unwrap();
-    let plan_for = |graph: &Graph, held| text(&plan(graph, &found(held), &mask()).unwrap());
+    let plan_for = |graph: &Graph, contents| text(&plan(graph, &found(contents), &mask()).unwrap());
     insta::assert_snapshot!(plan_for(&graph, None), @"- queue.hits: no longer needed");
     insta::assert_snapshot!(plan_for(&graph, Some("3 messages")), @"  queue.hits: kept: it holds your data");
     insta::assert_snapshot!(plan_for(&graph.allow_data_deletion(), Some("3 messages")), @r"
@@ -257,7 +263,7 @@ fn dependencies_of_kept_data_are_kept() {
 
 #[test]
 fn foreign_resource_is_conflict_if_present_and_left_alone_if_absent() {
-    let plan = plan_for(nodes(), &with("api.http", foreign_resource()));
+    let plan = plan_for(nodes(), &deployed_with("api.http", foreign_resource()));
     insta::assert_snapshot!(text(&plan), @r#"
       api.http: not managed by this app: app=blog env=prod
     ~ alarm.http: watches differs
@@ -267,7 +273,7 @@ fn foreign_resource_is_conflict_if_present_and_left_alone_if_absent() {
     Error not_ours api.http: api hits-test already exists and is not managed by this app (app=blog env=prod)
     "#);
     let all_absent = Graph::new(nodes()).unwrap().all_absent();
-    let plan = plan_of(&all_absent, &with("table.hits", foreign_resource()));
+    let plan = plan_of(&all_absent, &deployed_with("table.hits", foreign_resource()));
     let table = plan.change(&at("table.hits")).unwrap();
     assert_eq!(table.why.to_string(), "not managed by this app: app=blog env=prod");
     assert_eq!(
@@ -287,7 +293,7 @@ fn incomplete_snapshot_returns_plan_error() {
     assert_eq!(err.to_string(), "the state of role.function was not read");
     let no_outputs =
         ObservedState { outputs: Outputs::new(), ..observed(json!({"function": "arn:f", "kind": "HTTP"})) };
-    let err = plan(&graph, &with("api.http", no_outputs), &mask()).unwrap_err();
+    let err = plan(&graph, &deployed_with("api.http", no_outputs), &mask()).unwrap_err();
     assert!(matches!(err, PlanError::NoOutput { .. }));
     assert_eq!(err.to_string(), "alarm.http refers to the output id, which api.http does not have");
 }
@@ -296,7 +302,7 @@ fn incomplete_snapshot_returns_plan_error() {
 fn change_serializes_without_spec() {
     let function = json!({"memory_mb": 128, "role": "arn:role",
         "environment": {"TABLE": "hits-test", "TOKEN": "0ther"}});
-    let plan = plan_for(nodes(), &with("function.hits", observed(function)));
+    let plan = plan_for(nodes(), &deployed_with("function.hits", observed(function)));
     let change = plan.change(&at("function.hits")).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(change).unwrap(), @r##"
     {

@@ -11,14 +11,14 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use crate::random_graphs::{SECRET, SIZE, World, address, graph, holds_data, name, nodes, world};
-use crate::toy_cloud::{InjectedWriteFault, ToyCloud, WriteCall, WriteOp};
+use crate::toy_cloud::{InjectedFault, ToyCloud, WriteCall, WriteOp};
 use crate::{recorder, run};
 
 async fn plan_for(cloud: &ToyCloud, graph: &Graph) -> Plan {
-    let never = CancellationToken::new();
+    let stop = CancellationToken::new();
     plan(
         graph,
-        &survey(graph, &cloud.drivers(), &EventSink::none(), &never).await.unwrap(),
+        &survey(graph, &cloud.drivers(), &EventSink::none(), &stop).await.unwrap(),
         &SecretMask::default(),
     )
     .unwrap()
@@ -57,15 +57,20 @@ fn assert_in_order(plan: &Plan, calls: &[WriteCall]) {
     for call in calls {
         let change = plan.changes.iter().find(|change| change.name() == call.name).unwrap();
         if call.op == WriteOp::Delete {
-            let removed = |action| matches!(action, Action::Delete | Action::Replace);
+            let is_deletion = |action| matches!(action, Action::Delete | Action::Replace);
             for other in plan.changes.iter().filter(|it| it.node.dependencies.contains(change.address())) {
                 let was_deleted = !call.existing.contains(other.name()) && !call.busy.contains(other.name());
-                assert!(was_deleted || !removed(other.action), "{} still needs {}", other.name(), call.name);
+                assert!(
+                    was_deleted || !is_deletion(other.action),
+                    "{} still needs {}",
+                    other.name(),
+                    call.name
+                );
             }
         } else {
-            for need in change.node.dependencies.iter().filter_map(name_of) {
-                assert!(call.existing.contains(&need), "{need} is not there for {}", call.name);
-                assert!(!call.busy.contains(&need), "{need} is not ready for {}", call.name);
+            for dependency in change.node.dependencies.iter().filter_map(name_of) {
+                assert!(call.existing.contains(&dependency), "{dependency} is missing for {}", call.name);
+                assert!(!call.busy.contains(&dependency), "{dependency} is not ready for {}", call.name);
             }
         }
     }
@@ -75,37 +80,39 @@ fn assert_in_order(plan: &Plan, calls: &[WriteCall]) {
 async fn drifted(before: &World, drift: &[(usize, u8)]) -> ToyCloud {
     let cloud = ToyCloud::default();
     deploy(&cloud, &graph(before)).await;
-    for &(at, how) in drift {
-        match how {
-            0 => cloud.delete_externally(&name(at)),
-            1 => cloud.change_externally(&name(at), "size", 77.into()),
-            _ => cloud.change_externally(&name(at), "shape", 77.into()),
+    for &(index, kind) in drift {
+        match kind {
+            0 => cloud.delete_externally(&name(index)),
+            1 => cloud.change_externally(&name(index), "size", 77.into()),
+            _ => cloud.change_externally(&name(index), "shape", 77.into()),
         }
     }
     cloud
 }
 
+/// Returns random changes outside of hitctl: the index of a resource, and the kind of change as in [`drifted`].
 fn drift() -> impl Strategy<Value = Vec<(usize, u8)>> {
     prop::collection::vec((0..SIZE, 0..3_u8), 0..3)
 }
 
-fn faults() -> impl Strategy<Value = BTreeMap<String, InjectedWriteFault>> {
-    use InjectedWriteFault::{Fail, Hang, LoseResponse, Panic, Transient, TransientForever};
+fn faults() -> impl Strategy<Value = BTreeMap<String, InjectedFault>> {
+    use InjectedFault::{Fail, Hang, LoseResponse, Panic, Transient, TransientForever};
     let kinds = prop::sample::select(vec![Fail, LoseResponse, Hang, Panic, Transient, TransientForever]);
     prop::collection::btree_map((0..SIZE).prop_map(name), kinds, 1..4)
 }
 
-/// Returns the changes that are skipped when `failed` fail, computed without the engine's order: for a create or update its
-/// dependents, and for a delete its dependencies. It is only valid for plans without replacements.
+/// Returns the changes that are skipped when the changes in `failed` fail, computed independently of the engine: after
+/// a failed create or update its dependents, after a failed deletion its dependencies. Only valid for plans without
+/// replacements.
 fn expected_skips(plan: &Plan, failed: &BTreeSet<Address>) -> BTreeSet<Address> {
-    let mut out = failed.clone();
+    let mut not_applied = failed.clone();
     loop {
-        let makes = |action| matches!(action, Action::Create | Action::Update);
+        let is_write = |action| matches!(action, Action::Create | Action::Update);
         let blocked = plan.changes.iter().find(|change| {
-            !out.contains(change.address())
-                && out.iter().filter_map(|it| plan.change(it)).any(|it| {
-                    makes(change.action)
-                        && makes(it.action)
+            !not_applied.contains(change.address())
+                && not_applied.iter().filter_map(|it| plan.change(it)).any(|it| {
+                    is_write(change.action)
+                        && is_write(it.action)
                         && change.node.dependencies.contains(it.address())
                         || change.action == Action::Delete
                             && it.action == Action::Delete
@@ -113,19 +120,19 @@ fn expected_skips(plan: &Plan, failed: &BTreeSet<Address>) -> BTreeSet<Address> 
                 })
         });
         match blocked {
-            Some(change) => out.insert(change.address().clone()),
-            None => return &out - failed,
+            Some(change) => not_applied.insert(change.address().clone()),
+            None => return &not_applied - failed,
         };
     }
 }
 
-/// Returns a sink that cancels `stop` at the n-th event.
-fn stopping_at(n: usize, stop: &CancellationToken) -> EventSink {
+/// Returns a sink that cancels `stop` at the event with this number, from 1.
+fn stopping_at(event_number: usize, stop: &CancellationToken) -> EventSink {
     let (count, stop) = (Mutex::new(0), stop.clone());
     EventSink::new(move |_| {
         let mut count = count.lock().unwrap();
         *count += 1;
-        if *count == n {
+        if *count == event_number {
             stop.cancel();
         }
     })
@@ -204,14 +211,14 @@ proptest! {
 
     #[test]
     fn interruption_starts_nothing_new_and_next_run_converges(
-        before in world(), after in world(), at in 1..20_usize,
+        before in world(), after in world(), event_number in 1..20_usize,
     ) {
         run(async {
             let cloud = drifted(&before, &[]).await;
             let plan = plan_for(&cloud, &graph(&after)).await;
             let stop = CancellationToken::new();
             let (recorder, events) = recorder();
-            let stopper = stopping_at(at, &stop);
+            let stopper = stopping_at(event_number, &stop);
             let sink = EventSink::new(move |event: Event| { recorder.send(event.clone()); stopper.send(event); });
             let outcome = apply(&plan, &cloud.drivers(), &sink, &stop).await;
             assert_in_order(&plan, &cloud.take_calls());
@@ -229,14 +236,14 @@ proptest! {
     }
 
     #[test]
-    fn run_after_kill_converges(before in world(), after in world(), at in 1..20_usize) {
+    fn run_after_kill_converges(before in world(), after in world(), event_number in 1..20_usize) {
         run(async {
             let cloud = drifted(&before, &[]).await;
             let plan = plan_for(&cloud, &graph(&after)).await;
-            let (kill, never) = (CancellationToken::new(), CancellationToken::new());
-            let sink = stopping_at(at, &kill);
+            let (kill, stop) = (CancellationToken::new(), CancellationToken::new());
+            let sink = stopping_at(event_number, &kill);
             // The future is dropped with the calls in flight.
-            kill.run_until_cancelled(apply(&plan, &cloud.drivers(), &sink, &never)).await;
+            kill.run_until_cancelled(apply(&plan, &cloud.drivers(), &sink, &stop)).await;
             cloud.take_calls();
             deploy(&cloud, &graph(&after)).await;
         });
@@ -249,25 +256,26 @@ proptest! {
             let graph = graph(&world);
             deploy(&cloud, &graph).await;
             let existing = cloud.names();
-            let none = graph.all_absent();
-            let none = if delete_data { none.allow_data_deletion() } else { none };
-            let findings = check(&plan_for(&cloud, &none).await);
-            deploy(&cloud, &none).await;
+            let absent = graph.all_absent();
+            let absent = if delete_data { absent.allow_data_deletion() } else { absent };
+            let findings = check(&plan_for(&cloud, &absent).await);
+            deploy(&cloud, &absent).await;
 
             let mut kept: BTreeSet<Address> = BTreeSet::new();
-            for at in (0..SIZE).rev().filter(|&at| !delete_data && existing.contains(&name(at))) {
-                let needed = graph.nodes().iter().any(|node| {
-                    kept.contains(&node.address) && node.dependencies.contains(&address(at))
+            for index in (0..SIZE).rev().filter(|&index| !delete_data && existing.contains(&name(index))) {
+                let is_needed = graph.nodes().iter().any(|node| {
+                    kept.contains(&node.address) && node.dependencies.contains(&address(index))
                 });
-                if holds_data(at) || needed {
-                    kept.insert(address(at));
+                if holds_data(index) || is_needed {
+                    kept.insert(address(index));
                 }
             }
             let kept: BTreeSet<String> = kept.iter().map(|it| format!("app-{it}")).collect();
             assert_eq!(cloud.names(), kept);
-            let holders = (0..SIZE).filter(|&at| holds_data(at) && existing.contains(&name(at))).count();
+            let with_data =
+                (0..SIZE).filter(|&index| holds_data(index) && existing.contains(&name(index))).count();
             let losses = findings.iter().filter(|it| it.severity == Severity::Consent).count();
-            assert_eq!(losses, if delete_data { holders } else { 0 });
+            assert_eq!(losses, if delete_data { with_data } else { 0 });
         });
     }
 

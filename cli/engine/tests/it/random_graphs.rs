@@ -1,4 +1,4 @@
-//! Random desired states: acyclic graphs with both kinds of references and with absent resources.
+//! Random desired states, called worlds: acyclic graphs with both kinds of references and with absent resources.
 
 use hitctl_engine::{Address, DeletionPolicy, Graph, Node, SpecValue};
 use proptest::prelude::*;
@@ -14,12 +14,14 @@ pub(crate) const SECRET: &str = "hunter";
 #[derive(Clone, Debug)]
 pub(crate) struct GeneratedResource {
     is_desired: bool,
-    /// The resources that it refers to, and those of them that it refers to by an assigned id, as bit masks.
+    /// The indices of the resources that this resource refers to, as a bit mask.
     links: usize,
+    /// The indices of the resources that are referred to by an assigned id instead of their name, as a bit mask.
     by_id: usize,
     /// The parent resource, an immutable field.
     parent: Option<usize>,
     size: u8,
+    /// An immutable field.
     shape: u8,
     secret: u8,
 }
@@ -37,12 +39,13 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
     );
     let resource =
         resource.prop_map(|(is_desired, links_a, links_b, by_id, parent, (size, shape, secret))| {
+            // The combination of two random masks has fewer links: a quarter instead of half of all.
             GeneratedResource { is_desired, links: links_a & links_b, by_id, parent, size, shape, secret }
         });
     prop::collection::vec(resource, SIZE)
 }
 
-/// Returns the address of a resource. Addresses are not in the order of the references.
+/// Returns the address of a resource. The order of the addresses differs from the order of the references.
 pub(crate) fn address(index: usize) -> Address {
     Address::new("toy", &format!("n{}", index * 5 % SIZE))
 }
@@ -51,12 +54,14 @@ pub(crate) fn name(index: usize) -> String {
     format!("app-{}", address(index))
 }
 
-/// Whether the resource holds data. Only the resources after these have parents. Otherwise a resource with data, or one of its
-/// dependencies, could be deleted together with a former parent. A plan cannot know of this, and no real kind behaves so.
+/// Whether the resource holds data. Only resources with a higher index have parents. Otherwise the deletion of a former
+/// parent could also delete a resource with data, or one of its dependencies, which a plan cannot foresee. No real kind
+/// of resource behaves like this.
 pub(crate) fn holds_data(index: usize) -> bool {
     (2..=LAST_WITH_DATA).contains(&index)
 }
 
+/// The index of the last resource with data.
 const LAST_WITH_DATA: usize = 3;
 
 pub(crate) fn nodes(world: &World) -> Vec<Node> {

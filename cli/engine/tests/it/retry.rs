@@ -80,11 +80,13 @@ fn retry_repeats_hanging_attempt_until_budget_is_used_up() {
     run(async {
         let started = Instant::now();
         let policy = POLICY.with_attempt_timeout(Duration::from_secs(4));
-        let fault =
-            cx(EventSink::none()).retry::<(), _, _>(&policy, "asking the URL", pending).await.unwrap_err();
+        let fault = cx(EventSink::none())
+            .retry::<(), _, _>(&policy, "requesting the URL", pending)
+            .await
+            .unwrap_err();
         assert_eq!(fault.code, "timeout");
         assert!(
-            fault.message.starts_with("no response within 4 s (gave up asking the URL after 3"),
+            fault.message.starts_with("no response within 4 s (gave up requesting the URL after 3"),
             "{fault}"
         );
         assert!(started.elapsed() <= policy.budget + policy.attempt_timeout);

@@ -14,9 +14,10 @@ use hitctl_engine::{
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::toy_cloud::{InjectedWriteFault, ToyCloud, WriteOp};
+use crate::toy_cloud::{InjectedFault, ToyCloud, WriteOp};
 use crate::{recorder, run};
 
+/// Returns the address of a resource by its name.
 fn at(name: &str) -> Address {
     Address::new("toy", name)
 }
@@ -48,7 +49,7 @@ async fn deploy(cloud: &ToyCloud, graph: &Graph, sink: &EventSink) -> ApplyOutco
     apply(&plan_for(cloud, graph).await, &cloud.drivers(), sink, &CancellationToken::new()).await
 }
 
-fn cloud_with_faults(faults: &[(&str, InjectedWriteFault)]) -> ToyCloud {
+fn cloud_with_faults(faults: &[(&str, InjectedFault)]) -> ToyCloud {
     let cloud = ToyCloud::default();
     cloud.set_faults(&faults.iter().map(|(name, fault)| ((*name).to_owned(), *fault)).collect());
     cloud
@@ -100,12 +101,12 @@ fn deploy_runs_ready_changes_concurrently_and_second_deploy_changes_nothing() {
 }
 
 #[test]
-fn ordering_hint_runs_increase_before_and_decrease_after_other_change() {
+fn conditional_order_runs_increase_before_and_decrease_after_other_change() {
     let graph = |n: u32| {
         let function = Node::present(at("a"), "a", json!({ "timeout": n }));
         Graph::new(vec![
             function,
-            Node::present(at("b"), "b", json!({ "hidden": 6 * n })).with_ordering_hint("hidden", at("a")),
+            Node::present(at("b"), "b", json!({ "hidden": 6 * n })).with_conditional_order("hidden", at("a")),
         ])
         .unwrap()
     };
@@ -122,7 +123,7 @@ fn ordering_hint_runs_increase_before_and_decrease_after_other_change() {
             assert_eq!(lines(&events.lock().unwrap()), expected);
         }
         // A decrease is skipped when the other change fails, because the other resource still relies on the old value.
-        cloud.set_faults(&[("a".to_owned(), InjectedWriteFault::Fail)].into());
+        cloud.set_faults(&[("a".to_owned(), InjectedFault::Fail)].into());
         let outcome = deploy(&cloud, &graph(0), &EventSink::none()).await;
         assert_eq!(outcome.skipped.len(), 1);
     });
@@ -130,11 +131,11 @@ fn ordering_hint_runs_increase_before_and_decrease_after_other_change() {
 
 #[test]
 fn create_before_update_of_creates_resource_before_update() {
-    let graph = |uses_it: bool| {
-        let api = Node::present(at("a"), "a", json!({ "routes": usize::from(uses_it) }));
+    let graph = |has_permission: bool| {
+        let api = Node::present(at("a"), "a", json!({ "routes": usize::from(has_permission) }));
         let permission = json!({ "source": hitctl_engine::SpecValue::<String>::output(at("a"), "id") });
         let permission = Node::present(at("p"), "p", permission).create_before_update_of(at("a"));
-        Graph::new(vec![api, permission.present_if(uses_it)]).unwrap()
+        Graph::new(vec![api, permission.present_if(has_permission)]).unwrap()
     };
     run(async {
         // Both are new: the resource with the output is created first.
@@ -161,7 +162,7 @@ fn create_before_update_of_creates_resource_before_update() {
             "updating toy.a\nupdated toy.a in 10 ms\ndeleting toy.p\ndeleted toy.p in 10 ms"
         );
         // If the resource cannot be created, the update that uses it is skipped.
-        cloud.set_faults(&[("p".to_owned(), InjectedWriteFault::Fail)].into());
+        cloud.set_faults(&[("p".to_owned(), InjectedFault::Fail)].into());
         let outcome = deploy(&cloud, &graph(true), &EventSink::none()).await;
         assert_eq!((outcome.failed.len(), outcome.skipped.len()), (1, 1));
     });
@@ -193,11 +194,11 @@ fn replacement_is_not_deleted_when_new_dependency_fails() {
         let before = Graph::new(vec![node("b", &[], 0)]).unwrap();
         deploy(&cloud, &before, &EventSink::none()).await;
         // The resource is replaced and gets a dependency that cannot be created.
-        cloud.set_faults(&BTreeMap::from([("new".to_owned(), InjectedWriteFault::Fail)]));
+        cloud.set_faults(&BTreeMap::from([("new".to_owned(), InjectedFault::Fail)]));
         let after = Graph::new(vec![node("new", &[], 0), node("b", &["new"], 1)]).unwrap();
         let outcome = deploy(&cloud, &after, &EventSink::none()).await;
         assert_eq!(outcome.skipped[0].address, at("b"));
-        assert!(cloud.names().contains("b"), "it still does what it did");
+        assert!(cloud.names().contains("b"), "the working resource is kept");
     });
 }
 
@@ -214,7 +215,7 @@ fn replacement_is_not_deleted_when_it_cannot_be_created_again() {
         let cloud = ToyCloud::default();
         deploy(&cloud, &Graph::new(nodes(0, 0)).unwrap(), &EventSink::none()).await;
         // While b waits for the deletion of slow_one, z fails, so b could not be created again.
-        cloud.set_faults(&BTreeMap::from([("z".to_owned(), InjectedWriteFault::Fail)]));
+        cloud.set_faults(&BTreeMap::from([("z".to_owned(), InjectedFault::Fail)]));
         let outcome = deploy(&cloud, &Graph::new(nodes(1, 1)).unwrap(), &EventSink::none()).await;
         assert_eq!(outcome.failed.len(), 1);
         assert!(cloud.names().contains("b"), "{outcome:#?}");
@@ -243,10 +244,8 @@ fn absent_resource_is_deleted_after_last_dependent_is_updated() {
 #[test]
 fn failure_skips_dependents_and_other_changes_are_made() {
     run(async {
-        let (cloud, (sink, events)) = (
-            cloud_with_faults(&[("a", InjectedWriteFault::Fail), ("d", InjectedWriteFault::Transient)]),
-            recorder(),
-        );
+        let (cloud, (sink, events)) =
+            (cloud_with_faults(&[("a", InjectedFault::Fail), ("d", InjectedFault::Transient)]), recorder());
         let outcome = deploy(&cloud, &graph(0), &sink).await;
         assert!(!outcome.is_ok());
         insta::assert_snapshot!(lines(&events.lock().unwrap()), @r"
@@ -267,12 +266,12 @@ fn failure_skips_dependents_and_other_changes_are_made() {
 #[test]
 fn hanging_calls_and_panics_are_reported_as_faults() {
     run(async {
-        let cloud = cloud_with_faults(&[("a", InjectedWriteFault::Hang), ("d", InjectedWriteFault::Panic)]);
+        let cloud = cloud_with_faults(&[("a", InjectedFault::Hang), ("d", InjectedFault::Panic)]);
         let outcome = deploy(&cloud, &graph(0), &EventSink::none()).await;
         let faults: Vec<_> =
             outcome.failed.iter().map(|it| (it.fault.code.as_str(), it.fault.message.as_str())).collect();
         assert_eq!(faults[0], ("panic", "internal error: failed to create toy d; please report it"));
-        assert_eq!(outcome.failed[0].fault.cause.as_deref(), Some("told to"));
+        assert_eq!(outcome.failed[0].fault.cause.as_deref(), Some("injected panic"));
         assert_eq!(faults[1], ("timeout", "failed to create toy a: timed out after 10 min"));
     });
 }
@@ -327,7 +326,7 @@ impl Driver for OddDriver {
         match node.name.as_str() {
             "a" => async { Err(Fault::fatal("AccessDenied", "failed to read toy a")) }.boxed(),
             "b" => pending().boxed(),
-            "c" => panic!("told to"),
+            "c" => panic!("injected panic"),
             _ => async { Ok(None) }.boxed(),
         }
     }
@@ -378,9 +377,10 @@ fn survey_returns_all_faults() {
         assert_eq!(faults, expected);
         assert_eq!(error.to_string(), "failed to read toy a (and 2 more)");
 
-        let nobody = survey(&graph(0), &Drivers::default(), &EventSink::none(), &stop).await.unwrap_err();
+        let without_drivers =
+            survey(&graph(0), &Drivers::default(), &EventSink::none(), &stop).await.unwrap_err();
         assert_eq!(
-            nobody.faults[&at("d")].message,
+            without_drivers.faults[&at("d")].message,
             "internal error: no driver for resources of kind toy; please report it"
         );
     });
@@ -391,7 +391,7 @@ fn resource_deleted_during_read_is_absent() {
     run(async {
         let (cloud, stop) = (ToyCloud::default(), CancellationToken::new());
         cloud.create_externally("a", Owner::Ours);
-        cloud.set_faults(&BTreeMap::from([("a".to_owned(), InjectedWriteFault::DeletedWhileRead)]));
+        cloud.set_faults(&BTreeMap::from([("a".to_owned(), InjectedFault::DeletedWhileRead)]));
         let found = survey(&graph(0), &cloud.drivers(), &EventSink::none(), &stop).await.unwrap();
         assert_eq!(found.observed(&at("a")), None);
     });

@@ -16,12 +16,12 @@ use hitctl_engine::{
 use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 
-/// The fault of each write to one resource.
+/// A fault that the cloud injects into the calls for one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InjectedWriteFault {
+pub(crate) enum InjectedFault {
     /// The write fails.
     Fail,
-    /// The write is made, but the response is lost.
+    /// The write is applied, but the response is lost.
     LoseResponse,
     /// The write never ends.
     Hang,
@@ -35,7 +35,7 @@ pub(crate) enum InjectedWriteFault {
     DeletedWhileRead,
 }
 
-impl InjectedWriteFault {
+impl InjectedFault {
     /// Whether the change fails in the end.
     pub(crate) fn is_fatal(self) -> bool {
         self != Self::Transient
@@ -70,10 +70,10 @@ struct StoredResource {
 #[derive(Default)]
 struct CloudState {
     items: BTreeMap<String, StoredResource>,
-    ids: u32,
+    last_id: u32,
     busy: BTreeSet<String>,
     calls: Vec<WriteCall>,
-    faults: BTreeMap<String, InjectedWriteFault>,
+    faults: BTreeMap<String, InjectedFault>,
 }
 
 /// The in-memory cloud. Clones share the same state.
@@ -90,8 +90,8 @@ impl ToyCloud {
         Drivers::for_all_kinds(Arc::new(self.clone())).with_timeouts(limits)
     }
 
-    /// Sets the faults of further calls, by resource name.
-    pub(crate) fn set_faults(&self, faults: &BTreeMap<String, InjectedWriteFault>) {
+    /// Sets the faults of later calls, by resource name.
+    pub(crate) fn set_faults(&self, faults: &BTreeMap<String, InjectedFault>) {
         self.state().faults.clone_from(faults);
     }
 
@@ -118,13 +118,14 @@ impl ToyCloud {
         }
     }
 
-    /// Creates a resource of this owner outside of hitctl.
+    /// Creates a resource outside of hitctl, with the given owner.
     pub(crate) fn create_externally(&self, name: &str, owner: Owner) {
         let item = StoredResource { spec: json!({}), id: "id-foreign".to_owned(), owner };
         self.state().items.insert(name.to_owned(), item);
     }
 
-    /// Makes a write with the fault of the resource. It takes some time and calls `change` before its end.
+    /// Performs a write with the fault that is set for the resource. Shortly before its end, it applies `change` to the
+    /// state.
     async fn write(
         &self,
         cx: &DriverContext,
@@ -136,34 +137,34 @@ impl ToyCloud {
         advance_time(Duration::from_millis(node.name.len() as u64 * 7)).await;
         let refused = || Fault::fatal("Refused", format!("failed to write toy {}", node.name));
         match fault {
-            Some(InjectedWriteFault::Fail) => return self.end(node, Err(refused())),
-            Some(InjectedWriteFault::Hang) => pending().await,
-            Some(InjectedWriteFault::Panic) => {
+            Some(InjectedFault::Fail) => return self.end(node, Err(refused())),
+            Some(InjectedFault::Hang) => pending().await,
+            Some(InjectedFault::Panic) => {
                 self.state().busy.remove(&node.name);
-                panic!("told to");
+                panic!("injected panic");
             }
-            Some(kind @ (InjectedWriteFault::Transient | InjectedWriteFault::TransientForever)) => {
+            Some(kind @ (InjectedFault::Transient | InjectedFault::TransientForever)) => {
                 let policy = RetryPolicy::with_budget(Duration::from_secs(30));
                 let mut attempts = 0;
                 let waited = cx.retry(&policy, "waiting for the toy", || {
                     attempts += 1;
-                    let ready = kind == InjectedWriteFault::Transient && attempts > 2;
+                    let ready = kind == InjectedFault::Transient && attempts > 2;
                     async move { if ready { Ok(()) } else { Err(Fault::transient("NotYet", "not yet")) } }
                 });
                 if let Err(fault) = waited.await {
                     return self.end(node, Err(fault));
                 }
             }
-            Some(InjectedWriteFault::LoseResponse | InjectedWriteFault::DeletedWhileRead) | None => {}
+            Some(InjectedFault::LoseResponse | InjectedFault::DeletedWhileRead) | None => {}
         }
         change(&mut self.state());
         advance_time(Duration::from_millis(3)).await;
         let id = self.state().items.get(&node.name).map(|item| ("id".to_owned(), item.id.clone()));
-        let response_lost = fault == Some(InjectedWriteFault::LoseResponse);
+        let response_lost = fault == Some(InjectedFault::LoseResponse);
         self.end(node, if response_lost { Err(refused()) } else { Ok(id.into_iter().collect()) })
     }
 
-    fn begin(&self, op: WriteOp, name: &str) -> Option<InjectedWriteFault> {
+    fn begin(&self, op: WriteOp, name: &str) -> Option<InjectedFault> {
         let mut state = self.state();
         let (existing, busy) = (state.items.keys().cloned().collect(), state.busy.clone());
         state.calls.push(WriteCall { op, name: name.to_owned(), existing, busy });
@@ -205,7 +206,7 @@ impl Driver for ToyCloud {
         async {
             advance_time(Duration::from_millis(5)).await;
             let mut state = self.state();
-            if state.faults.get(&node.name) == Some(&InjectedWriteFault::DeletedWhileRead)
+            if state.faults.get(&node.name) == Some(&InjectedFault::DeletedWhileRead)
                 && state.items.remove(&node.name).is_some()
             {
                 return Err(Fault::fatal("gone", "there is no such toy").of_kind(FaultKind::NotFound));
@@ -226,9 +227,12 @@ impl Driver for ToyCloud {
         desired: &'a Json,
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
         self.write(cx, node, WriteOp::Create, |state| {
-            state.ids += 1;
-            let item =
-                StoredResource { spec: desired.clone(), id: format!("id-{}", state.ids), owner: Owner::Ours };
+            state.last_id += 1;
+            let item = StoredResource {
+                spec: desired.clone(),
+                id: format!("id-{}", state.last_id),
+                owner: Owner::Ours,
+            };
             state.items.insert(node.name.clone(), item);
         })
         .boxed()

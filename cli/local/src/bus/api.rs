@@ -27,7 +27,8 @@ impl AwsService for EventBuses {
     fn handle(&self, request: ServiceRequest) -> BoxFuture<'_, ServiceResponse> {
         let inner = Arc::clone(&self.inner);
         async move {
-            // The sender of `ready` is only dropped with the daemon, so this wait ends with a ready bus.
+            // Waits until the rules are restored. An error is impossible: the sender of `ready` lives as long as the
+            // daemon.
             drop(inner.ready.subscribe().wait_for(|ready| *ready).await);
             let result = match request.operation.as_str() {
                 "PutEvents" => put_events(&inner, &request.body).await,

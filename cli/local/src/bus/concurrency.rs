@@ -1,4 +1,4 @@
-//! Limits the concurrency of asynchronous invocations of each function; further ones wait in order of arrival.
+//! Limits the concurrent asynchronous invocations of each function. Further invocations wait in order of arrival.
 //!
 //! Without the limits, a thousand events for a function with a concurrency of one would be throttled and retried again and again.
 
@@ -9,20 +9,22 @@ use tokio::sync::Semaphore;
 
 use crate::lock::lock;
 
-/// The number of concurrent invocations of a function without reserved concurrency.
+/// The maximum number of concurrent invocations of a function without reserved concurrency.
 const DEFAULT_CONCURRENCY: u32 = 64;
 
 /// A semaphore for each function.
 #[derive(Default)]
 pub(super) struct ConcurrencyLimits {
+    /// By function: its limit, and the semaphore with this number of permits.
     semaphores: Mutex<HashMap<String, (u32, Arc<Semaphore>)>>,
 }
 
 impl ConcurrencyLimits {
-    /// Returns the semaphore of a function with that reserved concurrency. A change of the reservation creates a new semaphore;
-    /// tasks that wait for the old one keep waiting for it.
+    /// Returns the semaphore of a function whose reserved concurrency is `reserved`. A changed reservation creates a
+    /// new semaphore. Tasks that wait for the old semaphore continue to wait for it.
     pub(super) fn semaphore(&self, function: &str, reserved: Option<u32>) -> Arc<Semaphore> {
-        // A reservation of zero still allows one attempt at a time, so that a later change is noticed.
+        // With a reservation of zero, one attempt at a time still runs, so that it notices when the reservation is
+        // increased.
         let limit = reserved.unwrap_or(DEFAULT_CONCURRENCY).max(1);
         let mut semaphores = lock(&self.semaphores);
         match semaphores.get(function) {

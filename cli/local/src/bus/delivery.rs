@@ -1,8 +1,4 @@
-//! The delivery of an event to one target: decides after each attempt what to do next, without any I/O.
-//!
-//! A delivery has up to two stages. `EventBridge` dispatches the event to the target and follows the rule's retry policy. For a
-//! function, Lambda then queues the event, invokes the function, and follows its settings for asynchronous invocations. Each
-//! stage has its own format of dead letters.
+//! Decides the next step after each attempt to deliver an event to a target. This module does no I/O.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +8,18 @@ use serde_json::{Value, json};
 use crate::clock::timestamp;
 use crate::queue_sender::OutboundMessage;
 
-/// The pause before the first retry, in milliseconds; it doubles for each further one. AWS's pauses are far longer (Lambda
-/// waits a minute before its first retry of a failed function), but here a developer is waiting.
-const FIRST_PAUSE_MS: u64 = 1_000;
-/// The longest pause between retries, in milliseconds; the same as Lambda's.
-const LONGEST_PAUSE_MS: u64 = 300_000;
-/// Lambda's defaults for asynchronous invocations: two retries, within six hours.
+/// The delay before the first retry, in milliseconds. Each further retry doubles it. It is shorter than on AWS (Lambda
+/// waits one minute before the first retry of a failed function), because a developer waits for the result.
+const FIRST_RETRY_DELAY_MS: u64 = 1_000;
+/// The maximum delay before a retry, in milliseconds; the same as Lambda's.
+const MAX_RETRY_DELAY_MS: u64 = 300_000;
+/// Lambda's default number of retries of a failed asynchronous invocation.
 const DEFAULT_RETRIES: u32 = 2;
+/// Lambda's default maximum age of an event in its queue, in seconds: six hours.
 const DEFAULT_AGE_S: u32 = 21_600;
 
-/// The delivery of an event to the target of a rule that it matched, with the rule's settings at the time of the event.
+/// The delivery of an event to the target of a matching rule, with the settings that the rule had when the event
+/// arrived. The `serde` names are the format of the stored deliveries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Delivery {
     pub(super) rule_arn: String,
@@ -30,7 +28,8 @@ pub(super) struct Delivery {
     pub(super) max_age_s: u32,
     pub(super) dead_letter_arn: String,
     /// The start of the current stage, in milliseconds since the Unix epoch.
-    pub(super) since_ms: u64,
+    #[serde(rename = "since_ms")]
+    pub(super) stage_started_at_ms: u64,
     /// The number of failed attempts in the current stage.
     pub(super) failures: u32,
     #[serde(rename = "holder")]
@@ -38,19 +37,24 @@ pub(super) struct Delivery {
 }
 
 /// The service that currently processes an event.
+///
+/// `EventBridge` dispatches the event to the target and follows the rule's retry policy. For a function, Lambda then
+/// queues the event, invokes the function, and follows the function's settings for asynchronous invocations. Each stage
+/// has its own dead-letter format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum DeliveryStage {
     EventBridge,
     Lambda {
         /// The number of times that the invocation could not start.
-        waits: u32,
+        #[serde(rename = "waits")]
+        failed_starts: u32,
     },
 }
 
 /// The result of dispatching an event to its target.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum DispatchResult {
-    /// The target has the event.
+    /// The target accepted the event.
     Delivered,
     /// The event is in Lambda's queue of asynchronous invocations.
     QueuedInLambda,
@@ -89,7 +93,7 @@ impl Default for AsyncInvokeConfig {
 /// The next step of a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum NextStep {
-    /// Remove the delivery: the event is delivered, or its failure has no destination.
+    /// Remove the delivery: the event is delivered, or it failed and no failure destination is configured.
     Remove,
     /// Store the delivery and attempt it at that time, in milliseconds since the Unix epoch.
     AttemptAt(u64, Delivery),
@@ -103,8 +107,8 @@ impl Delivery {
         let (code, message, retryable) = match result {
             DispatchResult::Delivered => return NextStep::Remove,
             DispatchResult::QueuedInLambda => {
-                self.stage = DeliveryStage::Lambda { waits: 0 };
-                (self.since_ms, self.failures) = (now_ms, 0);
+                self.stage = DeliveryStage::Lambda { failed_starts: 0 };
+                (self.stage_started_at_ms, self.failures) = (now_ms, 0);
                 return NextStep::AttemptAt(now_ms, self);
             }
             DispatchResult::Failed { code, message, retryable } => (code, message, retryable),
@@ -112,14 +116,14 @@ impl Delivery {
         let retries = self.failures;
         self.failures += 1;
         let due = now_ms.saturating_add(backoff_ms(retries));
-        let exhausted = if retries >= self.max_retries {
+        let exhausted_condition = if retries >= self.max_retries {
             Some("MaximumRetryAttempts")
         } else if due > self.expires_at_ms(self.max_age_s) {
             Some("MaximumEventAgeInSeconds")
         } else {
             None
         };
-        if retryable && exhausted.is_none() {
+        if retryable && exhausted_condition.is_none() {
             return NextStep::AttemptAt(due, self);
         }
         let mut attributes = BTreeMap::from([
@@ -129,8 +133,8 @@ impl Delivery {
             ("ERROR_MESSAGE".to_owned(), message),
             ("RETRY_ATTEMPTS".to_owned(), retries.to_string()),
         ]);
-        if let Some(exhausted) = exhausted.filter(|_| retryable) {
-            attributes.insert("EXHAUSTED_RETRY_CONDITION".to_owned(), exhausted.to_owned());
+        if let Some(condition) = exhausted_condition.filter(|_| retryable) {
+            attributes.insert("EXHAUSTED_RETRY_CONDITION".to_owned(), condition.to_owned());
         }
         let (queue_arn, body) = (self.dead_letter_arn, event.to_owned());
         NextStep::SendToDlq(OutboundMessage { queue_arn, body, attributes, sender_arn: Some(self.rule_arn) })
@@ -144,24 +148,31 @@ impl Delivery {
         event: &str,
         now_ms: u64,
     ) -> NextStep {
-        let DeliveryStage::Lambda { waits } = &mut self.stage else {
+        let DeliveryStage::Lambda { failed_starts } = &mut self.stage else {
+            // Lambda does not have the event yet: dispatch it first.
             return NextStep::AttemptAt(now_ms, self);
         };
+        // `due` is `None` if no retry is left.
         let (due, failure, condition) = match result {
             AsyncInvokeResult::Succeeded => return NextStep::Remove,
             AsyncInvokeResult::NotStarted => {
-                *waits = waits.saturating_add(1);
-                (now_ms.saturating_add(backoff_ms(*waits - 1)), None, "EventAgeExceeded")
+                *failed_starts = failed_starts.saturating_add(1);
+                let due = now_ms.saturating_add(backoff_ms(*failed_starts - 1));
+                (Some(due), None, "EventAgeExceeded")
             }
             AsyncInvokeResult::Failed { request_id, error, payload } => {
                 self.failures += 1;
-                let due = now_ms.saturating_add(backoff_ms(self.failures - 1));
-                let exhausted = self.failures > config.max_retries;
-                let condition = if exhausted { "RetriesExhausted" } else { "EventAgeExceeded" };
-                (if exhausted { u64::MAX } else { due }, Some((request_id, error, payload)), condition)
+                let (due, condition) = if self.failures > config.max_retries {
+                    (None, "RetriesExhausted")
+                } else {
+                    let due = now_ms.saturating_add(backoff_ms(self.failures - 1));
+                    (Some(due), "EventAgeExceeded")
+                };
+                (due, Some((request_id, error, payload)), condition)
             }
         };
-        if due <= self.expires_at_ms(config.max_age_s) {
+        let expires_at_ms = self.expires_at_ms(config.max_age_s);
+        if let Some(due) = due.filter(|due| *due <= expires_at_ms) {
             return NextStep::AttemptAt(due, self);
         }
         let Some(queue_arn) = config.on_failure_arn.clone() else { return NextStep::Remove };
@@ -174,13 +185,13 @@ impl Delivery {
         })
     }
 
-    /// Whether the event exceeds the maximum age, so that Lambda gives it up.
+    /// Returns whether the event is older than the maximum age, so that Lambda discards it.
     pub(super) fn is_too_old(&self, config: &AsyncInvokeConfig, now_ms: u64) -> bool {
         now_ms > self.expires_at_ms(config.max_age_s)
     }
 
-    /// Returns the record of a failed asynchronous invocation, as Lambda sends it to a destination. Its request id is that of the
-    /// last attempt, which also appears in the function's log.
+    /// Returns the record of a failed asynchronous invocation, in the format that Lambda sends to a destination. The
+    /// record has the request id of the last attempt, which is also in the function's log.
     fn failure_record(
         &self,
         condition: &str,
@@ -196,6 +207,7 @@ impl Delivery {
             None => (Value::Null, Value::Null),
         };
         let request: Value = serde_json::from_str(event).unwrap_or_default();
+        // The ARN of a function without a qualifier has seven parts.
         let has_qualifier = self.target_arn.split(':').count() > 7;
         let function_arn =
             if has_qualifier { self.target_arn.clone() } else { format!("{}:$LATEST", self.target_arn) };
@@ -217,13 +229,13 @@ impl Delivery {
 
     /// Returns the time at which the event exceeds the maximum age, in milliseconds since the Unix epoch.
     fn expires_at_ms(&self, max_age_s: u32) -> u64 {
-        self.since_ms.saturating_add(u64::from(max_age_s) * 1_000)
+        self.stage_started_at_ms.saturating_add(u64::from(max_age_s) * 1_000)
     }
 }
 
-/// Returns the pause after that many earlier failures, in milliseconds.
+/// Returns the delay before the next attempt, in milliseconds. `failures` is the number of earlier failures.
 fn backoff_ms(failures: u32) -> u64 {
-    FIRST_PAUSE_MS.saturating_mul(1 << failures.min(20)).min(LONGEST_PAUSE_MS)
+    FIRST_RETRY_DELAY_MS.saturating_mul(1 << failures.min(20)).min(MAX_RETRY_DELAY_MS)
 }
 
 #[cfg(test)]

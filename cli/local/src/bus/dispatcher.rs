@@ -1,4 +1,4 @@
-//! Processes deliveries: takes each when it is due, tries it, and records the outcome before it continues.
+//! Processes deliveries: attempts each delivery when it is due, and records the outcome in the store.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,10 +17,10 @@ use crate::lambda::InvokeError;
 use crate::lock::{lock, read};
 use crate::queue_sender::{OutboundMessage, SendError};
 
-/// The number of concurrent dispatches. Deliveries that wait for a function do not count.
+/// The maximum number of concurrent dispatches. Deliveries that wait for a function do not count.
 const MAX_CONCURRENT_DISPATCHES: usize = 64;
-/// The pause after a failed read or write of the store, in milliseconds.
-const DISK_PAUSE_MS: u64 = 1_000;
+/// The delay before the next attempt after a failed access to the store or to a dead-letter queue, in milliseconds.
+const RETRY_DELAY_MS: u64 = 1_000;
 
 /// Processes deliveries until the bus stops. When idle, it waits for a new delivery or the next due time.
 pub(super) async fn run(inner: Arc<Inner>) {
@@ -40,24 +40,25 @@ pub(super) async fn run(inner: Arc<Inner>) {
 async fn next_due(inner: &Inner) -> i64 {
     loop {
         let wait = {
-            let mut due = lock(&inner.scheduled);
+            let mut scheduled = lock(&inner.scheduled);
             let now = now_ms();
-            match due.first().copied() {
-                Some(first) if first.0 <= now => {
-                    due.remove(&first);
-                    return first.1;
+            match scheduled.first().copied() {
+                Some((due_ms, id)) if due_ms <= now => {
+                    scheduled.remove(&(due_ms, id));
+                    return id;
                 }
                 Some((due_ms, _)) => due_ms - now,
+                // Nothing is scheduled. The sleep below lasts at most an hour.
                 None => u64::MAX,
             }
         };
         let woken = inner.wake.notified();
-        // A timeout only means that the first delivery is due.
+        // After a timeout or a notification, the loop checks the schedule again.
         drop(tokio::time::timeout(Duration::from_millis(wait.min(3_600_000)), woken).await);
     }
 }
 
-/// Makes one attempt of a delivery and records the outcome.
+/// Makes one attempt to deliver an event, and records the outcome.
 async fn process(inner: &Arc<Inner>, id: i64, permit: OwnedSemaphorePermit) {
     let Some((event, delivery)) = load(inner, id).await else { return };
     if delivery.stage == DeliveryStage::EventBridge {
@@ -65,7 +66,8 @@ async fn process(inner: &Arc<Inner>, id: i64, permit: OwnedSemaphorePermit) {
         let next = delivery.clone().after_dispatch(result, &event, now_ms());
         return record_outcome(inner, id, delivery, next).await;
     }
-    // A delivery that waits for a function must neither block other rules nor keep its event in memory.
+    // A delivery that waits for a function must neither block other rules nor keep its event in memory. It is loaded
+    // again below.
     drop((permit, event));
     let qualified = function_in_arn(&delivery.target_arn).unwrap_or_default();
     let name = qualified.split(':').next().unwrap_or_default();
@@ -84,9 +86,9 @@ async fn process(inner: &Arc<Inner>, id: i64, permit: OwnedSemaphorePermit) {
 
 /// Reads a delivery from the store. After a failed read it schedules another attempt and returns `None`.
 async fn load(inner: &Arc<Inner>, id: i64) -> Option<(String, Delivery)> {
-    let store = Arc::clone(inner);
-    run_blocking(move || store.store.get(id)).await.unwrap_or_else(|_| {
-        inner.schedule([(now_ms() + DISK_PAUSE_MS, id)]);
+    let shared = Arc::clone(inner);
+    run_blocking(move || shared.store.get(id)).await.unwrap_or_else(|_| {
+        inner.schedule([(now_ms() + RETRY_DELAY_MS, id)]);
         None
     })
 }
@@ -96,22 +98,23 @@ async fn record_outcome(inner: &Arc<Inner>, id: i64, previous: Delivery, next: N
     let next = match next {
         NextStep::SendToDlq(message) => match send_to_dlq(inner, message).await {
             Ok(()) => NextStep::Remove,
-            // Repeats the whole attempt: no event is lost, and duplicates are allowed.
-            Err(()) => NextStep::AttemptAt(now_ms() + DISK_PAUSE_MS, previous),
+            // Repeat the whole attempt: no event is lost, and the target may get an event twice.
+            Err(()) => NextStep::AttemptAt(now_ms() + RETRY_DELAY_MS, previous),
         },
         next => next,
     };
-    let store = Arc::clone(inner);
+    let shared = Arc::clone(inner);
     let (due, written) = match next {
         NextStep::AttemptAt(due, delivery) => {
-            (Some(due), run_blocking(move || store.store.put(id, due, &delivery)).await)
+            (Some(due), run_blocking(move || shared.store.put(id, due, &delivery)).await)
         }
-        _ => (None, run_blocking(move || store.store.remove(id)).await),
+        _ => (None, run_blocking(move || shared.store.remove(id)).await),
     };
     match (due, written) {
         (Some(due), Ok(())) => inner.schedule([(due, id)]),
         (None, Ok(())) => {}
-        (_, Err(_)) => inner.schedule([(now_ms() + DISK_PAUSE_MS, id)]),
+        // The stored delivery is unchanged, so the attempt is repeated.
+        (_, Err(_)) => inner.schedule([(now_ms() + RETRY_DELAY_MS, id)]),
     }
 }
 
@@ -162,6 +165,7 @@ async fn invoke(
     event: &str,
 ) -> Option<AsyncInvokeResult> {
     if delivery.is_too_old(config, now_ms()) {
+        // `after_invoke` then ends the delivery because of its age.
         return Some(AsyncInvokeResult::NotStarted);
     }
     let name = function_in_arn(&delivery.target_arn)?.split(':').next().unwrap_or_default();
@@ -179,7 +183,8 @@ async fn invoke(
     }
 }
 
-/// Sends a message to a dead-letter queue. If the queue rejects it, the message is dropped, as on AWS, and counted.
+/// Sends a message to a dead-letter queue. If the queue rejects the message, it is dropped, as on AWS, and counted.
+/// Returns an error if a retry may succeed.
 async fn send_to_dlq(inner: &Inner, message: OutboundMessage) -> Result<(), ()> {
     match inner.queue_sender.send_message(message).await {
         Ok(_) => Ok(()),

@@ -39,6 +39,7 @@ pub(super) struct AcceptedEvent {
     pub(super) id: String,
     pub(super) bus: String,
     pub(super) event: Json,
+    /// The event as JSON text, with the fields in AWS's order.
     pub(super) json: String,
 }
 
@@ -46,10 +47,12 @@ pub(super) struct AcceptedEvent {
 pub(super) type EntryError = (&'static str, String);
 
 impl PutEventsRequestEntry {
-    /// Returns the size that `EventBridge` counts, in bytes (its user guide, on the size of `PutEvents` entries).
+    /// Returns the size of the entry as `EventBridge` calculates it, in bytes (its user guide, on the size of
+    /// `PutEvents` entries).
     pub(super) fn size(&self) -> usize {
         let fields = [&self.source, &self.detail_type, &self.detail];
         let resources = self.resources.iter().map(String::len).sum::<usize>();
+        // A time counts as 14 bytes.
         self.time.map_or(0, |_| 14)
             + resources
             + fields.iter().filter_map(|field| field.as_ref().map(String::len)).sum::<usize>()
@@ -59,6 +62,7 @@ impl PutEventsRequestEntry {
     pub(super) fn to_event(&self, now_ms: u64) -> Result<AcceptedEvent, EntryError> {
         let source = required("Source", self.source.as_ref(), 256)?;
         let detail_type = required("DetailType", self.detail_type.as_ref(), 128)?;
+        // Only the total size of the request limits `Detail`.
         let detail = required("Detail", self.detail.as_ref(), usize::MAX)?;
         let detail: Json = serde_json::from_str(detail).unwrap_or_default();
         if !detail.is_object() {

@@ -19,6 +19,7 @@ pub(super) type DueDelivery = (u64, i64);
 /// The hint in errors about a damaged file.
 const HINT: &str = "remove the file to discard the pending events, or run `hitctl local reset`, which deletes all local data";
 
+/// The schema. A row of `job` contains an event and, in its column `job`, the [`Delivery`] in JSON.
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS job (id INTEGER PRIMARY KEY AUTOINCREMENT, due_ms INTEGER NOT NULL, \
                       event TEXT NOT NULL, job TEXT NOT NULL) STRICT";
 
@@ -61,7 +62,8 @@ impl DeliveryStore {
         })
     }
 
-    /// Returns an event and its delivery. A row with an unknown format, written by another program, counts as missing.
+    /// Returns an event and its delivery. A row that cannot be parsed, because another program wrote it, counts as
+    /// missing.
     pub(super) fn get(&self, id: i64) -> Result<Option<(String, Delivery)>, Fault> {
         let row = self.with_connection("read", |db| {
             let mut query = db.prepare_cached("SELECT event, job FROM job WHERE id = ?")?;
@@ -85,6 +87,8 @@ impl DeliveryStore {
         })
     }
 
+    /// Runs `work`. `verb`, which is `read` or `write`, is used in the error message. A successful `write` ends a
+    /// recorded failure of the disk.
     fn with_connection<T>(
         &self,
         verb: &str,
@@ -130,7 +134,7 @@ mod tests {
             max_retries: 1,
             max_age_s: 60,
             dead_letter_arn: "d".to_owned(),
-            since_ms: 5,
+            stage_started_at_ms: 5,
             failures: 0,
             stage: DeliveryStage::EventBridge,
         };
@@ -143,7 +147,8 @@ mod tests {
         let path = temp.path().join("events.db");
         let store = DeliveryStore::open(&path).unwrap();
         let ids = store.add(&[delivery("a"), delivery("b")], 10).unwrap();
-        let changed = Delivery { failures: 3, stage: DeliveryStage::Lambda { waits: 2 }, ..delivery("b").1 };
+        let changed =
+            Delivery { failures: 3, stage: DeliveryStage::Lambda { failed_starts: 2 }, ..delivery("b").1 };
         store.put(ids[1], 99, &changed).unwrap();
         store.remove(ids[0]).unwrap();
         store.remove(ids[0]).unwrap();
@@ -157,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn opening_a_file_that_is_no_database_fails() {
+    fn open_of_file_that_is_no_database_fails() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("events.db");
         std::fs::write(&path, "not a database at all, but long enough to be looked at as one".repeat(20))

@@ -24,7 +24,7 @@ use crate::protocol::{
 };
 use crate::state::{DaemonEndpoint, StateDir};
 
-/// The time limit of a usual call.
+/// The time limit of most calls.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of the check whether a daemon runs.
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -89,14 +89,14 @@ impl LocalClient {
         self.call(Method::DELETE, &resource_path(kind, name), Bytes::new(), CHANGE_TIMEOUT).await.map(drop)
     }
 
-    /// Whether the zip with that SHA-256 is stored and intact.
+    /// Whether the zip with the hash `sha256` is stored and intact.
     pub async fn has_code(&self, sha256: &str) -> Result<bool, Fault> {
         let (status, _) =
             self.send(Method::HEAD, &format!("/v1/code/{sha256}"), Bytes::new(), CALL_TIMEOUT).await?;
         Ok(status == StatusCode::OK)
     }
 
-    /// Uploads the zip with that SHA-256, unless it is already stored.
+    /// Uploads the file `zip`, whose hash is `sha256`, unless it is already stored.
     pub async fn put_code(&self, sha256: &str, zip: &Path) -> Result<(), Fault> {
         if self.has_code(sha256).await? {
             return Ok(());
@@ -109,8 +109,8 @@ impl LocalClient {
         self.call(Method::PUT, &format!("/v1/code/{sha256}"), bytes.into(), CHANGE_TIMEOUT).await.map(drop)
     }
 
-    /// Invokes a function with an event and waits for its result. Over its concurrency limit it fails with
-    /// `TooManyRequestsException`.
+    /// Invokes a function with an event and waits for its result. Fails with `TooManyRequestsException` if the
+    /// function has reached its concurrency limit.
     pub async fn invoke(&self, name: &str, event: Bytes) -> Result<JsonInvocation, Fault> {
         let path = format!("/v1/functions/{}/invocations", escape(name));
         self.call_json(Method::POST, &path, event, INVOCATION_TIMEOUT).await
@@ -130,8 +130,8 @@ impl LocalClient {
         self.call_json(Method::GET, "/v1/invalidations", Bytes::new(), CALL_TIMEOUT).await
     }
 
-    /// Sets how long invalidations take from now on, in seconds. With too many in progress, `CloudFront`
-    /// refuses new ones.
+    /// Sets how long new invalidations take, in seconds. If too many are in progress, `CloudFront` refuses new
+    /// ones.
     pub async fn set_invalidation_duration(&self, in_progress_s: u32) -> Result<(), Fault> {
         let body = serde_json::to_vec(&InvalidationSettings { in_progress_s }).unwrap_or_default();
         self.call(Method::PUT, "/v1/invalidations", body.into(), CALL_TIMEOUT).await.map(drop)
@@ -186,7 +186,11 @@ impl LocalClient {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::from(body))
             .map_err(|error| {
-                Fault::fatal("local_call", "failed to create a request to the local cloud").caused_by(error)
+                Fault::fatal(
+                    "local_call",
+                    "internal error: failed to create a request to the local cloud; please report it",
+                )
+                .caused_by(error)
             })?;
         self.exchange(request, within).await
     }

@@ -30,8 +30,8 @@ pub struct ItemPage {
 }
 
 impl LocalClient {
-    /// Reads a page of a table: at most `limit` items after `after`. With a limit of 0, the page has up to 1
-    /// MB.
+    /// Reads a page of a table: at most `limit` items after the key `after`. If `limit` is 0, the page has at most
+    /// 1 MB.
     pub async fn items(
         &self,
         table: &str,
@@ -76,7 +76,11 @@ impl LocalClient {
             .header(AUTHORIZATION, PLACEHOLDER_SIGNATURE)
             .body(Full::from(Bytes::from(request.to_string())))
             .map_err(|error| {
-                Fault::fatal("local_call", "failed to create a request to the local cloud").caused_by(error)
+                Fault::fatal(
+                    "local_call",
+                    "internal error: failed to create a request to the local cloud; please report it",
+                )
+                .caused_by(error)
             })?;
         let (status, body) = self.exchange(http, PAGE_TIMEOUT).await?;
         if status.is_success() {

@@ -1,7 +1,7 @@
-//! Finds, starts, replaces and stops the daemon, whatever state a killed one left behind.
+//! Finds, starts, replaces and stops the daemon, even if a killed daemon left files behind.
 //!
-//! The holder of the state directory's lock is the daemon. The endpoint file only says how to reach it. If
-//! nothing responds at the endpoint and the lock is free, the file belongs to a dead daemon and is removed.
+//! The process that holds the lock of the state directory is the daemon; the endpoint file only says how to reach
+//! it. If nothing responds at the endpoint and the lock is free, the file belongs to a dead daemon and is removed.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -28,12 +28,12 @@ const REPLACE_TIMEOUT: Duration = Duration::from_secs(30);
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time that a daemon that did not respond to the stop request may take to exit before it is killed.
 const UNRESPONSIVE_STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// The time that a running daemon may take to publish its endpoint: it starts, or writes a lost endpoint
-/// again.
+/// The time that a running daemon may take to publish its endpoint, when it starts or after the file was lost.
 const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The interval of checks for that. A check takes the lock for a moment, which a starting daemon needs.
+/// The interval of checks for a published endpoint. It is not shorter, because each check holds the lock for a
+/// moment, and a starting daemon needs the lock.
 const ENDPOINT_POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// The interval of checks of another process.
+/// The interval of checks whether another process is ready or has exited.
 const POLL_INTERVAL: Duration = Duration::from_millis(3);
 
 /// The result of [`LocalClient::ensure_running`].
@@ -77,22 +77,22 @@ impl LocalClient {
         build_id: &str,
     ) -> Result<(Self, StartOutcome), Fault> {
         let dir = StateDir::prepare(state_dir)?;
-        let mut started = StartOutcome::Started;
+        let mut outcome = StartOutcome::Started;
         if let Some((client, status)) = Self::find_daemon(&dir).await? {
             if status.build_id == build_id {
                 return Ok((client, StartOutcome::AlreadyRunning));
             }
             Self::stop(state_dir, REPLACE_TIMEOUT).await?;
-            started = StartOutcome::Replaced;
+            outcome = StartOutcome::Replaced;
         }
         let mut child = spawn(&dir, exe)?;
         let own_pid = child.id();
         let client = Self::wait_until_ready(&dir, &mut child).await?;
         if own_pid == Some(client.endpoint.pid) {
-            return Ok((client, started));
+            return Ok((client, outcome));
         }
-        // Another start was faster. Our process has no lock and nothing to lose. It must not keep waiting for
-        // the lock.
+        // Another command started a daemon first. Our process does not hold the lock and has changed nothing, so
+        // it is killed instead of waiting for the lock.
         drop(child.kill().await);
         Ok((client, StartOutcome::AlreadyRunning))
     }
@@ -107,14 +107,14 @@ impl LocalClient {
     }
 
     /// Stops the daemon and removes everything that it stored in its state directory, including the counts.
-    /// Refuses a directory that is not a state directory. Keeps files in it that are not ours.
+    /// Refuses a directory that is not a state directory. Keeps files that hitctl did not create.
     pub async fn reset(state_dir: &Path, within: Duration) -> Result<(), Fault> {
         let Some(dir) = StateDir::existing_any_version(state_dir)? else { return Ok(()) };
         let (_, lock) = Self::stop_and_lock(&dir, within).await?;
         dir.remove_all(lock)
     }
 
-    /// Returns the daemon if one runs. Waits a moment for one that holds its lock but has not published its
+    /// Returns the daemon if one runs. Waits a moment for a daemon that holds its lock but has not published its
     /// endpoint.
     async fn find_daemon(dir: &StateDir) -> Result<Option<(Self, DaemonStatus)>, Fault> {
         let since = Instant::now();
@@ -122,8 +122,8 @@ impl LocalClient {
             if let Some(found) = Self::probe(dir).await? {
                 return Ok(Some(found));
             }
-            let is_unreachable = dir.endpoint()?.is_none() && matches!(dir.try_lock(), Ok(None));
-            if !is_unreachable || since.elapsed() > ENDPOINT_TIMEOUT {
+            let is_unpublished = dir.endpoint()?.is_none() && matches!(dir.try_lock(), Ok(None));
+            if !is_unpublished || since.elapsed() > ENDPOINT_TIMEOUT {
                 return Ok(None);
             }
             sleep(ENDPOINT_POLL_INTERVAL).await;
@@ -136,12 +136,12 @@ impl LocalClient {
         let client = Self::new(dir.clone(), endpoint);
         match client.call_json::<DaemonStatus>(Method::GET, "/v1/status", Bytes::new(), PROBE_TIMEOUT).await {
             Ok(status) if status.pid == client.endpoint.pid => Ok(Some((client, status))),
-            // A stopped or hanging daemon still holds its lock. Another program that now uses its port does
-            // not.
+            // A suspended or hanging daemon still holds its lock. If the lock is free, another program uses the
+            // port of a dead daemon.
             Err(fault) if fault.code == codes::UNRESPONSIVE && dir.try_lock()?.is_none() => Err(fault),
             _ => {
-                // A daemon that starts or stops holds the lock and manages the file itself. A directory that
-                // we cannot write to has no running daemon either.
+                // A daemon that starts or stops holds the lock and manages the file itself. An error is ignored,
+                // because no daemon can run in a directory that we cannot write to.
                 if let Ok(Some(lock)) = dir.try_lock() {
                     dir.remove_endpoint(&lock);
                 }
@@ -163,7 +163,7 @@ impl LocalClient {
                 ended = child.try_wait().ok().flatten();
             }
             if let Some(exit) = ended {
-                // It exited because another daemon holds the lock: that one will respond.
+                // If the lock is held, our process exited because of another daemon, which will respond.
                 if dir.try_lock()?.is_some() {
                     return Err(start_failed(dir, pid, &format!("the daemon exited immediately ({exit})")));
                 }
@@ -176,7 +176,8 @@ impl LocalClient {
         }
     }
 
-    /// Returns the endpoint of the holder of the lock; `None` if there is none, or the lock was released.
+    /// Waits for the endpoint of the daemon that holds the lock. Returns `None` if it publishes none in time, or if
+    /// the lock was released.
     async fn lock_holder(dir: &StateDir) -> Result<Option<DaemonEndpoint>, Fault> {
         let found = poll(ENDPOINT_POLL_INTERVAL, ENDPOINT_TIMEOUT, || match dir.endpoint()? {
             None if dir.try_lock()?.is_none() => Ok(None),
@@ -185,6 +186,7 @@ impl LocalClient {
         Ok(found.await?.flatten())
     }
 
+    /// Stops the daemon, kills it if it does not exit `within` that time, and returns the lock of its directory.
     pub(super) async fn stop_and_lock(
         dir: &StateDir,
         within: Duration,
@@ -206,11 +208,12 @@ impl LocalClient {
         if let Some(lock) = poll(POLL_INTERVAL, within, || dir.try_lock()).await? {
             return Ok((StopOutcome::Gracefully, lock));
         }
-        // The holder of the lock wrote the endpoint. It has not changed in the meantime, so its pid is the
-        // holder's.
+        // The holder of the lock wrote the endpoint. If the endpoint has not changed since, its pid is still that
+        // of the holder.
         let owner = dir.endpoint()?.filter(|now| Some(now) == endpoint.as_ref());
         let pid = owner.and_then(|endpoint| i32::try_from(endpoint.pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
+            // This fails if the process has exited in the meantime.
             let _ = kill_process(pid, Signal::KILL);
             if let Some(lock) = poll(POLL_INTERVAL, KILL_TIMEOUT, || dir.try_lock()).await? {
                 dir.remove_endpoint(&lock);
@@ -262,7 +265,7 @@ fn spawn(dir: &StateDir, exe: &Path) -> Result<Child, Fault> {
         .args(["local", "serve", "--state-dir"])
         .arg(dir.path())
         .current_dir("/")
-        // A memory arena per thread costs more than it helps a program that is mostly idle.
+        // A memory arena per thread uses much memory, and has no benefit for a program that is mostly idle.
         .env("MALLOC_ARENA_MAX", "2")
         .stdin(Stdio::null())
         .stdout(log)

@@ -1,9 +1,8 @@
 //! Moves state to its current location: from the locations of earlier versions, and after a project was
 //! moved.
 //!
-//! Files in a project may have come with a clone. From there, only data is copied (tables, messages, ports,
-//! logs) and nothing that runs, and the files must look as hitctl writes them. The next move finishes one
-//! that was interrupted.
+//! Files in a project may come from a clone: they must look as hitctl writes them, and only data is copied
+//! (tables, messages, ports, logs), but no code. The next call finishes a move that was interrupted.
 
 use std::fs;
 use std::io;
@@ -22,7 +21,7 @@ use crate::{registry, sqlite};
 /// The time that a daemon on the former state directory may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The largest log file that is copied, in bytes. hitctl rotates log files well before.
+/// The largest log file that is copied, in bytes. hitctl rotates log files long before they have this size.
 const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
 /// State in a location that this version no longer uses.
@@ -35,8 +34,8 @@ enum FormerState {
     Refused(PathBuf, String),
 }
 
-/// Returns a message about state elsewhere that the next writing command will move; `None` if there is none.
-/// Changes nothing.
+/// Returns a message about state at a former location, which the next command that writes will move; `None` if
+/// there is none. Changes nothing.
 pub fn pending_move_notice(paths: &StatePaths) -> Result<Option<String>, Fault> {
     if StateDir::existing(&paths.state_dir())?.is_some() {
         return Ok(None);
@@ -73,14 +72,15 @@ pub async fn prepare_state_dir(paths: &StatePaths) -> Result<Option<String>, Fau
     let mut notice = relocate(paths).await?;
     let dir = StateDir::prepare(&paths.state_dir())?;
     let marker = dir.marker()?;
-    let other = marker.project.as_ref().is_some_and(|recorded| !paths.is_same_directory(recorded));
-    if other {
+    let is_other_directory =
+        marker.project.as_ref().is_some_and(|recorded| !paths.is_same_directory(recorded));
+    if is_other_directory {
         let path = paths.project().display();
         notice = notice.or_else(|| {
             Some(format!("continuing with the local state of the directory that was previously at {path}"))
         });
     }
-    if marker.project.is_none() || other {
+    if marker.project.is_none() || is_other_directory {
         // From now on the state follows this directory, even if it is moved.
         dir.write_marker(&Marker::of(paths.project_record(), marker.moved_from))?;
     }
@@ -89,7 +89,7 @@ pub async fn prepare_state_dir(paths: &StatePaths) -> Result<Option<String>, Fau
 
 /// Moves the state that earlier versions shared between directories without a configuration to this
 /// directory. The directory is about to get a configuration, and this state would then no longer be found.
-/// Leaves state in the project alone. Returns a message about the move.
+/// Does not move state in the project. Returns a message about the move.
 pub async fn adopt_shared_state(paths: &StatePaths) -> Result<Option<String>, Fault> {
     let to = paths.state_dir();
     if StateDir::existing(&to)?.is_some() {
@@ -101,8 +101,8 @@ pub async fn adopt_shared_state(paths: &StatePaths) -> Result<Option<String>, Fa
     }
 }
 
-/// Moves the state of a project that was moved to its new location. Leaves the state of earlier versions
-/// alone. Returns a message about the move.
+/// Moves the state of a moved project to the location for its new path. Does not move the state of earlier
+/// versions. Returns a message about the move.
 pub async fn follow_moved_project(paths: &StatePaths) -> Result<Option<String>, Fault> {
     match paths.find_moved_state() {
         Some(dir) if !paths.state_dir().exists() => move_state_dir(paths, &dir, &paths.state_dir()).await,
@@ -118,8 +118,8 @@ pub async fn stop_former_daemon(paths: &StatePaths, within: Duration) -> Result<
     Ok(())
 }
 
-/// Finds state at a former location. State of this project from before it was moved comes first, because it
-/// is the newest.
+/// Finds state at a former location. Prefers the state from before this project was moved, because it is the
+/// newest.
 fn find_former_state(paths: &StatePaths) -> Option<FormerState> {
     if let Some(dir) = paths.find_moved_state() {
         return Some(FormerState::InUserDir(dir));
@@ -142,7 +142,7 @@ fn refusal_notice(path: &Path, reason: &str) -> String {
     )
 }
 
-/// Replaces the hint of a fault about state in a project that cannot be moved by one that works there.
+/// Replaces the hint of a fault about damaged state in a project: `hitctl local reset` does not delete that state.
 fn with_removal_hint(from: &Path, fault: Fault) -> Fault {
     if fault.code == codes::STATE_CORRUPT {
         let from = from.display();
@@ -181,7 +181,7 @@ async fn copy_from_project(paths: &StatePaths, from: &StateDir, to: &Path) -> Re
     if !rename_dir(dir.path(), to)? {
         return Ok(None);
     }
-    // It was moved, so nothing is left to remove.
+    // It was renamed, so there is no temporary directory to remove.
     drop(temp.keep());
     remove_former(paths, from, lock)?;
     if let Some(dir) = StateDir::existing(to)? {
@@ -266,13 +266,13 @@ fn has_linked_parent(path: &Path) -> bool {
 }
 
 /// Checks the owner, the type and the mode of a file or directory.
-fn check_entry(path: &Path, mode: u32, dir: bool) -> Result<(), String> {
+fn check_entry(path: &Path, mode: u32, is_dir: bool) -> Result<(), String> {
     let shown = path.display();
     let meta = path.symlink_metadata().map_err(|error| format!("failed to read {shown}: {error}"))?;
     if meta.is_symlink() {
         return Err(format!("{shown} is a symbolic link"));
     }
-    if meta.is_dir() != dir || !(dir || meta.is_file()) {
+    if meta.is_dir() != is_dir || !(is_dir || meta.is_file()) {
         return Err(format!("{shown} has an unexpected file type"));
     }
     if meta.uid() != rustix::process::geteuid().as_raw() {
@@ -281,13 +281,13 @@ fn check_entry(path: &Path, mode: u32, dir: bool) -> Result<(), String> {
     if meta.mode() & 0o777 != mode {
         return Err(format!("the mode of {shown} is {:04o} instead of {mode:04o}", meta.mode() & 0o777));
     }
-    if !dir && meta.nlink() != 1 {
+    if !is_dir && meta.nlink() != 1 {
         return Err(format!("{shown} has other hard links"));
     }
     Ok(())
 }
 
-/// Copies tables, messages, ports and logs. Checks databases for code that would run within them.
+/// Copies tables, messages, ports and logs. Refuses databases with triggers or other code that SQLite would run.
 fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
     let path = from.join(state::REGISTRY);
     if let Some(text) = state::read_if_exists(&path)? {
@@ -308,6 +308,7 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
     copy_file(&from.join(state::INVALIDATIONS), &to.join(state::INVALIDATIONS))?;
     let (logs, to) = (from.join(state::LOGS), to.join(state::LOGS));
     if logs.is_dir() {
+        // Creates the directory `to` itself.
         make_parent(&to.join("x"))?;
     }
     for entry in fs::read_dir(&logs).into_iter().flatten().flatten() {
@@ -413,15 +414,15 @@ mod tests {
         let (from, paths) = (scenario.create_state_in_project(), scenario.paths(true));
         let to = paths.state_dir();
         assert!(pending_move_notice(&paths).unwrap().unwrap().contains("is still in"));
-        assert_eq!(names(&from).len(), 7, "looking moves nothing");
+        assert_eq!(names(&from).len(), 7, "the notice moves nothing");
         let notice = prepare_state_dir(&paths).await.unwrap().unwrap();
         assert!(notice.starts_with("moved the local state of this project from "), "{notice}");
-        assert_eq!(kinds(&to), ["http_api", "table"], "nothing that runs, or calls what runs");
+        assert_eq!(kinds(&to), ["http_api", "table"], "no functions, and nothing that invokes them");
         assert!(to.join(state::TABLES).exists() && to.join("logs/group.0.ndjson").exists());
         for name in [state::CODE, state::ZIPS, "daemon.json", "daemon.lock"] {
             assert!(!to.join(name).exists(), "{name}");
         }
-        assert_eq!(names(&scenario.project()), Vec::<String>::new(), "nothing is left in the project");
+        assert_eq!(names(&scenario.project()), Vec::<String>::new(), "the project contains no state");
         assert_eq!(prepare_state_dir(&paths).await.unwrap(), None);
         assert_eq!(pending_move_notice(&paths).unwrap(), None);
         let marker = StateDir::existing(&to).unwrap().unwrap().marker().unwrap();
@@ -453,7 +454,7 @@ mod tests {
             let notice = prepare_state_dir(&paths).await.unwrap().unwrap();
             assert!(notice.contains(reason) && notice.contains("not using"), "{notice}");
             assert_eq!(names(&paths.state_dir()), ["hitctl-local.json"]);
-            assert!(from.join(state::REGISTRY).exists(), "what is not ours stays");
+            assert!(from.join(state::REGISTRY).exists(), "refused state is kept");
         }
     }
 
@@ -467,7 +468,7 @@ mod tests {
         let notice = prepare_state_dir(&paths).await.unwrap().unwrap();
         assert!(notice.contains("its parent directory is a symbolic link"), "{notice}");
         stop_former_daemon(&paths, STOP_TIMEOUT).await.unwrap();
-        // Nor is it removed as the leftover of an interrupted move.
+        // It is not removed as the remainder of an interrupted move either.
         let dir = StateDir::existing(&paths.state_dir()).unwrap().unwrap();
         dir.write_marker(&Marker::of(paths.project_record(), DirectoryIdentity::of(&victim_state))).unwrap();
         prepare_state_dir(&paths).await.unwrap();
@@ -489,7 +490,7 @@ mod tests {
         assert_eq!(
             prepare_state_dir(&old).await.unwrap(),
             None,
-            "it does not take what the other directory uses"
+            "the state now belongs to the other directory"
         );
         assert!(second.state_dir().exists());
     }
@@ -507,9 +508,9 @@ mod tests {
         let fault = prepare_state_dir(&paths).await.unwrap_err();
         assert_eq!(fault.code, "local_state_corrupt");
         assert!(fault.cause.unwrap().contains("triggers"));
-        assert!(fault.hint.unwrap().contains("rm -r "), "the way out is one that works");
+        assert!(fault.hint.unwrap().contains("rm -r "), "the hint applies to state in a project");
         assert!(from.join(state::TABLES).exists() && !paths.state_dir().exists());
-        assert_eq!(names(&paths.projects_dir()), Vec::<String>::new(), "nothing half-copied is left");
+        assert_eq!(names(&paths.projects_dir()), Vec::<String>::new(), "no partial copy remains");
     }
 
     #[tokio::test]
@@ -553,7 +554,7 @@ mod tests {
         );
         let paths = scenario.paths(false);
         prepare_state_dir(&paths).await.unwrap().unwrap();
-        assert_eq!(kinds(&paths.state_dir()).len(), 5, "this user wrote it: code and all");
+        assert_eq!(kinds(&paths.state_dir()).len(), 5, "state that this user wrote is moved with its code");
         // `init` writes a configuration: the state directory stays the same.
         assert_eq!(scenario.paths(true).state_dir(), paths.state_dir());
     }
@@ -564,15 +565,15 @@ mod tests {
         let before = scenario.paths(true);
         prepare_state_dir(&before).await.unwrap();
         fs::write(before.state_dir().join(state::INVALIDATIONS), "kept").unwrap();
-        let named = |name: &str| {
+        let paths_of = |name: &str| {
             StatePaths::new(&scenario.dir.path().join("home"), &scenario.dir.path().join(name), true)
         };
         fs::create_dir(scenario.dir.path().join("copy")).unwrap();
-        assert_eq!(prepare_state_dir(&named("copy")).await.unwrap(), None);
+        assert_eq!(prepare_state_dir(&paths_of("copy")).await.unwrap(), None);
         fs::rename(scenario.project(), scenario.dir.path().join("renamed")).unwrap();
-        let notice = prepare_state_dir(&named("renamed")).await.unwrap().unwrap();
+        let notice = prepare_state_dir(&paths_of("renamed")).await.unwrap().unwrap();
         assert!(notice.starts_with("moved the local state"), "{notice}");
-        assert!(named("renamed").state_dir().join(state::INVALIDATIONS).exists());
+        assert!(paths_of("renamed").state_dir().join(state::INVALIDATIONS).exists());
         assert!(!before.state_dir().exists());
     }
 }

@@ -26,6 +26,7 @@ impl CloudServices {
         spec: &PermissionSpec,
         old: Option<&RegistryEntry>,
     ) -> Result<Outputs, Fault> {
+        // A changed permission replaces the old one.
         if let Some(old) =
             old.filter(|old| parse_spec(PermissionSpec::KIND, name, &old.spec).as_ref() != Ok(spec))
         {

@@ -1,4 +1,4 @@
-//! Queues, event source mappings, and outputs that are read at request time.
+//! Queues, event source mappings, and the outputs that are read at the time of each request.
 
 use hitctl_engine::{Fault, Outputs, plural};
 use hitctl_resources::{EventSourceMappingSpec, LogGroupSpec, OLDEST_MS, QueueSpec, Spec as _};
@@ -39,8 +39,9 @@ impl CloudServices {
         Ok(outputs(&[("uuid", uuid), ("state", state.to_owned())]))
     }
 
-    /// Returns the outputs of a resource that change on their own: the number of messages on a queue, and the
-    /// age of the oldest line of a log group.
+    /// Returns the outputs of a resource that change without a deployment: the number of messages on a queue,
+    /// the age of the oldest message in seconds, and the time of a log group's oldest line in milliseconds
+    /// since the Unix epoch.
     pub(crate) async fn live_outputs(&self, kind: &str, name: &str) -> Outputs {
         let mut outputs = Outputs::new();
         if kind == LogGroupSpec::KIND {
@@ -56,8 +57,8 @@ impl CloudServices {
             && let Some(queue) = self.queues.get(name)
             && let Ok(depth) = self.queues.depth(&queue).await
         {
-            let held = Some(depth.total()).filter(|n| *n > 0).map(|n| plural(n, "message"));
-            outputs.extend(held.map(|held| ("held".to_owned(), held)));
+            let messages = Some(depth.total()).filter(|n| *n > 0).map(|n| plural(n, "message"));
+            outputs.extend(messages.map(|messages| ("held".to_owned(), messages)));
             let oldest = depth.oldest_ms.map(|age| (age / 1_000).to_string());
             outputs.extend(oldest.map(|age| ("oldest_s".to_owned(), age)));
         }

@@ -84,10 +84,11 @@ impl InvalidationBatch {
             return Err(("BatchTooLarge", message.to_owned()));
         }
         let is_valid = |path: &String| {
+            // Only the last character may be a wildcard.
             let wildcard = path.find('*');
             path.starts_with('/')
                 && path.chars().count() <= MAX_PATH_CHARS
-                && wildcard.is_none_or(|at| at + 1 == path.len())
+                && wildcard.is_none_or(|index| index + 1 == path.len())
                 && path.bytes().all(|b| b.is_ascii_graphic())
         };
         if !self.paths.iter().all(is_valid) {

@@ -47,6 +47,7 @@ fn handle(cloudfront: &CloudFront, request: &ServiceRequest) -> ServiceResponse 
     }
 }
 
+/// Returns whether an id has the format of distribution ids: `E`, then capital letters and digits.
 fn is_distribution(id: &str) -> bool {
     id.strip_prefix('E').is_some_and(|rest| {
         (1..=31).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
@@ -109,6 +110,7 @@ fn list(cloudfront: &CloudFront, distribution: &str, query: &str) -> ServiceResp
         if !marker.is_empty() {
             after.next();
         }
+        // One more than a page, to know whether another page follows.
         let mut items: Vec<StoredInvalidation> = after.take(max_items + 1).cloned().collect();
         let more = items.len() > max_items;
         items.truncate(max_items);

@@ -33,7 +33,7 @@ fn batch_is_parsed_from_xml() {
 }
 
 #[test]
-fn invalid_batch_is_rejected_as_by_cloudfront() {
+fn invalid_batch_is_rejected_with_code_of_cloudfront() {
     let many = vec!["/"; 3_001];
     for (reference, quantity, paths, code) in [
         ("", "1", &["/"][..], "InvalidArgument"),
@@ -77,7 +77,7 @@ fn repeated_reference_returns_same_invalidation_or_error() {
     assert_ne!(
         recorder.create_invalidation("E2", &batch("r", &["/a"])).unwrap().id,
         first.id,
-        "of another distribution"
+        "another distribution may use the same reference"
     );
     assert_eq!((first.id.len(), &first.id[..1]), (14, "I"));
 }
@@ -86,11 +86,11 @@ fn repeated_reference_returns_same_invalidation_or_error() {
 fn invalidations_survive_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let invalidation = recorder(&dir).create_invalidation("E1", &batch("r", &["/*"])).unwrap();
-    let again = recorder(&dir);
-    let all = again.all();
+    let reopened = recorder(&dir);
+    let all = reopened.all();
     assert_eq!(all.len(), 1);
     assert_eq!((&all[0].id, all[0].status.as_str()), (&invalidation.id, "Completed"));
-    assert_eq!(again.create_invalidation("E1", &batch("r", &["/*"])).unwrap(), invalidation);
+    assert_eq!(reopened.create_invalidation("E1", &batch("r", &["/*"])).unwrap(), invalidation);
 }
 
 #[test]
@@ -111,13 +111,13 @@ fn limits_count_only_invalidations_in_progress() {
     let maximum: Vec<String> = (0..MAX_PATHS).map(|n| format!("/{n}")).collect();
     let maximum: Vec<&str> = maximum.iter().map(String::as_str).collect();
     assert!(matches!(
-        recorder.create_invalidation("E1", &batch("most", &maximum)),
+        recorder.create_invalidation("E1", &batch("large", &maximum)),
         Err(InvalidationError::TooManyInProgress)
     ));
     recorder.set_invalidation_time(0).unwrap();
     assert_eq!(recorder.all()[0].status, "Completed");
     recorder.create_invalidation("E1", &batch("more", &["/*"])).unwrap();
-    recorder.create_invalidation("E1", &batch("most", &maximum)).unwrap();
+    recorder.create_invalidation("E1", &batch("large", &maximum)).unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Routes each request to the service that handles it.
+//! Routes each request to the service that handles it, by the prefix of its `X-Amz-Target` or of its path.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::host::is_loopback;
 use crate::service_response::{JSON, JSON_1_1, ServiceResponse};
 use crate::table::Tables;
 
-/// The request size limit of DynamoDB, in bytes. It is by far the largest of the services.
+/// The request size limit of DynamoDB, in bytes. The limits of the other services are much smaller.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// The time in which a body must arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,13 +44,13 @@ impl ServiceRequest {
     }
 }
 
-/// An emulated AWS service. It also handles operations that it does not support.
+/// An emulated AWS service. It must also respond to operations that it does not support.
 pub(crate) trait AwsService: Send + Sync {
     /// Handles one request. The future is dropped when the client disconnects.
     fn handle(&self, request: ServiceRequest) -> BoxFuture<'_, ServiceResponse>;
 }
 
-/// The tables and the services that were added, by the requests that they handle.
+/// The DynamoDB tables, and the other services with their target or path prefixes.
 pub(crate) struct ServiceRouter {
     pub(super) tables: Tables,
     target_services: Vec<(&'static str, Arc<dyn AwsService>)>,
@@ -105,8 +105,8 @@ impl ServiceRouter {
                 let is_json = [JSON, JSON_1_1, "application/json"].contains(&content_type.trim());
                 match found.filter(|_| head.method == Method::POST) {
                     Some(found) if is_json => found,
-                    // A known target with an unknown content type. DynamoDB returns this, whatever the
-                    // target.
+                    // A known target, but the content type is not JSON. DynamoDB returns this for every
+                    // operation.
                     Some(_) => {
                         let unknown = "<UnknownOperationException/>\n";
                         return ServiceResponse::new(StatusCode::NOT_FOUND, "text/xml", unknown);
@@ -144,7 +144,7 @@ impl ServiceRouter {
         };
         let body = body.to_bytes();
         let (service, operation) = match target {
-            // The path of a hit: no allocation of a future, no copy.
+            // Every hit takes this path, so it allocates no future and copies nothing.
             ServiceTarget::DynamoDb(operation) => {
                 return self
                     .tables
@@ -176,8 +176,7 @@ impl ServiceRouter {
     }
 }
 
-/// Returns AWS's error for a request that is not signed. Signatures are not verified, because there is no
-/// secret.
+/// Returns AWS's error if a request is not signed. Signatures are not verified, because there is no secret key.
 fn authentication_error(headers: &HeaderMap, query: &str) -> Option<String> {
     validate(AuthMaterial {
         authorization: headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()),

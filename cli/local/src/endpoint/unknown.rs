@@ -101,8 +101,10 @@ fn protocol(head: &Parts) -> AwsProtocol {
 }
 
 fn has_content_type(headers: &HeaderMap, kind: &str) -> bool {
-    let own = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    own.and_then(|own| own.split(';').next()).is_some_and(|own| own.trim().eq_ignore_ascii_case(kind))
+    let header = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    header
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(kind))
 }
 
 /// Returns the service that a request is signed for: the fourth part of its credential scope.

@@ -1,4 +1,4 @@
-//! The state that requests to an API are handled with.
+//! The state that the request handlers of an API use.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, RwLock};
@@ -15,7 +15,7 @@ pub(super) struct GatewayState {
     pub(super) account: String,
     /// The functions that an API may invoke, by the id of the API.
     pub(super) permissions: RwLock<HashMap<String, HashSet<String>>>,
-    /// The sender for messages that go to a queue without a function.
+    /// The sender for requests that go to a queue instead of a function.
     pub(super) queue_sender: OnceLock<Arc<dyn QueueSender>>,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! As documented for HTTP APIs ("Configure CORS for HTTP APIs"): the gateway answers a preflight (an OPTIONS
 //! request with `Origin` and `Access-Control-Request-Method`) on every path, whether or not the route exists.
-//! It adds the configured headers to responses to requests with an allowed `Origin`, and ignores CORS headers
-//! of the function. `https://*` and `http://*` allow every origin of that scheme.
+//! It removes CORS headers of the function, and adds the configured ones if the `Origin` of the request is
+//! allowed.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +18,9 @@ use hyper::{Method, Request};
 /// The CORS rules of one API, with their headers prepared.
 #[derive(Debug)]
 pub(super) struct CorsRules {
+    /// The allowed origins. `https://*` and `http://*` allow every origin of that scheme.
     origins: BTreeSet<String>,
-    /// The header of every response.
+    /// The header that every response to an allowed origin has.
     expose: Option<(HeaderName, HeaderValue)>,
     /// The additional headers of the response to a preflight.
     preflight: Vec<(HeaderName, HeaderValue)>,
@@ -68,7 +69,7 @@ impl CorsRules {
         }
         remove_cors_headers(headers);
         if !self.origins.contains("*") {
-            // The response differs by origin, and caches must know.
+            // Tells caches that the response differs by origin.
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
         let Some(allowed) = allowed else { return };
@@ -86,9 +87,9 @@ fn list_header(header: HeaderName, names: &BTreeSet<String>) -> Option<(HeaderNa
 }
 
 fn remove_cors_headers(headers: &mut HeaderMap) {
-    let own: Vec<_> =
+    let names: Vec<_> =
         headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
-    for name in own {
+    for name in names {
         headers.remove(name);
     }
 }

@@ -1,12 +1,7 @@
-//! Creates the event of a function from a request, by payload format 2.0 of API Gateway's HTTP APIs.
+//! Creates the event of a function from a request, in payload format 2.0 of API Gateway's HTTP APIs.
 //!
-//! From the documentation ("Create AWS Lambda proxy integrations for HTTP APIs"): header names are lower case
-//! and duplicates are joined with commas. Cookies have a field of their own. Query parameters are decoded and
-//! duplicates joined.
-//!
-//! From events that users published: every event has a `content-length` header, and the gateway sets
-//! `x-forwarded-*` and `x-amzn-trace-id`. `x-forwarded-proto` and `-port` are `http` and the local port here,
-//! where AWS has `https` and 443.
+//! The format is that of the documentation ("Create AWS Lambda proxy integrations for HTTP APIs"), and of events
+//! that users published.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -101,7 +96,7 @@ pub(super) fn proxy_event(
         raw_path: path,
         raw_query_string: query,
         cookies: cookies(&parts.headers),
-        headers: headers(&parts.headers, domain, body.as_deref().map_or(0, |_| 1), context),
+        headers: headers(&parts.headers, domain, body.is_some(), context),
         query_string_parameters: query_parameters(query),
         request_context: RequestContext {
             account_id: context.account,
@@ -141,15 +136,20 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
     headers.get_all(COOKIE).iter().flat_map(|it| trimmed(String::from_utf8_lossy(it.as_bytes()))).collect()
 }
 
+/// Returns the headers with lower-case names. Duplicates are joined with commas.
+///
+/// In published events, every event has a `content-length` header, and the gateway sets `x-forwarded-*` and
+/// `x-amzn-trace-id`. On AWS, `x-forwarded-proto` and `x-forwarded-port` are `https` and 443; here they are `http`
+/// and the local port.
 fn headers<'a>(
     headers: &'a HeaderMap,
     domain: &'a str,
-    has_body: usize,
+    has_body: bool,
     context: &EventContext<'_>,
 ) -> BTreeMap<&'a str, Cow<'a, str>> {
     let mut all: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
     for (name, value) in headers {
-        // Cookies have a field of their own.
+        // Cookies have their own field in the event.
         if HOP_BY_HOP_HEADERS.contains(&name.as_str()) || name == COOKIE || name == EXPECT {
             continue;
         }
@@ -158,7 +158,7 @@ fn headers<'a>(
             .and_modify(|joined| *joined = Cow::Owned(format!("{joined},{value}")))
             .or_insert(value);
     }
-    if has_body == 0 {
+    if !has_body {
         all.entry("content-length").or_insert(Cow::Borrowed("0"));
     }
     all.entry("host").or_insert(Cow::Borrowed(domain));
@@ -172,6 +172,7 @@ fn headers<'a>(
     all
 }
 
+/// Returns the decoded query parameters. Duplicates are joined with commas.
 fn query_parameters(query: &str) -> BTreeMap<Cow<'_, str>, Cow<'_, str>> {
     let mut all: BTreeMap<Cow<'_, str>, Cow<'_, str>> = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -197,7 +198,7 @@ fn encode<'a>(headers: &HeaderMap, body: &'a [u8]) -> (Option<Cow<'a, str>>, boo
     }
 }
 
-/// Whether HTTP APIs pass on a body of this type as text. A form is not such a type.
+/// Whether HTTP APIs pass on a body of this type as text. They pass on a form in base64.
 fn is_text_type(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.starts_with("text/")
@@ -233,8 +234,8 @@ mod tests {
         MatchedRoute { key: "$default", variables: BTreeMap::new() }
     }
 
-    /// The example of the documentation, without its authorizer, client certificate and stage variables,
-    /// which local APIs do not have, and with the additional headers of a real request.
+    /// Compares with the example of the documentation, without its authorizer, client certificate and stage
+    /// variables, which local APIs do not have, and with the additional headers of a real request.
     #[test]
     fn event_matches_example_of_aws_documentation() {
         let request = Request::post("/my/path?parameter1=value1&parameter1=value2&parameter2=value")

@@ -25,11 +25,11 @@ use crate::ids::extended_request_id;
 use crate::lambda::InvokeError;
 use crate::response::message;
 
-/// "Total combined size of request line and header values".
+/// API Gateway's limit "Total combined size of request line and header values", in bytes.
 const MAX_HEAD_BYTES: usize = 10_240;
-/// "Payload size: 10 MB".
+/// API Gateway's limit "Payload size: 10 MB", in bytes.
 const MAX_BODY_BYTES: usize = limits::HTTP_API_BODY_BYTES;
-/// "Maximum integration timeout: 30 seconds".
+/// API Gateway's limit "Maximum integration timeout: 30 seconds".
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time in which a body must arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,8 +62,10 @@ pub(super) async fn handle(
     response.map(Full::new)
 }
 
+/// Returns the size of the request line and the headers, in bytes.
 fn head_bytes(request: &Request<Incoming>) -> usize {
     let uri = request.uri();
+    // 12 bytes for the two spaces, the version and the line break. Each header has 4 for `: ` and a line break.
     let line =
         request.method().as_str().len() + uri.path_and_query().map_or(1, |path| path.as_str().len()) + 12;
     request.headers().iter().fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4)

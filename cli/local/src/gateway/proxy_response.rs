@@ -1,9 +1,4 @@
-//! Converts the result of a function to an HTTP response, by payload format 2.0.
-//!
-//! As documented: a JSON object with a `statusCode` is a response. Any other valid JSON is a body, with
-//! status 200 and `content-type: application/json`; a JSON string is sent without its quotes. A result that
-//! is not JSON, or has a `statusCode` and fields of a wrong type, becomes status 500. A response without a
-//! content type gets `text/plain; charset=utf-8`, as published responses of HTTP APIs have it.
+//! Converts the result of a function to an HTTP response, as the documentation of payload format 2.0 defines it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,6 +35,7 @@ enum StatusValue {
     Text(String),
 }
 
+/// Tells whether a result that is not a valid response has a `statusCode`.
 #[derive(Deserialize)]
 struct StatusProbe {
     #[serde(rename = "statusCode")]
@@ -50,7 +46,12 @@ struct StatusProbe {
 pub(super) const HOP_BY_HOP_HEADERS: &[&str] =
     &["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// Returns the HTTP response, or `None` if the result of the function is not a valid response.
+/// Returns the HTTP response for the result of a function, or `None` if the result is not valid.
+///
+/// A JSON object with a `statusCode` is a response. If it has no content type, it gets
+/// `text/plain; charset=utf-8`, as published responses of HTTP APIs have it. Any other valid JSON is a body, with
+/// status 200 and `content-type: application/json`; a JSON string is sent without its quotes. A result that is not
+/// JSON, or has a `statusCode` and fields of a wrong type, is not valid.
 pub(super) fn http_response(payload: &Bytes) -> Option<Response<Bytes>> {
     match serde_json::from_slice::<ProxyResponse<'_>>(payload) {
         Ok(ProxyResponse { status_code: Some(status), headers, cookies, body, is_base64_encoded }) => {

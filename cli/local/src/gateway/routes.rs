@@ -1,7 +1,6 @@
 //! Matches requests to route keys, and extracts path variables.
 //!
-//! The order is the documented one: a full match first, then a greedy path variable, then `$default`. Of two
-//! full matches, the one with the earlier literal segment wins. For the same path, a method wins over `ANY`.
+//! As documented, a full match has priority over a greedy path variable, and both have priority over `$default`.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -104,6 +103,8 @@ impl Route {
         Some(Self { key: key.to_owned(), method, segments })
     }
 
+    /// Orders routes by priority, highest first. Of two full matches, the one with the earlier literal segment has
+    /// priority. For the same path, a method has priority over `ANY`.
     fn order(&self, other: &Self) -> Ordering {
         let greedy = |route: &Self| matches!(route.segments.last(), Some(Segment::Greedy(_)));
         greedy(self)

@@ -13,15 +13,15 @@ use crate::clock::sleep;
 use crate::connections::ConnectionSlot;
 use crate::server::HttpServer;
 
-/// The first port that is tried.
+/// The first port to try.
 pub const FIRST_PORT: u16 = 4487;
-/// The number of ports that are tried.
+/// The number of ports to try.
 const PORT_COUNT: u16 = 512;
 /// The time in which a client must send the head of a request, and the time that a connection may be idle
-/// between two.
+/// between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest head that is read, in bytes. A head between the gateway's own limit and this one gets a
-/// response with a message.
+/// The largest head that is read, in bytes. It is above API Gateway's limit, so that a head over that limit gets
+/// API Gateway's error response.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The time that open requests may take when the API is removed.
 const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(5);
@@ -40,7 +40,10 @@ pub(super) async fn listen(wanted: Option<u16>) -> Result<(TcpListener, u16), Fa
     }
     let fault = Fault::fatal(
         "no_port",
-        format!("no port from {FIRST_PORT} to {} is free on 127.0.0.1", FIRST_PORT + PORT_COUNT - 1),
+        format!(
+            "failed to listen on a port from {FIRST_PORT} to {} on 127.0.0.1",
+            FIRST_PORT + PORT_COUNT - 1
+        ),
     )
     .hinted("stop a program that uses one of these ports, then deploy again");
     Err(Fault { cause: last_error.map(hitctl_engine::FaultCause::new), ..fault })
@@ -54,7 +57,7 @@ pub(super) async fn serve(listener: TcpListener, api: Arc<ApiState>, stop: Cance
         let api = Arc::clone(&api);
         async move { handle::handle(request, &api, &slot).await }
     };
-    // Requests that are still open then are aborted.
+    // Requests that are still open after the grace period are aborted.
     let grace = async {
         stop.cancelled().await;
         sleep(SHUTDOWN_GRACE_PERIOD).await;

@@ -16,7 +16,7 @@ use super::throttle::TokenBucket;
 pub enum FrontendSpec<'a> {
     /// An HTTP API. It has routes, a throttle, and a permission of its own.
     Api(&'a HttpApiSpec),
-    /// A function URL. It has every path and method, no throttle, and comes with its own permission
+    /// A function URL. It serves every path and method, has no throttle, and includes its permission
     /// statements.
     Url(&'a FunctionUrlSpec),
 }

@@ -11,6 +11,7 @@ use crate::lock::lock;
 #[derive(Debug)]
 pub(super) struct TokenBucket {
     settings: Throttle,
+    /// The number of tokens, and the time at which it was calculated.
     state: Mutex<(f64, Instant)>,
 }
 

@@ -75,7 +75,7 @@ impl AccessDenied {
     pub fn response(self) -> Response<Full<Bytes>> {
         let payload = report::error_payload("Forbidden", &self.to_string());
         let mut response = response::json(StatusCode::FORBIDDEN, payload);
-        // The number of connections is limited, and the function needs them.
+        // The number of connections is limited, and the function needs them, so this one is closed.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response.map(Full::new)
     }

@@ -1,8 +1,8 @@
 //! Unpacks `SHA.zip` to a directory with an executable `bootstrap`.
 //!
-//! The directory is complete or does not exist: it is unpacked to a temporary directory and then renamed.
-//! Nothing is trusted. The zip must have the hash in its name, paths must stay inside the directory, and
-//! sizes are limited as on Lambda. An existing directory must have exactly the contents of the zip.
+//! The directory is complete or does not exist, because the zip is unpacked to a temporary directory that is
+//! then renamed. The zip is not trusted: it must have the hash in its name, its paths must stay inside the
+//! directory, its size is limited as on Lambda, and an existing directory must have exactly its contents.
 
 mod tree;
 
@@ -73,7 +73,7 @@ fn install_dir(unpacked: tempfile::TempDir, target: &Path, code_dir: &Path) -> R
     let io_failed = |error: io::Error| io_fault(target, &error);
     match fs::symlink_metadata(target) {
         Ok(meta) if meta.is_dir() => {
-            // A directory that cannot be emptied can still be moved. `sweep` removes the rest of it later.
+            // A directory that cannot be emptied can still be renamed. `sweep` tries to delete it later.
             let damaged = temporary_dir(code_dir)?;
             fs::rename(target, damaged.path()).map_err(io_failed)?;
         }
@@ -82,7 +82,7 @@ fn install_dir(unpacked: tempfile::TempDir, target: &Path, code_dir: &Path) -> R
         Err(error) => return Err(io_failed(error)),
     }
     fs::rename(unpacked.path(), target).map_err(io_failed)?;
-    // It was moved, so nothing is left to clean up.
+    // It was renamed, so there is no temporary directory to delete.
     drop(unpacked.keep());
     sync(code_dir).map_err(io_failed)
 }
@@ -116,7 +116,7 @@ fn io_fault(path: &Path, error: &io::Error) -> Fault {
         Fault::fatal("local_code_io", format!("failed to unpack the function into {}", path.display()));
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space on that disk, then deploy again"
+            "free some space on the disk of that directory, then deploy again"
         }
         _ => "make the directory writable, then deploy again",
     };
@@ -129,6 +129,7 @@ fn bad_zip(cause: impl std::fmt::Display) -> Fault {
         .hinted("run `hitctl build`, then deploy again")
 }
 
+/// Opens the file `zip`, and checks that its SHA-256 is `sha`.
 fn open_verified(zip: &Path, sha: &str) -> Result<File, Fault> {
     let unreadable = |error: io::Error| {
         Fault::fatal("local_code_io", format!("failed to read the function's zip {}", zip.display()))
@@ -163,6 +164,7 @@ fn check_bootstrap(dir: &Path) -> Result<(), Fault> {
         }
         Err(error) => return Err(io_fault(&path, &error)),
     };
+    // `elf_machine` needs the first 20 bytes.
     file.take(20).read_to_end(&mut head).map_err(|error| io_fault(&path, &error))?;
     if head.starts_with(b"#!") || !cfg!(target_os = "linux") {
         return Ok(());
@@ -178,7 +180,8 @@ fn check_bootstrap(dir: &Path) -> Result<(), Fault> {
     }
 }
 
-/// Returns the architecture in an ELF header, by Rust's name for it.
+/// Returns Rust's name of the architecture in an ELF header; `None` if this is not a header of a 64-bit
+/// little-endian program.
 fn elf_machine(head: &[u8]) -> Option<&'static str> {
     if !head.starts_with(b"\x7fELF\x02\x01") {
         return None;

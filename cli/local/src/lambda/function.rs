@@ -10,16 +10,18 @@ use super::environment;
 use super::level::LogLevel;
 use super::runner_state::{RunnerConfig, RunnerState};
 
-/// The configuration of one version of a function. Processes belong to one version. Invocations that run when
-/// a version is replaced finish in it.
+/// The configuration of one version of a function. Each process belongs to one version. When a version is
+/// replaced, its running invocations finish on it.
 pub(super) struct FunctionConfig {
     pub(super) name: String,
     pub(super) arn: String,
+    /// The name of the log group.
     pub(super) group: String,
     /// The minimum level of the function's log lines; `None` if the log format has no levels.
     pub(super) min_log_level: Option<LogLevel>,
     pub(super) memory_mb: u32,
     pub(super) timeout: Duration,
+    /// The directory with the unpacked code.
     pub(super) dir: PathBuf,
     pub(super) code_sha256: String,
     pub(super) environment: Vec<(String, String)>,

@@ -1,8 +1,8 @@
-//! Limits concurrent invocations: by the reservation of a function, and by the rest of the account for all
-//! other functions.
+//! Limits concurrent invocations: by a function's own reservation, or by the account's pool, which all functions
+//! without a reservation share.
 //!
-//! As on Lambda, a reservation is both a floor and a ceiling, and reduces the pool of all other functions.
-//! Nothing here waits for capacity: a synchronous call over the limit is refused.
+//! As on Lambda, a reservation is both a floor and a ceiling, and reduces the pool of the other functions. A call
+//! over the limit is refused at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,10 +14,12 @@ pub const RESERVED_LIMIT: &str = "ReservedFunctionConcurrentInvocationLimitExcee
 /// Lambda's reason when the account's unreserved pool is used up.
 pub const ACCOUNT_LIMIT: &str = "ConcurrentInvocationLimitExceeded";
 
-/// The invocations of the account.
+/// The running invocations of the account, and the limit of the pool that functions share.
 pub(super) struct AccountConcurrency {
     unreserved_limit: AtomicU32,
+    /// The running invocations of functions without a reservation.
     unreserved: AtomicU32,
+    /// The running invocations of all functions.
     running: AtomicU32,
     became_idle: Notify,
 }
@@ -32,7 +34,7 @@ impl AccountConcurrency {
         }
     }
 
-    /// Sets the part of the account's concurrency that is left after all reservations.
+    /// Sets the limit of the shared pool: the account's concurrency minus all reservations.
     pub(super) fn set_unreserved_limit(&self, limit: u32) {
         self.unreserved_limit.store(limit, Ordering::Relaxed);
     }
@@ -55,7 +57,7 @@ pub(super) struct FunctionConcurrency {
     reserved: AtomicU32,
 }
 
-/// Means "no reservation". Lambda's own numbers stay far below.
+/// The stored value of a function without a reservation. Lambda's limits are far below this number.
 const NO_RESERVATION: u32 = u32::MAX;
 
 impl FunctionConcurrency {
@@ -75,7 +77,7 @@ impl FunctionConcurrency {
 /// The permit to run one invocation. Dropping it releases the concurrency.
 pub(super) struct InvocationPermit {
     account: Arc<AccountConcurrency>,
-    load: Arc<FunctionConcurrency>,
+    function: Arc<FunctionConcurrency>,
     unreserved: bool,
 }
 
@@ -83,27 +85,31 @@ impl InvocationPermit {
     /// Acquires a permit, or returns Lambda's reason why there is none.
     pub(super) fn acquire(
         account: &Arc<AccountConcurrency>,
-        load: &Arc<FunctionConcurrency>,
+        function: &Arc<FunctionConcurrency>,
     ) -> Result<Self, &'static str> {
-        let reserved = load.reserved();
+        let reserved = function.reserved();
         if let Some(limit) = reserved {
-            if !add_below(&load.running, limit) {
+            if !add_below(&function.running, limit) {
                 return Err(RESERVED_LIMIT);
             }
         } else {
             if !add_below(&account.unreserved, account.unreserved_limit.load(Ordering::Relaxed)) {
                 return Err(ACCOUNT_LIMIT);
             }
-            load.running.fetch_add(1, Ordering::AcqRel);
+            function.running.fetch_add(1, Ordering::AcqRel);
         }
         account.running.fetch_add(1, Ordering::AcqRel);
-        Ok(Self { account: Arc::clone(account), load: Arc::clone(load), unreserved: reserved.is_none() })
+        Ok(Self {
+            account: Arc::clone(account),
+            function: Arc::clone(function),
+            unreserved: reserved.is_none(),
+        })
     }
 }
 
 impl Drop for InvocationPermit {
     fn drop(&mut self) {
-        self.load.running.fetch_sub(1, Ordering::AcqRel);
+        self.function.running.fetch_sub(1, Ordering::AcqRel);
         if self.unreserved {
             self.account.unreserved.fetch_sub(1, Ordering::AcqRel);
         }
@@ -113,6 +119,7 @@ impl Drop for InvocationPermit {
     }
 }
 
+/// Adds one to `count` if it is below `limit`. Returns whether it was.
 fn add_below(count: &AtomicU32, limit: u32) -> bool {
     count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| (now < limit).then_some(now + 1)).is_ok()
 }
@@ -150,12 +157,12 @@ mod tests {
     #[test]
     fn reservation_change_still_counts_running_invocations() {
         let account = Arc::new(AccountConcurrency::new(10));
-        let load = Arc::new(FunctionConcurrency::new(None));
-        let before = InvocationPermit::acquire(&account, &load).ok().unwrap();
-        load.set_reserved(Some(1));
-        assert_eq!(InvocationPermit::acquire(&account, &load).err(), Some(RESERVED_LIMIT));
+        let function = Arc::new(FunctionConcurrency::new(None));
+        let before = InvocationPermit::acquire(&account, &function).ok().unwrap();
+        function.set_reserved(Some(1));
+        assert_eq!(InvocationPermit::acquire(&account, &function).err(), Some(RESERVED_LIMIT));
         drop(before);
-        assert!(InvocationPermit::acquire(&account, &load).is_ok());
+        assert!(InvocationPermit::acquire(&account, &function).is_ok());
         assert_eq!(account.unreserved.load(Ordering::Relaxed), 0);
     }
 }

@@ -27,8 +27,8 @@ impl MemoryMonitor {
         Self { status, last: Mutex::new(Sample { taken_at: None, peak_kb: 0 }) }
     }
 
-    /// Returns the peak memory so far in KB, from a sample that is at most `max_age` old. A new sample takes
-    /// about ten microseconds, so not every hit takes one.
+    /// Returns the peak memory so far in KB, from a sample that is at most `max_age` old. Reading a new sample
+    /// takes about ten microseconds, so recent samples are reused.
     pub(super) fn peak_kb(&self, now: Instant, max_age: Duration) -> u64 {
         let mut last = lock(&self.last);
         if last.taken_at.is_some_and(|taken_at| now.saturating_duration_since(taken_at) < max_age) {
@@ -48,6 +48,7 @@ fn read_peak(status: &File) -> Option<u64> {
     parse_peak(&buffer[..length])
 }
 
+/// Returns the peak resident memory (`VmHWM`) in a status file, in KB.
 fn parse_peak(status: &[u8]) -> Option<u64> {
     let text = str::from_utf8(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,8 +1,8 @@
 //! Kills processes that outlived a killed daemon.
 //!
-//! A daemon that is killed by SIGKILL cannot end its processes. They lose their Runtime API and should exit;
-//! the next daemon kills the rest. A file lists the processes by pid *and* start time, and the boot they
-//! belong to, so that an unrelated process with a reused pid is never killed.
+//! After a SIGKILL of the daemon, its processes should exit, because they lose their Runtime API; the next
+//! daemon kills those that did not. A file lists the boot id and the pid and start time of each
+//! process, so that an unrelated process with a reused pid is never killed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,7 +29,7 @@ impl ProcessList {
             fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
         if let Ok(text) = fs::read_to_string(&file) {
             for pid in survivors(&text, &boot_id) {
-                // It may have exited in the meantime.
+                // This fails if the process has exited in the meantime.
                 let _ = kill_process_group(pid, Signal::KILL);
             }
             drop(fs::remove_file(&file));
@@ -52,7 +52,8 @@ impl ProcessList {
         }
     }
 
-    /// Writes the list to disk. Ignores failures: a process only loses its second way to end.
+    /// Writes the list to disk. Ignores failures: the next daemon then cannot kill these processes, but they
+    /// should exit by themselves.
     fn write(&self, processes: &BTreeMap<u32, u64>) {
         let mut text = format!("{}\n", self.boot_id);
         for (pid, started) in processes {
@@ -65,6 +66,7 @@ impl ProcessList {
     }
 }
 
+/// Returns the listed processes that still run; none if the list is from another boot.
 fn survivors(text: &str, boot_id: &str) -> Vec<Pid> {
     let mut lines = text.lines();
     if lines.next() != Some(boot_id) {
@@ -84,7 +86,8 @@ fn survivors(text: &str, boot_id: &str) -> Vec<Pid> {
 /// process group, as ours do.
 fn group_leader_start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may contain anything. Fields 3 and up follow the last parenthesis.
+    // See proc(5). The name, in parentheses, may contain anything, so the fields are counted from the last
+    // parenthesis. Index 2 is the process group (field 5), and index 19 is the start time (field 22).
     let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
     (fields.get(2)?.parse() == Ok(pid)).then_some(())?;
     fields.get(19)?.parse().ok()
@@ -102,7 +105,7 @@ mod tests {
         if own_group {
             command.process_group(0);
         }
-        command.spawn().expect("there is a `sleep`")
+        command.spawn().expect("`sleep` is installed")
     }
 
     #[test]

@@ -12,11 +12,11 @@ use super::level::LogLevel;
 use crate::lock::lock;
 use crate::logs::{Logs, MAX_MESSAGE_BYTES};
 
-/// A longer line becomes several events.
+/// The maximum length of one log event, in bytes. A longer line becomes several events.
 const MAX_LINE_BYTES: usize = MAX_MESSAGE_BYTES;
 /// The size of the log tail that the caller of an invocation receives, in bytes.
 const MAX_TAIL_BYTES: usize = 4096;
-/// The number of bytes that one drain reads at most, so that other work can continue.
+/// The maximum number of bytes that one call of `drain` reads, so that other work can continue.
 const MAX_DRAIN_BYTES: usize = 1024 * 1024;
 
 /// The output of one process.
@@ -49,8 +49,8 @@ impl ProcessOutput {
         })
     }
 
-    /// Reads until every writer has closed the pipe. Can be dropped at any time: [`ProcessOutput::drain`]
-    /// finds the rest.
+    /// Reads until every writer has closed the pipe. The future can be dropped at any time:
+    /// [`ProcessOutput::drain`] reads the remaining output.
     pub(super) async fn read_to_end(&self) {
         let mut buffer = vec![0; 16 * 1024];
         while self.pipe.readable().await.is_ok() {
@@ -64,7 +64,7 @@ impl ProcessOutput {
         }
     }
 
-    /// Reads the available output directly, because the reactor may not have noticed it yet.
+    /// Reads the available output with a direct system call, because tokio may not have noticed it yet.
     pub(super) fn drain(&self) {
         let mut partial = lock(&self.partial);
         let mut buffer = [0; 8 * 1024];
@@ -110,6 +110,7 @@ impl ProcessOutput {
         tail
     }
 
+    /// Logs the complete lines in `partial` and `bytes`. Keeps the beginning of an incomplete line in `partial`.
     fn append(&self, partial: &mut Vec<u8>, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -131,6 +132,7 @@ impl ProcessOutput {
         }
     }
 
+    /// Logs a line that the process printed, unless it is empty or below the minimum level.
     fn log_printed(&self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() || self.min_level.is_some_and(|min_level| LogLevel::of_line(line) < min_level) {

@@ -1,4 +1,5 @@
-//! The idle processes of a function. The most recently used one is used first, so that the others can end.
+//! The idle processes of a function. The most recently used one is used first, so that the others become
+//! old and can be ended.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,12 +11,12 @@ const LAST_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// The time that the other processes are kept after a burst.
 const SURPLUS_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An item of a pool. The trait avoids a dependency of the pool on its items, which refer to the pool.
+/// A process in a pool. This trait avoids a circular dependency, because a process refers to its pool.
 pub(super) trait Poolable {
-    /// Returns the time since when it has been idle.
+    /// Returns the time at which the process became idle.
     fn idle_since(&self) -> Instant;
 
-    /// Ends it.
+    /// Ends the process.
     fn retire(&self);
 }
 
@@ -23,6 +24,7 @@ pub(super) trait Poolable {
 pub(super) struct IdlePool<T>(Mutex<PoolState<T>>);
 
 struct PoolState<T> {
+    /// Whether the version was replaced or deleted. A released process is then ended.
     retired: bool,
     /// The most recently used process is at the end.
     idle: Vec<Arc<T>>,
@@ -70,10 +72,11 @@ impl<T: Poolable> IdlePool<T> {
     pub(super) fn trim(&self, now: Instant) {
         let old: Vec<Arc<T>> = {
             let mut pool = lock(&self.0);
-            let mut left = pool.idle.len();
+            let mut following = pool.idle.len();
             let is_old = |process: &mut Arc<T>| {
-                left -= 1;
-                let timeout = if left == 0 { LAST_IDLE_TIMEOUT } else { SURPLUS_IDLE_TIMEOUT };
+                following -= 1;
+                // The last process in the list is the most recently used one.
+                let timeout = if following == 0 { LAST_IDLE_TIMEOUT } else { SURPLUS_IDLE_TIMEOUT };
                 now.saturating_duration_since(process.idle_since()) >= timeout
             };
             pool.idle.extract_if(.., is_old).collect()

@@ -1,8 +1,8 @@
 //! One process of a function: its state, and the invocations that it handles.
 //!
 //! Every invocation gets exactly one result: the response of the process, or an error when the process ends.
-//! The caller may disconnect at any time; the invocation continues, as on Lambda. Nothing here waits:
-//! `supervise` watches the clock, the memory and the exit, and `runtime_api` communicates with the process.
+//! This module starts no tasks: `supervise` watches the time, the memory and the exit of the process, and
+//! `runtime_api` communicates with it.
 
 mod completion;
 
@@ -26,8 +26,8 @@ use crate::lock::lock;
 
 /// The time that the start of a process may take.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time in which a process that has finished an invocation must ask for the next one. Then its next
-/// invocation is assigned to another process.
+/// The time in which an initialized process must request an invocation that was assigned to it. A process that
+/// does not is killed, and the invocation is assigned to another process.
 const NEXT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval at which a busy process is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
@@ -44,7 +44,7 @@ pub(super) struct InvocationRequest {
 
 /// The outcome of an assigned invocation.
 pub(super) enum InvocationOutcome {
-    /// It ran.
+    /// The invocation ran, and succeeded or failed.
     Completed(Box<Invocation>),
     /// The process ended before it received the invocation. Another process can handle it.
     NotStarted(Bytes, InvocationPermit),
@@ -81,7 +81,7 @@ enum ProcessPhase {
     Finished,
 }
 
-/// The reason why we end a process.
+/// The reason for ending a process.
 enum ExitReason {
     Retired,
     TimedOut,
@@ -96,7 +96,8 @@ struct ProcessState {
     exit_reason: Option<ExitReason>,
     waiting: Option<(InvocationRequest, Instant)>,
     running: Option<RunningInvocation>,
-    /// The duration of the initialization, until the first REPORT line contains it.
+    /// The duration of the initialization. `None` before the initialization is complete, and once a REPORT line
+    /// contains it.
     init: Option<Duration>,
     last_used: Instant,
     /// Whether no supervisor checks this process. A new invocation must then wake the supervisor.
@@ -159,7 +160,8 @@ impl FunctionProcess {
         &self.version.function
     }
 
-    /// Assigns an invocation to an idle process. Returns it if the process has ended.
+    /// Assigns an invocation to an idle process. Returns the invocation if the process has ended, or already has
+    /// another one.
     pub(super) fn assign(&self, request: InvocationRequest) -> Result<(), InvocationRequest> {
         let mut state = lock(&self.state);
         if state.phase == ProcessPhase::Finished || state.exit_reason.is_some() || state.waiting.is_some() {
@@ -231,6 +233,7 @@ impl FunctionProcess {
             (running, state.init.take())
         };
         self.output.drain();
+        // The type of an error is optional: `Some(None)` is an error without a type.
         let (payload, error_type) = match result {
             RuntimeResult::Response(payload) => (payload, None),
             RuntimeResult::Error(payload, error_type) => (payload, Some(error_type)),
@@ -244,15 +247,16 @@ impl FunctionProcess {
         };
         let status = error_type.as_ref().map(|error_type| ("error", error_type.as_deref()));
         let invocation = self.report_end(&running, init, payload, status, None);
-        // Release the concurrency before sending the result: a caller that invokes again at once must find
-        // both.
+        // Release the concurrency and the process before sending the result, because the caller may invoke the
+        // function again at once.
         drop(running.permit);
         self.version.pool.release(self);
         drop(running.outcome.send(InvocationOutcome::Completed(Box::new(invocation))));
         true
     }
 
-    /// Records that the initialization failed. The process is expected to exit now.
+    /// Records that the initialization failed. The process is expected to exit now. Returns false if the
+    /// initialization is already complete.
     pub(super) fn init_failed(&self, payload: Bytes, error_type: Option<String>) -> bool {
         let mut state = lock(&self.state);
         if state.phase != ProcessPhase::Init {
@@ -262,7 +266,8 @@ impl FunctionProcess {
         true
     }
 
-    /// Returns the time of the next check of this process; `None` until it has an invocation again.
+    /// Returns the time of the next check of this process; `None` if it is idle. An idle process is not checked
+    /// until it has an invocation.
     pub(super) fn next_check(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut state = lock(&self.state);
@@ -288,6 +293,7 @@ impl FunctionProcess {
         let running_for = state.running.as_ref().map(|running| elapsed(running.started));
         let waiting = state.waiting.as_ref().filter(|_| state.phase == ProcessPhase::Ready);
         if state.exit_reason.is_none() {
+            // The sample must be newer than the last check, so that each check reads a new one.
             let memory_kb = || self.memory.peak_kb(now, CHECK_INTERVAL / 2);
             state.exit_reason =
                 Some(if running_for.is_some_and(|running_for| running_for >= function.timeout) {

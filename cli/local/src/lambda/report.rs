@@ -1,4 +1,4 @@
-//! The texts of Lambda: platform lines in the log, and error payloads that are not from the function's code.
+//! Lambda's own texts: platform lines in the log, and the payloads of errors that the function did not return.
 
 use std::fmt::Write as _;
 use std::process::ExitStatus;
@@ -40,7 +40,7 @@ fn signal_name(signal: i32) -> String {
     }
 }
 
-/// Converts to milliseconds, with fractions.
+/// Converts a duration to milliseconds, with fractions.
 pub(super) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }

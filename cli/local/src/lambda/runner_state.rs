@@ -17,8 +17,9 @@ use super::orphans::ProcessList;
 use crate::lock::lock;
 use crate::logs::Logs;
 
-/// The time that `stop` waits for running invocations, and then for killed processes.
+/// The time that `stop` waits for running invocations.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that `stop` waits for killed processes to exit.
 const KILL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The directories and the identity of a [`Runner`](super::Runner).
@@ -26,7 +27,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct RunnerConfig {
     /// The directory for unpacked code, with one directory per zip. Only one runner may use it at a time.
     pub code_dir: PathBuf,
-    /// The directory with the zips, named `SHA256.zip`.
+    /// The directory with the zips, each named `SHA256.zip`.
     pub zip_dir: PathBuf,
     /// The region in the environment of functions.
     pub region: String,
@@ -43,9 +44,9 @@ pub(super) struct RunnerState {
     pub(super) config: RunnerConfig,
     pub(super) logs: Logs,
     pub(super) account: Arc<AccountConcurrency>,
-    /// Held while code is unpacked and put to use, and while old code is removed.
-    pub(super) code: tokio::sync::Mutex<()>,
-    /// Every running process, by a number of its own, because the system reuses pids.
+    /// Locked while code is unpacked and put to use, and while unused code is removed.
+    pub(super) code_lock: tokio::sync::Mutex<()>,
+    /// The running processes by a unique number, because the system reuses pids.
     processes: Mutex<BTreeMap<u64, RunningProcess>>,
     next_number: AtomicU64,
     process_exited: Notify,
@@ -60,7 +61,7 @@ struct RunningProcess {
     kill: CancellationToken,
 }
 
-/// The registration of a running process, until this is dropped.
+/// Registers a running process until this value is dropped.
 pub(super) struct ProcessRegistration {
     shared: Arc<RunnerState>,
     number: u64,
@@ -87,11 +88,12 @@ impl RunnerState {
             next_number: AtomicU64::new(0),
             process_exited: Notify::new(),
             stopping: AtomicBool::new(false),
-            code: tokio::sync::Mutex::default(),
+            code_lock: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Registers a process that `kill` ends. While the runner stops, the process is killed at once.
+    /// Registers a process, which is killed when `kill` is cancelled. While the runner stops, `kill` is cancelled
+    /// at once.
     pub(super) fn register(
         self: &Arc<Self>,
         pid: u32,
@@ -132,8 +134,8 @@ impl RunnerState {
         drop(tokio::time::timeout(KILL_TIMEOUT, all_exited).await);
     }
 
-    /// Unpacks the code of the zip `sha`, unless it is already unpacked and intact. The caller holds
-    /// [`RunnerState::code`].
+    /// Unpacks the code of the zip `sha`, unless it is already unpacked and intact. The caller must
+    /// hold [`RunnerState::code_lock`].
     pub(super) async fn unpack(&self, sha: &str) -> Result<PathBuf, Fault> {
         let (config, sha) = (self.config.clone(), sha.to_owned());
         tokio::task::spawn_blocking(move || code::unpack(&config.code_dir, &config.zip_dir, &sha))
@@ -146,17 +148,17 @@ impl RunnerState {
 
     /// Unpacks the code of a function again, unless it is intact.
     pub(super) async fn repair(&self, sha: &str) -> Result<(), Fault> {
-        let _code = self.code.lock().await;
+        let _guard = self.code_lock.lock().await;
         self.unpack(sha).await.map(drop)
     }
 
     /// Removes unpacked code that is older than `age`, not in `used`, and not run by a process.
     pub(super) async fn sweep(&self, used: impl FnOnce() -> BTreeSet<PathBuf>, age: Duration) {
-        let _code = self.code.lock().await;
+        let _guard = self.code_lock.lock().await;
         let mut used = used();
         used.extend(lock(&self.processes).values().map(|process| process.dir.clone()));
         let dir = self.config.code_dir.clone();
-        // If this fails, the code stays until the next run.
+        // If this fails, the next sweep tries again.
         drop(tokio::task::spawn_blocking(move || code::sweep(&dir, &used, age)).await);
     }
 }

@@ -1,5 +1,5 @@
 //! The Lambda Runtime API, version 2018-06-01, for one process. It listens on its own port and only serves
-//! callers that present the secret in the address of the process.
+//! requests whose path begins with the secret of the process.
 //!
 //! In addition to the four calls of the Runtime API, it has the two calls of the Extensions API that runtimes
 //! use: the official Rust runtime registers an internal extension to be notified of a shutdown.
@@ -37,8 +37,8 @@ const MAX_CONNECTIONS: u64 = 64;
 
 type ApiResponse = Response<Full<Bytes>>;
 
-/// Serves `process` until it has finished. Once it has `exited`, only requests that it sent before are still
-/// handled.
+/// Serves `process` until it has finished. Once `exited` is cancelled, only requests that the process sent
+/// before are still handled.
 pub(super) async fn serve(
     listener: TcpListener,
     secret: RuntimeApiSecret,
@@ -131,7 +131,7 @@ async fn record_result(
     failed: bool,
 ) -> ApiResponse {
     let error_type = error_type(&request);
-    let (known, response) = match body::read(request.into_body(), MAX_RESPONSE_BYTES).await {
+    let (is_running, response) = match body::read(request.into_body(), MAX_RESPONSE_BYTES).await {
         Ok((payload, trailers)) => {
             // A streamed response that fails in the middle reports the error in its trailers.
             let late_error = trailers.as_ref().and_then(|trailers| trailers.get(&ERROR_TYPE)).map(text);
@@ -148,15 +148,15 @@ async fn record_result(
         }
         Err(error) => return body_error(&error),
     };
-    if known {
+    if is_running {
         response
     } else {
         error_response(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
     }
 }
 
-/// Handles the calls of a runtime's own extension. It is never notified of a shutdown, because processes are
-/// killed, as Lambda kills those without extensions.
+/// Handles the calls of a runtime's internal extension. The extension is never notified of a shutdown, because
+/// the process is killed, as Lambda kills processes without extensions.
 async fn handle_extension_call(
     request: &Request<Incoming>,
     path: &str,

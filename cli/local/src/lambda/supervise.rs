@@ -24,11 +24,11 @@ use crate::fault::with_cause_and_hint;
 use crate::invocation::Invocation;
 use crate::{clock, ids};
 
-/// The time in which a response that a process sent before it exited must be read.
+/// The maximum time to read a response that a process sent before it exited.
 const LAST_RESPONSE_TIMEOUT: Duration = Duration::from_millis(200);
 /// The time that a killed process may take to exit.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
-/// The number of retries of a start whose program file another child process still holds open for writing.
+/// The maximum number of retries of a start while another child process has the program file open for writing.
 const BUSY_RETRIES: u32 = 20;
 
 /// Assigns `request` to an idle process or to a new one. If no process could be started, returns the result
@@ -61,7 +61,8 @@ pub(super) async fn dispatch(
     })
 }
 
-/// Starts a process that begins with `request`. If it cannot be started, returns the request and the reason.
+/// Starts a process and assigns `request` to it. If the process cannot be started, returns the request and the
+/// reason.
 async fn start(
     version: &Arc<FunctionVersion>,
     request: InvocationRequest,
@@ -92,7 +93,7 @@ async fn start(
     Ok(())
 }
 
-/// A process that was just started, and the listener of its Runtime API.
+/// A process that was just started, and the listener and secret of its Runtime API.
 struct LaunchedProcess {
     child: Child,
     listener: TcpListener,
@@ -120,15 +121,15 @@ async fn launch(function: &FunctionConfig) -> io::Result<LaunchedProcess> {
         .stdin(Stdio::null())
         .stdout(write.try_clone()?)
         .stderr(write)
-        // A group of its own: a Ctrl-C in the daemon's terminal does not reach it, and its children are
-        // killed with it.
+        // The process has its own group, so that a Ctrl-C in the daemon's terminal does not reach it, and so
+        // that its children can be killed with it.
         .process_group(0)
         .kill_on_drop(true);
     let (mut retries, mut is_repaired) = (0, false);
     let child = loop {
         match command.spawn() {
-            // Another thread was starting a child while the code was being written. That child holds the
-            // file open for writing until it has executed its own program, a moment later.
+            // Another thread started a child process while the program file was being written. The child
+            // has inherited the open file until it executes its own program, a moment later.
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && retries < BUSY_RETRIES => {
                 retries += 1;
                 clock::sleep(Duration::from_millis(5)).await;
@@ -151,6 +152,7 @@ fn is_damaged(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| damaged.contains(&errno))
 }
 
+/// Watches a process until it has exited, then ends its open invocation.
 async fn supervise(
     process: Arc<FunctionProcess>,
     registration: ProcessRegistration,
@@ -172,14 +174,14 @@ async fn supervise(
     };
     exited.cancel();
     if !process.kill.is_cancelled() {
-        // It may have responded before it exited, and the response is still in a socket.
+        // The process may have sent a response before it exited. The API server must still read it.
         drop(tokio::time::timeout(LAST_RESPONSE_TIMEOUT, api_server).await);
     }
     process.finish(status);
     drop(registration);
 }
 
-/// Kills the process and its children. It is not reaped yet, so the pid is still its own.
+/// Kills the process and its children. Nobody has waited for the process yet, so its pid has not been reused.
 fn kill_group(child: &Child) {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
         // It may have exited in the meantime.

@@ -37,7 +37,7 @@ pub(super) struct NdjsonLine<'a> {
     pub(super) m: std::borrow::Cow<'a, str>,
 }
 
-/// Encodes a group's name as the beginning of its file names. The result is neither a path nor a hidden file's name.
+/// Encodes a group's name as the beginning of its file names. The result contains no `/` and does not begin with a dot.
 pub(super) fn stem(group: &str) -> String {
     let mut name = String::with_capacity(group.len() + 8);
     for byte in group.bytes() {
@@ -49,6 +49,7 @@ pub(super) fn stem(group: &str) -> String {
         }
     }
     if name.len() > MAX_NAME_BYTES {
+        // The rest is `~` and 16 hex digits of the name's hash.
         name.truncate(MAX_NAME_BYTES - 17);
         name.push('~');
         name.push_str(&hex::encode(&Sha256::digest(group.as_bytes())[..8]));
@@ -109,7 +110,8 @@ pub(super) fn read(dir: &Path, group: &str, query: &LogEventQuery) -> io::Result
         loop {
             line.clear();
             let size = lines.read_until(b'\n', &mut line)?;
-            // A line without a newline is still being written, or a SIGKILL cut it off; the writer ends it before the next line.
+            // A line without a newline is still being written, or a SIGKILL cut it off. Before the next line, the
+            // writer adds the newline.
             if size == 0 || line.last() != Some(&b'\n') {
                 break;
             }

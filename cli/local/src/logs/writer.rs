@@ -14,7 +14,7 @@ use super::files::{self, NdjsonLine};
 use crate::clock::now_ms;
 use crate::state::private_options;
 
-/// The interval between removals of files past their retention.
+/// The idle time after which the writer deletes files that exceed their retention.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 /// The maximum number of commands in one write.
 const MAX_BATCH_COMMANDS: usize = 1_024;
@@ -33,7 +33,9 @@ pub(super) struct LogWriter {
     queued_bytes: Arc<AtomicUsize>,
     dropped: Arc<AtomicU64>,
     groups: BTreeMap<String, OpenGroup>,
+    /// The retention in days, by group.
     retention: BTreeMap<String, u32>,
+    /// The groups whose events are dropped.
     deleted_groups: BTreeSet<String>,
 }
 
@@ -47,6 +49,7 @@ struct OpenGroup {
     incomplete_line: bool,
     /// The lines of the current batch.
     pending: Vec<u8>,
+    /// The number of events in `pending`.
     events: u64,
 }
 

@@ -10,18 +10,19 @@ use super::{QueuePoller, event};
 use crate::lock::lock;
 use crate::queue::{Queue, QueueMessage, Queues, Receipt, ReceiveOptions};
 
-/// The duration of one receive while waiting for the first message. The wait itself has no limit; this is a step of it.
+/// The maximum duration of one receive while waiting for the first message. The receive is repeated until a message
+/// arrives.
 const WAIT_STEP: Duration = Duration::from_hours(1);
 /// The maximum size of an invocation's event, in bytes: 6 MB.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// Messages received from a queue. Dropping the batch returns them as if they had not been received.
+/// Messages received from a queue. Dropping the batch returns them to the queue as if they had not been received.
 pub(super) struct MessageBatch {
     queues: Queues,
     queue: Arc<Queue>,
     receipts: Vec<Receipt>,
     records: Vec<String>,
-    /// The time at which the first of them becomes visible again.
+    /// The time at which the first of the messages becomes visible again.
     pub(super) visible_again_at: Instant,
 }
 
@@ -31,7 +32,7 @@ impl MessageBatch {
         event::from_records(&self.records)
     }
 
-    /// Takes the receipts out. From then on the messages reappear after the visibility timeout, unless they are deleted.
+    /// Returns the receipts. From then on the messages reappear after the visibility timeout, unless they are deleted.
     pub(super) fn into_receipts(mut self) -> Vec<Receipt> {
         std::mem::take(&mut self.receipts)
     }
@@ -45,9 +46,10 @@ impl Drop for MessageBatch {
     }
 }
 
-/// The space left in an event, and the records added to it since the last receive.
+/// The free space in an event, and the records that were added since the last receive.
 struct EventBuffer {
     free_bytes: usize,
+    /// Whether a message did not fit into the event.
     full: bool,
     records: Vec<String>,
 }
@@ -119,7 +121,7 @@ impl QueuePoller {
             batch.receipts.extend(received.into_messages().iter().map(QueueMessage::receipt));
             batch.records.append(&mut lock(buffer).records);
         } else {
-            // The disk may be full, for example, and have space again later.
+            // The receive failed, for example on a full disk. Pause before the next one.
             lock(buffer).records.clear();
             crate::clock::sleep(Duration::from_secs(1)).await;
         }

@@ -36,7 +36,9 @@ struct MessageAttribute<'a> {
     string_value: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     binary_value: Option<&'a str>,
+    /// Always empty, as in Lambda's events.
     string_list_values: [(); 0],
+    /// Always empty, as in Lambda's events.
     binary_list_values: [(); 0],
     data_type: &'a str,
 }

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::lock::lock;
 
-/// The invocation slots of a mapping. They outlive a change of its settings.
+/// The invocation slots of a mapping. They are kept when the mapping's settings change.
 #[derive(Default)]
 pub(super) struct InvocationSlots {
     /// The number of running invocations, and the limit.
@@ -24,7 +24,7 @@ impl InvocationSlots {
         self.changed.notify_waiters();
     }
 
-    /// Waits for a free slot and takes it.
+    /// Waits for a free slot and returns it.
     pub(super) async fn acquire(self: Arc<Self>) -> InvocationSlot {
         self.wait_until(|(in_use, limit)| {
             let is_free = *in_use < limit;
@@ -46,6 +46,8 @@ impl InvocationSlots {
         lock(&self.state).0
     }
 
+    /// Waits until `condition` returns `true`. Its arguments are the number of slots in use, which it may change, and
+    /// the limit.
     async fn wait_until(&self, condition: impl Fn((&mut usize, usize)) -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());

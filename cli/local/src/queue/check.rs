@@ -7,11 +7,13 @@ use super::error::{MAX_BYTES, SqsError};
 use super::message::{MessageAttributeValue, NewMessage};
 
 const MAX_ATTRIBUTES: usize = 10;
+/// The maximum length of an attribute's name, in bytes.
 const MAX_ATTRIBUTE_NAME: usize = 256;
 /// The maximum delay, in seconds.
 const MAX_DELAY_S: i64 = 900;
 
-/// Checks a queue's name and settings against SQS's limits.
+/// Checks a queue's name and settings against SQS's limits: a visibility timeout of at most 12 hours, and a retention
+/// period of 60 seconds to 14 days.
 pub(super) fn queue_settings(name: &str, spec: &QueueSpec) -> Result<(), Fault> {
     let invalid = |reason: String| {
         Err(Fault::fatal("invalid_request", format!("the spec of queue {name} is not valid"))
@@ -168,16 +170,16 @@ mod tests {
                 .to_string()
                 .contains("shorter than 1048576")
         );
-        let mut with = text(&"x".repeat(MAX_BYTES - 10));
-        with.attributes.insert("ab".to_owned(), MessageAttributeValue::text("cd"));
-        message(&with).unwrap();
-        with.attributes.insert("ab".to_owned(), MessageAttributeValue::text("cde"));
-        message(&with).unwrap_err();
+        let mut long_message = text(&"x".repeat(MAX_BYTES - 10));
+        long_message.attributes.insert("ab".to_owned(), MessageAttributeValue::text("cd"));
+        message(&long_message).unwrap();
+        long_message.attributes.insert("ab".to_owned(), MessageAttributeValue::text("cde"));
+        message(&long_message).unwrap_err();
     }
 
     #[test]
     fn attributes_are_checked_by_name_type_and_value() {
-        let with = |name: &str, kind: &str, value: &str| {
+        let check_attribute = |name: &str, kind: &str, value: &str| {
             let value =
                 MessageAttributeValue { data_type: kind.to_owned(), ..MessageAttributeValue::text(value) };
             let attributes = [(name.to_owned(), value)].into();
@@ -186,7 +188,7 @@ mod tests {
         for (name, kind, value) in
             [("ip", "String", "::1"), ("n.a-b_c", "Number.int", "-1.5e3"), ("a", "String.x", "y")]
         {
-            with(name, kind, value).unwrap();
+            check_attribute(name, kind, value).unwrap();
         }
         for (name, kind, value) in [
             ("", "String", "x"),
@@ -200,7 +202,7 @@ mod tests {
             ("a", "Binary", "x"),
             ("a", "String", "\0"),
         ] {
-            with(name, kind, value).unwrap_err();
+            check_attribute(name, kind, value).unwrap_err();
         }
     }
 }

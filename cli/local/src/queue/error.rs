@@ -1,4 +1,4 @@
-//! SQS's errors: the name, the code of the older protocol, and the message.
+//! SQS's errors: the name, the code in the older query protocol, and the message.
 
 use hitctl_config::limits;
 
@@ -61,7 +61,8 @@ impl SqsError {
         ))
     }
 
-    /// Returns the name in the service model, and the code of the older protocol for the header `x-amzn-query-error`.
+    /// Returns the error's name in the service model, and its code in the older query protocol, which the header
+    /// `x-amzn-query-error` contains.
     pub(super) fn name_and_code(&self) -> (&'static str, &'static str) {
         match self {
             Self::QueueDoesNotExist => ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),

@@ -69,7 +69,7 @@ pub(crate) struct QueueMessage {
     pub(crate) md5: String,
     pub(crate) attributes: MessageAttributes,
     pub(crate) trace_header: Option<String>,
-    /// The ARN of the queue from which a dead letter was moved.
+    /// For a dead letter: the ARN of the queue from which it was moved.
     pub(crate) source_arn: Option<String>,
     pub(crate) sent_ms: i64,
     /// The number of receives, including this one.
@@ -77,7 +77,8 @@ pub(crate) struct QueueMessage {
     pub(crate) first_received_ms: i64,
 }
 
-/// Identifies one delivery of a message; a receipt handle encodes it. It stays valid after a restart.
+/// Identifies one delivery of a message. Clients get it encoded as a receipt handle, which remains valid after a
+/// restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(super) queue_id: i64,
@@ -138,7 +139,8 @@ pub(crate) fn md5_of(text: &[u8]) -> String {
     format!("{:x}", md5::compute(text))
 }
 
-/// Returns the MD5 of message attributes, in hex ("Calculating the MD5 message digest for message attributes" in SQS's guide).
+/// Returns the MD5 of message attributes, in hex ("Calculating the MD5 message digest for message attributes" in SQS's
+/// guide), or `None` if there are no attributes.
 pub(crate) fn md5_of_attributes<'a>(
     attributes: impl IntoIterator<Item = (&'a String, &'a MessageAttributeValue)>,
 ) -> Option<String> {
@@ -150,6 +152,7 @@ pub(crate) fn md5_of_attributes<'a>(
         };
         add(&mut all, name.as_bytes());
         add(&mut all, attribute.data_type.as_bytes());
+        // The guide's transport type: 1 for strings and numbers, 2 for binary data.
         all.push(if attribute.binary_value.is_some() { 2 } else { 1 });
         add(&mut all, &attribute.bytes().unwrap_or_default());
     }

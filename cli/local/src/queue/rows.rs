@@ -7,13 +7,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 use super::message::{NewMessage, QueueMessage, Receipt, SendMessageResult, md5_of, md5_of_attributes};
 use crate::ids::uuid;
 
-/// The parameters of a queue that a receive needs.
+/// The parameters of a queue that a transaction needs.
 #[derive(Clone, Debug)]
 pub(super) struct QueueParams {
     pub(super) queue_id: i64,
     pub(super) arn: String,
     pub(super) retention_ms: i64,
-    /// The id of the dead-letter queue, and the number of receives before a message moves there.
+    /// The id of the dead-letter queue, and the maximum number of receives before a message moves there.
     pub(super) redrive: Option<(i64, u32)>,
     /// Whether expired messages are due for removal.
     pub(super) expire_due: bool,
@@ -25,7 +25,7 @@ pub(super) struct ReceiveOutcome {
     pub(super) messages: Vec<QueueMessage>,
     /// Whether messages were moved to the dead-letter queue.
     pub(super) moved_to_dlq: bool,
-    /// Whether the predicate rejected a message, which stays visible.
+    /// Whether the predicate rejected a message. That message remains visible.
     pub(super) has_more: bool,
     /// If no message was received: when the next one becomes visible, in milliseconds since the Unix epoch.
     pub(super) next_visible_ms: Option<i64>,
@@ -86,7 +86,7 @@ pub(super) fn purge(db: &Connection, queue_id: i64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM messages WHERE queue = ?1")?.execute([queue_id]).map(drop)
 }
 
-/// Deletes messages older than the queue's retention, if that is due.
+/// Deletes the messages that are older than the queue's retention period, if their removal is due.
 pub(super) fn delete_expired(db: &Connection, params: &QueueParams, now: i64) -> rusqlite::Result<()> {
     if params.expire_due {
         db.prepare_cached("DELETE FROM messages WHERE queue = ?1 AND sent_ms < ?2")?
@@ -127,7 +127,8 @@ pub(super) fn send(
     Ok(all)
 }
 
-/// Receives up to `max` messages, stops before the first that `fits` rejects, and hides them for `visibility_ms`.
+/// Receives up to `max` messages and hides them for `visibility_ms`. Stops before the first message that `fits`
+/// rejects. Expired messages are deleted, and messages that were received too often move to the dead-letter queue.
 pub(super) fn receive(
     db: &Connection,
     params: &QueueParams,
@@ -138,7 +139,7 @@ pub(super) fn receive(
 ) -> rusqlite::Result<ReceiveOutcome> {
     let mut received = ReceiveOutcome::default();
     loop {
-        // This query needs only the index; bodies are read one at a time, as long as they fit.
+        // This query needs only the index. Bodies are read one at a time, until `fits` rejects a message.
         let limit = i64::try_from(max - received.messages.len()).unwrap_or(i64::MAX);
         let rows = db
             .prepare_cached(
@@ -157,8 +158,8 @@ pub(super) fn receive(
             if message.sent_ms < now - params.retention_ms {
                 db.prepare_cached("DELETE FROM messages WHERE id = ?1")?.execute([id])?;
                 removed_any = true;
-            } else if let Some((dlq_id, max)) = params.redrive
-                && message.receive_count >= max
+            } else if let Some((dlq_id, max_receives)) = params.redrive
+                && message.receive_count >= max_receives
             {
                 db.prepare_cached(
                     "UPDATE messages SET queue = ?2, visible_ms = ?3, source = ?4 WHERE id = ?1",
@@ -181,7 +182,8 @@ pub(super) fn receive(
                 received.messages.push(message);
             }
         }
-        // Without a visibility timeout the same messages would be received again and again.
+        // Query again if removed messages took the place of others. Without a visibility timeout, another query would
+        // return the same messages again.
         if !removed_any
             || received.messages.len() >= max
             || (visibility_ms <= 0 && !received.messages.is_empty())

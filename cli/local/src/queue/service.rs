@@ -1,7 +1,7 @@
 //! SQS's JSON protocol: the operations `AmazonSQS.*` that SDKs call.
 //!
-//! The deployer creates, changes and deletes queues through the control API, so those operations fail here with a message that
-//! says so. All operations on messages are supported.
+//! Only the deployer creates, changes and deletes queues, through the control API. The operations for this fail here,
+//! as do those of message move tasks; their error names the `hitctl` command to use instead.
 
 mod batch;
 mod describe;
@@ -45,7 +45,8 @@ impl AwsService for Queues {
     }
 }
 
-/// Creates SQS's response for an error. Older clients read the code in the header.
+/// Creates SQS's response for an error. Clients of the older query protocol read the code from the header
+/// `x-amzn-query-error`.
 fn error_response(error: &SqsError) -> ServiceResponse {
     let (name, code) = error.name_and_code();
     let namespace = match error {

@@ -1,7 +1,6 @@
-//! Stores the queues in an SQLite database, with a queue of tasks that share commits.
+//! Stores the queues in an SQLite database. Concurrent tasks share commits.
 //!
-//! A SIGKILL at any moment neither loses an acknowledged message nor restores a deleted one (see `sqlite`). Tasks that arrive
-//! during a commit wait, and all waiting tasks share the next commit.
+//! A SIGKILL at any moment neither loses an acknowledged message nor restores a deleted one (see `sqlite`).
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -61,19 +60,22 @@ impl QueueStoreError {
         Self { text: "the local cloud is stopping".to_owned(), disk_full: false }
     }
 
-    /// Converts the error to a fault for the deployer. `verb` and `name` name the operation and the queue.
-    pub(super) fn fault(&self, verb: &str, name: &str) -> Fault {
+    /// Converts the error to a fault for the deployer. `verb` and `name` name the operation and the queue, and `path`
+    /// is the file.
+    pub(super) fn fault(&self, verb: &str, name: &str, path: &Path) -> Fault {
         let fault = Fault::fatal("local_queue", format!("failed to {verb} the queue {name:?}"))
             .caused_by(self.text.as_str());
         if self.disk_full {
-            return Fault { code: codes::DISK_FULL.into(), ..fault }
-                .hinted("free some space on that disk, then run the command again");
+            return Fault { code: codes::DISK_FULL.into(), ..fault }.hinted(format!(
+                "free some space on the disk of {}, then run the command again",
+                path.display()
+            ));
         }
         fault
     }
 }
 
-/// The database with its waiting tasks. Clones share them.
+/// The database, and the tasks that wait for a commit. Clones share both.
 #[derive(Clone)]
 pub(super) struct MessageStore {
     inner: Arc<Inner>,
@@ -85,14 +87,15 @@ struct Inner {
     runtime: Handle,
 }
 
-/// The tasks that wait for the next commit.
+/// The tasks that wait for the next commit. Tasks that arrive during a commit all share the next one.
 #[derive(Default)]
 struct CommitQueue {
     waiting: Vec<Box<dyn CommitTask>>,
+    /// Whether a thread is running [`Inner::run_commits`], which also commits tasks that arrive meanwhile.
     has_leader: bool,
 }
 
-/// A task that runs within a transaction and is answered after the commit.
+/// A task that runs within a transaction. Its caller gets the result after the commit.
 trait CommitTask: Send {
     fn run(&mut self, db: &Connection) -> rusqlite::Result<()>;
     fn reply(self: Box<Self>, committed: Result<(), QueueStoreError>);
@@ -100,7 +103,7 @@ trait CommitTask: Send {
 
 struct PendingTask<T, F> {
     work: Option<F>,
-    out: Option<T>,
+    output: Option<T>,
     result_sender: oneshot::Sender<Result<T, QueueStoreError>>,
 }
 
@@ -111,15 +114,15 @@ where
 {
     fn run(&mut self, db: &Connection) -> rusqlite::Result<()> {
         if let Some(work) = self.work.take() {
-            self.out = Some(work(db)?);
+            self.output = Some(work(db)?);
         }
         Ok(())
     }
 
     fn reply(self: Box<Self>, committed: Result<(), QueueStoreError>) {
-        let Self { out, result_sender, .. } = *self;
-        // If the caller is no longer waiting, the result is dropped; a batch then returns its messages to the queue.
-        drop(result_sender.send(committed.and_then(|()| out.ok_or_else(QueueStoreError::stopping))));
+        let Self { output, result_sender, .. } = *self;
+        // If the caller is no longer waiting, the result is dropped. A dropped batch returns its messages to the queue.
+        drop(result_sender.send(committed.and_then(|()| output.ok_or_else(QueueStoreError::stopping))));
     }
 }
 
@@ -146,7 +149,7 @@ impl MessageStore {
     ) -> oneshot::Receiver<Result<T, QueueStoreError>> {
         let (result_sender, result) = oneshot::channel();
         let mut queue = lock(&self.inner.commit_queue);
-        queue.waiting.push(Box::new(PendingTask { work: Some(work), out: None, result_sender }));
+        queue.waiting.push(Box::new(PendingTask { work: Some(work), output: None, result_sender }));
         if !queue.has_leader {
             queue.has_leader = true;
             let inner = Arc::clone(&self.inner);
@@ -157,7 +160,7 @@ impl MessageStore {
 }
 
 impl Inner {
-    /// Commits the waiting tasks until none are left; each commit includes all that wait at that time.
+    /// Commits waiting tasks until none are left. Each commit includes all tasks that are waiting when it begins.
     fn run_commits(&self) {
         let db = lock(&self.db);
         loop {
@@ -174,7 +177,7 @@ impl Inner {
     }
 }
 
-/// Records for the status whether the file could be written.
+/// Records whether the file could be written, for the daemon's status.
 fn record_disk_state(db: &Connection, done: &rusqlite::Result<()>, results: &[Result<(), QueueStoreError>]) {
     let Some(path) = db.path().map(Path::new) else { return };
     let transaction_error = done.as_ref().err().map(QueueStoreError::from);
@@ -194,7 +197,8 @@ fn commit(db: &Connection, mut tasks: Vec<Box<dyn CommitTask>>) {
             db.prepare_cached("SAVEPOINT job")?.execute([])?;
             let done = task.run(db);
             if done.is_err() {
-                // Undoes this task only. On a full disk SQLite has already rolled back all of them, and this fails too.
+                // Undo only this task. On a full disk, SQLite has already rolled back the whole transaction, and this
+                // fails too.
                 db.prepare_cached("ROLLBACK TO job")?.execute([])?;
             }
             db.prepare_cached("RELEASE job")?.execute([])?;

@@ -115,13 +115,13 @@ async fn message_moves_to_dead_letter_queue_after_maximum_receives() {
     let received = waiting_receive.await.unwrap();
     assert_eq!((received[0].id.clone(), received[0].sent_ms), sent.unwrap());
     assert_eq!(received[0].source_arn.as_deref(), Some("arn:aws:sqs:local:000000000000:q"));
-    assert_eq!(received[0].receive_count, 4, "its receives stay counted");
+    assert_eq!(received[0].receive_count, 4, "earlier receives still count");
     assert_eq!(received[0].system_attributes()["DeadLetterQueueSourceArn"], arn("q"));
     assert_eq!(env.depth(&queue).await, (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn message_stays_without_existing_dead_letter_queue() {
+async fn message_remains_if_dead_letter_queue_does_not_exist() {
     let env = TestQueues::new();
     let queue = env.queue("q", |spec| spec.redrive = Some(redrive("nowhere", 1))).await;
     env.send(&queue, "a").await;
@@ -167,7 +167,7 @@ async fn waiting_receive_gets_new_message_and_dropped_batch_is_returned() {
         env.send(&queue, "a").await;
     });
     assert_eq!((bodies(&received), started.elapsed().as_secs()), (vec!["a"], 7));
-    // A message that was received but not taken out of the batch counts as not received.
+    // A message in a dropped batch counts as not received.
     env.send(&queue, "b").await;
     let options = ReceiveOptions { max: 1, visibility_timeout_s: None, wait: Duration::ZERO };
     drop(env.queues.receive(&queue, options).await.unwrap());
@@ -220,7 +220,7 @@ async fn queues_survive_reopening_the_file() {
     let queue = reopened.put("q", arn("q"), &spec()).await.unwrap();
     let MessageCounts { visible, in_flight, delayed, oldest_ms } = reopened.depth(&queue).await.unwrap();
     assert_eq!((visible, in_flight, delayed), (1, 1, 0));
-    assert!(oldest_ms.is_some(), "there is an oldest one");
+    assert!(oldest_ms.is_some(), "a message remains");
     reopened.delete_messages(vec![received[1].receipt()]).await.unwrap();
     assert_eq!(reopened.depth(&queue).await.unwrap().total(), 1);
 }

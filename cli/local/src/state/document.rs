@@ -1,4 +1,4 @@
-//! Keeps a JSON file of a state directory in memory. The two differ for no longer than a write takes.
+//! Keeps the content of a JSON file of a state directory in memory. The memory is updated when the file is written.
 
 use std::sync::Mutex;
 
@@ -22,27 +22,28 @@ impl<T: Clone + PartialEq + Serialize + DeserializeOwned> JsonDocument<T> {
         Ok(Self { dir: dir.clone(), name, data: Mutex::new(read(dir, name, empty)?) })
     }
 
-    pub(crate) fn with<R>(&self, with: impl FnOnce(&T) -> R) -> R {
-        with(&lock(&self.data))
+    /// Calls `inspect` with the content and returns its result.
+    pub(crate) fn with<R>(&self, inspect: impl FnOnce(&T) -> R) -> R {
+        inspect(&lock(&self.data))
     }
 
-    /// Updates the file, then memory. If the update is refused or cannot be written, nothing changes.
+    /// Updates the file, then the memory. If `update` fails or the file cannot be written, nothing changes.
     pub(crate) fn update<R, E: From<Fault>>(
         &self,
         update: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut data = lock(&self.data);
         let mut next = data.clone();
-        let changed = update(&mut next)?;
+        let result = update(&mut next)?;
         if next != *data {
             self.dir.write(self.name, &serde_json::to_vec_pretty(&next).unwrap_or_default())?;
             *data = next;
         }
-        Ok(changed)
+        Ok(result)
     }
 }
 
-/// Reads such a file once. A missing file counts as `empty`.
+/// Reads a JSON file of a state directory. A missing file counts as `empty`.
 pub(crate) fn read<T: DeserializeOwned>(dir: &StateDir, name: &str, empty: T) -> Result<T, Fault> {
     let path = dir.path().join(name);
     match read_if_exists(&path)? {

@@ -1,8 +1,7 @@
-//! Maps a project to its state directory.
+//! Maps a project to its state directory, which is in the user's own state directory.
 //!
-//! The state is in the user's own state directory, under a name made of the project's path. It is never in
-//! the project, because a clone or an archive may have brought files there. A project that was moved is
-//! recognized by its directory's identity on the file system, which no clone can copy.
+//! The state is never in the project, because files there may come from a clone or an archive. A project that
+//! was moved is recognized by its directory's identity on the file system, which no clone can copy.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -21,8 +20,8 @@ const PROJECTS: &str = "projects";
 const FORMER_SHARED: &str = "local";
 /// The directory, within the project, where earlier versions kept its state.
 const FORMER_IN_PROJECT: &str = ".hitctl/local";
-/// The number of characters of the directory's own name in the name of its state directory, to help people
-/// find it.
+/// The maximum number of characters of the project's name in the name of its state directory. The project's
+/// name helps people find the directory.
 const MAX_NAME_CHARS: usize = 32;
 
 /// The paths where the state of a project is kept, or was kept by earlier versions.
@@ -51,7 +50,7 @@ impl StatePaths {
         &self.project
     }
 
-    /// Returns the directory that holds the state.
+    /// Returns the state directory. Its name consists of the project's name and a hash of the project's path.
     pub fn state_dir(&self) -> PathBuf {
         let path = self.project.as_os_str().as_encoded_bytes();
         let name = self.project.file_name().unwrap_or_default().to_string_lossy();
@@ -64,12 +63,13 @@ impl StatePaths {
         self.projects_dir().join(format!("{name}-{}", &hex::encode(Sha256::digest(path))[..16]))
     }
 
-    /// Returns the directory that holds the state of every project.
+    /// Returns the directory that contains the state directories of all projects.
     pub(crate) fn projects_dir(&self) -> PathBuf {
         self.user_dir.join(PROJECTS)
     }
 
-    /// Whether this directory is the one that last used the state, and not another one with the same path.
+    /// Returns whether the project's directory is the recorded one, and not a new directory with the same path.
+    /// A file system without creation times cannot tell them apart; the result is then `true`.
     pub(crate) fn is_same_directory(&self, recorded: &ProjectRecord) -> bool {
         DirectoryIdentity::of(&self.project).is_none_or(|identity| identity == recorded.identity)
     }
@@ -86,12 +86,13 @@ impl StatePaths {
         (!self.configured).then(|| self.user_dir.join(FORMER_SHARED))
     }
 
-    /// Returns the record of this project for its state directory.
+    /// Returns the record of this project for its state directory, or `None` if the file system does not record
+    /// creation times.
     pub(crate) fn project_record(&self) -> Option<ProjectRecord> {
         Some(ProjectRecord { path: self.project.clone(), identity: DirectoryIdentity::of(&self.project)? })
     }
 
-    /// Returns the state of this very directory under its former path, if the directory was moved.
+    /// Returns the state directory for the project's former path, if the project's directory was moved.
     pub(crate) fn find_moved_state(&self) -> Option<StateDir> {
         let identity = DirectoryIdentity::of(&self.project)?;
         let entries = fs::read_dir(self.projects_dir()).into_iter().flatten().flatten();
@@ -109,13 +110,13 @@ impl StatePaths {
 /// A project as its state directory records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProjectRecord {
-    /// The path at that time.
+    /// The path of the project when the record was written.
     pub(crate) path: PathBuf,
     /// The identity of the directory.
     pub(crate) identity: DirectoryIdentity,
 }
 
-/// Distinguishes a directory from every other, even from one that later gets its inode.
+/// Identifies a directory. Other directories have other identities, even one that later gets the same inode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DirectoryIdentity {
     device: u64,

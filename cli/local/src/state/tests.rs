@@ -1,4 +1,4 @@
-//! Tests of our and foreign directories, the lock, and the result of a removal.
+//! Tests of hitctl's own and other directories, the lock, the removal, and the endpoint file.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn prepare_of_newer_state_fails() {
 }
 
 #[test]
-fn prepare_refuses_writable_and_closes_readable_directory() {
+fn prepare_refuses_writable_and_restricts_readable_directory() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("state");
     StateDir::prepare(&path).unwrap();
@@ -78,8 +78,8 @@ fn remove_all_keeps_files_of_user() {
     fs::create_dir(path.join(LOGS)).unwrap();
     fs::write(path.join("mine.txt"), "keep").unwrap();
     dir.remove_all(dir.try_lock().unwrap().unwrap()).unwrap();
-    let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 2, "the user's file, and the marker that makes the directory usable: {left:?}");
+    let remaining: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(remaining.len(), 2, "the user's file and the marker are expected: {remaining:?}");
     let dir = StateDir::prepare(&path).unwrap();
     dir.try_lock().unwrap().unwrap();
     fs::remove_file(path.join("mine.txt")).unwrap();
@@ -130,7 +130,7 @@ fn endpoint_of_other_host_counts_as_none() {
     };
     dir.write_endpoint(&endpoint).unwrap();
     assert_eq!(dir.endpoint().unwrap(), Some(endpoint.clone()));
-    for elsewhere in [
+    for url in [
         "http://203.0.113.7:80",
         "http://127.0.0.1.evil.example:80",
         "http://127.0.0.1:80@evil.example",
@@ -139,13 +139,13 @@ fn endpoint_of_other_host_counts_as_none() {
         "127.0.0.1:1",
         "",
     ] {
-        endpoint.control = elsewhere.to_owned();
+        endpoint.control = url.to_owned();
         dir.write_endpoint(&endpoint).unwrap();
-        assert_eq!(dir.endpoint().unwrap(), None, "control {elsewhere}");
+        assert_eq!(dir.endpoint().unwrap(), None, "control {url}");
         endpoint.control = "http://127.0.0.1:1".to_owned();
-        endpoint.table = elsewhere.to_owned();
+        endpoint.table = url.to_owned();
         dir.write_endpoint(&endpoint).unwrap();
-        assert_eq!(dir.endpoint().unwrap(), None, "table {elsewhere}");
+        assert_eq!(dir.endpoint().unwrap(), None, "table {url}");
         endpoint.table = "http://127.0.0.1:2".to_owned();
     }
 }

@@ -17,19 +17,20 @@ struct Versioned {
     v: Option<u64>,
 }
 
-/// Parses a file of a state directory. Refuses a file with a newer layout, without a version, or with invalid
+/// Parses a file of a state directory. Rejects a file with a newer layout, without a version, or with invalid
 /// content.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, Fault> {
     let damaged = |error: &dyn std::fmt::Display| corrupt(path, error);
     let found: Versioned = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
     match found.v {
+        // Versions begin at 1.
         None | Some(0) => Err(damaged(&"the version is missing")),
         Some(v) if v > u64::from(STATE_VERSION) => Err(newer(path.parent().unwrap_or(path), v)),
         Some(_) => serde_json::from_slice(text).map_err(|error| damaged(&error)),
     }
 }
 
-/// Returns the fault for a file that hitctl did not write like this.
+/// Returns the fault for a file with content that hitctl does not write.
 pub(crate) fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Fault {
     Fault::fatal(codes::STATE_CORRUPT, format!("{} is damaged; it was left unchanged", path.display()))
         .caused_by(error.to_string())

@@ -1,7 +1,7 @@
 //! Runs operations of the embedded engine, from their JSON requests to their JSON responses.
 //!
-//! The engine has its own HTTP server, but that one allows CORS for any origin and ignores the `Host` header. This module calls
-//! the engine's operations directly, so that `front` can be stricter.
+//! The engine has its own HTTP server, but that server allows CORS for any origin and ignores the `Host` header. This
+//! module calls the engine's operations directly, so that `endpoint` can be stricter.
 
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
@@ -95,7 +95,7 @@ fn to_response<T: Serialize>(result: Result<T, DynoxideError>, operation: &str) 
     }
 }
 
-/// Wraps validation errors of single writes as DynamoDB does; the engine only tags them.
+/// Adds DynamoDB's prefix to validation errors of single writes. The engine only marks these errors.
 fn wrap_validation_error(error: DynoxideError, operation: &str) -> DynoxideError {
     match error {
         DynoxideError::EnvelopedValidation(text)

@@ -17,7 +17,8 @@ use super::Tables;
 /// The minimum pause between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The pause after a long sweep, as a multiple of its duration. A sweep reads every item of a table with a time to live.
+/// The pause after a long sweep, as a multiple of the sweep's duration. A sweep is expensive, because it reads every
+/// item of every table with a time to live.
 const PAUSE_FACTOR: u32 = 50;
 
 impl Tables {

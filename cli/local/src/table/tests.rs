@@ -54,7 +54,7 @@ fn different_partition_key_is_rejected_with_both_names() {
 }
 
 #[test]
-fn file_that_is_no_database_is_left_unchanged() {
+fn open_of_file_that_is_no_database_fails_and_keeps_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tables.db");
     let garbage = "not a database, but somebody's file ".repeat(100);
@@ -65,7 +65,7 @@ fn file_that_is_no_database_is_left_unchanged() {
 }
 
 #[test]
-fn too_long_path_has_own_error_code() {
+fn open_with_too_long_path_fails_with_own_code() {
     let dir = tempfile::tempdir().unwrap();
     let deep = dir.path().join("d".repeat(200)).join("e".repeat(200)).join("f".repeat(200));
     std::fs::create_dir_all(&deep).unwrap();

@@ -152,7 +152,7 @@ async fn event_for_missing_or_unpermitted_target_becomes_dead_letter_without_ret
     assert_eq!(attribute(&refused[0], "TARGET_ARN"), Some(queue_arn("hits").as_str()));
     assert_eq!(attribute(&refused[0], "RETRY_ATTEMPTS"), Some("0"));
     assert_eq!(attribute(&refused[0], "EXHAUSTED_RETRY_CONDITION"), None);
-    // The same for a function.
+    // A function as the target has the same errors.
     client.put_resource("event_rule", "r", &rule(FUNCTION_ARN)).await.unwrap();
     put_function(&env, &client, None).await;
     put(&client, &json!({ "order": "do=say:no" })).await;
@@ -261,7 +261,7 @@ async fn sigkill_during_put_events_loses_no_acknowledged_event() {
                 let mut connection = RawConnection::connect(&url).await.unwrap();
                 let entries: Vec<Json> = (0..5).map(|n| event(&json!({ "n": n }))).collect();
                 let body = json!({ "Entries": entries }).to_string();
-                // Until the daemon is killed by the first sender.
+                // Repeats until the first sender has killed the daemon.
                 while let Ok((status, response)) =
                     connection.send(&service_head("AWSEvents.PutEvents"), &body).await
                 {

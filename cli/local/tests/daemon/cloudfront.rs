@@ -35,7 +35,11 @@ async fn invalidation_is_recorded_and_survives_sigkill() {
     assert_eq!((&all[0].paths, all[0].status.as_str()), (&vec!["/a&b*".to_owned()], "Completed"));
     let id = &all[0].id;
     assert!(created.contains(&format!("<Id>{id}</Id>")), "{created}");
-    assert_eq!(invalidate(&client, "one", "/a&amp;b*").await, (201, created), "the same again");
+    assert_eq!(
+        invalidate(&client, "one", "/a&amp;b*").await,
+        (201, created),
+        "a repeated request returns the same invalidation"
+    );
     let (status, refused) = invalidate(&client, "one", "/c").await;
     assert_eq!(status, 400);
     assert!(refused.contains("<Code>InvalidationBatchAlreadyExists</Code>"), "{refused}");
@@ -47,7 +51,7 @@ async fn invalidation_is_recorded_and_survives_sigkill() {
     let (_, page) = send(&client, "GET /2020-05-31/distribution/E123ABC/invalidation?MaxItems=1", "").await;
     assert!(
         page.contains("<IsTruncated>true</IsTruncated>") && !page.contains(id.as_str()),
-        "the newest first: {page}"
+        "the newest invalidation is first: {page}"
     );
     let marker = page.split("<NextMarker>").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
     let next = format!("GET /2020-05-31/distribution/E123ABC/invalidation?MaxItems=1&Marker={marker}");

@@ -26,7 +26,7 @@ async fn sigkill_during_writes_loses_no_acknowledged_hit() {
             let url = client.endpoint().table.clone();
             writers.spawn(async move {
                 let mut connection = RawConnection::connect(&url).await.unwrap();
-                // Until the daemon has exited.
+                // Repeats until the daemon has exited.
                 while let Ok((status, body)) = connection.hit("hits-local", "/").await {
                     assert_eq!(status, 200, "{body}");
                     if counted.fetch_add(1, Ordering::SeqCst) == 300 + 100 * round {
@@ -92,7 +92,7 @@ async fn start_over_damaged_registry_fails_and_keeps_it() {
     assert_eq!(fault.code, "local_start_failed");
     let cause = fault.cause.unwrap();
     assert!(cause.contains("registry.json is damaged; it was left unchanged"), "{cause}");
-    assert!(!cause.contains('\n'), "once, not with the rest of the log: {cause}");
+    assert!(!cause.contains('\n'), "the cause is one line of the log: {cause}");
     assert!(fault.hint.unwrap().contains("`hitctl local reset`"));
     assert_eq!(std::fs::read(&registry).unwrap(), torn);
 }
@@ -101,7 +101,8 @@ async fn start_over_damaged_registry_fails_and_keeps_it() {
 async fn daemon_stops_when_its_directory_is_removed() {
     let env = DaemonTestEnv::new();
     let client = env.start_new().await;
-    // In one step: while files are removed one by one, the daemon may write its endpoint again.
+    // The directory is moved first, so that it disappears in one step. While files are removed one by one, the
+    // daemon may write its endpoint again.
     let moved = env.temp.path().join("removed");
     std::fs::rename(env.dir(), &moved).unwrap();
     std::fs::remove_dir_all(moved).unwrap();
@@ -115,7 +116,7 @@ async fn daemon_stops_when_its_directory_is_removed() {
     assert_eq!(
         restarted.status().await.unwrap().pid,
         restarted.endpoint().pid,
-        "it left the new one's file alone"
+        "the first daemon kept the endpoint file of the new one"
     );
     assert!(LocalClient::connect(&env.dir()).await.unwrap().is_some());
 }
@@ -127,8 +128,8 @@ async fn full_disk_refuses_change_and_loses_no_resource() {
     let client = env.start_new().await;
     client.put_resource("table", "hits-local", &table_spec()).await.unwrap();
     LocalClient::stop(&env.dir(), TIMEOUT).await.unwrap();
-    // No file may grow over 64 KB: as on a full disk, a write fails with an error about size. `ulimit` counts
-    // in blocks of 512 or 1,024 bytes.
+    // No file may grow over 32 or 64 KB, because `ulimit` counts in blocks of 512 or 1,024 bytes. A write beyond
+    // that fails, as on a full disk.
     let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" local serve --state-dir \"$1\"";
     let mut limited = std::process::Command::new("sh")
         .args(["-c", script])

@@ -159,10 +159,10 @@ async fn second_deploy_changes_nothing_and_destroy_removes_everything() {
     let mut connection = RawConnection::connect(&client.endpoint().table).await.unwrap();
     connection.hit(NAME, "/").await.unwrap();
 
-    // A destroy without `deleting_data` keeps the counts and the log.
+    // A destroy without `allow_data_deletion` keeps the counts and the log.
     apply_graph(&changed.all_absent(), online(&client)).await;
-    let left = client.resources().await.unwrap();
-    assert_eq!(left.keys().collect::<Vec<_>>(), ["log_group", "table"]);
+    let remaining = client.resources().await.unwrap();
+    assert_eq!(remaining.keys().collect::<Vec<_>>(), ["log_group", "table"]);
     assert_eq!(hit_count(&client, NAME, "/").await, 1);
     apply_graph(&changed.all_absent().allow_data_deletion(), online(&client)).await;
     assert!(client.resources().await.unwrap().is_empty());
@@ -177,6 +177,7 @@ fn changes(plan: &Plan) -> Vec<String> {
     changes.map(|change| format!("{:?} {}: {}", change.action, change.address(), fields(change))).collect()
 }
 
+/// The planned change that uploads missing or damaged code again.
 const REPAIR: &str = "Update function.counter: code_sha256";
 
 #[tokio::test]
@@ -236,7 +237,8 @@ async fn damaged_unpacked_code_is_repaired_by_start_and_by_deploy() {
         std::fs::File::options().write(true).open(&bootstrap).unwrap().set_len(size / 2).unwrap();
     };
 
-    // While the daemon runs: the program can be started, and exits at once.
+    // While the daemon runs, the next deploy repairs the code. The damaged program can be started, but exits at
+    // once.
     let client = env.start().await;
     cut();
     assert_eq!(changes(&make_plan(&wanted, online(&client)).await.0), [REPAIR]);
@@ -244,7 +246,7 @@ async fn damaged_unpacked_code_is_repaired_by_start_and_by_deploy() {
     assert!(make_plan(&wanted, online(&client)).await.0.is_empty());
     assert_eq!(client.invoke(NAME, "7".into()).await.unwrap().payload, 7);
 
-    // While the daemon is stopped: the next start repairs it.
+    // While the daemon is stopped, its next start repairs the code.
     LocalClient::stop(&env.dir(), TIMEOUT).await.unwrap();
     cut();
     let client = env.start_new().await;

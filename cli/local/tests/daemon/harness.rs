@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// The timeout of everything in these tests. It is longer than any step takes.
+/// The timeout of each step in these tests. No step takes this long.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Returns the path of the program `examples/daemon.rs`, which cargo builds with the tests.
@@ -26,7 +26,7 @@ pub(crate) fn daemon_exe() -> PathBuf {
     exe
 }
 
-/// Returns a zip of `examples/echo_function.rs`, a function that does what its event says.
+/// Returns a zip of `examples/echo_function.rs`, a function that executes the command in its event.
 pub(crate) fn echo_zip() -> Vec<u8> {
     use std::io::Write as _;
     let program = std::fs::read(daemon_exe().with_file_name("echo_function")).unwrap();
@@ -39,7 +39,7 @@ pub(crate) fn echo_zip() -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// A state directory. Its daemon is killed when this is dropped.
+/// A state directory. Its daemon is killed when this value is dropped.
 pub(crate) struct DaemonTestEnv {
     pub(crate) temp: TempDir,
 }

@@ -1,4 +1,4 @@
-//! Tests of an HTTP API that sends hits to a queue, beside routes of a function.
+//! Tests of an HTTP API with a route that sends hits to a queue and other routes to a function.
 
 use serde_json::{Value as Json, json};
 

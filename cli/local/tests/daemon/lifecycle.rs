@@ -29,14 +29,14 @@ async fn second_daemon_is_refused_with_pid_of_first() {
     let log = std::fs::read_to_string(env.dir().join("daemon.log")).unwrap();
     let pid = client.endpoint().pid;
     assert!(log.contains(&format!("error: a local cloud (pid {pid}) is already running in ")), "{log}");
-    assert_eq!(client.status().await.unwrap().pid, pid, "the first goes on");
+    assert_eq!(client.status().await.unwrap().pid, pid, "the first daemon still runs");
 }
 
 #[tokio::test]
 async fn connect_without_daemon_returns_none_and_removes_dead_endpoint() {
     let env = DaemonTestEnv::new();
     assert!(LocalClient::connect(&env.dir()).await.unwrap().is_none());
-    assert!(!env.dir().exists(), "asking makes nothing");
+    assert!(!env.dir().exists(), "`connect` creates no files");
     let client = env.start_new().await;
     sigkill(daemon_pid(&client));
     wait_until_dead(&env).await;
@@ -161,12 +161,12 @@ async fn reset_removes_our_files_only() {
     client.put_resource("table", "hits-local", &table_spec()).await.unwrap();
     std::fs::write(env.dir().join("mine.txt"), "keep").unwrap();
     LocalClient::reset(&env.dir(), TIMEOUT).await.unwrap();
-    let left = || env.dir().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
-    let mut names: Vec<_> = left().collect();
+    let files = || env.dir().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = files().collect();
     names.sort();
     assert_eq!(names, ["hitctl-local.json", "mine.txt"], "the marker keeps the directory usable");
     LocalClient::reset(&env.dir(), TIMEOUT).await.unwrap();
-    assert_eq!(left().count(), 2);
+    assert_eq!(files().count(), 2);
     std::fs::remove_file(env.dir().join("mine.txt")).unwrap();
     let client = env.start_new().await;
     assert!(client.resources().await.unwrap().is_empty());
@@ -186,7 +186,7 @@ async fn reset_of_newer_state_succeeds() {
     assert!(!env.dir().exists());
 }
 
-/// Waits until all threads have stopped: the signal reaches them one after the other.
+/// Waits until all threads of a process have stopped, because the signal reaches them one after the other.
 async fn wait_until_stopped(pid: i32) {
     let stopped =
         |status: &str| status.lines().any(|line| line.starts_with("State:") && line.contains("T (stopped)"));

@@ -1,7 +1,7 @@
-//! Tests of the daemon as a process of its own: started, killed, started twice, damaged, and called by
+//! Tests of the daemon as a separate process: starts and stops, SIGKILLs, damaged state, and requests of
 //! untrusted programs.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed step must fail the test")]
 
 mod harness;
 

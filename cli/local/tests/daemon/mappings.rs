@@ -81,12 +81,12 @@ async fn every_message_reaches_function_despite_sigkills() {
     }
     let mut client = client;
     for round in 1..=2 {
-        let some = async {
+        let enough = async {
             while written().lines().count() < 40 * round {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(TIMEOUT, some).await.unwrap();
+        tokio::time::timeout(TIMEOUT, enough).await.unwrap();
         sigkill(daemon_pid(&client));
         client = env.start_new().await;
     }

@@ -19,7 +19,7 @@ fn rule_spec() -> Json {
     })
 }
 
-/// Returns a stopped cloud with two tables, a queue, a rule and a hit.
+/// Returns the environment of a stopped cloud with two tables, a queue, a rule and a hit.
 async fn deployed_env() -> DaemonTestEnv {
     let env = DaemonTestEnv::new();
     let client = env.start_new().await;
@@ -48,6 +48,7 @@ fn remove_all_of(dir: &Path, file: &str) {
     }
 }
 
+/// The databases, and the reason why a deployed state needs each.
 const FILES: [(&str, &str); 3] = [
     ("tables.db", "the registry lists 2 tables: hits-local, seen-local"),
     ("queues.sqlite", "the registry lists 1 queue: hits-local"),
@@ -56,11 +57,11 @@ const FILES: [(&str, &str); 3] = [
 
 #[tokio::test]
 async fn start_without_required_file_is_refused_and_creates_none() {
-    for (file, named) in FILES {
+    for (file, reason) in FILES {
         let env = deployed_env().await;
         remove_all_of(&env.dir(), file);
         let (cause, hint) = start_error(&env).await;
-        assert_eq!(cause, format!("{file} is missing: {named}"));
+        assert_eq!(cause, format!("{file} is missing: {reason}"));
         assert_eq!(
             hint,
             "restore the file from a backup, or run `hitctl local reset`, which deletes all local data"
@@ -75,11 +76,11 @@ async fn start_without_required_file_is_refused_and_creates_none() {
 
 #[tokio::test]
 async fn start_over_empty_required_file_is_refused_and_keeps_it() {
-    for (file, named) in FILES {
+    for (file, reason) in FILES {
         let env = deployed_env().await;
         let content = std::fs::read(env.dir().join(file)).unwrap();
         std::fs::write(env.dir().join(file), "").unwrap();
-        assert_eq!(start_error(&env).await.0, format!("{file} is empty: {named}"));
+        assert_eq!(start_error(&env).await.0, format!("{file} is empty: {reason}"));
         assert_eq!(std::fs::read(env.dir().join(file)).unwrap(), b"", "{file}");
         // With the file from a backup, everything is as before.
         std::fs::write(env.dir().join(file), content).unwrap();
@@ -132,7 +133,7 @@ async fn start_without_files_and_resources_creates_files() {
 #[tokio::test]
 async fn start_after_sigkill_during_deletion_succeeds() {
     let env = deployed_env().await;
-    // As after a SIGKILL between the deletion of the data and of the registry entry.
+    // This is the state after a SIGKILL between the deletion of the data and that of the registry entry.
     let path = env.dir().join("registry.json");
     let mut registry: Json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     registry["resources"]["table"]["gone-local"] =
@@ -180,7 +181,7 @@ async fn start_over_newer_files_is_refused_and_keeps_them() {
         assert!(fault.hint.unwrap().starts_with("use the newer hitctl"), "{file}");
         assert_eq!(std::fs::read_to_string(env.dir().join(file)).unwrap(), newer, "{file}");
     }
-    assert_eq!(state::STATE_VERSION, 1, "a new version needs a look at what older files hold");
+    assert_eq!(state::STATE_VERSION, 1, "a new version must be able to read older files");
 }
 
 #[tokio::test]
@@ -193,7 +194,7 @@ async fn endpoint_of_unknown_version_counts_as_none() {
         endpoint["v"] = v.clone();
         std::fs::write(&file, endpoint.to_string()).unwrap();
         let dir = state::StateDir::existing(&env.dir()).unwrap().unwrap();
-        // The daemon may have written it again in the meantime.
+        // The daemon may have written the file again in the meantime.
         let found = dir.endpoint().unwrap();
         assert!(found.is_none_or(|found| &found == client.endpoint()), "{v}");
     }

@@ -141,7 +141,7 @@ async fn sigkill_during_writes_to_both_tables_loses_no_acknowledged_write() {
     assert_eq!(
         record_visitor(&mut connection, known.first().unwrap(), FAR_FUTURE_S).await.unwrap(),
         400,
-        "seen before"
+        "the visitor is already recorded"
     );
 }
 

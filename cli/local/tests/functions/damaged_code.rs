@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::harness::FunctionTestEnv;
 
-/// Returns the unpacked `bootstrap` of the only function.
+/// Returns the path of the unpacked `bootstrap` of the only function.
 fn bootstrap(env: &FunctionTestEnv) -> PathBuf {
     let mut all = std::fs::read_dir(env.dir.path().join("code")).unwrap().flatten();
     let code = all.find(|entry| !entry.file_name().to_string_lossy().starts_with('.')).unwrap();
@@ -24,7 +24,7 @@ async fn start_of_damaged_program_unpacks_code_again() {
         }),
         ("removed", |path| std::fs::remove_file(path).unwrap()),
         ("all removed", |path| std::fs::remove_dir_all(path.parent().unwrap()).unwrap()),
-        ("link to nothing", |path| {
+        ("dangling link", |path| {
             std::fs::remove_file(path).unwrap();
             std::os::unix::fs::symlink("/no/such/program", path).unwrap();
         }),
@@ -34,7 +34,7 @@ async fn start_of_damaged_program_unpacks_code_again() {
     for (name, damage) in damages {
         env.invoke(r#""do=crash:1""#).await;
         let path = bootstrap(&env);
-        // The file of a running program cannot be written to.
+        // The file of a running program cannot be written to, so it is replaced by a copy.
         let written = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, written).unwrap();

@@ -109,11 +109,11 @@ async fn requests_over_throttle_get_429() {
     let limited = connection.get("/a", "origin: https://a.example\r\n").await;
     assert_eq!(limited.json(), json!({"message": "Too Many Requests"}));
     assert_eq!(limited.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(connection.get("/", "").await.status, 404, "no route, no token");
+    assert_eq!(connection.get("/", "").await.status, 404, "a request without a route takes no token");
     let mut spec = api();
     spec.throttle = Throttle { rate_per_second: 0.001, burst: 1 };
     assert_eq!(env.gateway.put("api", API, FrontendSpec::Api(&spec), None).await.unwrap(), port);
-    assert_eq!(connection.get("/a", "").await.status, 200, "new settings, new bucket, same connection");
+    assert_eq!(connection.get("/a", "").await.status, 200, "new settings have a new bucket");
     assert_eq!(connection.get("/a", "").await.status, 429);
 }
 
@@ -207,14 +207,18 @@ async fn preflight_is_answered_without_function() {
     assert_eq!(response.header("access-control-expose-headers"), Some("hitctl-ignored"));
     assert_eq!(response.header("access-control-allow-methods"), None);
     let response = connection.get("/a?do=cors", "").await;
-    assert_eq!(response.header("access-control-allow-origin"), None, "the function's own is ignored");
+    assert_eq!(response.header("access-control-allow-origin"), None, "the header of the function is removed");
     let response = connection.get("/no", "origin: https://a.example\r\n").await;
     assert_eq!(
         (response.status, response.header("access-control-allow-origin")),
         (404, Some("https://a.example"))
     );
     connection.send("OPTIONS /a HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert_eq!(connection.read_response(false).await.status, 404, "no preflight, no route");
+    assert_eq!(
+        connection.read_response(false).await.status,
+        404,
+        "it is not a preflight, and no route matches"
+    );
 }
 
 #[tokio::test]
@@ -223,7 +227,7 @@ async fn running_api_keeps_its_port() {
     let port = env.serve(|_| {}).await;
     assert!(port >= FIRST_PORT);
     let second = env.gateway.put("second", "api2", FrontendSpec::Api(&api()), Some(port)).await.unwrap();
-    assert_ne!(second, port, "taken");
+    assert_ne!(second, port, "the port is in use");
     assert_eq!(
         env.gateway.put("api", API, FrontendSpec::Api(&api()), Some(second)).await.unwrap(),
         port,
@@ -255,7 +259,7 @@ async fn function_url_accepts_every_path_without_api_permission() {
     assert_eq!(response.status, 200);
     let event = response.json();
     assert_eq!((&event["routeKey"], &event["rawPath"]), (&json!("$default"), &json!("/any/path")));
-    assert_eq!(get(port, "/?do=error").await.status, 502, "an HTTP API would say 500");
+    assert_eq!(get(port, "/?do=error").await.status, 502, "an HTTP API would return 500");
 }
 
 #[tokio::test]
@@ -294,7 +298,7 @@ async fn half_open_connections_do_not_block_other_clients() {
         }
         half_open.push(stream);
     }
-    // An earlier version let a client wait until the 30 seconds of all previous connections had passed.
+    // In an earlier version, a client had to wait until all previous connections had timed out after 30 seconds.
     let result = tokio::time::timeout(std::time::Duration::from_secs(8), get(port, "/a")).await;
     assert_eq!(result.unwrap().status, 200);
     // A client that never sends a whole head is disconnected.

@@ -80,7 +80,7 @@ impl FunctionTestEnv {
         }
     }
 
-    /// Deploys the echo function as `f`, after a change of its spec.
+    /// Deploys the echo function as `f`, with a spec that `change` has modified.
     pub(crate) async fn deploy(&self, change: impl FnOnce(&mut FunctionSpec)) {
         let mut spec = self.echo_spec();
         change(&mut spec);
@@ -91,7 +91,7 @@ impl FunctionTestEnv {
         self.runner.invoke("f", Bytes::copy_from_slice(payload.as_bytes())).await.unwrap()
     }
 
-    /// Deploys the echo function behind an API, after a change of the API's spec. Returns the port.
+    /// Deploys the echo function behind an API, whose spec `change` has modified. Returns the port.
     pub(crate) async fn serve(&self, change: impl FnOnce(&mut HttpApiSpec)) -> u16 {
         self.deploy(|_| {}).await;
         self.gateway.permit(API, "f");
@@ -112,7 +112,7 @@ impl FunctionTestEnv {
 pub(crate) async fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
-        assert!(Instant::now() < deadline, "it did not come");
+        assert!(Instant::now() < deadline, "the condition did not become true");
         tokio::task::yield_now().await;
     }
 }
@@ -189,13 +189,13 @@ impl HttpConnection {
     pub(crate) async fn read_response(&mut self, head_only: bool) -> RawResponse {
         tokio::time::timeout(Duration::from_mins(1), self.read_one(head_only))
             .await
-            .expect("an answer within a minute")
+            .expect("a response within a minute")
     }
 
     async fn read_one(&mut self, head_only: bool) -> RawResponse {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(self.stream.read_u8().await.expect("the rest of a head"));
+            head.push(self.stream.read_u8().await.expect("a complete response head"));
         }
         let head = String::from_utf8(head).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();

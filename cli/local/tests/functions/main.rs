@@ -1,6 +1,6 @@
 //! Tests of functions and HTTP APIs of the local cloud, over real sockets and with real processes.
 
-#![expect(clippy::unwrap_used, reason = "these are tests; clippy knows only functions with #[test] as such")]
+#![expect(clippy::unwrap_used, reason = "these are tests, but clippy recognizes only functions with #[test]")]
 
 mod damaged_code;
 mod gateway;

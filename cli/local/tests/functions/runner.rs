@@ -1,4 +1,5 @@
-//! Tests of the runner with real processes: their environment, and the result of each way of ending.
+//! Tests of the runner with real processes: their environment, and the results of invocations, errors and
+//! crashes.
 
 use bytes::Bytes;
 use hitctl_engine::SpecValue;
@@ -59,11 +60,11 @@ async fn environment_has_only_lambda_and_spec_variables() {
     })
     .await;
     let response = env.invoke(r#""do=env""#).await;
-    let mut all: serde_json::Value = serde_json::from_str(text(&response.payload)).unwrap();
-    let task_root = all["LAMBDA_TASK_ROOT"].clone();
-    assert_eq!(all["cwd"], task_root);
-    assert!(all["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().starts_with("127.0.0.1:"));
-    assert!(all["AWS_LAMBDA_LOG_STREAM_NAME"].as_str().unwrap().starts_with("local/[$LATEST]"));
+    let mut variables: serde_json::Value = serde_json::from_str(text(&response.payload)).unwrap();
+    let task_root = variables["LAMBDA_TASK_ROOT"].clone();
+    assert_eq!(variables["cwd"], task_root);
+    assert!(variables["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert!(variables["AWS_LAMBDA_LOG_STREAM_NAME"].as_str().unwrap().starts_with("local/[$LATEST]"));
     for name in [
         "cwd",
         "LAMBDA_TASK_ROOT",
@@ -71,10 +72,10 @@ async fn environment_has_only_lambda_and_spec_variables() {
         "AWS_LAMBDA_RUNTIME_API",
         "AWS_LAMBDA_LOG_STREAM_NAME",
     ] {
-        all.as_object_mut().unwrap().remove(name);
+        variables.as_object_mut().unwrap().remove(name);
     }
     assert_eq!(
-        all,
+        variables,
         json!({
             "_HANDLER": "bootstrap",
             "AWS_ACCESS_KEY_ID": "local",
@@ -117,11 +118,11 @@ async fn event_has_headers_of_lambda() {
     let env = FunctionTestEnv::new();
     env.deploy(|_| {}).await;
     let response = env.invoke(r#""do=headers""#).await;
-    let all = text(&response.payload);
-    assert!(all.contains(&response.request_id), "{all}");
-    assert!(all.contains("arn:aws:lambda:eu-central-1:000000000000:function:f"), "{all}");
+    let headers = text(&response.payload);
+    assert!(headers.contains(&response.request_id), "{headers}");
+    assert!(headers.contains("arn:aws:lambda:eu-central-1:000000000000:function:f"), "{headers}");
     for name in ["lambda-runtime-deadline-ms", "Root=1-", "application/json"] {
-        assert!(all.contains(name), "{name} in {all}");
+        assert!(headers.contains(name), "{name} in {headers}");
     }
 }
 
@@ -350,7 +351,10 @@ async fn invocation_continues_after_caller_is_dropped() {
         let mut call = Box::pin(env.runner.invoke("f", Bytes::from_static(br#""do=sleep:800""#)));
         assert!(futures::poll!(&mut call).is_pending());
     }
-    assert!(env.runner.invoke("f", Bytes::new()).await.is_err(), "its place is still taken");
+    assert!(
+        env.runner.invoke("f", Bytes::new()).await.is_err(),
+        "the dropped invocation still uses the concurrency"
+    );
     wait_until(|| env.runner.idle_processes("f") > 0).await;
     assert_eq!(env.log().iter().filter(|line| line.starts_with("REPORT")).count(), 2);
 }

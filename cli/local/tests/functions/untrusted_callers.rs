@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::harness::{FunctionTestEnv, GROUP, HttpConnection, RawResponse};
 
-/// The calls that a runtime makes. A stranger must not be able to make any of them.
+/// The calls that a runtime makes. Programs without the secret must not be able to make any of them.
 const CALLS: &[(&str, &str)] = &[
     ("GET", "/2018-06-01/runtime/invocation/next"),
     ("POST", "/2018-06-01/runtime/invocation/00000000-0000-4000-8000-000000000000/response"),
@@ -22,8 +22,8 @@ fn text(invocation: &Invocation) -> &str {
 /// Returns the address that the process of `f` received: its port, and the path prefix of each call.
 async fn runtime_api_address(env: &FunctionTestEnv) -> (u16, String) {
     let response = env.invoke(r#""do=env""#).await;
-    let all: Json = serde_json::from_str(text(&response)).unwrap();
-    let runtime_api_address = all["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap();
+    let variables: Json = serde_json::from_str(text(&response)).unwrap();
+    let runtime_api_address = variables["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap();
     let (host, prefix) = runtime_api_address.split_once('/').unwrap();
     (host.strip_prefix("127.0.0.1:").unwrap().parse().unwrap(), format!("/{prefix}"))
 }

@@ -15,7 +15,7 @@ struct TestConsole {
 }
 
 #[derive(Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "flags, as in the options")]
+#[expect(clippy::struct_excessive_bools, reason = "the flags are those of `ConsoleOptions`")]
 struct TestOptions {
     tty: bool,
     json: bool,
@@ -32,11 +32,15 @@ const TTY: TestOptions = TestOptions { tty: true, ..PIPE };
 
 fn test_console(options: TestOptions) -> TestConsole {
     let (stdout, stderr) = (CapturedStream::default(), CapturedStream::default());
-    let console = with_stdout(options, Box::new(stdout.clone()), &stderr);
+    let console = console_with_stdout(options, Box::new(stdout.clone()), &stderr);
     TestConsole { console, stdout, stderr }
 }
 
-fn with_stdout(options: TestOptions, stdout: Box<dyn Write + Send>, stderr: &CapturedStream) -> Console {
+fn console_with_stdout(
+    options: TestOptions,
+    stdout: Box<dyn Write + Send>,
+    stderr: &CapturedStream,
+) -> Console {
     let env = options.env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Console::new(ConsoleOptions {
         stdout,
@@ -137,16 +141,16 @@ async fn prompts_appear_only_in_interactive_sessions() {
         ("", ConfirmResult::No),
         ("yep\n", ConfirmResult::No),
     ];
-    for (stdin, want) in answers {
+    for (stdin, expected) in answers {
         let test = test_console(TestOptions { stdin, ..TTY });
-        assert_eq!(test.console.prompt_yes_no("Apply?").await, want, "{stdin:?}");
+        assert_eq!(test.console.prompt_yes_no("Apply?").await, expected, "{stdin:?}");
         assert!(test.stderr.text().starts_with("Apply? [y/N] "));
     }
     for options in [PIPE, TestOptions { no_input: true, ..TTY }, TestOptions { env: &[("CI", "1")], ..TTY }] {
         let test = test_console(TestOptions { stdin: "y\n", ..options });
         assert_eq!(test.console.prompt_yes_no("Apply?").await, ConfirmResult::NotInteractive);
-        let refused = test.console.confirm("Apply?", false).await.unwrap_err();
-        assert_eq!((refused.exit, refused.code.as_str()), (Exit::Confirm, "confirmation_needed"));
+        let failure = test.console.confirm("Apply?", false).await.unwrap_err();
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::Confirm, "confirmation_needed"));
         assert_eq!(test.stderr.text(), "");
         test.console.confirm("Apply?", true).await.unwrap();
     }
@@ -170,7 +174,7 @@ struct SilentStdin(std::sync::mpsc::Receiver<u8>);
 
 impl io::Read for SilentStdin {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        let _hung_up = self.0.recv();
+        let _sender_dropped = self.0.recv();
         Ok(0)
     }
 }
@@ -178,8 +182,8 @@ impl io::Read for SilentStdin {
 #[tokio::test]
 async fn ctrl_c_cancels_question() {
     let test = test_console(TTY);
-    // Kept until the end of the test: while it exists, the read blocks.
-    let (_typist, terminal) = std::sync::mpsc::channel();
+    // The read blocks until the sender is dropped at the end of the test.
+    let (_sender, terminal) = std::sync::mpsc::channel();
     let stop = CancellationToken::new();
     let mut console = test.console.with_stop(stop.clone());
     console.stdin = StdinReader::new(Box::new(io::BufReader::new(SilentStdin(terminal))));
@@ -202,14 +206,14 @@ impl Write for FailingWriter {
 }
 
 #[test]
-fn closed_stdout_is_no_error_but_full_disk_is() {
+fn write_to_closed_stdout_is_no_error_but_to_full_disk_is() {
     let stderr = CapturedStream::default();
-    let console = with_stdout(PIPE, Box::new(FailingWriter(io::ErrorKind::BrokenPipe)), &stderr);
+    let console = console_with_stdout(PIPE, Box::new(FailingWriter(io::ErrorKind::BrokenPipe)), &stderr);
     console.result(&build());
     assert!(!console.stream_line(&LogLine { timestamp_ms: 0, message: "x".to_owned() }));
     assert_eq!((console.finish(Exit::Done), stderr.text()), (Exit::Done, String::new()));
 
-    let console = with_stdout(PIPE, Box::new(FailingWriter(io::ErrorKind::StorageFull)), &stderr);
+    let console = console_with_stdout(PIPE, Box::new(FailingWriter(io::ErrorKind::StorageFull)), &stderr);
     console.result(&build());
     assert_eq!(console.finish(Exit::Done), Exit::Error);
     assert!(stderr.text().starts_with("error: failed to write the result to stdout\n"), "{}", stderr.text());

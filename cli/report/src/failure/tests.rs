@@ -2,13 +2,13 @@
 
 use super::*;
 
-fn role() -> Failure {
+fn role_failure() -> Failure {
     Failure::new("InvalidParameterValueException", "failed to create function hits-test: the role cannot be assumed by Lambda")
         .caused_by("InvalidParameterValueException (lambda:CreateFunction, request 7f3c)")
         .hinted("IAM needs a few seconds after a role is created. Run `hitctl deploy --env test` again; it continues where it stopped.")
 }
 
-fn denied(what: &str, id: &str) -> Failure {
+fn access_denied(what: &str, id: &str) -> Failure {
     let mut failure = Failure::new("AccessDenied", format!("failed to read {what}"))
         .caused_by("AccessDeniedException: not authorized")
         .hinted("Run `hitctl doctor --env test`.");
@@ -17,14 +17,14 @@ fn denied(what: &str, id: &str) -> Failure {
 }
 
 #[test]
-fn single_failure_text() {
-    insta::assert_snapshot!(to_text(&role(), TextStyle::PLAIN), @r"
+fn single_failure_is_wrapped_to_width() {
+    insta::assert_snapshot!(to_text(&role_failure(), TextStyle::PLAIN), @r"
     error: failed to create function hits-test: the role cannot be assumed by Lambda
       caused by: InvalidParameterValueException (lambda:CreateFunction, request 7f3c)
 
     hint: IAM needs a few seconds after a role is created. Run `hitctl deploy --env test` again; it continues where it stopped.
     ");
-    insta::assert_snapshot!(to_text(&role(), TextStyle { width: Some(40), ..TextStyle::PLAIN }), @r"
+    insta::assert_snapshot!(to_text(&role_failure(), TextStyle { width: Some(40), ..TextStyle::PLAIN }), @r"
     error: failed to create function
       hits-test: the role cannot be assumed
       by Lambda
@@ -38,13 +38,14 @@ fn single_failure_text() {
           `hitctl deploy --env test` again;
           it continues where it stopped.
     ");
-    let colour = to_text(&role(), TextStyle { color: true, ..TextStyle::PLAIN });
+    let colour = to_text(&role_failure(), TextStyle { color: true, ..TextStyle::PLAIN });
     assert!(colour.starts_with("\u{1b}[31merror:\u{1b}[0m failed"), "{colour:?}");
 }
 
 #[test]
 fn failures_with_same_cause_are_grouped() {
-    let failures = [denied("table hits-test", "a1"), role(), denied("role hits-test", "b2")];
+    let failures =
+        [access_denied("table hits-test", "a1"), role_failure(), access_denied("role hits-test", "b2")];
     let failure = Failure::combine(failures).unwrap();
     insta::assert_snapshot!(to_text(&failure, TextStyle::PLAIN), @r"
     error: failed to read table hits-test
@@ -77,9 +78,10 @@ fn failure_json_has_all_keys() {
         to_json(&one),
         r#"{"v":1,"error":{"code":"config","message":"hitctl.toml:3:1: unknown key","cause":null,"hint":null,"request_id":null}}"#
     );
-    let two: serde_json::Value =
-        serde_json::from_str(&to_json(&Failure::combine([denied("a", "1"), denied("b", "2")]).unwrap()))
-            .unwrap();
+    let two: serde_json::Value = serde_json::from_str(&to_json(
+        &Failure::combine([access_denied("a", "1"), access_denied("b", "2")]).unwrap(),
+    ))
+    .unwrap();
     assert_eq!(two["error"]["request_id"], "1");
     assert_eq!(two["errors"].as_array().unwrap().len(), 2);
 }

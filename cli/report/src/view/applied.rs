@@ -1,4 +1,4 @@
-//! Results of deploys and destroys: done, failed and skipped changes, and the next command.
+//! The results of `deploy` and `destroy`: completed, failed and skipped changes, and the next command.
 
 use std::fmt::Write as _;
 
@@ -29,19 +29,20 @@ pub struct DestroyView {
     plan: PlanView,
     #[serde(flatten)]
     applied: AppliedChanges,
+    /// The resources that still exist.
     left: Vec<RetainedResource>,
     /// The command to run next.
     pub next: Option<String>,
 }
 
-/// A resource that a destroy does not remove.
+/// A resource that `destroy` does not remove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RetainedResource {
-    /// The address of the resource, or the kind of another thing.
+    /// The address of the resource.
     pub address: String,
     /// The name in the cloud.
     pub name: String,
-    /// The reason.
+    /// The reason why it is not removed.
     pub why: String,
 }
 
@@ -64,7 +65,7 @@ struct FailedChangeRow {
 
 impl From<&ApplyOutcome> for AppliedChanges {
     fn from(outcome: &ApplyOutcome) -> Self {
-        let failed = |failed: &hitctl_engine::FailedChange| FailedChangeRow {
+        let to_row = |failed: &hitctl_engine::FailedChange| FailedChangeRow {
             address: failed.address.clone(),
             name: failed.name.clone(),
             action: failed.action,
@@ -72,7 +73,7 @@ impl From<&ApplyOutcome> for AppliedChanges {
         };
         Self {
             done: outcome.done.clone(),
-            failed: outcome.failed.iter().map(failed).collect(),
+            failed: outcome.failed.iter().map(to_row).collect(),
             skipped: outcome.skipped.clone(),
             interrupted: outcome.interrupted,
         }
@@ -140,7 +141,7 @@ impl AppliedChanges {
         out
     }
 
-    /// Renders the result of a run that did not complete.
+    /// Renders the result of a command that did not complete.
     fn render_incomplete(&self, plan: &PlanView, style: TextStyle) -> String {
         let [done, failed, skipped] = [self.done.len(), self.failed.len(), self.skipped.len()];
         let head = if self.interrupted { "Interrupted" } else { "Partly applied" };
@@ -158,7 +159,7 @@ impl AppliedChanges {
 impl DeployView {
     /// Returns the view of a deploy from its plan and outcome.
     pub fn new(plan: PlanView, outcome: &ApplyOutcome) -> Self {
-        // After a deploy, pages have to send hits. Without a URL, the next command is `status`.
+        // After a deploy, the user adds the snippet to the pages. A function without a URL has no snippet.
         let next = match plan.outputs.get("url") {
             Some(_) => format!("hitctl snippet --env {}", plan.env),
             None => format!("hitctl status --env {}", plan.env),
@@ -186,7 +187,7 @@ impl CommandView for DeployView {
         }
         out.push('\n');
         let outputs = &plan.outputs;
-        // The URL comes first, because it is what most users need.
+        // Show the URL first, because most users need it.
         let url_first =
             outputs.get_key_value("url").into_iter().chain(outputs.iter().filter(|(name, _)| *name != "url"));
         let mut facts: Vec<(&str, String, Tone)> = url_first
@@ -198,7 +199,7 @@ impl CommandView for DeployView {
         facts.push(("next", text::clean(&self.next).into_owned(), Tone::Link));
         let name_width = facts.iter().map(|(name, ..)| text::width(name)).max().unwrap_or(0);
         for (name, value, tone) in facts {
-            // Values are for copying and are never truncated.
+            // Users copy the values, so they are never truncated.
             let _ = writeln!(
                 out,
                 "  {}  {}",
@@ -211,7 +212,7 @@ impl CommandView for DeployView {
 }
 
 impl DestroyView {
-    /// Returns the view of a destroy from its plan, its outcome and the resources that are left.
+    /// Returns the view of a destroy from its plan, its outcome and the resources that still exist.
     pub fn new(plan: PlanView, outcome: &ApplyOutcome, left: Vec<RetainedResource>) -> Self {
         Self { plan, applied: outcome.into(), left, next: None }
     }

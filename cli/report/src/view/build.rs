@@ -46,7 +46,7 @@ mod tests {
     use crate::test_styles::{COLOUR, WIDE, visible};
 
     #[test]
-    fn build() {
+    fn build_view_shows_size_in_kib_and_bytes() {
         let view = BuildView {
             zip: "target/hit-counter.zip".into(),
             bytes: 655_360,

@@ -1,4 +1,4 @@
-//! Results of commands that change counts: the old and new hits of each path.
+//! The results of commands that change counts: the old and the new number of views of each path.
 
 use hitctl_counts::import::ImportReport;
 use hitctl_counts::{CountChange, CountRow, SkippedViews};
@@ -9,10 +9,10 @@ use crate::style::TextStyle;
 use crate::table::{Column, TextTable};
 use crate::{format, text};
 
-/// The result of a change of the counts.
+/// The result of a command that changes counts.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChangesView {
-    /// The new counts of the changed paths, in the order of the changes. Deleted paths are left out.
+    /// The new counts of the changed paths, in the order of the changes. Deleted paths are omitted.
     pub counts: Vec<CountRow>,
     /// The changes, in the order of the request.
     pub changed: Vec<CountChange>,
@@ -21,25 +21,25 @@ pub struct ChangesView {
 /// The result of an import.
 #[derive(Clone, Debug, Serialize)]
 pub struct ImportView {
-    /// The ID of the import. Another run with the same ID imports nothing twice.
+    /// The ID of the import. Another import with the same ID counts nothing twice.
     pub id: String,
     /// The number of paths in the file.
     pub paths: u64,
-    /// The number of hits in the file.
+    /// The number of views in the file.
     pub hits: u64,
     /// The number of visitors in the file, summed over its paths.
     pub uniques: u64,
-    /// The number of paths that this run imported.
+    /// The number of paths that this command imported, or would import with `--dry-run`.
     pub counted: u64,
-    /// The number of paths that an earlier run had imported.
+    /// The number of paths that an earlier command has imported.
     pub already: u64,
     /// The number of records in the file.
     pub read: u64,
-    /// The views in the file that were not counted.
+    /// The views in the file that were skipped.
     pub left_out: SkippedViews,
     /// The data of the file that a counter cannot store.
     pub not_kept: Vec<String>,
-    /// Whether nothing was written, and `counted` is what would be imported.
+    /// Whether it was a dry run, which imports nothing.
     pub dry_run: bool,
 }
 
@@ -95,9 +95,9 @@ impl CommandView for ImportView {
     }
 }
 
-/// Returns lines of text that describe a file that was read.
-pub fn imported_lines(reading: &ImportReport) -> Vec<String> {
-    let SkippedViews { robots, events, refused } = reading.skipped;
+/// Describes a file that was read: its format, the skipped views, and the data that is not imported.
+pub fn imported_lines(report: &ImportReport) -> Vec<String> {
+    let SkippedViews { robots, events, refused } = report.skipped;
     let left_out = [
         (robots > 0).then(|| format!("{} by bots", format::plural(robots, "view"))),
         (events > 0).then(|| format::plural(events, "event")),
@@ -105,10 +105,10 @@ pub fn imported_lines(reading: &ImportReport) -> Vec<String> {
     ];
     let left_out: Vec<String> = left_out.into_iter().flatten().collect();
     let lines = [
-        (!reading.format.is_empty())
-            .then(|| format!("read {} from {}", format::plural(reading.lines, "record"), reading.format)),
+        (!report.format.is_empty())
+            .then(|| format!("read {} from {}", format::plural(report.lines, "record"), report.format)),
         (!left_out.is_empty()).then(|| format!("skipped: {}", left_out.join(", "))),
-        (!reading.not_kept.is_empty()).then(|| format!("not imported: {}", reading.not_kept.join(", "))),
+        (!report.not_kept.is_empty()).then(|| format!("not imported: {}", report.not_kept.join(", "))),
     ];
     lines.into_iter().flatten().collect()
 }
@@ -162,13 +162,13 @@ mod tests {
 
     #[test]
     fn imported_lines_list_skipped_views() {
-        let reading = ImportReport {
+        let report = ImportReport {
             format: "GoatCounter's CSV export",
             lines: 9,
             skipped: SkippedViews { robots: 1, events: 1, refused: 1 },
             not_kept: vec!["titles".to_owned(), "locations".to_owned()],
         };
-        insta::assert_snapshot!(imported_lines(&reading).join("\n"), @r"
+        insta::assert_snapshot!(imported_lines(&report).join("\n"), @r"
         read 9 records from GoatCounter's CSV export
         skipped: 1 view by bots, 1 event, 1 view with an invalid path
         not imported: titles, locations

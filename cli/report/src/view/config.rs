@@ -1,4 +1,4 @@
-//! Results of `init`, `config show` and `env list`.
+//! The results of `init`, `config show` and `env list`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ mod tests {
     use crate::test_styles::{NARROW, WIDE};
 
     #[test]
-    fn env_list() {
+    fn env_list_marks_selected_environment() {
         let env = |name: &str, target: &str, current| EnvRow {
             name: name.to_owned(),
             target: target.to_owned(),
@@ -109,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn config() {
+    fn config_is_toml_as_text_and_object_as_json() {
         let view = ConfigView { toml: "app = \"hits\"\n".to_owned(), json: json!({"app": "hits"}) };
         assert_eq!(Renderable::to_text(&view, WIDE), "app = \"hits\"\n");
         assert_eq!(view.to_json(), r#"{"v":1,"app":"hits"}"#);
     }
 
     #[test]
-    fn init() {
+    fn init_shows_path_and_next_command() {
         let view = InitView { path: "hitctl.toml".into(), next: "hitctl deploy --env local".to_owned() };
         assert_eq!(
             Renderable::to_text(&view, WIDE),

@@ -1,4 +1,4 @@
-//! The result of `counts`: counts as a table and as JSON.
+//! The results of `counts list`, `counts get` and `counts export`: a table of counts.
 
 use std::fmt::Write as _;
 
@@ -15,17 +15,17 @@ use crate::{format, text};
 pub struct CountsView {
     /// One row per path, in display order.
     pub counts: Vec<CountRow>,
-    /// The total of all paths of the counter, of which `counts` may be a part.
+    /// The total of all paths of the counter, even if `counts` contains only some of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<CountsTotal>,
 }
 
-/// A total over paths.
+/// The total of several paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CountsTotal {
     /// The number of paths.
     pub paths: u64,
-    /// The sum of their hits.
+    /// The sum of their views.
     pub hits: u64,
 }
 
@@ -48,17 +48,17 @@ impl CommandView for CountsView {
         if self.counts.is_empty() {
             return "No views yet.\n".to_owned();
         }
-        // The column is left out if no visitors are counted.
-        let visitors = self.counts.iter().any(|row| row.uniques > 0);
+        // The column is omitted if no visitors are counted.
+        let has_visitors = self.counts.iter().any(|row| row.uniques > 0);
         let mut columns = vec![Column::text("PATH").flexible(), Column::number("VIEWS")];
-        columns.extend(visitors.then(|| Column::number("VISITORS")));
+        columns.extend(has_visitors.then(|| Column::number("VISITORS")));
         columns.extend([Column::text("FIRST").optional(), Column::text("LAST").optional()]);
         let mut table = TextTable::new(columns);
         let time = |time: &Option<String>| text::clean(time.as_deref().unwrap_or_default()).into_owned();
         for row in &self.counts {
             let mut cells =
                 vec![text::readable_path(&row.path).into(), format::number(row.hits, style).into()];
-            cells.extend(visitors.then(|| format::number(row.uniques, style).into()));
+            cells.extend(has_visitors.then(|| format::number(row.uniques, style).into()));
             cells.extend([time(&row.first).into(), time(&row.last).into()]);
             table.add_row(cells);
         }
@@ -70,8 +70,8 @@ impl CommandView for CountsView {
                 _ if shown == paths => String::new(),
                 _ => format!(" ({} shown)", format::number(shown, style)),
             };
-            let on = format::count(paths, "path", style);
-            let _ = writeln!(out, "\n{} on {on}{part}", format::count(hits, "view", style));
+            let path_count = format::count(paths, "path", style);
+            let _ = writeln!(out, "\n{} on {path_count}{part}", format::count(hits, "view", style));
         }
         out
     }
@@ -150,9 +150,9 @@ mod tests {
             months: BTreeMap::from([("2026-09".to_owned(), tally)]),
             ..CountRow::zero("/")
         };
-        let mut both = row.clone();
-        both.add(row.clone());
-        assert_eq!((both.uniques, both.days["2026-09-20"]), (18, Tally { hits: 24, uniques: 18 }));
+        let mut sum = row.clone();
+        sum.add(row.clone());
+        assert_eq!((sum.uniques, sum.days["2026-09-20"]), (18, Tally { hits: 24, uniques: 18 }));
         let view = CountsView { counts: vec![row.clone(), CountRow::zero("/b")], total: None };
         insta::assert_snapshot!(view.to_text(WIDE), @"
         PATH  VIEWS  VISITORS

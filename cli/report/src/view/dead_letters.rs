@@ -1,4 +1,4 @@
-//! Results of the commands for dead letters: list, redrive and purge.
+//! The results of `dlq list`, `dlq redrive` and `dlq purge`.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ pub struct DeadLettersView {
     pub messages: Vec<DeadLetterRow>,
     /// The name of the dead-letter queue.
     pub queue: String,
-    /// The approximate number of messages on the queue.
+    /// The approximate number of messages in the queue.
     pub about: u64,
     /// The environment.
     #[serde(skip)]
@@ -34,9 +34,9 @@ pub struct DeadLetterRow {
     pub id: String,
     /// The message, event or payload that was not counted.
     pub body: String,
-    /// The receive count, including reads by this command.
+    /// The receive count, including the receive by this command.
     pub received: u64,
-    /// The reason why it was dead-lettered.
+    /// The reason why it became a dead letter.
     pub why: String,
     /// `message`, `event` or `invocation`.
     pub kind: String,
@@ -51,21 +51,21 @@ pub struct RedriveView {
     pub env: String,
     /// The name of the dead-letter queue.
     pub queue: String,
-    /// The number of dead letters that were sent back to the hits queue.
+    /// The number of dead letters that were sent back to the queue.
     pub to_queue: u64,
-    /// The number of dead letters that the function was invoked with.
+    /// The number of dead letters with which the function was invoked.
     pub to_function: u64,
-    /// The dead letters that stay on the queue.
+    /// The dead letters that were not redriven, or not deleted after that.
     pub failed: Vec<FailedRedrive>,
     /// The requested IDs that were not found.
     pub missing: Vec<String>,
-    /// The approximate number of messages that another consumer hides, if none was received.
+    /// The approximate number of messages that another consumer has received, if this command received none.
     pub hidden: u64,
     /// The duration in milliseconds.
     pub took_ms: u64,
 }
 
-/// A dead letter that stays on the queue.
+/// A dead letter that was not redriven, or not deleted after that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedRedrive {
     /// The message ID.
@@ -143,8 +143,8 @@ fn empty_queue_text(queue: &str) -> String {
 /// Returns the text for a queue that is not empty but returned no messages.
 fn hidden_messages_text(queue: &str, about: u64, style: TextStyle) -> String {
     let message = format!(
-        "{queue} holds about {} but returned none: another consumer has received them. After a killed run, they \
-         become visible again within about a minute.",
+        "{queue} has about {} but returned none: another consumer has received them. After a killed command, they \
+         become visible again when its visibility timeout ends.",
         plural(about, "message")
     );
     text::wrap(&message, 0, style) + "\n"
@@ -242,29 +242,29 @@ mod tests {
         let none = DeadLettersView { messages: Vec::new(), about: 0, ..list() };
         assert_eq!(none.to_text(WIDE), "The dead-letter queue hits-prod-dlq is empty.\n");
         insta::assert_snapshot!(DeadLettersView { about: 2, ..none }.to_text(WIDE), @"
-        hits-prod-dlq holds about 2 messages but returned none: another consumer has received them. After a
-        killed run, they become visible again within about a minute.
+        hits-prod-dlq has about 2 messages but returned none: another consumer has received them. After a
+        killed command, they become visible again when its visibility timeout ends.
         ");
     }
 
-    fn redriven() -> RedriveView {
+    fn redrive_view() -> RedriveView {
         RedriveView { env: "prod".to_owned(), queue: "hits-prod-dlq".to_owned(), ..RedriveView::default() }
     }
 
     #[test]
     fn redrive_shows_destinations_and_failures() {
-        let view = RedriveView { to_queue: 3, ..redriven() };
+        let view = RedriveView { to_queue: 3, ..redrive_view() };
         assert_eq!(view.exit(), Exit::Done);
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
         Sent 3 messages back to the queue.
         next  hitctl status --env prod
         ");
-        let stuck = FailedRedrive { id: "m-1".to_owned(), why: "the function failed".to_owned() };
+        let failed = FailedRedrive { id: "m-1".to_owned(), why: "the function failed".to_owned() };
         let view = RedriveView {
             to_function: 1,
-            failed: vec![stuck],
+            failed: vec![failed],
             missing: vec!["m-2".to_owned()],
-            ..redriven()
+            ..redrive_view()
         };
         assert_eq!(view.exit(), Exit::Partial);
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @"
@@ -274,11 +274,11 @@ mod tests {
         next  hitctl status --env prod
         ");
         insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","to_queue":0,"to_function":1,"failed":[{"id":"m-1","why":"the function failed"}],"missing":["m-2"],"hidden":0,"took_ms":0}"#);
-        let nothing = RedriveView { to_function: 0, ..view };
-        assert_eq!(nothing.exit(), Exit::Error);
-        let none = redriven();
-        assert_eq!(none.to_text(TextStyle::PLAIN), "The dead-letter queue hits-prod-dlq is empty.\n");
-        let hidden = RedriveView { hidden: 3, ..none };
+        let none_redriven = RedriveView { to_function: 0, ..view };
+        assert_eq!(none_redriven.exit(), Exit::Error);
+        let empty = redrive_view();
+        assert_eq!(empty.to_text(TextStyle::PLAIN), "The dead-letter queue hits-prod-dlq is empty.\n");
+        let hidden = RedriveView { hidden: 3, ..empty };
         assert!(hidden.to_text(TextStyle::PLAIN).contains("about 3 messages but returned none"));
         assert_eq!(hidden.exit(), Exit::Done);
     }

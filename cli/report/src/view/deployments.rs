@@ -1,4 +1,5 @@
-//! The result of `deployments`: everything that is deployed in an account, independent of the configuration.
+//! The results of `status --all` and `gc`: the deployments in an account or on this machine, whether the configuration
+//! declares them or not.
 
 use std::fmt::Write as _;
 
@@ -18,7 +19,7 @@ pub struct DeploymentsView {
     pub deployments: Vec<DeploymentRow>,
     /// Whether the list contains only deployments that the configuration does not declare.
     #[serde(skip)]
-    pub only_left_behind: bool,
+    pub only_undeclared: bool,
 }
 
 /// An app in one environment.
@@ -40,7 +41,7 @@ impl CommandView for DeploymentsView {
     fn render(&self, style: TextStyle) -> String {
         let mut out = String::new();
         if self.deployments.is_empty() {
-            return if self.only_left_behind {
+            return if self.only_undeclared {
                 "No undeclared deployments: the configuration declares everything deployed.\n".to_owned()
             } else {
                 "No deployments found.\n".to_owned()

@@ -1,4 +1,4 @@
-//! Views of a CloudFront distribution and its invalidations.
+//! The views of a CloudFront distribution and of an invalidation.
 
 use std::fmt::Write as _;
 
@@ -16,15 +16,15 @@ const MAX_PATHS_SHOWN: usize = 5;
 pub struct DistributionRow {
     /// The configured ID.
     pub id: String,
-    /// Whether the distribution exists in the account. `None` if that is not known.
+    /// Whether the distribution exists in the account. `None` if it was not checked.
     pub present: Option<bool>,
-    /// Whether it serves requests. `None` if that is not known.
+    /// Whether it serves requests. `None` if it was not checked.
     pub enabled: Option<bool>,
     /// The domain name that CloudFront chose.
     pub domain: Option<String>,
     /// The alternate domain names.
     pub aliases: Vec<String>,
-    /// All problems that were found.
+    /// The problems that the check found.
     pub problems: Vec<String>,
 }
 
@@ -55,10 +55,10 @@ impl DistributionRow {
         };
         let mut out = String::new();
         let summary = style.paint(tone, self.summary());
-        let _ = writeln!(out, "{}", text::wrap_after_head("  cdn  ", &summary, 8, style));
+        let _ = writeln!(out, "{}", text::wrap_after_head("  cdn   ", &summary, 9, style));
         for problem in &self.problems {
             let problem = text::clean(problem);
-            let _ = writeln!(out, "{}", text::wrap_after_head("       ", &problem, 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("        ", &problem, 9, style));
         }
         out
     }
@@ -85,7 +85,7 @@ pub struct InvalidateView {
 
 impl CommandView for InvalidateView {
     fn render(&self, style: TextStyle) -> String {
-        let (done, tone) = if self.status.eq_ignore_ascii_case("Completed") {
+        let (state, tone) = if self.status.eq_ignore_ascii_case("Completed") {
             ("completed", Tone::Good)
         } else {
             ("in progress", Tone::Strong)
@@ -100,7 +100,7 @@ impl CommandView for InvalidateView {
             "Invalidation {} of {} is {}: {} ({})\n",
             text::clean(&self.id),
             text::clean(&self.distribution),
-            style.paint(tone, done),
+            style.paint(tone, state),
             shown.join(" "),
             format::plural(self.paths.len() as u64, "path"),
         )
@@ -132,15 +132,15 @@ mod tests {
     #[test]
     fn distribution_is_shown_with_problems() {
         let row = DistributionRow { id: "E123ABC".to_owned(), ..DistributionRow::default() };
-        insta::assert_snapshot!(row.lines(TextStyle::PLAIN), @"  cdn   E123ABC, not checked: the local cloud records invalidations only");
+        insta::assert_snapshot!(row.lines(TextStyle::PLAIN), @"  cdn    E123ABC, not checked: the local cloud records invalidations only");
         let missing = DistributionRow {
             present: Some(false),
             problems: vec!["account 123456789012 has no CloudFront distribution E123ABC".to_owned()],
             ..row.clone()
         };
         insta::assert_snapshot!(missing.lines(TextStyle::PLAIN), @"
-        cdn   E123ABC, missing
-              account 123456789012 has no CloudFront distribution E123ABC
+        cdn    E123ABC, missing
+               account 123456789012 has no CloudFront distribution E123ABC
         ");
         let enabled = DistributionRow {
             present: Some(true),
@@ -149,6 +149,6 @@ mod tests {
             aliases: vec!["www.example.com".to_owned()],
             ..row
         };
-        insta::assert_snapshot!(enabled.lines(TextStyle::PLAIN), @"  cdn   E123ABC, enabled, d111.cloudfront.net, www.example.com");
+        insta::assert_snapshot!(enabled.lines(TextStyle::PLAIN), @"  cdn    E123ABC, enabled, d111.cloudfront.net, www.example.com");
     }
 }

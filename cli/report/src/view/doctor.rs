@@ -1,4 +1,4 @@
-//! The result of `doctor`: checks of this machine.
+//! The result of `doctor`: the checks of this machine and the AWS account.
 
 use std::fmt::Write as _;
 
@@ -22,9 +22,9 @@ pub struct DoctorCheck {
     pub name: String,
     /// Whether the check passed.
     pub status: CheckStatus,
-    /// The finding.
+    /// The result as text, such as a version or a problem.
     pub detail: String,
-    /// The hint how to fix it.
+    /// A hint how to fix the problem.
     pub hint: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub struct DoctorCheck {
 pub enum CheckStatus {
     /// No problem.
     Ok,
-    /// A feature that not everybody needs does not work.
+    /// An optional feature does not work.
     Warn,
     /// A required feature does not work.
     Fail,
@@ -92,7 +92,7 @@ mod tests {
     use crate::test_styles::{NARROW, WIDE};
 
     #[test]
-    fn doctor() {
+    fn doctor_shows_problems_with_hints_and_summary() {
         let check = |name: &str, status, detail: &str, hint: Option<&str>| DoctorCheck {
             name: name.to_owned(),
             status,

@@ -6,7 +6,7 @@ use crate::render::CommandView;
 use crate::style::{TextStyle, Tone};
 use crate::text;
 
-/// Whether and how a view would be counted.
+/// The result of `hitctl explain`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ExplainView {
     /// The path as the user entered it.
@@ -19,19 +19,20 @@ pub struct ExplainView {
     pub why: Option<String>,
     /// The reason as a sentence.
     pub message: Option<String>,
-    /// Further conditions for counting.
+    /// Conditions that `explain` cannot check, such as an earlier view of the same visitor.
     pub notes: Vec<String>,
 }
 
 impl CommandView for ExplainView {
     fn render(&self, style: TextStyle) -> String {
         let path = text::clean(&self.path);
-        let clean = |text: &Option<String>| text::clean(text.as_deref().unwrap_or_default()).into_owned();
+        let clean_or_empty =
+            |text: &Option<String>| text::clean(text.as_deref().unwrap_or_default()).into_owned();
         let line = if self.counted {
             let key = style.paint(Tone::Strong, text::readable_path(self.key.as_deref().unwrap_or_default()));
             format!("{path}  is {} as  {key}", style.paint(Tone::Good, "counted"))
         } else {
-            let why = format!("{} ({})", clean(&self.message), clean(&self.why));
+            let why = format!("{} ({})", clean_or_empty(&self.message), clean_or_empty(&self.why));
             format!("{path}  is {}: {why}", style.paint(Tone::Warn, "not counted"))
         };
         let notes = self.notes.iter().map(|note| text::wrap(&format!("  {note}"), 4, style) + "\n");
@@ -46,14 +47,14 @@ mod tests {
     use crate::test_styles::{NARROW, WIDE, fits};
 
     #[test]
-    fn explain() {
+    fn explain_view_shows_key_or_reason() {
         let counted = ExplainView {
             path: "//a//b/?x=1".to_owned(),
             counted: true,
             key: Some("/a/b".to_owned()),
             ..ExplainView::default()
         };
-        let refused = |path: &str, key: Option<&str>, why: &str, message: &str| ExplainView {
+        let not_counted = |path: &str, key: Option<&str>, why: &str, message: &str| ExplainView {
             path: path.to_owned(),
             key: key.map(str::to_owned),
             why: Some(why.to_owned()),
@@ -65,21 +66,22 @@ mod tests {
             counted.to_json(),
             r#"{"v":1,"path":"//a//b/?x=1","counted":true,"key":"/a/b","why":null,"message":null,"notes":[]}"#
         );
-        let robot = refused("/a", Some("/a"), "bot", "the user agent contains the bot keyword `curl`");
+        let bot = not_counted("/a", Some("/a"), "bot", "the user agent contains the bot keyword `curl`");
         assert_eq!(
-            Renderable::to_text(&robot, WIDE),
+            Renderable::to_text(&bot, WIDE),
             "/a  is not counted: the user agent contains the bot keyword `curl` (bot)\n"
         );
-        let noted = ExplainView { notes: vec!["unless the same visitor looked at it".to_owned()], ..counted };
+        let note = "unless the same visitor viewed the same path less than 1800 s ago";
+        let with_note = ExplainView { notes: vec![note.to_owned()], ..counted };
         assert_eq!(
-            Renderable::to_text(&noted, WIDE),
-            "//a//b/?x=1  is counted as  /a/b\n  unless the same visitor looked at it\n"
+            Renderable::to_text(&with_note, WIDE),
+            format!("//a//b/?x=1  is counted as  /a/b\n  {note}\n")
         );
-        let refused = refused("/a\0", None, "bad_path", "a path must not have control characters");
-        insta::assert_snapshot!(Renderable::to_text(&refused, NARROW), @r"
+        let invalid = not_counted("/a\0", None, "bad_path", "a path must not have control characters");
+        insta::assert_snapshot!(Renderable::to_text(&invalid, NARROW), @r"
         /a\u{0}  is not counted: a path must not
           have control characters (bad_path)
         ");
-        assert!(fits(&Renderable::to_text(&refused, NARROW), NARROW));
+        assert!(fits(&Renderable::to_text(&invalid, NARROW), NARROW));
     }
 }

@@ -1,4 +1,4 @@
-//! Aligned lines of names and values.
+//! Renders aligned lines of names and values.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub(super) fn path_text(path: &Path) -> String {
     text::clean(&path.to_string_lossy()).into_owned()
 }
 
-/// Renders `name  value` lines with aligned values. Values are for copying and are never truncated.
+/// Renders `name  value` lines with aligned values. Users copy the values, so they are never truncated.
 pub(super) fn fact_lines(facts: &[(&str, String)], style: TextStyle) -> String {
     let name_width = facts.iter().map(|(name, _)| text::width(name)).max().unwrap_or(0);
     facts.iter().fold(String::new(), |mut out, (name, value)| {

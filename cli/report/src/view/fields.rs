@@ -1,5 +1,5 @@
-//! Formats the fields of a planned change as lines that people read. Permissions are shown as "allow ACTIONS on
-//! RESOURCES", lists item by item.
+//! Renders the fields of a planned change as lines for people. A permission is shown as "allow ACTIONS on RESOURCES",
+//! and a long list has one line per item.
 
 use std::fmt::Write as _;
 
@@ -16,17 +16,17 @@ const INDENT: usize = 6;
 const NESTED: usize = 2;
 /// The maximum width of the column of names.
 const MAX_NAME_WIDTH: usize = 30;
-/// The maximum width of a value that shares its line with its name. Longer lists are shown item by item.
+/// The maximum width of a value on the line of its name. A longer list has one line per item.
 const MAX_INLINE_WIDTH: usize = 100;
-/// The beginning of the line of a statement's resource.
+/// The beginning of a line with a resource of a permission.
 const ON: &str = "on ";
-/// The number of shown characters of a hash.
+/// The number of characters to which a hash is shortened.
 const HASH_CHARS: usize = 12;
 
 /// Renders the fields of a created resource (`name  value`), or of a changed one (`name  old -> new`).
 ///
-/// Without `verbose`, hashes are shortened, and unset fields and the tags of every resource are left out of a created
-/// resource.
+/// Without `verbose`, hashes are shortened. A created resource is then shown without its unset fields, and without
+/// the tags that every resource has.
 pub(super) fn render(out: &mut String, fields: &[FieldDiff], create: bool, verbose: bool, style: TextStyle) {
     let shorten = |json: &Json| if verbose { json.clone() } else { shortened(json) };
     let shown: Vec<FieldDiff> = fields
@@ -64,7 +64,7 @@ pub(super) fn render(out: &mut String, fields: &[FieldDiff], create: bool, verbo
     }
 }
 
-/// Renders the removed lines, the added lines and the number of unchanged ones.
+/// Renders the removed items, the added items and the number of unchanged items.
 fn render_difference(out: &mut String, diff: &FieldDiff, style: TextStyle) {
     let items = |json: &Json| match json {
         Json::Array(items) => items.clone(),
@@ -96,18 +96,18 @@ enum Sign {
     None,
     Added,
     Removed,
-    /// A later line of an added item.
-    AddedToo,
-    /// A later line of a removed item.
-    RemovedToo,
+    /// A later line of an added item, without the `+`.
+    AddedContinued,
+    /// A later line of a removed item, without the `-`.
+    RemovedContinued,
 }
 
 impl Sign {
     fn continued(self) -> Self {
         match self {
             Self::None => Self::None,
-            Self::Added | Self::AddedToo => Self::AddedToo,
-            Self::Removed | Self::RemovedToo => Self::RemovedToo,
+            Self::Added | Self::AddedContinued => Self::AddedContinued,
+            Self::Removed | Self::RemovedContinued => Self::RemovedContinued,
         }
     }
 }
@@ -125,22 +125,22 @@ impl Line {
             Sign::None => ("", None),
             Sign::Added => ("+ ", Some(Tone::Good)),
             Sign::Removed => ("- ", Some(Tone::Bad)),
-            Sign::AddedToo => ("  ", Some(Tone::Good)),
-            Sign::RemovedToo => ("  ", Some(Tone::Bad)),
+            Sign::AddedContinued => ("  ", Some(Tone::Good)),
+            Sign::RemovedContinued => ("  ", Some(Tone::Bad)),
         };
         let indent = INDENT + NESTED + NESTED * self.depth;
         let hanging = if self.text.starts_with(ON) { ON.len() } else { NESTED };
-        let later = indent + mark.len() + hanging;
+        let later_indent = indent + mark.len() + hanging;
         let body = format!(
             "{:indent$}{mark}{}",
             "",
-            text::wrap_value(&self.text, indent + mark.len(), later, style)
+            text::wrap_value(&self.text, indent + mark.len(), later_indent, style)
         );
         let _ = writeln!(out, "{}", tone.map_or(body.clone(), |tone| style.paint(tone, body)));
     }
 }
 
-/// Returns a value on one line; `None` if it has nested values.
+/// Returns a value on one line, or `None` if it has nested values.
 fn inline(json: &Json) -> Option<String> {
     match json {
         Json::Array(items) if !items.is_empty() => {
@@ -151,11 +151,12 @@ fn inline(json: &Json) -> Option<String> {
     }
 }
 
-/// Returns a value without nested values.
+/// Returns a scalar value or an empty list or object as text. `None` if it has nested values.
 fn scalar(json: &Json) -> Option<String> {
     match json {
         Json::Null => Some("(none)".to_owned()),
         Json::String(text) if text.is_empty() || text.trim() != text => Some(json.to_string()),
+        Json::String(text) if is_fingerprint(text) => Some(format!("(secret {text})")),
         Json::String(text) => Some(text::clean(text).into_owned()),
         Json::Number(number) => Some(number.to_string().trim_end_matches(".0").to_owned()),
         Json::Bool(flag) => Some(flag.to_string()),
@@ -163,6 +164,12 @@ fn scalar(json: &Json) -> Option<String> {
         Json::Object(fields) if fields.is_empty() => Some("(empty)".to_owned()),
         Json::Array(_) | Json::Object(_) => None,
     }
+}
+
+/// Whether a text stands for a secret: `#` and eight hex digits, which change with the secret.
+fn is_fingerprint(text: &str) -> bool {
+    text.strip_prefix('#')
+        .is_some_and(|hex| hex.len() == 8 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Returns the lines of a value.
@@ -200,19 +207,19 @@ fn lines(json: &Json) -> Vec<Line> {
     }
 }
 
-/// Returns the lines of a statement of a policy: the allowed actions, and below them each resource. `None` if the
-/// object is no statement.
+/// Returns the lines of a policy statement: the allowed actions, and below them each resource. `None` if the object is
+/// not a statement.
 fn permission_lines(fields: &serde_json::Map<String, Json>) -> Option<Vec<Line>> {
     let strings =
         |name: &str| -> Option<Vec<String>> { fields.get(name)?.as_array()?.iter().map(scalar).collect() };
     let (actions, resources) = (strings("actions")?, strings("resources")?);
     let sid = fields.get("sid").and_then(Json::as_str).map(|sid| format!("  ({})", text::clean(sid)));
     let head = Line { depth: 0, text: format!("allow {}{}", actions.join(", "), sid.unwrap_or_default()) };
-    let on = resources.iter().map(|resource| Line { depth: 1, text: format!("{ON}{resource}") });
-    Some(std::iter::once(head).chain(on).collect())
+    let resource_lines = resources.iter().map(|resource| Line { depth: 1, text: format!("{ON}{resource}") });
+    Some(std::iter::once(head).chain(resource_lines).collect())
 }
 
-/// Returns a value for a plan without `-v`: with shortened hashes, and without the ids of statements.
+/// Returns a value for a plan without `-v`: with shortened hashes, and without the IDs of statements.
 fn shortened(json: &Json) -> Json {
     match json {
         Json::String(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
@@ -228,17 +235,17 @@ fn shortened(json: &Json) -> Json {
     }
 }
 
-/// Leaves out the tags that every resource has.
+/// Removes the tags that every resource has.
 fn without_common_tags(diff: FieldDiff) -> FieldDiff {
     match &diff.new {
         Json::Object(tags) if diff.field == "tags" => {
             let is_common = |name: &str| [TAG_APP, TAG_ENV, TAG_MANAGED].contains(&name);
-            let own: serde_json::Map<_, _> = tags
+            let other_tags: serde_json::Map<_, _> = tags
                 .iter()
                 .filter(|(name, _)| !is_common(name))
                 .map(|(name, tag)| (name.clone(), tag.clone()))
                 .collect();
-            let new = if own.is_empty() { Json::Null } else { own.into() };
+            let new = if other_tags.is_empty() { Json::Null } else { other_tags.into() };
             FieldDiff { new, ..diff }
         }
         _ => diff,
@@ -313,7 +320,7 @@ mod tests {
           expose_headers  (empty)
           max_age_s       3600
         environment
-          API_TOKEN    #88fdb179
+          API_TOKEN    (secret #88fdb179)
           HITCTL_BOTS  ignore
         routes       GET /counter, \u{1b}[2J
         statements
@@ -332,7 +339,7 @@ mod tests {
           expose_headers  (empty)
           max_age_s       3600
         environment
-          API_TOKEN    #88fdb179
+          API_TOKEN    (secret #88fdb179)
           HITCTL_BOTS  ignore
         routes
           GET /counter
@@ -350,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn verbose_plan_shows_hashes_unset_fields_statement_ids_and_tags() {
+    fn created_resource_with_verbose_shows_hashes_ids_and_tags() {
         insta::assert_snapshot!(rendered(&created(), true, true, WIDE), @r"
         code_sha256           2881e78de6aebd9b0bce412639cbc340c6653405ce0e03a6f9df06d9bf355dce
         cors
@@ -358,7 +365,7 @@ mod tests {
           expose_headers  (empty)
           max_age_s       3600
         environment
-          API_TOKEN    #88fdb179
+          API_TOKEN    (secret #88fdb179)
           HITCTL_BOTS  ignore
         reserved_concurrency  (none)
         routes                GET /counter, \u{1b}[2J

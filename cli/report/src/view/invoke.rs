@@ -14,7 +14,7 @@ use crate::text;
 /// The response of a function.
 #[derive(Clone, Debug, Serialize)]
 pub struct InvokeView {
-    /// The HTTP status. It is 200 for a payload that is no HTTP response, and 500 for a failed invocation.
+    /// The HTTP status. It is 200 for a payload that is not an HTTP response, and 500 for a failed invocation.
     status: u64,
     headers: BTreeMap<String, String>,
     body: Json,
@@ -36,7 +36,7 @@ impl InvokeView {
         });
         let body = match (http, payload.get("body")) {
             (None, _) => payload.clone(),
-            // The body is a string. If it contains JSON, scripts get it parsed.
+            // The body is a string. If it contains JSON, `--json` shows the parsed JSON.
             (Some(_), Some(Json::String(text))) => {
                 serde_json::from_str(text).unwrap_or_else(|_| text.clone().into())
             }
@@ -51,7 +51,7 @@ impl InvokeView {
         let failed_items = self.body.get("batchItemFailures").and_then(Json::as_array);
         self.function_error.is_some()
             || self.status >= 500
-            || failed_items.is_some_and(|some| !some.is_empty())
+            || failed_items.is_some_and(|items| !items.is_empty())
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_invocation_and_non_http_payload() {
+    fn failed_invocation_shows_lambdas_error() {
         let payload = json!({"errorType": "Panic", "errorMessage": "boom"});
         let failed = InvokeView::new(&payload, Some("Unhandled".to_owned()), 1.0, String::new());
         assert!(failed.is_failure());
@@ -163,8 +163,11 @@ mod tests {
         "#);
         let other = InvokeView::new(&json!({"batchItemFailures": []}), None, 1.0, String::new());
         assert_eq!((other.status, other.is_failure()), (200, false));
-        let some = json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]});
-        assert!(InvokeView::new(&some, None, 1.0, String::new()).is_failure(), "a message was refused");
+        let failed_batch = json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]});
+        assert!(
+            InvokeView::new(&failed_batch, None, 1.0, String::new()).is_failure(),
+            "a message was refused"
+        );
         let text =
             InvokeView::new(&json!({"statusCode": 503, "body": "busy\u{7}"}), None, 1.0, String::new());
         assert!(text.is_failure());

@@ -1,4 +1,4 @@
-//! The status of the local cloud.
+//! The result of `local` commands: the status of the local cloud.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::{format, text};
 /// The status of the local cloud.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct LocalStatusView {
-    /// Whether the daemon runs.
+    /// Whether the daemon is running.
     pub running: bool,
     /// The process ID of the daemon.
     pub pid: Option<u32>,
@@ -21,7 +21,7 @@ pub struct LocalStatusView {
     pub control: Option<String>,
     /// The endpoint for AWS SDKs.
     pub table: Option<String>,
-    /// The directory of its state.
+    /// The state directory.
     pub state_dir: PathBuf,
     /// The number of deployed resources.
     pub resources: u64,
@@ -72,7 +72,7 @@ impl CommandView for LocalStatusView {
         if self.running {
             lines.push(("resources", self.resources.to_string()));
         }
-        lines.extend(self.invalidations.iter().flat_map(|requested| requested.summary_facts(style)));
+        lines.extend(self.invalidations.iter().flat_map(|invalidations| invalidations.summary_facts(style)));
         lines.push(("state", path_text(&self.state_dir)));
         if !self.running {
             lines.push(("next", style.paint(Tone::Link, "hitctl local start")));
@@ -90,19 +90,19 @@ impl CommandView for LocalStatusView {
 const MAX_PATHS_SHOWN: usize = 3;
 
 impl InvalidationsView {
-    /// Returns the number of invalidations, and the time and paths of the latest one.
+    /// Returns facts: the number of invalidations, and the time and the paths of the latest one.
     fn summary_facts(&self, style: TextStyle) -> [(&'static str, String); 3] {
         let InvalidationRow { distribution, paths, at, .. } = &self.last;
-        let times = format::count(self.requested, "invalidation", style);
+        let count = format::count(self.requested, "invalidation", style);
         let path_text: Vec<_> = paths.iter().take(MAX_PATHS_SHOWN).map(|path| text::clean(path)).collect();
         let more = match paths.len().saturating_sub(MAX_PATHS_SHOWN) {
             0 => String::new(),
             n => format!(" and {n} more"),
         };
-        let what = format!("{}: {}{more}", text::clean(distribution), path_text.join(" "));
+        let invalidated = format!("{}: {}{more}", text::clean(distribution), path_text.join(" "));
         let available = style.columns().saturating_sub(14);
-        let what = text::truncate(&what, available, style).into_owned();
-        [("cloudfront", times), ("", format!("last at {}", text::clean(at))), ("", what)]
+        let invalidated = text::truncate(&invalidated, available, style).into_owned();
+        [("cloudfront", count), ("", format!("last at {}", text::clean(at))), ("", invalidated)]
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     use crate::test_styles::NARROW;
 
     #[test]
-    fn local_status() {
+    fn local_status_shows_running_and_stopped_cloud() {
         let running = LocalStatusView {
             running: true,
             pid: Some(4711),
@@ -143,7 +143,7 @@ mod tests {
             at: "2026-11-20T10:00:00Z".to_owned(),
             status: "Completed".to_owned(),
         };
-        let requested = |requested, paths: usize| {
+        let with_invalidations = |requested, paths: usize| {
             let last = InvalidationRow { paths: last.paths[..paths].to_vec(), ..last.clone() };
             let notices = Vec::new();
             LocalStatusView {
@@ -152,7 +152,7 @@ mod tests {
                 ..running.clone()
             }
         };
-        insta::assert_snapshot!(Renderable::to_text(&requested(1, 1), TextStyle::PLAIN), @"
+        insta::assert_snapshot!(Renderable::to_text(&with_invalidations(1, 1), TextStyle::PLAIN), @"
         The local cloud is running.
 
           process     4711
@@ -164,7 +164,7 @@ mod tests {
                       E123ABC: /
           state       /home/me/site/.hitctl/local
         ");
-        insta::assert_snapshot!(Renderable::to_text(&requested(1200, 5), NARROW), @"
+        insta::assert_snapshot!(Renderable::to_text(&with_invalidations(1200, 5), NARROW), @"
         The local cloud is running.
 
           process     4711
@@ -176,7 +176,7 @@ mod tests {
                       E123ABC: / /a /b and 2 mo…
           state       /home/me/site/.hitctl/local
         ");
-        insta::assert_snapshot!(requested(1, 1).to_json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":{"asked":1,"last":{"id":"I2J0I21PCUYOIK","distribution":"E123ABC","paths":["/"],"at":"2026-11-20T10:00:00Z","status":"Completed"}},"notices":[]}"#);
+        insta::assert_snapshot!(with_invalidations(1, 1).to_json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":{"asked":1,"last":{"id":"I2J0I21PCUYOIK","distribution":"E123ABC","paths":["/"],"at":"2026-11-20T10:00:00Z","status":"Completed"}},"notices":[]}"#);
         let stopped = LocalStatusView { state_dir: "/s".into(), ..LocalStatusView::default() };
         insta::assert_snapshot!(Renderable::to_text(&stopped, TextStyle::PLAIN), @"
         The local cloud is not running.

@@ -1,7 +1,7 @@
-//! Makes log lines readable: JSON lines of the function, Lambda's own lines in both formats, and other lines
+//! Renders log lines: JSON lines of the function, Lambda's own lines in text and JSON format, and other lines
 //! unchanged.
 //!
-//! A log contains text of strangers, so everything is escaped before it reaches the terminal.
+//! A log contains text that strangers sent, so everything is escaped before it is shown.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ pub struct LogsView {
     pub lines: Vec<LogLine>,
 }
 
-/// A line of the log with its time in milliseconds.
+/// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// The time in milliseconds since 1970.
@@ -122,11 +122,12 @@ fn parse_application(mut object: Map<String, Json>) -> ParsedLogLine {
             object.entry(name).or_insert(value);
         }
     }
-    let mut take = |names: &[&str]| names.iter().find_map(|name| object.remove(*name)).map(unquoted);
-    let level = take(&["level", "severity", "lvl"]).unwrap_or_default().to_uppercase();
-    let message = take(&["message", "msg", "errorMessage"]).unwrap_or_default();
-    let request = take(&["requestId", "request_id", "AWSRequestId"]);
-    drop(take(&["timestamp"]).or_else(|| take(&["time"])).or_else(|| take(&["ts"])));
+    let mut remove_first = |names: &[&str]| names.iter().find_map(|name| object.remove(*name)).map(unquoted);
+    let level = remove_first(&["level", "severity", "lvl"]).unwrap_or_default().to_uppercase();
+    let message = remove_first(&["message", "msg", "errorMessage"]).unwrap_or_default();
+    let request = remove_first(&["requestId", "request_id", "AWSRequestId"]);
+    // The time of the log event is shown instead of the time in the line.
+    drop(remove_first(&["timestamp", "time", "ts"]));
     let mut fields: Vec<(String, String)> =
         object.into_iter().map(|(name, value)| (name, quoted_if_needed(unquoted(value)))).collect();
     fields.extend(request.map(|id| ("request".to_owned(), short_id(&id))));
@@ -134,13 +135,13 @@ fn parse_application(mut object: Map<String, Json>) -> ParsedLogLine {
     ParsedLogLine { level, message, fields }
 }
 
-/// Parses a line of Lambda in JSON format.
+/// Parses one of Lambda's own lines in JSON format.
 fn parse_platform_json(kind: &str, object: &Map<String, Json>) -> ParsedLogLine {
     let record = object.get("record").unwrap_or(&Json::Null);
     let metric =
         |name: &str| record.get("metrics").and_then(|metrics| metrics.get(name)).and_then(Json::as_f64);
-    let what = kind.trim_start_matches("platform.");
-    let (level, message) = match what {
+    let event = kind.trim_start_matches("platform.");
+    let (level, message) = match event {
         "report" => {
             let parts = [
                 metric("durationMs").map(|ms| format!("{ms} ms")),
@@ -165,7 +166,7 @@ fn parse_platform_json(kind: &str, object: &Map<String, Json>) -> ParsedLogLine 
     ParsedLogLine { level: level.to_owned(), message, fields }
 }
 
-/// Parses a line of Lambda in text format.
+/// Parses one of Lambda's own lines in text format.
 fn parse_platform_text(line: &str) -> Option<ParsedLogLine> {
     let request = |rest: &str| {
         let id = rest.strip_prefix("RequestId: ")?.split_whitespace().next()?;
@@ -199,12 +200,12 @@ fn parse_platform_text(line: &str) -> Option<ParsedLogLine> {
     }
 }
 
-/// Returns the status of an invocation, unless it is `success`.
+/// Returns the status of an invocation, or `None` if it is `success`.
 fn failed_status(status: Option<&str>) -> Option<String> {
     status.filter(|status| *status != "success").map(str::to_owned)
 }
 
-/// Returns a value as text, strings without quotes.
+/// Returns a value as text. A string has no quotes.
 fn unquoted(value: Json) -> String {
     match value {
         Json::String(text) => text,
@@ -216,12 +217,12 @@ fn quoted_if_needed(value: String) -> String {
     if value.is_empty() || value.contains(char::is_whitespace) { format!("{value:?}") } else { value }
 }
 
-/// Shortens a request ID to 8 characters, which suffice to distinguish requests.
+/// Shortens a request ID to 8 characters, which are enough to distinguish requests.
 fn short_id(id: &str) -> String {
     id.chars().take(8).collect()
 }
 
-/// Formats a time in UTC. A time out of range is formatted as a number.
+/// Formats a time in UTC. A time that is out of range is shown as a number.
 fn format_time(ms: i64, format: &str) -> String {
     jiff::Timestamp::from_millisecond(ms)
         .map_or_else(|_| ms.to_string(), |at| at.strftime(format).to_string())

@@ -1,5 +1,5 @@
-//! The report as an HTML page in one file, with charts in SVG. The page has no scripts and no references to
-//! other hosts, so it works offline and can be shared. All texts are escaped.
+//! Renders the report as an HTML page in one file, with charts in SVG. The page must not have scripts or references
+//! to other hosts, so that it works offline and can be shared. All texts are escaped.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,11 @@ const PAGE_CSS: &str = include_str!("page.css");
 /// The style for numbers with separators.
 const NUMBER_STYLE: TextStyle = TextStyle { color: false, tty: true, width: None, unicode: true };
 
-/// The size of a chart in SVG units.
+/// The width of a chart in SVG units.
 const CHART_WIDTH: usize = 720;
+/// The height of a chart in SVG units.
 const CHART_HEIGHT: usize = 160;
-/// The height of the labels below a chart.
+/// The height of the labels below a chart in SVG units.
 const LABEL_HEIGHT: usize = 18;
 
 /// Returns the HTML of the page.
@@ -68,7 +69,7 @@ fn render_header(out: &mut String, report: &ReportView) {
     }
 }
 
-/// Renders a chart with one column per day or month. Each column shows views, and visitors in front of them.
+/// Renders a chart with one column per day or month. In each column, the visitors are in front of the views.
 fn render_chart(out: &mut String, title: &str, points: &[StatsPoint], has_visitors: bool) {
     let max = points.iter().map(|point| point.tally.hits.max(point.tally.uniques)).max().unwrap_or(0);
     if points.is_empty() || max == 0 {
@@ -84,6 +85,7 @@ fn render_chart(out: &mut String, title: &str, points: &[StatsPoint], has_visito
     );
     let column_step = CHART_WIDTH / points.len();
     let column_width = (column_step * 4 / 5).max(1);
+    // A label is at most 80 units wide.
     let label_interval = points.len().div_ceil(CHART_WIDTH / 80);
     for (n, point) in points.iter().enumerate() {
         let left = n * column_step;
@@ -186,11 +188,11 @@ fn render_addresses(out: &mut String, report: &ReportView) {
     out.push_str("</tbody>\n</table>\n</section>\n");
 }
 
-/// Renders a bar whose width is the share of `n` in `most`.
+/// Renders a bar whose width is the ratio of `n` to `max`. A bar for `n` above 0 has at least 0.2 %.
 fn bar_html(class: &str, n: u64, max: u64) -> String {
-    let percent = u128::from(n) * 1000 / u128::from(max.max(1));
-    let percent = if n > 0 { percent.max(2) } else { 0 };
-    format!("<b class=\"{class}\" style=\"width:{}.{}%\"></b>", percent / 10, percent % 10)
+    let per_mille = u128::from(n) * 1000 / u128::from(max.max(1));
+    let per_mille = if n > 0 { per_mille.max(2) } else { 0 };
+    format!("<b class=\"{class}\" style=\"width:{}.{}%\"></b>", per_mille / 10, per_mille % 10)
 }
 
 /// Scales a value to the height of a chart. A value above 0 is always visible.

@@ -1,4 +1,4 @@
-//! Results of the `paths` commands: counted paths compared with the pages of a site.
+//! The results of `paths list` and `paths sync`.
 
 use std::fmt::Write as _;
 
@@ -10,28 +10,28 @@ use crate::render::CommandView;
 use crate::style::TextStyle;
 use crate::{format, text};
 
-/// The maximum number of entries per list in the text output. Further ones are only counted.
+/// The maximum number of entries per list in the text output. Of further entries, only the number is shown.
 const MAX_SHOWN: usize = 20;
 
-/// A path that has counts but is no page of the site.
+/// A path that has counts but is not a page of the site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StrayPath {
-    /// The key.
+    /// The key of the path.
     pub path: String,
-    /// The number of hits.
+    /// The number of views.
     pub hits: u64,
 }
 
 /// The result of `paths sync`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct PathsView {
-    /// Whether nothing was changed.
+    /// Whether it was a dry run, which changes nothing.
     pub dry_run: bool,
     /// Pages that were added.
     pub added: Vec<String>,
-    /// Paths without hits that are no pages and were removed.
+    /// Removed paths: they had no views and are not pages.
     pub removed: Vec<String>,
-    /// Paths with hits that are no pages.
+    /// Paths that are kept although they are not pages.
     pub strays: Vec<StrayPath>,
     /// The number of pages that existed already.
     pub kept: u64,
@@ -39,7 +39,7 @@ pub struct PathsView {
     pub refused: Vec<RejectedPage>,
 }
 
-/// The paths that are counted.
+/// The known paths.
 #[derive(Clone, Debug, Serialize)]
 pub struct PathListView {
     /// The sorted paths.

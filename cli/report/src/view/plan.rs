@@ -1,15 +1,16 @@
-//! The view of a plan: each change with its reason and its fields, old and new.
+//! The view of a plan: each change with its reason, and with the old and new values of its fields.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hitctl_engine::{Action, Address, ChangeReason, FieldDiff, Plan, PlanSummary};
-use hitctl_stack::cost::CostEstimate;
+use hitctl_stack::cost::{CostEstimate, CostRow};
 use serde::Serialize;
 
 use super::fields;
 use crate::render::CommandView;
 use crate::style::{TextStyle, Tone};
+use crate::table::{Cell, Column, TextTable};
 use crate::{progress_text, text};
 
 /// The planned changes of all resources.
@@ -36,9 +37,10 @@ pub struct PlanView {
     pub estimate: Option<CostEstimate>,
     /// The duration in milliseconds.
     pub took_ms: u64,
+    /// Whether to omit the fields of created and deleted resources.
     #[serde(skip)]
     brief: bool,
-    /// Whether every value is shown in full: the tags of every resource, ids of statements, whole hashes.
+    /// Whether to show everything: unset fields, the common tags, the IDs of statements and whole hashes.
     #[serde(skip)]
     pub verbose: bool,
 }
@@ -48,7 +50,7 @@ pub struct PlanView {
 pub struct PlannedLoss {
     /// The address of the resource.
     pub address: String,
-    /// The loss as a lower-case fragment.
+    /// The loss as a lower-case sentence fragment.
     pub loss: String,
     /// The confirmation that the loss requires.
     pub confirm: LossConfirmation,
@@ -58,9 +60,9 @@ pub struct PlannedLoss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossConfirmation {
-    /// A yes, or `--yes`.
+    /// The answer yes, or `--yes`.
     Yes,
-    /// The name of the environment, typed or by `--confirm`.
+    /// The name of the environment, as an answer or with `--confirm`.
     Name,
 }
 
@@ -73,10 +75,12 @@ struct ChangeRow {
     action: Action,
     fields: Vec<FieldDiff>,
     why: String,
-    /// Whether the row is shown although the resource is kept: it is kept for another reason than being up to
-    /// date.
+    /// Whether to show the row: the resource is changed, or kept for another reason than being up to date.
     #[serde(skip)]
-    notable: bool,
+    is_shown: bool,
+    /// Whether the reason says more than the action and the fields.
+    #[serde(skip)]
+    has_reason: bool,
 }
 
 impl PlanView {
@@ -89,7 +93,11 @@ impl PlanView {
             action: change.action,
             fields: change.fields.clone(),
             why: change.why.to_string(),
-            notable: change.action != Action::Keep || change.why != ChangeReason::UpToDate,
+            has_reason: !matches!(
+                change.why,
+                ChangeReason::Missing | ChangeReason::NotDesired | ChangeReason::FieldsDiffer(_)
+            ),
+            is_shown: change.action != Action::Keep || change.why != ChangeReason::UpToDate,
         };
         Self {
             command: command.to_owned(),
@@ -109,7 +117,7 @@ impl PlanView {
         }
     }
 
-    /// Leaves out the fields of created and deleted resources, for a plan that is applied at once.
+    /// Omits the fields of created and deleted resources, for the preview of a plan that is applied next.
     #[must_use]
     pub fn brief(self) -> Self {
         Self { brief: true, ..self }
@@ -144,7 +152,7 @@ impl PlanView {
         })
     }
 
-    /// Renders the losses, and how a deploy confirms them.
+    /// Renders the losses. For `plan`, adds how to confirm them in a deploy.
     fn losses_text(&self, style: TextStyle) -> String {
         let mut out = String::new();
         let head = style.paint(Tone::Warn, "irreversible:");
@@ -164,14 +172,31 @@ impl PlanView {
         out
     }
 
+    /// Renders the cost of a month as a table, and with `-v` the assumptions.
+    fn cost_text(&self, estimate: &CostEstimate, style: TextStyle) -> String {
+        let title = format!("Cost of a month at the prices of us-east-1 of {}:", estimate.prices_as_of);
+        let mut out = format!("\n{}\n", text::wrap(&title, 2, style));
+        let mut table = TextTable::new([Column::text(""), Column::number(""), Column::text("").optional()]);
+        for CostRow { label, amount, note } in estimate.rows() {
+            table.add_row([label.into(), amount.into(), Cell::toned(note, Tone::Dim)]);
+        }
+        out.push_str(&table.render(2, style));
+        if self.verbose {
+            let _ = writeln!(out, "{}", text::wrap(&estimate.assumptions(), 0, style));
+        }
+        out
+    }
+
     fn totals_line(&self) -> String {
         let PlanSummary { keep, create, update, replace, delete } = self.summary;
+        let kept = self.changes.iter().filter(|row| row.is_shown && row.action == Action::Keep).count();
         let counts = [
             (create, "to create"),
             (update, "to update"),
             (replace, "to replace"),
             (delete, "to delete"),
-            (keep, "unchanged"),
+            (kept, "kept"),
+            (keep - kept, "unchanged"),
         ];
         let counts = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
         format!("Plan: {}.", counts.collect::<Vec<_>>().join(", "))
@@ -181,12 +206,17 @@ impl PlanView {
 impl CommandView for PlanView {
     fn render(&self, style: TextStyle) -> String {
         let mut out = String::new();
-        let mut changes: Vec<&ChangeRow> = self.changes.iter().filter(|row| row.notable).collect();
+        let mut changes: Vec<&ChangeRow> = self.changes.iter().filter(|row| row.is_shown).collect();
         let address_width = changes.iter().map(|row| text::width(row.address.as_str())).max().unwrap_or(0);
         // Kept resources come last.
         changes.sort_by_key(|row| row.action == Action::Keep);
-        for row in &changes {
+        for (n, row) in changes.iter().enumerate() {
+            let before = out.len();
             row.render(&mut out, address_width, self.brief, self.verbose, style);
+            // A resource with fields is a block of its own.
+            if n > 0 && row.shows_fields(self.brief) {
+                out.insert(before, '\n');
+            }
         }
         if !changes.is_empty() {
             out.push('\n');
@@ -199,33 +229,46 @@ impl CommandView for PlanView {
             let _ = writeln!(out, "{}", text::wrap(&style.paint(Tone::Strong, self.totals_line()), 6, style));
         }
         if let Some(estimate) = &self.estimate {
-            let _ = writeln!(out, "{}", text::wrap_after_head("Cost:", &estimate.details(), 6, style));
+            out.push_str(&self.cost_text(estimate, style));
+        }
+        if self.command == "plan" && !self.is_empty() {
+            let next = format!("hitctl deploy --env {}", text::clean(&self.env));
+            let _ = writeln!(out, "\n  next  {}", style.paint(Tone::Link, next));
         }
         out
     }
 }
 
 impl ChangeRow {
+    fn shows_fields(&self, brief: bool) -> bool {
+        let is_hidden = brief && matches!(self.action, Action::Create | Action::Delete);
+        !self.fields.is_empty() && !is_hidden
+    }
+
     fn render(&self, out: &mut String, address_width: usize, brief: bool, verbose: bool, style: TextStyle) {
         let tone = progress_text::action_tone(self.action);
         let head =
             style.paint(tone, format!("{} {:<7}", progress_text::symbol(self.action, style), self.action));
         let name = text::clean(&self.name);
-        let why = format!("({})", text::clean(&self.why));
-        // Symbol, verb, address, name and reason are on one line if they fit.
+        let why = if self.has_reason { format!("({})", text::clean(&self.why)) } else { String::new() };
+        // Everything is on one line if it fits. Before the name, the line has 2 spaces, the symbol and the verb (9
+        // columns), a space, the address, and 2 spaces.
         let prefix_width = 2 + 9 + 1 + address_width + 2;
         if prefix_width + text::width(&name) + 2 + text::width(&why) <= style.columns() {
             let address = text::pad(self.address.as_str(), address_width);
-            let _ = writeln!(out, "  {head} {address}  {name}  {}", style.paint(Tone::Dim, why));
+            let line = format!("  {head} {address}  {name}  {}", style.paint(Tone::Dim, why));
+            let _ = writeln!(out, "{}", line.trim_end());
         } else {
             let address = text::truncate(self.address.as_str(), style.columns().saturating_sub(12), style);
             let _ = writeln!(out, "  {head} {address}");
             let name = text::truncate(&name, style.columns().saturating_sub(6), style);
             let _ = writeln!(out, "      {name}");
-            let _ =
-                writeln!(out, "{}", style.paint(Tone::Dim, text::wrap_after_head("     ", &why, 7, style)));
+            if !why.is_empty() {
+                let why = text::wrap_after_head("     ", &why, 7, style);
+                let _ = writeln!(out, "{}", style.paint(Tone::Dim, why));
+            }
         }
-        if brief && matches!(self.action, Action::Create | Action::Delete) {
+        if !self.shows_fields(brief) {
             return;
         }
         fields::render(out, &self.fields, self.action == Action::Create, verbose, style);

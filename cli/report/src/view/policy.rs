@@ -1,4 +1,4 @@
-//! Documents: the IAM policy that hitctl needs, and the data that the counter stores about visitors.
+//! The results of `policy` and `privacy`: an IAM policy, and a text about the data that the counter stores.
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -14,14 +14,14 @@ pub struct PolicyView {
     pub policy: Json,
 }
 
-/// The data that the counter stores about visitors.
+/// A text about the data that the counter stores about visitors.
 #[derive(Clone, Debug, Serialize)]
 pub struct PrivacyView {
-    /// The environment whose configuration it describes.
+    /// The environment whose configuration the text describes.
     pub env: String,
     /// `none`, `hash` or `raw`.
     pub visitors: String,
-    /// The statements, one paragraph each.
+    /// The paragraphs of the text.
     pub paragraphs: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The result of `report`: statistics with charts as text, and by [`page`](ReportView::page) as an HTML page.
+//! The result of `report`: statistics with text charts. [`ReportView::page`] renders them as an HTML page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,14 +17,14 @@ const CHART_LINES: usize = 6;
 /// The width of a bar in columns.
 const BAR_WIDTH: usize = 24;
 
-/// The range of a report: days and months, oldest first, and the number of pages.
+/// The range of a report: days and months, oldest first, and the number of paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRange {
     /// Dates in UTC, such as `2026-09-20`. The last one is today.
     pub days: Vec<String>,
     /// Months, such as `2026-09`.
     pub months: Vec<String>,
-    /// The maximum number of pages in the list.
+    /// The maximum number of paths in the list.
     pub top: usize,
 }
 
@@ -37,16 +37,16 @@ pub struct ReportView {
     pub env: String,
     /// The number of all views.
     pub hits: u64,
-    /// The number of visitors of the site, summed over days. `None` if visitors are not counted.
+    /// The sum of each day's visitors of the site. `None` if visitors are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uniques: Option<u64>,
-    /// The number of pages.
+    /// The number of paths.
     pub paths: u64,
     /// The days, oldest first, without gaps.
     pub days: Vec<StatsPoint>,
     /// The months, oldest first.
     pub months: Vec<StatsPoint>,
-    /// The pages with the most views.
+    /// The paths with the most views.
     pub top: Vec<CountRow>,
     /// The number of views that were not counted, by month and reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
@@ -65,7 +65,7 @@ pub struct StatsPoint {
     pub tally: Tally,
 }
 
-/// An IP address that is stored.
+/// A stored IP address of a visitor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VisitorIpRow {
     /// The IPv4 or IPv6 address.
@@ -80,7 +80,7 @@ pub struct VisitorIpRow {
 
 impl ReportView {
     /// Returns a report without counts.
-    pub fn new(app: &str, env: &str, span: &ReportRange, has_visitors: bool) -> Self {
+    pub fn new(app: &str, env: &str, range: &ReportRange, has_visitors: bool) -> Self {
         let zero = |times: &[String]| {
             times.iter().map(|time| StatsPoint { time: time.clone(), tally: Tally::default() }).collect()
         };
@@ -90,18 +90,18 @@ impl ReportView {
             hits: 0,
             uniques: has_visitors.then_some(0),
             paths: 0,
-            days: zero(&span.days),
-            months: zero(&span.months),
+            days: zero(&range.days),
+            months: zero(&range.months),
             top: Vec::new(),
             dropped: BTreeMap::new(),
             addresses: Vec::new(),
         }
     }
 
-    /// Adds the counts of all pages, and the visitors of the site. The visitors of the site are not the sum
-    /// of the visitors of its pages.
+    /// Adds the counts of all paths, and the visitors of the site. A visitor of several paths counts once for the
+    /// site, so the visitors of the paths are not added up.
     #[must_use]
-    pub fn with_counts(mut self, mut counts: Vec<CountRow>, site: &CountRow, span: &ReportRange) -> Self {
+    pub fn with_counts(mut self, mut counts: Vec<CountRow>, site: &CountRow, range: &ReportRange) -> Self {
         self.hits = counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
         self.uniques = self.uniques.map(|_| site.uniques);
         self.paths = counts.len() as u64;
@@ -116,16 +116,16 @@ impl ReportView {
         add(&mut self.days, |row| &row.days);
         add(&mut self.months, |row| &row.months);
         counts.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.path.cmp(&b.path)));
-        self.top = counts.into_iter().take(span.top).map(CountRow::without_history).collect();
+        self.top = counts.into_iter().take(range.top).map(CountRow::without_history).collect();
         self
     }
 
-    /// Returns the report as a self-contained HTML page, without scripts and other files.
+    /// Returns the report as a self-contained HTML page, without scripts or references to other files.
     pub fn page(&self) -> String {
         page::render(self)
     }
 
-    /// Returns the reasons for views that were not counted, over all months, the most frequent first.
+    /// Returns the reasons why views were not counted, with their numbers over all months, the most frequent first.
     pub(crate) fn drop_reasons(&self) -> Vec<(&str, u64)> {
         let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
         for (reason, n) in self.dropped.values().flatten() {

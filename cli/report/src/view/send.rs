@@ -1,4 +1,4 @@
-//! Results of commands that send hits or events.
+//! The results of `send` and `emit`.
 
 use std::fmt::Write as _;
 
@@ -9,18 +9,18 @@ use crate::render::CommandView;
 use crate::style::{TextStyle, Tone};
 use crate::{format, text};
 
-/// The result of sending hits.
+/// The result of sending views to the queue.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SendView {
     /// The environment.
     pub env: String,
     /// The name of the queue.
     pub queue: String,
-    /// The number of sent hits.
+    /// The number of sent views.
     pub hits: u64,
-    /// The number of messages that contain them.
+    /// The number of messages that contain these views.
     pub messages: u64,
-    /// The lines that are not valid hits.
+    /// The invalid lines, which were not sent.
     pub refused: Vec<RejectedLine>,
     /// The lines that the queue rejected.
     pub failed: Vec<RejectedLine>,
@@ -28,7 +28,8 @@ pub struct SendView {
     pub id_prefix: String,
     /// The duration in milliseconds.
     pub took_ms: u64,
-    /// The batching window of the queue in seconds: how long messages are collected before they are counted.
+    /// The batching window of the queue in seconds: the maximum time for which messages are collected before they are
+    /// counted.
     #[serde(skip)]
     pub window_s: u32,
 }
@@ -84,8 +85,8 @@ impl SendView {
 impl CommandView for SendView {
     fn render(&self, style: TextStyle) -> String {
         let count = |n: u64, noun: &str| format::count(n, noun, style);
-        let (hits, messages) = (count(self.hits, "hit"), count(self.messages, "message"));
-        let mut out = format!("Sent {hits} in {messages} to {}.\n", text::clean(&self.queue));
+        let (views, messages) = (count(self.hits, "view"), count(self.messages, "message"));
+        let mut out = format!("Sent {views} in {messages} to {}.\n", text::clean(&self.queue));
         for line in &self.failed {
             let head = style.paint(Tone::Bad, format!("line {} was not sent:", line.line));
             let _ = writeln!(out, "{}", text::wrap_after_head(&head, &text::clean(&line.why), 2, style));
@@ -147,18 +148,18 @@ mod tests {
     #[test]
     fn send_shows_sent_and_rejected_lines() {
         insta::assert_snapshot!(sent().to_text(WIDE), @"
-        Sent 1,200 hits in 12 messages to hits-prod-hits.
+        Sent 1,200 views in 12 messages to hits-prod-hits.
         Messages are batched for up to 60 s before they are counted.
         next  hitctl counts list --env prod
         ");
         assert_eq!(sent().exit(), Exit::Done);
-        let bad = RejectedLine { line: 3, why: "it is not UTF-8".to_owned() };
-        let view = SendView { refused: vec![bad.clone()], ..sent() };
+        let invalid = RejectedLine { line: 3, why: "it is not UTF-8".to_owned() };
+        let view = SendView { refused: vec![invalid.clone()], ..sent() };
         assert_eq!(view.exit(), Exit::Error);
         let failed = vec![RejectedLine { line: 4, why: "SQS\u{1b} is busy".to_owned() }];
-        let view = SendView { refused: vec![bad], failed, ..sent() };
+        let view = SendView { refused: vec![invalid], failed, ..sent() };
         insta::assert_snapshot!(view.to_text(TextStyle::PLAIN), @r"
-        Sent 1200 hits in 12 messages to hits-prod-hits.
+        Sent 1200 views in 12 messages to hits-prod-hits.
         line 4 was not sent: SQS\u{1b} is busy
         1 invalid line skipped.
         Messages are batched for up to 60 s before they are counted.

@@ -6,7 +6,7 @@ use crate::render::CommandView;
 use crate::style::{TextStyle, Tone};
 use crate::text;
 
-/// Texts to paste into a page or a README. Texts that were not requested are `None`.
+/// The requested texts. The others are `None`.
 #[derive(Clone, Debug, Serialize)]
 pub struct SnippetView {
     /// The environment.

@@ -24,28 +24,28 @@ pub struct StatusView {
     pub account: String,
     /// The AWS region.
     pub region: String,
-    /// The build that is deployed, as `/healthz` reports it. `None` if there is no function.
+    /// The ID of the deployed build, as in `/healthz`. `None` if there is no function.
     pub release: Option<String>,
     /// The last change of the deployment. `None` if it is unknown.
     pub deployed: Option<LastDeploy>,
-    /// All resources that exist, or that the app should have.
+    /// All resources that exist or that the configuration requires.
     pub resources: Vec<ResourceRow>,
     /// The base URL without a trailing slash.
     pub url: Option<String>,
-    /// The sum of the hits of all paths. `None` if they cannot be read because the local cloud does not run.
+    /// The sum of the views of all paths. `None` if they cannot be read because the local cloud is not running.
     pub hits: Option<u64>,
     /// The live version, if versions are published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<LiveVersion>,
-    /// Whether the cloud runs. Always true for AWS.
+    /// Whether the cloud is running. Always true for AWS.
     pub running: bool,
     /// The CloudFront distribution, if one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distribution: Option<DistributionRow>,
-    /// The usage of the budget of new paths, if there is one and it can be read.
+    /// The usage of the budget for new paths, if there is one and it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_paths: Option<NewPathBudget>,
-    /// Warnings, such as access that others granted, a spent budget, or a full disk.
+    /// Warnings, such as access that others granted, a used-up budget, or a full disk.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -53,7 +53,7 @@ pub struct StatusView {
 /// The last change of a deployment.
 #[derive(Clone, Debug, Serialize)]
 pub struct LastDeploy {
-    /// The time in RFC 3339, UTC.
+    /// The time in UTC, in RFC 3339 format.
     pub at: String,
     /// The user and the machine, such as `ann@laptop`.
     pub by: String,
@@ -61,43 +61,43 @@ pub struct LastDeploy {
     pub command: String,
 }
 
-/// The usage of the budget of new paths.
+/// The usage of the budget for new paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct NewPathBudget {
     /// The number of paths that were created today (UTC).
     pub today: u64,
     /// The maximum number of new paths per day.
     pub per_day: u64,
-    /// The number of all paths that hits have created.
+    /// The number of all paths that views have created.
     pub in_all: u64,
     /// The maximum number of paths.
     pub max: u64,
     /// The approximate number of clients that have used up their share today.
     pub shares_spent: usize,
-    /// The share of one visitor.
+    /// The maximum number of new paths per day for one visitor.
     #[serde(skip)]
     pub share: u64,
 }
 
 impl NewPathBudget {
-    /// Returns warnings if the budget is spent or almost spent. New pages are not counted then.
+    /// Returns warnings if at least 80 % of the budget is used, or if a client has used up its share.
     pub fn warnings(&self) -> Vec<String> {
         let number = |n: u64| format::number(n, TextStyle::PLAIN);
-        let is_near = |used: u64, most: u64| used >= most.saturating_mul(4) / 5;
+        let is_almost_used = |used: u64, max: u64| used >= max.saturating_mul(4) / 5;
         let mut warnings = Vec::new();
-        let used = |used: u64, most: u64| format!("{} of {} new paths", number(used), number(most));
-        if is_near(self.today, self.per_day) {
+        let usage = |used: u64, max: u64| format!("{} of {} new paths", number(used), number(max));
+        if is_almost_used(self.today, self.per_day) {
             warnings.push(format!(
                 "{} today: above the limit, views of new paths are not counted until midnight (UTC); add your pages with \
                  `hitctl paths sync`, or raise `counter.new_paths_per_day`",
-                used(self.today, self.per_day)
+                usage(self.today, self.per_day)
             ));
         }
-        if is_near(self.in_all, self.max) {
+        if is_almost_used(self.in_all, self.max) {
             warnings.push(format!(
                 "{} in total: above the limit, views of new paths are not counted; remove paths with `hitctl counts delete`, or \
                  raise `counter.max_paths`",
-                used(self.in_all, self.max)
+                usage(self.in_all, self.max)
             ));
         }
         if self.shares_spent > 0 {
@@ -111,7 +111,7 @@ impl NewPathBudget {
     }
 }
 
-/// The version that the live alias points at.
+/// The version to which the live alias points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LiveVersion {
     /// The version number.
@@ -136,14 +136,14 @@ pub struct ResourceRow {
     /// Whether the next deploy deletes it, because the configuration no longer contains it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unwanted: bool,
-    /// Whether it belongs to somebody else, so that no deploy is possible.
+    /// Whether it does not belong to this app. No deploy is possible then.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
     /// The outputs that other resources use.
     pub outputs: BTreeMap<String, String>,
 }
 
-/// The approximate number of messages on a queue.
+/// The approximate number of messages in a queue.
 struct QueueCounts {
     visible: u64,
     in_flight: u64,
@@ -174,7 +174,7 @@ impl StatusView {
             || self.distribution.as_ref().is_some_and(|distribution| distribution.present == Some(false))
     }
 
-    /// Returns the number of messages on a queue from the outputs of its resource.
+    /// Returns the number of messages in a queue from the outputs of its resource.
     fn queue_counts(&self, address: &str) -> Option<QueueCounts> {
         let row = self.resources.iter().find(|row| row.address == address)?;
         let number = |name: &str| row.outputs.get(name).and_then(|text| text.parse::<u64>().ok());
@@ -183,20 +183,20 @@ impl StatusView {
         Some(QueueCounts { visible, in_flight, delayed, all, oldest_s: number("oldest_s") })
     }
 
-    /// Renders what is deployed: app, environment, place, release, and the last change.
+    /// Renders the header: app, environment, location, release, and the last change.
     fn header(&self, style: TextStyle) -> String {
-        let place = match self.target.as_str() {
+        let location = match self.target.as_str() {
             "local" => "this machine".to_owned(),
             _ => format!("AWS account {}, {}", text::clean(&self.account), text::clean(&self.region)),
         };
         let mut facts = vec![
             ("app", text::clean(&self.app).into_owned()),
-            ("env", format!("{} ({place})", text::clean(&self.env))),
+            ("env", format!("{} ({location})", text::clean(&self.env))),
         ];
         let live = self.version.map(|version| format!(", version {}", version.live)).unwrap_or_default();
         facts.extend(self.release.as_ref().map(|build| ("release", format!("{}{live}", text::clean(build)))));
         facts.extend(self.deployed.as_ref().map(|LastDeploy { at, by, command }| {
-            // Minutes are exact enough here.
+            // Without the seconds: `2026-01-01 10:00`.
             let at = text::clean(at).chars().take(16).collect::<String>().replace('T', " ");
             let by = text::clean(by);
             let action = if command == "rollback" { "rolled back" } else { "deployed" };
@@ -228,6 +228,17 @@ impl StatusView {
 impl CommandView for StatusView {
     fn render(&self, style: TextStyle) -> String {
         let mut out = self.header(style) + "\n";
+        if !self.resources.iter().any(|row| row.present || row.conflict) {
+            let _ = writeln!(out, "Nothing is deployed in environment {}.", text::clean(&self.env));
+            for warning in &self.warnings {
+                let line = style.paint(Tone::Warn, text::clean(warning));
+                let _ = writeln!(out, "{}", text::wrap_after_head("  warn  ", &line, 9, style));
+            }
+            if let Some(next) = self.next_command() {
+                let _ = writeln!(out, "\n  next   {}", style.paint(Tone::Link, next));
+            }
+            return out;
+        }
         if !self.running {
             let _ = writeln!(out, "{} The local cloud is not running.\n", style.paint(Tone::Warn, "stopped"));
         }
@@ -250,36 +261,36 @@ impl CommandView for StatusView {
         }
         out.push_str(&table.render(2, style));
         let url = self.url.as_deref().map_or("(none)".into(), text::clean);
-        let _ = writeln!(out, "\n  url   {}", style.paint(Tone::Link, url));
+        let _ = writeln!(out, "\n  url    {}", style.paint(Tone::Link, url));
         let hits = self.hits.map_or_else(
             || style.paint(Tone::Dim, "(kept; start the local cloud to read them)"),
             |hits| style.paint(Tone::Strong, format::number(hits, style)),
         );
-        let _ = writeln!(out, "{}", text::wrap_after_head("  views", &hits, 8, style));
+        let _ = writeln!(out, "{}", text::wrap_after_head("  views ", &hits, 9, style));
         if let Some(queue) = self.queue_counts("queue.hits") {
-            let _ = writeln!(out, "{}", text::wrap_after_head("  queue", &queue.summary(style), 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  queue ", &queue.summary(style), 9, style));
         }
         if let Some(dead_letter_queue) = self.queue_counts("queue.dlq") {
             let dead_letters = match dead_letter_queue.all {
                 0 => "empty".to_owned(),
                 n => style.paint(Tone::Warn, format::plural(n, "message")),
             };
-            let _ = writeln!(out, "{}", text::wrap_after_head("  dlq  ", &dead_letters, 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  dlq   ", &dead_letters, 9, style));
         }
         if let Some(LiveVersion { live, newest }) = self.version {
             let newest = newest.map(|newest| format!("version {live} (rolled back; the newest is {newest})"));
             let line = newest.map_or_else(|| live.to_string(), |line| style.paint(Tone::Warn, line));
-            let _ = writeln!(out, "{}", text::wrap_after_head("  live ", &line, 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  live  ", &line, 9, style));
         }
         if let Some(distribution) = &self.distribution {
             out.push_str(&distribution.lines(style));
         }
         for warning in &self.warnings {
             let line = style.paint(Tone::Warn, text::clean(warning));
-            let _ = writeln!(out, "{}", text::wrap_after_head("  warn ", &line, 8, style));
+            let _ = writeln!(out, "{}", text::wrap_after_head("  warn  ", &line, 9, style));
         }
         if let Some(next) = self.next_command() {
-            let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
+            let _ = writeln!(out, "  next   {}", style.paint(Tone::Link, next));
         }
         out
     }
@@ -345,9 +356,9 @@ mod tests {
         function.counter     drift: memory_mb, environment.LOG_LEVEL  hits-local
         permission.http_api  missing                                  hits-local
 
-        url   http://127.0.0.1:8700
-        views 1,234,567
-        next  hitctl plan --env local
+        url    http://127.0.0.1:8700
+        views  1,234,567
+        next   hitctl plan --env local
         ");
         insta::assert_snapshot!(view().to_text(NARROW), @"
         app       hits
@@ -361,9 +372,9 @@ mod tests {
         function.counter     drift: memory_mb…
         permission.http_api  missing
 
-        url   http://127.0.0.1:8700
-        views 1,234,567
-        next  hitctl plan --env local
+        url    http://127.0.0.1:8700
+        views  1,234,567
+        next   hitctl plan --env local
         ");
         assert!(fits(&view().to_text(NARROW), NARROW));
         assert!(
@@ -380,9 +391,9 @@ mod tests {
             ..row(address, true, &[])
         };
         let hits = [("visible", "1200"), ("in_flight", "25"), ("delayed", "0"), ("oldest_s", "64")];
-        let dead =
+        let dlq =
             |n: &'static str| queue("queue.dlq", &[("visible", n), ("in_flight", "0"), ("delayed", "0")]);
-        let view = StatusView { resources: vec![queue("queue.hits", &hits), dead("2")], ..view() };
+        let view = StatusView { resources: vec![queue("queue.hits", &hits), dlq("2")], ..view() };
         insta::assert_snapshot!(view.to_text(WIDE), @"
         app       hits
         env       local (this machine)
@@ -393,20 +404,20 @@ mod tests {
         queue.hits  ok     hits-local
         queue.dlq   ok     hits-local
 
-        url   http://127.0.0.1:8700
-        views 1,234,567
-        queue 1,200 waiting, 25 in flight, oldest 1m 04s
-        dlq   2 messages
-        next  hitctl dlq list --env local
+        url    http://127.0.0.1:8700
+        views  1,234,567
+        queue  1,200 waiting, 25 in flight, oldest 1m 04s
+        dlq    2 messages
+        next   hitctl dlq list --env local
         ");
         assert!(visible(&view.to_text(COLOUR)).contains("<33m2 messages</>"));
         let view = StatusView {
             resources: vec![
                 queue(
                     "queue.hits",
-                    &dead("0").outputs.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>(),
+                    &dlq("0").outputs.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>(),
                 ),
-                dead("0"),
+                dlq("0"),
             ],
             ..view
         };
@@ -420,17 +431,17 @@ mod tests {
         queue.hits  ok     hits-local
         queue.dlq   ok     hits-local
 
-        url   http://127.0.0.1:8700
-        views 1,234,567
-        queue empty
-        dlq   empty
+        url    http://127.0.0.1:8700
+        views  1,234,567
+        queue  empty
+        dlq    empty
         ");
         let off = StatusView { resources: vec![queue("queue.hits", &[])], ..view };
-        assert!(!off.to_text(WIDE).contains("  queue "), "a cloud that does not run is not asked");
+        assert!(!off.to_text(WIDE).contains("  queue "), "without outputs, the queue has no line");
     }
 
     #[test]
-    fn resource_that_the_next_deploy_deletes_and_foreign_access_are_shown() {
+    fn status_shows_unwanted_resource_and_foreign_access() {
         let unwanted = ResourceRow { unwanted: true, ..row("function_url.counter", true, &[]) };
         let view = StatusView {
             resources: vec![row("table.hits", true, &[]), unwanted],
@@ -448,22 +459,22 @@ mod tests {
         table.hits            ok                          hits-local
         function_url.counter  the next deploy deletes it  hits-local
 
-        url   http://127.0.0.1:8700
-        views 1,234,567
-        warn  role.function: role hits-test has the inline policy more
-        next  hitctl plan --env local
+        url    http://127.0.0.1:8700
+        views  1,234,567
+        warn   role.function: role hits-test has the inline policy more
+        next   hitctl plan --env local
         ");
         assert!(view.to_json().contains(r#""drift":[],"unwanted":true"#), "{}", view.to_json());
     }
 
     #[test]
-    fn rollback_is_shown() {
-        let answers = |live, newest| {
+    fn live_version_after_rollback_is_shown_with_newest() {
+        let live_line = |live, newest| {
             let view = StatusView { version: Some(LiveVersion { live, newest }), ..view() };
             view.to_text(WIDE).lines().find(|line| line.starts_with("  live")).map(str::to_owned)
         };
-        assert_eq!(answers(5, None).unwrap(), "  live  5");
-        assert_eq!(answers(3, Some(5)).unwrap(), "  live  version 3 (rolled back; the newest is 5)");
+        assert_eq!(live_line(5, None).unwrap(), "  live   5");
+        assert_eq!(live_line(3, Some(5)).unwrap(), "  live   version 3 (rolled back; the newest is 5)");
     }
 
     #[test]
@@ -481,14 +492,9 @@ mod tests {
           release   0123456789ab
           deployed  2026-11-30 20:15 UTC by ann@laptop
 
-        stopped The local cloud is not running.
+        Nothing is deployed in environment local.
 
-          RESOURCE    STATE    NAME
-          table.hits  missing  hits-local
-
-          url   (none)
-          views 0
-          next  hitctl deploy --env local
+          next   hitctl deploy --env local
         ");
         assert!(view.is_drifted());
     }
@@ -512,16 +518,16 @@ mod tests {
           RESOURCE    STATE  NAME
           table.hits  ok     hits-local
 
-          url   http://127.0.0.1:8700
-          views (kept; start the local cloud to read them)
-          next  hitctl local start
+          url    http://127.0.0.1:8700
+          views  (kept; start the local cloud to read them)
+          next   hitctl local start
         ");
         assert!(view.to_json().contains(r#""hits":null"#));
     }
 
     #[test]
-    fn spent_budget_of_new_paths_is_a_warning() {
-        let calm = NewPathBudget {
+    fn used_up_budget_for_new_paths_is_a_warning() {
+        let below_limit = NewPathBudget {
             today: 799,
             per_day: 1000,
             in_all: 7_999,
@@ -529,8 +535,8 @@ mod tests {
             shares_spent: 0,
             share: 100,
         };
-        assert_eq!(calm.warnings(), [""; 0]);
-        let spent = NewPathBudget { today: 1000, in_all: 8_000, shares_spent: 1, ..calm };
+        assert_eq!(below_limit.warnings(), [""; 0]);
+        let spent = NewPathBudget { today: 1000, in_all: 8_000, shares_spent: 1, ..below_limit };
         let view = StatusView { new_paths: Some(spent), warnings: spent.warnings(), ..view() };
         let shown = view.warnings.join("\n");
         for part in [

@@ -1,4 +1,4 @@
-//! The result of `tune`: duration and cost of each memory size.
+//! The result of `tune`: the durations and the cost of each memory size.
 
 use std::fmt::Write as _;
 
@@ -21,9 +21,9 @@ pub struct TuneView {
     pub target: String,
     /// The request that was measured.
     pub request: &'static str,
-    /// The assumed number of hits per month.
+    /// The assumed number of views per month.
     pub hits: u64,
-    /// The maximum duration of the first response in milliseconds.
+    /// The maximum duration of the first response in milliseconds, for a recommended size.
     pub within_ms: u32,
     /// The month of the price list: `2026-11`.
     pub prices_as_of: &'static str,
@@ -183,15 +183,15 @@ mod tests {
           2026-11, without free tiers.
         Note: measured on this machine.
         ");
-        let free = MemoryFigures {
+        let without_limit = MemoryFigures {
             memory_mb: None,
             limited: false,
             compute_month_usd: None,
             month_usd: None,
             ..row(128, 1.0, 1.0, 1.0)
         };
-        let free = TuneView { next: None, ..view(vec![free]) };
-        insta::assert_snapshot!(free.to_text(WIDE), @"
+        let without_limit = TuneView { next: None, ..view(vec![without_limit]) };
+        insta::assert_snapshot!(without_limit.to_text(WIDE), @"
              MEMORY    INIT  FIRST RESPONSE    WARM     P95  COMPUTE  PER MONTH
            no limit  1.0 ms          4.0 ms  1.0 ms  3.0 ms        -          -
 

@@ -1,4 +1,4 @@
-//! The result of `url` and `open`.
+//! The result of `url` and `open`: the URL of the counter.
 
 use serde::Serialize;
 

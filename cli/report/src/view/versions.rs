@@ -1,4 +1,4 @@
-//! Results of `versions` and `rollback`.
+//! The results of `rollback` and `rollback --list`.
 
 use std::fmt::Write as _;
 
@@ -23,11 +23,11 @@ pub struct VersionsView {
 pub struct VersionRow {
     /// The version number.
     pub version: u64,
-    /// Whether the live alias points at it.
+    /// Whether the live alias points to it.
     pub live: bool,
     /// The ID of the build that it runs.
     pub build: Option<String>,
-    /// The settings that differ from the version before. `None` for the oldest version.
+    /// The settings that differ from the previous version. `None` for the oldest version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<String>>,
     /// The time of publication in AWS's format.
@@ -78,8 +78,7 @@ impl CommandView for VersionsView {
                     Some(changes) if changes.is_empty() => "nothing".into(),
                     Some(changes) => text::clean(&changes.join(", ")).into(),
                 },
-                // AWS's format is `2026-01-01T00:00:00.000+0000`, in UTC. The fraction of the second is left
-                // out.
+                // AWS's format is `2026-01-01T00:00:00.000+0000`, in UTC. The fraction of the second is omitted.
                 text::clean(row.published.split('.').next().unwrap_or_default()).into(),
             ]);
         }
@@ -126,13 +125,13 @@ mod tests {
         }
     }
 
-    fn view_of(versions: Vec<VersionRow>) -> VersionsView {
+    fn versions_view(versions: Vec<VersionRow>) -> VersionsView {
         VersionsView { env: "test".to_owned(), versions }
     }
 
     #[test]
     fn live_version_is_marked() {
-        let view = view_of(vec![row(5, false), row(4, true), row(3, false)]);
+        let view = versions_view(vec![row(5, false), row(4, true), row(3, false)]);
         insta::assert_snapshot!(view.to_text(WIDE), @"
            VERSION  BUILD         CHANGED                     PUBLISHED
            5        0123456789ab  code, memory_mb 128 -> 256  2026-11-21T09:20:16
@@ -140,9 +139,9 @@ mod tests {
            3        (unknown)                                 2026-11-21T09:20:16
         ");
         assert!(fits(&view.to_text(NARROW), NARROW));
-        let none = view_of(vec![row(5, false)]);
+        let none = versions_view(vec![row(5, false)]);
         assert!(none.to_text(WIDE).ends_with("No version is live: requests go to the unpublished code.\n"));
-        assert_eq!(view_of(Vec::new()).to_text(WIDE), "No version is published in test.\n");
+        assert_eq!(versions_view(Vec::new()).to_text(WIDE), "No version is published in test.\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The driver of the alias: publishes a version for the release, then points the alias at it in one call.
+//! The driver of the alias: publishes a version for the release, then points the alias at that version in one call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,8 +32,8 @@ impl Resource for AliasDriver {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    /// Reads the configuration through the alias, which is that of the version; the version's description is
-    /// the release. Only the alias itself has the weights of other versions.
+    /// Reads the version through the alias, because the version's description is the release. Also reads the alias
+    /// itself for the weights of other versions.
     async fn read(&self, cx: &CallContext<'_>, _want: Option<&AliasSpec>) -> ReadResult<AliasSpec> {
         let (function, alias) = split_name(cx.name);
         let request = self.client.get_function_configuration().function_name(function).qualifier(alias);
@@ -62,7 +62,7 @@ impl Resource for AliasDriver {
         want: &AliasSpec,
     ) -> WriteResult {
         let (function, _) = split_name(cx.name);
-        // Visitors get the version as soon as the alias switches, so wait until it is ready.
+        // Requests go to the new version as soon as the alias is switched, so wait until the version is ready.
         let number = self.publish(cx, &want.release, false).await?;
         let call = update_alias_call(cx, function).retrying(&WRITE, "switching the alias");
         if !point_alias(call, &self.client, function, number, &want.release).await? {
@@ -72,7 +72,7 @@ impl Resource for AliasDriver {
         Ok(outputs(number))
     }
 
-    /// Deletes the alias only. Its versions belong to the function and are deleted with it.
+    /// Deletes the alias only. The versions are deleted with the function.
     async fn delete(&self, cx: &CallContext<'_>, _have: &ReadState<AliasSpec>) -> Result<(), Fault> {
         let (function, alias) = split_name(cx.name);
         if !self.is_ours(cx, function).await? {
@@ -85,17 +85,17 @@ impl Resource for AliasDriver {
 }
 
 impl AliasDriver {
-    /// Publishes the function as it is now, with the release as description, and returns the version's
-    /// number. If code and configuration have not changed since the last version, Lambda publishes nothing
-    /// and returns that version. This makes the call safe to repeat.
+    /// Publishes the current state of the function as a version with the release as description. Returns the number
+    /// of the version. Safe to repeat: if code and configuration have not changed since the last version, Lambda
+    /// returns that version.
     async fn publish(&self, cx: &CallContext<'_>, release: &str, may_be_pending: bool) -> Result<u64, Fault> {
         let (function, _) = split_name(cx.name);
         let (number, description) = self.publish_version(cx, function, release, may_be_pending).await?;
         if description == release {
             return Ok(number);
         }
-        // Code and configuration are unchanged, but the release differs. Describing the function itself is a
-        // change that Lambda publishes.
+        // Lambda returned an earlier version, because code and configuration are unchanged. A new description of the
+        // function is a change, after which Lambda publishes a version.
         self.set_description(cx, function, release).await?;
         match self.publish_version(cx, function, release, may_be_pending).await? {
             (number, description) if description == release => Ok(number),
@@ -110,8 +110,8 @@ impl AliasDriver {
         }
     }
 
-    /// Publishes a version and returns its number and description. Waits until it can be invoked, unless
-    /// `may_be_pending`.
+    /// Publishes a version and returns its number and description. Unless `may_be_pending`, waits until the version
+    /// can be invoked.
     async fn publish_version(
         &self,
         cx: &CallContext<'_>,
@@ -119,7 +119,7 @@ impl AliasDriver {
         release: &str,
         may_be_pending: bool,
     ) -> Result<(u64, String), Fault> {
-        // The hash makes Lambda publish only the code that was uploaded, not a change that came between.
+        // With the hash, Lambda rejects the call if the code was changed after our upload.
         let code_hash = self.aws.code.as_ref().and_then(|code| base64_of(&code.sha256));
         let request = self.client.publish_version().function_name(function).description(release);
         let request = &request.set_code_sha256(code_hash);
@@ -131,8 +131,8 @@ impl AliasDriver {
             if let Some(version) = publish().none_on(&[CONFLICT]).find(|| request.clone().send()).await? {
                 return Ok(version);
             }
-            // The function was just created and is not ready yet, or it has failed, which another attempt
-            // would not reveal.
+            // The function was just created and is not active yet, or its activation failed. Only its state shows
+            // which.
             wait_until_ready(cx, &self.client, function, None, &ReadyCondition::Active).await?;
             publish().send(|| request.clone().send()).await
         };
@@ -144,8 +144,7 @@ impl AliasDriver {
             _ => wait_until_ready(cx, &self.client, function, Some(number), &ReadyCondition::Active).await,
         };
         if let Err(fault) = activation {
-            // Lambda would return a failed version again and again. Without it, the next run publishes
-            // another one.
+            // Delete a failed version: otherwise Lambda would return it in every run instead of publishing a new one.
             if fault.code == FUNCTION_FAILED {
                 self.delete_version(cx, function, number).await?;
             }
@@ -160,7 +159,7 @@ impl AliasDriver {
         Ok((number, version.description().unwrap_or_default().to_owned()))
     }
 
-    /// Sets the description of the function itself and waits until the update is in force.
+    /// Sets the description of the function itself and waits until the update is in effect.
     async fn set_description(
         &self,
         cx: &CallContext<'_>,
@@ -192,7 +191,7 @@ impl AliasDriver {
             if call.find(|| request.clone().send()).await?.is_some() {
                 return Ok(());
             }
-            // Created by our own call whose response was lost, or by somebody else at the same time.
+            // The alias exists: an earlier attempt whose response was lost created it, or a concurrent deploy.
             if point_alias(update_alias_call(cx, function).once(), &self.client, function, number, release)
                 .await?
             {
@@ -203,8 +202,8 @@ impl AliasDriver {
         cx.retry(&WRITE, "creating the alias", attempt).await
     }
 
-    /// Deletes old versions, which count towards the account's storage for code. The release does not depend
-    /// on it: a version that cannot be deleted now is deleted after a later release.
+    /// Deletes old versions, which count towards the account's storage for code. A failure does not fail the release:
+    /// a later release deletes the version.
     async fn prune(&self, cx: &CallContext<'_>, live: u64) {
         let (function, _) = split_name(cx.name);
         // Version numbers start at 1 and increase.
@@ -235,8 +234,8 @@ impl AliasDriver {
         call.find(|| request.clone().send()).await.map(drop)
     }
 
-    /// Whether the function is ours; the alias has no tags. Only `delete` checks it: the other changes depend
-    /// on the function, and a plan with a function of somebody else is not applied.
+    /// Whether the alias is ours, judging by the function's tags, because an alias has no tags. Only `delete` checks
+    /// this: the other changes depend on the function, and a plan with a function of another owner is not applied.
     async fn is_ours(&self, cx: &CallContext<'_>, function: &str) -> Result<bool, Fault> {
         let request =
             self.client.list_tags().resource(self.aws.arn("lambda", &format!("function:{function}")));
@@ -253,8 +252,8 @@ fn split_name(name: &str) -> (&str, &str) {
     name.rsplit_once(':').unwrap_or((name, AliasSpec::NAME))
 }
 
-/// Returns the alias, given the configuration that it leads to. An alias of `$LATEST` returns the last change
-/// of the function, which is no release.
+/// Returns the state of the alias from the configuration of its version. If the alias points at `$LATEST`, the release
+/// is `$LATEST`, because the function's description is not a release.
 fn state_of(
     function: &str,
     configuration: &GetFunctionConfigurationOutput,
@@ -277,7 +276,7 @@ fn state_of(
     }
 }
 
-/// Returns the weights of versions other than the alias's own; `None` if there are none.
+/// Returns the weights of the alias's additional versions; `None` if there are none.
 fn weights(routing: Option<&AliasRoutingConfiguration>) -> Option<BTreeMap<String, f64>> {
     let weights = routing?.additional_version_weights()?;
     let weights: BTreeMap<_, _> =
@@ -289,7 +288,7 @@ fn outputs(number: u64) -> Outputs {
     Outputs::from([("version".to_owned(), number.to_string())])
 }
 
-/// Returns the versions to delete: not among the newest, not live and without an alias.
+/// Returns the versions to delete: all except the newest ones, the live version, and versions with an alias.
 fn surplus_versions(newest_first: &[Version], live: u64, aliased_versions: &BTreeSet<u64>) -> Vec<u64> {
     let numbers = newest_first.iter().map(|version| version.number);
     numbers
@@ -298,7 +297,7 @@ fn surplus_versions(newest_first: &[Version], live: u64, aliased_versions: &BTre
         .collect()
 }
 
-/// Converts a hash from hex to base64, as Lambda has it.
+/// Converts a hash from hex to base64, which Lambda uses.
 fn base64_of(hex: &str) -> Option<String> {
     use base64::Engine as _;
     Some(base64::engine::general_purpose::STANDARD.encode(hex::decode(hex).ok()?))
@@ -316,9 +315,9 @@ mod tests {
     fn alias_has_release_of_its_version() {
         for (version, description, release) in [
             ("3", "0123456789abcdef", "0123456789abcdef"),
-            // Published by hand.
+            // A version that a user published.
             ("3", "", ""),
-            // Changed by hand: the function's description is not a release.
+            // An alias that a user pointed at `$LATEST`.
             ("$LATEST", "0123456789abcdef", "$LATEST"),
         ] {
             let state = state_of("hits-test", &configuration(version, description), None);
@@ -347,9 +346,9 @@ mod tests {
             };
             numbers.iter().map(version).collect()
         };
-        let none = BTreeSet::new();
-        assert_eq!(surplus_versions(&versions(&[5, 4, 3, 2, 1]), 5, &none), [0_u64; 0]);
-        assert_eq!(surplus_versions(&versions(&[9, 8, 7, 6, 5, 4, 2]), 9, &none), [4, 2]);
+        let no_aliases = BTreeSet::new();
+        assert_eq!(surplus_versions(&versions(&[5, 4, 3, 2, 1]), 5, &no_aliases), [0_u64; 0]);
+        assert_eq!(surplus_versions(&versions(&[9, 8, 7, 6, 5, 4, 2]), 9, &no_aliases), [4, 2]);
         assert_eq!(surplus_versions(&versions(&[9, 8, 7, 6, 5, 4, 2]), 4, &BTreeSet::from([2])), [0_u64; 0]);
     }
 

@@ -3,9 +3,9 @@
 use crate::alias::spec::AliasSpec;
 use crate::aws::lambda::{FunctionRef, QualifiedFunction};
 
-/// Returns the two targets whose policy or URL may be ours, most likely first: the alias and the function
-/// itself. The less likely one is left over when `publish` was switched. `want` is the function that the spec
-/// names, if there is a spec; otherwise `base` is used.
+/// Returns the two targets that may have our policy or URL: the wanted target first (without a spec, the alias), then
+/// the other one, which had it before `publish` was changed in the configuration. `want` is the function in the spec;
+/// `base` is the name of the function if there is no spec.
 pub(crate) fn candidate_targets<'a>(
     want: Option<FunctionRef<'a>>,
     base: &'a str,

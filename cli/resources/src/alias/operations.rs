@@ -3,7 +3,7 @@
 use crate::function::operations::FUNCTION;
 use crate::operation::Operation;
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("lambda:CreateAlias", &[("lambda:CreateAlias", FUNCTION)]),
     Operation::new("lambda:DeleteAlias", &[("lambda:DeleteAlias", FUNCTION)]),

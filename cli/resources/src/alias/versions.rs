@@ -1,4 +1,4 @@
-//! The published versions of the function, and which of them is live.
+//! Lists the published versions of the function, and switches the alias to one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,22 +23,22 @@ use crate::aws::lambda::wait::WRITE;
 pub struct Version {
     /// The version number. Numbers are never reused.
     pub number: u64,
-    /// The release that it was published for.
+    /// The release for which the version was published.
     pub release: String,
-    /// The build that it runs, as `/healthz` reports it.
+    /// The build id of the version's code, which `/healthz` returns.
     pub build: Option<String>,
-    /// The id of the role that it was published for.
+    /// The id of the role for which the version was published.
     pub role_id: Option<String>,
-    /// The settings of the function at that time by name: `code`, `arch`, `memory_mb`, `timeout_s`, and the hash of each
-    /// environment variable, since values may be secrets.
+    /// The settings of the version by name: `code`, `arch`, `memory_mb`, `timeout_s`, and the hash of each environment
+    /// variable, because values may be secrets.
     pub settings: BTreeMap<String, String>,
     /// The time of publication, as AWS formats it: `2026-01-01T00:00:00.000+0000`.
     pub published_at: String,
-    /// Whether the alias points at it.
+    /// Whether the alias points at this version.
     pub live: bool,
 }
 
-/// The retries of a switch.
+/// The retry policy for switching an alias.
 const SWITCH_RETRY: RetryPolicy = RetryPolicy { budget: Duration::from_mins(1), ..WRITE };
 
 /// Returns the versions of the app's function, newest first; empty if there is no function.
@@ -52,9 +52,9 @@ pub async fn list(aws: &Aws, cx: &DriverContext) -> Result<Vec<Version>, Fault> 
     Ok(found)
 }
 
-/// Points the alias of the function at that version, in one step and for all visitors, and the reader's alias
-/// at its version of the same release. The reader is switched first, so that a switch that was interrupted is
-/// repeated as a whole. Without a version of that release, the reader's alias stays unchanged.
+/// Points the alias of the function at `target`, in one step for all requests, and the reader's alias at the reader's
+/// version of the same release. The reader is switched first: if the command is interrupted, the function's alias
+/// still shows that the switch must be repeated. If the reader has no version of that release, its alias is unchanged.
 pub async fn switch(aws: &Aws, cx: &DriverContext, target: &Version) -> Result<(), Fault> {
     let (client, name, reader) = (Client::new(&aws.config), aws.base(), aws.reader());
     let reader_versions = published_versions(cx, &client, &reader).await?;
@@ -78,7 +78,7 @@ pub(crate) fn update_alias_call<'a>(cx: &'a DriverContext, name: &str) -> ApiCal
     )
 }
 
-/// Points the alias at a version. Returns `false` if there is no such alias.
+/// Points the alias at a version. Returns `false` if the alias does not exist.
 pub(crate) async fn point_alias(
     call: ApiCall<'_>,
     client: &Client,
@@ -92,14 +92,14 @@ pub(crate) async fn point_alias(
         .name(AliasSpec::NAME)
         .function_version(number.to_string())
         .description(release)
-        // Clears weights that were set by hand, so that no other version gets requests.
+        // Clear weights that a user set, so that no other version receives requests.
         .routing_config(
             AliasRoutingConfiguration::builder().set_additional_version_weights(Some([].into())).build(),
         );
     Ok(call.find(|| request.clone().send()).await?.is_some())
 }
 
-/// Returns the published versions, newest first, without `live`.
+/// Returns the published versions, newest first. Does not set [`Version::live`].
 pub(crate) async fn published_versions(
     cx: &DriverContext,
     client: &Client,
@@ -119,7 +119,7 @@ pub(crate) async fn published_versions(
     Ok(found)
 }
 
-/// Returns every version that some alias points at, fully or with a weight.
+/// Returns the versions at which an alias points, alone or with a weight.
 pub(crate) async fn aliased_versions(
     cx: &DriverContext,
     client: &Client,
@@ -139,7 +139,7 @@ pub(crate) async fn aliased_versions(
     Ok(numbers.filter_map(|number| number.parse().ok()).collect())
 }
 
-/// Returns the number of the version that the alias points at.
+/// Returns the number of the version at which the alias points.
 async fn live_version(cx: &DriverContext, client: &Client, name: &str) -> Result<Option<u64>, Fault> {
     let operation = ApiOperation::new("read", format!("alias {name}:{}", AliasSpec::NAME), "lambda:GetAlias");
     let request = client.get_alias().function_name(name).name(AliasSpec::NAME);
@@ -161,7 +161,7 @@ fn to_version(configuration: &FunctionConfiguration) -> Option<Version> {
 }
 
 fn settings(configuration: &FunctionConfiguration) -> BTreeMap<String, String> {
-    let own = [
+    let limits_and_code = [
         ("code", configuration.code_sha256().map(str::to_owned)),
         ("arch", configuration.architectures().first().map(ToString::to_string)),
         ("memory_mb", configuration.memory_size().map(|n| n.to_string())),
@@ -172,10 +172,11 @@ fn settings(configuration: &FunctionConfiguration) -> BTreeMap<String, String> {
         .into_iter()
         .flatten()
         .map(|(name, value)| (format!("environment.{name}"), hex::encode(Sha256::digest(value.as_bytes()))));
-    own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).chain(variables).collect()
+    let present = limits_and_code.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    present.chain(variables).collect()
 }
 
-/// Returns the id of the role that a version was published for.
+/// Returns the id of the role for which a version was published.
 pub(crate) fn role_id(environment: Option<&EnvironmentResponse>) -> Option<String> {
     variable(environment, ENV_ROLE_ID)
 }

@@ -1,4 +1,4 @@
-//! The AWS account and region that drivers work in.
+//! The AWS account and region that drivers use.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ pub struct Aws {
     pub location: CloudLocation,
     /// The tags of our resources.
     pub tags: Tags,
-    /// The code that the function should run; `None` where nothing is deployed.
+    /// The code that the function should run; `None` if the command deploys no code.
     pub code: Option<CodePackage>,
-    /// Whether to take over resources that have our names but belong to somebody else.
+    /// Whether to take over resources that have our names but belong to another owner.
     pub adopt: bool,
-    /// Whether created functions are smoke-tested through their alias before the run ends, until this code
-    /// responds. Drivers then do not wait until Lambda reports the function as active, because the smoke test
-    /// is the better proof.
+    /// Whether the command ends with a smoke test, which invokes each created function through its alias until
+    /// the new code responds. If so, drivers do not wait until Lambda reports the function as active: the
+    /// smoke test proves more.
     pub smoke_tested: bool,
-    /// The time between removing the last route to an integration of an HTTP API and removing the
-    /// integration: [`Aws::DRAIN`], or zero if no requests are sent.
+    /// The delay between removing the last route to an integration of an HTTP API and removing the
+    /// integration: [`Aws::DRAIN`], or zero if nobody sends requests.
     pub drain: Duration,
 }
 
 impl Aws {
-    /// The usual [`Aws::drain`]. A stage deploys changed routes automatically within seconds, but no call
-    /// reports when every gateway has them. Until then the old integration still receives requests. Ten
-    /// seconds are our own margin; AWS documents none.
+    /// The usual value of [`Aws::drain`]. A stage deploys changed routes automatically within seconds, but no
+    /// AWS call reports when every gateway uses them. Until then the old integration receives requests. AWS
+    /// documents no duration; ten seconds is our own margin.
     pub const DRAIN: Duration = Duration::from_secs(10);
 
-    /// Returns `{app}-{env}`, the name of the function, the role, the table and the HTTP API.
+    /// Returns `{app}-{env}`, which is the name of the function, the role, the table and the HTTP API.
     pub fn base(&self) -> String {
         names::base_name(self.tag(names::TAG_APP), self.tag(names::TAG_ENV))
     }
@@ -61,9 +61,9 @@ impl Aws {
         Self { config, location, ..self.clone() }
     }
 
-    /// Returns the configuration of clients that send each call once. All retries are then the driver's,
-    /// which first checks what the failed attempt did. The SDK's retries would also take some account limits
-    /// for throttling.
+    /// Returns a configuration for clients that send each call once. Only the driver retries: it first checks
+    /// whether the failed attempt changed something. The SDK would also treat some errors about account quotas
+    /// as throttling, and retry them.
     pub(crate) fn without_retries(&self) -> SdkConfig {
         self.config.to_builder().retry_config(RetryConfig::disabled()).build()
     }

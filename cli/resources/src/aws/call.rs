@@ -1,4 +1,4 @@
-//! One call of a service with its retries. All calls of the drivers are made here.
+//! Sends one call to an AWS service, with retries. Drivers send all their calls through this module.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -11,30 +11,31 @@ use hitctl_engine::{DriverContext, Fault, FaultKind, RetryPolicy};
 use crate::aws::fault::{ApiOperation, ErrorRule, NOT_FOUND, ToFault};
 use crate::aws::resource::Resource;
 
-/// The default limit for retrying throttles, conflicts and lost responses.
+/// The default time limit for retries after throttling, conflicts and lost responses.
 const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
 
-/// The resource that a driver call is about: its name, and how errors name it and are classified.
+/// The resource that a driver works on. Adds the name and the error rules of the resource to the driver's calls.
 pub struct CallContext<'a> {
     cx: &'a DriverContext,
     /// The name of the resource.
     pub name: &'a str,
+    /// The kind and the name, for errors: `table hits-test`.
     object: String,
     rules: &'static [ErrorRule],
 }
 
 impl<'a> CallContext<'a> {
-    /// Creates a context for the resource of that kind and name.
+    /// Creates a context for the resource of kind `R` with that name.
     pub fn of<R: Resource>(cx: &'a DriverContext, name: &'a str) -> Self {
         Self { cx, name, object: format!("{} {name}", R::NOUN), rules: R::RULES }
     }
 
-    /// Creates a call on the resource. Errors say "failed to VERB NOUN NAME".
+    /// Creates a call on the resource. The errors of the call begin with "failed to VERB NOUN NAME".
     pub fn call(&self, verb: &'static str, operation: &'static str) -> ApiCall<'a> {
         self.call_on(verb, &self.object, operation)
     }
 
-    /// Creates a call on something that belongs to the resource. Errors name it `object`.
+    /// Creates a call on a part of the resource, which errors name as `object`.
     pub fn call_on(
         &self,
         verb: &'static str,
@@ -63,6 +64,7 @@ pub struct ApiCall<'a> {
     policy: RetryPolicy,
     progress: Option<&'a str>,
     none_on: &'a [&'a str],
+    /// An error code, and a text that the error message must contain.
     none_on_message: Option<(&'a str, &'a str)>,
     retry_on: &'a [&'a str],
 }
@@ -89,44 +91,44 @@ impl<'a> ApiCall<'a> {
         Self { cx: None, ..self }
     }
 
-    /// Returns the operation that errors name.
+    /// Returns the operation, which errors name.
     pub fn operation(&self) -> &ApiOperation {
         &self.operation
     }
 
-    /// Retries for at most that time.
+    /// Limits the time for retries.
     #[must_use]
     pub fn for_at_most(self, limit: Duration) -> Self {
         Self { policy: RetryPolicy::with_budget(limit), ..self }
     }
 
-    /// Sets the retry policy and the progress text.
+    /// Sets the retry policy, and the text that is shown as progress during retries.
     #[must_use]
     pub fn retrying(self, policy: &RetryPolicy, progress: &'a str) -> Self {
         Self { policy: *policy, progress: Some(progress), ..self }
     }
 
-    /// Sets the error codes on which [`ApiCall::find`] returns `None`, in place of the "not found" codes.
+    /// Sets the error codes on which [`ApiCall::find`] returns `None`. They replace the "not found" codes.
     #[must_use]
     pub fn none_on(self, codes: &'a [&'a str]) -> Self {
         Self { none_on: codes, ..self }
     }
 
-    /// Makes [`ApiCall::find`] return `None` only on the error with that code whose message contains that
-    /// text, such as "already exist". An empty code matches any code.
+    /// Makes [`ApiCall::find`] return `None` only on errors that have this code and whose message contains
+    /// `text`, such as "already exist". An empty code matches any code.
     #[must_use]
     pub fn none_on_message(self, code: &'a str, text: &'a str) -> Self {
         Self { none_on: &[], none_on_message: Some((code, text)), ..self }
     }
 
-    /// Adds error codes that are retried in this call.
+    /// Makes errors with these codes transient for this call.
     #[must_use]
     pub fn retry_on(self, codes: &'a [&'a str]) -> Self {
         Self { retry_on: codes, ..self }
     }
 
-    /// Makes the call until `accept` returns something other than a transient fault. `accept` gets the
-    /// response, or `None` as from [`ApiCall::find`].
+    /// Sends the call until `accept` returns a value or a fault that is not transient. `accept` receives the
+    /// result of [`ApiCall::find`]: the response or `None`.
     pub async fn until<T, U, E, F, Fut>(
         self,
         send: F,
@@ -165,7 +167,8 @@ impl<'a> ApiCall<'a> {
         Err(error.to_fault(&self.operation))
     }
 
-    /// Makes the call. Returns `None` if the resource does not exist, or on the errors set with `none_on`.
+    /// Sends the call. Returns `None` if the resource does not exist. [`ApiCall::none_on`] and
+    /// [`ApiCall::none_on_message`] set other errors for `None`.
     pub async fn find<T, E, F, Fut>(self, send: F) -> Result<Option<T>, Fault>
     where
         F: Fn() -> Fut + Send + Sync,
@@ -175,7 +178,7 @@ impl<'a> ApiCall<'a> {
         self.until(send, Ok).await
     }
 
-    /// Makes the call.
+    /// Sends the call and returns the response.
     pub async fn send<T, E, F, Fut>(self, send: F) -> Result<T, Fault>
     where
         F: Fn() -> Fut + Send + Sync,
@@ -187,8 +190,8 @@ impl<'a> ApiCall<'a> {
         found.ok_or_else(|| Fault::fatal("no_answer", message))
     }
 
-    /// Makes the call for every page of a list that has no paginator in the SDK. `items` returns the items of
-    /// a page and the token of the next one. Returns `None` as [`ApiCall::find`] does.
+    /// Sends the call for every page of a list for which the SDK has no paginator. `items` returns the items of
+    /// a page and the token of the next page. Returns `None` in the same cases as [`ApiCall::find`].
     pub async fn pages<T, I, E, F, Fut>(
         self,
         send: F,

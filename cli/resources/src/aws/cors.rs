@@ -1,13 +1,15 @@
-//! Cross-origin settings as API Gateway and Lambda return them. Both have the same six settings.
+//! Cross-origin resource sharing (CORS) settings in the form of the SDK. API Gateway and Lambda have the same six
+//! settings.
 
 use std::collections::BTreeSet;
 
 use crate::cors::Cors;
 
-/// The marker among the origins for a service that allows credentials. Our specs never allow them.
+/// The pseudo-origin that is added to the origins if a resource allows credentials. Our specs never allow
+/// credentials, so the resource then differs from its spec.
 const CREDENTIALS_MARKER: &str = "(with credentials)";
 
-/// The cross-origin settings that a service returned.
+/// The CORS settings that a service returned.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CorsSettings<'a> {
     pub(crate) origins: &'a [String],
@@ -19,8 +21,8 @@ pub(crate) struct CorsSettings<'a> {
 }
 
 impl CorsSettings<'_> {
-    /// Converts the settings to the form of our specs: sets, with header names in lower case. Missing
-    /// settings become empty sets.
+    /// Converts the settings to the type of our specs, which has sets and lower-case header names. Missing
+    /// settings become empty sets and a maximum age of 0.
     pub(crate) fn normalised(&self) -> Cors {
         let set = |items: &[String]| -> BTreeSet<String> { items.iter().cloned().collect() };
         let lowercase =
@@ -39,7 +41,7 @@ impl CorsSettings<'_> {
     }
 }
 
-/// Converts a set to the list that the SDK takes.
+/// Converts a set to a list for the SDK.
 pub(crate) fn list(set: &BTreeSet<String>) -> Vec<String> {
     set.iter().cloned().collect()
 }

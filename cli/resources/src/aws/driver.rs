@@ -1,4 +1,4 @@
-//! Adapts drivers, which use the types of their kind, to the engine, which uses JSON.
+//! Adapts drivers, which use the spec types of their kinds, to the engine, which uses JSON.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::spec::Spec;
 /// One kind of resource in AWS.
 #[derive(Clone, Copy, Debug)]
 pub struct AwsKind {
-    /// The error rules that apply to this kind only, before the common ones.
+    /// The error rules of this kind, which are applied before the common rules.
     pub errors: &'static [ErrorRule],
-    /// Creates the driver in an account.
+    /// Creates the driver for an account and region.
     pub driver: fn(&Arc<Aws>) -> Arc<dyn Driver>,
 }
 
@@ -41,7 +41,7 @@ impl<R: Resource> ResourceDriver<R> {
 
     fn owner(&self, read_state: &ReadState<R::Spec>) -> Owner {
         match owner_of(read_state.tags.as_ref(), &self.aws.tags) {
-            // A resource that is taken over differs in its tags and is updated like any other difference.
+            // The tags of the resource then differ from the wanted tags, and the update replaces them.
             Owner::Other(_) if self.aws.adopt => Owner::Ours,
             owner => owner,
         }
@@ -56,7 +56,7 @@ impl<R: Resource> Driver for ResourceDriver<R> {
     ) -> BoxFuture<'a, Result<Option<ObservedState>, Fault>> {
         async move {
             let want: Option<R::Spec> = match &node.desired {
-                // Unresolved references are allowed here: the driver reads with the known values.
+                // References that are not resolved yet stay in the spec: the driver uses the known values.
                 DesiredState::Present(spec) => serde_json::from_value(resolve(spec, &|_| None)).ok(),
                 DesiredState::Absent => None,
             };
@@ -107,7 +107,7 @@ impl<R: Resource> Driver for ResourceDriver<R> {
     }
 }
 
-/// Converts an observed state to the types of its kind. Its tags are those of its spec.
+/// Converts the engine's observed state to the type of its kind. The tags are taken from the spec.
 fn read_state<S: Spec>(observed: &ObservedState) -> Result<ReadState<S>, Fault> {
     let tags = observed.spec.get("tags").and_then(|tags| serde_json::from_value(tags.clone()).ok());
     Ok(ReadState { spec: from_json(&observed.spec)?, outputs: observed.outputs.clone(), tags })

@@ -1,9 +1,9 @@
-//! Describes SDK errors for users. The errors' own texts name layers ("dispatch failure"), and their debug
-//! format is for programmers; a user needs the cause at the bottom of the chain.
+//! Describes SDK errors for users. The text of an SDK error only names a layer ("dispatch failure"), and its
+//! debug format is for programmers. Users need the cause at the end of the error chain.
 
 use std::error::Error;
 
-/// Messages that layers of the SDK and its HTTP client add to every error. They do not name the cause.
+/// Messages that the layers of the SDK and its HTTP client add to the error chain. They do not name the cause.
 const LAYERS: &[&str] = &[
     "dispatch failure",
     "service error",
@@ -20,11 +20,11 @@ const LAYERS: &[&str] = &[
     "connection error",
 ];
 
-/// The maximum length. The text may contain whatever a server sent instead of a response.
+/// The maximum length of a description, in characters. An error may quote everything that a server sent instead
+/// of a valid response.
 const MAX_CHARS: usize = 400;
 
-/// Describes an error by the causes in its chain that carry information, outermost first, without
-/// repetitions.
+/// Describes an error by the informative messages in its chain, outermost first. Repetitions are omitted.
 pub fn describe_error(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut timed_out = false;
@@ -32,13 +32,13 @@ pub fn describe_error(error: &(dyn Error + 'static)) -> String {
     while let Some(error) = next {
         let text = plain_text(&error.to_string());
         timed_out |= matches!(text.as_str(), "timeout" | "timed out" | "request has timed out");
-        let is_empty = text.is_empty() || is_layer(&text);
+        let is_uninformative = text.is_empty() || is_layer(&text);
         // Many errors repeat the text of their cause.
-        if !is_empty && !parts.iter().any(|part| part.contains(&text)) {
+        if !is_uninformative && !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
         next = match error.downcast_ref::<std::io::Error>() {
-            // `source` of an I/O error skips the error that it wraps.
+            // `source` of an I/O error skips the wrapped error and returns the source of that error.
             Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
             None => error.source(),
         };
@@ -58,7 +58,7 @@ fn is_layer(text: &str) -> bool {
     LAYERS.contains(&text) || text.starts_with("client error (")
 }
 
-/// Returns the text of one error. Replaces texts of libraries by plain ones.
+/// Returns the text of one error. Replaces known texts of libraries by texts for users.
 fn plain_text(text: &str) -> String {
     const TIMEOUTS: &[(&str, &str)] = &[
         ("HTTP connect timeout occurred after ", "no connection within "),

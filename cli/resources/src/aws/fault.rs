@@ -1,8 +1,6 @@
-//! Converts the failure of a call to a [`Fault`], by the error rules of the kind of resource and then by the
-//! common ones.
-//!
-//! The codes and texts are those of the service models and of AWS's documentation. A failure that a retry may
-//! fix is [transient](FaultKind::Transient). The caller's wait decides how long to retry.
+//! Converts the failure of a call to a [`Fault`]. The error rules of the resource's kind are applied before the
+//! common rules; their codes and texts are from the service models and AWS's documentation. A failure that a
+//! retry may fix is [transient](FaultKind::Transient); the caller decides how long to retry.
 
 mod hint;
 mod response;
@@ -19,32 +17,32 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 use hitctl_engine::{Fault, FaultKind};
 
-pub(crate) use hint::{IAM_PROPAGATION, SQS_PROPAGATION};
+pub(crate) use hint::PROPAGATION;
 pub use response::ErrorResponse;
 pub use rule::{ErrorClass, ErrorRule, rule};
 pub(crate) use table::NOT_FOUND;
 pub use table::classify;
 
-/// The operation of a call: "failed to VERB OBJECT", and the operation's name in IAM and AWS's documentation.
+/// The operation that a call performs. Errors begin with "failed to VERB OBJECT".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiOperation {
-    /// "create".
+    /// The verb for errors: "create".
     pub verb: &'static str,
-    /// "table hits-test".
+    /// The object for errors: "table hits-test".
     pub object: String,
-    /// "dynamodb:CreateTable".
+    /// The name in IAM and in AWS's documentation: "dynamodb:CreateTable".
     pub name: &'static str,
-    /// The error rules that apply to this kind of resource only, before the common ones.
+    /// The error rules of the resource's kind, which are applied before the common rules.
     pub rules: &'static [ErrorRule],
 }
 
 impl ApiOperation {
-    /// Creates an operation without rules of its own.
+    /// Creates an operation to which only the common error rules apply.
     pub fn new(verb: &'static str, object: impl Into<String>, name: &'static str) -> Self {
         Self { verb, object: object.into(), name, rules: &[] }
     }
 
-    /// Sets the error rules of the kind, which come before the common ones.
+    /// Sets the error rules of the resource's kind, which are applied before the common rules.
     #[must_use]
     pub fn with_rules(self, rules: &'static [ErrorRule]) -> Self {
         Self { rules, ..self }
@@ -53,13 +51,13 @@ impl ApiOperation {
 
 /// The conversion of a failed call to a [`Fault`].
 pub trait ToFault {
-    /// Returns the fault, with a cause and a hint where they are known.
+    /// Returns the fault, with a cause and a hint if they are known.
     fn to_fault(&self, operation: &ApiOperation) -> Fault;
 
-    /// Whether the service returned that error code.
+    /// Whether the service returned this error code.
     fn has_code(&self, code: &str) -> bool;
 
-    /// Whether the service's message contains that text, ignoring case.
+    /// Whether the service's message contains `text`, ignoring case.
     fn message_contains(&self, text: &str) -> bool;
 }
 
@@ -90,7 +88,7 @@ where
     }
 }
 
-/// Returns the code of an error, without the decorations that some protocols add.
+/// Returns the code of an error, without the `namespace#` and the `:url` that the JSON protocols may add.
 fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let code = error.code()?;
     let plain = code.rsplit('#').next().unwrap_or(code).split(':').next().unwrap_or(code);
@@ -108,7 +106,7 @@ where
     }
 }
 
-/// Converts an error response to a fault, at the given time.
+/// Converts an error response to a fault. `now` is compared with the service's clock.
 pub fn fault_of(operation: &ApiOperation, response: &ErrorResponse, now: SystemTime) -> Fault {
     let ApiOperation { verb, object, name, rules } = operation;
     let mut fault = match &response.transport_error {
@@ -127,7 +125,7 @@ pub fn fault_of(operation: &ApiOperation, response: &ErrorResponse, now: SystemT
     fault
 }
 
-/// Returns the service's error and the operation: `AccessDeniedException (lambda:CreateFunction): ...`.
+/// Returns the service's error code, operation and message: `AccessDeniedException (lambda:CreateFunction): ...`.
 fn cause(operation: &str, response: &ErrorResponse) -> String {
     let code = match (&response.code, response.status) {
         (Some(code), _) => code.clone(),
@@ -140,7 +138,7 @@ fn cause(operation: &str, response: &ErrorResponse) -> String {
     }
 }
 
-/// Whether a retry may help.
+/// Whether a retry may succeed.
 pub fn is_transient(fault: &Fault) -> bool {
     fault.kind == FaultKind::Transient
 }

@@ -1,5 +1,4 @@
-//! The code that the kinds of a function share: function states, the resource policy and Lambda's retry
-//! limits.
+//! The code that the Lambda drivers share: function states, resource policies and retry policies.
 
 pub(crate) mod policy;
 pub(crate) mod state;
@@ -9,14 +8,14 @@ use std::fmt;
 
 use hitctl_engine::SpecValue;
 
-/// The function that a spec names, with an optional qualifier. Both may be unresolved references.
+/// The function in a spec, with an optional qualifier. The values may be unresolved references.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FunctionRef<'a> {
     pub(crate) function: &'a SpecValue<String>,
     pub(crate) qualifier: Option<&'a SpecValue<String>>,
 }
 
-/// A function, or a version or an alias of it.
+/// A function, or one of its versions or aliases.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QualifiedFunction<'a> {
     pub(crate) function: &'a str,
@@ -24,13 +23,13 @@ pub(crate) struct QualifiedFunction<'a> {
 }
 
 impl<'a> QualifiedFunction<'a> {
-    /// Returns the function that a spec names.
+    /// Returns the function in a spec. Unresolved references become an empty name or no qualifier.
     pub(crate) fn of(spec: FunctionRef<'a>) -> Self {
         let qualifier = spec.qualifier.and_then(SpecValue::get).map(String::as_str);
         Self { function: spec.function.get().map_or("", String::as_str), qualifier }
     }
 
-    /// Returns the qualifier as the SDK takes it.
+    /// Returns the qualifier in the SDK's type.
     pub(crate) fn qualifier(self) -> Option<String> {
         self.qualifier.map(str::to_owned)
     }

@@ -8,8 +8,8 @@ use crate::aws::resource::ReadState;
 use crate::spec::Spec;
 use crate::tags::Tags;
 
-/// Returns the owner of a resource with these tags, from the view of the owner of `ours`. A resource of a
-/// kind without tags is ours by its name.
+/// Returns the owner of a resource with the tags `found`; `ours` are the tags of this app and environment.
+/// `found` is `None` for kinds without tags, where a resource with our name is ours.
 pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {
     let Some(found) = found else { return Owner::Ours };
     let app_and_env = |tags: &Tags| [tags.get(TAG_APP).cloned(), tags.get(TAG_ENV).cloned()];
@@ -23,20 +23,19 @@ pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {
     }
 }
 
-/// Whether a resource with these tags belongs to this app. A resource of a kind without tags is ours by its
-/// name.
+/// Whether a resource with these tags belongs to this app and environment (see [`owner_of`]).
 pub fn is_ours(aws: &Aws, found: Option<&Tags>) -> bool {
     owner_of(found, &aws.tags) == Owner::Ours
 }
 
-/// Splits candidates of one name into this app's and the others, by their tags. For kinds whose names are not
-/// unique.
+/// Splits resources with the same name into those of this app and those of others, by their tags. For kinds
+/// whose names are not unique.
 pub fn split_by_tags<T>(aws: &Aws, candidates: Vec<T>, tags: impl Fn(&T) -> &Tags) -> (Vec<T>, Vec<T>) {
     candidates.into_iter().partition(|candidate| is_ours(aws, Some(tags(candidate))))
 }
 
-/// Returns an error for a resource of somebody else, unless it is to be taken over. For a `create` whose name
-/// already exists.
+/// Returns an error if the resource belongs to another owner and must not be taken over. For a `create` that
+/// finds an existing resource with the name.
 pub fn check_ours<S: Spec>(aws: &Aws, name: &str, found: &ReadState<S>) -> Result<(), Fault> {
     match owner_of(found.tags.as_ref(), &aws.tags) {
         Owner::Other(owner) if !aws.adopt => {

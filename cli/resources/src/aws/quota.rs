@@ -1,4 +1,4 @@
-//! Reads the quotas of the account: Lambda's concurrency and the writes of a table.
+//! Reads the account's quotas of Lambda concurrency and of writes to one table.
 
 use aws_sdk_lambda::Client;
 use aws_types::SdkConfig;
@@ -20,15 +20,16 @@ pub struct ConcurrencyQuota {
 }
 
 impl ConcurrencyQuota {
-    /// Whether a function that has reserved `held` may reserve `wanted`. Lambda refuses a reservation that
-    /// leaves less than 100 unreserved, or less than the whole limit of an account that has fewer. What the
-    /// function holds already counts as free.
-    pub fn can_reserve(&self, wanted: u32, held: Option<u32>) -> bool {
-        let held = held.unwrap_or(0);
-        wanted <= held || self.unreserved.saturating_add(held) >= wanted.saturating_add(self.min_unreserved())
+    /// Whether Lambda allows a function that has reserved `current` to reserve `wanted` instead. Lambda rejects a
+    /// reservation that leaves less than 100 unreserved; an account with a smaller limit must leave the whole
+    /// limit. The function's current reservation counts as unreserved. A smaller reservation is always allowed.
+    pub fn can_reserve(&self, wanted: u32, current: Option<u32>) -> bool {
+        let current = current.unwrap_or(0);
+        wanted <= current
+            || self.unreserved.saturating_add(current) >= wanted.saturating_add(self.min_unreserved())
     }
 
-    /// Returns the concurrency that must stay unreserved.
+    /// Returns the concurrency that must remain unreserved.
     pub fn min_unreserved(&self) -> u32 {
         self.limit.min(MIN_UNRESERVED)
     }
@@ -49,18 +50,18 @@ pub async fn concurrency_quota(config: &SdkConfig) -> Result<ConcurrencyQuota, F
             "failed to read the concurrency quota of the account: the response has no limits",
         ));
     };
-    let number = |number: i32| u32::try_from(number).unwrap_or(0);
-    let total = number(limit.concurrent_executions());
+    let to_u32 = |number: i32| u32::try_from(number).unwrap_or(0);
+    let total = to_u32(limit.concurrent_executions());
     Ok(ConcurrencyQuota {
         limit: total,
-        unreserved: limit.unreserved_concurrent_executions().map_or(total, number),
+        unreserved: limit.unreserved_concurrent_executions().map_or(total, to_u32),
     })
 }
 
-/// The default quota of write request units per second of one table (`DynamoDB`'s guide, "Quotas").
+/// The default quota of write request units per second for one table (`DynamoDB`'s guide, "Quotas").
 pub const DEFAULT_TABLE_WRITES: u32 = 40_000;
 
-/// Reads the account's quota of write request units per second of one table.
+/// Reads the account's quota of write request units per second for one table.
 pub async fn table_writes_quota(config: &SdkConfig) -> Result<u32, Fault> {
     let operation =
         ApiOperation::new("read", "the table write quota of the account", "dynamodb:DescribeLimits");
@@ -77,13 +78,13 @@ mod tests {
 
     #[test]
     fn can_reserve_keeps_unreserved_minimum() {
-        for (limit, unreserved, wanted, held, expected) in [
+        for (limit, unreserved, wanted, current, expected) in [
             (1000, 1000, 1, None, true),
             (1000, 1000, 900, None, true),
             (1000, 1000, 901, None, false),
             (1000, 100, 1, None, false),
             (1000, 101, 1, None, true),
-            // The function's own reservation is released first.
+            // The function's current reservation counts as unreserved.
             (1000, 100, 2, Some(2), true),
             (1000, 100, 3, Some(2), false),
             // A new account.
@@ -95,7 +96,7 @@ mod tests {
             (10, 9, 0, Some(1), true),
         ] {
             let quota = ConcurrencyQuota { limit, unreserved };
-            assert_eq!(quota.can_reserve(wanted, held), expected, "{quota:?} {wanted} {held:?}");
+            assert_eq!(quota.can_reserve(wanted, current), expected, "{quota:?} {wanted} {current:?}");
         }
     }
 }

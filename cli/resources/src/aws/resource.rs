@@ -1,4 +1,4 @@
-//! The trait that each driver implements, in the types of its kind.
+//! The trait that each driver implements, with the spec type of its kind.
 
 use std::sync::Arc;
 
@@ -10,34 +10,34 @@ use crate::aws::fault::ErrorRule;
 use crate::spec::Spec;
 use crate::tags::Tags;
 
-/// The state of a live resource, as a driver read it.
+/// The state of a live resource that a driver read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadState<S> {
     /// The settings, normalised: every default is filled in.
     pub spec: S,
     /// The outputs of the resource.
     pub outputs: Outputs,
-    /// The tags. `None` for a kind without tags, whose resources are ours if the resource that they belong to
-    /// is ours.
+    /// The tags. `None` for a kind without tags; such a resource belongs to another resource, and has the same
+    /// owner.
     pub tags: Option<Tags>,
 }
 
-/// The driver of one kind of resource in AWS. It has the same contract as [`hitctl_engine::Driver`], in the
-/// types of the kind: `create` reconciles an existing resource that is ours with `want`; `delete` of a
-/// missing resource succeeds; each call returns once the change is in force.
+/// The driver of one kind of resource in AWS, with the contract of [`hitctl_engine::Driver`]: `create` reconciles
+/// an existing resource of ours with `want`; `delete` of a missing resource succeeds; each method returns when
+/// the change is in effect.
 pub trait Resource: Sized + Send + Sync + 'static {
     /// The settings of the kind.
     type Spec: Spec;
 
-    /// The name of the kind in errors, before the resource's name.
+    /// The noun for the kind in errors, which precedes the resource's name.
     const NOUN: &'static str = <Self::Spec as Spec>::KIND;
-    /// The error rules that apply to this kind only, before the common ones.
+    /// The error rules of this kind, which are applied before the common rules.
     const RULES: &'static [ErrorRule] = &[];
 
     /// Creates the driver for an account.
     fn new(aws: Arc<Aws>) -> Self;
 
-    /// Reads the resource. `want` is the wanted spec; `None` if the resource should not exist. Never writes.
+    /// Reads the resource, without changes. `want` is the wanted spec, or `None` if the resource should not exist.
     fn read(
         &self,
         cx: &CallContext<'_>,
@@ -47,7 +47,7 @@ pub trait Resource: Sized + Send + Sync + 'static {
     /// Creates the resource.
     fn create(&self, cx: &CallContext<'_>, want: &Self::Spec) -> impl Future<Output = WriteResult> + Send;
 
-    /// Changes what differs. The default calls `create`, which reconciles an existing resource.
+    /// Changes the settings that differ. The default calls `create`, which reconciles an existing resource.
     fn update(
         &self,
         cx: &CallContext<'_>,
@@ -57,7 +57,7 @@ pub trait Resource: Sized + Send + Sync + 'static {
         self.create(cx, want)
     }
 
-    /// Deletes the resource and returns once its name is free again.
+    /// Deletes the resource. Returns when its name can be used again.
     fn delete(
         &self,
         cx: &CallContext<'_>,

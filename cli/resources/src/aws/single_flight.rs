@@ -1,5 +1,5 @@
-//! Deduplicates concurrent reads: a survey reads all resources at once, and several of them need the same
-//! response.
+//! Shares the responses of concurrent reads. A plan reads all resources concurrently, and several drivers need
+//! the same response.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,12 +11,11 @@ use hitctl_engine::Fault;
 
 type SharedRequest<T> = BoxFuture<'static, Result<T, Fault>>;
 
-/// The requests in flight, by key. Responses are not cached: a caller that arrives after a response starts a
-/// new request, so no response is older than the call.
+/// The requests in flight, by key. Responses are not cached: a call after a response starts a new request.
 pub(crate) struct SingleFlight<K, T>(Mutex<BTreeMap<K, WeakShared<SharedRequest<T>>>>);
 
 impl<K: Ord, T: Clone> SingleFlight<K, T> {
-    /// Joins the request for `key` that is in flight, or starts this one.
+    /// Returns the request for `key` that is in flight, or starts a new one with `start`.
     pub(crate) fn run(&self, key: K, start: impl FnOnce() -> SharedRequest<T>) -> Shared<SharedRequest<T>> {
         let mut in_flight = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let existing =
@@ -57,7 +56,7 @@ mod tests {
             flights.run(key, request)
         };
         let (first, second, other) = (run("a"), run("a"), run("b"));
-        assert_eq!(count.load(Ordering::SeqCst), 2, "one a key");
+        assert_eq!(count.load(Ordering::SeqCst), 2, "one request per key");
         assert_eq!((first.now_or_never(), second.clone().now_or_never()), (Some(Ok(0)), Some(Ok(0))));
         assert_eq!(other.now_or_never(), Some(Ok(1)));
         // The second caller still holds the first response, which must not be reused.

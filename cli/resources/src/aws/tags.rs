@@ -1,4 +1,4 @@
-//! Compares and applies our tags. Tags that others added to the same resource are left alone.
+//! Compares and applies our tags. Tags that others added to a resource are never changed.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,18 +6,18 @@ use hitctl_engine::{DriverContext, Fault, RetryPolicy};
 
 use crate::tags::Tags;
 
-/// The age up to which a resource is new: its tags may not be visible yet.
+/// The age below which a resource is new, so that its tags may not be visible yet.
 const NEW_AGE: Duration = Duration::from_mins(1);
 
-/// The wait for a table's tags, which are visible "within a few seconds" according to AWS.
+/// The retries until the tags of a new resource are visible. For a table, AWS says "within a few seconds".
 const TAGS_VISIBLE_RETRY: RetryPolicy =
     RetryPolicy::with_budget(Duration::from_secs(5)).with_attempt_timeout(Duration::from_mins(2));
 
-/// The fault code for missing tags; it does not leave this file.
+/// The fault code for missing tags, which only this module uses.
 const NO_TAGS: &str = "no_tags_yet";
 
-/// Reads the tags of a resource that was created at that time. Retries if a new resource has no tags yet:
-/// without them it would count as somebody else's.
+/// Reads the tags of a resource that was created at `created`. Retries if a new resource has no tags yet, because
+/// a resource without our tags counts as another owner's.
 pub(crate) async fn read_tags<F>(
     cx: &DriverContext,
     resource: &str,
@@ -46,12 +46,12 @@ where
 }
 
 fn is_new(created: Option<SystemTime>, now: SystemTime) -> bool {
-    // A clock that is behind yields a negative age: new.
+    // If this machine's clock is slow, the age is negative and the resource is new.
     created.is_some_and(|created| now.duration_since(created).map_or(true, |age| age < NEW_AGE))
 }
 
-/// Returns the tags that we manage: those with the keys that we set. Tags that others added are no drift.
-/// Without a wanted spec, returns all tags.
+/// Returns the tags in `found` whose keys are in `want`, because tags that others added are not drift. Returns all
+/// tags if `want` is `None`.
 pub fn managed_tags(found: &Tags, want: Option<&Tags>) -> Tags {
     let is_ours = |name: &&String| want.is_none_or(|want| want.contains_key(*name));
     found
@@ -61,7 +61,7 @@ pub fn managed_tags(found: &Tags, want: Option<&Tags>) -> Tags {
         .collect()
 }
 
-/// Returns the tags that must be set to reach all wanted values.
+/// Returns the wanted tags that are missing or have another value.
 pub fn tags_to_apply(have: &Tags, want: &Tags) -> Tags {
     want.iter()
         .filter(|(name, value)| have.get(*name) != Some(*value))
@@ -77,7 +77,7 @@ pub(crate) fn sdk_tags<T, E: std::fmt::Debug>(
     tags.iter().map(|(key, value)| tag(key, value).expect("the key and the value are set")).collect()
 }
 
-/// Converts tags to IAM's type, for the kinds that create roles.
+/// Converts tags to IAM's type, for the drivers that create roles.
 pub(crate) fn iam_tags(tags: &Tags) -> Vec<aws_sdk_iam::types::Tag> {
     sdk_tags(tags, |key, value| aws_sdk_iam::types::Tag::builder().key(key).value(value).build())
 }
@@ -112,7 +112,7 @@ mod tests {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let created = Some(at(1000));
         assert!(is_new(created, at(1030)));
-        assert!(is_new(created, at(990)), "by a clock that is behind");
+        assert!(is_new(created, at(990)), "this machine's clock is slow");
         assert!(!is_new(created, at(1060)));
         assert!(!is_new(None, at(0)));
     }

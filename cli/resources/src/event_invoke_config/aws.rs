@@ -29,7 +29,7 @@ pub(crate) struct EventInvokeConfigDriver {
     client: Client,
 }
 
-/// Returns the function that the spec names.
+/// Returns the function in the spec.
 fn function(spec: &EventInvokeConfigSpec) -> FunctionRef<'_> {
     FunctionRef { function: &spec.function_name, qualifier: spec.qualifier.as_ref() }
 }
@@ -105,11 +105,15 @@ fn spec(
         |number: Option<i32>, default| number.map_or(default, |it| u32::try_from(it).unwrap_or_default());
     let destinations = found.destination_config();
     let text = |arn: Option<&str>| arn.unwrap_or_default().to_owned();
-    let failed = text(destinations.and_then(DestinationConfig::on_failure).and_then(OnFailure::destination));
-    let succeeded =
+    let failure_arn =
+        text(destinations.and_then(DestinationConfig::on_failure).and_then(OnFailure::destination));
+    let success_arn =
         text(destinations.and_then(DestinationConfig::on_success).and_then(OnSuccess::destination));
-    let on_failure =
-        if succeeded.is_empty() { failed } else { format!("{failed} (and on success {succeeded})") };
+    let on_failure = if success_arn.is_empty() {
+        failure_arn
+    } else {
+        format!("{failure_arn} (and on success {success_arn})")
+    };
     EventInvokeConfigSpec {
         function_name: function.to_owned().into(),
         qualifier: qualifier.map(|qualifier| qualifier.to_owned().into()),

@@ -1,9 +1,10 @@
-//! The calls that create, read, change and delete the settings of asynchronous invocations, and the IAM actions that they need.
+//! The calls that create, read, change and delete the settings of asynchronous invocations, and the IAM actions that
+//! they need.
 
 use crate::function::operations::FUNCTION;
 use crate::operation::Operation;
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(
         "lambda:DeleteFunctionEventInvokeConfig",

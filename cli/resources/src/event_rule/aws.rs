@@ -1,5 +1,5 @@
-//! The driver of EventBridge rules. A call that changes targets succeeds even if entries failed; its response
-//! lists them.
+//! The driver of EventBridge rules. A call that changes targets succeeds even if some entries failed, so the driver
+//! checks the failed entries in the response.
 
 mod parts;
 
@@ -26,10 +26,10 @@ use crate::event_rule::spec::EventRuleSpec;
 use crate::tags::Tags;
 use parts::FailedEntry;
 
-/// The bus that every account has.
+/// The name of the bus that every account has.
 const DEFAULT_BUS: &str = "default";
 
-/// The retries of a write. Targets whose write failed transiently are written again.
+/// The retry policy for writes, including targets whose entries failed transiently.
 const WRITE: RetryPolicy = RetryPolicy {
     initial_delay: Duration::from_millis(300),
     max_delay: Duration::from_secs(5),
@@ -42,7 +42,7 @@ const WRITE: RetryPolicy = RetryPolicy {
 pub(crate) struct EventRuleDriver {
     aws: Arc<Aws>,
     client: Client,
-    /// The names of all buses. Each rule that is not on its wanted bus is searched on all of them.
+    /// The shared list of the names of all buses. A rule that is not on its wanted bus is searched on all of them.
     buses: SingleFlight<(), Arc<Vec<String>>>,
 }
 
@@ -76,7 +76,7 @@ impl EventRuleDriver {
         Ok(response.map(|response| response.tags.unwrap_or_default().into_iter().map(to_pair).collect()))
     }
 
-    /// Reads the rule on that bus.
+    /// Reads the rule on the given bus.
     async fn read_on(
         &self,
         cx: &CallContext<'_>,
@@ -125,7 +125,7 @@ impl EventRuleDriver {
             .event_bus_name(&want.bus)
             .event_pattern(want.pattern.to_string())
             .state(state)
-            // Only a new rule takes tags.
+            // EventBridge accepts tags only for a new rule.
             .set_tags(tags.map(rule_tags));
         cx.call("write", "events:PutRule").send(|| request.clone().send()).await.map(drop)
     }
@@ -188,7 +188,7 @@ impl EventRuleDriver {
         Ok(self.outputs(&want.bus, cx.name))
     }
 
-    /// Deletes a rule that has no targets but ours.
+    /// Deletes a rule. Returns an error if it has targets that are not ours.
     async fn remove(&self, cx: &CallContext<'_>, bus: &str) -> Result<(), Fault> {
         let Some(targets) = self.targets(cx, bus).await? else { return Ok(()) };
         if let Some(fault) = parts::foreign_targets_error(bus, cx.name, &targets) {
@@ -212,12 +212,12 @@ impl Resource for EventRuleDriver {
         Self { client: Client::new(&aws.without_retries()), aws, buses: SingleFlight::default() }
     }
 
-    /// Reads the rule from its bus, or from another bus where an earlier configuration left it.
+    /// Reads the rule on its wanted bus, or on another bus if an earlier configuration had another bus.
     async fn read(&self, cx: &CallContext<'_>, want: Option<&EventRuleSpec>) -> ReadResult<EventRuleSpec> {
         let likely = want.map_or(DEFAULT_BUS, |want| want.bus.as_str());
         let likely_rule = self.read_on(cx, likely, want);
-        // An unwanted rule rarely exists: both reads run concurrently, so that all rules share one list of
-        // the buses.
+        // An unwanted rule rarely exists, so the list of buses is usually needed. It is read at the same time as the
+        // rule, so that all rules share one request.
         let (found, buses) = if want.is_some() {
             (likely_rule.await?, None)
         } else {
@@ -239,7 +239,7 @@ impl Resource for EventRuleDriver {
         }
         for bus in buses.iter().filter(|bus| *bus != likely) {
             let elsewhere = self.read_on(cx, bus, want).await?;
-            // A rule of somebody else on another bus does not conflict.
+            // A rule of another owner on another bus does not conflict with ours.
             if let Some(found) = elsewhere.filter(|found| is_ours(&self.aws, found.tags.as_ref())) {
                 return Ok(Some(found));
             }
@@ -249,7 +249,7 @@ impl Resource for EventRuleDriver {
 
     async fn create(&self, cx: &CallContext<'_>, want: &EventRuleSpec) -> WriteResult {
         let attempt = || async move {
-            // `PutRule` overwrites any rule of that name, so read it first.
+            // `PutRule` overwrites any rule with this name, so read the rule and check its owner first.
             let have = self.read_on(cx, &want.bus, Some(want)).await?;
             self.reconcile(cx, have.as_ref(), want).await
         };

@@ -5,7 +5,7 @@ use crate::aws::fault::{
     ErrorRule, rule,
 };
 
-/// The rules, which come before the common ones.
+/// The rules, which are applied before the common rules.
 pub(crate) const RULES: &[ErrorRule] = &[
     rule("InvalidEventPatternException", "", Final, "EventBridge rejects the event pattern", PATTERN),
     rule("ManagedRuleException", "", Final, "only the AWS service that created it can change it", ""),

@@ -5,14 +5,14 @@ use hitctl_config::names;
 use crate::operation::{ACCOUNT, Operation, PolicyScope};
 
 /// The rules on the default bus and on any other bus.
-pub const RULES: PolicyScope = PolicyScope::new("Rules", |n| {
-    [names::rule(n.app, n.env), names::bucket_rule(n.app, n.env)]
+pub const RULES: PolicyScope = PolicyScope::new("Rules", |parts| {
+    [names::rule(parts.app, parts.env), names::bucket_rule(parts.app, parts.env)]
         .iter()
-        .flat_map(|name| ["default", "*"].map(|bus| n.location.rule_arn(bus, name)))
+        .flat_map(|name| ["default", "*"].map(|bus| parts.location.rule_arn(bus, name)))
         .collect()
 });
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("events:DeleteRule", &[("events:DeleteRule", RULES)]),
     Operation::new("events:DescribeRule", &[("events:DescribeRule", RULES)]),

@@ -1,5 +1,5 @@
-//! The driver of event source mappings. Lambda chooses a mapping's id, so mappings are found by queue and
-//! function. Changes take a while to come into force.
+//! The driver of event source mappings. Lambda chooses the ids of mappings, so a mapping is found by its queue and
+//! function. A change takes seconds or minutes until it is in effect.
 
 mod config;
 
@@ -24,8 +24,8 @@ use crate::event_source_mapping::spec::EventSourceMappingSpec;
 use crate::tags::Tags;
 use config::{Mapping, uuid_in};
 
-/// The retries of a write: the role may not have propagated in IAM yet, nor a change of the queue in SQS, or
-/// another change may be in progress.
+/// The retry policy for writes. The role may not have propagated in IAM yet, a change of the queue may not have
+/// propagated in SQS yet, or another change may be in progress.
 const WRITE: RetryPolicy = RetryPolicy {
     initial_delay: Duration::from_millis(300),
     max_delay: Duration::from_secs(5),
@@ -33,7 +33,7 @@ const WRITE: RetryPolicy = RetryPolicy {
     budget: Duration::from_mins(5),
 };
 
-/// The wait until a change is in force. It takes seconds, or a minute if a batching window has to pass.
+/// The polling until a change is in effect, which takes seconds, or a minute if a batching window must end first.
 const STATE_RETRY: RetryPolicy = RetryPolicy {
     initial_delay: Duration::from_millis(500),
     max_delay: Duration::from_secs(3),
@@ -45,7 +45,7 @@ const STATE_RETRY: RetryPolicy = RetryPolicy {
 #[derive(Clone, Debug)]
 pub(crate) struct MappingDriver {
     aws: Arc<Aws>,
-    /// A client without retries: before each retry, the driver checks what the failed attempt did.
+    /// A client without SDK retries: before each retry, the driver checks what the failed attempt did.
     client: Client,
 }
 
@@ -54,8 +54,8 @@ impl MappingDriver {
         self.aws.arn("lambda", &format!("event-source-mapping:{uuid}"))
     }
 
-    /// Returns the mappings from that queue to our function or an alias of it. There is one, unless somebody
-    /// else created more. The mapping to `function` comes first.
+    /// Returns the mappings from the queue to our function or its aliases, beginning with the mapping to `function`.
+    /// There is at most one, unless somebody else created more.
     async fn list(&self, cx: &CallContext<'_>, function: Option<&str>) -> Result<Vec<Mapping>, Fault> {
         let ours = self.aws.arn("lambda", &format!("function:{}", self.aws.base()));
         let queue = self.aws.arn("sqs", cx.name);
@@ -82,7 +82,7 @@ impl MappingDriver {
         Ok(response.map(|response| response.tags.unwrap_or_default().into_iter().collect()))
     }
 
-    /// Reads the first mapping, and returns the others with it.
+    /// Returns the state of the first mapping, and the other mappings.
     async fn read_with_others(
         &self,
         cx: &CallContext<'_>,
@@ -99,7 +99,7 @@ impl MappingDriver {
         Ok(Some((ReadState { spec, outputs: mapping.outputs(), tags: Some(tags) }, mappings)))
     }
 
-    /// Creates a mapping. If one exists that the list did not show yet, returns that one.
+    /// Creates a mapping. If a mapping already exists that the list did not show yet, returns the existing mapping.
     async fn try_create(
         &self,
         cx: &CallContext<'_>,
@@ -114,9 +114,9 @@ impl MappingDriver {
             .batch_size(number(want.batch_size))
             .maximum_batching_window_in_seconds(number(want.window_s))
             .set_scaling_config((want.max_concurrency > 0).then(|| scaling_config(want.max_concurrency)))
-            .set_function_response_types(want.reports_failures.then(responses))
+            .set_function_response_types(want.reports_failures.then(response_types))
             .set_tags(Some(want.tags.clone().into_iter().collect()));
-        // A new function and a new alias may not be visible everywhere yet.
+        // A new function or alias may not be visible everywhere yet.
         let call = cx.call("create", "lambda:CreateEventSourceMapping").once().retry_on(NOT_FOUND);
         let fault = match call.send(|| request.clone().send()).await {
             Ok(created) => return Ok(created.into()),
@@ -148,15 +148,20 @@ impl MappingDriver {
             .enabled(want.enabled)
             .batch_size(number(want.batch_size))
             .maximum_batching_window_in_seconds(number(want.window_s))
-            // Omitted settings stay unchanged, and empty ones are not sent.
+            // Always send these three settings, because an omitted setting is not changed.
             .scaling_config(scaling_config(want.max_concurrency))
             .filter_criteria(FilterCriteria::builder().build())
-            .set_function_response_types(Some(if want.reports_failures { responses() } else { Vec::new() }));
+            .set_function_response_types(Some(if want.reports_failures {
+                response_types()
+            } else {
+                Vec::new()
+            }));
         let call = cx.call("change", "lambda:UpdateEventSourceMapping").once().retry_on(NOT_FOUND);
         call.send(|| request.clone().send()).await.map(drop)
     }
 
-    /// Reconciles the existing mapping, if any, with the wanted one. Returns its id.
+    /// Creates the mapping, or reconciles the existing one. Deletes other mappings of the same queue and function.
+    /// Returns the id.
     async fn reconcile(&self, cx: &CallContext<'_>, want: &EventSourceMappingSpec) -> Result<String, Fault> {
         let Some((found, others)) = self.read_with_others(cx, Some(want)).await? else {
             let created = self.try_create(cx, want).await?;
@@ -210,7 +215,7 @@ impl Resource for MappingDriver {
         Ok(found.map(|(found, _)| found))
     }
 
-    /// Creates or updates the mapping, and waits until it is in force.
+    /// Creates or updates the mapping, and waits until the change is in effect.
     async fn create(&self, cx: &CallContext<'_>, want: &EventSourceMappingSpec) -> WriteResult {
         let uuid =
             &cx.retry(&WRITE, "connecting the queue to the function", || self.reconcile(cx, want)).await?;
@@ -236,14 +241,14 @@ impl Resource for MappingDriver {
     ) -> Result<(), Fault> {
         let listed = cx.retry(&READ, "finding the event source mapping", || self.list(cx, None)).await?;
         let mut uuids: Vec<String> = listed.into_iter().map(|mapping| mapping.uuid).collect();
-        // The list does not contain a mapping that is already being deleted.
+        // Add the known mapping, because `list` omits a mapping that is already being deleted.
         if let Some(recorded) = have.outputs.get("uuid").filter(|uuid| !uuids.contains(uuid)) {
             uuids.push(recorded.clone());
         }
         for uuid in &uuids {
             cx.retry(&WRITE, "deleting the event source mapping", || self.remove(cx, uuid)).await?;
         }
-        // Lambda reads from the queue until the mapping is gone.
+        // Lambda consumes messages until the mapping is deleted, so wait for that.
         for uuid in &uuids {
             let check_state = || async move {
                 match self.get(cx, uuid).await? {
@@ -263,12 +268,12 @@ fn state_fault(mapping: &Mapping) -> Fault {
     Fault::transient("mapping_state", format!("the state of the event source mapping is {}", mapping.state))
 }
 
-/// Returns the limit of concurrent invocations; an empty one lets Lambda choose.
+/// Returns the limit of concurrent invocations. 0 becomes an empty configuration, which removes the limit.
 fn scaling_config(max_concurrency: u32) -> ScalingConfig {
     let limit = (max_concurrency > 0).then(|| number(max_concurrency));
     ScalingConfig::builder().set_maximum_concurrency(limit).build()
 }
 
-fn responses() -> Vec<FunctionResponseType> {
+fn response_types() -> Vec<FunctionResponseType> {
     vec![FunctionResponseType::ReportBatchItemFailures]
 }

@@ -5,18 +5,18 @@ use serde_json::json;
 use crate::function::operations::FUNCTION;
 use crate::operation::{ACCOUNT, Operation, PolicyScope};
 
-/// The event source mappings of the function, for calls that change them. AWS chooses their ids, so the
-/// policy identifies them by their function, with the key `lambda:FunctionArn` (service authorization
+/// The event source mappings of the function, for calls that change them. AWS chooses the ids of mappings, so the
+/// policy restricts the calls by the function, with the condition key `lambda:FunctionArn` (service authorization
 /// reference of Lambda).
 pub(crate) const MAPPINGS: PolicyScope = PolicyScope::new("Mappings", |_| vec!["*".to_owned()])
-    .on_condition(|n| json!({ "ArnLike": { "lambda:FunctionArn": (FUNCTION.arns)(n) } }));
+    .with_condition(|parts| json!({ "ArnLike": { "lambda:FunctionArn": (FUNCTION.arns)(parts) } }));
 
-/// The event source mappings by their own ARN, for calls that read or tag them. A condition on the function
-/// would deny these calls.
+/// All event source mappings by ARN, for calls that read or tag them. A condition on the function would deny these
+/// calls.
 pub(crate) const MAPPING_ARNS: PolicyScope =
-    PolicyScope::new("MappingArns", |n| vec![n.location.arn("lambda", "event-source-mapping:*")]);
+    PolicyScope::new("MappingArns", |parts| vec![parts.location.arn("lambda", "event-source-mapping:*")]);
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(
         "lambda:CreateEventSourceMapping",

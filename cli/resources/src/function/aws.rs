@@ -1,4 +1,4 @@
-//! The driver of functions. Code, configuration, reserved concurrency and tags have separate calls.
+//! The driver of functions. Code, configuration, reserved concurrency and tags are changed by separate calls.
 
 mod live;
 mod temporary_role;
@@ -31,7 +31,7 @@ use crate::function::errors;
 use crate::function::spec::FunctionSpec;
 use hitctl_config::Arch;
 
-/// The custom runtime runs the file of this name, whatever the handler is; so the handler has the same name.
+/// The handler. Lambda requires one, but a custom runtime ignores it and always runs the file `bootstrap`.
 const HANDLER: &str = "bootstrap";
 
 /// The driver of functions.
@@ -63,10 +63,10 @@ impl Resource for FunctionDriver {
                 active.await?;
                 self.update(cx, &have, want).await?;
             }
-            // The reservation needs no code, so it does not wait for the function. Lambda returns an error if
-            // it must.
+            // Concurrency can be reserved while the function is not active yet. If Lambda requires an active
+            // function, it returns a conflict, which is retried.
             (None, Some(reserved)) if self.aws.smoke_tested => {
-                // If the function fails before the reservation is made, stop.
+                // Stop if the function fails before the reservation is made.
                 let (active, reserve) = (pin!(active), pin!(self.reserve(cx, reserved)));
                 match select(reserve, active).await {
                     Either::Left((reserved, _)) => reserved?,
@@ -85,9 +85,9 @@ impl Resource for FunctionDriver {
         Ok(Outputs::new())
     }
 
-    /// Changes what differs. Lambda takes one change of configuration or code at a time. The configuration is
-    /// changed first, so that new code never runs without a setting that it needs; old code ignores new
-    /// settings. If versions are published, visitors get neither before the alias switches.
+    /// Changes the settings that differ. Lambda accepts one change of configuration or code at a time. The
+    /// configuration is changed first, so that new code never runs without a setting that it needs; old code ignores
+    /// new settings. If versions are published, visitors are served by the old version until the alias is switched.
     async fn update(
         &self,
         cx: &CallContext<'_>,
@@ -95,7 +95,7 @@ impl Resource for FunctionDriver {
         want: &FunctionSpec,
     ) -> WriteResult {
         let have = &have.spec;
-        // Read the code before any change: without it the update could not finish.
+        // Read the code before any change, because without the code the update could not finish.
         let code = if have.code_sha256 != want.code_sha256 || have.arch != want.arch {
             Some(self.read_code(want).await?)
         } else {
@@ -123,7 +123,7 @@ impl Resource for FunctionDriver {
         Ok(Outputs::new())
     }
 
-    /// Deletes the function with its versions, aliases and policy.
+    /// Deletes the function with its versions, aliases and policy, and waits until it no longer exists.
     async fn delete(&self, cx: &CallContext<'_>, _have: &ReadState<FunctionSpec>) -> Result<(), Fault> {
         let request = self.client.delete_function().function_name(cx.name);
         let call = cx.call("delete", "lambda:DeleteFunction").retrying(&WRITE, "deleting the function");
@@ -180,7 +180,7 @@ impl FunctionDriver {
         Ok(Blob::new(zip))
     }
 
-    /// Creates the function. Returns the state of an existing one that is ours.
+    /// Creates the function and returns `None`. If a function of ours already exists, returns its state.
     async fn try_create(
         &self,
         cx: &CallContext<'_>,
@@ -206,7 +206,7 @@ impl FunctionDriver {
         if call.find(|| request.clone().send()).await?.is_some() {
             return Ok(None);
         }
-        // It is ours if the response to our own call was lost.
+        // The function exists: an earlier attempt whose response was lost may have created it.
         let Some(found) = self.get(cx.call("read", "lambda:GetFunction").once(), cx.name, Some(want)).await?
         else {
             return Err(Fault::transient("deleting", "the previous function is still being deleted"));
@@ -215,9 +215,10 @@ impl FunctionDriver {
         Ok(Some(found))
     }
 
-    /// Assigns a temporary role to the function if its own role is not the one that the KMS grant is for.
-    /// Lambda makes a grant when the role changes, and [`configure`](Self::configure) assigns the own role
-    /// again. Safe to repeat: the role's id is in the environment, which `configure` sets last.
+    /// Assigns a temporary role to the function if the KMS grant names an earlier role with the same name.
+    /// [`configure`](Self::configure) then assigns the function's own role again, for which Lambda creates a new
+    /// grant. If a run is interrupted in between, the next run repeats the renewal, because only `configure` records
+    /// the new role's id, in the environment variables.
     async fn renew_grant(
         &self,
         cx: &CallContext<'_>,
@@ -238,13 +239,14 @@ impl FunctionDriver {
         } else if text(have.role_arn.get()) != temporary_role.arn() {
             return Ok(());
         }
-        // Delete the temporary role before the role changes back, so that nothing is left once the plan is
-        // empty.
+        // Delete the temporary role before `configure` assigns the own role. If it were deleted afterwards, an
+        // interrupted run would leave the role behind with an empty plan.
         temporary_role.delete(cx).await
     }
 
-    /// Whether the function's role was created again after the function got its KMS grant. A function of an
-    /// earlier release does not record the role's id; then the creation times decide.
+    /// Whether the function's role was created again after the KMS grant. A function that an earlier release of hitctl
+    /// deployed does not record the role's id. For such a function, the grant is stale if the role was created after
+    /// the last change of the function.
     async fn has_stale_grant(
         &self,
         cx: &CallContext<'_>,
@@ -265,7 +267,7 @@ impl FunctionDriver {
         Ok(is_before(configuration.last_modified().unwrap_or_default(), &created))
     }
 
-    /// Sets the whole configuration and waits until it is in force.
+    /// Sets all configuration settings and waits until they are in effect.
     async fn configure(&self, cx: &CallContext<'_>, want: &FunctionSpec) -> Result<(), Fault> {
         let request = self
             .client
@@ -283,7 +285,7 @@ impl FunctionDriver {
         self.wait_until_configured(cx, &call.send(|| request.clone().send()).await?).await
     }
 
-    /// Uploads the code with its instruction set. Only this call sets these two.
+    /// Uploads the code and sets its instruction set. `UpdateFunctionConfiguration` can set neither.
     async fn upload(&self, cx: &CallContext<'_>, want: &FunctionSpec, code: &Blob) -> Result<(), Fault> {
         let request = self.client.update_function_code().function_name(cx.name);
         let request = request.architectures(architecture(want.arch)).zip_file(code.clone());
@@ -300,7 +302,7 @@ impl FunctionDriver {
         self.wait_until_updated(cx, response.last_update_status(), response.last_modified()).await
     }
 
-    /// Waits for an update, unless its response says that it is in force.
+    /// Waits until an update is in effect, unless its response says that it already is.
     async fn wait_until_updated(
         &self,
         cx: &CallContext<'_>,
@@ -324,7 +326,7 @@ impl FunctionDriver {
     async fn reserve(&self, cx: &CallContext<'_>, reserved: u32) -> Result<(), Fault> {
         let request = self.client.put_function_concurrency().function_name(cx.name);
         let request = request.reserved_concurrent_executions(number(reserved));
-        // Reads may lag behind the creation, and so may this call.
+        // The new function may not be visible to this call yet.
         let not_visible = || Fault::transient("not_visible", "the function is not visible yet");
         let call = cx.call("reserve concurrency for", "lambda:PutFunctionConcurrency");
         let reservation = call
@@ -349,10 +351,10 @@ impl FunctionDriver {
     }
 }
 
-/// The message for a missing code package, which every deploy builds.
+/// The message for a missing code package. Every deploy builds one.
 const NO_CODE: &str = "internal error: the code of the function was not built for this run; please report it";
 
-/// Returns the part of the spec that `UpdateFunctionConfiguration` sets, for comparison.
+/// Returns the settings that `UpdateFunctionConfiguration` sets, for comparison.
 fn configuration(spec: &FunctionSpec) -> impl PartialEq {
     let variables: Vec<_> =
         spec.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -371,7 +373,8 @@ fn text(value: Option<&String>) -> String {
     value.cloned().unwrap_or_default()
 }
 
-/// Whether a time of Lambda is before one of IAM. Both are in UTC and have the same format down to seconds.
+/// Whether a time from Lambda is before a time from IAM. Both are in UTC, and their first 19 characters have the same
+/// format, down to the seconds.
 fn is_before(time: &str, other: &str) -> bool {
     matches!((time.get(..19), other.get(..19)), (Some(time), Some(other)) if time < other)
 }
@@ -383,13 +386,13 @@ fn architecture(arch: Arch) -> Architecture {
     }
 }
 
-/// Returns the whole environment. It replaces the existing one; an empty one clears it.
+/// Returns all environment variables of the spec. They replace the existing variables, even if there are none.
 fn environment(want: &FunctionSpec) -> Environment {
     let variables = want.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     Environment::builder().set_variables(Some(variables)).build()
 }
 
-/// Returns all logging settings. Levels are valid with JSON only.
+/// Returns all logging settings. The spec has log levels only if the format is JSON.
 fn logging(want: &FunctionSpec) -> LoggingConfig {
     LoggingConfig::builder()
         .log_format(LogFormat::from(want.log_format.as_str()))

@@ -13,7 +13,7 @@ pub const GB_SECONDS_ARM64: Price = Price::new("GB-second on arm64", 0.000_013_3
 /// The price of running time on `x86_64`.
 pub const GB_SECONDS_X86_64: Price = Price::new("GB-second on x86_64", 0.000_016_666_7, SOURCE);
 
-/// The requests per second that one unit of concurrency serves ("Lambda quotas" in the developer guide).
+/// The maximum number of requests per second per unit of concurrency ("Lambda quotas" in the developer guide).
 pub const REQUESTS_PER_CONCURRENCY: f64 = 10.0;
 /// The concurrency of an account whose quota was never raised (same page).
 pub const ACCOUNT_CONCURRENCY: u32 = 1000;

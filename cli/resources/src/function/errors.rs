@@ -5,7 +5,7 @@ use crate::aws::fault::{ErrorClass, ErrorRule, rule};
 /// The part of an error message that names the quota of unreserved concurrency.
 pub(crate) const QUOTA: &str = "UnreservedConcurrentExecution";
 
-/// The rules, which come before the common ones.
+/// The rules, which are applied before the common rules.
 pub(crate) const RULES: &[ErrorRule] = &[rule(
     "InvalidParameterValueException",
     QUOTA,

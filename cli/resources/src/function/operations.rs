@@ -5,16 +5,16 @@ use hitctl_config::names;
 use crate::operation::{Operation, PolicyScope};
 use crate::role::operations::ROLE_FOR_LAMBDA;
 
-/// The functions, their versions and aliases, and the copy that `tune` measures.
-pub const FUNCTION: PolicyScope = PolicyScope::new("Function", |n| {
-    let arn = n.location.function_arn(&names::function(n.app, n.env));
-    let reader = n.location.function_arn(&names::reader(n.app, n.env));
-    let tuned = names::tuned_function(n.app, n.env).map(|name| n.location.function_arn(&name));
+/// The functions, their versions and aliases, and the function copy that `tune` measures.
+pub const FUNCTION: PolicyScope = PolicyScope::new("Function", |parts| {
+    let arn = parts.location.function_arn(&names::function(parts.app, parts.env));
+    let reader = parts.location.function_arn(&names::reader(parts.app, parts.env));
+    let tuned = names::tuned_function(parts.app, parts.env).map(|name| parts.location.function_arn(&name));
     let ours = [format!("{arn}:*"), arn, format!("{reader}:*"), reader];
     ours.into_iter().chain(tuned).collect()
 });
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(
         "lambda:CreateFunction",

@@ -1,4 +1,4 @@
-//! The settings of the Lambda function: a zip with a `bootstrap`, on the custom runtime `provided.al2023`.
+//! The settings of a Lambda function.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use crate::tags::Tags;
 use hitctl_config::Arch;
 use hitctl_config::contract::{ENV_ROLE_ID, OWN_VARIABLES};
 
-/// A function and its limits. The spec has the hash of the code; the code itself is not part of the plan.
+/// A function and its limits. The spec contains the hash of the code, not the code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FunctionSpec {
     /// The runtime's name in Lambda.
     pub runtime: String,
-    /// The instruction set that the code is compiled for.
+    /// The instruction set for which the code is compiled.
     pub arch: Arch,
-    /// SHA-256 of the zip, in hex.
+    /// The SHA-256 of the zip, in hex.
     pub code_sha256: String,
     /// The memory in MB. Lambda allocates CPU in proportion.
     pub memory_mb: u32,
@@ -47,18 +47,19 @@ pub struct FunctionSpec {
 }
 
 impl FunctionSpec {
-    /// Returns the id of the execution role, which a deployed function has in its environment.
+    /// Returns the id of the execution role, which the function's environment variables contain.
     pub fn role_id(&self) -> Option<&str> {
         self.environment.get(ENV_ROLE_ID)?.get().map(String::as_str)
     }
 
-    /// Returns the environment variables whose values are known. In a spec that a driver gets, these are all.
+    /// Returns the environment variables whose values are known. A spec that is passed to a driver has only known
+    /// values.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.environment.iter().filter_map(|(name, value)| Some((name.as_str(), value.get()?.as_str())))
     }
 }
 
-/// Returns the log format of functions that were deployed before it was a setting.
+/// Returns the log format of functions that were deployed before the setting existed.
 fn json() -> String {
     "JSON".to_owned()
 }

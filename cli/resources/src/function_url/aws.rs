@@ -1,4 +1,4 @@
-//! The driver of function URLs and of the two policy statements without which a URL responds with 403.
+//! The driver of function URLs. It also manages the two policy statements without which a URL responds with 403.
 
 use std::sync::Arc;
 
@@ -54,9 +54,9 @@ impl FunctionUrlDriver {
         FunctionPolicy { client: &self.client, target }
     }
 
-    /// Whether a single call shows that the function has no URL at all. On any other response, each target
-    /// must be read.
-    async fn has_none(&self, cx: &CallContext<'_>, target: QualifiedFunction<'_>) -> bool {
+    /// Whether a single call shows that neither the function nor its aliases have a URL. If not, or if the call fails,
+    /// each target must be read.
+    async fn has_no_url(&self, cx: &CallContext<'_>, target: QualifiedFunction<'_>) -> bool {
         let request = self.client.list_function_url_configs().function_name(target.function);
         let call = call(cx, "read", target, "lambda:ListFunctionUrlConfigs").once();
         match call.find(|| request.clone().send()).await {
@@ -66,7 +66,7 @@ impl FunctionUrlDriver {
         }
     }
 
-    /// Reads the URL of that target with its statements.
+    /// Reads the URL of the target and its policy statements.
     async fn read_at(
         &self,
         cx: &CallContext<'_>,
@@ -92,7 +92,8 @@ impl FunctionUrlDriver {
         Outputs::from([("url".to_owned(), self.url(returned_url))])
     }
 
-    /// Returns the reachable URL: Lambda's, unless an emulator returns a host of AWS.
+    /// Returns the URL at which the function can be reached. An emulator returns a URL with a host of AWS; its own
+    /// endpoint serves the function instead.
     fn url(&self, returned_url: &str) -> String {
         let returned_url = returned_url.trim_end_matches('/');
         let id = returned_url.split_once("://").and_then(|(_, host)| host.split_once(".lambda-url."));
@@ -104,13 +105,13 @@ impl FunctionUrlDriver {
         }
     }
 
-    /// Whether an endpoint is AWS's own, by its domain.
+    /// Whether an endpoint has a domain of AWS, unlike an emulator.
     fn is_aws_endpoint(&self, endpoint: &str) -> bool {
         Partition::by_name(&self.aws.location.partition)
             .is_some_and(|partition| endpoint.contains(&format!(".{}", partition.dns_suffix)))
     }
 
-    /// Updates the existing URL; `None` if there is none.
+    /// Updates the existing URL. Returns `None` if there is none.
     async fn update_config(
         &self,
         cx: &CallContext<'_>,
@@ -140,7 +141,7 @@ impl FunctionUrlDriver {
         let call = call(cx, "create", target_of(want), "lambda:CreateFunctionUrlConfig").once();
         match call.retry_on(NOT_FOUND).send(|| request.clone().send()).await {
             Ok(created) => Ok(created.function_url),
-            // The response of an earlier attempt was lost. Update the existing URL: a new one would get
+            // The URL exists: the response to an earlier attempt was lost. Update it, because a new URL would have
             // another host.
             Err(fault) if fault.code == CONFLICT => {
                 let not_visible = Fault { kind: FaultKind::Transient, ..fault };
@@ -157,21 +158,21 @@ impl FunctionUrlDriver {
         }
     }
 
-    /// Reconciles both statements with the wanted ones.
+    /// Adds the wanted policy statements of the URL and removes the unwanted ones.
     async fn reconcile_permissions(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<(), Fault> {
-        let (missing, revoked): (Vec<Grant>, Vec<Grant>) = url_grants(&want.auth_type)
+        let (wanted, unwanted): (Vec<Grant>, Vec<Grant>) = url_grants(&want.auth_type)
             .into_iter()
             .partition(|grant| want.allowed_actions.contains(&grant.action));
         let policy = self.policy(target_of(want));
-        if !revoked.is_empty() {
-            let revoked: Vec<&str> = revoked.iter().map(|grant| grant.sid.as_str()).collect();
-            policy.revoke(cx, &revoked).await?;
+        if !unwanted.is_empty() {
+            let sids: Vec<&str> = unwanted.iter().map(|grant| grant.sid.as_str()).collect();
+            policy.revoke(cx, &sids).await?;
         }
-        policy.grant(cx, &missing).await
+        policy.grant(cx, &wanted).await
     }
 }
 
-/// Returns both statements of a public URL.
+/// Returns the two statements that a public URL needs.
 fn url_grants(auth_type: &str) -> [Grant; 2] {
     let public_grant = |sid: &str, action: &str| Grant {
         sid: sid.to_owned(),
@@ -185,7 +186,8 @@ fn url_grants(auth_type: &str) -> [Grant; 2] {
     ]
 }
 
-/// Returns the action that one of our statements allows. A changed statement counts as another action.
+/// Returns the action that a statement of ours allows; `None` for other statements. If the statement was changed, the
+/// result says so and differs from every wanted action.
 fn allowed_action(statement: &PolicyStatement) -> Option<String> {
     let grant = url_grants("NONE").into_iter().find(|grant| grant.sid == statement.grant.sid)?;
     if statement.is_exactly(&grant) {
@@ -194,7 +196,7 @@ fn allowed_action(statement: &PolicyStatement) -> Option<String> {
     Some(format!("{} (changed)", statement.with_unexpected(&statement.grant.action)))
 }
 
-/// Returns the authentication type, with a note about settings that differ from ours.
+/// Returns the authentication type, with a note if the URL streams responses, which ours do not.
 fn auth_type(auth_type: &FunctionUrlAuthType, mode: Option<&InvokeMode>) -> String {
     match mode {
         Some(InvokeMode::ResponseStream) => format!("{auth_type} (streaming)"),
@@ -225,7 +227,7 @@ fn cors_for(cors: &Cors) -> types::Cors {
         .build()
 }
 
-/// Returns the function that the spec names.
+/// Returns the function in the spec.
 fn function(spec: &FunctionUrlSpec) -> FunctionRef<'_> {
     FunctionRef { function: &spec.function_name, qualifier: spec.qualifier.as_ref() }
 }
@@ -244,7 +246,7 @@ impl Resource for FunctionUrlDriver {
     ) -> ReadResult<FunctionUrlSpec> {
         let base = self.aws.base();
         let targets = candidate_targets(want.map(function), &base);
-        if want.is_none() && self.has_none(cx, targets[0]).await {
+        if want.is_none() && self.has_no_url(cx, targets[0]).await {
             return Ok(None);
         }
         for target in targets {
@@ -268,12 +270,12 @@ impl Resource for FunctionUrlDriver {
         want: &FunctionUrlSpec,
     ) -> WriteResult {
         let mut outputs = have.outputs.clone();
-        let is_other_type = have.spec.auth_type != want.auth_type;
-        if have.spec.cors != want.cors || is_other_type {
+        let has_other_auth_type = have.spec.auth_type != want.auth_type;
+        if have.spec.cors != want.cors || has_other_auth_type {
             let change = || self.update_or_create(cx, want);
             outputs = self.outputs(&cx.retry(&WRITE, "changing the function URL", change).await?);
         }
-        if have.spec.allowed_actions != want.allowed_actions || is_other_type {
+        if have.spec.allowed_actions != want.allowed_actions || has_other_auth_type {
             self.reconcile_permissions(cx, want).await?;
         }
         Ok(outputs)

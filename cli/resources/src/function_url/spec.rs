@@ -1,4 +1,4 @@
-//! The settings of the function URL: the function's own URL, without an API in front of it.
+//! The settings of a function URL: a URL that invokes the function directly.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::cors::Cors;
 use crate::spec::Spec;
 
-/// A public URL, with the two statements of the function's policy that allow requests to it. It takes no
-/// tags; it is ours if its function is ours.
+/// A public URL, with the two statements in the function's policy that allow requests to the URL. A URL has no tags;
+/// it is ours if its function is ours.
 ///
 /// Outputs: `url`, without a trailing slash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,11 +20,11 @@ pub struct FunctionUrlSpec {
     pub qualifier: Option<SpecValue<String>>,
     /// The authentication type: `NONE` allows anybody.
     pub auth_type: String,
-    /// The actions that anybody is allowed. Since October 2025 a URL needs both `lambda:InvokeFunctionUrl`
-    /// and `lambda:InvokeFunction`, the latter through the URL only (AWS's guide, "Control access to function
+    /// The actions that are allowed to anybody. Since October 2025 a URL needs both `lambda:InvokeFunctionUrl` and
+    /// `lambda:InvokeFunction`; the latter is allowed only through the URL (AWS's guide, "Control access to function
     /// URLs").
     pub allowed_actions: BTreeSet<String>,
-    /// The access from browsers.
+    /// The cross-origin access from browsers.
     pub cors: Cors,
 }
 

@@ -1,5 +1,5 @@
-//! The driver of HTTP APIs: an API, which is found by its name and our tags, with an integration for the
-//! function, optional ones for a reader and a queue, their routes and the stage `$default`.
+//! The driver of HTTP APIs. An API is found by its name and our tags. It has an integration for the function, optional
+//! integrations for a reader and a queue, their routes, and the stage `$default`.
 
 mod client;
 mod find;
@@ -32,8 +32,8 @@ impl HttpApiDriver {
         ])
     }
 
-    /// Returns the reachable URL: API Gateway's, unless an emulator returns a host that does not resolve. A
-    /// real host is in the region's own domain.
+    /// Returns the URL at which the API can be reached. An emulator returns an endpoint whose host does not resolve;
+    /// unlike a real endpoint, it has no domain with the region.
     fn url(&self, api: &Api) -> String {
         let regional = format!("{}.execute-api.{}.", api.id, self.aws.location.region);
         let endpoint = api.endpoint.trim_end_matches('/');
@@ -52,9 +52,9 @@ impl Resource for HttpApiDriver {
     const NOUN: &'static str = "HTTP API";
 
     fn new(aws: Arc<Aws>) -> Self {
-        // Writes have no SDK retries: before each retry, the driver checks what the failed attempt did. Reads
-        // are retried one by one: if every second call is throttled, retrying all of them together would
-        // never succeed.
+        // The SDK does not retry writes: before each retry, the driver checks what the failed attempt did. The SDK
+        // retries each read by itself: if every second call is throttled, repeating all reads together would never
+        // succeed.
         Self { client: Client::new(&aws.without_retries()), read_client: Client::new(&aws.config), aws }
     }
 
@@ -67,10 +67,10 @@ impl Resource for HttpApiDriver {
         .await
     }
 
-    /// Reconciles the existing API, if any, with the wanted one.
+    /// Creates the API, or reconciles the existing one.
     async fn create(&self, cx: &CallContext<'_>, want: &HttpApiSpec) -> WriteResult {
-        // Only the list prevents a second API when the response to a creation was lost, so every attempt
-        // starts with it. A new API has no parts yet.
+        // If the response to a creation was lost, another creation would make a second API. Every attempt therefore
+        // searches for the API first. A new API has no parts yet.
         let find_or_create = || async {
             match self.find(cx).await? {
                 Some(api) => Ok((api, None)),

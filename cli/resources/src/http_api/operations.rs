@@ -4,15 +4,15 @@ use crate::operation::{Operation, PolicyScope};
 use crate::role::operations::ROLE_FOR_API;
 
 /// The HTTP APIs of the region. AWS chooses their ids, so the scope cannot be narrower.
-pub(crate) const APIS: PolicyScope = PolicyScope::new("Apis", |n| {
-    vec![n.location.api_gateway_arn("/apis"), n.location.api_gateway_arn("/apis/*")]
+pub(crate) const APIS: PolicyScope = PolicyScope::new("Apis", |parts| {
+    vec![parts.location.api_gateway_arn("/apis"), parts.location.api_gateway_arn("/apis/*")]
 });
 
 /// The tags of HTTP APIs.
 pub(crate) const API_TAGS: PolicyScope =
-    PolicyScope::new("ApiTags", |n| vec![n.location.api_gateway_arn("/tags/*")]);
+    PolicyScope::new("ApiTags", |parts| vec![parts.location.api_gateway_arn("/tags/*")]);
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("apigateway:CreateApi", &[("apigateway:POST", APIS), ("apigateway:POST", API_TAGS)]),
     Operation::new(

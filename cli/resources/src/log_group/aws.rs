@@ -1,4 +1,4 @@
-//! The driver of `CloudWatch` log groups. A group is found by listing the names with its name as prefix.
+//! The driver of `CloudWatch` log groups. A log group is found by listing all groups whose names begin with its name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,13 +17,13 @@ use crate::aws::tags::{managed_tags, read_tags, tags_to_apply};
 use crate::log_group::spec::{LogGroupSpec, OLDEST_MS};
 use crate::tags::Tags;
 
-/// The number of consecutive checks that must find a deleted group absent. The role has no permission to
-/// create groups, so a late flush of the function cannot recreate it. The checks are for roles that could.
+/// The number of consecutive checks that must find a deleted group absent. If the function's role allows it, Lambda
+/// creates a missing group again when it writes the last log lines. Our roles do not allow it, but other roles may.
 const ABSENCE_CHECKS: u32 = 2;
 const CHECK_INTERVAL: Duration = Duration::from_millis(150);
 const CHECK_BUDGET: Duration = Duration::from_secs(5);
 
-/// How long an existing group may take to become visible.
+/// The time limit for an existing group to become visible.
 const VISIBILITY_BUDGET: Duration = Duration::from_secs(30);
 
 /// The driver of log groups.
@@ -33,7 +33,7 @@ pub(crate) struct LogGroupDriver {
 }
 
 impl LogGroupDriver {
-    /// Returns the ARN that the tagging calls take: without `:*`.
+    /// Returns the ARN in the form for tagging calls, without `:*`.
     fn arn(&self, name: &str) -> String {
         self.aws.arn("logs", &format!("log-group:{name}"))
     }
@@ -42,7 +42,7 @@ impl LogGroupDriver {
         Outputs::from([("arn".to_owned(), self.arn(name))])
     }
 
-    /// Returns the group of exactly that name.
+    /// Returns the group with exactly this name.
     async fn describe(&self, cx: &CallContext<'_>) -> Result<Option<Description>, Fault> {
         let request = &self.client.describe_log_groups().log_group_name_prefix(cx.name);
         let find_group = || async move {
@@ -108,8 +108,7 @@ impl Resource for LogGroupDriver {
             self.set_retention(cx, want.retention_days).await?;
             return Ok(self.outputs(cx.name));
         }
-        // The group may not be visible yet: it may have been created by a call of ours whose response was
-        // lost.
+        // The group exists but may not be visible yet, if a call of ours whose response was lost has just created it.
         let read_visible = move || async move {
             let not_visible =
                 || Fault::transient("not_visible", format!("log group {} is not visible yet", cx.name));
@@ -167,7 +166,7 @@ impl Resource for LogGroupDriver {
     }
 }
 
-/// Converts a group to a spec. A group that keeps its events forever has no retention, which is 0 here.
+/// Converts a group to a spec. A group without a retention keeps its log lines forever; the spec then has 0 days.
 fn spec(group: &Description, tags: Tags) -> LogGroupSpec {
     let days = group.retention_in_days().and_then(|days| u32::try_from(days).ok());
     LogGroupSpec { retention_days: days.unwrap_or(0), tags }

@@ -4,13 +4,13 @@ use hitctl_config::names;
 
 use crate::operation::{ACCOUNT, Operation, PolicyScope};
 
-/// The log group by both of its ARNs. The one without `:*` is for tags.
-pub const LOG_GROUP: PolicyScope = PolicyScope::new("LogGroup", |n| {
-    let arn = n.location.log_group_arn(&names::log_group(n.app, n.env));
+/// The log group in both forms of its ARN. Actions on tags use the form without `:*`.
+pub const LOG_GROUP: PolicyScope = PolicyScope::new("LogGroup", |parts| {
+    let arn = parts.location.log_group_arn(&names::log_group(parts.app, parts.env));
     vec![format!("{arn}:*"), arn]
 });
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(
         "logs:CreateLogGroup",

@@ -25,7 +25,7 @@ type PolicyReads = SingleFlight<(String, Option<String>), Arc<Vec<PolicyStatemen
 pub(crate) struct PermissionDriver {
     aws: Arc<Aws>,
     client: Client,
-    /// Several statements are read from one policy.
+    /// Shared reads, because several permissions are statements of the same policy.
     reads: PolicyReads,
 }
 
@@ -79,7 +79,7 @@ impl PermissionDriver {
     }
 }
 
-/// Returns the function that the spec names.
+/// Returns the function in the spec.
 fn function(spec: &PermissionSpec) -> FunctionRef<'_> {
     FunctionRef { function: &spec.function_name, qualifier: spec.qualifier.as_ref() }
 }
@@ -96,7 +96,8 @@ impl Resource for PermissionDriver {
             let existing = self.statements(cx, target).await?;
             let ids = policy::statement_ids(cx.name);
             let ours = existing.iter().filter(|statement| ids.contains(&statement.grant.sid));
-            // Both exist if a replacement was interrupted; return the one that must be removed.
+            // Two statements exist if a replacement was interrupted. Return the one that is not wanted, so that the
+            // plan updates it.
             let is_wanted =
                 |spec: &PermissionSpec| want.is_some_and(|want| want.source_account == spec.source_account);
             if let Some(spec) = ours.map(|statement| Self::spec(statement, target)).min_by_key(is_wanted) {

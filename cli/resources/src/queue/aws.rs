@@ -1,5 +1,5 @@
-//! The driver of SQS queues. SQS blocks the name of a deleted queue for 60 seconds, and reads may be stale
-//! for as long.
+//! The driver of SQS queues. SQS blocks the name of a deleted queue for 60 seconds, and reads may be stale for up to
+//! 60 seconds.
 
 mod attributes;
 
@@ -31,12 +31,13 @@ const EXISTS: &[&str] = &["QueueAlreadyExists", "QueueNameExists"];
 
 /// The time for which the name of a deleted queue is blocked (SQS's API reference, `CreateQueue`).
 const NAME_COOLDOWN: Duration = Duration::from_mins(1);
-/// The time after a deletion in which a visible queue counts as being deleted. SQS takes "up to 60 seconds"
-/// (`DeleteQueue`), and two clocks may differ. After that time the deletion was marked but never made.
+/// The time during which a queue that is marked as deleted counts as being deleted. SQS takes "up to 60 seconds"
+/// (`DeleteQueue`), and the clocks of two machines may differ. A queue that exists for longer was marked but never
+/// deleted.
 const DELETION_GRACE: Duration = Duration::from_mins(2);
 
-/// The wait for a new queue: the remaining block of its name and a margin. Polls often, so that the countdown
-/// is shown.
+/// The retries of a creation: long enough for the blocked name and a margin. The interval is short, so that the
+/// progress shows a countdown.
 const CREATE_WAIT: RetryPolicy = RetryPolicy::with_budget(Duration::from_secs(90))
     .every(Duration::from_secs(2))
     .with_attempt_timeout(Duration::from_mins(2));
@@ -48,7 +49,7 @@ pub(crate) struct QueueDriver {
     client: Client,
 }
 
-/// A live queue, as read.
+/// A live queue, with its URL and attributes.
 struct LiveQueue {
     url: String,
     attributes: Attributes,
@@ -60,8 +61,8 @@ impl QueueDriver {
         self.aws.arn("sqs", name)
     }
 
-    /// Returns the outputs. An emulator returns the host of the request, which may change. Its URL is
-    /// therefore derived from the name, which the emulator accepts too.
+    /// Returns the outputs. An emulator returns URLs with the host of the request, which may change. For an emulator,
+    /// the URL is therefore derived from the queue's name; the emulator accepts that URL too.
     fn outputs(&self, name: &str, returned_url: &str) -> Outputs {
         let url = match self.aws.config.endpoint_url() {
             Some(_) => self.aws.location.as_location().queue_url(name),
@@ -76,7 +77,7 @@ impl QueueDriver {
         Ok(response.and_then(|response| response.queue_url))
     }
 
-    /// Reads the queue. Returns `None` for a queue that is being deleted, even if its URL is still known.
+    /// Reads the queue. Returns `None` if the queue does not exist, even if SQS still returns its URL.
     async fn read_live(
         &self,
         cx: &CallContext<'_>,
@@ -91,8 +92,8 @@ impl QueueDriver {
         let (Some(attributes), Some(tags)) = (attributes, tags) else { return Ok(None) };
         let attributes = attributes.attributes.unwrap_or_default();
         let tags = tags.tags.unwrap_or_default().into_iter().collect();
-        // The deletion mark stays in the spec, so that a queue that is being deleted always differs from the
-        // wanted one.
+        // Keep the deletion mark in the spec, so that a queue that is being deleted always differs from the wanted
+        // queue.
         let mut managed = managed_tags(&tags, want.map(|want| &want.tags));
         managed.extend(tags.get_key_value(TAG_DELETED).map(|(name, at)| (name.clone(), at.clone())));
         let spec = attributes::spec(&attributes, &self.arn(cx.name), managed)?;
@@ -124,7 +125,7 @@ impl QueueDriver {
         Ok(cx.call("tag", "sqs:TagQueue").find(|| request.clone().send()).await?.is_some())
     }
 
-    /// Reconciles an existing queue with the wanted one. Returns `false` if it no longer exists.
+    /// Reconciles an existing queue with the wanted spec. Returns `false` if the queue no longer exists.
     async fn reconcile(
         &self,
         cx: &CallContext<'_>,
@@ -150,8 +151,8 @@ impl QueueDriver {
         if !self.set_attributes(cx, url, changes).await? {
             return Ok(false);
         }
-        // Verify once. A change may take a minute to be visible everywhere, so remaining differences are
-        // written a second time and not verified again.
+        // Verify once. Differences are written a second time but not verified again, because a change may take a
+        // minute to become visible.
         let Some(live) = self.read_live(cx, Some(want)).await? else { return Ok(false) };
         self.set_attributes(cx, url, attributes::changed_attributes(&live.found.spec, want, &arn)).await
     }
@@ -176,9 +177,9 @@ impl Resource for QueueDriver {
         let Some(LiveQueue { attributes, mut found, .. }) = self.read_live(cx, want).await? else {
             return Ok(None);
         };
-        found
-            .outputs
-            .extend(attributes::held_messages(&attributes).map(|held| (CONTENTS_OUTPUT.to_owned(), held)));
+        found.outputs.extend(
+            attributes::describe_contents(&attributes).map(|text| (CONTENTS_OUTPUT.to_owned(), text)),
+        );
         Ok(Some(found))
     }
 
@@ -206,7 +207,7 @@ impl Resource for QueueDriver {
             };
             check_ours(&self.aws, cx.name, &live.found)?;
             if is_being_deleted(&live.found.spec, now()) {
-                // The deployer that marked it may have been interrupted before the deletion.
+                // The run that marked the queue may have been interrupted before it deleted the queue.
                 self.delete_queue(cx, &live.url).await?;
                 return Err(being_deleted_error(cx.name));
             }
@@ -235,8 +236,9 @@ impl Resource for QueueDriver {
         self.create(cx, want).await
     }
 
-    /// Marks the queue before deleting it: SQS may show it for another minute, and a concurrent deploy must
-    /// not take it for a queue that stays. Does not wait until the name is free; the next creation does.
+    /// Marks the queue as deleted, then deletes it. SQS may return the queue for another minute; the mark tells a
+    /// concurrent deploy that the queue is being deleted. Does not wait until the name is free; the next creation
+    /// waits.
     async fn delete(&self, cx: &CallContext<'_>, have: &ReadState<QueueSpec>) -> Result<(), Fault> {
         let url = match have.outputs.get("url") {
             Some(url) => Some(url.clone()),
@@ -249,15 +251,15 @@ impl Resource for QueueDriver {
     }
 }
 
-/// Whether a queue was deleted recently, according to its mark.
+/// Whether a queue was marked as deleted recently.
 fn is_being_deleted(found: &QueueSpec, now: SystemTime) -> bool {
     let seconds = found.tags.get(TAG_DELETED).and_then(|at| at.parse().ok());
     let at = seconds.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at)));
-    // A clock ahead of ours marks it in our future.
+    // The mark is in the future if another machine with a fast clock set it.
     at.is_some_and(|at| now.duration_since(at).unwrap_or_else(|ahead| ahead.duration()) < DELETION_GRACE)
 }
 
-/// Returns the error for a blocked name. `since` is the time since SQS first refused it.
+/// Returns the error for a blocked name. `since` is the time since the first attempt to create the queue.
 fn name_cooldown_error(name: &str, since: Duration) -> Fault {
     let remaining = NAME_COOLDOWN.saturating_sub(since).as_secs();
     let when = if remaining == 0 { "shortly".to_owned() } else { format!("in {remaining} s") };

@@ -2,10 +2,10 @@
 
 use crate::price::Price;
 
-/// The requests. Each 64 KB of one is billed as a request. The first million of a month is free.
+/// The price of requests. Each 64 KB of a request is billed as one request. The first million of a month is free.
 pub const REQUESTS: Price = Price::new("million requests", 0.40, "aws.amazon.com/sqs/pricing");
-/// The requests to send and receive a message without batching. A full batch needs little more than these for
-/// all of its messages.
+/// The number of requests that send and receive one message without batching. A full batch needs little more than
+/// this number for all of its messages together.
 pub const CARRYING_A_MESSAGE: f64 = 2.0;
-/// The request that deletes a message, independent of its size.
+/// The number of requests that delete a message of any size.
 pub const DELETING_A_MESSAGE: f64 = 1.0;

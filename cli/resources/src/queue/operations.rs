@@ -5,14 +5,14 @@ use hitctl_config::names;
 use crate::operation::{Operation, PolicyScope};
 
 /// The queue of hits and its dead-letter queue.
-pub const QUEUES: PolicyScope = PolicyScope::new("Queues", |n| {
+pub const QUEUES: PolicyScope = PolicyScope::new("Queues", |parts| {
     vec![
-        n.location.queue_arn(&names::queue(n.app, n.env)),
-        n.location.queue_arn(&names::dead_letter_queue(n.app, n.env)),
+        parts.location.queue_arn(&names::queue(parts.app, parts.env)),
+        parts.location.queue_arn(&names::dead_letter_queue(parts.app, parts.env)),
     ]
 });
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("sqs:CreateQueue", &[("sqs:CreateQueue", QUEUES), ("sqs:TagQueue", QUEUES)]),
     Operation::new("sqs:DeleteQueue", &[("sqs:DeleteQueue", QUEUES)]),

@@ -1,4 +1,4 @@
-//! The settings of an SQS queue: of hits that wait to be counted, or of dead letters.
+//! The settings of an SQS queue: the queue of hits that are not counted yet, or the dead-letter queue.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,8 @@ use crate::tags::Tags;
 
 /// A standard queue.
 ///
-/// Outputs: `arn`, `url`, and `held`: the approximate number of messages, in flight or not, if there are any.
+/// Outputs: `arn`, `url`, and, unless the queue is empty, the approximate number of messages as
+/// [`CONTENTS_OUTPUT`](hitctl_engine::CONTENTS_OUTPUT).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueSpec {
     /// How long a received message is hidden from other consumers, in seconds.
@@ -21,13 +22,13 @@ pub struct QueueSpec {
     pub managed_encryption: bool,
     /// The dead-letter queue for messages that are received too often.
     pub redrive: Option<RedrivePolicy>,
-    /// The services that may send messages, and their source. Roles need no permission from the queue.
+    /// The services that may send messages. Roles need no permission from the queue.
     pub senders: BTreeSet<AllowedSender>,
     /// The tags of the queue.
     pub tags: Tags,
 }
 
-/// The handling of messages that are received again and again.
+/// The rule by which SQS moves messages to the dead-letter queue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RedrivePolicy {
     /// The ARN of the dead-letter queue.
@@ -41,13 +42,13 @@ pub struct RedrivePolicy {
 pub struct AllowedSender {
     /// The service: `events.amazonaws.com`.
     pub service: String,
-    /// The ARN of the rule that the service acts for. We choose the rule's name, so the ARN is known before
-    /// the rule exists.
+    /// The ARN of the event rule for which the service sends messages. It is known before the rule exists, because we
+    /// choose the rule's name.
     pub source_arn: String,
 }
 
 impl Spec for QueueSpec {
     const KIND: &'static str = "queue";
-    // Waiting hits and dead letters are data.
+    // Uncounted hits and dead letters are data.
     const DELETION_POLICY: DeletionPolicy = DeletionPolicy::ConfirmIfNonEmpty;
 }

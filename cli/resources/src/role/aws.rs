@@ -16,7 +16,7 @@ use crate::role::spec::RoleSpec;
 use crate::role::{errors, policy};
 use crate::tags::Tags;
 
-/// The name of the inline policy.
+/// The name of our inline policy.
 pub(crate) const POLICY: &str = "hitctl";
 
 /// IAM's code for a role that still has policies.
@@ -32,7 +32,8 @@ pub(crate) struct RoleDriver {
 }
 
 impl RoleDriver {
-    /// Returns the outputs. The ARN is computed, because IAM may briefly name a new role by its unique id.
+    /// Returns the outputs. The ARN is built from the name, because IAM may briefly return the unique id of a new role
+    /// in place of its ARN.
     fn outputs(&self, name: &str, id: &str) -> Outputs {
         Outputs::from([
             ("arn".to_owned(), self.aws.location.as_location().role_arn(name)),
@@ -53,7 +54,7 @@ impl RoleDriver {
         call.send(|| request.clone().send()).await.map(drop)
     }
 
-    /// Removes all policies from a role: IAM only deletes roles without any.
+    /// Removes all policies from the role, because IAM does not delete a role that has policies.
     async fn remove_policies(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
         let request = self.client.list_role_policies().role_name(cx.name);
         let inline: Option<Vec<String>> = cx
@@ -119,8 +120,8 @@ impl Resource for RoleDriver {
         let found = if let Some(found) = self.read(cx, Some(want)).await? {
             found
         } else {
-            // The role is not visible yet, so it was just created: by a call of ours whose response was lost,
-            // or by another deploy. Its owner must be known before anything is changed.
+            // The role exists but is not visible yet: a call of ours whose response was lost created it, or another
+            // deploy. Wait until it is visible, because its owner must be known before anything is changed.
             let request = self.client.get_role().role_name(cx.name);
             cx.call("read", "iam:GetRole").retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
             let not_visible =
@@ -154,7 +155,7 @@ impl Resource for RoleDriver {
         let not_found_or_conflict = [NOT_FOUND, &[DELETE_CONFLICT]].concat();
         for attempt in 1..=MAX_ATTEMPTS {
             self.remove_policies(cx).await?;
-            // In all attempts but the last, a role that still has policies is emptied again.
+            // If the role has policies again, the next attempt removes them. In the last attempt, this is an error.
             let codes = if attempt == MAX_ATTEMPTS { NOT_FOUND } else { &not_found_or_conflict };
             let call = cx.call("delete", "iam:DeleteRole").none_on(codes);
             if call.find(|| request.clone().send()).await?.is_some() || self.get(cx).await?.is_none() {

@@ -2,17 +2,17 @@
 
 use crate::aws::fault::{
     ErrorClass::{Final, Retryable},
-    ErrorRule, IAM_PROPAGATION, rule,
+    ErrorRule, PROPAGATION, rule,
 };
 
-/// The rules, which come before the common ones.
+/// The rules, which are applied before the common rules.
 pub(crate) const RULES: &[ErrorRule] = &[
     rule(
         "MalformedPolicyDocument",
         "Invalid principal",
         Retryable,
         "the principal has not propagated in IAM yet",
-        IAM_PROPAGATION,
+        PROPAGATION,
     ),
     rule("UnmodifiableEntity", "", Final, "only the AWS service that created it can change it", ""),
     rule("EntityTemporarilyUnmodifiable", "", Retryable, "another change is in progress", ""),

@@ -3,39 +3,46 @@
 use hitctl_config::names;
 use serde_json::{Value as Json, json};
 
-use crate::operation::{Naming, Operation, PolicyScope};
+use crate::operation::{ArnParts, Operation, PolicyScope};
 
 /// The functions' roles with their temporary roles, and the HTTP API's role for sending hits to the queue.
-pub(crate) const ROLE: PolicyScope = PolicyScope::new("Role", |n| {
-    let ingest = n.location.role_arn(&names::ingest_role(n.app, n.env));
-    function_roles(n).iter().map(|name| n.location.role_arn(name)).chain([ingest]).collect()
+pub(crate) const ROLE: PolicyScope = PolicyScope::new("Role", |parts| {
+    let ingest = parts.location.role_arn(&names::ingest_role(parts.app, parts.env));
+    function_roles(parts).iter().map(|name| parts.location.role_arn(name)).chain([ingest]).collect()
 });
 
-/// Any role of the account, for reading its owner.
-pub(crate) const ANY_ROLE: PolicyScope = PolicyScope::new("AnyRole", |n| vec![n.location.role_arn("*")]);
+/// All roles of the account, for calls that determine the owner and the region of a role.
+pub(crate) const ANY_ROLE: PolicyScope =
+    PolicyScope::new("AnyRole", |parts| vec![parts.location.role_arn("*")]);
 
 /// The HTTP API's role, which may be passed to API Gateway only.
-pub(crate) const ROLE_FOR_API: PolicyScope =
-    PolicyScope::new("RoleForApi", |n| vec![n.location.role_arn(&names::ingest_role(n.app, n.env))])
-        .on_condition(|_| passed_to("apigateway.amazonaws.com"));
+pub(crate) const ROLE_FOR_API: PolicyScope = PolicyScope::new("RoleForApi", |parts| {
+    vec![parts.location.role_arn(&names::ingest_role(parts.app, parts.env))]
+})
+.with_condition(|_| passed_to("apigateway.amazonaws.com"));
 
 /// The functions' roles, which may be passed to Lambda only.
-pub(crate) const ROLE_FOR_LAMBDA: PolicyScope = PolicyScope::new("RoleForLambda", |n| {
-    function_roles(n).iter().map(|name| n.location.role_arn(name)).collect()
+pub(crate) const ROLE_FOR_LAMBDA: PolicyScope = PolicyScope::new("RoleForLambda", |parts| {
+    function_roles(parts).iter().map(|name| parts.location.role_arn(name)).collect()
 })
-.on_condition(|_| passed_to("lambda.amazonaws.com"));
+.with_condition(|_| passed_to("lambda.amazonaws.com"));
 
 fn passed_to(service: &str) -> Json {
     json!({ "StringEquals": { "iam:PassedToService": service } })
 }
 
 /// Returns the names of the functions' roles and of the temporary roles that renew their KMS grants.
-fn function_roles(n: &Naming<'_>) -> [String; 4] {
-    let (function, reader) = (names::function(n.app, n.env), names::reader(n.app, n.env));
-    [names::role(n.app, n.env), reader.clone(), names::grant_role(&function), names::grant_role(&reader)]
+fn function_roles(parts: &ArnParts<'_>) -> [String; 4] {
+    let (function, reader) = (names::function(parts.app, parts.env), names::reader(parts.app, parts.env));
+    [
+        names::role(parts.app, parts.env),
+        reader.clone(),
+        names::grant_role(&function),
+        names::grant_role(&reader),
+    ]
 }
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("iam:CreateRole", &[("iam:CreateRole", ROLE), ("iam:TagRole", ROLE)]),
     Operation::new("iam:DeleteRole", &[("iam:DeleteRole", ROLE)]),

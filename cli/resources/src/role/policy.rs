@@ -1,7 +1,6 @@
-//! Renders our IAM policies, and parses and normalises those that IAM returns.
-//!
-//! IAM returns documents URL-encoded (RFC 3986). In them, a string and a list of one string are equivalent,
-//! and the order of statements, actions and resources has no meaning.
+//! Renders our IAM policies, and parses and normalises the policies that IAM returns. IAM returns URL-encoded documents
+//! (RFC 3986). In a policy, a string and a list of one string are equivalent, and the order of statements, actions and
+//! resources has no meaning.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +11,7 @@ use crate::role::spec::RolePermission;
 const VERSION: &str = "2012-10-17";
 const ASSUME: &str = "sts:AssumeRole";
 
-/// Returns the trust policy that lets that service assume the role.
+/// Returns the trust policy that lets the service assume the role.
 pub(crate) fn trust_policy(service: &str) -> String {
     json!({
         "Version": VERSION,
@@ -21,7 +20,7 @@ pub(crate) fn trust_policy(service: &str) -> String {
     .to_string()
 }
 
-/// Returns the policy document of these statements.
+/// Returns the policy document with the given statements.
 pub(super) fn policy_document(statements: &[RolePermission]) -> String {
     let statements: Vec<Json> = statements
         .iter()
@@ -32,8 +31,8 @@ pub(super) fn policy_document(statements: &[RolePermission]) -> String {
     json!({"Version": VERSION, "Statement": statements}).to_string()
 }
 
-/// Returns the service in a trust policy if the policy has nothing else. Otherwise returns the policy's text,
-/// which differs from any service.
+/// Returns the service that a trust policy allows. If the policy allows anything else, returns the policy's text, which
+/// differs from any service.
 pub(crate) fn trusted_service(document: &str) -> String {
     let text = decode_url(document);
     let statements = parse_statements(&text);
@@ -44,8 +43,8 @@ pub(crate) fn trusted_service(document: &str) -> String {
     service.unwrap_or(text)
 }
 
-/// Parses the statements of a policy, sorted. A statement that is more than a plain permission becomes one
-/// with its text as id, so that it differs from any wanted one.
+/// Parses the statements of a policy and sorts them. A statement that is not a plain permission becomes a permission
+/// with the statement's text as id, so that it differs from any wanted permission.
 pub(crate) fn statements(document: &str) -> Vec<RolePermission> {
     let text = decode_url(document);
     let opaque =
@@ -57,7 +56,7 @@ pub(crate) fn statements(document: &str) -> Vec<RolePermission> {
     statements
 }
 
-/// Returns the statements in a document. A single one may stand without a list around it.
+/// Returns the statements in a document, which may contain a single statement instead of a list.
 fn parse_statements(document: &str) -> Option<Vec<Json>> {
     let mut policy: Json = serde_json::from_str(document).ok()?;
     match policy.get_mut("Statement")?.take() {
@@ -102,7 +101,7 @@ fn string_set(json: &Json) -> Option<BTreeSet<String>> {
     }
 }
 
-/// Decodes URL-encoded text. Invalid encodings and plain JSON stay unchanged.
+/// Decodes URL-encoded text. Does not change invalid encodings and plain JSON.
 fn decode_url(text: &str) -> String {
     // JSON starts with a brace; an encoded document starts with `%7B`.
     if text.trim_start().starts_with('{') {

@@ -9,12 +9,12 @@ use crate::tags::Tags;
 
 /// A role that one service may assume.
 ///
-/// Outputs: `arn`; and `id`, its unique id, which changes when the role is deleted and created again.
+/// Outputs: `arn`, and the unique id as `id`, which changes when the role is deleted and created again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoleSpec {
     /// The service that may assume the role: `lambda.amazonaws.com`.
     pub trusted_service: String,
-    /// The permissions of the role; it has no others.
+    /// All permissions of the role.
     pub statements: Vec<RolePermission>,
     /// The tags of the role.
     pub tags: Tags,
@@ -27,7 +27,7 @@ pub struct RolePermission {
     pub sid: String,
     /// The allowed actions.
     pub actions: BTreeSet<String>,
-    /// The ARNs that the actions are allowed on.
+    /// The ARNs of the resources on which the actions are allowed.
     pub resources: BTreeSet<String>,
 }
 

@@ -1,5 +1,5 @@
-//! The driver of `DynamoDB` tables. A change is in force once the table is ACTIVE again, and DynamoDB takes
-//! one change at a time.
+//! The driver of `DynamoDB` tables. DynamoDB accepts one change at a time; a change is in effect when the table is
+//! ACTIVE again.
 
 mod read;
 mod ttl;
@@ -27,10 +27,10 @@ use crate::tags::Tags;
 /// DynamoDB's codes for a table that already exists or is being changed.
 const IN_USE: &[&str] = &["ResourceInUseException"];
 
-/// The limit for waiting. Tables take seconds, sometimes minutes.
+/// The time limit for waiting. A change of a table takes seconds, sometimes minutes.
 const MAX_WAIT: Duration = Duration::from_mins(10);
 
-/// The polling of a table while it changes: short intervals at first, then one second.
+/// The polling of a table that is being changed: at short intervals first, then every second.
 const POLLING: RetryPolicy =
     RetryPolicy { max_delay: Duration::from_secs(1), ..RetryPolicy::with_budget(MAX_WAIT) };
 
@@ -40,7 +40,7 @@ pub(crate) struct TableDriver {
     client: Client,
 }
 
-/// One change by `UpdateTable`, which takes one at a time.
+/// One change by `UpdateTable`, which accepts one change per call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TableUpdate {
     Protection(bool),
@@ -76,7 +76,8 @@ impl TableDriver {
         })
     }
 
-    /// Makes the changes by `UpdateTable`, one after the other, and waits after each.
+    /// Makes the changes by `UpdateTable`, one after another. Waits until the table is active before the first change
+    /// and after each change.
     async fn apply_updates(&self, cx: &CallContext<'_>, updates: &[TableUpdate]) -> Result<(), Fault> {
         self.wait_until_active(cx).await?;
         for &update in updates {
@@ -88,8 +89,8 @@ impl TableDriver {
         Ok(())
     }
 
-    /// Makes one change, unless it is already made: by a call whose response was lost, which AWS may refuse
-    /// to repeat.
+    /// Makes one change, unless the table already has the setting. AWS may reject a repeated change if the response to
+    /// the first call was lost.
     async fn try_update(&self, cx: &CallContext<'_>, update: TableUpdate) -> Result<(), Fault> {
         let table = self.wait_until_active(cx).await?;
         if update.is_applied(&table) {
@@ -117,12 +118,12 @@ impl TableDriver {
             .expect("its one required field is set");
         let request = self.client.update_continuous_backups().table_name(cx.name);
         let request = request.point_in_time_recovery_specification(backups);
-        // "Backups are being enabled", for a while after the creation of a table.
+        // A new table is not ready for this call yet: "Backups are being enabled" is retried.
         let call = cx.call("configure the backups of", "dynamodb:UpdateContinuousBackups");
         call.for_at_most(MAX_WAIT).retry_on(NOT_FOUND).send(|| request.clone().send()).await.map(drop)
     }
 
-    /// Creates the table. Returns `None` if it already exists. Waits for one that is being deleted.
+    /// Creates the table. Returns `None` if it already exists. Waits until an old table with the name is deleted.
     async fn try_create(
         &self,
         cx: &CallContext<'_>,
@@ -198,13 +199,14 @@ impl Resource for TableDriver {
         let (name, have) = (cx.name, &have.spec);
         if have.partition_key != want.partition_key {
             let message = format!(
-                "table {name}: expected partition key {}, found {}",
+                "expected partition key {} in table {name}, found {}",
                 want.partition_key, have.partition_key
             );
-            return Err(Fault::fatal("table_key", message)
-                .hinted("run the same command again; its plan shows which data a new table would lose"));
+            return Err(Fault::fatal("table_key", message).hinted(
+                "run the same command again; its plan replaces the table and shows the data that is lost",
+            ));
         }
-        // Also waits for a table that an interrupted run created.
+        // Even without updates, this waits until a table that an interrupted run created is active.
         self.apply_updates(cx, &updates(have, want)).await?;
         if have.point_in_time_recovery != want.point_in_time_recovery {
             self.set_backups(cx, want.point_in_time_recovery).await?;
@@ -216,7 +218,7 @@ impl Resource for TableDriver {
             let call = cx.call("tag", "dynamodb:TagResource").retry_on(NOT_FOUND);
             call.send(|| request.clone().send()).await?;
         }
-        // Last, because AWS may refuse it for an hour.
+        // This is the last change, because AWS may reject it for an hour.
         self.reconcile_ttl(cx, have, want).await?;
         Ok(self.outputs(name))
     }
@@ -227,7 +229,7 @@ impl Resource for TableDriver {
             if table.deletion_protection_enabled() == Some(true) {
                 self.apply_updates(cx, &[TableUpdate::Protection(false)]).await?;
             }
-            // Retries while the table is in use, that is, being changed.
+            // Retried while the table is being changed: "table in use" is a transient error.
             let request = self.client.delete_table().table_name(cx.name);
             let call = cx.call("delete", "dynamodb:DeleteTable").for_at_most(MAX_WAIT);
             call.find(|| request.clone().send()).await?;
@@ -242,13 +244,13 @@ impl Resource for TableDriver {
     }
 }
 
-/// Returns the transient fault for a table in a transitional status.
+/// Returns the transient fault for a table that is being created, changed or deleted.
 fn status_fault(name: &str, table: &TableDescription) -> Fault {
     let status = table.table_status().map_or("in an unknown state", TableStatus::as_str);
     Fault::transient("table_status", format!("table {name} is {status}"))
 }
 
-/// Returns the differences that `UpdateTable` changes.
+/// Returns the changes that `UpdateTable` must make.
 fn updates(have: &TableSpec, want: &TableSpec) -> Vec<TableUpdate> {
     let protection = (have.deletion_protection != want.deletion_protection)
         .then_some(TableUpdate::Protection(want.deletion_protection));

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 
 use crate::irreversible::{EffectContext, IrreversibleEffect, RequiredConfirmation, is_removal};
 
-/// Returns the loss of existing backups when they are disabled. Deleting the table is a loss of its data
-/// instead.
+/// Returns the effect of disabling backups: existing backups are lost. Returns none for a deletion of the table, which
+/// is confirmed as a loss of data.
 pub(super) fn effect(change: &Change, _: EffectContext) -> Option<IrreversibleEffect> {
     change.observed.as_ref().filter(|_| !is_removal(change))?;
     let diff = change.fields.iter().find(|diff| diff.field == "point_in_time_recovery")?;

@@ -5,14 +5,14 @@ use hitctl_config::names;
 use crate::operation::{Operation, PolicyScope};
 
 /// The tables of counts and of visitors.
-pub(crate) const TABLES: PolicyScope = PolicyScope::new("Tables", |n| {
+pub(crate) const TABLES: PolicyScope = PolicyScope::new("Tables", |parts| {
     vec![
-        n.location.table_arn(&names::table(n.app, n.env)),
-        n.location.table_arn(&names::seen_table(n.app, n.env)),
+        parts.location.table_arn(&names::table(parts.app, parts.env)),
+        parts.location.table_arn(&names::seen_table(parts.app, parts.env)),
     ]
 });
 
-/// The calls, by name.
+/// The calls, sorted by name.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(
         "dynamodb:CreateTable",

@@ -1,4 +1,4 @@
-//! The settings of a DynamoDB table: of the counts, or of recent visitors.
+//! The settings of a DynamoDB table: the table of counts or the table of recent visitors.
 
 use hitctl_engine::DeletionPolicy;
 use serde::{Deserialize, Serialize};
@@ -15,10 +15,10 @@ pub struct TableSpec {
     pub point_in_time_recovery: bool,
     /// Whether the table is protected against deletion.
     pub deletion_protection: bool,
-    /// The maximum of write request units per second, which limits the cost.
+    /// The maximum number of write request units per second, which limits the cost.
     pub max_write_units: u32,
-    /// The attribute with the expiry time of an item, in seconds since 1970. DynamoDB deletes expired items.
-    /// `None`: items do not expire.
+    /// The attribute with the expiry time of an item, in seconds since 1970. DynamoDB deletes expired items. `None` if
+    /// items do not expire.
     pub ttl_attribute: Option<String>,
     /// The tags of the table.
     pub tags: Tags,

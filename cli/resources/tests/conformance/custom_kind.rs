@@ -1,5 +1,5 @@
-//! A kind of resource that is defined in this file alone. Tests what follows from its registry entry: a
-//! driver, a plan, a policy, irreversible effects, prices, and conformance.
+//! Tests that a registry entry is all that a new kind of resource needs. The kind in this file is only a registry
+//! entry, and gets a driver, plans, a policy, irreversible effects, prices and conformance tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use hitctl_resources::aws::{
     Aws, CallContext, ReadResult, ReadState, Resource, ResourceDriver, check_ours, managed_tags,
 };
 use hitctl_resources::{
-    EffectContext, HomeRegion, IrreversibleEffect, KINDS, KindRegistry, Naming, Operation, PolicyScope,
+    ArnParts, EffectContext, HomeRegion, IrreversibleEffect, KINDS, KindRegistry, Operation, PolicyScope,
     Price, REGISTRY, RequiredConfirmation, ResourceKind, Spec, Tags, Usage,
 };
 use hitctl_stack::policy;
@@ -37,7 +37,7 @@ impl Spec for TopicSpec {
     const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Delete;
 }
 
-/// The topics of every account and region by name, each with the region of its creation.
+/// All existing topics by name, each with the region in which it was created.
 static TOPICS: Mutex<BTreeMap<String, (String, TopicSpec)>> = Mutex::new(BTreeMap::new());
 
 struct Topics {
@@ -84,8 +84,8 @@ impl Resource for Topics {
     }
 }
 
-const TOPIC: PolicyScope = PolicyScope::new("Topic", |n| {
-    vec![n.location.arn("sns", &hitctl_config::names::base_name(n.app, n.env))]
+const TOPIC: PolicyScope = PolicyScope::new("Topic", |parts| {
+    vec![parts.location.arn("sns", &hitctl_config::names::base_name(parts.app, parts.env))]
 });
 const PUBLISHES: Price = Price::new("million publishes", 0.50, "aws.amazon.com/sns/pricing");
 
@@ -107,7 +107,7 @@ const KIND: ResourceKind = ResourceKind {
     aws: ResourceDriver::<Topics>::KIND,
 };
 
-/// The kinds of hitctl, and the topic.
+/// Returns the registry of all kinds of hitctl and the topic.
 fn registry() -> KindRegistry<'static> {
     KindRegistry(Vec::leak([REGISTRY.0, &[KIND]].concat()))
 }
@@ -120,7 +120,7 @@ fn case(app: &TestApp) -> ConformanceCase {
     let topic = topic(app);
     let change = |label, spec: &TopicSpec| CaseChange::new(label, spec.node("hits", &app.base()));
     let renamed = TopicSpec { display_name: "Views".to_owned(), ..topic.clone() };
-    let ordered = TopicSpec { is_fifo: true, ..topic.clone() };
+    let fifo = TopicSpec { is_fifo: true, ..topic.clone() };
     let tagged = TopicSpec { tags: app.tags_with("team", "web"), ..topic.clone() };
     let all = TopicSpec { display_name: "All".to_owned(), is_fifo: false, ..tagged.clone() };
     ConformanceCase {
@@ -128,8 +128,8 @@ fn case(app: &TestApp) -> ConformanceCase {
         node: topic.node("hits", &app.base()),
         changes: vec![
             change("display name", &renamed),
-            change("order", &ordered),
-            change("a tag more", &tagged),
+            change("FIFO", &fifo),
+            change("an additional tag", &tagged),
             change("everything", &all),
         ],
         count: |app| async { usize::from(TOPICS.lock().unwrap().contains_key(&app.base())) }.boxed(),
@@ -137,12 +137,12 @@ fn case(app: &TestApp) -> ConformanceCase {
     }
 }
 
-fn topic_app(about: &str) -> TestApp {
-    TestApp::new(None, about).with_registry(registry())
+fn topic_app(name_prefix: &str) -> TestApp {
+    TestApp::new(None, name_prefix).with_registry(registry())
 }
 
-/// Returns the change of the topic in the plan from one spec to another.
-async fn planned(app: &TestApp, from: &TopicSpec, to: &TopicSpec) -> PlannedChange {
+/// Returns the planned change of the topic from one spec to another.
+async fn planned_change(app: &TestApp, from: &TopicSpec, to: &TopicSpec) -> PlannedChange {
     let graph = |spec: &TopicSpec| Graph::new(vec![spec.node("hits", &app.base())]).unwrap();
     app.deploy(&graph(from)).await;
     let (_, plan) = app.plan(&graph(to)).await;
@@ -152,13 +152,13 @@ async fn planned(app: &TestApp, from: &TopicSpec, to: &TopicSpec) -> PlannedChan
 
 #[tokio::test]
 async fn custom_kind_conforms() {
-    let app = topic_app("own-kind");
+    let app = topic_app("custom-kind");
     assert_conformance_in(&app, &case(&app)).await;
 }
 
 #[tokio::test]
 async fn drift_of_custom_kind_is_planned_and_corrected() {
-    let app = topic_app("own-drift");
+    let app = topic_app("custom-drift");
     let want = topic(&app);
     let graph = Graph::new(vec![want.node("hits", &app.base())]).unwrap();
     app.deploy(&graph).await;
@@ -174,21 +174,21 @@ async fn drift_of_custom_kind_is_planned_and_corrected() {
 
 #[tokio::test]
 async fn custom_kind_is_planned_with_its_irreversible_effects() {
-    let app = topic_app("own-plan");
+    let app = topic_app("custom-plan");
     let (plain, registry) = (topic(&app), registry());
     let context = EffectContext { target: DeployTarget::Aws, now_ms: 0 };
     let renamed = TopicSpec { display_name: "Views".to_owned(), ..plain.clone() };
-    let change = planned(&app, &plain, &renamed).await;
+    let change = planned_change(&app, &plain, &renamed).await;
     assert_eq!((change.action, registry.irreversible(&change, context)), (Action::Update, None));
-    let ordered = TopicSpec { is_fifo: true, ..plain.clone() };
-    let change = planned(&app, &plain, &ordered).await;
+    let fifo = TopicSpec { is_fifo: true, ..plain.clone() };
+    let change = planned_change(&app, &plain, &fifo).await;
     let effect = registry.irreversible(&change, context).unwrap();
     assert_eq!((change.action, effect.confirmation), (Action::Replace, RequiredConfirmation::Yes));
 }
 
 #[tokio::test]
 async fn custom_kind_is_created_in_declared_region() {
-    let app = topic_app("own-region");
+    let app = topic_app("custom-region");
     let graph = Graph::new(vec![topic(&app).node("hits", &app.base())]).unwrap();
     app.deploy(&graph).await;
     let region = TOPICS.lock().unwrap().get(&app.base()).unwrap().0.clone();
@@ -198,19 +198,19 @@ async fn custom_kind_is_created_in_declared_region() {
 
 #[test]
 fn policy_allows_exactly_the_operations_of_custom_kind() {
-    let app = topic_app("own-policy");
+    let app = topic_app("custom-policy");
     let cloud_location = cloud_location();
-    let naming = Naming {
+    let arn_parts = ArnParts {
         app: &app.app_name,
         env: "test",
         location: cloud_location.as_location(),
         distribution: None,
     };
-    let allowed = policy::statements_for(&registry().operations(&[]), &naming);
-    let (topics, rest): (Vec<_>, Vec<_>) =
+    let allowed = policy::statements_for(&registry().operations(&[]), &arn_parts);
+    let (topic_statements, other_statements): (Vec<_>, Vec<_>) =
         allowed.into_iter().partition(|statement| statement["Sid"] == "Topic");
     assert_eq!(
-        topics,
+        topic_statements,
         [serde_json::json!({
             "Sid": "Topic",
             "Effect": "Allow",
@@ -218,7 +218,7 @@ fn policy_allows_exactly_the_operations_of_custom_kind() {
             "Resource": [app.arn("sns", &app.base())],
         })]
     );
-    assert_eq!(rest, policy::statements_for(&REGISTRY.operations(&[]), &naming));
+    assert_eq!(other_statements, policy::statements_for(&REGISTRY.operations(&[]), &arn_parts));
 }
 
 #[test]
@@ -235,6 +235,6 @@ fn custom_kind_has_its_errors_and_prices() {
     };
     let operation = ApiOperation::new("read", "topic hits", "sns:GetTopicAttributes");
     let now = std::time::SystemTime::UNIX_EPOCH;
-    assert!(!is_transient(&fault_of(&operation, &response, now)), "elsewhere it is final");
+    assert!(!is_transient(&fault_of(&operation, &response, now)), "the rule applies to topics only");
     assert!(is_transient(&fault_of(&operation.with_rules(rules), &response, now)));
 }

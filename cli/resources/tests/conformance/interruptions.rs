@@ -1,5 +1,5 @@
-//! Interrupts a run at its n-th write, for every n, in five ways. One or two further runs must converge, with
-//! exactly one resource.
+//! Interrupts a deployment at its n-th write, for every n, in five ways. At most two further runs must then converge
+//! to exactly one resource, or to none after a deletion.
 
 use hitctl_emulators::{EmulatorKind, InjectedFault, RecordingProxy};
 use hitctl_engine::Graph;
@@ -20,18 +20,18 @@ pub(crate) enum InterruptedOperation {
     Delete,
 }
 
-/// The way of interrupting.
+/// The kind of interruption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Interruption {
-    /// The request does not arrive.
+    /// The request does not reach the service.
     RequestDropped,
     /// The request is executed, but its response is lost.
     ResponseDropped,
-    /// The response is an error of the service.
+    /// The service responds with an error.
     ServiceError,
-    /// The deployer dies before the request.
+    /// The deployer is killed before it sends the request.
     KilledBefore,
-    /// The deployer dies after the request was executed.
+    /// The deployer is killed after the request was executed.
     KilledAfter,
 }
 
@@ -43,7 +43,7 @@ const INTERRUPTIONS: [Interruption; 5] = [
     Interruption::KilledAfter,
 ];
 
-/// Interrupts the operation at every write.
+/// Interrupts the operation at every write, and asserts that further runs converge.
 pub(crate) async fn assert_recovery(
     kind: EmulatorKind,
     name: &str,
@@ -65,7 +65,7 @@ pub(crate) async fn assert_recovery(
                 proxied = ProxiedApp::new(kind, name, case);
             }
         }
-        assert!(n > 1, "{kind:?}: {operation:?} wrote nothing that could be cut");
+        assert!(n > 1, "{kind:?}: {operation:?} made no writes that could be interrupted");
         proxied.destroy().await;
     }
 }
@@ -89,8 +89,8 @@ impl ProxiedApp {
         self.app.deploy(&self.case.graph_with_resource().all_absent().allow_data_deletion()).await;
     }
 
-    /// Runs the operation, interrupted at the n-th write. Returns `false` if it made fewer writes and was not
-    /// interrupted.
+    /// Runs the operation with an interruption at the n-th write, and then without. Returns `false` if the operation
+    /// made fewer writes, so that it was not interrupted.
     async fn run_interrupted(
         &self,
         n: usize,
@@ -109,8 +109,8 @@ impl ProxiedApp {
     }
 }
 
-/// Deploys `from`, then deploys `to` with an interruption at the n-th write, and then without. Returns
-/// `false` if there were fewer writes and thus no interruption.
+/// Deploys `from`, then deploys `to` with an interruption at the n-th write, and then without. Returns `false` if there
+/// were fewer writes, so that nothing was interrupted.
 async fn deploy_interrupted(
     app: &TestApp,
     proxy: &RecordingProxy,
@@ -144,11 +144,14 @@ async fn deploy_interrupted(
     let calls = proxy.call_names();
     if let Some(outcome) = completed {
         let outcome =
-            outcome.unwrap_or_else(|| panic!("{label}: a cut of a write is not in the way of reads"));
+            outcome.unwrap_or_else(|| panic!("{label}: reads failed, although only a write was interrupted"));
         if outcome.is_ok() {
             // A run that reports success must have made all changes.
             let pending = app.pending_changes(&app.plan(to).await.1);
-            assert!(pending.is_empty(), "{label}: said to be done, but {pending:#?} after {calls:#?}");
+            assert!(
+                pending.is_empty(),
+                "{label}: reported success, but {pending:#?} is pending after {calls:#?}"
+            );
         } else {
             assert!(reached, "{label}: {:#?}", outcome.failed);
             let hinted = outcome.failed.iter().all(|failed| failed.fault.hint.is_some());
@@ -159,16 +162,19 @@ async fn deploy_interrupted(
     reached
 }
 
-/// Deploys until nothing is left to do, at most twice.
+/// Deploys until no changes are pending, at most twice.
 async fn deploy_until_converged(app: &TestApp, graph: &Graph, label: &str) {
     let mut failed = Vec::new();
     for _ in 0..2 {
         if app.pending_changes(&app.plan(graph).await.1).is_empty() {
             return;
         }
-        let outcome = app.deploy_through(app.endpoint(), graph).await.expect("it can be read");
+        let outcome = app.deploy_through(app.endpoint(), graph).await.expect("reads succeed");
         failed = outcome.failed;
     }
     let pending = app.pending_changes(&app.plan(graph).await.1);
-    assert!(pending.is_empty(), "{label}: two runs after the cut {pending:#?} is left, after {failed:#?}");
+    assert!(
+        pending.is_empty(),
+        "{label}: after two more runs {pending:#?} is pending; failures: {failed:#?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! The cases, one file per kind: a resource, its dependencies, its changes, and the gaps of the emulators.
+//! The conformance cases, one file per kind. Each has a resource, its dependencies, its changes, and the gaps of the
+//! emulators.
 
 pub(crate) mod alias;
 pub(crate) mod event_invoke_config;
@@ -25,19 +26,19 @@ fn set(items: &[&str]) -> BTreeSet<String> {
     items.iter().map(ToString::to_string).collect()
 }
 
-/// The dependencies of a function.
+/// Returns the dependencies of a function.
 fn function_dependencies(app: &TestApp) -> Vec<Node> {
     vec![role::spec(app).node("function", &app.base()), log_group::node(app)]
 }
 
-/// A function with its dependencies.
+/// Returns a function and its dependencies.
 fn with_function(app: &TestApp) -> Vec<Node> {
     let mut nodes = function_dependencies(app);
     nodes.push(function::spec(app).node("counter", &app.base()));
     nodes
 }
 
-/// A function with an alias.
+/// Returns an alias, its function and the function's dependencies.
 fn with_alias(app: &TestApp) -> Vec<Node> {
     let mut nodes = with_function(app);
     let alias = AliasSpec {
@@ -50,19 +51,19 @@ fn with_alias(app: &TestApp) -> Vec<Node> {
     nodes
 }
 
-/// The function's ARN, as a value in a spec.
+/// Returns the function's ARN as a value in a spec.
 fn function_arn(app: &TestApp) -> SpecValue<String> {
     let arn = app.arn("lambda", &format!("function:{}", app.base()));
     SpecValue::known(FunctionSpec::address("counter"), arn)
 }
 
-/// The ARN of the function's alias, as a value in a spec.
+/// Returns the ARN of the function's alias as a value in a spec.
 fn alias_arn(app: &TestApp) -> SpecValue<String> {
     let arn = app.arn("lambda", &format!("function:{}:{}", app.base(), AliasSpec::NAME));
     SpecValue::known(AliasSpec::address("live"), arn)
 }
 
-/// The function's name, as a value in a spec.
+/// Returns the function's name as a value in a spec.
 fn function_name(app: &TestApp) -> SpecValue<String> {
     SpecValue::known(FunctionSpec::address("counter"), app.base())
 }

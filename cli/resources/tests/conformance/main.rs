@@ -1,8 +1,6 @@
-//! Tests every kind on two independent emulators of AWS: create, read, change and delete, each twice, and
-//! interrupted at every write.
-//!
-//! The kind declares each gap of an emulator with the reason ([`Gap`]), and the other emulator covers it. A gap
-//! that no longer exists fails the test.
+//! Tests every kind on two independent AWS emulators: create, read, change and delete, each repeated and each
+//! interrupted at every write. A kind declares the gaps of an emulator ([`Gap`]), which the other emulator must cover.
+//! A declared gap that no longer exists fails the test.
 
 #![expect(clippy::unwrap_used, reason = "these are tests; clippy knows only functions with #[test] as such")]
 
@@ -26,7 +24,7 @@ pub(crate) enum Gap {
         /// The observed behaviour.
         reason: &'static str,
     },
-    /// The emulator refuses the change with an error.
+    /// The emulator rejects the change with an error.
     RejectsChange {
         emulator: EmulatorKind,
         /// The name of the change in the case.
@@ -34,7 +32,7 @@ pub(crate) enum Gap {
         /// The observed behaviour.
         reason: &'static str,
     },
-    /// The emulator fails on a resource that was changed many times. Each interruption gets a new resource.
+    /// The emulator fails on a resource that was changed many times. Each interruption is tested with a new resource.
     Degrades {
         emulator: EmulatorKind,
         /// The observed behaviour.
@@ -44,7 +42,7 @@ pub(crate) enum Gap {
 
 macro_rules! conforms {
     ($($kind:ident),* $(,)?) => {
-        /// The kinds, and the gaps of the emulators for each.
+        /// The kinds, each with the gaps of the emulators.
         const GAPS: &[(&str, &[Gap])] = &[$((stringify!($kind), kinds::$kind::GAPS)),*];
 
         $(
@@ -105,7 +103,7 @@ conforms!(
     permission
 );
 
-/// Returns the gaps of the emulators for that kind.
+/// Returns the gaps of the emulators for the given kind.
 fn gaps_of(kind: &str) -> &'static [Gap] {
     GAPS.iter().find(|(name, _)| *name == kind).map_or(&[], |(_, gaps)| gaps)
 }
@@ -117,7 +115,7 @@ fn every_registered_kind_has_case() {
     }
 }
 
-/// Every gap of one emulator must be covered by the other, so that everything is tested.
+/// A gap of one emulator must not be a gap of the other one, so that every feature is tested.
 #[test]
 fn every_gap_is_covered_by_other_emulator() {
     for (kind, gaps) in GAPS {
@@ -125,12 +123,12 @@ fn every_gap_is_covered_by_other_emulator() {
             let covered = match gap {
                 Gap::DropsField { emulator, field, reason } => {
                     assert!(!reason.is_empty());
-                    let is_shared = |other: &Gap| matches!(other, Gap::DropsField { emulator: other_emulator, field: same_value, .. } if other_emulator != emulator && same_value == field);
+                    let is_shared = |other: &Gap| matches!(other, Gap::DropsField { emulator: other_emulator, field: other_field, .. } if other_emulator != emulator && other_field == field);
                     !gaps.iter().any(is_shared)
                 }
                 Gap::RejectsChange { emulator, change, reason } => {
                     assert!(!reason.is_empty());
-                    let is_shared = |other: &Gap| matches!(other, Gap::RejectsChange { emulator: other_emulator, change: same_value, .. } if other_emulator != emulator && same_value == change);
+                    let is_shared = |other: &Gap| matches!(other, Gap::RejectsChange { emulator: other_emulator, change: other_change, .. } if other_emulator != emulator && other_change == change);
                     !gaps.iter().any(is_shared)
                 }
                 Gap::Degrades { emulator, reason } => {

@@ -13,12 +13,12 @@ pub(crate) struct ConformanceCase {
     pub(crate) dependencies: Vec<Node>,
     /// The resource.
     pub(crate) node: Node,
-    /// The successive changes of the resource, each of a field or two. The last one differs from `node` in
-    /// everything that can change.
+    /// The successive changes of the resource. Most change one or two fields; the last one changes every field that can
+    /// change.
     pub(crate) changes: Vec<CaseChange>,
     /// Counts the resources of this kind and name, without the driver.
     pub(crate) count: for<'a> fn(&'a TestApp) -> BoxFuture<'a, usize>,
-    /// How an app of another name sees the resource when it wants the same one.
+    /// How another app sees the resource if it wants a resource with the same name.
     pub(crate) foreign_view: ForeignView,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct CaseChange {
     pub(crate) label: &'static str,
     /// The resource after the change.
     pub(crate) node: Node,
-    /// The dependencies that change with it.
+    /// The dependencies that change together with the resource.
     pub(crate) dependencies: Vec<Node>,
 }
 
@@ -39,20 +39,19 @@ impl CaseChange {
     }
 }
 
-/// How an app sees a resource that another app created under the same name.
+/// How an app sees a resource that another app created with the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ForeignView {
-    /// As somebody else's, by its tags.
+    /// As the resource of another owner, because of its tags.
     OtherOwner,
-    /// Not at all: the kind is found by its tags.
+    /// As missing, because resources of the kind are found by their tags or by another resource.
     Missing,
-    /// As its own: the kind takes no tags, and the resource belongs to a dependency that is checked before
-    /// it.
+    /// As its own, because the kind has no tags. The owner of a dependency is checked instead.
     Ours,
 }
 
 impl ConformanceCase {
-    /// Returns the graph of the dependencies, in which the resource is known but unwanted.
+    /// Returns the graph with the dependencies, in which the resource should not exist.
     pub(crate) fn graph_without_resource(&self) -> Graph {
         let nodes = self.dependencies.iter().cloned().chain([self.node.clone().absent()]);
         Graph::new(nodes.collect()).unwrap()
@@ -72,12 +71,12 @@ impl ConformanceCase {
         Graph::new(dependencies.chain([change.node.clone()]).collect()).unwrap()
     }
 
-    /// Returns the largest change that the emulator does not refuse.
+    /// Returns the largest change that the emulator does not reject.
     pub(crate) fn largest_change(&self, kind: Option<EmulatorKind>) -> &CaseChange {
         let is_accepted = |change: &&CaseChange| {
             !gaps_of(self.node.address.kind()).iter().any(|gap| gap.rejects_change(kind, change.label))
         };
-        self.changes.iter().rfind(is_accepted).expect("every emulator can do something")
+        self.changes.iter().rfind(is_accepted).expect("every emulator accepts a change")
     }
 }
 
@@ -92,21 +91,21 @@ pub(crate) async fn assert_conformance(
     assert_conformance_in(&app, &case).await;
 }
 
-/// Creates, changes and deletes the resource of a case in that app, and checks after each step.
+/// Creates, changes and deletes the resource of a case in the given app, and checks after each step.
 pub(crate) async fn assert_conformance_in(app: &TestApp, case: &ConformanceCase) {
     let (kind, address) = (app.kind(), &case.node.address);
     let gaps = gaps_of(address.kind());
     let mut dropped_fields = Vec::new();
 
     app.deploy(&case.graph_without_resource()).await;
-    assert_eq!(app.read(&case.graph_with_resource(), address).await, None, "absent to begin with");
+    assert_eq!(app.read(&case.graph_with_resource(), address).await, None, "it does not exist at first");
     assert_eq!((case.count)(app).await, 0);
 
     app.deploy(&case.graph_with_resource()).await;
-    dropped_fields.extend(assert_converged(app, &case.graph_with_resource(), address, "made").await);
+    dropped_fields.extend(assert_converged(app, &case.graph_with_resource(), address, "created").await);
     app.create_again(&case.graph_with_resource(), address).await;
-    assert_eq!((case.count)(app).await, 1, "made again is made once");
-    assert_converged(app, &case.graph_with_resource(), address, "made again").await;
+    assert_eq!((case.count)(app).await, 1, "a second creation makes no second resource");
+    assert_converged(app, &case.graph_with_resource(), address, "created again").await;
     assert_foreign_view(app, case).await;
 
     for change in &case.changes {
@@ -120,8 +119,8 @@ pub(crate) async fn assert_conformance_in(app: &TestApp, case: &ConformanceCase)
             planned.action
         );
         if gaps.iter().any(|gap| gap.rejects_change(kind, change.label)) {
-            let done = app.deploys_without_retry(&graph).await;
-            assert!(!done, "{kind:?} can do {:?} by now: remove its gap", change.label);
+            let succeeded = app.deploys_without_retry(&graph).await;
+            assert!(!succeeded, "{kind:?} now accepts the change {:?}: remove its gap", change.label);
             continue;
         }
         app.deploy(&graph).await;
@@ -131,7 +130,7 @@ pub(crate) async fn assert_conformance_in(app: &TestApp, case: &ConformanceCase)
 
     let have = app.read(&case.graph_with_resource(), address).await.unwrap();
     app.deploy(&case.graph_without_resource().allow_data_deletion()).await;
-    assert_eq!(app.read(&case.graph_with_resource(), address).await, None, "gone");
+    assert_eq!(app.read(&case.graph_with_resource(), address).await, None, "deleted");
     assert_eq!((case.count)(app).await, 0);
     app.delete_again(&case.graph_with_resource(), address, &have).await;
     app.deploy(&case.graph_with_resource().all_absent().allow_data_deletion()).await;
@@ -142,22 +141,22 @@ pub(crate) async fn assert_conformance_in(app: &TestApp, case: &ConformanceCase)
             let needed = dropped_fields.iter().any(|field: &String| gap.drops_field(kind, field));
             assert!(
                 Some(*emulator) != kind || needed,
-                "{kind:?} holds {field} of {address} by now: remove its gap"
+                "{kind:?} now stores {field} of {address}: remove its gap"
             );
         }
     }
 }
 
-/// Asserts that the live resource is as wanted and ours, and that the plan is empty. Returns the differing
-/// fields, which this emulator does not store.
+/// Asserts that the live resource is ours and as wanted, and that the plan is empty. Returns the fields that differ
+/// because the emulator does not store them.
 async fn assert_converged(app: &TestApp, graph: &Graph, address: &Address, step: &str) -> Vec<String> {
     let (live, plan) = app.plan(graph).await;
     let kind = app.kind();
     let live: &ObservedState =
-        live.observed(address).unwrap_or_else(|| panic!("{kind:?}: no {address}, {step}"));
+        live.observed(address).unwrap_or_else(|| panic!("{kind:?}: {address} does not exist ({step})"));
     let want: Json = app.wanted_spec(graph, address).await;
     let pending = app.pending_changes(&plan);
-    assert!(pending.is_empty(), "{kind:?}: left to do when {step}: {pending:#?}");
+    assert!(pending.is_empty(), "{kind:?}: pending changes ({step}): {pending:#?}");
     assert_eq!(live.owner, Owner::Ours, "{kind:?}: {step}");
     let differences =
         hitctl_engine::diff(&live.spec, &want, &|_| false, &hitctl_engine::SecretMask::default());
@@ -168,8 +167,8 @@ async fn assert_converged(app: &TestApp, graph: &Graph, address: &Address, step:
     differences.into_iter().map(|diff| diff.field).collect()
 }
 
-/// Asserts how an app of another name sees the resource, and that it can adopt the resource if it sees it as
-/// somebody else's.
+/// Asserts how another app sees the resource. If it sees the resource of another owner, asserts that it can adopt the
+/// resource.
 async fn assert_foreign_view(app: &TestApp, case: &ConformanceCase) {
     let address = &case.node.address;
     let other = app.other_app();
@@ -183,6 +182,8 @@ async fn assert_foreign_view(app: &TestApp, case: &ConformanceCase) {
             let observed = other.read(&case.graph_with_resource(), address).await.unwrap();
             assert_eq!(observed.owner, Owner::Ours, "adopted");
         }
-        (want, found) => panic!("{:?}: {address} looks to others like {found:?}, not {want:?}", app.kind()),
+        (want, found) => {
+            panic!("{:?}: another app sees {address} as {found:?}, expected {want:?}", app.kind())
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! An app with a unique name in one of the emulators, or in memory. It is deployed by the engine, as with
+//! A test app with a unique name in one of the emulators or in memory. The engine deploys it in the same way as
 //! `hitctl deploy`.
 
 use std::collections::BTreeMap;
@@ -25,18 +25,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Gap, gaps_of};
 
-/// The environment of every app here.
+/// The environment of every test app.
 const ENV: &str = "test";
 
 /// An app in one emulator, or in memory.
 pub(crate) struct TestApp {
-    /// The emulator; `None` for kinds whose drivers need none.
+    /// The emulator; `None` if the drivers need no emulator.
     emulator: Option<&'static Emulator>,
-    /// The kinds that the app consists of.
+    /// The kinds that the app can deploy.
     registry: KindRegistry<'static>,
     /// The name of the app.
     pub(crate) app_name: String,
-    /// Whether to take over resources of somebody else.
+    /// Whether to take over resources of another owner.
     pub(crate) adopt: bool,
     codes: Vec<CodePackage>,
     /// The directory with the zips.
@@ -44,27 +44,27 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// Creates an app with a unique name in the emulator of this process.
-    pub(crate) fn new(kind: impl Into<Option<EmulatorKind>>, about: &str) -> Self {
+    /// Creates an app in the emulator of this process. Its unique name begins with `name_prefix`.
+    pub(crate) fn new(kind: impl Into<Option<EmulatorKind>>, name_prefix: &str) -> Self {
         static APPS: AtomicUsize = AtomicUsize::new(0);
         let zip_dir = tempfile::tempdir().unwrap();
         let codes = (0..3).map(|n| write_zip(zip_dir.path().join(format!("{n}.zip")), n)).collect();
-        // MiniStack takes any path with "event-invoke-config" in it for a call about one, so no function may
-        // have it in its name.
-        let about = about.trim_end_matches("_config").replace('_', "-");
-        let app_name = format!("{about}-{}", APPS.fetch_add(1, Ordering::Relaxed));
+        // MiniStack treats any request with "event-invoke-config" in its path as a call for such a configuration, so no
+        // function may have this text in its name.
+        let name_prefix = name_prefix.trim_end_matches("_config").replace('_', "-");
+        let app_name = format!("{name_prefix}-{}", APPS.fetch_add(1, Ordering::Relaxed));
         let emulator = kind.into().map(Emulator::shared);
         Self { emulator, registry: REGISTRY, app_name, adopt: false, codes, _zip_dir: Arc::new(zip_dir) }
     }
 
-    /// Returns the same app with other kinds.
+    /// Returns the app with another registry of kinds.
     pub(crate) fn with_registry(self, registry: KindRegistry<'static>) -> Self {
         Self { registry, ..self }
     }
 
-    /// Creates an app of another name, with the same kinds and in the same cloud.
+    /// Creates an app with another name, with the same kinds and in the same emulator.
     pub(crate) fn other_app(&self) -> Self {
-        Self::new(self.kind(), "stranger").with_registry(self.registry)
+        Self::new(self.kind(), "other").with_registry(self.registry)
     }
 
     /// Returns the kind of emulator, if there is one.
@@ -87,7 +87,7 @@ impl TestApp {
         names::tags(&self.app_name, ENV)
     }
 
-    /// Returns the tags with one more.
+    /// Returns the tags of the app's resources with one additional tag.
     pub(crate) fn tags_with(&self, name: &str, value: &str) -> Tags {
         let mut tags = self.tags();
         tags.insert(name.to_owned(), value.to_owned());
@@ -99,7 +99,7 @@ impl TestApp {
         self.codes[n].sha256.clone()
     }
 
-    /// Returns an ARN of the account.
+    /// Returns the ARN of a resource in the account.
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
         self.aws(self.endpoint(), None).arn(service, resource)
     }
@@ -114,10 +114,10 @@ impl TestApp {
         self.aws(self.endpoint(), None).config
     }
 
-    /// Returns the account as the drivers see it through that endpoint.
+    /// Returns the account for drivers that use the given endpoint.
     fn aws(&self, endpoint: &str, code: Option<CodePackage>) -> Aws {
         let credentials = Credentials::new("test", "test", None, None, "test");
-        // The deployer's retries with shorter pauses, because an emulator needs none.
+        // The retries of the deployer, but with a short delay, because an emulator needs no longer one.
         let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(10));
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -133,7 +133,7 @@ impl TestApp {
             tags: self.tags(),
             code,
             smoke_tested: false,
-            // No requests are in flight.
+            // No HTTP API receives requests in these tests.
             drain: Duration::ZERO,
             adopt: self.adopt,
         }
@@ -146,7 +146,7 @@ impl TestApp {
         self.registry.drivers(&Arc::new(self.aws(endpoint, code)))
     }
 
-    /// Surveys the live resources and plans.
+    /// Reads the live resources, and plans the changes that lead to the graph.
     pub(crate) async fn plan(&self, graph: &Graph) -> (Snapshot, Plan) {
         self.plan_through(self.endpoint(), graph).await.unwrap()
     }
@@ -161,7 +161,7 @@ impl TestApp {
         Ok((live, plan))
     }
 
-    /// Plans and applies, as `hitctl deploy` does, through that endpoint. Returns `None` if the survey
+    /// Plans and applies the graph through the given endpoint, as `hitctl deploy` does. Returns `None` if planning
     /// failed.
     pub(crate) async fn deploy_through(&self, endpoint: &str, graph: &Graph) -> Option<ApplyOutcome> {
         let (_, plan) = self.plan_through(endpoint, graph).await.ok()?;
@@ -169,8 +169,8 @@ impl TestApp {
         Some(apply(&plan, &drivers, &EventSink::none(), &CancellationToken::new()).await)
     }
 
-    /// Whether a deploy succeeds without retries. An internal error of an emulator counts as transient, and
-    /// waiting for it would take too long.
+    /// Whether a deploy succeeds without retries. Internal errors of an emulator count as transient, so retries would
+    /// take too long.
     pub(crate) async fn deploys_without_retry(&self, graph: &Graph) -> bool {
         let (_, plan) = self.plan(graph).await;
         let stop = CancellationToken::new();
@@ -183,12 +183,12 @@ impl TestApp {
         apply(&plan, &self.drivers(self.endpoint(), graph), &sink, &stop).await.is_ok()
     }
 
-    /// Deploys, and panics on failures.
+    /// Deploys the graph. Panics on failures.
     #[track_caller]
     pub(crate) fn deploy(&self, graph: &Graph) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
-            let outcome = self.deploy_through(self.endpoint(), graph).await.expect("it can be read");
+            let outcome = self.deploy_through(self.endpoint(), graph).await.expect("planning succeeds");
             assert!(outcome.is_ok(), "{caller}: {:?}: {:#?}", self.kind(), outcome.failed);
         }
     }
@@ -203,10 +203,10 @@ impl TestApp {
         let (live, _) = self.plan(graph).await;
         let outputs: BTreeMap<&Address, Outputs> =
             live.iter().filter_map(|(of, found)| Some((of, found?.outputs.clone()))).collect();
-        let spec = graph.node(address).and_then(Node::spec).expect("it is wanted");
+        let spec = graph.node(address).and_then(Node::spec).expect("the graph has a spec for the address");
         let spec = hitctl_engine::resolve(spec, &|of| outputs.get(of));
         let unknown = hitctl_engine::dependencies(&spec);
-        assert!(unknown.is_empty(), "{unknown:?} are not there");
+        assert!(unknown.is_empty(), "{unknown:?} do not exist");
         spec
     }
 
@@ -217,14 +217,14 @@ impl TestApp {
         let node = graph.node(address).unwrap();
         let created =
             drivers.get(address.kind()).unwrap().create(&driver_context(address), node, &want).await;
-        let live = self.read(graph, address).await.expect("it was there, and stays");
-        // Only a read returns the age of the log lines.
+        let live = self.read(graph, address).await.expect("the resource still exists");
+        // Only a read returns this output.
         let mut outputs = live.outputs;
         outputs.remove(hitctl_resources::OLDEST_MS);
-        assert_eq!(created, Ok(outputs), "{:?}: {address} made again", self.kind());
+        assert_eq!(created, Ok(outputs), "{:?}: {address} created again", self.kind());
     }
 
-    /// Deletes a missing resource again.
+    /// Deletes a resource that was already deleted.
     pub(crate) async fn delete_again(&self, graph: &Graph, address: &Address, have: &ObservedState) {
         let drivers = self.drivers(self.endpoint(), graph);
         let node = graph.node(address).unwrap();
@@ -232,7 +232,7 @@ impl TestApp {
         assert_eq!(deleted, Ok(()), "{:?}: {address} deleted again", self.kind());
     }
 
-    /// Returns the changes in a plan, except for fields that this emulator does not store.
+    /// Describes the changes in a plan, except for fields that the emulator does not store.
     pub(crate) fn pending_changes(&self, plan: &Plan) -> Vec<String> {
         let mut pending = Vec::new();
         for change in plan.changes.iter().filter(|change| change.action != hitctl_engine::Action::Keep) {
@@ -268,19 +268,19 @@ fn driver_context(address: &Address) -> DriverContext {
 }
 
 impl Gap {
-    /// Whether that emulator does not store that field.
+    /// Whether the gap is that the emulator does not store the field.
     pub(crate) fn drops_field(&self, kind: Option<EmulatorKind>, field: &str) -> bool {
         matches!(self, Self::DropsField { emulator, field: dropped, .. } if Some(*emulator) == kind
             && field.strip_prefix(dropped).is_some_and(|tail| tail.is_empty() || tail.starts_with(['.', '['])))
     }
 
-    /// Whether that emulator refuses that change.
+    /// Whether the gap is that the emulator rejects the change.
     pub(crate) fn rejects_change(&self, kind: Option<EmulatorKind>, label: &str) -> bool {
         matches!(self, Self::RejectsChange { emulator, change, .. } if Some(*emulator) == kind && *change == label)
     }
 }
 
-/// Creates a zip with a `bootstrap`. It never runs here.
+/// Writes a zip with a `bootstrap`, which no test runs. Zips with different `n` have different hashes.
 fn write_zip(file: PathBuf, n: usize) -> CodePackage {
     use std::io::Write as _;
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));

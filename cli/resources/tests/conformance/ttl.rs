@@ -1,5 +1,5 @@
-//! The time to live of a table with AWS's limits, which the emulators do not have: one change an hour, and no
-//! repetition of a change.
+//! Tests the time to live of a table with limits that only AWS has: one change per hour, and an error for a repeated
+//! change.
 
 use hitctl_emulators::{EmulatorKind, InjectedFault, RecordedCall, RecordingProxy};
 use hitctl_engine::{Fault, Graph};
@@ -11,13 +11,13 @@ use crate::test_app::TestApp;
 const UPDATE_TTL: &str = "dynamodb:UpdateTimeToLive";
 const DESCRIBE_TTL: &str = "dynamodb:DescribeTimeToLive";
 
-/// A table whose items expire by that attribute.
+/// Returns the graph of a table whose items expire at the time in `attribute`.
 fn table(app: &TestApp, attribute: Option<&str>) -> Graph {
     let spec = TableSpec { ttl_attribute: attribute.map(str::to_owned), ..spec(app) };
     Graph::new(vec![spec.node("seen", &app.base())]).unwrap()
 }
 
-/// Deploys through a recording proxy with that fault rule. Returns the first failure and the writes.
+/// Deploys through a recording proxy with the given fault rule. Returns the first failure, and the names of the writes.
 async fn deploy_with_fault_rule(
     app: &TestApp,
     graph: &Graph,
@@ -26,7 +26,7 @@ async fn deploy_with_fault_rule(
     let proxy = RecordingProxy::new(app.endpoint());
     proxy.set_fault_rule(rule);
     let outcome = app.deploy_through(proxy.endpoint(), graph).await.unwrap();
-    // `UpdateTable` is repeated for fields that the emulator does not store; this test ignores it.
+    // Ignore `UpdateTable`: the driver repeats it for fields that the emulator does not store.
     let writes = proxy.write_names().into_iter().filter(|call| call != "dynamodb:UpdateTable").collect();
     (outcome.failed.into_iter().map(|failed| failed.fault).next(), writes)
 }
@@ -42,7 +42,7 @@ fn validation_error(message: &str) -> InjectedFault {
 #[tokio::test]
 async fn expiring_table_is_created_by_two_calls() {
     for kind in [EmulatorKind::MiniStack, EmulatorKind::Moto] {
-        let app = TestApp::new(kind, "ttl-made");
+        let app = TestApp::new(kind, "ttl-new");
         let graph = table(&app, Some("ttl"));
         let (failed, writes) = deploy_with_fault_rule(&app, &graph, |_| None).await;
         assert_eq!(failed, None, "{kind:?}");
@@ -67,11 +67,14 @@ async fn change_of_ttl_attribute_takes_two_runs() {
                 app.base()
             )
         );
-        assert_eq!(writes, [UPDATE_TTL], "{kind:?}: one change a run");
-        assert!(!app.pending_changes(&app.plan(&graph).await.1).is_empty(), "{kind:?}: it is not done");
+        assert_eq!(writes, [UPDATE_TTL], "{kind:?}: one change per run");
+        assert!(
+            !app.pending_changes(&app.plan(&graph).await.1).is_empty(),
+            "{kind:?}: the second change is pending"
+        );
         let (failed, writes) = deploy_with_fault_rule(&app, &graph, |_| None).await;
         assert_eq!((failed, writes), (None, vec![UPDATE_TTL.to_owned()]), "{kind:?}");
-        assert!(app.pending_changes(&app.plan(&graph).await.1).is_empty(), "{kind:?}: it is done");
+        assert!(app.pending_changes(&app.plan(&graph).await.1).is_empty(), "{kind:?}: no change is pending");
         destroy(&app, &graph).await;
     }
 }
@@ -103,7 +106,7 @@ async fn early_ttl_change_is_not_retried_and_has_hint() {
         assert!(
             failed.hint.is_some_and(|hint| hint.contains("AWS allows one change of time to live per hour"))
         );
-        assert_eq!(writes, [UPDATE_TTL], "once");
+        assert_eq!(writes, [UPDATE_TTL], "the call is not retried");
     }
     app.deploy(&graph).await;
     destroy(&app, &graph).await;
@@ -124,10 +127,11 @@ async fn ttl_change_without_response_may_be_refused_on_retry() {
         let (failed, writes) = deploy_with_fault_rule(&app, graph, move |call| {
             updates += u32::from(call.has_name(UPDATE_TTL));
             describes += u32::from(updates == 2 && call.has_name(DESCRIBE_TTL));
+            // Drop the response to the first update, reject the second one, and return a stale state to the first read
+            // after that.
             match (updates, describes) {
                 (1, _) if call.has_name(UPDATE_TTL) => Some(InjectedFault::DropResponse),
                 (2, 0) => Some(validation_error(message)),
-                // Reads lag behind writes.
                 (2, 1) => Some(InjectedFault::Response {
                     status: 200,
                     content_type: "application/x-amz-json-1.0".to_owned(),

@@ -1,4 +1,4 @@
-//! `hitctl counts import`: imports counts from a file, or a start value. Repeating an import adds nothing.
+//! `hitctl counts import`: imports counts from a file, or a start value. Repeating an import does not count twice.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -84,42 +84,42 @@ impl From<Input> for Option<ImportFormat> {
     }
 }
 
-/// The maximum size of the unpacked file in bytes: a hundred times the paths of a counter.
+/// The maximum size of the unpacked file in bytes. The counts of a large counter need about a hundredth of it.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The counts to import.
 #[derive(Default)]
 pub(super) struct ImportInput {
     id: String,
-    numbers: CounterData,
-    reading: ImportReport,
+    data: CounterData,
+    report: ImportReport,
 }
 
-/// Reads and checks the counts to import. Sends nothing.
-pub(super) fn read(session: &Session, loaded: &LoadedConfig, args: &Import) -> Result<ImportInput, Failure> {
+/// Reads and checks the counts to import. Makes no calls.
+pub(super) fn read(session: &Session, config: &LoadedConfig, args: &Import) -> Result<ImportInput, Failure> {
     match (&args.file, args.start_at, &args.path) {
         (Some(file), ..) => {
             let content = ingest::read_content(session, file, MAX_FILE_BYTES)?;
-            let counter = &loaded.app.counter;
-            let taking = ImportOptions {
+            let counter = &config.app.counter;
+            let options = ImportOptions {
                 keep_query: counter.keep_query.clone(),
                 count_bots: counter.bots == BotPolicy::Count,
             };
-            let (id, numbers, reading) = hitctl_counts::import::read(
+            let (id, data, report) = hitctl_counts::import::read(
                 content,
                 args.format.into(),
-                &taking,
+                &options,
                 args.mode(),
                 MAX_FILE_BYTES,
             )?;
-            for line in imported_lines(&reading) {
+            for line in imported_lines(&report) {
                 session.console.message(&line);
             }
-            Ok(ImportInput { id: args.id.clone().unwrap_or(id), numbers, reading })
+            Ok(ImportInput { id: args.id.clone().unwrap_or(id), data, report })
         }
         (None, Some(hits), Some(path)) => {
-            let (id, numbers) = start(&key(&loaded.app.counter.keep_query, path)?, hits);
-            Ok(ImportInput { id, numbers, reading: ImportReport::default() })
+            let (id, data) = start_value(&key(&config.app.counter.keep_query, path)?, hits);
+            Ok(ImportInput { id, data, report: ImportReport::default() })
         }
         _ => Err(Failure::usage("expected one of FILE or --start-at N")),
     }
@@ -128,14 +128,14 @@ pub(super) fn read(session: &Session, loaded: &LoadedConfig, args: &Import) -> R
 pub(super) async fn run(
     session: &Session,
     counts: &CountsTable,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     args: Import,
-    ImportInput { id, numbers, reading }: ImportInput,
+    ImportInput { id, data, report }: ImportInput,
 ) -> Result<Exit, Failure> {
     let mode = args.mode();
-    let mut view = view_of(&id, &numbers, &reading, args.dry_run);
+    let mut view = new_view(&id, &data, &report, args.dry_run);
     if args.dry_run {
-        for chunk in ImportChunk::split(&numbers) {
+        for chunk in ImportChunk::split(&data) {
             let imported = counts.was_imported(&id, &chunk, mode).await?;
             *(if imported { &mut view.already } else { &mut view.counted }) += chunk.paths();
         }
@@ -143,13 +143,13 @@ pub(super) async fn run(
         return Ok(Exit::Done);
     }
     if mode == ImportMode::Replace {
-        confirm(session, counts, &loaded.env, &numbers, args.confirm.as_deref()).await?;
+        confirm(session, counts, &config.env, &data, args.confirm.as_deref()).await?;
     }
-    let detail = format!("importing {}", plural(numbers.counts.len() as u64, "path"));
+    let detail = format!("importing {}", plural(data.counts.len() as u64, "path"));
     let importing = async |run: RunContext<'_>| {
-        run.sink.phase(phases::IMPORT, detail, import(run, counts, view, &numbers, mode)).await
+        run.sink.phase(phases::IMPORT, detail, import(run, counts, view, &data, mode)).await
     };
-    let imported = with_progress(session, loaded, importing).await;
+    let imported = with_progress(session, config, importing).await;
     let imported = imported.map_err(|failure| match args.start_at {
         Some(_) if failure.code == IMPORT_DIFFERS => already_started(args.path.as_deref()),
         _ => failure,
@@ -158,25 +158,25 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
-fn view_of(id: &str, numbers: &CounterData, reading: &ImportReport, dry_run: bool) -> ImportView {
-    let total = |of: fn(&CountRow) -> u64| numbers.counts.iter().map(of).fold(0, u64::saturating_add);
+fn new_view(id: &str, data: &CounterData, report: &ImportReport, dry_run: bool) -> ImportView {
+    let total = |field: fn(&CountRow) -> u64| data.counts.iter().map(field).fold(0, u64::saturating_add);
     ImportView {
         id: id.to_owned(),
-        paths: numbers.counts.len() as u64,
+        paths: data.counts.len() as u64,
         hits: total(|row| row.hits),
         uniques: total(|row| row.uniques),
         counted: 0,
         already: 0,
-        read: reading.lines,
-        left_out: reading.skipped,
-        not_kept: reading.not_kept.clone(),
+        read: report.lines,
+        left_out: report.skipped,
+        not_kept: report.not_kept.clone(),
         dry_run,
     }
 }
 
-/// Returns the import that gives a path a start value. Its id is the path, so that each path gets only one, whatever
-/// the number.
-fn start(path: &str, hits: u64) -> (String, CounterData) {
+/// Returns an import that adds a start value to a path. Its ID depends on the path only, so a path accepts no second
+/// start value.
+fn start_value(path: &str, hits: u64) -> (String, CounterData) {
     let row = CountRow { hits, ..CountRow::zero(path) };
     let id = import_id(format!("start-at {path}").as_bytes(), ImportMode::Add);
     (id, CounterData { counts: vec![row], ..CounterData::default() })
@@ -193,13 +193,14 @@ async fn confirm(
     session: &Session,
     counts: &CountsTable,
     env: &str,
-    numbers: &CounterData,
+    data: &CounterData,
     confirm_arg: Option<&str>,
 ) -> Result<(), Failure> {
     let existing: BTreeMap<String, u64> =
         counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
-    let has_fewer_hits = |row: &&CountRow| existing.get(&row.path).is_some_and(|has| *has > row.hits);
-    let fewer = numbers.counts.iter().filter(has_fewer_hits).count() as u64;
+    let has_fewer_hits =
+        |row: &&CountRow| existing.get(&row.path).is_some_and(|existing| *existing > row.hits);
+    let fewer = data.counts.iter().filter(has_fewer_hits).count() as u64;
     if fewer == 0 {
         return Ok(());
     }
@@ -211,13 +212,13 @@ async fn import(
     run: RunContext<'_>,
     counts: &CountsTable,
     mut view: ImportView,
-    numbers: &CounterData,
+    data: &CounterData,
     mode: ImportMode,
 ) -> Result<ImportView, Failure> {
     let paths = view.paths;
-    for chunk in ImportChunk::split(numbers) {
+    for chunk in ImportChunk::split(data) {
         let done = view.counted + view.already;
-        let left = |failure: Failure| {
+        let resumable = |failure: Failure| {
             let hint = match done {
                 0 => "run the command again".to_owned(),
                 done => format!(
@@ -228,10 +229,10 @@ async fn import(
             failure.hinted(hint).partial_if(done > 0)
         };
         if run.session.stop.is_cancelled() {
-            return Err(left(Failure::interrupted("interrupted; the rest was not imported")));
+            return Err(resumable(Failure::interrupted("interrupted; the rest was not imported")));
         }
         let counted =
-            counts.import(&view.id, &chunk, mode).await.map_err(|fault| left(Failure::from(fault)))?;
+            counts.import(&view.id, &chunk, mode).await.map_err(|fault| resumable(Failure::from(fault)))?;
         *(if counted { &mut view.counted } else { &mut view.already }) += chunk.paths();
         run.note(phases::IMPORT, format!("{} of {paths} paths", view.counted + view.already));
     }

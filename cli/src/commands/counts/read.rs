@@ -62,7 +62,7 @@ pub(super) async fn list(session: &Session, counts: &CountsTable, args: &List) -
     let total = CountsTotal::of(&counts);
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     counts.truncate(limit.unwrap_or(usize::MAX));
-    // Days and months are left to `get` and `export`, to keep a list of thousands of paths small.
+    // Only `get` and `export` show days and months. A list of thousands of paths would be too long with them.
     let counts = counts.into_iter().map(CountRow::without_history).collect();
     session.console.result(&CountsView { counts, total: Some(total) });
     Ok(Exit::Done)
@@ -73,7 +73,7 @@ pub(super) async fn get(session: &Session, counts: &CountsTable, args: &Get) -> 
     let keys = args.paths.iter().map(|path| key(counts.keep_query(), path)).collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::new();
     for key in &keys {
-        // A path without an item has 0 views, here as over HTTP.
+        // A path without an item has 0 views, as in the HTTP API.
         rows.push(counts.get(key).await?.unwrap_or_else(|| CountRow::zero(key)));
     }
     session.console.result(&CountsView { counts: rows, total: None });
@@ -82,25 +82,25 @@ pub(super) async fn get(session: &Session, counts: &CountsTable, args: &Get) -> 
 
 /// Writes all counts to stdout or a file.
 pub(super) async fn export(session: &Session, counts: &CountsTable, args: &Export) -> Result<Exit, Failure> {
-    let numbers = counts.numbers().await?;
+    let data = counts.numbers().await?;
     match &args.out {
-        None if session.console.is_json() => session.console.result(&numbers),
-        None => session.console.text(&render(&numbers, args.format)),
+        None if session.console.is_json() => session.console.result(&data),
+        None => session.console.text(&render(&data, args.format)),
         Some(out) => {
             let path = session.cwd.join(out);
-            write_new(&path, &render(&numbers, args.format))?;
-            let paths = numbers.counts.len() as u64;
-            let talk = format!("wrote the counts of {} to {}", plural(paths, "path"), out.display());
-            session.console.file_written(&path, &talk);
+            write_new(&path, &render(&data, args.format))?;
+            let paths = data.counts.len() as u64;
+            let message = format!("wrote the counts of {} to {}", plural(paths, "path"), out.display());
+            session.console.file_written(&path, &message);
         }
     }
     Ok(Exit::Done)
 }
 
 /// Formats the counts as text.
-fn render(numbers: &CounterData, format: Format) -> String {
+fn render(data: &CounterData, format: Format) -> String {
     match format {
-        Format::Csv => hitctl_counts::to_csv(&numbers.counts),
-        Format::Ndjson => hitctl_counts::to_ndjson(numbers),
+        Format::Csv => hitctl_counts::to_csv(&data.counts),
+        Format::Ndjson => hitctl_counts::to_ndjson(data),
     }
 }

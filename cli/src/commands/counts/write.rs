@@ -24,7 +24,7 @@ pub struct Add {
     #[arg(value_name = "PATH")]
     pub path: String,
     /// Number of views; a negative number subtracts, down to 0. A path has at most 9007199254740991 views
-    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = change)]
+    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = parse_change)]
     pub n: i64,
 }
 
@@ -111,7 +111,7 @@ pub struct Delete {
 }
 
 /// Parses the number of views to add, which may be negative.
-fn change(text: &str) -> Result<i64, String> {
+fn parse_change(text: &str) -> Result<i64, String> {
     let change = text.parse::<i64>().ok().filter(|change| change.unsigned_abs() <= MAX_COUNT);
     change.ok_or_else(|| format!("expected a whole number from -{MAX_COUNT} to {MAX_COUNT}"))
 }
@@ -124,13 +124,13 @@ pub(super) async fn add(session: &Session, counts: &CountsTable, args: &Add) -> 
         session.console.confirm(&question, session.global.yes).await?;
     }
     let decide = |old: Option<u64>| {
-        let has = old.unwrap_or(0);
-        if has.checked_add_signed(args.n).is_none_or(|n| n > MAX_COUNT) {
-            let has = plural(has, "view");
+        let current = old.unwrap_or(0);
+        if current.checked_add_signed(args.n).is_none_or(|n| n > MAX_COUNT) {
+            let current = plural(current, "view");
             return Err(Fault::fatal(
                 "out_of_range",
                 format!(
-                    "failed to add {} to {has} of {path:?}: expected a sum from 0 to {MAX_COUNT}",
+                    "failed to add {} to {current} of {path:?}: expected a sum from 0 to {MAX_COUNT}",
                     args.n
                 ),
             ));
@@ -148,12 +148,12 @@ pub(super) async fn set(
     args: &Set,
 ) -> Result<Exit, Failure> {
     let path = key(counts.keep_query(), &args.path)?;
-    let has = counts.get(&path).await?.map_or(0, |row| row.hits);
-    let may_lose = has > args.n;
+    let current = counts.get(&path).await?.map_or(0, |row| row.hits);
+    let may_lose = current > args.n;
     if may_lose {
-        let difference = plural(has - args.n, "view");
+        let difference = plural(current - args.n, "view");
         let warning = format!(
-            "This sets {} in {env} from {has} to {} and loses {difference}.",
+            "This sets {} in {env} from {current} to {} and loses {difference}.",
             readable_path(&path),
             args.n
         );
@@ -190,10 +190,13 @@ pub(super) async fn reset(
     affected.retain(|(_, hits)| *hits > 0);
     confirm(session, "resets", &affected, env, args.confirm.as_deref()).await?;
     if args.all && !affected.is_empty() {
-        // The reset also forgets the visitors of the whole site.
+        // A reset of all paths also resets the visitors of the site.
         counts.delete_site_visitors().await?;
     }
-    each(session, counts, &affected, |old| Ok(old.filter(|hits| *hits > 0).map(|_| CountEdit::Reset))).await
+    apply_changes(session, counts, &affected, |old| {
+        Ok(old.filter(|hits| *hits > 0).map(|_| CountEdit::Reset))
+    })
+    .await
 }
 
 pub(super) async fn delete(
@@ -207,9 +210,9 @@ pub(super) async fn delete(
         affected.extend(counts.get(&path).await?.map(|row| (path, row.hits)));
     }
     confirm(session, "deletes", &affected, env, args.confirm.as_deref()).await?;
-    let done = each(session, counts, &affected, |old| Ok(old.map(|_| CountEdit::Delete))).await;
+    let result = apply_changes(session, counts, &affected, |old| Ok(old.map(|_| CountEdit::Delete))).await;
     counts.release_unused_budget().await?;
-    done
+    result
 }
 
 pub(super) async fn merge(session: &Session, counts: &CountsTable, args: Merge) -> Result<Exit, Failure> {
@@ -246,12 +249,12 @@ pub(super) async fn rename(session: &Session, counts: &CountsTable, args: &Renam
     show(session, counts, changes).await
 }
 
-/// Returns the distinct keys of these paths.
+/// Returns the keys of the paths, without duplicates.
 fn keys(counts: &CountsTable, paths: &[String]) -> Result<BTreeSet<String>, Failure> {
     paths.iter().map(|path| key(counts.keep_query(), path)).collect()
 }
 
-/// Asks for confirmation before counts are lost. Without views there is nothing to confirm.
+/// Asks for confirmation before counts are lost. Paths without views need no confirmation.
 async fn confirm(
     session: &Session,
     verb: &str,
@@ -271,8 +274,8 @@ async fn confirm(
     session.console.confirm_loss(&warning, env, confirm_arg).await
 }
 
-/// Changes the paths one after the other. Completed changes are shown even if a later one fails.
-async fn each(
+/// Changes the paths one after the other. Completed changes are shown even if a later change fails.
+async fn apply_changes(
     session: &Session,
     counts: &CountsTable,
     paths: &[(String, u64)],

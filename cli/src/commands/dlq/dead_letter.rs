@@ -1,8 +1,7 @@
-//! Parses a dead letter: its kind, the message that was to be counted, and the reason why it was not. It makes no
-//! calls.
+//! Parses a dead letter: its kind, the message or event in it, and the reason for the failure. It makes no calls.
 //!
-//! Three services send dead letters: SQS a message as it was sent, EventBridge an event that it could not deliver, and
-//! Lambda an envelope around an event that the function failed on.
+//! Three services send dead letters. SQS moves the message unchanged, EventBridge sends the event that it could not
+//! deliver, and Lambda sends an envelope around the event for which the function failed.
 
 use hitctl_cloud::{MessageAttributes, ReceivedMessage, SendMessageEntry};
 use hitctl_config::contract;
@@ -11,11 +10,11 @@ use serde_json::{Value as Json, json};
 /// The service that sent the dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeadLetterKind {
-    /// SQS: a message that was received too often.
+    /// SQS: a message that was received too many times.
     Message,
     /// EventBridge: an event that could not be delivered.
     Event,
-    /// Lambda: an event that the function failed on.
+    /// Lambda: an event for which the function failed.
     Invocation,
 }
 
@@ -34,11 +33,11 @@ impl DeadLetterKind {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct DeadLetter {
     pub(super) kind: DeadLetterKind,
-    /// The message or event that was to be counted.
+    /// The message or event that was not counted.
     pub(super) body: String,
     /// The reason why it was not counted, if the dead letter contains it.
     pub(super) reason: Option<String>,
-    /// The message attributes for sending it again.
+    /// The message attributes with which it is sent again.
     attributes: MessageAttributes,
 }
 
@@ -85,14 +84,14 @@ impl DeadLetter {
         }
     }
 
-    /// Returns it as a message for the queue of hits.
+    /// Returns the dead letter as a message for the queue.
     pub(super) fn to_entry(&self) -> SendMessageEntry {
         SendMessageEntry { body: self.body.clone(), attributes: self.attributes.clone() }
     }
 
-    /// Returns it as an event for the function, for an env without a queue of hits.
+    /// Returns the dead letter as an event for the function, for an environment without a queue.
     pub(super) fn to_event(&self, message_id: &str) -> Json {
-        let message = || {
+        let sqs_event = || {
             let attributes = self.attributes.texts().map(|(name, value)| {
                 (name.to_owned(), json!({ "stringValue": value, "dataType": "String" }))
             });
@@ -105,10 +104,10 @@ impl DeadLetter {
             }] })
         };
         match self.kind {
-            DeadLetterKind::Message => message(),
-            // An event is passed unchanged, as the rule would deliver it.
+            DeadLetterKind::Message => sqs_event(),
+            // The function gets the event as EventBridge would deliver it.
             DeadLetterKind::Event | DeadLetterKind::Invocation => {
-                serde_json::from_str(&self.body).unwrap_or_else(|_| message())
+                serde_json::from_str(&self.body).unwrap_or_else(|_| sqs_event())
             }
         }
     }
@@ -121,14 +120,14 @@ fn is_envelope(json: &Json) -> bool {
         && json.get("requestPayload").is_some()
 }
 
-/// Adds the id with which the message counts once, unless the function finds one itself: the id of its first delivery
-/// to a queue.
+/// Adds the attribute with the ID by which the message counts once: the ID of the original message or request. Adds
+/// nothing if the message already contains an ID for the function.
 fn with_message_id(attributes: MessageAttributes, body: Option<&Json>, id: &str) -> MessageAttributes {
-    // The body of a page's hit must not choose the id.
+    // A page sends the body of its own hit, and must not choose the ID.
     let page_attributes = [contract::MESSAGE_IP, contract::MESSAGE_UA, contract::MESSAGE_ORIGIN];
     let from_page = page_attributes.iter().any(|name| attributes.get(name).is_some());
     let has_own_id = body.is_some_and(|body| {
-        // Records are identified by their objects and requests.
+        // The function identifies records by their object or request IDs.
         body["id"].is_string() || body.get("Records").is_some() || body.get("cf").is_some()
     });
     if has_own_id && !from_page || attributes.get(contract::MESSAGE_ID).is_some() {
@@ -158,7 +157,7 @@ pub(super) fn times(n: u64) -> String {
     if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
-/// Returns the function's reasons for refused messages by message id, from its log lines.
+/// Returns pairs of a message ID and the reason why the function refused the message, from its log lines.
 pub(super) fn refusal_reasons(lines: &[String]) -> Vec<(String, String)> {
     let reasons = lines.iter().filter_map(|line| {
         let line: Json = serde_json::from_str(line).ok()?;
@@ -170,9 +169,9 @@ pub(super) fn refusal_reasons(lines: &[String]) -> Vec<(String, String)> {
     reasons.collect()
 }
 
-/// The log messages of the function for a message that is invalid, and for one that could not be written.
+/// The function's log messages for an invalid message, and for a message that it failed to count.
 const REFUSAL_MESSAGES: [&str; 2] = ["message refused", "message not counted"];
-/// The field of these log lines with the message id, by which they are found.
+/// The field with the message ID in these log lines.
 pub(super) const MESSAGE_ID_FIELD: &str = "messageId";
 
 #[cfg(test)]
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn message_keeps_its_first_id() {
+    fn message_keeps_its_original_id() {
         let dead_letter = DeadLetter::read(&message("/a", &[("ip", "192.0.2.1")]));
         assert_eq!((dead_letter.kind, id(&dead_letter)), (DeadLetterKind::Message, Some("m-1")));
         assert_eq!(dead_letter.attributes.get("ip"), Some("192.0.2.1"));
@@ -208,17 +207,17 @@ mod tests {
             assert_eq!(id(&DeadLetter::read(&message(has_own_id, &[]))), None, "{has_own_id}");
         }
         let page = DeadLetter::read(&message(r#"{"p":"/a","id":"x"}"#, &[("ip", "192.0.2.1")]));
-        assert_eq!(id(&page), Some("m-1"), "what a visitor sent does not say who it is");
-        let nothing = DeadLetter::read(&message("{not json", &[]));
+        assert_eq!(id(&page), Some("m-1"), "a page cannot choose the ID");
+        let invalid = DeadLetter::read(&message("{not json", &[]));
         assert_eq!(
-            (nothing.kind, nothing.body.as_str(), id(&nothing)),
+            (invalid.kind, invalid.body.as_str(), id(&invalid)),
             (DeadLetterKind::Message, "{not json", Some("m-1"))
         );
     }
 
     #[test]
-    fn undelivered_event_gives_reason() {
-        let to_event = r#"{"version":"0","id":"e-1","detail":{"path":"/"}}"#;
+    fn undelivered_event_has_reason_of_eventbridge() {
+        let event = r#"{"version":"0","id":"e-1","detail":{"path":"/"}}"#;
         let attributes = [
             ("RULE_ARN", "arn:aws:events:eu-central-1:123456789012:rule/hits-test"),
             ("TARGET_ARN", "arn:aws:lambda:eu-central-1:123456789012:function:hits-test"),
@@ -226,7 +225,7 @@ mod tests {
             ("ERROR_MESSAGE", "not authorized to perform: lambda:InvokeFunction"),
             ("RETRY_ATTEMPTS", "0"),
         ];
-        let dead_letter = DeadLetter::read(&message(to_event, &attributes));
+        let dead_letter = DeadLetter::read(&message(event, &attributes));
         assert_eq!(dead_letter.kind, DeadLetterKind::Event);
         assert_eq!(
             dead_letter.reason.as_deref(),
@@ -234,17 +233,17 @@ mod tests {
         );
         assert_eq!(
             dead_letter.to_entry(),
-            SendMessageEntry { body: to_event.to_owned(), ..SendMessageEntry::default() },
-            "nothing of EventBridge's"
+            SendMessageEntry { body: event.to_owned(), ..SendMessageEntry::default() },
+            "no attributes of EventBridge"
         );
         assert_eq!(dead_letter.to_event("m-1")["id"], "e-1");
-        let more = [
+        let exhausted = [
             ("RULE_ARN", "r"),
             ("ERROR_CODE", "THROTTLING"),
             ("EXHAUSTED_RETRY_CONDITION", "MaximumRetryAttempts"),
             ("RETRY_ATTEMPTS", "185"),
         ];
-        let dead_letter = DeadLetter::read(&message("{}", &more));
+        let dead_letter = DeadLetter::read(&message("{}", &exhausted));
         assert_eq!(
             dead_letter.reason.as_deref(),
             Some("THROTTLING: MaximumRetryAttempts, tried again 185 times")
@@ -275,12 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn message_without_queue_becomes_batch_of_one() {
+    fn to_event_for_message_is_batch_of_one() {
         let dead_letter = DeadLetter::read(&message("/a", &[("ip", "192.0.2.1")]));
-        let to_event = dead_letter.to_event("m-1");
-        assert_eq!(to_event["Records"][0]["body"], "/a");
-        assert_eq!(to_event["Records"][0]["messageAttributes"]["hitctl-id"]["stringValue"], "m-1");
-        assert_eq!(to_event["Records"][0]["messageAttributes"]["ip"]["dataType"], "String");
+        let event = dead_letter.to_event("m-1");
+        assert_eq!(event["Records"][0]["body"], "/a");
+        assert_eq!(event["Records"][0]["messageAttributes"]["hitctl-id"]["stringValue"], "m-1");
+        assert_eq!(event["Records"][0]["messageAttributes"]["ip"]["dataType"], "String");
     }
 
     #[test]
@@ -293,7 +292,10 @@ mod tests {
             "message refused",
         ];
         let reasons = refusal_reasons(&lines.map(str::to_owned));
-        let of = |id: &str, reason: &str| (id.to_owned(), reason.to_owned());
-        assert_eq!(reasons, [of("m-1", "there is no path"), of("m-2", "n is 0"), of("m-4", "no answer")]);
+        let pair = |id: &str, reason: &str| (id.to_owned(), reason.to_owned());
+        assert_eq!(
+            reasons,
+            [pair("m-1", "there is no path"), pair("m-2", "n is 0"), pair("m-4", "no answer")]
+        );
     }
 }

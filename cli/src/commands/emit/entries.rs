@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-/// The maximum length of a detail type in characters, by EventBridge's reference.
+/// The maximum length of a detail type in characters, from the EventBridge API reference.
 const MAX_DETAIL_TYPE_CHARS: usize = 128;
 
-/// An entry of `PutEvents` as it is written in a file.
+/// An entry of a `PutEvents` request, in the form that the user writes in a file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct EventEntry {
@@ -22,12 +22,12 @@ struct EventEntry {
     trace_header: Option<String>,
 }
 
-/// Parses the events of a file. Errors are one line each.
+/// Parses the events of a file. Returns one line per error.
 pub(super) fn parse(content: &[u8], bus: &str) -> Result<Vec<BusEvent>, Vec<String>> {
     let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
     let list: Json = serde_json::from_slice(content)
         .map_err(|error| vec![format!("failed to parse the JSON: {error}")])?;
-    // The format of the AWS CLI's --cli-input-json has the list inside an object.
+    // In the format of `--cli-input-json` of the AWS CLI, the list is in an object.
     let list = match list {
         Json::Object(mut object) if object.len() == 1 => {
             object.remove("Entries").unwrap_or(Json::Object(object))
@@ -39,17 +39,17 @@ pub(super) fn parse(content: &[u8], bus: &str) -> Result<Vec<BusEvent>, Vec<Stri
             "expected a list of events: [{\"Source\":..,\"DetailType\":..,\"Detail\":..}]".to_owned(),
         ]);
     };
-    let (mut events, mut wrong) = (Vec::new(), Vec::new());
+    let (mut events, mut errors) = (Vec::new(), Vec::new());
     for (index, entry) in entries.into_iter().enumerate() {
         match check_entry(entry, bus) {
             Ok(event) => events.push(event),
-            Err(why) => wrong.push(format!("event {index}: {why}")),
+            Err(error) => errors.push(format!("event {index}: {error}")),
         }
     }
-    if wrong.is_empty() { Ok(events) } else { Err(wrong) }
+    if errors.is_empty() { Ok(events) } else { Err(errors) }
 }
 
-/// Parses an event of the command line.
+/// Creates an event from arguments of the command line.
 pub(super) fn from_args(
     source: &str,
     detail_type: &str,
@@ -64,7 +64,7 @@ fn check_entry(entry: Json, bus: &str) -> Result<BusEvent, String> {
         return Err("expected a JSON object".to_owned());
     }
     let entry: EventEntry = serde_json::from_value(entry).map_err(|error| error.to_string())?;
-    let text = |name: &str, value: Option<String>| {
+    let required = |name: &str, value: Option<String>| {
         value.filter(|value| !value.is_empty()).ok_or_else(|| format!("{name} is missing"))
     };
     let detail = match entry.detail {
@@ -81,8 +81,8 @@ fn check_entry(entry: Json, bus: &str) -> Result<BusEvent, String> {
         return Err(format!("EventBusName: expected {bus:?} as in `events.bus`, found {other:?}"));
     }
     let event = BusEvent {
-        source: text("Source", entry.source)?,
-        detail_type: text("DetailType", entry.detail_type)?,
+        source: required("Source", entry.source)?,
+        detail_type: required("DetailType", entry.detail_type)?,
         detail,
         time_ms: entry.time.as_ref().filter(|time| !time.is_null()).map(time).transpose()?,
         resources: entry.resources.unwrap_or_default(),
@@ -101,7 +101,7 @@ fn is_arn_of(name: &str, bus: &str) -> bool {
     name.starts_with("arn:") && name.rsplit_once(":event-bus/").is_some_and(|(_, name)| name == bus)
 }
 
-/// Parses a time, as text or in seconds since 1970 as in AWS's own JSON. Returns milliseconds.
+/// Parses a time: a timestamp as text, or seconds since 1970 as in the JSON of the AWS CLI. Returns milliseconds.
 fn time(time: &Json) -> Result<i64, String> {
     let wrong = || format!("Time: expected a time such as \"2026-09-20T10:00:00Z\", found {time}");
     match time {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn details_are_objects_or_their_text() {
+    fn parse_accepts_details_as_objects_and_as_text() {
         let text = r#"[
             {"Source":"cli","DetailType":"move","Detail":{"coordinate":{"x":"5"}},"Time":"2026-09-20T10:00:00.5Z"},
             {"Source":"cli","DetailType":"move","Detail":"{\"path\":\"/a\"}","Time":1789898400,"Resources":["arn:a"],"EventBusName":"arn:aws:events:eu-central-1:123456789012:event-bus/default"}
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_events_are_reported_by_index() {
+    fn parse_with_invalid_events_reports_index_of_each() {
         let long = "x".repeat(129);
         let huge = "x".repeat(1_000_000);
         let list = json!([
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_match_no_pattern_are_found() {
+    fn unmatched_returns_events_outside_the_pattern() {
         let event = |source: &str| from_args(source, "t", "{\"path\":\"/\"}", "default").unwrap();
         let pattern = json!({ "source": ["cli"], "detail": { "path": [{ "prefix": "/" }] } });
         assert_eq!(unmatched(&[event("cli"), event("other"), event("cli")], &pattern), [1]);

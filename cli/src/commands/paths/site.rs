@@ -1,4 +1,4 @@
-//! The pages of a site by their keys: the HTML files of a directory, or the URLs in a sitemap. It must not know of
+//! Finds the pages of a site: the HTML files in a directory, or the URLs in a sitemap. It must not read or change
 //! counts.
 
 use std::collections::BTreeSet;
@@ -14,12 +14,12 @@ use hitctl_report::Failure;
 
 use crate::session::Session;
 
-/// The maximum size of a sitemap by sitemaps.org, in bytes.
+/// The maximum size of a sitemap in bytes, from sitemaps.org.
 const MAX_BYTES: u64 = 50 * 1024 * 1024;
-/// The maximum number of sitemaps in an index by sitemaps.org.
+/// The maximum number of sitemaps in an index, from sitemaps.org.
 const MAX_SITEMAPS: usize = 50_000;
 
-/// Returns the pages of a site. `source` is its directory, or the file or URL of a sitemap. With `clean_urls`, the file
+/// Returns the pages of a site. `source` is a directory, or the file or URL of a sitemap. With `clean_urls`, the file
 /// `about.html` is the page `/about`.
 pub(crate) async fn find(
     session: &Session,
@@ -36,9 +36,9 @@ pub(crate) async fn find(
             if !visited.insert(url.clone()) {
                 continue;
             }
-            let content = web.fetch(&url, MAX_BYTES).await.map_err(|why| {
-                Failure::new("not_fetched", format!("failed to get {url}"))
-                    .caused_by(why)
+            let content = web.fetch(&url, MAX_BYTES).await.map_err(|error| {
+                Failure::new("not_fetched", format!("failed to download {url}"))
+                    .caused_by(error)
                     .hinted("download the sitemap and pass the file instead")
             })?;
             pending.extend(read_sitemap(&mut pages, &url, content)?);
@@ -73,14 +73,16 @@ fn is_url(source: &str) -> bool {
     lower.starts_with("https://") || lower.starts_with("http://")
 }
 
-/// Adds the pages of a sitemap, or returns the sitemaps that an index names.
+/// Adds the pages of a sitemap to `pages`. For a sitemap index, returns the URLs of its sitemaps instead.
 fn read_sitemap(pages: &mut SitePages, name: &str, content: Vec<u8>) -> Result<Vec<String>, Failure> {
-    let wrong = |why: String| {
-        Failure::new("bad_sitemap", format!("failed to read the sitemap {name}")).caused_by(why)
+    let invalid = |why: String| {
+        Failure::new("bad_sitemap", format!("failed to read the sitemap {name}"))
+            .caused_by(why)
+            .hinted("pass an XML sitemap or a sitemap index")
     };
-    match sitemap::parse(&decompress(content, MAX_BYTES)?).map_err(wrong)? {
+    match sitemap::parse(&decompress(content, MAX_BYTES)?).map_err(invalid)? {
         Sitemap::Index(urls) if urls.len() > MAX_SITEMAPS => {
-            Err(wrong(format!("expected at most {MAX_SITEMAPS} sitemaps, found {}", urls.len())))
+            Err(invalid(format!("expected at most {MAX_SITEMAPS} sitemaps, found {}", urls.len())))
         }
         Sitemap::Index(urls) => Ok(urls),
         Sitemap::Pages(urls) => {
@@ -92,19 +94,19 @@ fn read_sitemap(pages: &mut SitePages, name: &str, content: Vec<u8>) -> Result<V
     }
 }
 
-/// Returns the file of a sitemap that an index names by its URL: below the directory of the index at the URL's path, or
-/// in the directory itself.
+/// Returns the local file of a sitemap that an index lists by its URL. It is searched in `dir`, the directory of the
+/// index: first at the path of the URL, then directly in the directory.
 fn sitemap_file(dir: &Path, url: &str) -> Result<PathBuf, Failure> {
     let key = path::normalise(url);
     let path = key.as_ref().map_or(url, |key| key.as_str()).trim_start_matches('/');
     let candidates = [dir.join(path), dir.join(path.rsplit('/').next().unwrap_or(path))];
     candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
-        Failure::usage(format!("the sitemap index lists {url}, which is not in {}", dir.display()))
+        Failure::usage(format!("failed to find the file of the sitemap {url} in {}", dir.display()))
             .hinted("pass the URL of the index instead; hitctl then downloads the sitemaps")
     })
 }
 
-/// Adds every HTML file below a directory, except hidden ones.
+/// Adds the HTML files in a directory and its subdirectories. Hidden files and directories are skipped.
 fn walk(pages: &mut SitePages, top: PathBuf, clean_urls: bool) -> Result<(), (PathBuf, std::io::Error)> {
     let mut pending = vec![(top, String::new())];
     while let Some((dir, prefix)) = pending.pop() {
@@ -118,13 +120,13 @@ fn walk(pages: &mut SitePages, top: PathBuf, clean_urls: bool) -> Result<(), (Pa
             }
             let kind = entry.file_type().map_err(|error| (path.clone(), error))?;
             if kind.is_dir() {
-                // A name that is not UTF-8 is rejected at its files.
+                // A directory name that is not UTF-8 is changed here; its files are then rejected.
                 pending.push((path, format!("{prefix}/{}", encode_name(&name.to_string_lossy()))));
                 continue;
             }
             let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
             let is_page = extension.is_some_and(|extension| extension == "html" || extension == "htm");
-            // A link may point to a file, or to nothing. A link to a directory may form a loop.
+            // A symbolic link counts if it points to a file. Links to directories are skipped: they may form a loop.
             if !is_page || kind.is_symlink() && !path.is_file() {
                 continue;
             }
@@ -143,11 +145,11 @@ fn walk(pages: &mut SitePages, top: PathBuf, clean_urls: bool) -> Result<(), (Pa
 /// Returns the path under which a file is served.
 fn served_path(prefix: &str, name: &str, clean_urls: bool) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let shown = if clean_urls && stem != "index" { stem } else { name };
-    format!("{prefix}/{}", encode_name(shown))
+    let served_name = if clean_urls && stem != "index" { stem } else { name };
+    format!("{prefix}/{}", encode_name(served_name))
 }
 
-/// Encodes a file name for a path: characters that would end the path, or decode to others.
+/// Percent-encodes the characters of a file name that have a meaning in a URL: `%`, `?` and `#`.
 fn encode_name(name: &str) -> String {
     name.replace('%', "%25").replace('?', "%3F").replace('#', "%23")
 }
@@ -220,12 +222,12 @@ mod tests {
     #[test]
     fn sitemaps_are_found_next_to_their_index() {
         let dir = site(&["one.xml", "maps/two.xml"]);
-        let at = |url: &str| {
+        let found = |url: &str| {
             sitemap_file(dir.path(), url).map(|path| path.strip_prefix(dir.path()).unwrap().to_path_buf())
         };
-        assert_eq!(at("https://me.example/one.xml").unwrap(), Path::new("one.xml"));
-        assert_eq!(at("https://me.example/x/one.xml").unwrap(), Path::new("one.xml"));
-        assert_eq!(at("https://me.example/maps/two.xml").unwrap(), Path::new("maps/two.xml"));
-        assert!(at("https://me.example/../../etc/passwd").is_err());
+        assert_eq!(found("https://me.example/one.xml").unwrap(), Path::new("one.xml"));
+        assert_eq!(found("https://me.example/x/one.xml").unwrap(), Path::new("one.xml"));
+        assert_eq!(found("https://me.example/maps/two.xml").unwrap(), Path::new("maps/two.xml"));
+        assert!(found("https://me.example/../../etc/passwd").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Parses the lines of a file of hits and checks them by the function's own rules. It makes no calls.
+//! Parses the lines of a file of views, and checks them with the function's own rules. It makes no calls.
 
 use std::net::IpAddr;
 
@@ -13,32 +13,33 @@ use serde::Serialize;
 
 use crate::flags::id_argument;
 
-/// How far in the future a time may be, by the function's rules.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
-/// How far in the past a time may be, by the function's rules.
-const AGO: SignedDuration = SignedDuration::from_hours(60 * 24);
+/// The maximum time in the future that the function accepts.
+const MAX_FUTURE: SignedDuration = SignedDuration::from_mins(5);
+/// The maximum age of a time that the function accepts.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(60 * 24);
 
-/// A line of hits: one hit, several of one path, or a message of another format.
+/// A line of the file: one or more views of one path, or a message in another format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HitLine {
-    /// The line number in the file; 1 for a hit of the command line.
+    /// The line number in the file. It is 1 for views of `--path`.
     pub(super) line: u64,
     pub(super) path: String,
     pub(super) ts: Timestamp,
+    /// The number of views.
     pub(super) n: u64,
     pub(super) ip: Option<IpAddr>,
     pub(super) ua: Option<String>,
     pub(super) id: String,
-    /// The message as it was written, if the line is one: with several hits, or of another service.
+    /// The original line, if it is a message with several hits or of another service.
     pub(super) message: Option<String>,
 }
 
-/// The fields by which a message of another format is recognized.
+/// A line with one of these fields is a message in another format.
 const MESSAGE_FIELDS: [&str; 3] = ["Records", "hits", "detail-type"];
 
-/// Parses hits. The fields apply to every line.
+/// Parses views. The fields are settings for all lines.
 pub(super) struct HitParser<'a> {
-    /// The prefix of the ids of hits without one.
+    /// The prefix of the ID of views without their own ID.
     pub(super) prefix: &'a str,
     /// The query parameters that belong to a path.
     pub(super) keep_query: &'a [String],
@@ -48,9 +49,10 @@ pub(super) struct HitParser<'a> {
     pub(super) sources: &'a EventOptions,
 }
 
-/// The fields of a hit.
+/// The JSON fields of a line with one path.
 const FIELDS: [&str; 7] = ["v", "path", "ts", "n", "ip", "ua", "id"];
-/// The prefixes of paths and URLs. A name without a slash could be counted too, but then any line of text would be a hit.
+/// A line with one of these prefixes is a path or a URL. The function also counts names without a slash, but then any
+/// line of text would be a view.
 const PATH_PREFIXES: [&str; 3] = ["/", "http://", "https://"];
 /// The prefix of comments.
 const COMMENT_PREFIX: &str = "#";
@@ -76,7 +78,7 @@ fn is_one(n: &u64) -> bool {
 }
 
 impl HitParser<'_> {
-    /// Parses a file. Returns its hits and the lines that are invalid.
+    /// Parses a file. Returns its views and its invalid lines.
     pub(super) fn parse_file(&self, content: &[u8]) -> (Vec<HitLine>, Vec<RejectedLine>) {
         let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
         let (mut hits, mut refused) = (Vec::new(), Vec::new());
@@ -85,7 +87,8 @@ impl HitParser<'_> {
             if line.is_empty() || line.starts_with(COMMENT_PREFIX.as_bytes()) {
                 continue;
             }
-            let text = std::str::from_utf8(line).map_err(|_| "expected UTF-8, found other bytes".to_owned());
+            let text =
+                std::str::from_utf8(line).map_err(|_| "expected UTF-8, found invalid bytes".to_owned());
             match text.and_then(|line| self.parse_line(n, line)) {
                 Ok(hit) => hits.push(hit),
                 Err(why) => refused.push(RejectedLine { line: n, why }),
@@ -96,7 +99,7 @@ impl HitParser<'_> {
 
     fn parse_line(&self, number: u64, line: &str) -> Result<HitLine, String> {
         let is_path =
-            |start: &&str| line.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+            |prefix: &&str| line.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
         if PATH_PREFIXES.iter().any(is_path) {
             return self.hit(number, line, None, 1);
         }
@@ -134,13 +137,13 @@ impl HitParser<'_> {
         Ok(hit)
     }
 
-    /// Parses a message with several hits or of another service, as the function does.
+    /// Parses a message with several hits or of another service, like the function.
     fn parse_message(&self, line: u64, text: &str) -> Result<HitLine, String> {
         let now = Moment::from_millis(u64::try_from(self.now.as_millisecond()).unwrap_or_default());
         let n = match trigger::parse_body(text, self.sources, now)? {
             ParsedContent::Hits(hits) => hits.iter().map(|hit| hit.n).fold(0, u64::saturating_add),
             ParsedContent::Invalid(why) => return Err(why),
-            // Messages for another purpose contain no hits.
+            // These messages contain no views, but the function accepts them.
             ParsedContent::Objects(_) | ParsedContent::Nothing => 0,
         };
         let message = Some(text.to_owned());
@@ -156,10 +159,10 @@ impl HitParser<'_> {
         })
     }
 
-    /// Checks a hit. `line` is its line number.
+    /// Checks the fields of a line and returns it. `n` is the number of views.
     pub(super) fn hit(&self, line: u64, path: &str, ts: Option<&str>, n: u64) -> Result<HitLine, String> {
         normalise_keeping(path, self.keep_query).map_err(|why| why.to_string())?;
-        let ts = ts.map_or(Ok(self.now), |text| time(text, self.now))?;
+        let ts = ts.map_or(Ok(self.now), |text| parse_time(text, self.now))?;
         if !(1..=MAX_COUNT).contains(&n) {
             return Err(format!("expected a whole number from 1 to {MAX_COUNT} in \"n\", found {n}"));
         }
@@ -169,7 +172,7 @@ impl HitParser<'_> {
 }
 
 impl HitLine {
-    /// Returns the body of the message.
+    /// Returns the body of the SQS message.
     pub(super) fn body(&self) -> String {
         if let Some(message) = &self.message {
             return escape_for_sqs(message);
@@ -187,21 +190,21 @@ impl HitLine {
     }
 }
 
-/// Escapes two characters that SQS refuses, since its messages must be valid XML text. JSON can escape them.
+/// Escapes U+FFFE and U+FFFF in JSON. SQS rejects them, because the text of a message must be valid in XML.
 fn escape_for_sqs(json: &str) -> String {
     json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// Parses a time and checks it by the function's rules.
-fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+/// Parses a time and checks that the function accepts it.
+fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let ts: Timestamp = text
         .parse()
         .map_err(|_| format!("expected a time such as 2026-09-20T10:00:00Z in \"ts\", found {text:?}"))?;
-    let ago = now.duration_since(ts);
-    if ago < -AHEAD {
+    let age = now.duration_since(ts);
+    if age < -MAX_FUTURE {
         return Err(format!("expected a time at most 5 minutes ahead in \"ts\", found {text}"));
     }
-    if ago > AGO {
+    if age > MAX_AGE {
         return Err(format!("expected a time at most 60 days ago in \"ts\", found {text}"));
     }
     Ok(ts)
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_reported_and_others_are_kept() {
+    fn invalid_lines_are_reported_and_others_are_kept() {
         let text = [
             "/good",
             "!site",
@@ -292,11 +295,11 @@ mod tests {
         22: expected a whole number from 0 to 9007199254740991 in "n", found 9007199254740992
         "#);
         let (_, refused) = parser().parse_file(b"\xff/a");
-        assert_eq!(refused[0].why, "expected UTF-8, found other bytes");
+        assert_eq!(refused[0].why, "expected UTF-8, found invalid bytes");
     }
 
     #[test]
-    fn many_hits_are_one_message() {
+    fn several_hits_of_one_path_are_one_message() {
         let body = |n| -> serde_json::Value {
             serde_json::from_str(&parser().hit(1, "/", None, n).unwrap().body()).unwrap()
         };
@@ -319,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_sqs_refuses_are_escaped() {
+    fn characters_that_sqs_rejects_are_escaped() {
         let (hits, _) = lines("/x?\u{ffff}");
         assert!(hits[0].body().contains(r"x?\uffff"));
     }

@@ -1,4 +1,4 @@
-//! Measures on this machine: new processes of the function run under the CPU quota of each memory size.
+//! Measures on this machine: starts processes of the function with the CPU quota of each memory size.
 
 use hitctl_config::LoadedConfig;
 use hitctl_report::{Failure, phases};
@@ -12,13 +12,13 @@ use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::design::design;
 use crate::session::Session;
 
-/// The number of processes per memory size.
+/// The default number of measured processes per memory size.
 const STARTS: u32 = 5;
 
 /// Measures the memory sizes on this machine.
 pub(super) async fn measure(
     session: &Session,
-    loaded: &LoadedConfig,
+    config: &LoadedConfig,
     args: Args,
     sizes: &[u32],
 ) -> Result<Measured, Failure> {
@@ -26,11 +26,11 @@ pub(super) async fn measure(
     let measuring = async |run: RunContext<'_>| {
         run.session.stop.run_until_cancelled(Box::pin(measure_sizes(run, args, sizes))).await
     };
-    let measured = with_progress(session, loaded, measuring).await;
+    let measured = with_progress(session, config, measuring).await;
     measured.unwrap_or_else(|| Err(Failure::interrupted("interrupted; nothing is left behind")))
 }
 
-/// Refuses sizes with more vCPUs than this machine has.
+/// Fails if a memory size has more vCPUs on Lambda than this machine.
 fn check_sizes(sizes: &[u32]) -> Result<(), Failure> {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
@@ -42,11 +42,11 @@ fn check_sizes(sizes: &[u32]) -> Result<(), Failure> {
 }
 
 async fn measure_sizes(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result<Measured, Failure> {
-    let RunContext { session, config: loaded, sink } = run;
+    let RunContext { session, config, sink } = run;
     let artifact = build(run, args.function).await?;
     let location = hitctl_local::location();
     let code = FunctionArtifact { sha256: artifact.sha256.clone(), arch: artifact.arch };
-    let graph = design(loaded, &location, Some(&code))?;
+    let graph = design(config, &location, Some(&code))?;
     let measured = async {
         let mut notes = Vec::new();
         let groups = CpuGroups::find()
@@ -58,8 +58,8 @@ async fn measure_sizes(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result
             })
             .ok();
         let mut bench = Bench::open(&session.cache_dir()?.join("tune"), &graph, &artifact)?;
-        // The first start is not counted: it reads the files from the disk.
-        bench.measure(loaded.app.function.memory_mb, None, 0).await?;
+        // The result of the first start is discarded, because that start reads the files from the disk.
+        bench.measure(config.app.function.memory_mb, None, 0).await?;
         let starts = args.starts.unwrap_or(STARTS);
         let mut rows = Vec::new();
         if let Some(groups) = &groups {
@@ -68,25 +68,25 @@ async fn measure_sizes(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result
                     Failure::new("no_share", format!("failed to set the CPU share of {size} MB"))
                         .caused_by(error)
                 })?;
-                let mut seen = Vec::new();
+                let mut measurements = Vec::new();
                 for start in 1..=starts {
                     run.note(phases::MEASURE, format!("{size} MB, start {start} of {starts}"));
-                    seen.push(bench.measure(*size, Some(&group), WARM_CALLS).await?);
+                    measurements.push(bench.measure(*size, Some(&group), WARM_CALLS).await?);
                 }
-                rows.push(MemoryFigures::compute(Some(*size), &seen, &loaded.app, args.hits));
+                rows.push(MemoryFigures::compute(Some(*size), &measurements, &config.app, args.hits));
             }
             notes.push(
-                    "measured on this machine with the CPU share of each size, including the start; Lambda gives a starting \
-                     function more"
+                    "measured on this machine with the CPU share of each size, also during the start; Lambda gives a starting \
+                     function more CPU"
                         .to_owned(),
                 );
         } else {
-            let mut seen = Vec::new();
+            let mut measurements = Vec::new();
             for start in 1..=starts {
                 run.note(phases::MEASURE, format!("without a limit, start {start} of {starts}"));
-                seen.push(bench.measure(loaded.app.function.memory_mb, None, WARM_CALLS).await?);
+                measurements.push(bench.measure(config.app.function.memory_mb, None, WARM_CALLS).await?);
             }
-            rows.push(MemoryFigures::compute(None, &seen, &loaded.app, args.hits));
+            rows.push(MemoryFigures::compute(None, &measurements, &config.app, args.hits));
         }
         if let Some(why) = &bench.uncounted {
             notes.push(format!(

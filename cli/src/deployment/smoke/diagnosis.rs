@@ -4,11 +4,13 @@ use hitctl_cloud::InvokeResult;
 use hitctl_engine::Fault;
 use serde_json::Value as Json;
 
-/// An unexpected response, or none.
+/// An unexpected response, or a request that got no response.
 #[derive(Debug)]
 pub(super) struct Unexpected {
     pub(super) url: String,
+    /// A lower-case sentence fragment that describes the problem.
     pub(super) what: String,
+    /// The status code, or `None` if there was no response.
     pub(super) status: Option<u16>,
     pub(super) body: String,
 }
@@ -27,7 +29,7 @@ impl Diagnosis {
     }
 }
 
-/// Explains a server error by the result of a direct call of the function.
+/// Explains a server error. `invoked` is the result of invoking the function directly.
 pub(super) fn of_response(
     function: &str,
     Unexpected { what, status, body, .. }: &Unexpected,
@@ -35,7 +37,7 @@ pub(super) fn of_response(
 ) -> Diagnosis {
     let response_text = message(body).map_or_else(|| what.clone(), |message| format!("{what} ({message})"));
     if let Ok(invoke_result) = invoked
-        && is_good(invoke_result)
+        && is_success(invoke_result)
     {
         let cause = format!("{response_text}; invoked directly, function {function} responds");
         let hint = match status {
@@ -53,7 +55,7 @@ pub(super) fn of_response(
         return Diagnosis { cause, hint: Some(hint) };
     }
     let Diagnosis { cause, hint } = of_call(function, invoked);
-    // Without permission for a direct call, only the status is known.
+    // Without the permission to invoke the function, only the status is known.
     let hint = hint.or_else(|| match status {
         Some(500) if is_denied(invoked) => Some(format!(
             "allow `lambda:InvokeFunction` to find the cause: either the HTTP API has no permission to invoke function \
@@ -65,7 +67,7 @@ pub(super) fn of_response(
     Diagnosis { cause: format!("{response_text}; invoked directly: {cause}"), hint }
 }
 
-/// Explains a direct call that failed.
+/// Explains a direct invocation that failed.
 pub(super) fn of_call(function: &str, invoked: &Result<InvokeResult, Fault>) -> Diagnosis {
     let invoke_result = match invoked {
         Ok(invoke_result) => invoke_result,
@@ -105,7 +107,7 @@ pub(super) fn of_call(function: &str, invoked: &Result<InvokeResult, Fault>) -> 
     }
 }
 
-fn is_good(invoke_result: &InvokeResult) -> bool {
+fn is_success(invoke_result: &InvokeResult) -> bool {
     invoke_result.function_error.is_none() && invoke_result.payload["statusCode"] == 200
 }
 
@@ -133,7 +135,7 @@ fn message(body: &str) -> Option<String> {
     json["message"].as_str().map(str::to_owned)
 }
 
-/// Returns the last cause in the log of an invocation.
+/// Returns the last `cause` field in the log of an invocation.
 fn logged_cause(tail: &str) -> Option<String> {
     let mut newest_first = tail.lines().rev().filter_map(|line| serde_json::from_str::<Json>(line).ok());
     newest_first.find_map(|line| line["cause"].as_str().map(str::to_owned))
@@ -161,7 +163,7 @@ mod tests {
         Err(Fault { kind: FaultKind::Fatal, ..fault })
     }
 
-    fn shown(response: &Unexpected, invoked: &Result<InvokeResult, Fault>) -> String {
+    fn explanation(response: &Unexpected, invoked: &Result<InvokeResult, Fault>) -> String {
         let Diagnosis { cause, hint } = of_response("hits-test", response, invoked);
         format!("{cause}\nhint: {}", hint.as_deref().unwrap_or("-"))
     }
@@ -170,21 +172,21 @@ mod tests {
     const UNAVAILABLE: &str = r#"{"message":"Service Unavailable"}"#;
 
     #[test]
-    fn internal_server_error_of_good_function_is_missing_permission() {
-        let good = Ok(invoke_result(json!({"statusCode": 200}), None, ""));
-        insta::assert_snapshot!(shown(&response(500, INTERNAL), &good), @"
+    fn internal_server_error_of_working_function_is_missing_permission() {
+        let successful = Ok(invoke_result(json!({"statusCode": 200}), None, ""));
+        insta::assert_snapshot!(explanation(&response(500, INTERNAL), &successful), @"
         the response was HTTP 500 (Internal Server Error); invoked directly, function hits-test responds
         hint: run `hitctl deploy` to allow the HTTP API to invoke function hits-test; `hitctl plan` shows the missing permission
         ");
     }
 
     #[test]
-    fn internal_server_error_with_kms_fault_is_grant_of_old_role() {
+    fn internal_server_error_with_kms_fault_is_outdated_grant() {
         let kms = fault(
             "KMSAccessDeniedException",
             "KMSAccessDeniedException (lambda:Invoke): Lambda was unable to decrypt the environment variables",
         );
-        insta::assert_snapshot!(shown(&response(500, INTERNAL), &kms), @"
+        insta::assert_snapshot!(explanation(&response(500, INTERNAL), &kms), @"
         the response was HTTP 500 (Internal Server Error); invoked directly: KMSAccessDeniedException (lambda:Invoke): Lambda was unable to decrypt the environment variables
         hint: run `hitctl deploy` to renew the KMS grant: Lambda cannot decrypt the environment variables of function hits-test, because its role was deleted and recreated
         ");
@@ -194,40 +196,40 @@ mod tests {
     fn service_unavailable_is_reserved_concurrency() {
         let busy =
             fault("TooManyRequestsException", "TooManyRequestsException (lambda:Invoke): Rate Exceeded.");
-        insta::assert_snapshot!(shown(&response(503, UNAVAILABLE), &busy), @"
+        insta::assert_snapshot!(explanation(&response(503, UNAVAILABLE), &busy), @"
         the response was HTTP 503 (Service Unavailable); invoked directly: TooManyRequestsException (lambda:Invoke): Rate Exceeded.
         hint: raise `reserved_concurrency` under [function], or wait until there are fewer requests: the reserved concurrency of function hits-test, or the concurrency of the account, is 0 or used up
         ");
-        let good = Ok(invoke_result(json!({"statusCode": 200}), None, ""));
-        assert!(shown(&response(503, UNAVAILABLE), &good).contains("reserved_concurrency"));
+        let successful = Ok(invoke_result(json!({"statusCode": 200}), None, ""));
+        assert!(explanation(&response(503, UNAVAILABLE), &successful).contains("reserved_concurrency"));
     }
 
     #[test]
-    fn function_that_may_not_be_called_leaves_both_causes() {
+    fn internal_server_error_without_invoke_permission_has_both_causes() {
         let denied = fault("AccessDeniedException", "AccessDeniedException (lambda:Invoke): not authorized");
-        let shown = shown(&response(500, INTERNAL), &denied);
+        let shown = explanation(&response(500, INTERNAL), &denied);
         assert!(shown.contains("no permission to invoke") && shown.contains("decrypt"), "{shown}");
     }
 
     #[test]
-    fn function_that_cannot_read_its_table_gives_logged_cause() {
+    fn service_unavailable_of_function_has_logged_cause() {
         let body = r#"{"error":"unavailable","message":"the counts are unavailable"}"#;
         let tail = "START\n{\"level\":\"error\",\"message\":\"failed to access the table\",\"cause\":\"127.0.0.1:1: refused\"}\nREPORT";
         let failing = Ok(invoke_result(json!({"statusCode": 503, "body": body}), None, tail));
-        insta::assert_snapshot!(shown(&response(503, body), &failing), @"
+        insta::assert_snapshot!(explanation(&response(503, body), &failing), @"
         the response was HTTP 503 (the counts are unavailable); invoked directly: function hits-test returned HTTP 503 (the counts are unavailable): 127.0.0.1:1: refused
         hint: check endpoint variables such as AWS_ENDPOINT_URL under [function.environment], and run `hitctl plan` to check the role: the function cannot use its table
         ");
     }
 
     #[test]
-    fn function_that_fails_gives_its_error() {
+    fn failed_function_has_its_error_as_cause() {
         let broken = Ok(invoke_result(
             json!({"errorType": "Runtime.ExitError", "errorMessage": "HITS_TABLE_NAME is not set"}),
             Some("Unhandled"),
             "",
         ));
-        insta::assert_snapshot!(shown(&response(500, INTERNAL), &broken), @"
+        insta::assert_snapshot!(explanation(&response(500, INTERNAL), &broken), @"
         the response was HTTP 500 (Internal Server Error); invoked directly: Runtime.ExitError: HITS_TABLE_NAME is not set
         hint: -
         ");

@@ -64,19 +64,20 @@ impl SourceCosts {
         self.invalidations.map(|(_, paths)| price_of_paths(paths))
     }
 
-    /// Returns the cost of the invalidations after `views` views in a month. Assumes that the views are independent of each other; a
-    /// window without a view causes no invalidation.
+    /// Returns the cost of the invalidations that `views` views in a month cause. Assumes that the views are
+    /// independent of each other; a window without a view causes no invalidation.
     pub(super) fn invalidations_of(self, views: f64) -> f64 {
+        // With independent views, `exp(-views / windows)` is the probability that a window has no view.
         self.invalidations
             .map_or(0.0, |(windows, paths)| price_of_paths(paths * (1.0 - (-views / windows).exp())))
     }
 
-    /// Returns the explanatory sentences.
+    /// Returns the sentences that explain these costs.
     pub(super) fn to_text(self) -> String {
         let pollers = (self.idle_month_usd > 0.0).then(|| {
-            let rest = usd(self.idle_month_usd);
+            let idle_cost = usd(self.idle_month_usd);
             format!(
-                " Polling the queue costs about {rest} a month when idle, which the free million requests of SQS cover."
+                " Polling the queue costs about {idle_cost} a month when idle, which the free million requests of SQS cover."
             )
         });
         let messages = self.per_million_messages.map(|million| {
@@ -90,17 +91,17 @@ impl SourceCosts {
     }
 
     fn invalidations_text(self) -> Option<String> {
-        let ((times, paths), most) = self.invalidations.zip(self.invalidations())?;
-        let cost = if most > 0.0 { usd(most) } else { "free".to_owned() };
+        let ((times, paths), max_cost) = self.invalidations.zip(self.invalidations())?;
+        let cost = if max_cost > 0.0 { usd(max_cost) } else { "free".to_owned() };
         let free = (MONTH_S * paths / times / FREE_PATHS).ceil();
-        let how = if most > 0.0 {
+        let advice = if max_cost > 0.0 {
             format!(" With `invalidate_after_s = {free:.0}` or more, they are free.")
         } else {
             String::new()
         };
         Some(format!(
             " Views cause at most {times:.0} invalidations a month: {paths:.0} paths, {cost}. The first 1,000 paths are free, then 5 USD \
-             per thousand.{how}"
+             per thousand.{advice}"
         ))
     }
 }

@@ -13,12 +13,25 @@ fn app(change: impl FnOnce(&mut AppConfig)) -> AppConfig {
     app
 }
 
+/// Returns the rows and the assumptions of an estimate.
+fn text_of(estimate: &CostEstimate) -> String {
+    let line = |row: CostRow| format!("{}: {} {}\n", row.label, row.amount, row.note);
+    estimate.rows().into_iter().map(line).collect::<String>() + &estimate.assumptions()
+}
+
 #[test]
 fn estimate_of_defaults_bills_large_requests_in_worst_case() {
     let estimate = estimate(&app(|_| ()));
     insta::assert_snapshot!(
-        estimate.details(),
-        @"10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month; less than 0.01 USD a month when idle. The worst case is 10 requests a second all month, the limit of the throttle, each of 10 MB. An HTTP API bills every 512 KB as one request. With small requests, the worst case is 121 USD. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by 10 to 30 %."
+        text_of(&estimate),
+        @"
+    no views: < 0.01 USD 
+    10,000 views: 0.04 USD 
+    1,000,000 views: 3.88 USD 
+    worst case: 598 USD 10 requests a second, 10 MB each
+    : 121 USD the same with small requests
+    The worst case lasts all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Prices are without free tiers; other regions differ by 10 to 30 %.
+    "
     );
     insta::assert_snapshot!(
         serde_json::to_string(&estimate).expect("plain data"),
@@ -33,7 +46,14 @@ fn estimate_includes_queues_events_and_invalidations() {
         app.queue.ingest = hitctl_config::QueueIngest::Http;
         app.cloudfront.distribution_id = Some("E123ABC".to_owned());
     });
-    insta::assert_snapshot!(estimate(&queued).details(), @"10,000 views a month: about 40 USD; a million: 5.08 USD; worst case: about 844 USD a month. The worst case is 10 requests a second all month, the limit of the throttle, each of 10 MB. An HTTP API bills every 512 KB as one request. With small requests, the worst case is 367 USD. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Polling the queue costs about 0.26 USD a month when idle, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted, and a third of that in full batches. Views cause at most 43830 invalidations a month: 43830 paths, 214 USD. The first 1,000 paths are free, then 5 USD per thousand. With `invalidate_after_s = 2630` or more, they are free. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by 10 to 30 %.");
+    insta::assert_snapshot!(text_of(&estimate(&queued)), @"
+    no views: 0.26 USD 
+    10,000 views: 40 USD 
+    1,000,000 views: 5.08 USD 
+    worst case: 844 USD 10 requests a second, 10 MB each
+    : 367 USD the same with small requests
+    The worst case lasts all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Polling the queue costs about 0.26 USD a month when idle, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted, and a third of that in full batches. Views cause at most 43830 invalidations a month: 43830 paths, 214 USD. The first 1,000 paths are free, then 5 USD per thousand. With `invalidate_after_s = 2630` or more, they are free. Prices are without free tiers; other regions differ by 10 to 30 %.
+    ");
     insta::assert_snapshot!(serde_json::to_string(&estimate(&queued)).expect("plain data"), @r#"{"typical_month_usd":40.02,"typical_month_views":10000,"worst_month_usd":843.77,"per_million_hits_usd":5.08,"invalidations_month_usd":214.15,"prices_as_of":"2026-11"}"#);
     // With windows this long, invalidations are free.
     let wide = app(|app| {
@@ -42,24 +62,34 @@ fn estimate_includes_queues_events_and_invalidations() {
         app.cloudfront.distribution_id = Some("E123ABC".to_owned());
         app.cloudfront.invalidate_after_s = 2630;
     });
-    insta::assert_snapshot!(estimate(&wide).details(), @"10,000 views a month: about 0.04 USD; a million: 2.88 USD; less than 0.01 USD a month when idle. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. A million messages or events cost at most 1.00 USD before they are counted, and a third of that in full batches. Views cause at most 1000 invalidations a month: 1000 paths, free. The first 1,000 paths are free, then 5 USD per thousand. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by 10 to 30 %.");
+    insta::assert_snapshot!(text_of(&estimate(&wide)), @"
+    no views: < 0.01 USD 
+    10,000 views: 0.04 USD 
+    1,000,000 views: 2.88 USD 
+    The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. A million messages or events cost at most 1.00 USD before they are counted, and a third of that in full batches. Views cause at most 1000 invalidations a month: 1000 paths, free. The first 1,000 paths are free, then 5 USD per thousand. Prices are without free tiers; other regions differ by 10 to 30 %.
+    ");
 }
 
 #[test]
 fn estimate_of_function_url_is_limited_by_concurrency() {
     let reserved = estimate(&app(|app| app.http.expose = ExposeMode::FunctionUrl));
     insta::assert_snapshot!(reserved.summary(), @"10,000 views a month: about 0.03 USD; a million: 2.88 USD; worst case: about 83 USD a month");
-    let limit_text =
-        "The worst case is 10 requests a second all month, the limit of the reserved concurrency of 1.";
-    assert!(reserved.details().contains(limit_text));
+    let reserved_text = text_of(&reserved);
+    assert!(reserved_text.contains("10 requests a second\n"), "{reserved_text}");
+    assert!(reserved_text.contains("at the limit of the reserved concurrency of 1."), "{reserved_text}");
     let open = estimate(&app(|app| {
         app.http.expose = ExposeMode::FunctionUrl;
         app.function.reserved_concurrency = None;
     }));
+    let open_text = text_of(&open);
     assert!(
-        open.details()
-            .contains("is 10000 requests a second all month, the limit of the default account concurrency")
+        open_text.contains(
+            "10000 requests a second
+"
+        ),
+        "{open_text}"
     );
+    assert!(open_text.contains("at the limit of the default account concurrency"), "{open_text}");
     assert!(open.worst_month_usd > reserved.worst_month_usd);
 }
 
@@ -84,9 +114,9 @@ fn rejected_requests_cost_only_http_api_and_table_limit_holds() {
     };
     // 100 requests per second and a function that serves 10: only the HTTP API bills the other 90.
     let million = MONTH_S / MILLION;
-    let alone = CostModel { reader_max_per_s: None, ..model_with(1, 100) };
-    let refused = alone.month(100.0, 1.0) - alone.month(10.0, 1.0);
-    assert!((refused - 90.0 * million * http_api::REQUESTS.usd).abs() < 1e-6, "{refused}");
+    let without_reader = CostModel { reader_max_per_s: None, ..model_with(1, 100) };
+    let rejected = without_reader.month(100.0, 1.0) - without_reader.month(10.0, 1.0);
+    assert!((rejected - 90.0 * million * http_api::REQUESTS.usd).abs() < 1e-6, "{rejected}");
     // 100 hits per second need 200 writes to each table.
     let difference = model_with(100, 1000).month(100.0, 1.0) - model_with(100, 150).month(100.0, 1.0);
     let more = 100.0 + model_with(100, 1000).new_page_writes;
@@ -107,13 +137,13 @@ fn hit_usage_follows_counter_settings() {
 
 #[test]
 fn reading_with_many_shards_costs_more_than_counting() {
-    let worst = |change: &dyn Fn(&mut AppConfig)| {
+    let costs = |change: &dyn Fn(&mut AppConfig)| {
         let model = CostModel::for_app(&app(change));
         (model.counting(10.0).usd(), model.reading(10.0).usd())
     };
-    let (counting, reading) = worst(&|_| ());
+    let (counting, reading) = costs(&|_| ());
     assert!(counting > reading, "{counting} {reading}");
-    let (counting, reading) = worst(&|app| app.counter.shards = 64);
+    let (counting, reading) = costs(&|app| app.counter.shards = 64);
     assert!(reading > counting, "{counting} {reading}");
     // Ten thousand pages: 1,250 units each minute.
     let all = CostModel::for_app(&app(|_| ())).reading_all_pages(10.0).usd();
@@ -128,20 +158,27 @@ fn counting_badge_is_billed_for_both_functions() {
     let invocation = function::REQUESTS.usd + both.compute() + LOGS_GB_PER_MILLION * log_group::INGESTED.usd;
     let more = both.month(10.0, 1.0) - one.month(10.0, 1.0);
     assert!((more - 10.0 * million * (invocation + READS_OF_ONE_ITEM * READS.usd)).abs() < 1e-6, "{more}");
-    // The counter serves ten requests per second, the reader all hundred: then reads of many pages cost more.
+    // Of a hundred requests per second, the counter serves ten and the reader all. Reads of many pages then cost more.
     let read = http_api::REQUESTS.cost_of(100.0 * million)
         + 100.0 * million * invocation
         + both.reading(100.0).usd();
     assert!((both.month(100.0, 1.0) - read).abs() < 1e-6, "{read}");
     assert!(one.month(100.0, 1.0) < read);
     let without = CostModel::for_app(&app(|app| app.function.reserved_concurrency = None));
-    assert_eq!(without.reader_max_per_s, None, "one function answers everything");
+    assert_eq!(without.reader_max_per_s, None, "there is only one function");
 }
 
 #[test]
 fn estimate_without_visitors_is_lower() {
     let without = estimate(&app(|app| app.counter.visitors = VisitorMode::None));
-    insta::assert_snapshot!(without.details(), @"10,000 views a month: about 0.02 USD; a million: 1.99 USD; worst case: about 553 USD a month; less than 0.01 USD a month when idle. The worst case is 10 requests a second all month, the limit of the throttle, each of 10 MB. An HTTP API bills every 512 KB as one request. With small requests, the worst case is 76 USD. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by 10 to 30 %.");
+    insta::assert_snapshot!(text_of(&without), @"
+    no views: < 0.01 USD 
+    10,000 views: 0.02 USD 
+    1,000,000 views: 1.99 USD 
+    worst case: 553 USD 10 requests a second, 10 MB each
+    : 76 USD the same with small requests
+    The worst case lasts all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. Prices are without free tiers; other regions differ by 10 to 30 %.
+    ");
 }
 
 #[test]
@@ -181,7 +218,7 @@ fn typical_month_includes_only_invalidations_of_its_views() {
     let none = estimate(&app(|_| ())).typical_month_usd;
     assert!((typical(2_630) - none).abs() < 1e-9, "1,000 paths are free");
     let minute = typical(60) - none;
-    assert!(minute > 35.0 && minute < 45.0, "fewer than one for each view: {minute}");
+    assert!(minute > 35.0 && minute < 45.0, "fewer invalidations than views: {minute}");
 }
 
 #[test]
@@ -196,7 +233,7 @@ fn month_cost_is_proportional_to_hits() {
     // 100 million requests more than the first price tier of the HTTP API.
     let many = month_cost(&app, 128, 400_000_000, takes_ms);
     assert!((many.usd - (400.0 * million.usd - 10.0)).abs() < 1e-6, "{many:?}");
-    // The same GB-seconds, and a request.
+    // The same running time and the price of the requests.
     let one = invocation_cost(app.function.arch, 128, 1_000_000, takes_ms);
     assert!((one - million.compute_usd - function::REQUESTS.usd).abs() < 1e-9, "{one}");
 }

@@ -1,5 +1,6 @@
-//! The reader: a second function with the same code that answers reads. It has no reserved concurrency, so that the badges of a page
-//! are not rejected while its view is counted. It may only read the table of counts and invoke the counter.
+//! The reader: a second function with the same code that serves read requests. It has no reserved concurrency, so that
+//! the badges of a page are not rejected while the view of the page is counted. It may only read the table of counts
+//! and invoke the counter.
 
 use hitctl_config::{contract, names, reader_variables};
 use hitctl_engine::{Node, SpecValue};
@@ -66,7 +67,8 @@ impl GraphBuilder<'_> {
         ReaderRoutes { function_arn, routes: string_set(&self.reading_routes()) }
     }
 
-    /// Returns the permission for the HTTP API to invoke the reader. An existing API gets the routes to the reader only after that.
+    /// Returns the permission for the HTTP API to invoke the reader. It is created before an existing API gets the
+    /// reader's routes.
     pub(super) fn reader_permission(&self) -> Node {
         let qualifier = self
             .publishes_versions()

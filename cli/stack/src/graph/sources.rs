@@ -85,7 +85,7 @@ impl GraphBuilder<'_> {
         }
         .node("hits", &self.queue_name())
         // Lambda rejects a function timeout above the visibility timeout of a queue that is mapped to the function.
-        .with_ordering_hint("visibility_timeout_s", FunctionSpec::address("counter"))
+        .with_conditional_order("visibility_timeout_s", FunctionSpec::address("counter"))
     }
 
     /// Returns the dead-letter queue for hits that could not be counted.
@@ -146,7 +146,7 @@ impl GraphBuilder<'_> {
     /// Returns the route from the HTTP API to the queue.
     pub(super) fn ingest(&self) -> IngestRoute {
         let role = names::ingest_role(&self.app.app, self.env);
-        // A message contains only the attributes that the function uses. It checks the origin of each hit.
+        // A message contains only the attributes that the function uses. The function checks the origin of each hit.
         let variables = [
             (contract::MESSAGE_IP, "context.identity.sourceIp", needs_visitor_ip(self.app)),
             (contract::MESSAGE_ORIGIN, "request.header.origin", true),
@@ -204,8 +204,8 @@ impl GraphBuilder<'_> {
             qualifier: self.qualifier(),
             principal: "events.amazonaws.com".to_owned(),
             source_arn: SpecValue::known(EventRuleSpec::address(rule), source_arn),
-            // With an account in its condition, Lambda rejects calls from EventBridge (terraform-provider-aws 756). The ARN of the rule
-            // contains the account.
+            // Lambda rejects calls from EventBridge if the permission has a condition on the account
+            // (terraform-provider-aws 756). The ARN of the rule contains the account anyway.
             source_account: None,
         }
         .node(rule, &format!("hitctl-{rule}"))
@@ -224,12 +224,12 @@ impl GraphBuilder<'_> {
     }
 }
 
-/// Whether counting needs the visitor's IP address: to tell visitors apart, or to recognise repeated views.
+/// Whether counting needs the visitor's IP address: to tell visitors apart, or to recognize repeated views.
 pub fn needs_visitor_ip(app: &AppConfig) -> bool {
     app.counter.visitors != VisitorMode::None || app.counter.repeat_window_s > 0
 }
 
-/// Whether counting needs the user agent: wherever it needs the address, and to recognise bots.
+/// Whether counting needs the user agent: wherever it needs the IP address, and to recognize bots.
 pub fn needs_user_agent(app: &AppConfig) -> bool {
     needs_visitor_ip(app) || app.counter.bots == BotPolicy::Ignore
 }

@@ -13,8 +13,7 @@ fn graph_for(settings: &str) -> Graph {
         .unwrap_or_else(|errors| panic!("{errors}"));
     let code =
         FunctionArtifact { sha256: "0123456789abcdef".to_owned(), arch: hitctl_resources::Arch::Arm64 };
-    resource_graph(&loaded.app, "test", &test_location(), Some(&code))
-        .expect("a design that is none is our mistake")
+    resource_graph(&loaded.app, "test", &test_location(), Some(&code)).expect("the graph is valid")
 }
 
 /// Returns the desired spec of a resource with all references resolved; `None` if the resource is absent.
@@ -46,7 +45,7 @@ fn snapshot_of(graph: &Graph) -> Snapshot {
 
 fn planned(from: &Graph, to: &Graph) -> Plan {
     hitctl_engine::plan(to, &snapshot_of(from), &hitctl_engine::SecretMask::default())
-        .expect("all was surveyed")
+        .expect("the snapshot is complete")
 }
 
 /// Returns the changes of a plan, such as `delete table.seen`.
@@ -226,7 +225,7 @@ fn reader_serves_reading_routes_with_reserved_counter() {
     "#);
     let releases =
         ["alias.live", "alias.reader"].map(|alias| spec(&graph, alias).unwrap()["release"].clone());
-    assert_eq!(releases[0], releases[1], "one release");
+    assert_eq!(releases[0], releases[1], "both functions have the same release");
 }
 
 #[test]
@@ -257,7 +256,7 @@ fn visitors_can_be_switched_without_confirmation() {
             "delete table.seen"
         ]
     );
-    assert_eq!(check(&off), [], "there is nothing in it that anybody could lose");
+    assert_eq!(check(&off), [], "no data is lost");
     let on = planned(&without, &with);
     assert_eq!(
         changes(&on),

@@ -12,7 +12,7 @@ const MIN_SAVING: f64 = 0.10;
 pub struct MemoryAdvice {
     /// The memory size in MB; `None` if the figures are incomplete.
     pub memory_mb: Option<u32>,
-    /// The reason, as a fragment.
+    /// The reason, as a sentence fragment.
     pub why: String,
 }
 
@@ -24,8 +24,8 @@ struct CompleteFigures {
 }
 
 impl MemoryAdvice {
-    /// Returns the cheapest size whose first response takes at most `within_ms` milliseconds. If there is none, returns the size from
-    /// which on more memory hardly helps.
+    /// Returns the cheapest size whose first response takes at most `within_ms` milliseconds. If there is none, returns
+    /// the size beyond which more memory hardly helps.
     pub fn recommend(rows: &[MemoryFigures], within_ms: u32) -> Self {
         let complete: Option<Vec<CompleteFigures>> = rows
             .iter()
@@ -42,7 +42,7 @@ impl MemoryAdvice {
         };
         complete.sort_by_key(|row| row.memory_mb);
         let fast_enough = complete.iter().filter(|row| row.first_ms <= f64::from(within_ms));
-        // If two sizes cost the same, the smaller one is taken.
+        // Of sizes with the same cost, `min_by` returns the first, which is the smallest.
         let Some(best) = fast_enough.min_by(|a, b| a.usd.total_cmp(&b.usd)) else {
             return recommend_without_fast_size(&complete, within_ms);
         };
@@ -58,9 +58,9 @@ impl MemoryAdvice {
 fn recommend_without_fast_size(known: &[CompleteFigures], within_ms: u32) -> MemoryAdvice {
     let fastest =
         |rows: &[CompleteFigures]| rows.iter().map(|row| row.first_ms).fold(f64::INFINITY, f64::min);
-    let enough =
-        (0..known.len()).find(|at| fastest(&known[at + 1..]) > known[*at].first_ms * (1.0 - MIN_SAVING));
-    let best = enough.and_then(|at| known.get(at));
+    let enough = (0..known.len())
+        .find(|index| fastest(&known[index + 1..]) > known[*index].first_ms * (1.0 - MIN_SAVING));
+    let best = enough.and_then(|index| known.get(index));
     let why = format!(
         "no size responds within {within_ms} ms; more memory than this saves less than 10 % of the first response time"
     );

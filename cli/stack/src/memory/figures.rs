@@ -11,7 +11,8 @@ pub(crate) const BILLED_STEP_MS: f64 = 1.0;
 /// The measured times of one invocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct InvocationTiming {
-    /// The duration of the process start before it, in milliseconds; `None` if the process was already running or it is unknown.
+    /// The duration of the process start before the invocation, in milliseconds; `None` if the process was already
+    /// running or the duration is unknown.
     pub init_ms: Option<f64>,
     /// The duration of the invocation itself, in milliseconds.
     pub duration_ms: Option<f64>,
@@ -68,9 +69,9 @@ pub struct MemoryFigures {
 impl MemoryFigures {
     /// Computes the figures of one size for a number of hits per month.
     pub fn compute(memory_mb: Option<u32>, starts: &[ProcessTimings], app: &AppConfig, hits: u64) -> Self {
-        let first = |start: &ProcessTimings| Some(start.first.init_ms? + start.first.duration_ms?);
+        let first_response = |start: &ProcessTimings| Some(start.first.init_ms? + start.first.duration_ms?);
         let warm = || starts.iter().flat_map(|start| &start.warm);
-        // A missing value could be the slowest one, so the figure is then missing too.
+        // A missing value could be the slowest one, so a figure with missing values is missing too.
         let times = all_known(warm().map(|call| call.duration_ms));
         let month = all_known(warm().map(|call| call.billed_ms))
             .and_then(|billed| Some(cost::month_cost(app, memory_mb?, hits, mean(&billed)?)));
@@ -80,7 +81,7 @@ impl MemoryFigures {
             starts: starts.len(),
             init_ms: all_known(starts.iter().map(|start| start.first.init_ms))
                 .and_then(|all| percentile(all, 50)),
-            first_answer_ms: all_known(starts.iter().map(first)).and_then(|all| percentile(all, 50)),
+            first_answer_ms: all_known(starts.iter().map(first_response)).and_then(|all| percentile(all, 50)),
             warm_ms: times.clone().and_then(|all| percentile(all, 50)),
             warm_p95_ms: times.and_then(|all| percentile(all, 95)),
             compute_month_usd: month.map(|month| month.compute_usd),

@@ -1,4 +1,4 @@
-//! Files in buckets: access logs whose views are counted, and objects of a site that are invalidated.
+//! Files in S3 buckets: the views in access logs are counted, and the changed objects of a site are invalidated.
 
 use std::io::Write as _;
 
@@ -8,7 +8,7 @@ use hitctl_emulators::Emulator;
 use serde_json::{Value as Json, json};
 
 use super::event_commands::Queues;
-use super::event_commands::poison::{queue_depth, until, wait_for_hits};
+use super::event_commands::poison::{queue_depth, run_until, wait_for_hits};
 use super::examples::{call_cloudfront, create_distribution};
 use super::recorded_env::RecordedAwsEnv;
 use crate::support::{CommandOutput, TestConnection};
@@ -16,7 +16,7 @@ use crate::support::{CommandOutput, TestConnection};
 const FIREFOX: &str = "Mozilla/5.0%20(X11;%20Linux%20x86_64;%20rv:140.0)%20Gecko/20100101%20Firefox/140.0";
 const CURL: &str = "curl/8.5.0";
 
-/// Sends a PUT request to the emulator's S3. It checks no signature, and only needs the account in it.
+/// Sends a PUT request to the emulator's S3. The emulator does not check the signature, but reads the account from it.
 fn s3_put(path: &str, body: &[u8]) {
     let headers = format!(
         "authorization: AWS4-HMAC-SHA256 Credential={}/20261121/{}/s3/aws4_request, SignedHeaders=host, Signature=0\r\n",
@@ -30,7 +30,7 @@ fn s3_put(path: &str, body: &[u8]) {
     assert_eq!(response.status, 200, "{path}: {response:?}");
 }
 
-/// Creates a bucket in the emulator of S3.
+/// Creates a bucket in the emulator.
 fn create_bucket(name: &str) {
     let location = format!(
         "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{}</LocationConstraint>\
@@ -93,7 +93,7 @@ fn access_log_views_count_once_and_unreadable_files_fail() {
         ("GET", "/", 200, FIREFOX),
         ("GET", "/about/", 200, FIREFOX),
         ("GET", "/about/index.html", 304, FIREFOX),
-        // Not page views, or not by a person.
+        // Requests that are not page views, or are not from a person.
         ("GET", "/logo.png", 200, FIREFOX),
         ("GET", "/missing", 404, FIREFOX),
         ("POST", "/form", 200, FIREFOX),
@@ -106,7 +106,7 @@ fn access_log_views_count_once_and_unreadable_files_fail() {
         "cs-method": "GET", "cs-uri-stem": "/json", "sc-status": "200", "cs(User-Agent)": FIREFOX,
     });
     s3_put(&format!("/{bucket}/E1.json"), format!("{line}\n{line}\n").as_bytes());
-    // S3 may announce each object twice.
+    // S3 may send the event of an object twice.
     for key in ["E1.2026.gz", "E1.json", "E1.json", "E1.2026.gz"] {
         let output = invoke(&aws_env, &object_created(bucket, key));
         assert_eq!(output.code, 0, "{output:?}");
@@ -150,22 +150,22 @@ fn bucket_objects_are_handled_through_rule_and_queue() {
     s3_put(&format!("/{logs}/E1.gz"), &gzipped(&w3c(&[("GET", "/by-rule", 200, FIREFOX)])));
     wait_for_hits(&aws_env, "/by-rule", 1);
     s3_put(&format!("/{site}/a/index.html"), b"<!doctype html>");
-    let get = |more: &str| {
-        call_cloudfront("GET", &format!("/2020-05-31/distribution/{id}/invalidation{more}"), b"").body
+    let get = |suffix: &str| {
+        call_cloudfront("GET", &format!("/2020-05-31/distribution/{id}/invalidation{suffix}"), b"").body
     };
-    // The hit causes another invalidation.
-    until(&aws_env, &["status"], |_| {
+    // The counted hit causes an invalidation too, so every invalidation is searched.
+    run_until(&aws_env, &["status"], |_| {
         let list = get("");
         let ids =
             list.split("<InvalidationSummary><Id>").skip(1).map(|rest| rest.split_once("</Id>").unwrap().0);
         let invalidations: Vec<_> = ids.map(|id| get(&format!("/{id}"))).collect();
-        let both = ["<Path>/a/</Path>", "<Path>/a/index.html</Path>"];
-        invalidations.iter().any(|one| both.iter().all(|path| one.contains(path)))
+        let expected = ["<Path>/a/</Path>", "<Path>/a/index.html</Path>"];
+        invalidations.iter().any(|one| expected.iter().all(|path| one.contains(path)))
     });
 
-    // A file that was deleted again becomes a dead letter with its reason.
+    // The event of a file that no longer exists becomes a dead letter with the reason.
     Queues::of_app("buckets").send("hits", &object_created(logs, "gone.gz").to_string(), &[]);
-    until(&aws_env, &["status"], |status| queue_depth(status, "queue.dlq") == 1);
+    run_until(&aws_env, &["status"], |status| queue_depth(status, "queue.dlq") == 1);
     let list = aws_env.env.run(&["dlq", "list", "--json"]).json();
     assert!(
         list["messages"][0]["why"].as_str().unwrap().contains("no longer exists in its bucket"),

@@ -1,4 +1,4 @@
-//! Resources of another app are left alone unless `--adopt` is given.
+//! A deploy changes the resources of another app only with `--adopt`.
 
 use hitctl_emulators::Emulator;
 
@@ -6,7 +6,8 @@ use super::recorded_env::remaining_resources;
 use super::test_env::AwsTestEnv;
 use crate::support::{CommandOutput, artifact};
 
-/// Deploys `app` to `env`. Two such pairs can have the same resource names.
+/// Deploys `app` to `env`. Two pairs can have the same resource names, such as `adopt` with `x-test` and `adopt-x` with
+/// `test`.
 fn deploy(aws_env: &AwsTestEnv, app: &str, env: &str, more: &[&str]) -> CommandOutput {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let region = Emulator::REGION;
@@ -33,11 +34,15 @@ fn resources_of_another_app_are_adopted_only_with_flag() {
 
     let adopted = deploy(&aws_env, "adopt-x", "test", &["--adopt"]);
     assert_eq!(adopted.code, 0, "{adopted:?}");
-    assert_eq!(adopted.json()["summary"]["create"], 0, "nothing is made twice: {adopted:?}");
-    assert_eq!(adopted.json()["outputs"]["url"], first.json()["outputs"]["url"], "the URL stays");
+    assert_eq!(adopted.json()["summary"]["create"], 0, "adopted resources are not created: {adopted:?}");
+    assert_eq!(adopted.json()["outputs"]["url"], first.json()["outputs"]["url"], "the URL is unchanged");
     assert_eq!(remaining_resources(emulator, "adopt-x").len(), 7);
 
-    let again = deploy(&aws_env, "adopt-x", "test", &[]);
-    assert_eq!((again.code, &again.json()["summary"]["update"]), (0, &0.into()), "it is ours now: {again:?}");
-    assert_eq!(deploy(&aws_env, "adopt", "x-test", &[]).code, 1, "and theirs no more");
+    let second = deploy(&aws_env, "adopt-x", "test", &[]);
+    assert_eq!(
+        (second.code, &second.json()["summary"]["update"]),
+        (0, &0.into()),
+        "nothing to adopt: {second:?}"
+    );
+    assert_eq!(deploy(&aws_env, "adopt", "x-test", &[]).code, 1, "the first app has lost the resources");
 }

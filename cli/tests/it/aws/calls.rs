@@ -14,8 +14,8 @@ use crate::support::{DEFAULTS, artifact};
 /// The maximum number of AWS calls of a deploy without changes.
 const MAX_CALLS_WITHOUT_CHANGES: usize = 46;
 
-/// The calls that read all resources, deployed or not, and how often each is made. There are two tables, and two
-/// functions with their roles and aliases. There may be two queues, two rules and one more role. A call that returns
+/// The calls that read all resources, deployed or not, and how often each is made. Every deployment has two tables, and
+/// two functions with their roles and aliases. It can have two queues, two rules and a third role. A call that returns
 /// everything at once, such as the statements of one policy or the list of buses, is made once.
 const SURVEY: [(&str, usize); 22] = [
     ("apigateway:GetApis", 1),
@@ -42,16 +42,16 @@ const SURVEY: [(&str, usize); 22] = [
     ("sqs:GetQueueUrl", 2),
 ];
 
-/// The calls that find what others added to the roles, and to the policies of the functions and their aliases.
+/// The calls that find access which others added to the roles, and to the policies of the functions and their aliases.
 const ADDITIONS: [(&str, usize); 3] =
     [("iam:ListAttachedRolePolicies", 2), ("iam:ListRolePolicies", 2), ("lambda:GetPolicy", 4)];
 
 /// The heartbeat of a lease, which only slow runs send.
 const HEARTBEAT: &str = "dynamodb:UpdateItem";
 
-/// Runs a command and returns its calls, reads and writes apart. Independent calls run in any order, so they are
-/// sorted. A command that writes polls until it sees its changes, and logs come in pages: their number of calls is left
-/// out.
+/// Runs a command and lists its calls: first the reads, then the writes. They are sorted, since independent calls run
+/// in any order. The number of reads is omitted for a command that writes, since it polls until it sees its changes,
+/// and for `logs`, which reads several pages.
 fn calls(aws_env: &mut RecordedAwsEnv, args: &[&str]) -> String {
     aws_env.ok(args);
     let names: Vec<_> = aws_env.proxy.call_names().into_iter().filter(|name| name != HEARTBEAT).collect();
@@ -62,16 +62,17 @@ fn calls(aws_env: &mut RecordedAwsEnv, args: &[&str]) -> String {
     let writes: BTreeSet<String> = aws_env.proxy.write_names().into_iter().collect();
     let is_counted = writes.is_empty() && args[0] != "logs";
     let (mut reads, mut wrote) = (String::new(), String::new());
-    // Calls that are made more often than that stay in the list.
-    let mut remove_calls = |of: &[(&'static str, usize)]| {
-        for (name, times) in of {
+    // A call that is made more often than in `list` keeps the difference.
+    let mut remove_calls = |list: &[(&'static str, usize)]| {
+        for (name, times) in list {
             match counts.get_mut(name) {
                 Some(count) if is_counted && *count > *times => *count -= times,
                 _ => drop(counts.remove(name)),
             }
         }
     };
-    let includes = |of: &[(&str, usize)]| of.iter().all(|(name, _)| names.iter().any(|made| made == name));
+    let includes =
+        |list: &[(&str, usize)]| list.iter().all(|(name, _)| names.iter().any(|made| made == name));
     if includes(&SURVEY) {
         reads.push_str("  the survey\n");
         remove_calls(&SURVEY);
@@ -94,11 +95,11 @@ fn calls(aws_env: &mut RecordedAwsEnv, args: &[&str]) -> String {
     format!("looks\n{reads}writes\n{wrote}")
 }
 
-/// Runs every command. Returns the names of all calls.
+/// Runs every command and checks its calls. Returns the names of all calls.
 pub(super) fn all() -> &'static BTreeSet<String> {
     static CALLS: OnceLock<BTreeSet<String>> = OnceLock::new();
     CALLS.get_or_init(|| {
-        // An emulator of its own: commands that list all deployments would find those of other tests.
+        // Commands that list all deployments would find those of other tests, so this test has its own emulator.
         let emulator = Emulator::new_ministack();
         let mut aws_env = RecordedAwsEnv::new(&emulator, "calls", DEFAULTS);
         check_deploys(&mut aws_env);
@@ -188,7 +189,11 @@ fn check_deploys(aws_env: &mut RecordedAwsEnv) {
       sts:GetCallerIdentity
     writes
     ");
-    assert_eq!(aws_env.proxy.call_names().len(), call_count, "a plan asks what a deploy asks");
+    assert_eq!(
+        aws_env.proxy.call_names().len(),
+        call_count,
+        "a plan makes as many calls as a deploy without changes"
+    );
 
     aws_env.env.configure(&format!("{DEFAULTS}function.memory_mb = 256\nhttp.burst = 40\n"));
     insta::assert_snapshot!(calls(aws_env, &["deploy", "--artifact", &zip]), @"
@@ -322,8 +327,8 @@ fn check_destroys(aws_env: &mut RecordedAwsEnv) {
       sts:GetCallerIdentity
     writes
     ");
-    let all = ["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"];
-    insta::assert_snapshot!(calls(aws_env, &all), @"
+    let destroy_all = ["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"];
+    insta::assert_snapshot!(calls(aws_env, &destroy_all), @"
     looks
       apigateway:GetApis
       dynamodb:DescribeContinuousBackups
@@ -351,8 +356,8 @@ fn check_destroys(aws_env: &mut RecordedAwsEnv) {
       dynamodb:UpdateTable
       logs:DeleteLogGroup
     ");
-    let left = aws_env.ok(&["gc", "--json"]).json();
-    assert_eq!(left["deployments"], serde_json::json!([]));
+    let leftover = aws_env.ok(&["gc", "--json"]).json();
+    assert_eq!(leftover["deployments"], serde_json::json!([]));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::support::artifact;
 #[test]
 fn three_concurrent_first_deploys_create_one_api() {
     let proxy = RecordingProxy::new(Emulator::ministack().endpoint());
-    // Slow enough for the deploys to overlap.
+    // The latency makes the deploys overlap.
     proxy.set_latency(Duration::from_millis(20));
     let aws_env = AwsTestEnv::new(proxy.endpoint(), "at-once", "");
     let zip = artifact();

@@ -1,4 +1,4 @@
-//! Irreversible changes are confirmed before the first write; harmless ones are not.
+//! Irreversible changes need confirmation before the first write. Other changes need none.
 
 use hitctl_emulators::Emulator;
 use serde_json::{Value as Json, json};
@@ -87,7 +87,7 @@ fn deploy_that_deletes_backups_or_log_lines_needs_environment_name() {
     aws_env.ok(&["destroy", "--yes"]);
 }
 
-/// The first plan of a new user starts from nothing, so nothing can be lost.
+/// A first deploy only creates resources, so nothing can be lost.
 #[test]
 fn first_plan_and_deploy_warn_about_no_loss() {
     for more in ["", "table.point_in_time_recovery = false\nfunction.log_retention_days = 1\n"] {
@@ -111,7 +111,7 @@ fn first_plan_and_deploy_warn_about_no_loss() {
     }
 }
 
-/// Runs every command that writes without naming the env.
+/// Runs every command that writes, without `--env`.
 #[test]
 fn write_to_implied_aws_env_needs_confirmation() {
     let aws_env = RecordedAwsEnv::new(Emulator::moto(), "consentenv", "");
@@ -151,7 +151,7 @@ fn write_to_implied_aws_env_needs_confirmation() {
         assert_eq!(
             aws_env.proxy.call_names(),
             Vec::<String>::new(),
-            "{args:?} asked AWS before it was agreed to"
+            "{args:?} called AWS before it was confirmed"
         );
     }
     for args in [
@@ -163,7 +163,7 @@ fn write_to_implied_aws_env_needs_confirmation() {
         let output = run(args);
         assert!(output.code != 3, "{args:?} only reads: {output:?}");
     }
-    // `default_env` names it.
+    // With `default_env`, the environment is explicit.
     aws_env.env.base.write(
         "hitctl.toml",
         &format!("default_env = \"test\"\nregion = \"{}\"\n{more}[env.test]\n", Emulator::REGION),

@@ -1,5 +1,6 @@
-//! The crash loop on an emulator: a run is cut at its n-th call, for every n, in every way. The next run completes the
-//! deployment, with one API and nothing orphaned. The URL stays the same, and no acknowledged hit is lost.
+//! Runs on an emulator are interrupted at each of their AWS calls, in every way (a *cut*). The next run completes the
+//! deployment: it creates no second API and leaves no orphaned resource. The URL stays the same, and no acknowledged
+//! hit is lost.
 
 mod event_sources;
 
@@ -15,17 +16,17 @@ use super::recorded_env::{
 use super::test_env::AwsTestEnv;
 use crate::support::{CommandOutput, SetOnDrop, artifact};
 
-/// Counts every hit, and visitors too.
+/// The first configuration, which counts every hit and also visitors.
 const SMALL: &str = "function.reserved_concurrency = \"none\"\nhttp.rate_per_second = 100000\nhttp.burst = 100000\n\
                      counter.paths = \"open\"\ncounter.bots = \"count\"\ncounter.repeat_window_s = 0\n";
-/// Counts no visitors, so their table is deleted.
+/// The second configuration, which counts no visitors, so a deploy deletes their table.
 const LARGE: &str = "function.reserved_concurrency = \"none\"\nfunction.memory_mb = 256\nhttp.rate_per_second = 100000\nhttp.burst = 90000\n\
                      counter.paths = \"open\"\ncounter.bots = \"count\"\ncounter.repeat_window_s = 0\ncounter.visitors = \"none\"\n";
 
-/// Maximum number of visits during a run. The emulator serves several tests.
-const VISITS: u32 = 30;
+/// Maximum number of hits during a run. More would slow down the emulator, which serves several apps.
+const MAX_HITS: u32 = 30;
 
-/// The point at which a call is cut.
+/// How a run is interrupted at a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CutKind {
     /// The program is killed before the call is forwarded.
@@ -41,8 +42,8 @@ enum CutKind {
 const CUT_KINDS: [CutKind; 4] =
     [CutKind::ProgramKilledBefore, CutKind::ProgramKilledAfter, CutKind::ResponseLost, CutKind::ServerError];
 
-/// An app, its emulator and the proxy in front of it. Each loop has its own emulator: one that serves several loops may
-/// not respond for half a minute, since it ends processes one by one.
+/// An app, its emulator and the proxy in front of it. Each test has its own emulator. A shared one may not respond for
+/// half a minute, since it ends the processes of functions one by one.
 struct Case {
     emulator: Arc<Emulator>,
     env: AwsTestEnv,
@@ -85,7 +86,7 @@ impl Case {
         let plan = self.ok(&["plan", "--json", "--artifact", zip]).json();
         let changes = plan["changes"].as_array().unwrap().iter().filter(|change| change["action"] != "keep");
         let changes = changes.filter(|change| !is_emulator_gap(change));
-        assert_eq!(changes.count(), 0, "a deploy after the cut is the end of it: {plan}");
+        assert_eq!(changes.count(), 0, "one deploy after the cut makes all changes: {plan}");
         let config = std::fs::read_to_string(self.env.base.path().join("hitctl.toml")).unwrap();
         let tables = if config.contains("visitors = \"none\"") { 1 } else { 2 };
         // Two queues, a mapping, a rule, and another role.
@@ -117,8 +118,8 @@ impl Case {
         self.ok(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"].as_u64().unwrap()
     }
 
-    /// Runs a command with its n-th call cut. Returns whether it may have changed something, or `None` if it made fewer
-    /// calls and completed.
+    /// Runs a command and cuts its n-th call. Returns whether the command made a writing call, or `None` if it
+    /// completed with fewer calls.
     fn cut(&self, n: usize, kind: CutKind, args: &[&str]) -> Option<bool> {
         self.proxy.reset();
         let code = if matches!(kind, CutKind::ProgramKilledBefore | CutKind::ProgramKilledAfter) {
@@ -131,8 +132,8 @@ impl Case {
             };
             self.proxy.fail_call(n, fault);
             let output = self.env.run(args);
-            // Retries repair most cuts. The others end with an error message. Exit code 6 means that everything was
-            // created, but the URL did not respond in time.
+            // Retries repair most cuts. After the others, the command reports an error. Exit code 6 means that
+            // everything was created, but the URL did not respond in time.
             if !matches!(output.code, 0 | 6) {
                 let json = output.json();
                 let error =
@@ -173,14 +174,15 @@ impl Case {
     }
 }
 
-/// Whether only the role that may send hits to the queue differs, which the emulator does not store.
+/// Whether a change only sets the role with which the API sends hits to the queue. The emulator does not store this
+/// field.
 fn is_emulator_gap(change: &Json) -> bool {
     let fields: Vec<_> = change["fields"].as_array().unwrap().iter().map(|diff| &diff["field"]).collect();
     change["address"] == "http_api.api" && fields == ["ingest.role_arn"]
 }
 
-/// Cuts a run at every call that it makes, in every way, with one app per way. `reset` restores the initial state.
-/// `check` runs after each cut that may have changed something.
+/// Cuts a run at every call that it makes, with one app per kind of cut. Asserts that it makes at least `min_calls`
+/// calls. `reset` restores the initial state before each run. `check` runs after each cut run that made a writing call.
 fn at_every_call(
     subject: &str,
     min_calls: usize,
@@ -199,18 +201,18 @@ fn at_every_call(
             match run(&case, n, kind) {
                 None => break,
                 Some(true) => check(&case, n),
-                // It was cut while it only read, so nothing changed.
+                // The run had only read, so nothing changed.
                 Some(false) => {}
             }
             n += 1;
         }
-        assert!(n > min_calls, "{kind:?}: only {n} calls were there to be cut");
+        assert!(n > min_calls, "{kind:?}: the run made fewer than {n} calls");
         case.wipe();
     };
     std::thread::scope(|scope| {
         let runs = CUT_KINDS.map(|kind| scope.spawn(move || run_kind(kind)));
-        for kind in runs {
-            kind.join().unwrap();
+        for thread in runs {
+            thread.join().unwrap();
         }
     });
 }
@@ -233,7 +235,7 @@ fn first_deploy_cut_at_any_call_recovers() {
 
 #[test]
 fn update_under_hits_cut_at_any_call_recovers() {
-    // Alternates between two configurations and builds, so that nothing has to be reset in between.
+    // Each run switches between two configurations and builds, so that no reset is necessary.
     fn config_and_zip(case: &Case, n: usize) -> (&'static str, &str) {
         if n % 2 == 1 { (LARGE, &case.other_zip) } else { (SMALL, &case.zip) }
     }
@@ -245,30 +247,30 @@ fn update_under_hits_cut_at_any_call_recovers() {
         |case, n, kind| {
             let (url, zip) = (live_url(case), config_and_zip(case, n).1);
             let before = case.hits();
-            let (answered, sent, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+            let (answered, sent, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
             let cut = std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    for _ in 0..VISITS {
-                        if over.load(Ordering::SeqCst) {
+                    for _ in 0..MAX_HITS {
+                        if stop.load(Ordering::SeqCst) {
                             break;
                         }
                         sent.fetch_add(1, Ordering::SeqCst);
-                        // A hit without a response is not a lost hit.
+                        // A hit without a response does not have to be counted.
                         let is_answered = try_get_from_emulator(&url, "/counter?path=/")
                             .is_ok_and(|response| response.status == 200);
                         answered.fetch_add(u64::from(is_answered), Ordering::SeqCst);
                     }
                 });
-                let _over = SetOnDrop(&over);
+                let _stop = SetOnDrop(&stop);
                 case.cut(n, kind, &["deploy", "--json", "--artifact", zip])
             });
-            assert_eq!(case.recover(zip), url, "{kind:?} of call {n}: the URL stays");
+            assert_eq!(case.recover(zip), url, "{kind:?} of call {n}: the URL is unchanged");
             // A process that was replaced may have counted a hit without responding.
             let counted = case.hits() - before;
             let (answered, sent) = (answered.into_inner(), sent.into_inner());
             assert!(
                 (answered..=sent).contains(&counted),
-                "{kind:?} of call {n}: {counted} of {answered} to {sent}"
+                "{kind:?} of call {n}: expected {answered} to {sent} hits, found {counted}"
             );
             cut
         },
@@ -291,14 +293,10 @@ fn destroy_cut_at_any_call_recovers() {
                 remaining.len() == 2
                     && remaining[0].starts_with("destroy-")
                     && remaining[1].contains(":log-group:"),
-                "the table and the log group alone, after call {n}: {remaining:?}"
+                "only the table and the log group remain after the cut of call {n}: {remaining:?}"
             );
             let url = case.deploy();
-            assert_one_more_hit(
-                &url,
-                case.hits(),
-                &format!("the counts are those of before the cut of call {n}"),
-            );
+            assert_one_more_hit(&url, case.hits(), &format!("after the cut of call {n}"));
         },
     );
 }
@@ -321,7 +319,7 @@ fn destroy_with_data_cut_at_any_call_has_exported_counts() {
             let in_table = table.json()["counts"][0]["hits"].as_u64().is_some_and(|hits| hits > 0);
             let file = case.env.base.path().join(export(n));
             let exported = std::fs::read_to_string(file).unwrap_or_default();
-            assert!(in_table || exported.contains(r#""path":"/""#), "lost by the cut of call {n}");
+            assert!(in_table || exported.contains(r#""path":"/""#), "the cut of call {n} lost the counts");
             case.wipe();
             set_up(case);
         },

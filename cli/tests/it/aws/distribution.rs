@@ -16,7 +16,7 @@ use crate::support::artifact;
 
 const ALLOW_ORIGINS_LINE: &str = r#"allow_origins = ["https://example.com", "https://www.example.org"]"#;
 
-fn both() -> [&'static Emulator; 2] {
+fn emulators() -> [&'static Emulator; 2] {
     [Emulator::ministack(), Emulator::moto()]
 }
 
@@ -27,7 +27,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.block_on(work)
 }
 
-/// Creates a distribution. Returns its id.
+/// Creates a distribution. Returns its id, which begins with an E.
 fn create_distribution(emulator: &Emulator, name: &str, alias: Option<&str>, enabled: bool) -> String {
     let custom = CustomOriginConfig::builder()
         .http_port(80)
@@ -54,7 +54,7 @@ fn create_distribution(emulator: &Emulator, name: &str, alias: Option<&str>, ena
         let call = client.create_distribution().distribution_config(wanted).send();
         block_on(call).unwrap().distribution.unwrap().id
     };
-    // Moto's ids begin with any letter, CloudFront's with an E.
+    // Ids of CloudFront begin with an E. Those of Moto begin with any letter, so this tries again.
     (0..2_000).map(create).find(|id| id.starts_with('E')).expect("one of many begins with E")
 }
 
@@ -70,7 +70,7 @@ fn env_with_distribution(emulator: &Emulator, app: &str, id: &str, more: &str) -
 
 #[test]
 fn unknown_distribution_stops_deploy_before_any_write() {
-    for emulator in both() {
+    for emulator in emulators() {
         let mut aws_env = env_with_distribution(emulator, "cdn-unknown", "E0NOTTHERE", "");
         let zip = artifact();
         for args in [&["plan", "--artifact", &zip] as &[&str], &["deploy", "--artifact", &zip]] {
@@ -98,7 +98,7 @@ fn unknown_distribution_stops_deploy_before_any_write() {
 
 #[test]
 fn disabled_distribution_and_foreign_alias_are_warnings_or_strict_errors() {
-    for emulator in both() {
+    for emulator in emulators() {
         let id = create_distribution(emulator, "cdn-foreign", Some("www.example.org"), false);
         let origins = "http.allow_origins = [\"https://example.com\"]\n";
         let mut aws_env = env_with_distribution(emulator, "cdn-foreign", &id, origins);
@@ -127,14 +127,14 @@ fn disabled_distribution_and_foreign_alias_are_warnings_or_strict_errors() {
         assert_eq!(
             aws_env.proxy.write_names(),
             Vec::<String>::new(),
-            "it is refused before anything is made"
+            "it is refused before anything is created"
         );
     }
 }
 
 #[test]
 fn enabled_distribution_with_allowed_alias_has_no_problem() {
-    for emulator in both() {
+    for emulator in emulators() {
         let id = create_distribution(emulator, "cdn-good", Some("www.example.net"), true);
         let origins = "http.allow_origins = [\"https://www.example.net\"]\n";
         let mut aws_env = env_with_distribution(emulator, "cdn-good", &id, origins);
@@ -151,7 +151,7 @@ fn enabled_distribution_with_allowed_alias_has_no_problem() {
 
 #[test]
 fn manual_invalidations_are_new_each_time_and_can_be_awaited() {
-    for emulator in both() {
+    for emulator in emulators() {
         let id = create_distribution(emulator, "cdn-invalidate", None, true);
         let mut aws_env = env_with_distribution(emulator, "cdn-invalidate", &id, "");
         let first = aws_env.ok(&["invalidate", "/a", "/b/*", "--wait=1m", "--json"]).json();
@@ -162,7 +162,7 @@ fn manual_invalidations_are_new_each_time_and_can_be_awaited() {
         );
         assert_eq!(first["status"].as_str().map(str::to_lowercase).as_deref(), Some("completed"), "{first}");
         let second = aws_env.ok(&["invalidate", "--json"]).json();
-        assert_eq!(second["paths"], json!(["/*"]), "those of the configuration");
+        assert_eq!(second["paths"], json!(["/*"]), "the paths are those of the configuration");
         assert_ne!(first["id"], second["id"]);
         assert_eq!(invalidations(emulator, &id), 2);
     }
@@ -175,12 +175,12 @@ fn missing_permission_is_named_and_stops_only_strict_deploys() {
     let deny = |aws_env: &RecordedAwsEnv| {
         aws_env.proxy.reset();
         aws_env.proxy.set_fault_rule(|call| {
-            let action = ["cloudfront:GetDistribution", "cloudfront:CreateInvalidation"];
+            let denied = ["cloudfront:GetDistribution", "cloudfront:CreateInvalidation"];
             let body = format!(
                 "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: u is not authorized to perform: \
                  {call} on resource: d</Message></Error><RequestId>r</RequestId></ErrorResponse>"
             );
-            action.iter().any(|action| call.has_name(action)).then(|| InjectedFault::Response {
+            denied.iter().any(|action| call.has_name(action)).then(|| InjectedFault::Response {
                 status: 403,
                 content_type: "text/xml".to_owned(),
                 body,

@@ -17,11 +17,11 @@ use self::manual_change::{ChangeResult, ManualEditor};
 use super::recorded_env::{RecordedAwsEnv, sdk_config};
 use crate::support::{CommandOutput, DEFAULTS, artifact};
 
-/// Fields whose change one emulator does not report. The test covers them on the other one.
+/// Fields whose manual change an emulator does not report, with the reason. They are tested on the other emulator.
 const GAPS: &[(EmulatorKind, &str, &str)] =
     &[(EmulatorKind::MiniStack, "http_api tags", "GetApis shows no tag of a later TagResource")];
 
-/// Moto drops `OnDemandThroughput`.
+/// Fields that Moto does not store, since it ignores `OnDemandThroughput`.
 const NOT_STORED_BY_MOTO: &[&str] = &["table.hits max_write_units", "table.seen max_write_units"];
 
 /// The kinds that exist only with a queue and events.
@@ -72,8 +72,8 @@ fn includes(differing_fields: &BTreeSet<String>, (address, field): &(String, Str
     suffixes.any(|suffix| suffix.is_empty() || suffix.starts_with(['.', '[']))
 }
 
-/// Changes the wanted fields, one per resource and round. After each round, asserts that the drift is reported and that
-/// a deploy undoes it. Returns the changed fields.
+/// Changes the fields for which `wanted` is true, one per resource in each round. After each round, asserts that the
+/// drift is reported and that a deploy undoes it. Returns the changed fields.
 fn change_and_repair(
     emulator: &Emulator,
     aws_env: &mut RecordedAwsEnv,
@@ -83,9 +83,10 @@ fn change_and_repair(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let plan = aws_env.ok(&["plan", "--json", "--artifact", &artifact()]);
     let mut unchanged = fields(&plan);
-    // No plan contains it, since the counts table must have no TTL: it would delete the counts.
+    // No plan contains this field, since a TTL on the counts table would delete the counts.
     unchanged.entry("table.hits".to_owned()).or_default().push("ttl_attribute".to_owned());
     aws_env.deploy();
+    // The number only gives the zip another hash.
     let zip = std::fs::read(aws_env.build(9)).unwrap();
     let editor = ManualEditor::new(&sdk_config(emulator), app, Emulator::ACCOUNT, Emulator::REGION, zip);
     let mut changed = BTreeSet::new();
@@ -111,6 +112,7 @@ fn change_and_repair(
             }
         }
         if round.is_empty() {
+            // There is no such field: only the run that changes all fields also deletes the function.
             if wanted("function", "everything") {
                 runtime.block_on(editor.delete());
                 assert_recreated(aws_env);
@@ -125,8 +127,8 @@ fn change_and_repair(
     }
 }
 
-/// Asserts that a round of changes is reported and that a deploy undoes it. Then only the fields differ that the
-/// emulator does not store.
+/// Asserts that a round of changes is reported and that a deploy undoes it. Afterwards only the fields in `not_stored`
+/// may differ.
 fn assert_repaired(aws_env: &mut RecordedAwsEnv, round: &[(String, String)], not_stored: &[&str]) {
     let zip = artifact();
     let status = aws_env.run(&["status", "--json", "--detailed-exitcode"]);
@@ -135,17 +137,17 @@ fn assert_repaired(aws_env: &mut RecordedAwsEnv, round: &[(String, String)], not
     assert_eq!(plan.code, 2, "{round:?}: {plan:?}");
     for change in round {
         assert!(includes(&differing_fields(&plan), change), "plan: {change:?}: {plan:?}");
-        // `status` builds nothing: it takes the live code for the wanted one, and reports that another release answers.
+        // `status` builds nothing, so it does not know the wanted code. It reports that the live release differs.
         if change.1 != "code_sha256" {
             assert!(includes(&differing_fields(&status), change), "status: {change:?}: {status:?}");
         }
     }
     // Backups that were switched on manually are lost when the deploy switches them off.
     aws_env.ok(&["deploy", "--json", "--confirm", "test", "--artifact", &zip]);
-    for again in [&["plan", "--json", "--artifact", &zip] as &[&str], &["status", "--json"]] {
-        let again = aws_env.ok(again);
-        let remaining: Vec<_> = differing_fields(&again).into_iter().collect();
-        assert_eq!(remaining, not_stored, "{round:?} is not corrected: {again:?}");
+    for args in [&["plan", "--json", "--artifact", &zip] as &[&str], &["status", "--json"]] {
+        let output = aws_env.ok(args);
+        let remaining: Vec<_> = differing_fields(&output).into_iter().collect();
+        assert_eq!(remaining, not_stored, "{round:?} is not corrected: {output:?}");
     }
 }
 
@@ -187,9 +189,9 @@ pub(super) fn all() -> &'static BTreeSet<String> {
         assert_eq!(kinds(&fields), KINDS.iter().copied().collect(), "each kind has fields that drift");
         let moto = Emulator::moto();
         let mut other = RecordedAwsEnv::new(moto, "drift", DEFAULTS);
-        let remaining =
+        let is_gap =
             |kind: &str, field: &str| GAPS.iter().any(|(_, gap, _)| *gap == format!("{kind} {field}"));
-        assert!(!change_and_repair(moto, &mut other, "drift", remaining).is_empty());
+        assert!(!change_and_repair(moto, &mut other, "drift", is_gap).is_empty());
         [api, url, queue, events, other].into_iter().flat_map(RecordedAwsEnv::into_calls).collect()
     })
 }

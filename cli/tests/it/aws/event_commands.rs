@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::recorded_env::{RecordedAwsEnv, sdk_config};
 
-/// Enables the queue and events. Nothing is deployed, so that messages stay on the queue for the tests to inspect.
+/// Enables the queue and events. The tests deploy nothing, so that messages stay on the queue and can be inspected.
 const QUEUE_AND_EVENTS: &str = "queue.enabled = true\nevents.enabled = true\n";
 
 /// The queues of an app, accessed with the AWS SDK.
@@ -69,7 +69,7 @@ impl Queues {
         self.runtime.block_on(call.send()).unwrap();
     }
 
-    /// Receives all visible messages of a queue and leaves them there.
+    /// Receives all visible messages of a queue without deleting them.
     fn receive_all(&self, suffix: &str) -> Vec<QueuedTestMessage> {
         let url = self.url(suffix);
         let mut found: BTreeMap<String, QueuedTestMessage> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The examples on an emulator, run by the commands of their READMEs.
+//! Runs the commands in the READMEs of the examples on an emulator.
 
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
@@ -13,11 +13,14 @@ use crate::examples::{
 };
 use crate::support::{CommandOutput, TestConnection, TestResponse};
 
-/// Adds an env `test` on the emulator to the configuration of an example.
+/// Adds an environment `test` on the emulator to the configuration of an example.
 fn env_test(config: &str) -> String {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-    let quick = if config.contains("[env.local.queue]") { "queue.window_s = 1\n" } else { "" };
-    format!("{config}\n[env.test]\nregion = \"{}\"\nfunction.arch = \"{arch}\"\n{quick}", Emulator::REGION)
+    let short_window = if config.contains("[env.local.queue]") { "queue.window_s = 1\n" } else { "" };
+    format!(
+        "{config}\n[env.test]\nregion = \"{}\"\nfunction.arch = \"{arch}\"\n{short_window}",
+        Emulator::REGION
+    )
 }
 
 /// A copy of an example whose commands run on an emulator instead of the local cloud.
@@ -36,6 +39,7 @@ impl EmulatorExample {
 
     fn run(&self, args: &[&str]) -> CommandOutput {
         let mut args_on_emulator: Vec<&str> = args.to_vec();
+        // The READMEs name the local cloud.
         if let Some(at) = args_on_emulator.iter().position(|arg| *arg == "--env") {
             args_on_emulator.drain(at..at + 2);
         }
@@ -84,8 +88,8 @@ fn event_bus_example_works_on_emulator() {
         if args[0] != "emit" {
             return run(args);
         }
-        // MiniStack's bus calls a function once, where EventBridge invokes it asynchronously. An asynchronous
-        // invocation itself works.
+        // MiniStack's bus invokes a function without retries. Instead, this invokes it asynchronously, as EventBridge
+        // does.
         let event = run(&["invoke", "--event", "eventbridge", "--print", "--json"]).json();
         let mut event = event["event"].clone();
         event["detail"] = json!({ "coordinate": { "x": "far", "y": "away" }, "type": "jump" });
@@ -141,7 +145,8 @@ pub(super) fn create_distribution(name: &str) -> String {
     id.unwrap_or_else(|| panic!("no distribution was made: {response:?}"))
 }
 
-/// Sends a CloudFront request to the emulator. It checks no signature, and only needs the account in it.
+/// Sends a CloudFront request to the emulator. The emulator does not check the signature, but reads the account from
+/// it.
 pub(super) fn call_cloudfront(method: &str, path: &str, body: &[u8]) -> TestResponse {
     let headers = format!(
         "authorization: AWS4-HMAC-SHA256 Credential={}/20261121/us-east-1/cloudfront/aws4_request, SignedHeaders=host, Signature=0\r\n\

@@ -12,7 +12,7 @@ use hitctl_emulators::{Emulator, InjectedFault, RecordedCall};
 use super::recorded_env::{RecordedAwsEnv, remaining_resources, sdk_config};
 use crate::support::{CommandOutput, artifact};
 
-/// The command that deletes everything.
+/// The command that deletes everything, counts included.
 const DESTROY_ALL: [&str; 6] = ["destroy", "--delete-data", "--confirm", "test", "--export", "all.ndjson"];
 
 /// Runs a command while `rule` injects faults into its calls.
@@ -103,7 +103,7 @@ fn throttled_calls_are_retried() {
         assert_eq!(
             calls,
             2 * resources,
-            "{name} was refused once for each: {:?}",
+            "{name} was throttled once per resource: {:?}",
             aws_env.proxy.call_names()
         );
     }
@@ -112,7 +112,7 @@ fn throttled_calls_are_retried() {
     assert_eq!(remaining_resources(Emulator::ministack(), "storm"), Vec::<String>::new());
 }
 
-/// Fails the first call of each operation with the error for another change in progress.
+/// Fails the first call of each operation with the error that another change is in progress.
 fn busy() -> impl FnMut(&RecordedCall) -> Option<InjectedFault> + Send + 'static {
     let mut attempts: BTreeMap<String, u32> = BTreeMap::new();
     move |call| {
@@ -160,7 +160,7 @@ fn change_in_progress_is_waited_for() {
         "apigateway:UpdateStage",
         "dynamodb:UpdateTable",
     ] {
-        assert!(count(&aws_env, name) > 1, "{name} is made again: {:?}", aws_env.proxy.call_names());
+        assert!(count(&aws_env, name) > 1, "{name} is retried: {:?}", aws_env.proxy.call_names());
     }
     let plan = aws_env.run(&["plan", "--detailed-exitcode", "--artifact", &build]);
     assert_eq!((plan.code, apis("inprogress")), (0, 1), "{plan:?}");

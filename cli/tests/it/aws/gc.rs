@@ -1,4 +1,4 @@
-//! Leftover deployments with only a role. The tagging API does not return roles.
+//! Leftover deployments that consist only of a role, which the tagging API does not return.
 
 use aws_sdk_iam::types::Tag;
 use hitctl_emulators::Emulator;
@@ -36,15 +36,15 @@ fn leftover_role_is_listed_and_removed() {
         create(&client, "somebodys-own", &[("team", "web")], None).await;
     });
     let mut aws_env = RecordedAwsEnv::new(&emulator, "rolegc", "");
-    let found = |aws_env: &mut RecordedAwsEnv| -> Vec<String> {
+    let leftovers = |aws_env: &mut RecordedAwsEnv| -> Vec<String> {
         let json = aws_env.ok(&["gc", "--json"]).json();
         let rows = json["deployments"].as_array().unwrap().clone();
         rows.iter().map(|row| format!("{} {}", row["app"].as_str().unwrap(), row["resources"])).collect()
     };
-    assert_eq!(found(&mut aws_env), ["old 1", "older 1"]);
+    assert_eq!(leftovers(&mut aws_env), ["old 1", "older 1"]);
     let all = aws_env.ok(&["status", "--all", "--json"]).json();
     assert_eq!(all["deployments"].as_array().unwrap().len(), 2, "{all}");
     aws_env.ok(&["gc", "old/test", "--confirm", "test"]);
     assert_eq!(remaining_resources(&emulator, "old"), Vec::<String>::new());
-    assert_eq!(found(&mut aws_env), ["older 1"]);
+    assert_eq!(leftovers(&mut aws_env), ["older 1"]);
 }

@@ -1,4 +1,5 @@
-//! Runs with the wrong account, without credentials or without a region: they send nothing else to AWS.
+//! Runs with the wrong account, without credentials or without a region fail. They send at most the identity check to
+//! AWS.
 
 use hitctl_emulators::Emulator;
 

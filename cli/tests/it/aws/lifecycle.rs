@@ -61,8 +61,8 @@ pub(super) fn on_ministack() -> &'static BTreeSet<String> {
 }
 
 fn check_reads(aws_env: &mut RecordedAwsEnv, url: &str) {
-    assert!(hit_concurrently(url).into_iter().eq(1..=HITS), "each answer has a count of its own");
-    assert_eq!(hits(aws_env, "/"), HITS, "each answer was counted, and nothing else was");
+    assert!(hit_concurrently(url).into_iter().eq(1..=HITS), "each response has its own count");
+    assert_eq!(hits(aws_env, "/"), HITS, "each request counted once");
 
     let status = aws_env.ok(&["status", "--json", "--detailed-exitcode"]);
     assert_eq!((&status.json()["hits"], &status.json()["url"]), (&HITS.into(), &url.into()));
@@ -105,12 +105,12 @@ fn check_updates(aws_env: &mut RecordedAwsEnv, url: &str) {
     assert!(levels.contains("report"), "Lambda's lines: {levels:?}");
 }
 
-/// Returns the build that answers: the first digits of its hash.
+/// Returns the id of the build that responds: the first digits of its hash.
 fn live_build(url: &str) -> String {
     hit(url, "/healthz").headers[HEADER_BUILD].clone()
 }
 
-/// Checks the rollback. The steps before have published three versions.
+/// Checks the rollback. The earlier steps have published versions 1 to 3.
 fn check_rollback(aws_env: &mut RecordedAwsEnv, url: &str) {
     let builds: Vec<_> = (2..=5)
         .map(|number| {
@@ -128,7 +128,7 @@ fn check_rollback(aws_env: &mut RecordedAwsEnv, url: &str) {
         .iter()
         .map(|version| version["version"].as_u64().unwrap())
         .collect();
-    assert_eq!(numbers, [7, 6, 5, 4, 3], "the last five stay");
+    assert_eq!(numbers, [7, 6, 5, 4, 3], "the last five versions are kept");
 
     let back = aws_env.ok(&["rollback", "--yes", "--json"]).json();
     assert_eq!((&back["from"], &back["to"], &back["build"]), (&7.into(), &6.into(), &before.as_str().into()));
@@ -140,7 +140,7 @@ fn check_rollback(aws_env: &mut RecordedAwsEnv, url: &str) {
         "{status:?}"
     );
     let plan = aws_env.run(&["plan", "--detailed-exitcode", "--artifact", zip]);
-    assert!(plan.code == 2 && plan.stdout.contains("version 6 answers"), "{plan:?}");
+    assert!(plan.code == 2 && plan.stdout.contains("points at version 6"), "{plan:?}");
     assert_eq!(aws_env.deploy_zip(zip).as_deref(), Some(url));
     assert_eq!(live_build(url), *last);
     assert_eq!(aws_env.run(&["plan", "--detailed-exitcode", "--artifact", zip]).code, 0);
@@ -160,7 +160,7 @@ fn check_destroy_and_redeploy(aws_env: &mut RecordedAwsEnv) {
     assert_eq!(
         aws_env.run(&["destroy", "--yes", "--delete-data"]).code,
         3,
-        "-y never covers the loss of data"
+        "`--yes` does not confirm the loss of data"
     );
     let args = &["destroy", "--delete-data", "--confirm", "test", "--export", "all.ndjson"];
     aws_env.ok(args);
@@ -188,7 +188,7 @@ pub(super) fn with_switched_exposure() -> &'static BTreeSet<String> {
         let direct = aws_env.deploy_confirmed().expect("a function URL");
         assert_ne!(direct, url);
         assert_eq!(hit(&direct, "/counter?path=/").json()["hits"], 2);
-        assert_eq!(get_from_emulator(&url, "/counter?path=/").status, 404, "the API is gone");
+        assert_eq!(get_from_emulator(&url, "/counter?path=/").status, 404, "the API is deleted");
         assert_eq!(aws_env.deploy().as_ref(), Some(&direct), "nothing changes the second time");
 
         // No URL, no published versions, no reserved concurrency.
@@ -196,7 +196,7 @@ pub(super) fn with_switched_exposure() -> &'static BTreeSet<String> {
             "http.expose = \"none\"\nfunction.publish = false\nfunction.reserved_concurrency = \"none\"\n",
         );
         assert_eq!(aws_env.deploy_confirmed(), None);
-        assert_ne!(get_from_emulator(&direct, "/counter?path=/").status, 200, "the URL is gone");
+        assert_ne!(get_from_emulator(&direct, "/counter?path=/").status, 200, "the URL is deleted");
         assert_eq!(aws_env.ok(&["invoke", "--path", "/", "--json"]).json()["body"]["hits"], 3);
         assert_eq!(aws_env.run(&["status", "--detailed-exitcode"]).code, 0);
         aws_env.ok(&["destroy", "--yes"]);
@@ -215,7 +215,10 @@ fn exposure_is_switched_between_api_function_url_and_none() {
 fn deployment_on_moto_is_reported_and_destroyed() {
     let mut aws_env = RecordedAwsEnv::new(Emulator::moto(), "life", "");
     let deployed = aws_env.ok(&["deploy", "--artifact", &crate::support::artifact()]);
-    assert!(deployed.stderr.contains("does not serve it"), "the look at the URL is left out: {deployed:?}");
+    assert!(
+        deployed.stderr.contains("does not serve it"),
+        "the smoke test of the URL is skipped: {deployed:?}"
+    );
     let status = aws_env.ok(&["status", "--json"]);
     assert_eq!(present(&status).len(), 11, "{status:?}");
     let differing: Vec<_> = status.json()["resources"]
@@ -232,7 +235,8 @@ fn deployment_on_moto_is_reported_and_destroyed() {
         "table, log group, two functions with roles, and API"
     );
 
-    // A function URL. hitctl looks for it where emulators that run functions serve it, so `--no-smoke` is needed here.
+    // With a function URL, the smoke test requests the address at which emulators serve functions. Moto does not run
+    // them, so this needs `--no-smoke`.
     aws_env.env.configure("http.expose = \"function-url\"\n");
     let zip = crate::support::artifact();
     let deployed = aws_env.ok(&["deploy", "--json", "--yes", "--no-smoke", "--artifact", &zip]);

@@ -1,4 +1,5 @@
-//! A first deploy does not poll whether a function is active. It waits only after a call has failed for this reason.
+//! A first deploy does not poll until a function is active. It waits only after a call has failed because the function
+//! is pending.
 
 use hitctl_emulators::{Emulator, InjectedFault};
 
@@ -18,15 +19,15 @@ fn pending_function_is_waited_for() {
     });
     let deployed = aws_env.env.deploy(&[]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
-    // Calls for the reader are left out: it is created after the counter.
+    // Calls for the reader are ignored, since it is created after the counter.
     let calls = aws_env.proxy.calls().into_iter().filter(|call| !call.path.contains("-reader"));
     let calls: Vec<String> = calls.map(|call| call.to_string()).collect();
     let published: Vec<usize> =
         (0..calls.len()).filter(|&at| calls[at].ends_with("PublishVersion")).collect();
-    let [first, second] = published[..] else { panic!("published twice: {calls:?}") };
+    let [first, second] = published[..] else { panic!("expected two calls of PublishVersion: {calls:?}") };
     assert!(
         calls[first..second].iter().any(|call| call.ends_with("GetFunctionConfiguration")),
-        "the function is looked at before it is published again: {calls:?}"
+        "the state of the function is read before it is published again: {calls:?}"
     );
     aws_env.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", "counts.ndjson"]);
 }

@@ -1,5 +1,5 @@
-//! The statement that lets a rule call the function. Earlier releases added a condition on the account, which calls of
-//! EventBridge do not meet. A deploy replaces it without a gap.
+//! The policy statement that lets a rule call the function. Earlier releases added a condition on the account, which
+//! calls of EventBridge do not meet. A deploy replaces such a statement without a gap.
 
 use hitctl_emulators::Emulator;
 use serde_json::Value as Json;
@@ -47,7 +47,7 @@ fn rule_permission_with_account_condition_is_replaced_without_gap() {
     let status = aws_env.ok(&["status", "--json"]);
     assert!(
         status.json().get("warnings").is_none(),
-        "the statement is ours under both of its ids: {status:?}"
+        "hitctl recognizes its statement by both ids: {status:?}"
     );
     aws_env.ok(&["destroy", "--yes"]);
 }

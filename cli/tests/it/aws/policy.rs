@@ -1,4 +1,4 @@
-//! The deployer's policy is neither too narrow nor too wide, compared with every call that the tests here recorded.
+//! Compares the deployer's policy with every call that the AWS tests recorded: it allows exactly what the calls need.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,30 +11,24 @@ use crate::support::TestEnv;
 
 /// Calls that no command in these tests makes, and when they are made.
 const CALLED_ELSEWHERE: &[(&str, &str)] = &[
-    ("apigateway:DeleteIntegration", "when `queue.ingest` is switched off: as the conformance tests do"),
+    ("apigateway:DeleteIntegration", "when `queue.ingest` is switched off, as in the conformance tests"),
     ("cloudfront:CreateInvalidation", "`invalidate`"),
     ("cloudfront:GetDistribution", "`plan`, `deploy`, `status` and `doctor`, with a `distribution_id`"),
     ("cloudfront:GetInvalidation", "`invalidate --wait`"),
-    ("apigateway:GetTags", "when the list of APIs does not show the tags of one that was just made"),
-    (
-        "apigateway:DeleteRouteSettings",
-        "when a route that had settings of its own is gone: as a test of drift does",
-    ),
-    (
-        "dynamodb:DescribeLimits",
-        "when `max_write_units` is above AWS's default quota: as a test of quotas does",
-    ),
-    ("dynamodb:UpdateItem", "the sign of life of a lease that is held for more than 20 s"),
+    ("apigateway:GetTags", "when the list of APIs does not show the tags of a new API yet"),
+    ("apigateway:DeleteRouteSettings", "when a route with its own settings was deleted, as in aws/stage.rs"),
+    ("dynamodb:DescribeLimits", "when `max_write_units` is above AWS's default quota, as in aws/quota.rs"),
+    ("dynamodb:UpdateItem", "the heartbeat of a lease that is held for more than 20 s"),
     ("events:PutEvents", "`emit`"),
-    (
-        "sqs:ChangeMessageVisibilityBatch",
-        "`dlq list` and `dlq redrive`, which give back what they only looked at",
-    ),
+    ("sqs:ChangeMessageVisibilityBatch", "`dlq list` and `dlq redrive`, for messages that they only read"),
     ("sqs:DeleteMessageBatch", "`dlq redrive`"),
     ("sqs:PurgeQueue", "`dlq purge`"),
     ("sqs:ReceiveMessage", "`dlq list` and `dlq redrive`"),
     ("sqs:SendMessageBatch", "`send` and `dlq redrive`"),
-    ("sqs:UntagQueue", "when a queue bears the mark of a deletion that never came: as a test of faults does"),
+    (
+        "sqs:UntagQueue",
+        "when a queue is marked as deleted but still exists, as in aws/faults/event_sources.rs",
+    ),
 ];
 
 /// Returns the names of all recorded calls.
@@ -66,22 +60,22 @@ fn deployer_policy_allows_exactly_the_calls_made() {
     let (recorded, printed_actions) = (recorded(), printed_actions());
 
     let unknown: Vec<_> = recorded.iter().filter(|call| !table.contains_key(*call)).collect();
-    assert!(unknown.is_empty(), "no action is known for these calls: {unknown:?}");
+    assert!(unknown.is_empty(), "calls without a known action: {unknown:?}");
     for action in OPERATIONS.iter().flat_map(|call| &call.needs).map(|(action, _)| *action) {
-        assert!(printed_actions.contains(action), "{action} is needed, and not printed");
+        assert!(printed_actions.contains(action), "the policy lacks {action}");
     }
 
     let elsewhere: BTreeSet<&str> = CALLED_ELSEWHERE.iter().map(|(call, _)| *call).collect();
     let unused: Vec<_> =
         table.keys().filter(|call| !recorded.contains(*call) && !elsewhere.contains(*call)).collect();
-    assert!(unused.is_empty(), "allowed, and never called: {unused:?}");
+    assert!(unused.is_empty(), "allowed, but never called: {unused:?}");
     let stale: Vec<_> = elsewhere.iter().filter(|call| !table.contains_key(*call)).collect();
-    assert!(stale.is_empty(), "said to be called elsewhere, and not allowed: {stale:?}");
+    assert!(stale.is_empty(), "listed as called elsewhere, but not allowed: {stale:?}");
 
     let needed = OPERATIONS.iter().flat_map(|call| &call.needs).map(|(action, _)| *action);
     let needed: BTreeSet<&str> = needed.collect();
     let wide: Vec<_> = printed_actions.iter().filter(|action| !needed.contains(action.as_str())).collect();
-    assert!(wide.is_empty(), "printed, and needed by no call: {wide:?}");
+    assert!(wide.is_empty(), "allowed, but needed by no call: {wide:?}");
 }
 
 /// Enables every event source and every output, so that each policy has all of its statements.
@@ -93,10 +87,10 @@ fn printed_policies_use_only_names_known_to_aws() {
     let mut documents = serde_json::Map::new();
     for region in ["eu-central-1", "cn-north-1"] {
         for more in ["account = \"123456789012\"\n", EVERYTHING] {
-            let aws_env =
+            let test_env =
                 TestEnv::with_config(&format!("app = \"hits\"\nregion = \"{region}\"\n{more}\n[env.test]\n"));
             for policy_kind in ["deployer", "function"] {
-                let output = aws_env.run(&["policy", policy_kind, "--env", "test"]);
+                let output = test_env.run(&["policy", policy_kind, "--env", "test"]);
                 assert_eq!(output.code, 0, "{output:?}");
                 documents.insert(
                     format!("{policy_kind} of {region}, {} keys", more.lines().count()),
@@ -128,9 +122,9 @@ fn policies_with_unknown_names_are_reported() {
     let findings = policy_findings(&wrong).join("\n");
     for expected in [
         "A: there is no action sqs:SendMessages",
-        "B: sqs:SendMessage takes none of",
-        "C: sqs:SendMessage is allowed on everything",
-        "D: lambda:GetPolicy does not know the condition key lambda:Nope",
+        "B: sqs:SendMessage does not apply to any of",
+        "C: sqs:SendMessage is allowed on all resources",
+        "D: lambda:GetPolicy does not support the condition key lambda:Nope",
     ] {
         assert!(findings.contains(expected), "{expected} is not in {findings}");
     }

@@ -1,4 +1,4 @@
-//! A new account, whose quota allows no reserved concurrency.
+//! Account quotas: a new account allows no reserved concurrency, and the write units of a table are limited.
 
 use hitctl_emulators::{Emulator, InjectedFault};
 
@@ -20,7 +20,7 @@ fn new_account_deploys_without_reservation_and_shows_quota_command() {
 
     let refused = aws_env.run(&["deploy", "--artifact", &zip]);
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new(), "it is refused before anything is made");
+    assert_eq!(aws_env.proxy.write_names(), Vec::<String>::new(), "it is refused before anything is created");
     for part in [NOT_RESERVABLE, INCREASE_COMMAND, "`strict = true`", "nothing was changed"] {
         assert!(refused.stderr.contains(part), "{part:?} is not in {refused:?}");
     }
@@ -40,7 +40,7 @@ fn new_account_deploys_without_reservation_and_shows_quota_command() {
     assert_eq!(shown.matches(INCREASE_COMMAND).count(), 1, "one warning, with the command: {deployed:?}");
     assert!(shown.contains("does not allow reserved concurrency"), "{deployed:?}");
 
-    // A reservation that the quota forbids is not drift. Each command that wants it warns again.
+    // A reservation that the quota forbids is not drift. Each plan and deploy warns again.
     assert_eq!(aws_env.run(&["status", "--detailed-exitcode"]).code, 0);
     let plan = aws_env.run(&["plan", "--json", "--detailed-exitcode", "--artifact", &zip]);
     assert_eq!(plan.code, 0, "{plan:?}");
@@ -66,7 +66,10 @@ fn denied_quota_read_does_not_stop_deploy() {
     denied(&aws_env);
     let deployed = aws_env.run_with_rules(&["deploy", "--artifact", &artifact()]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
-    assert!(aws_env.proxy.call_names().contains(&"lambda:PutFunctionConcurrency".to_owned()), "it is tried");
+    assert!(
+        aws_env.proxy.call_names().contains(&"lambda:PutFunctionConcurrency".to_owned()),
+        "the reservation is tried"
+    );
     assert_eq!(aws_env.run(&["status", "--detailed-exitcode"]).code, 0);
 }
 
@@ -88,12 +91,12 @@ fn max_write_units_above_quota_is_refused_before_anything_is_created() {
         aws_env.proxy.set_fault_rule(move |call| call.has_name("dynamodb:DescribeLimits").then(fault));
         aws_env.run_with_rules(&["plan", "--artifact", &artifact()])
     };
-    let more = plan_with(&mut aws_env, || InjectedFault::Response {
+    let raised = plan_with(&mut aws_env, || InjectedFault::Response {
         status: 200,
         content_type: "application/x-amz-json-1.0".to_owned(),
         body: r#"{"TableMaxWriteCapacityUnits":60000}"#.to_owned(),
     });
-    assert_eq!(more.code, 0, "an account may have asked for more: {more:?}");
+    assert_eq!(raised.code, 0, "the account's quota may be raised: {raised:?}");
     let denied = plan_with(&mut aws_env, || {
         InjectedFault::service_error(
             403,
@@ -107,6 +110,6 @@ fn max_write_units_above_quota_is_refused_before_anything_is_created() {
     aws_env.ok(&["plan", "--artifact", &zip]);
     assert!(
         !aws_env.proxy.call_names().contains(&"dynamodb:DescribeLimits".to_owned()),
-        "the default is not asked for"
+        "the quota is not read for a value within AWS's default"
     );
 }

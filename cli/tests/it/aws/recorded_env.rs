@@ -18,7 +18,7 @@ use zip::write::SimpleFileOptions;
 use super::test_env::AwsTestEnv;
 use crate::support::{CommandOutput, TestConnection, TestResponse, artifact};
 
-/// Commands that only read. All others may write.
+/// The beginnings of command lines that only read. All others may write.
 const READ_ONLY_COMMANDS: [&str; 10] = [
     "plan",
     "status",
@@ -40,8 +40,8 @@ pub(crate) struct RecordedAwsEnv {
 }
 
 impl RecordedAwsEnv {
-    /// Creates an environment for this app; `more` is added to its configuration. Its URLs lead through the proxy too,
-    /// which does not record the requests of visitors.
+    /// Creates an environment for this app, with `more` in its configuration. The URLs of deployed functions lead
+    /// through the proxy too, which does not record the requests of visitors.
     pub(crate) fn new(emulator: &Emulator, app: &str, more: &str) -> Self {
         let proxy = RecordingProxy::new(emulator.endpoint());
         Self { env: AwsTestEnv::new(proxy.endpoint(), app, more), proxy, calls: BTreeSet::new() }
@@ -53,12 +53,12 @@ impl RecordedAwsEnv {
         self.run_with_rules(args)
     }
 
-    /// Runs a command like [`run`](Self::run), with the rules that the proxy has.
+    /// Runs a command like [`run`](Self::run), but keeps the fault rules of the proxy.
     pub(crate) fn run_with_rules(&mut self, args: &[&str]) -> CommandOutput {
         let output = self.env.run(args);
         let line = args.join(" ");
         if READ_ONLY_COMMANDS.iter().any(|command| line.starts_with(command)) {
-            assert_eq!(self.proxy.write_names(), Vec::<String>::new(), "{line} only looks: {output:?}");
+            assert_eq!(self.proxy.write_names(), Vec::<String>::new(), "{line} must only read: {output:?}");
         }
         self.calls.extend(self.proxy.call_names());
         output
@@ -147,6 +147,7 @@ pub(crate) fn get_from_emulator(url: &str, target: &str) -> TestResponse {
 
 /// Sends a GET request like [`get_from_emulator`]. Without a response, returns the error.
 pub(crate) fn try_get_from_emulator(url: &str, target: &str) -> std::io::Result<TestResponse> {
+    // The host ends before the third slash.
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
     TestConnection::connect(server)?.send("GET", &format!("{base}{target}"), "", b"")
@@ -157,9 +158,9 @@ pub(crate) fn hit(url: &str, target: &str) -> TestResponse {
     hit_with_uncertainty(url, target).0
 }
 
-/// Sends GET requests like [`hit`]. Also returns how many of the refused ones may have been counted nevertheless. A
-/// request that the gateway refuses is never counted. A function that got no response from its table, on an overloaded
-/// emulator, cannot know, and responds with `unavailable`.
+/// Sends GET requests like [`hit`]. Also returns how many of the refused requests may have been counted. A request that
+/// the gateway refuses is never counted. On an overloaded emulator, the function may get no response from its table. It
+/// then responds with `unavailable`, and the hit may have been counted.
 pub(crate) fn hit_with_uncertainty(url: &str, target: &str) -> (TestResponse, u64) {
     let mut uncertain = 0;
     for _ in 0..10_000 {
@@ -169,17 +170,20 @@ pub(crate) fn hit_with_uncertainty(url: &str, target: &str) -> (TestResponse, u6
         }
         uncertain += u64::from(response.body.contains("\"unavailable\""));
     }
-    panic!("{url}{target} has no room in 10,000 questions");
+    panic!("{url}{target} refused 10,000 requests");
 }
 
-/// Hits `/` once more, after `before` hits. Asserts that one more hit is counted, and at most those that the function
-/// is uncertain about.
+/// Hits `/` once more, after `before` hits. Asserts that one more hit is counted, apart from uncertain ones (see
+/// [`hit_with_uncertainty`]).
 #[track_caller]
 pub(crate) fn assert_one_more_hit(url: &str, before: u64, when: &str) {
     let (response, uncertain) = hit_with_uncertainty(url, "/counter?path=/");
     let hits = response.json()["hits"].as_u64().unwrap();
     let expected = before + 1..=before + 1 + uncertain;
-    assert!(expected.contains(&hits), "{when}: {before}, then {hits}, {uncertain} in doubt: {response:?}");
+    assert!(
+        expected.contains(&hits),
+        "{when}: {before} hits, then {hits}, {uncertain} uncertain: {response:?}"
+    );
 }
 
 /// Returns the SDK configuration for clients of an emulator.
@@ -198,22 +202,22 @@ pub(crate) fn sdk_config(emulator: &Emulator) -> SdkConfig {
 pub(crate) fn remaining_resources(emulator: &Emulator, app: &str) -> Vec<String> {
     let config = sdk_config(emulator);
     let listing = async {
-        let (mut names, all) = (Vec::new(), "every page can be read");
+        let (mut names, readable) = (Vec::new(), "every page can be read");
         let tables = aws_sdk_dynamodb::Client::new(&config).list_tables().into_paginator().items().send();
-        names.extend(tables.try_collect().await.expect(all));
+        names.extend(tables.try_collect().await.expect(readable));
         let functions = aws_sdk_lambda::Client::new(&config).list_functions().into_paginator().items().send();
-        let functions: Vec<_> = functions.try_collect().await.expect(all);
+        let functions: Vec<_> = functions.try_collect().await.expect(readable);
         names.extend(functions.into_iter().filter_map(|one| one.function_arn));
         let roles = aws_sdk_iam::Client::new(&config).list_roles().into_paginator().items().send();
-        let roles: Vec<_> = roles.try_collect().await.expect(all);
+        let roles: Vec<_> = roles.try_collect().await.expect(readable);
         names.extend(roles.into_iter().map(|one| one.arn));
         let groups = aws_sdk_cloudwatchlogs::Client::new(&config).describe_log_groups();
-        let groups: Vec<_> = groups.into_paginator().items().send().try_collect().await.expect(all);
+        let groups: Vec<_> = groups.into_paginator().items().send().try_collect().await.expect(readable);
         names.extend(groups.into_iter().filter_map(|one| one.arn));
         let queues = aws_sdk_sqs::Client::new(&config).list_queues().into_paginator().items().send();
-        names.extend(queues.try_collect().await.expect(all));
+        names.extend(queues.try_collect().await.expect(readable));
         let mappings = aws_sdk_lambda::Client::new(&config).list_event_source_mappings().into_paginator();
-        let mappings: Vec<_> = mappings.items().send().try_collect().await.expect(all);
+        let mappings: Vec<_> = mappings.items().send().try_collect().await.expect(readable);
         names.extend(
             mappings.into_iter().filter_map(|one| Some(format!("{} of {}", one.uuid?, one.function_arn?))),
         );
@@ -221,7 +225,7 @@ pub(crate) fn remaining_resources(emulator: &Emulator, app: &str) -> Vec<String>
         let apis = aws_sdk_apigatewayv2::Client::new(&config);
         let mut token = None;
         loop {
-            let page = apis.get_apis().set_next_token(token).send().await.expect(all);
+            let page = apis.get_apis().set_next_token(token).send().await.expect(readable);
             names.extend(page.items.unwrap_or_default().into_iter().filter_map(|one| one.name));
             token = page.next_token;
             if token.is_none() {

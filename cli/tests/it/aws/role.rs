@@ -1,5 +1,5 @@
-//! A role that was deleted and recreated: its KMS grant is renewed, with a new version. The emulators have no grants,
-//! so the tests check the calls.
+//! A role that was deleted and recreated: a deploy renews the function's KMS grant and publishes a new version. The
+//! emulators have no grants, so the tests check the calls.
 
 use aws_sdk_iam::primitives::DateTimeFormat;
 use aws_sdk_iam::types::Tag;
@@ -73,7 +73,7 @@ fn changes(plan: &Json) -> Vec<String> {
         .collect()
 }
 
-/// The writes that renew a grant and publish a version.
+/// The writes that renew a grant with a temporary role, and then publish a version.
 const RENEWAL: [&str; 6] = [
     "iam:CreateRole",
     "lambda:UpdateFunctionConfiguration",
@@ -104,11 +104,11 @@ fn recreated_role_gets_new_grant_and_function_new_version() {
     assert_eq!(
         function_config(emulator, "regrant-test").role.unwrap(),
         role,
-        "it is the own role in the end"
+        "the function has its own role again"
     );
     assert!(
         !remaining_resources(emulator, "regrant").iter().any(|name| name.contains("-grant")),
-        "nothing is left of it"
+        "the temporary role is deleted"
     );
     assert_only_reads(&mut aws_env);
 
@@ -118,7 +118,7 @@ fn recreated_role_gets_new_grant_and_function_new_version() {
         "{refused:?}"
     );
     let refused = aws_env.run(&["rollback", "--yes"]);
-    assert_eq!(refused.code, 1, "there is no version before that works: {refused:?}");
+    assert_eq!(refused.code, 1, "no earlier version has a valid grant: {refused:?}");
 
     // A role that the deploy itself recreates has another id too.
     block_on(delete_role(&aws_sdk_iam::Client::new(&sdk_config(emulator)), "regrant-test"));
@@ -133,8 +133,8 @@ fn grant_of_earlier_release_is_judged_by_age_of_role() {
     let emulator = Emulator::ministack();
     let mut aws_env = RecordedAwsEnv::new(emulator, "oldgrant", DEFAULTS);
     aws_env.deploy();
-    // Earlier releases did not tell the function the id of its role.
-    let forget = || {
+    // Earlier releases did not set the id of the role in the function's environment.
+    let remove_role_id = || {
         let client = aws_sdk_lambda::Client::new(&sdk_config(emulator));
         let mut variables =
             function_config(emulator, "oldgrant-test").environment.unwrap().variables.unwrap();
@@ -144,15 +144,15 @@ fn grant_of_earlier_release_is_judged_by_age_of_role() {
         let update = client.update_function_configuration().function_name("oldgrant-test");
         block_on(update.environment(environment).send()).unwrap();
     };
-    forget();
+    remove_role_id();
     aws_env.deploy();
     assert_eq!(
         writes(&aws_env),
         ["lambda:UpdateFunctionConfiguration"],
-        "the role is older than the function, and the version behind the alias knows it"
+        "the role is older than the function, and the live version has the id of the role"
     );
-    forget();
-    // The times are compared by the second.
+    remove_role_id();
+    // The times have a resolution of one second, so this repeats until the role is younger.
     let modified = function_config(emulator, "oldgrant-test").last_modified.unwrap();
     let client = aws_sdk_iam::Client::new(&sdk_config(emulator));
     loop {

@@ -60,7 +60,7 @@ fn rolled_back_version_is_live_until_next_deploy() {
 #[test]
 fn impossible_rollback_changes_nothing() {
     let aws_env = deployed_twice("norollback");
-    // Nobody can confirm.
+    // With `--no-input`, nobody can confirm.
     let unconfirmed = aws_env.run(&["rollback", "--no-input"]);
     assert_eq!(unconfirmed.code, 3, "{unconfirmed:?}");
     let unknown = aws_env.run(&["rollback", "--to", "7", "--yes"]);

@@ -1,4 +1,5 @@
-//! Settings of a deleted route: API Gateway refuses an update of a stage that names one.
+//! Settings of a deleted route. API Gateway refuses every update of a stage that has such settings, so a deploy deletes
+//! them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,6 +45,6 @@ fn settings_of_deleted_route_are_deleted() {
     let names = aws_env.proxy.call_names();
     assert!(
         !names.contains(&"apigateway:UpdateStage".to_owned()),
-        "nothing else of the stage differs: {names:?}"
+        "no other setting of the stage differs: {names:?}"
     );
 }

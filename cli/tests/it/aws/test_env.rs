@@ -1,4 +1,4 @@
-//! A test environment whose env is on an AWS emulator.
+//! A test environment whose deployments are on an AWS emulator.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ impl AwsTestEnv {
         );
     }
 
-    /// Returns the environment variables of a user of an emulator.
+    /// Returns the environment variables of a user with credentials for the emulator.
     pub(crate) fn env(&self) -> BTreeMap<String, String> {
         let mut env = self.base.env();
         for (name, value) in [

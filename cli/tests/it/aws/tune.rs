@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::recorded_env::{KillSwitch, RecordedAwsEnv, hit, remaining_resources};
 use crate::support::CommandOutput;
 
+/// A measurement of one memory size with two starts.
 const SHORT: [&str; 7] = ["tune", "--yes", "--json", "--memory", "128", "--starts", "2"];
 
 fn deployed_env(app: &str) -> RecordedAwsEnv {
@@ -16,7 +17,7 @@ fn deployed_env(app: &str) -> RecordedAwsEnv {
     aws_env
 }
 
-/// Lists the existing copies.
+/// Lists the copies of the function that exist.
 fn copies(aws_env: &RecordedAwsEnv) -> Vec<String> {
     let all = remaining_resources(Emulator::ministack(), &aws_env.env.app);
     all.into_iter().filter(|name| name.contains("-tune")).collect()
@@ -72,19 +73,19 @@ fn unreported_figures_are_null_and_nothing_is_counted() {
         assert!(output.stderr.contains(expected), "{expected}: {output:?}");
     }
     assert_eq!(copies(&aws_env), [""; 0]);
-    assert_eq!(counts(&mut aws_env), before, "no hit, and no other path");
+    assert_eq!(counts(&mut aws_env), before, "the measurement counts no hit and adds no path");
 
-    // A configuration change ends the running processes, so that each start makes a new one.
+    // A configuration change ends the running processes, so the next invocation starts a new one.
     aws_env.run(&SHORT);
     let calls = aws_env.proxy.call_names();
     let count = |name: &str| calls.iter().filter(|call| *call == name).count();
-    let seen = [
+    let operations = [
         "lambda:CreateFunction",
         "lambda:UpdateFunctionConfiguration",
         "lambda:Invoke",
         "lambda:DeleteFunction",
     ];
-    assert_eq!(seen.map(count), [1, 1, 22, 1], "{calls:?}");
+    assert_eq!(operations.map(count), [1, 1, 22, 1], "{calls:?}");
     let unknown =
         |call: &&String| !hitctl_stack::policy::OPERATIONS.iter().any(|known| known.operation == **call);
     let unknown: Vec<_> = calls.iter().filter(unknown).collect();
@@ -164,11 +165,11 @@ fn copy_of_killed_run_is_removed_by_next_tune_or_gc() {
     let before = resources(&aws_env.ok(&["status", "--all", "--json"]).json());
     run_killed_at(&aws_env, "Invoke");
     assert_eq!(copies(&aws_env).len(), 1);
-    // The copy is found by its name in the current env, and by its tags if no configuration has the env.
+    // The copy is found by its name in the current env, and by its tags if the configuration does not contain the env.
     let text = std::fs::read_to_string(aws_env.env.base.path().join("hitctl.toml")).unwrap();
     aws_env.env.base.write("hitctl.toml", &text.replace("tunekill", "tunenew"));
     let listed = aws_env.ok(&["gc", "--json"]).json();
-    assert_eq!(resources(&listed), before + 1, "what is deployed, and the copy: {listed}");
+    assert_eq!(resources(&listed), before + 1, "the deployed resources and the copy: {listed}");
     let file = aws_env.env.base.path().join("gone.ndjson").display().to_string();
     aws_env.ok(&[
         "gc",

@@ -25,6 +25,7 @@ fn site(api: &str) -> StubServer {
 }
 
 fn get(url: &str, target: &str) -> String {
+    // The host ends before the third slash.
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
     TestConnection::connect(server).unwrap().send("GET", &format!("{base}{target}"), "", b"").unwrap().body
@@ -58,7 +59,7 @@ fn check_numbers_agree(browser: &Browser, url: &str, run: &dyn Fn(&[&str]) -> Co
     assert_eq!(listed["counts"][0]["uniques"], 1);
 }
 
-/// Checks that the HTML page of `report` draws the counts and loads no other resource.
+/// Checks that the HTML page of `report` shows the counts and loads no other resource.
 fn check_report_page(browser: &Browser, test_env: &TestEnv, run: &dyn Fn(&[&str]) -> CommandOutput) {
     assert_eq!(run(&["report", "--html", "report.html"]).code, 0);
     browser.goto(&format!("file://{}", test_env.path().join("report.html").display()));
@@ -69,8 +70,8 @@ fn check_report_page(browser: &Browser, test_env: &TestEnv, run: &dyn Fn(&[&str]
     let loaded = browser.eval("performance.getEntriesByType('resource').length");
     assert_eq!(loaded, 0);
     assert_eq!(browser.console(), Vec::<String>::new());
-    let again = run(&["report", "--html", "report.html"]);
-    assert!(again.code != 0 && again.stderr.contains("already exists"), "{again:?}");
+    let second = run(&["report", "--html", "report.html"]);
+    assert!(second.code != 0 && second.stderr.contains("already exists"), "{second:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The widget in pages that scripts change, that the browser caches or prerenders, in background tabs and in frames;
-//! and where it must not work.
+//! The widget on pages that scripts change or that the browser caches or prerenders, in background tabs and in frames.
+//! Also the cases in which it must send nothing, or must leave the page unchanged.
 
 use serde_json::json;
 
@@ -17,24 +17,24 @@ const SHOWN: &str =
 fn spa_navigation_with_data_spa_is_counted() {
     let Some((browser, _home)) = open() else { return };
     let api = counter();
-    // A canonical link that no script updates stays that of the first page.
+    // No script updates the canonical link, so it remains that of the first page.
     let page = format!("{}<link rel=canonical href=/>", page(&api, "data-spa"));
     let site = site(&page);
     browser.goto(&format!("{}/a", site.url));
-    let after = |sent: u32| browser.wait_for(&format!("{SENT} === {sent}"));
-    after(1);
+    let wait_until_sent = |sent: u32| browser.wait_for(&format!("{SENT} === {sent}"));
+    wait_until_sent(1);
     let pushed =
         browser.eval("(history.pushState({n: 1}, '', '/b?x=1'), [location.pathname, history.state.n])");
-    assert_eq!(pushed, json!(["/b", 1]), "the page's own call does what it did");
-    after(2);
+    assert_eq!(pushed, json!(["/b", 1]), "`pushState` still works for the page");
+    wait_until_sent(2);
     browser.eval("history.pushState({}, '', '/b?x=2#y')");
     browser.eval("history.replaceState({}, '', '/replaced')");
     browser.eval("document.dispatchEvent(new Event('visibilitychange'))");
     run_pending_tasks(&browser);
     browser.eval("history.pushState({}, '', '/c')");
-    after(3);
+    wait_until_sent(3);
     browser.eval("history.go(-3)");
-    after(4);
+    wait_until_sent(4);
     assert_eq!(paths(&api), ["/a", "/b", "/c", "/a"]);
     // Errors of `pushState` still reach the page.
     let refused = "(() => { try { history.pushState(() => 0, '') } catch (error) { return error.name } })()";
@@ -70,7 +70,8 @@ fn late_response_for_previous_page_is_not_shown() {
             ("/v1/hit", _) if request.body.contains("/a") => StubResponse::new(200, late.clone()),
             _ => super::widget::respond(request),
         });
-    // The page holds the widget's retry timer until the test releases it.
+    // The page holds the widget's retry timer until the test releases it. The fixed random number makes the delay of
+    // this timer 63 ms (see `widget/source.js`).
     let held = "<script>Math.random = () => .021; window.held = []; const wait = setTimeout; \
                 window.setTimeout = (go, ms) => ms > 60 && ms < 70 ? held.push(go) : wait(go, ms)</script>";
     let page = page(&api, "data-spa").replace("=site", "=none");
@@ -97,7 +98,7 @@ fn page_from_back_forward_cache_is_not_counted_again() {
         browser.wait_for(SHOWN);
     }
     browser.back();
-    assert_eq!(browser.wait_for("window.kept"), true, "it came from that cache");
+    assert_eq!(browser.wait_for("window.kept"), true, "the page came from the back/forward cache");
     run_pending_tasks(&browser);
     assert_eq!(browser.eval("location.pathname"), "/a");
     browser.goto(&format!("{}/c", site.url));
@@ -229,7 +230,7 @@ fn content_security_policy_is_obeyed_silently() {
             StubResponse::new(200, page.clone()).with_header("content-security-policy", &policy)
         })
     };
-    // Neither script nor connection, then the script alone, then both: what the README says a page needs.
+    // The policy allows neither script nor connection, then only the script, then both, as the README requires.
     browser.goto(&with("default-src 'self' 'unsafe-inline'".to_owned()).url);
     assert_untouched_after(&browser, 0);
     browser.goto(&with(needed.clone()).url);

@@ -1,5 +1,5 @@
-//! A page whose hits go to the queue: they are counted without a request to the function, and the page shows the
-//! numbers.
+//! A page whose hits go to the queue: the API queues them without a call of the function, and the page shows the
+//! numbers of the table.
 
 use super::stub_server::{StubResponse, StubServer};
 use super::webdriver::Browser;
@@ -49,7 +49,7 @@ fn page_hits_are_queued_and_numbers_come_from_table() {
     assert_eq!(
         (uniques("/about"), uniques("/quiet")),
         (1.into(), 0.into()),
-        "nothing is made of who asks for that"
+        "a visitor with Global Privacy Control is not identified"
     );
     assert_eq!(test_env.run(&["dlq", "list", "--json"]).json()["messages"], serde_json::json!([]));
 }

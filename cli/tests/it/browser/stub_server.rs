@@ -1,4 +1,4 @@
-//! A stub web server for test pages or in place of a counter. It returns the responses that the test defines, and
+//! A stub web server that serves test pages or replaces a counter. It returns the responses that the test defines, and
 //! records the requests in order.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -21,10 +21,11 @@ impl RecordedRequest {
     }
 }
 
-/// A response. Its content type follows from the beginning of the body.
+/// A response. The server guesses the content type from the first characters of the body.
 #[derive(Clone, Debug)]
 pub(crate) struct StubResponse {
     pub(crate) status: u16,
+    /// Additional header lines, each ending with CRLF.
     pub(crate) headers: String,
     pub(crate) body: String,
 }
@@ -50,8 +51,8 @@ pub(crate) struct StubServer {
 }
 
 impl StubServer {
-    /// Starts a server for pages of any origin. It handles one request at a time: `respond` gets the request and the
-    /// previous ones.
+    /// Starts a server that allows requests from every origin (CORS). Requests are handled one at a time: `respond`
+    /// receives the request and all previous requests.
     pub(crate) fn start(
         respond: impl Fn(&RecordedRequest, &[RecordedRequest]) -> StubResponse + Send + Sync + 'static,
     ) -> Self {
@@ -62,7 +63,8 @@ impl StubServer {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (respond, recorded) = (respond.clone(), recorded.clone());
-                // A browser may connect and send nothing. That must not block the others, and its end is not an error.
+                // A browser may open a connection and send nothing. This must not block other connections, so each has
+                // its own thread. Errors of a connection are ignored.
                 std::thread::spawn(move || serve_connection(stream, &*respond, &recorded).ok());
             }
         });
@@ -110,6 +112,7 @@ fn serve_connection(
     let StubResponse { status, headers, body } = response;
     let kind = match body.chars().next() {
         Some('<') => "text/html; charset=utf-8",
+        // The widget is a block that begins with `{let`. Other bodies that begin with `{` are JSON.
         Some('{') if body.starts_with("{let") => "text/javascript",
         _ => "application/json",
     };

@@ -41,7 +41,7 @@ const SWITCHES: &[&str] = &[
     "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
 ];
 
-/// A `WebDriver` session with its own browser, which ends when this is dropped.
+/// A `WebDriver` session with its own browser. Dropping it ends the browser.
 pub(crate) struct Browser {
     driver: Child,
     url: String,
@@ -58,7 +58,7 @@ impl Browser {
             Err(missing) => {
                 // Writes past the test harness, which hides the output of passing tests.
                 let notice = format!(
-                    "\nNOT RUN: {missing}, so no browser looked at the page (Debian: chromium-driver)\n"
+                    "\nNOT RUN: {missing}, so this test did not open a browser (Debian: chromium-driver)\n"
                 );
                 std::io::stderr().write_all(notice.as_bytes()).ok();
                 return None;
@@ -123,8 +123,8 @@ impl Browser {
     }
 
     /// Calls a command of the `DevTools` protocol.
-    pub(crate) fn devtools(&self, path: &str, params: &Json) -> Json {
-        self.command("POST", "/goog/cdp/execute", &json!({"cmd": path, "params": params}))
+    pub(crate) fn devtools(&self, command: &str, params: &Json) -> Json {
+        self.command("POST", "/goog/cdp/execute", &json!({"cmd": command, "params": params}))
     }
 
     /// Takes a screenshot of the viewport as PNG.
@@ -156,7 +156,7 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if !self.session.is_empty() {
-            // Asks the browser to end. Killing the process group ends what is left of it.
+            // Asks the browser to end. Killing the process group ends any remaining processes.
             TestConnection::connect(&self.url)
                 .and_then(|mut http| http.send("DELETE", &self.session, "", b""))
                 .ok();
@@ -168,7 +168,7 @@ impl Drop for Browser {
     }
 }
 
-/// Starts chromedriver on a port that it picks. Returns it with its URL.
+/// Starts chromedriver on a free port. Returns the process and its URL.
 fn start(program: &Path, home: &Path) -> (Child, String) {
     let mut driver = Command::new(program)
         .args(["--port=0", "--allowed-ips=127.0.0.1"])
@@ -182,7 +182,7 @@ fn start(program: &Path, home: &Path) -> (Child, String) {
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let (found, port) = mpsc::channel();
     std::thread::spawn(move || {
-        // Read to the end, so that the driver never waits for a reader.
+        // Reads to the end, so that the driver never blocks on a full pipe.
         for line in lines.map_while(Result::ok) {
             let port = line
                 .rsplit_once(" successfully on port ")
@@ -190,11 +190,11 @@ fn start(program: &Path, home: &Path) -> (Child, String) {
             port.map(|port| found.send(port));
         }
     });
-    let port = port.recv_timeout(PATIENCE).expect("chromedriver says its port");
+    let port = port.recv_timeout(PATIENCE).expect("chromedriver prints its port");
     (driver, format!("http://127.0.0.1:{port}"))
 }
 
-/// Chromium and its driver, or which of them is missing.
+/// Returns the paths of Chromium and its driver, or an error that names the missing one.
 fn installed() -> Result<(PathBuf, PathBuf), String> {
     let path = env_var("PATH").unwrap_or_default();
     let find = |names: &[&str]| {

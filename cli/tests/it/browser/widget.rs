@@ -124,7 +124,7 @@ fn page_is_counted_once_and_shows_its_numbers() {
         .iter()
         .map(|request| (request.method.as_str(), request.target.as_str(), request.body.as_str()))
         .collect();
-    // A browser under WebDriver identifies itself as a bot, and so does the widget.
+    // A browser under WebDriver identifies itself as a bot, which the widget reports as `b`.
     let expected = [
         ("GET", "/v1/widget.js", ""),
         ("POST", "/v1/hit", r#"{"p":"/a/b.html","b":1}"#),

@@ -1,10 +1,10 @@
-//! The crash loop with a queue and events, which are added to an existing counter and removed again.
+//! Deploys that add a queue and events to an existing counter, or remove them, are interrupted at their calls.
 
 use super::{CUTS, Case, SMALL, at_every_call, for_every_cut};
 
 const EVENT_SOURCES: &str = "[queue]\nenabled = true\n[events]\nenabled = true\n";
 
-/// Only one call in `STEP` is cut, since there are many more calls here. Each kind of cut hits other calls.
+/// Only every third call is cut, since these runs make many more calls. Each kind of cut begins at another call.
 const STEP: usize = 3;
 
 impl Case {
@@ -28,7 +28,7 @@ fn adding_and_removing_event_sources_cut_at_any_call_recovers() {
     let with_sources = format!("{SMALL}{EVENT_SOURCES}");
     for_every_cut(|cut| {
         let case = Case::new();
-        let first = CUTS.iter().take_while(|kind| **kind != cut).count() % STEP;
+        let offset = CUTS.iter().take_while(|kind| **kind != cut).count() % STEP;
         let url = case.deploy();
         let transitions = [
             (
@@ -38,7 +38,7 @@ fn adding_and_removing_event_sources_cut_at_any_call_recovers() {
             ),
             (&*with_sources, SMALL, &[]),
         ];
-        for (from, to, existing) in transitions {
+        for (from, to, expected) in transitions {
             at_every_call(
                 cut,
                 7,
@@ -46,10 +46,10 @@ fn adding_and_removing_event_sources_cut_at_any_call_recovers() {
                     assert_eq!(case.deploy_config(from), url, "{cut:?}");
                     case.test_env.write("hitctl.toml", to);
                 },
-                |n| case.cut(n * STEP - first, cut, &["deploy", "--json", "--artifact", &case.zip]),
+                |n| case.cut(n * STEP - offset, cut, &["deploy", "--json", "--artifact", &case.zip]),
                 || {
-                    assert_eq!(case.recover(), url, "{cut:?}: the URL stays");
-                    assert_eq!(case.event_sources(), existing, "{cut:?}");
+                    assert_eq!(case.recover(), url, "{cut:?}: the URL is unchanged");
+                    assert_eq!(case.event_sources(), expected, "{cut:?}");
                 },
             );
         }

@@ -1,4 +1,4 @@
-//! Tests of trimming: a model of ten years of hits that must stay within a write unit, and unusual items.
+//! Tests of trimming: items stay within a write unit for ten years of hits, and unusual items are handled.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn numbers_that_are_not_days_or_months_are_never_trimmed() {
     assert!(stale.iter().all(|name| Day::from_attribute(name).is_some()));
 }
 
-/// The state after ten years.
+/// An item and the statistics of its store after ten years of hits.
 struct Decade {
     item: CountItem,
     largest_write: usize,
@@ -63,27 +63,27 @@ struct Decade {
 }
 
 impl Decade {
-    fn kept(&self, of: fn(&str) -> bool) -> usize {
-        self.item.numbers.iter().filter(|(name, _)| of(name)).count()
+    fn count_attributes(&self, has_kind: fn(&str) -> bool) -> usize {
+        self.item.numbers.iter().filter(|(name, _)| has_kind(name)).count()
     }
 
     fn days(&self) -> usize {
-        self.kept(|name| Day::from_attribute(name).is_some())
+        self.count_attributes(|name| Day::from_attribute(name).is_some())
     }
 
     fn months(&self) -> usize {
-        self.kept(|name| month_of_attribute(name).is_some())
+        self.count_attributes(|name| month_of_attribute(name).is_some())
     }
 }
 
-/// Counts hits on `key` every day for ten years, by that many visitors.
+/// Counts `hits_a_day` hits by `visitors_a_day` visitors on `key` every day for ten years.
 fn ten_years(key: &PageKey, hits_a_day: u64, visitors_a_day: u64) -> Decade {
     let mut table = MemoryStore::default();
-    for (before, number) in (FIRST_DAY..FIRST_DAY + TEN_YEARS).enumerate() {
+    for (days_before, number) in (FIRST_DAY..FIRST_DAY + TEN_YEARS).enumerate() {
         let hit =
             Hit { key: key.clone(), at: at(number), n: hits_a_day, uniques: visitors_a_day, share: None };
         table.add(&hit, PathAdmission::Open).unwrap();
-        let days = before as u64 + 1;
+        let days = days_before as u64 + 1;
         let expected = CountSummary {
             hits: days * hits_a_day,
             today: hits_a_day,
@@ -169,7 +169,7 @@ fn site_item_and_budget_stay_within_a_write_unit() {
         let budget = table.raw("!budget").unwrap();
         assert!(budget.numbers.iter().any(|(name, _)| name.starts_with("a#")));
         let is_past = |name: &str| day_and_limit(name, 100).is_some_and(|(day, _)| day != at(number).day());
-        assert!(!budget.numbers.iter().any(|(name, _)| is_past(name)), "shares are of one day");
+        assert!(!budget.numbers.iter().any(|(name, _)| is_past(name)), "shares of past days are removed");
     }
     for (key, bytes) in [("!site", 700), ("!budget", WRITE_UNIT_BYTES)] {
         assert!(table.raw(key).unwrap().size() < bytes, "{key}: {} bytes", table.raw(key).unwrap().size());
@@ -180,12 +180,12 @@ fn site_item_and_budget_stay_within_a_write_unit() {
 }
 
 fn key_bytes() -> impl Strategy<Value = usize> {
-    // The key of a shard is longer than a page's.
+    // The key of an additional shard is longer than the longest path.
     prop_oneof![1..523_usize, Just(522)]
 }
 
 proptest! {
-    /// Whatever days and months an item has, the trimmed item fits and keeps the newest.
+    /// An item with any days and months fits into a write unit after trimming, and keeps its newest days.
     #[test]
     fn any_trimmed_item_fits_a_write_unit(
         key in key_bytes(),
@@ -214,7 +214,7 @@ proptest! {
         let stale = item.stale(day(today));
         item.numbers.retain(|(name, _)| !stale.contains(name));
         prop_assert!(item.size() <= TRIM_THRESHOLD_BYTES, "{} bytes of {size}", item.size());
-        prop_assert!(stale.is_empty() || item.stale(day(today)).is_empty(), "once is enough");
+        prop_assert!(stale.is_empty() || item.stale(day(today)).is_empty(), "a second trim removes nothing");
         prop_assert_eq!(item.number("hits"), total);
         let newest: Vec<u32> = days.keys().rev().copied().filter(|number| *number > today - DAYS_KEPT).collect();
         for number in newest.iter().take(MIN_DAYS) {

@@ -1,15 +1,16 @@
-//! Tests of badges: their contents, that they count only on request, and that errors are drawn.
+//! Tests of badges: they show the count, count a view only with `hit=1`, and show errors as a badge.
 
 use super::*;
 use crate::rules::IgnoreReason;
 
-fn texts(svg: &str) -> String {
+/// Returns the content of the `<title>` element.
+fn title(svg: &str) -> String {
     svg.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or_default().to_owned()
 }
 
 #[test]
 fn badge_without_hit_parameter_only_reads() {
-    let mut counter = with(|config| config.visitors = true);
+    let mut counter = counter_with(|config| config.visitors = true);
     for _ in 0..3 {
         visit_at(&mut counter, 1, "/a", NOON);
     }
@@ -30,7 +31,7 @@ fn badge_without_hit_parameter_only_reads() {
             response.header("content-security-policy"),
             Some("default-src 'none'; style-src 'unsafe-inline'")
         );
-        shown.extend([format!("{query}: {}\n", texts(&response.body))]);
+        shown.extend([format!("{query}: {}\n", title(&response.body))]);
     }
     insta::assert_snapshot!(shown, @"
     path=/a: views: 4
@@ -54,11 +55,11 @@ fn counting_badge_is_not_cached() {
     assert!(get(&mut counter, "/v1/count", "path=/a").body.contains(r#""hits":1,"#));
 }
 
-/// GitHub shows a README's images through its image proxy, so that all readers share one address and one user
+/// GitHub shows a README's images through its image proxy, so that all requests have the same address and user
 /// agent.
 #[test]
 fn badge_in_a_readme_counts_every_reader() {
-    let mut counter = with(|config| {
+    let mut counter = counter_with(|config| {
         config.visitors = true;
         config.repeat_s = 10;
         config.rules.ignore_bots = true;
@@ -73,7 +74,7 @@ fn badge_in_a_readme_counts_every_reader() {
             ..CounterRequest::default()
         };
         let outcome = counter.handle(&request, NOON);
-        (outcome.counted, outcome.ignored, texts(&outcome.response.body))
+        (outcome.counted, outcome.ignored, title(&outcome.response.body))
     };
     for n in 1..=3 {
         assert_eq!(read("github-camo (c006e452)"), (true, None, format!("views: {n}")));
@@ -83,12 +84,12 @@ fn badge_in_a_readme_counts_every_reader() {
     assert_eq!(
         read(firefox),
         (false, Some(IgnoreReason::Duplicate), "views: 4".to_owned()),
-        "a reload of the page itself"
+        "the second view of the same visitor is a reload"
     );
 }
 
 #[test]
-fn errors_are_drawn_as_badges() {
+fn error_is_shown_as_badge() {
     let mut counter = counter();
     let mut shown = String::new();
     for query in [

@@ -1,4 +1,4 @@
-//! Tests of POST, lists, days and months, and conditional requests.
+//! Tests of `POST /v1/hit`, of the public statistics, and of conditional requests.
 
 use super::*;
 
@@ -65,7 +65,7 @@ fn invalid_hit_bodies_are_rejected_with_messages() {
 
 #[test]
 fn automated_browser_is_a_bot() {
-    let mut counter = with(|config| config.rules.ignore_bots = true);
+    let mut counter = counter_with(|config| config.rules.ignore_bots = true);
     assert!(post(&mut counter, "", r#"{"p":"/x","b":1}"#).body.contains(r#""why":"bot""#));
     assert!(post(&mut counter, "", r#"{"p":"/x","b":0}"#).body.contains(r#""counted":true"#));
 }
@@ -77,8 +77,9 @@ fn stats_routes_are_not_found_unless_public() {
     }
 }
 
-fn public() -> Counter<MemoryStore> {
-    let mut counter = with(|config| (config.public_stats, config.visitors) = (true, true));
+/// Creates a counter with public statistics and visits on three days.
+fn counter_with_public_stats() -> Counter<MemoryStore> {
+    let mut counter = counter_with(|config| (config.public_stats, config.visitors) = (true, true));
     for (n, path, day) in
         [(1, "/a", 0), (2, "/a", 0), (2, "/a", 0), (1, "/b", 0), (1, "/b", 1), (1, "/a", 40)]
     {
@@ -90,7 +91,7 @@ fn public() -> Counter<MemoryStore> {
 
 #[test]
 fn top_pages_are_listed_by_rank() {
-    let mut counter = public();
+    let mut counter = counter_with_public_stats();
     insta::assert_snapshot!(get(&mut counter, "/v1/top", "limit=1").body, @r#"{"v":1,"site":{"hits":6,"uniques":4,"today":{"hits":4,"uniques":2}},"counts":[{"path":"/a","hits":4,"uniques":3,"today":{"hits":3,"uniques":2}}]}"#);
     let same = get(&mut counter, "/api/counters", "limit=1").body;
     assert_eq!(same, get(&mut counter, "/v1/top", "limit=1&by=hits").body);
@@ -111,7 +112,7 @@ fn top_pages_are_listed_by_rank() {
 
 #[test]
 fn series_lists_days_and_months() {
-    let mut counter = public();
+    let mut counter = counter_with_public_stats();
     insta::assert_snapshot!(get(&mut counter, "/v1/series", "path=/a&days=2&months=2").body, @r#"{"v":1,"path":"/a","days":[{"day":"2026-09-19","hits":0,"uniques":0},{"day":"2026-09-20","hits":3,"uniques":2}],"months":[{"month":"2026-08","hits":1,"uniques":1},{"month":"2026-09","hits":3,"uniques":2}]}"#);
     insta::assert_snapshot!(get(&mut counter, "/v1/series", "days=2&months=1").body, @r#"{"v":1,"days":[{"day":"2026-09-19","hits":1,"uniques":1},{"day":"2026-09-20","hits":4,"uniques":2}],"months":[{"month":"2026-09","hits":5,"uniques":3}]}"#);
     let whole = get(&mut counter, "/v1/series", "").body;
@@ -121,7 +122,7 @@ fn series_lists_days_and_months() {
 
 #[test]
 fn whole_table_is_read_once_a_minute() {
-    let mut counter = public();
+    let mut counter = counter_with_public_stats();
     let series = |counter: &mut Counter<MemoryStore>, after_ms: u64| {
         let now = Moment::from_millis(NOON.millis() + after_ms);
         request_at(counter, "GET", "/v1/series", "days=1&months=1", now).body
@@ -134,7 +135,7 @@ fn whole_table_is_read_once_a_minute() {
 
 #[test]
 fn series_months_cross_the_year_boundary() {
-    let mut counter = with(|config| config.public_stats = true);
+    let mut counter = counter_with(|config| config.public_stats = true);
     let january = Moment::from_millis(1_768_000_000_000);
     let body = request_at(&mut counter, "GET", "/v1/series", "days=1&months=3", january).body;
     insta::assert_snapshot!(body, @r#"{"v":1,"days":[{"day":"2026-01-09","hits":0}],"months":[{"month":"2025-11","hits":0},{"month":"2025-12","hits":0},{"month":"2026-01","hits":0}]}"#);

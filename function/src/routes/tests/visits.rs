@@ -4,7 +4,7 @@ use super::*;
 use crate::http::{FetchSite, Origins};
 use crate::store::PathAdmission;
 
-fn retry_later(ms: u64) -> Moment {
+fn after_noon(ms: u64) -> Moment {
     Moment::from_millis(NOON.millis() + ms)
 }
 
@@ -22,7 +22,7 @@ fn send(counter: &mut Counter<MemoryStore>, headers: RequestHeaders, path: &str)
 
 #[test]
 fn visitors_are_counted_once_a_day_and_page() {
-    let mut counter = with(|config| config.visitors = true);
+    let mut counter = counter_with(|config| config.visitors = true);
     for (n, path) in [(1, "/a"), (1, "/a"), (2, "/a"), (1, "/b")] {
         visit_at(&mut counter, n, path, NOON);
     }
@@ -34,9 +34,9 @@ fn visitors_are_counted_once_a_day_and_page() {
     let site = get(&mut counter, "/v1/count", "").body;
     assert_eq!(
         site, r#"{"v":1,"hits":5,"uniques":2,"today":{"hits":5,"uniques":2}}"#,
-        "not three: one saw two pages"
+        "two, not three: one visitor viewed two pages"
     );
-    let body = visit_at(&mut counter, 1, "/a", retry_later(86_400_000)).response.body;
+    let body = visit_at(&mut counter, 1, "/a", after_noon(86_400_000)).response.body;
     assert_eq!(
         body,
         r#"{"v":1,"path":"/a","hits":5,"uniques":3,"today":{"hits":1,"uniques":1},"counted":true}"#
@@ -45,9 +45,9 @@ fn visitors_are_counted_once_a_day_and_page() {
 
 #[test]
 fn reload_within_the_window_does_not_count() {
-    let mut counter = with(|config| config.repeat_s = 10);
+    let mut counter = counter_with(|config| config.repeat_s = 10);
     visit_at(&mut counter, 1, "/a", NOON);
-    insta::assert_snapshot!(show(&visit_at(&mut counter, 1, "/a/", retry_later(9_999)).response), @r#"
+    insta::assert_snapshot!(show(&visit_at(&mut counter, 1, "/a/", after_noon(9_999)).response), @r#"
     200
     content-type: application/json
     cache-control: no-store
@@ -55,13 +55,13 @@ fn reload_within_the_window_does_not_count() {
     hitctl-ignored: dup
     {"v":1,"path":"/a","hits":1,"today":{"hits":1},"counted":false,"why":"dup"}
     "#);
-    assert!(visit_at(&mut counter, 2, "/a", retry_later(9_999)).counted);
-    assert!(visit_at(&mut counter, 1, "/a", retry_later(10_000)).counted);
+    assert!(visit_at(&mut counter, 2, "/a", after_noon(9_999)).counted);
+    assert!(visit_at(&mut counter, 1, "/a", after_noon(10_000)).counted);
 }
 
 #[test]
 fn failed_view_may_be_retried_at_once() {
-    let mut counter = with(|config| config.repeat_s = 10);
+    let mut counter = counter_with(|config| config.repeat_s = 10);
     counter.store().fail(Some(StoreError::Throttled("hot".to_owned())));
     assert_eq!(visit_at(&mut counter, 1, "/a", NOON).response.status, 503);
     counter.store().fail(None);
@@ -70,7 +70,7 @@ fn failed_view_may_be_retried_at_once() {
 
 #[test]
 fn bots_and_prefetches_are_counted_as_ignored() {
-    let mut counter = with(|config| config.rules.ignore_bots = true);
+    let mut counter = counter_with(|config| config.rules.ignore_bots = true);
     let bot = RequestHeaders { user_agent: "Googlebot/2.1".into(), ..browser(1) };
     let response = send(&mut counter, bot, "/a");
     assert_eq!(response.header("hitctl-ignored"), Some("bot"));
@@ -78,8 +78,8 @@ fn bots_and_prefetches_are_counted_as_ignored() {
         response.body,
         r#"{"v":1,"path":"/a","hits":0,"today":{"hits":0},"counted":false,"why":"bot"}"#
     );
-    let ahead = RequestHeaders { prefetched: true, ..browser(1) };
-    assert_eq!(send(&mut counter, ahead, "/a").header("hitctl-ignored"), Some("prefetch"));
+    let prefetch = RequestHeaders { prefetched: true, ..browser(1) };
+    assert_eq!(send(&mut counter, prefetch, "/a").header("hitctl-ignored"), Some("prefetch"));
     let dropped = counter.store().raw("!dropped#m2609").expect("an item");
     assert_eq!((dropped.number("bot"), dropped.number("prefetch")), (1, 1));
     assert!(!send(&mut counter, browser(1), "/a").body.contains("why"));
@@ -87,23 +87,24 @@ fn bots_and_prefetches_are_counted_as_ignored() {
 
 #[test]
 fn opted_out_visitor_counts_as_view_or_not_at_all() {
-    let mut counter = with(|config| (config.visitors, config.repeat_s) = (true, 10));
-    let private = || RequestHeaders { opted_out: true, ..browser(1) };
+    let mut counter = counter_with(|config| (config.visitors, config.repeat_s) = (true, 10));
+    let opted_out = || RequestHeaders { opted_out: true, ..browser(1) };
     for _ in 0..2 {
-        send(&mut counter, private(), "/a");
+        send(&mut counter, opted_out(), "/a");
     }
-    let response = send(&mut counter, private(), "/a");
+    let response = send(&mut counter, opted_out(), "/a");
     assert_eq!(
         response.body,
         r#"{"v":1,"path":"/a","hits":3,"uniques":0,"today":{"hits":3,"uniques":0},"counted":true}"#
     );
-    let mut counter = with(|config| config.rules.ignore_opted_out = true);
-    assert_eq!(send(&mut counter, private(), "/a").header("hitctl-ignored"), Some("gpc"));
+    let mut counter = counter_with(|config| config.rules.ignore_opted_out = true);
+    assert_eq!(send(&mut counter, opted_out(), "/a").header("hitctl-ignored"), Some("gpc"));
 }
 
 #[test]
 fn hits_of_other_sites_are_rejected() {
-    let mut counter = with(|config| config.rules.origins = Origins::parse(Some("https://me.example")));
+    let mut counter =
+        counter_with(|config| config.rules.origins = Origins::parse(Some("https://me.example")));
     let from = |origin: &str| RequestHeaders { origin: Some(origin.to_owned()), ..browser(1) };
     insta::assert_snapshot!(show(&send(&mut counter, from("https://evil.example"), "/a")), @r#"
     403
@@ -117,14 +118,19 @@ fn hits_of_other_sites_are_rejected() {
     let image = RequestHeaders { referer: "https://evil.example/page".into(), ..browser(1) };
     assert_eq!(send(&mut counter, image, "/a").status, 403);
     let proxied = RequestHeaders { fetch_site: FetchSite::CrossSite, ..browser(1) };
-    assert_eq!(send(&mut counter, proxied, "/a").status, 403, "no origin, no referer, another site");
+    assert_eq!(send(&mut counter, proxied, "/a").status, 403, "`sec-fetch-site` alone is enough");
     assert_eq!(counter.store().raw("!dropped#m2609").expect("an item").number("origin"), 3);
-    assert_eq!(send(&mut counter, browser(2), "/a").status, 200, "an image proxy names nobody");
+    assert_eq!(
+        send(&mut counter, browser(2), "/a").status,
+        200,
+        "no header names a site, as from an image proxy"
+    );
 }
 
 #[test]
 fn badges_on_other_sites_are_shown_but_do_not_count() {
-    let mut counter = with(|config| config.rules.origins = Origins::parse(Some("https://me.example")));
+    let mut counter =
+        counter_with(|config| config.rules.origins = Origins::parse(Some("https://me.example")));
     send(&mut counter, browser(1), "/a");
     for headers in [
         RequestHeaders { referer: "https://evil.example/page".into(), ..browser(1) },
@@ -150,7 +156,7 @@ fn badges_on_other_sites_are_shown_but_do_not_count() {
 
 #[test]
 fn json_routes_reject_other_origins() {
-    let mut counter = with(|config| {
+    let mut counter = counter_with(|config| {
         config.public_stats = true;
         config.rules.origins = Origins::parse(Some("https://me.example"));
     });
@@ -163,7 +169,7 @@ fn json_routes_reject_other_origins() {
             ..CounterRequest::default()
         };
         let response = counter.handle(&request, NOON).response;
-        assert_eq!(response.header("hitctl-ignored"), None, "a read counts nothing");
+        assert_eq!(response.header("hitctl-ignored"), None, "a read is not an ignored view");
         response.status
     };
     for (route, query) in [
@@ -191,7 +197,7 @@ fn json_routes_reject_other_origins() {
 
 #[test]
 fn strict_paths_count_only_known_paths() {
-    let mut counter = with(|config| config.paths = PathAdmission::Strict);
+    let mut counter = counter_with(|config| config.paths = PathAdmission::Strict);
     counter.store().put("/known", CountItem::default());
     assert!(visit_at(&mut counter, 1, "/known", NOON).counted);
     let response = visit_at(&mut counter, 1, "/other", NOON).response;
@@ -206,7 +212,7 @@ fn strict_paths_count_only_known_paths() {
 
 #[test]
 fn flood_of_paths_stays_within_the_budget_with_few_writes() {
-    let mut counter = with(|config| {
+    let mut counter = counter_with(|config| {
         config.visitors = true;
         config.paths = PathAdmission::Budget { new_per_day: 1000, max_total: 1550 };
     });
@@ -215,31 +221,31 @@ fn flood_of_paths_stays_within_the_budget_with_few_writes() {
     for n in 0..100_000 {
         visit_at(&mut counter, 2, &format!("/flood/{n}"), NOON);
     }
-    assert_eq!(counter.store().items().count(), 102, "a visitor has a tenth of a day's new paths");
+    assert_eq!(counter.store().items().count(), 102, "a visitor may add a tenth of the new paths of a day");
     let writes = counter.store().writes();
-    assert!(writes < 101_000, "one write a refused path at most, which counts it: {writes}");
+    assert!(writes < 101_000, "expected at most one write per refused path, which counts it: {writes}");
     for n in 1..=9 {
-        assert!(visit_at(&mut counter, n, "/old", NOON).counted, "known paths go on");
-        assert!(visit_at(&mut counter, n, "/synced", NOON).counted, "paths that were added by hand too");
+        assert!(visit_at(&mut counter, n, "/old", NOON).counted, "known paths are still counted");
+        assert!(visit_at(&mut counter, n, "/synced", NOON).counted, "paths without hits are known too");
     }
     let new = (10..90).filter(|n| visit_at(&mut counter, *n, &format!("/new/{n}"), NOON).counted).count();
-    assert!(new > 70, "{new} of 80 other visitors' new pages");
+    assert!(new > 70, "only {new} of 80 new paths of other visitors were counted");
     assert_eq!(
         counter.store().raw("!dropped#m2609").expect("an item").number("full"),
         99_900 + 80 - new as u64
     );
     for n in 0..2000 {
         let day = n / 400 + 1;
-        visit_at(&mut counter, 2, &format!("/later/{n}"), retry_later(day * 86_400_000));
+        visit_at(&mut counter, 2, &format!("/later/{n}"), after_noon(day * 86_400_000));
     }
     let pages = counter.store().items().count();
-    assert_eq!(pages, 102 + new + 500, "its share comes anew each day");
+    assert_eq!(pages, 102 + new + 500, "the visitor has a new share each day");
 }
 
 #[test]
 fn network_and_opted_out_visitors_each_get_at_most_half_the_budget() {
     let flood = |opted_out: bool| {
-        let mut counter = with(|config| {
+        let mut counter = counter_with(|config| {
             (config.visitors, config.paths) =
                 (true, PathAdmission::Budget { new_per_day: 1000, max_total: 10_000 });
         });
@@ -249,7 +255,7 @@ fn network_and_opted_out_visitors_each_get_at_most_half_the_budget() {
                 opted_out,
                 ..RequestHeaders::default()
             };
-            // Visitors who opted out may come from any network: their address is not used.
+            // The address of visitors who opted out is not used, so they come from many networks here.
             let network = if opted_out { n % 250 } else { 1 };
             let request = CounterRequest {
                 method: "GET".to_owned(),
@@ -273,11 +279,11 @@ fn network_and_opted_out_visitors_each_get_at_most_half_the_budget() {
 
 #[test]
 fn visitor_address_is_trusted_only_from_gateway_and_own_distribution() {
-    let mut counter = with(|config| {
+    let mut counter = counter_with(|config| {
         config.visitors = true;
         config.origin_secret = Some("s3cret".to_owned());
     });
-    let through = |secret: Option<&str>, viewer: &str| RequestHeaders {
+    let via_distribution = |secret: Option<&str>, viewer: &str| RequestHeaders {
         viewer_address: viewer.into(),
         origin_secret: secret.map(str::to_owned).into(),
         ..browser(1)
@@ -287,12 +293,16 @@ fn visitor_address_is_trusted_only_from_gateway_and_own_distribution() {
         body.split(r#""uniques":"#).nth(1).and_then(|rest| rest.split(',').next().map(str::to_owned))
     };
     for viewer in ["198.51.100.1:1", "198.51.100.2:1", "198.51.100.3:1"] {
-        send(&mut counter, through(None, viewer), "/a");
-        send(&mut counter, through(Some("guess!"), viewer), "/a");
+        send(&mut counter, via_distribution(None, viewer), "/a");
+        send(&mut counter, via_distribution(Some("guess!"), viewer), "/a");
     }
-    assert_eq!(uniques(&mut counter).as_deref(), Some("1"), "forged: they are all the gateway's address");
+    assert_eq!(
+        uniques(&mut counter).as_deref(),
+        Some("1"),
+        "forged headers are ignored: all requests have the address that the gateway reports"
+    );
     for viewer in ["198.51.100.1:1", "198.51.100.2:1", "198.51.100.2:2"] {
-        send(&mut counter, through(Some("s3cret"), viewer), "/a");
+        send(&mut counter, via_distribution(Some("s3cret"), viewer), "/a");
     }
     assert_eq!(uniques(&mut counter).as_deref(), Some("3"));
 }

@@ -1,12 +1,5 @@
-//! DynamoDB's protocol over one connection: signs a call, sends it and interprets the response. Knows nothing
-//! of counting.
-//!
-//! Adding is not idempotent, so such a call is sent again only if the first attempt certainly had no effect:
-//! the connection failed, or the request was not sent completely. After that, a lost response stays lost: the
-//! hit may be missing in the response, but is never counted twice. One gap remains: DynamoDB may close the
-//! connection while the request is being sent. Checking the socket before each use, and not reusing
-//! connections that were idle for long, keeps it small. Idempotent calls are repeated once after any failure.
-//! A throttled call is not repeated; the caller gets an error and can retry later.
+//! Calls DynamoDB over one connection: signs a call, sends it and interprets the response. A throttled call is
+//! not repeated; the caller gets an error and can retry later. This module must not know what is counted.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
@@ -19,21 +12,29 @@ use crate::sigv4::Signer;
 use crate::store::error::StoreError;
 use crate::store::transaction::TransactionResult;
 
-/// The total time of all calls of an invocation, if the invocation has that much left.
+/// The maximum time for all calls of one request, and for each single call of a batch.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The approximate pause before the first retry.
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
-/// The largest response body that is read, in bytes. A page of a Scan holds at most 1 MB of items, whose JSON
-/// is smaller than this.
+/// The maximum size of a response body, in bytes. A `Scan` call returns at most 1 MB of items, whose JSON is
+/// smaller than this limit.
 const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
 
 const TRANSACT: &str = "TransactWriteItems";
 
 /// Whether a request may be sent again if its response was lost.
+///
+/// Adding to a number is not idempotent. Such a call is sent again only if the first attempt certainly had no
+/// effect: the connection failed, or the request was not sent completely. If only the response is lost, the
+/// call fails although the hit may be counted, but no hit is counted twice. One gap remains: DynamoDB may close
+/// the connection while the request is being sent. The gap is small, because the socket is checked before each
+/// use and connections that were idle for long are not reused.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResendPolicy {
+    /// For calls that are not idempotent.
     Never,
+    /// For idempotent calls, which are repeated once after any failure except throttling.
     Once,
 }
 
@@ -41,15 +42,16 @@ pub(super) enum ResendPolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TableTarget {
     pub(super) name: String,
-    /// Whether requests hold data that must not be logged. DynamoDB's messages can quote requests, so they
-    /// are left out.
-    pub(super) private: bool,
+    /// Whether requests contain data that must not be logged. DynamoDB's error messages can quote requests,
+    /// so they are left out of the log.
+    pub(super) hides_error_messages: bool,
 }
 
-/// The reason that a call failed.
+/// The reason why a call failed.
 #[derive(Debug)]
 pub(super) enum DynamoDbError {
-    /// The condition does not hold, so the call had no effect. Many callers expect this result.
+    /// The condition does not hold, so the call had no effect. Callers of conditional calls expect this
+    /// result.
     ConditionFailed,
     /// Any other error.
     Store(StoreError),
@@ -81,10 +83,10 @@ pub(super) fn if_condition_holds<T>(result: Result<T, DynamoDbError>) -> Result<
     }
 }
 
-/// Returns whether an error code stands for throttling or a conflict, so that a later retry may succeed.
-fn is_throttling(kind: &str) -> bool {
+/// Returns whether an error code means throttling or a conflict, so that a later retry may succeed.
+fn is_throttling(code: &str) -> bool {
     matches!(
-        kind,
+        code,
         "ProvisionedThroughputExceededException"
             | "ThrottlingException"
             | "RequestLimitExceeded"
@@ -98,60 +100,62 @@ pub(super) struct DynamoDbClient {
     peer: Peer,
     signer: Signer,
     deadline: Instant,
-    midpoint: Instant,
+    /// The time when half of a batch's time is used.
+    batch_midpoint: Instant,
 }
 
 impl DynamoDbClient {
     pub(super) fn new(endpoint: Endpoint, tls: Tls, signer: Signer, clock: fn() -> Moment) -> Self {
         let deadline = Instant::now() + CALL_TIMEOUT;
-        Self { peer: Peer::new(endpoint, tls, clock), signer, deadline, midpoint: deadline }
+        Self { peer: Peer::new(endpoint, tls, clock), signer, deadline, batch_midpoint: deadline }
     }
 
     pub(super) fn now(&self) -> Moment {
         self.peer.now()
     }
 
-    /// Sets the deadline of the following calls of a request. The invocation has `left` time, of which a
-    /// quarter, at most 250 ms, is reserved for sending the response.
+    /// Sets the deadline for the calls of one request. `left` is the remaining time of the invocation; a
+    /// quarter of it, at most 250 ms, is reserved for sending the response.
     pub(super) fn set_request_deadline(&mut self, left: Duration) {
         let reserve = (left / 4).min(Duration::from_millis(250));
         self.deadline = Instant::now() + left.saturating_sub(reserve).min(CALL_TIMEOUT);
     }
 
-    /// Runs `calls` with half of the remaining time, so that the other half is left for what follows.
+    /// Runs `calls` with half of the remaining time, so that the other half remains for later calls.
     pub(super) fn with_reduced_deadline<T>(&mut self, calls: impl FnOnce(&mut Self) -> T) -> T {
-        let (now, whole) = (Instant::now(), self.deadline);
-        self.deadline = now + whole.saturating_duration_since(now) / 2;
-        let done = calls(self);
-        self.deadline = whole;
-        done
+        let (now, full_deadline) = (Instant::now(), self.deadline);
+        self.deadline = now + full_deadline.saturating_duration_since(now) / 2;
+        let result = calls(self);
+        self.deadline = full_deadline;
+        result
     }
 
-    /// Connects ahead of the first call if the endpoint uses TLS, where connecting is costly.
+    /// Connects before the first call if the endpoint uses TLS, because the TLS handshake is slow.
     pub(super) fn warm_up(&mut self, table: &TableTarget) -> Result<(), StoreError> {
         self.peer.warm_up(self.connect_timeout()).map_err(|error| self.not_connected(table, &error))
     }
 
-    /// Sets the deadline for a batch to all the time that the invocation has `left`, minus a second for
-    /// sending the response.
+    /// Sets the deadline for the calls of one batch. `left` is the remaining time of the invocation; half of
+    /// it, at most a second, is reserved for sending the response.
     pub(super) fn set_batch_deadline(&mut self, left: Duration) {
         let reserve = (left / 2).min(Duration::from_secs(1));
         let (now, left) = (Instant::now(), left.saturating_sub(reserve));
         self.deadline = now + left;
-        self.midpoint = now + left / 2;
+        self.batch_midpoint = now + left / 2;
     }
 
-    /// Returns whether half of a batch's time is spent; the rest is reserved for the hits.
-    pub(super) fn is_past_midpoint(&self) -> bool {
-        Instant::now() >= self.midpoint
+    /// Returns whether half of the batch's time is used. The other half is reserved for counting hits.
+    pub(super) fn has_used_half_of_batch_time(&self) -> bool {
+        Instant::now() >= self.batch_midpoint
     }
 
     /// Waits before a retry, longer after each attempt, with jitter. Returns false if there is not enough
     /// time left.
     pub(super) fn back_off(&mut self, tries: u32) -> bool {
         let max_pause = FIRST_BACKOFF * 2_u32.pow(tries.min(6));
-        let chance = RandomState::new().hash_one(tries) % 1024;
-        let pause = max_pause / 2 + max_pause * u32::try_from(chance).unwrap_or_default() / 2048;
+        // The pause is from half of `max_pause` to all of it, so that processes do not retry at the same time.
+        let jitter = RandomState::new().hash_one(tries) % 1024;
+        let pause = max_pause / 2 + max_pause * u32::try_from(jitter).unwrap_or_default() / 2048;
         sleep_within(pause, self.deadline)
     }
 
@@ -163,20 +167,20 @@ impl DynamoDbClient {
         body: &str,
         resend: ResendPolicy,
     ) -> Result<Vec<u8>, DynamoDbError> {
-        let mut repeated = false;
+        let mut was_attempted = false;
         loop {
-            let again = !std::mem::replace(&mut repeated, true);
+            let is_first = !std::mem::replace(&mut was_attempted, true);
             match self.send(operation, table, body) {
-                Ok(response) if again && resend == ResendPolicy::Once && response.status >= 500 => {}
+                Ok(response) if is_first && resend == ResendPolicy::Once && response.status >= 500 => {}
                 Ok(response) => return self.interpret(operation, table, response),
                 Err((_, was_sent))
-                    if again && (!was_sent || resend == ResendPolicy::Once) && self.has_time_left() => {}
+                    if is_first && (!was_sent || resend == ResendPolicy::Once) && self.has_time_left() => {}
                 Err((error, _)) => return Err(error.into()),
             }
         }
     }
 
-    /// Sends a call once. The error includes whether the request was sent, in which case its outcome is
+    /// Sends a call once. The flag of the error says whether the request was sent, so that its outcome is
     /// unknown.
     fn send(
         &mut self,
@@ -187,7 +191,7 @@ impl DynamoDbClient {
         let connected = self.peer.take_connection(self.connect_timeout());
         let (mut connection, now) = connected.map_err(|error| (self.not_connected(table, &error), false))?;
         let request = self.request(operation, body, now);
-        // Limits each single call, so that a call that hangs leaves time for another.
+        // Each call has its own limit, so that time for another call remains if one hangs.
         let deadline = self.deadline.min(Instant::now() + CALL_TIMEOUT);
         let response = connection.exchange(&request, Some(deadline), MAX_RESPONSE_BYTES);
         let response = response.map_err(|error| {
@@ -241,7 +245,7 @@ impl DynamoDbClient {
                 error.reasons.into_iter().map(CancellationReasonBody::into_reason).collect(),
             )),
             "TransactionInProgressException" => Err(why),
-            kind if is_throttling(kind) => Ok(TransactionResult::Throttled(why)),
+            code if is_throttling(code) => Ok(TransactionResult::Throttled(why)),
             _ if response.status >= 500 => Err(why),
             _ => Ok(TransactionResult::Failed(StoreError::Unavailable(why))),
         }
@@ -259,25 +263,25 @@ impl DynamoDbClient {
         if response.status == 200 {
             return Ok(response.body);
         }
-        let (error, why) = self.parse_error(operation, table, &response, table.private);
+        let (error, why) = self.parse_error(operation, table, &response, table.hides_error_messages);
         Err(match error.code() {
             "ConditionalCheckFailedException" => DynamoDbError::ConditionFailed,
-            kind if is_throttling(kind) => StoreError::Throttled(why).into(),
+            code if is_throttling(code) => StoreError::Throttled(why).into(),
             _ => StoreError::Unavailable(why).into(),
         })
     }
 
-    /// Parses an error response and describes it, without DynamoDB's message if `private`.
+    /// Parses an error response and describes it, without DynamoDB's message if `hides_message`.
     fn parse_error(
         &self,
         operation: &str,
         table: &TableTarget,
         response: &PeerResponse,
-        private: bool,
+        hides_message: bool,
     ) -> (ErrorBody, String) {
         let error: ErrorBody = serde_json::from_slice(&response.body).unwrap_or_default();
         let id = response.header("x-amzn-requestid").unwrap_or("unknown");
-        let message = if private { String::new() } else { format!(": {}", error.message) };
+        let message = if hides_message { String::new() } else { format!(": {}", error.message) };
         let why = format!("status {} {}{message} (request {id})", response.status, error.code());
         let why = self.describe(operation, table, &why);
         (error, why)

@@ -1,5 +1,5 @@
-//! The item that stores the time of the last invalidation. If several processes want to invalidate, only one
-//! succeeds in updating it.
+//! The item that stores the time of the last invalidation. If several processes want to invalidate in the same
+//! window, only one can update the item.
 
 use hitctl_config::contract::KEY_INVALIDATION;
 
@@ -39,8 +39,8 @@ impl DynamoDbStore {
         let body =
             requests::with_update(item, change, condition, JsonObject::new().text("#a", ATTR_AT), values)
                 .end();
-        // If the call were sent twice, the second attempt would find the window claimed, without knowing by
-        // whom.
+        // If the call were sent twice, the second attempt could find the window claimed, without knowing
+        // whether by this process or by another one.
         Ok(if_condition_holds(self.call("UpdateItem", &body, ResendPolicy::Never))?.is_some())
     }
 }

@@ -1,4 +1,4 @@
-//! Reads items: one, several, or those of all pages.
+//! Reads items: one, several, or the items of all paths.
 
 use serde_json::value::RawValue;
 
@@ -10,15 +10,17 @@ use crate::hit::CountItem;
 use crate::json::JsonObject;
 use crate::store::error::StoreError;
 
-/// The maximum number of pages of a Scan. They are 32 MB of items, which is more than 40,000 pages of a site;
-/// reading more for a visitor would cost too much.
-const SCAN_PAGES: usize = 32;
-const BATCH_ROUNDS: usize = 4;
+/// The maximum number of `Scan` calls for one read of the table. They return up to 32 MB of items: more than
+/// 40,000 paths. Reading more for one request would cost too much.
+const MAX_SCAN_CALLS: usize = 32;
+/// The maximum number of `BatchGetItem` calls for the same keys, including the first.
+const MAX_BATCH_CALLS: usize = 4;
 /// The maximum number of keys of a `BatchGetItem` call.
 const BATCH_KEYS: usize = 100;
 
 impl DynamoDbStore {
-    /// Reads several items, in no particular order. Requests unprocessed keys again.
+    /// Reads several items and returns them in no particular order. Keys that DynamoDB leaves unprocessed are
+    /// requested again.
     pub(super) fn read_items(
         &mut self,
         keys: &[String],
@@ -28,17 +30,17 @@ impl DynamoDbStore {
         for chunk in keys.chunks(BATCH_KEYS) {
             let mut request =
                 requests::batch_get(&self.table.name, chunk.iter().map(String::as_str), projection);
-            let mut rounds = 0;
+            let mut calls = 0;
             loop {
                 let body = JsonObject::new().raw("RequestItems", &request).end();
                 let batch: BatchGetItemOutput = self.call_json("BatchGetItem", &body, ResendPolicy::Once)?;
                 found.extend(batch.responses.into_values().flatten());
                 match batch.unprocessed {
-                    Some(left) if left.get().contains("Keys") => request = Box::<str>::from(left).into(),
+                    Some(keys) if keys.get().contains("Keys") => request = Box::<str>::from(keys).into(),
                     _ => break,
                 }
-                rounds += 1;
-                if rounds == BATCH_ROUNDS {
+                calls += 1;
+                if calls == MAX_BATCH_CALLS {
                     let why = "keys were left unprocessed";
                     return Err(StoreError::Throttled(self.client.describe(
                         "BatchGetItem",
@@ -57,14 +59,14 @@ impl DynamoDbStore {
         Ok(got.item.unwrap_or_default().item)
     }
 
-    /// Calls `each` with every item of the pages and of the site.
+    /// Calls `each` with the items of all paths and of the site.
     pub(super) fn scan(
         &mut self,
         projection: Projection,
         each: &mut dyn FnMut(StoredItem),
     ) -> Result<(), StoreError> {
         let mut start: Option<Box<RawValue>> = None;
-        for _ in 0..SCAN_PAGES {
+        for _ in 0..MAX_SCAN_CALLS {
             let body = requests::scan(&self.table.name, projection, start.as_deref().map(RawValue::get));
             let page: ScanOutput = self.call_json("Scan", &body, ResendPolicy::Once)?;
             page.items.into_iter().for_each(&mut *each);

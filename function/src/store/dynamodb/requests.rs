@@ -1,5 +1,5 @@
-//! Builds the request bodies, in DynamoDB's JSON. Names and values are always aliases, because a path may
-//! hold any text and some names are DynamoDB's reserved words.
+//! Builds the request bodies, in DynamoDB's JSON. Expressions contain only placeholders for names and values
+//! (`#p`, `:n`), because a path may contain any text and some names are reserved words of DynamoDB.
 
 use hitctl_config::contract::{
     ATTR_BUDGET_PATHS, ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET,
@@ -14,10 +14,19 @@ use crate::store::transaction::Transaction;
 /// The attributes that a read returns.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Projection {
-    /// The total and the counts of that day.
+    /// The totals and the counts of the given day.
     Summary(Day),
     /// All attributes, including days and months.
     All,
+}
+
+/// The limits of the budget of new paths.
+#[derive(Clone, Copy)]
+pub(super) struct BudgetLimits {
+    /// The maximum number of new paths per day.
+    pub(super) new_per_day: u64,
+    /// The maximum number of paths in total.
+    pub(super) max_total: u64,
 }
 
 /// Builds an `UpdateItem` that counts hits in the item `key`. If `must_exist`, it requires that the item
@@ -55,13 +64,13 @@ pub(super) fn apply_delta(table: &str, delta: &CounterDelta, must_exist: bool) -
 /// `ttl`, into `dedup_table`.
 pub(super) fn transaction(
     table: &str,
-    seen: &str,
+    dedup_table: &str,
     transaction: &Transaction,
     ttl: u64,
     token: &str,
 ) -> String {
     let puts = transaction.dedup_ids.iter().map(|dedup_id| {
-        let put = put_id(seen, &format!("{SEEN_MESSAGE_PREFIX}{dedup_id}"), ttl);
+        let put = put_id(dedup_table, &format!("{SEEN_MESSAGE_PREFIX}{dedup_id}"), ttl);
         JsonObject::new().raw("Put", &put).end()
     });
     let updates = transaction.deltas.iter().map(|(delta, must_exist)| {
@@ -73,7 +82,7 @@ pub(super) fn transaction(
 fn delta_body(table: &str, delta: &CounterDelta, must_exist: bool) -> JsonObject {
     let (mut names, mut values) = (JsonObject::new(), JsonObject::new());
     let mut expression = String::from("ADD ");
-    for (index, (name, n)) in delta.attributes_with_limits().iter().enumerate() {
+    for (index, (name, n)) in delta.attribute_sums().iter().enumerate() {
         if index > 0 {
             expression.push_str(", ");
         }
@@ -90,28 +99,30 @@ fn delta_body(table: &str, delta: &CounterDelta, must_exist: bool) -> JsonObject
     update_if_required(table_and_key(table, &delta.key), &expression, must_exist, names, values)
 }
 
-/// Builds an `UpdateItem` that reserves a new path in the budget and in shares of it, on condition that all
-/// limits allow it.
+/// Builds an `UpdateItem` that reserves a new path in the budget and in the client's `shares` of it. It
+/// requires that no limit is reached.
 pub(super) fn reserve_path(
     table: &str,
     today: Day,
-    (new_per_day, max_total): (u64, u64),
+    limits: BudgetLimits,
     shares: &[(String, u64)],
 ) -> String {
     let mut names = JsonObject::new().text("#a", ATTR_BUDGET_PATHS).text("#d", &today.attribute());
-    let mut values =
-        JsonObject::new().raw(":n", &number(1)).raw(":a", &number(max_total)).raw(":d", &number(new_per_day));
-    let mut change_of = String::from("ADD #a :n, #d :n");
+    let mut values = JsonObject::new()
+        .raw(":n", &number(1))
+        .raw(":a", &number(limits.max_total))
+        .raw(":d", &number(limits.new_per_day));
+    let mut change = String::from("ADD #a :n, #d :n");
     let mut condition =
         String::from("(attribute_not_exists(#a) OR #a < :a) AND (attribute_not_exists(#d) OR #d < :d)");
     for (index, (name, limit)) in shares.iter().enumerate() {
         let (alias, value) = (format!("#s{index}"), format!(":s{index}"));
-        change_of.extend([", ", &alias, " :n"]);
+        change.extend([", ", &alias, " :n"]);
         condition.extend([" AND (attribute_not_exists(", &alias, ") OR ", &alias, " < ", &value, ")"]);
         names = names.text(&alias, name);
         values = values.raw(&value, &number(*limit));
     }
-    with_update(table_and_key(table, KEY_BUDGET), &change_of, &condition, names, values)
+    with_update(table_and_key(table, KEY_BUDGET), &change, &condition, names, values)
         .text("ReturnValues", "ALL_NEW")
         .end()
 }
@@ -171,7 +182,8 @@ pub(super) fn batch_get<'a>(
     JsonObject::new().raw(table, &items.end()).end()
 }
 
-/// Builds a `Scan` over the items of the pages and of the site, beginning at `start`.
+/// Builds a `Scan` that returns the items of all paths and of the site. `start` is the `LastEvaluatedKey` of
+/// the previous call.
 pub(super) fn scan(table: &str, projection: Projection, start: Option<&str>) -> String {
     let values = JsonObject::new()
         .raw(":r", &text(&RESERVED_PREFIX.to_string()))
@@ -192,7 +204,7 @@ pub(super) fn scan(table: &str, projection: Projection, start: Option<&str>) -> 
     .end()
 }
 
-/// Builds a `PutItem` that stores `id`, on condition that it is new.
+/// Builds a `PutItem` that stores `id`. It requires that no item with this ID exists.
 pub(super) fn put_id(table: &str, id: &str, ttl: u64) -> String {
     let item = JsonObject::new().raw(SEEN_ID, &text(id)).raw(SEEN_TTL, &number(ttl));
     let body = JsonObject::new().text("TableName", table).raw("Item", &item.end());
@@ -201,7 +213,7 @@ pub(super) fn put_id(table: &str, id: &str, ttl: u64) -> String {
 }
 
 /// Builds an `UpdateItem` that creates the salt `id` with the value `proposed`, unless it exists. The
-/// response holds the stored salt.
+/// response contains the stored salt.
 pub(super) fn create_salt(table: &str, id: &str, proposed: &str, ttl: u64) -> String {
     let names = JsonObject::new().text("#s", SEEN_SALT).text("#t", SEEN_TTL);
     let values = JsonObject::new().raw(":s", &text(proposed)).raw(":t", &number(ttl));
@@ -216,7 +228,7 @@ pub(super) fn delete_id(table: &str, id: &str) -> String {
     visitor_table_and_key(table, id).end()
 }
 
-/// Builds an `UpdateItem` that counts a hit of an address.
+/// Builds an `UpdateItem` that counts a hit in the item of an address.
 pub(super) fn count_address(table: &str, id: &str, now: Moment, ttl: u64) -> String {
     let names = JsonObject::new()
         .text("#h", ATTR_HITS)
@@ -229,7 +241,7 @@ pub(super) fn count_address(table: &str, id: &str, now: Moment, ttl: u64) -> Str
     with_update(visitor_table_and_key(table, id), expression, "", names, values).end()
 }
 
-/// Completes the body of an `UpdateItem`, which requires that the item exists if `must_exist`.
+/// Completes the body of an `UpdateItem`. If `must_exist`, it requires that the item exists.
 fn update_if_required(
     body: JsonObject,
     expression: &str,
@@ -242,7 +254,7 @@ fn update_if_required(
     with_update(body, expression, condition, names, values)
 }
 
-/// Completes the body of an `UpdateItem`; an empty condition is none.
+/// Completes the body of an `UpdateItem`. If `condition` is empty, the update is unconditional.
 pub(super) fn with_update(
     body: JsonObject,
     expression: &str,
@@ -255,7 +267,7 @@ pub(super) fn with_update(
     with_names(body, names).raw("ExpressionAttributeValues", &values.end())
 }
 
-/// Adds the names that the aliases stand for.
+/// Adds the attribute names for which the placeholders stand.
 fn with_names(body: JsonObject, names: JsonObject) -> JsonObject {
     body.raw("ExpressionAttributeNames", &names.end())
 }

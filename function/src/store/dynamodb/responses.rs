@@ -66,7 +66,7 @@ impl ErrorBody {
     }
 }
 
-/// The reason that one action was refused. The code is the string `None` if the action was not the cause.
+/// The reason why one action was refused. The code is the string `None` if the action was not the cause.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CancellationReasonBody {

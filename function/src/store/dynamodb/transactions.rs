@@ -15,8 +15,8 @@ const DAY_S: u64 = 86_400;
 /// The maximum number of items tracked per day.
 const MAX_TRACKED_ITEMS: usize = 4096;
 
-/// The items that were checked for old days today. A transaction does not return its items, so that each
-/// check needs a read.
+/// The items that were checked for old days today. Each check needs a read, because the response to a
+/// transaction contains no items.
 #[derive(Debug, Default)]
 pub(super) struct TrimTracker {
     day: Option<Day>,
@@ -24,7 +24,7 @@ pub(super) struct TrimTracker {
 }
 
 impl TrimTracker {
-    /// Returns whether an item has to be checked: once a day per process.
+    /// Returns whether an item has not been checked today, and marks it as checked.
     fn is_due(&mut self, key: &str, today: Day) -> bool {
         if self.day != Some(today) || self.keys.len() >= MAX_TRACKED_ITEMS {
             self.day = Some(today);

@@ -1,11 +1,6 @@
-//! Records which visitors are new today, as hashes that cannot be reversed after the day's salt is deleted.
-//! They are in a separate table, whose items expire.
-//!
-//! A hash is stored before its visitor is counted. If the process ends in between, a visitor is missing but
-//! never counted twice. A write whose response was lost is sent again: if the first attempt did arrive, the
-//! second finds the hash and treats the visitor as known, which errs on the same side.
-//!
-//! Salts, hashes and addresses must reach neither a log nor a `Debug` output.
+//! Records which visitors are new today, as hashes in a separate table whose items expire. A hash cannot be
+//! reversed after the day's salt is deleted. Salts, hashes and addresses must not appear in logs or in `Debug`
+//! output.
 
 use std::fmt;
 
@@ -24,15 +19,15 @@ use crate::store::error::StoreError;
 use crate::visitor::Visitor;
 
 const DAY_S: u64 = 86_400;
-/// The number of old salts that are deleted when a new one is created, beginning with that of the day before
-/// yesterday. DynamoDB's own expiry, which is slow, deletes older ones, if the site had no visitors for
-/// longer.
+/// The number of old salts that are deleted when a new one is created. The salt of yesterday is kept, because
+/// queued hits may arrive late. If the site had no visitors for longer, DynamoDB's slow expiry deletes the
+/// older salts.
 const OLD_SALTS: u32 = 7;
-/// The length of a stored hash: half of an HMAC-SHA-256. A million visitors a day collide about once in 10^26
-/// days.
+/// The length of a stored hash in bytes: half of an HMAC-SHA-256. With a million visitors per day, two hashes
+/// are equal about once in 10^26 days.
 const HASH_BYTES: usize = 16;
 
-/// The table of visitors and its retention of addresses.
+/// The table of visitors, and how long it keeps addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VisitorTable {
     /// The name of the table.
@@ -48,6 +43,10 @@ struct DailySalt {
 }
 
 /// Records visitors and decides which are new.
+///
+/// A hash is stored before its visitor is counted. If the process ends in between, the visitor is missing in
+/// the counts, but no visitor is counted twice. If the response to a write is lost, the write is sent again. If
+/// the first attempt had an effect, the second finds the hash, and the visitor is not counted.
 pub(super) struct VisitorRegistry {
     table: TableTarget,
     address_retention_days: Option<u32>,
@@ -59,7 +58,7 @@ pub(super) struct VisitorRegistry {
 }
 
 impl fmt::Debug for VisitorRegistry {
-    /// Leaves out the salt.
+    /// Omits the salt.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VisitorRegistry").field("table", &self.table.name).finish_non_exhaustive()
     }
@@ -67,7 +66,7 @@ impl fmt::Debug for VisitorRegistry {
 
 impl VisitorRegistry {
     pub(super) fn new(visitor_table: VisitorTable, site: String) -> Self {
-        let table = TableTarget { name: visitor_table.table, private: true };
+        let table = TableTarget { name: visitor_table.table, hides_error_messages: true };
         Self {
             table,
             address_retention_days: visitor_table.address_retention_days,
@@ -77,13 +76,14 @@ impl VisitorRegistry {
         }
     }
 
-    /// Returns whether full addresses are kept.
+    /// Returns whether full addresses are stored.
     pub(super) fn stores_addresses(&self) -> bool {
         self.address_retention_days.is_some()
     }
 
-    /// Records a visitor and returns whether it is new today on the page and on the site. A failure after the
-    /// first result is a warning, because that result must not be lost.
+    /// Records a visitor and returns whether the visitor is new today on the page and on the site. A failure
+    /// to record the visitor of the site is only a warning, because the result for the page must not be lost.
+    /// So is a failure to store the address.
     pub(super) fn record(
         &mut self,
         client: &mut DynamoDbClient,
@@ -138,8 +138,8 @@ impl VisitorRegistry {
         Ok(())
     }
 
-    /// Deletes the salts of past days. Without its salt, a hash can no longer be linked to a visitor. After a
-    /// failure, the first visitor of the next day tries again.
+    /// Deletes the salts of past days. Without the salt, a hash can no longer be linked to a visitor. After a
+    /// failure, the process that creates the next day's salt tries again.
     fn delete_old_salts(&self, client: &mut DynamoDbClient, today: Day, warnings: &mut Vec<String>) {
         for age in 2..2 + OLD_SALTS {
             let Some(day) = today.number().checked_sub(age).map(Day::from_number) else { return };
@@ -151,8 +151,8 @@ impl VisitorRegistry {
         }
     }
 
-    /// Stores the hash of a visitor of a page, or of the site if `page` is `None`. Returns whether the
-    /// visitor is new on the day of the salt.
+    /// Stores the hash of a visitor on a page, or on the site if `page` is `None`. Returns whether the visitor
+    /// is new on the day of the loaded salt.
     fn is_new(
         &self,
         client: &mut DynamoDbClient,
@@ -168,7 +168,7 @@ impl VisitorRegistry {
         Ok(if_condition_holds(put)?.is_some())
     }
 
-    /// Counts a hit of an address, if the configuration keeps addresses.
+    /// Counts a hit in the item of the visitor's address, if the configuration keeps addresses.
     fn record_address(
         &self,
         client: &mut DynamoDbClient,

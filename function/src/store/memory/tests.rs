@@ -30,7 +30,7 @@ fn flood_of_a_million_paths_stays_within_the_budget() {
     assert_eq!(counted, 2499, "999 on the first day, 1000 on the second, 500 on the third");
     assert_eq!(table.items().count(), 2500);
     let Ok(AddResult::Counted(counts)) = table.add(&Hit::one(known, on(3)), paths) else {
-        panic!("a known path")
+        panic!("expected a known path to count")
     };
     assert_eq!(counts.hits, 2);
     assert_eq!(table.raw("!budget").unwrap().number("paths"), 2500);
@@ -67,6 +67,6 @@ proptest! {
         }
         let months: u64 = table.history(None).unwrap().numbers.iter()
             .filter(|(name, _)| name.starts_with('w')).map(|(_, n)| *n).sum();
-        prop_assert_eq!(months, site.len() as u64, "months are the sums of their days");
+        prop_assert_eq!(months, site.len() as u64, "each month is the sum of its days");
     }
 }

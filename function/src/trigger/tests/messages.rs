@@ -1,5 +1,4 @@
-//! Tests with messages and events of AWS services, as AWS documents them, and with messages in hitctl's own
-//! format.
+//! Tests that parse sample messages and events from the AWS documentation, and messages in hitctl's own format.
 
 use super::*;
 
@@ -40,7 +39,7 @@ fn single(json: &str, options: &EventOptions) -> (InboundMessage, EventReply) {
     }
 }
 
-/// The example of "Using Lambda with Amazon SQS", with a body in hitctl's own format.
+/// The example event from the AWS page "Using Lambda with Amazon SQS", with a body in hitctl's own format.
 const SQS: &str = r#"{"Records":[{
   "messageId":"059f36b4-87a3-44ab-83d2-661975830a7d","receiptHandle":"AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...",
   "body":"{\"v\":1,\"path\":\"/x\",\"ts\":\"2026-09-19T10:00:00Z\",\"n\":3}",
@@ -68,7 +67,7 @@ fn batch_is_parsed_message_by_message() {
 
 #[test]
 fn message_without_id_fails_the_batch() {
-    let why = refusal(r#"{"Records":[{"eventSource":"aws:sqs","body":"/x"}]}"#);
+    let why = unsupported_event_message(r#"{"Records":[{"eventSource":"aws:sqs","body":"/x"}]}"#);
     insta::assert_snapshot!(why, @"invalid SQS batch: a message has no `messageId`");
 }
 
@@ -111,8 +110,8 @@ fn queued_page_hit_is_a_view() {
     let opted_out_hit = IncomingHit { automated: false, opted_out: true, ..expected.clone() };
     let sent = read(r#"{"p":"/x","b":0,"g":1}"#, "https://a.example");
     assert_eq!(sent, Ok(ParsedContent::Hits(vec![opted_out_hit])));
-    let silent = IncomingHit { origin: None, automated: false, ..expected };
-    assert_eq!(read(r#"{"p":"/x"}"#, ""), Ok(ParsedContent::Hits(vec![silent])));
+    let without_optional_fields = IncomingHit { origin: None, automated: false, ..expected };
+    assert_eq!(read(r#"{"p":"/x"}"#, ""), Ok(ParsedContent::Hits(vec![without_optional_fields])));
     for wrong in ["", "/x", "[]", r#"{"p":7}"#, &format!(r#"{{"p":"{}"}}"#, "x".repeat(2048))] {
         assert!(matches!(read(wrong, ""), Ok(ParsedContent::Invalid(_))), "{wrong}");
     }
@@ -192,8 +191,8 @@ fn malformed_body_error_does_not_quote_the_body() {
     `n`: expected a whole number from 1 to 9007199254740991
     `ip`: expected an IP address
     `ts`: expected an RFC 3339 time such as 2026-09-20T10:00:00Z
-    `ts`: expected a time at most sixty days ago and five minutes ahead
-    `ts`: expected a time at most sixty days ago and five minutes ahead
+    `ts`: expected a time between sixty days ago and five minutes from now
+    `ts`: expected a time between sixty days ago and five minutes from now
     `id`: expected 1 to 256 bytes
     `hits`: expected 1 to 500 entries, found 0
     `hits`: expected a list
@@ -206,15 +205,15 @@ fn malformed_body_error_does_not_quote_the_body() {
     the object key is missing
     `cf.request.method` is missing
     the message is neither a hit nor a known event
-    the body is an SNS envelope (a notification); turn on raw message delivery for the queue's subscription to the topic
-    the body is an SNS envelope (a message about a subscription); turn on raw message delivery for the queue's subscription to the topic
+    expected a raw message, found an SNS notification; enable raw message delivery for the queue's subscription to the topic
+    expected a raw message, found an SNS subscription message; enable raw message delivery for the queue's subscription to the topic
     the event has no value at /detail/path
     expected a string or a whole number at /detail/path
     ");
 }
 
-/// An event written by hand, such as `{"detail": {..}}`, is an EventBridge event; an object with its own
-/// `path` is not.
+/// An object with a `detail` and no `path`, as people write it by hand, is parsed as an EventBridge event. An
+/// object with a top-level `path` is parsed as a hit.
 #[test]
 fn event_with_only_a_detail_is_parsed() {
     let (message, reply) = single(r#"{"detail":{"path":"/x"}}"#, &options());
@@ -240,14 +239,14 @@ fn event_with_only_a_detail_is_parsed() {
     );
 }
 
-/// The example of "EventBridge event message structure" of S3.
+/// The example event from the S3 page "EventBridge event message structure".
 const OBJECT_CREATED: &str = r#"{"version":"0","id":"17793124-05d4-b198-2fde-7ededc63b103","detail-type":"Object Created","source":"aws.s3",
   "account":"111122223333","time":"2026-09-20T09:59:00Z","region":"ca-central-1","resources":["arn:aws:s3:::site"],
   "detail":{"version":"0","bucket":{"name":"site"},"object":{"key":"a+b c.html","size":5,"etag":"b1946ac92492d2347c6235b4d2611184",
     "version-id":"IYV3p45BT0ac8hjHg1houSdS1a.Mro8e","sequencer":"617f08299329d189"},"request-id":"N4N7GDK58NMKJ12R",
     "requester":"123456789012","source-ip-address":"1.2.3.4","reason":"PutObject"}}"#;
 
-/// The example of "Event message structure" of S3.
+/// The example event from the S3 page "Event message structure".
 const NOTIFICATION: &str = r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-west-2","eventTime":"1970-01-01T00:00:00.000Z",
   "eventName":"ObjectCreated:Put","userIdentity":{"principalId":"AIDAJDPLRKLG7UEXAMPLE"},"requestParameters":{"sourceIPAddress":"127.0.0.1"},
   "responseElements":{"x-amz-request-id":"C3D13FE58DE4C810"},"s3":{"s3SchemaVersion":"1.0","configurationId":"testConfigRule",
@@ -317,7 +316,7 @@ fn event_path_and_amount_are_read_at_pointers() {
     }
 }
 
-/// The example of "Lambda@Edge event structure", of a viewer request.
+/// The example of a viewer request from the CloudFront page "Lambda@Edge event structure".
 const VIEWER_REQUEST: &str = r#"{"Records":[{"cf":{"config":{"distributionDomainName":"d111111abcdef8.cloudfront.net","distributionId":"EDFDVBD6EXAMPLE",
   "eventType":"viewer-request","requestId":"4TyzHTaYWb1GX1qTfsHhEqV6HUDd_BzoBZnwfnvQc_1oF26ClkoUSEQ=="},
   "request":{"clientIp":"203.0.113.178","headers":{"host":[{"key":"Host","value":"d111111abcdef8.cloudfront.net"}],
@@ -336,9 +335,13 @@ fn viewer_event_is_a_view_and_returns_its_request_unchanged() {
     };
     assert_eq!(message.content, Ok(ParsedContent::Hits(vec![expected.clone()])));
     assert_eq!(message.dedup_id, "4TyzHTaYWb1GX1qTfsHhEqV6HUDd_BzoBZnwfnvQc_1oF26ClkoUSEQ==");
-    let EventReply::Verbatim(response) = reply else { panic!("no answer for CloudFront") };
+    let EventReply::Verbatim(response) = reply else { panic!("expected a reply to CloudFront") };
     assert!(VIEWER_REQUEST.contains(&response) && response.starts_with(r#"{"clientIp""#), "{response}");
-    assert_eq!(read(VIEWER_REQUEST), Ok(ParsedContent::Hits(vec![expected])), "as the body of a message");
+    assert_eq!(
+        read(VIEWER_REQUEST),
+        Ok(ParsedContent::Hits(vec![expected])),
+        "the same event as the body of a message"
+    );
     let post = VIEWER_REQUEST.replace("GET", "POST");
     assert_eq!(single(&post, &EventOptions::default()).0.content, Ok(ParsedContent::Nothing));
 }

@@ -1,4 +1,4 @@
-//! The expected behaviour in its simplest form: maps of numbers, and the rules one after another.
+//! A simple model of the counter's expected behaviour: maps of numbers, and the rules in their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use hit_counter::store::PathAdmission;
 use hit_counter::visitor::Visitor;
 use serde_json::{Value, json};
 
-use super::drawn::{DrawnRequest, DrawnRoute, network};
+use super::random::{RandomRequest, RandomRoute, network};
 
 /// The response that the model predicts for a request or event.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) enum ExpectedResponse {
     Error(u16, &'static str),
 }
 
-/// The number of views and visitors of a page or of the site.
+/// The numbers of views and visitors of a page or of the site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct ModelCounts {
     hits: u64,
@@ -104,12 +104,12 @@ impl CounterModel {
     /// Returns the expected response, whether the view counts, and why not.
     pub(crate) fn expect(
         &mut self,
-        request: &DrawnRequest,
+        request: &RandomRequest,
         now: Moment,
     ) -> (ExpectedResponse, bool, Option<&'static str>) {
         let not_counted = |expected| (expected, false, None);
-        let allowed: &[&str] = if request.route == DrawnRoute::Hit { &["POST"] } else { &["GET", "HEAD"] };
-        if request.route == DrawnRoute::Nowhere {
+        let allowed: &[&str] = if request.route == RandomRoute::Hit { &["POST"] } else { &["GET", "HEAD"] };
+        if request.route == RandomRoute::Nowhere {
             return not_counted(ExpectedResponse::Error(404, "not_found"));
         }
         if !allowed.contains(&request.method) {
@@ -118,14 +118,14 @@ impl CounterModel {
         if request.too_large {
             return not_counted(ExpectedResponse::Error(413, "body_too_large"));
         }
-        if request.route == DrawnRoute::Health {
+        if request.route == RandomRoute::Health {
             return not_counted(ExpectedResponse::Body(json!({"v": 1, "ok": true})));
         }
-        let reads_all = matches!(request.route, DrawnRoute::Count | DrawnRoute::Total);
+        let reads_all = matches!(request.route, RandomRoute::Count | RandomRoute::Total);
         let result = match request.broken {
             _ if reads_all && self.is_foreign_read(request) => Err((403, "origin_not_allowed")),
             Some((_, code)) => Err((400, code)),
-            None if request.route == DrawnRoute::Total => {
+            None if request.route == RandomRoute::Total => {
                 return not_counted(ExpectedResponse::Body(self.body_with_counts(
                     json!({"v": 1}),
                     &self.site,
@@ -141,8 +141,8 @@ impl CounterModel {
                     _ => self.pages.get(&key).copied().unwrap_or_default(),
                 };
                 let expected = match route {
-                    DrawnRoute::Badge => ExpectedResponse::Badge(page.hits),
-                    DrawnRoute::Hit if request.quiet => ExpectedResponse::Status(204),
+                    RandomRoute::Badge => ExpectedResponse::Badge(page.hits),
+                    RandomRoute::Hit if request.quiet => ExpectedResponse::Status(204),
                     _ => {
                         let mut body = self.body_with_counts(
                             json!({"v": 1, "path": key, "counted": counted}),
@@ -157,7 +157,7 @@ impl CounterModel {
                 };
                 (expected, counted, why)
             }
-            (Err((_, code)), DrawnRoute::Badge) => (ExpectedResponse::BadgeError(code), false, None),
+            (Err((_, code)), RandomRoute::Badge) => (ExpectedResponse::BadgeError(code), false, None),
             (Err((status, code)), _) => not_counted(ExpectedResponse::Error(status, code)),
         }
     }
@@ -176,13 +176,13 @@ impl CounterModel {
     /// Reads or counts one page. Returns its key, whether it was counted, and why not.
     fn page(
         &mut self,
-        request: &DrawnRequest,
+        request: &RandomRequest,
         now: Moment,
     ) -> Result<(String, bool, Option<&'static str>), (u16, &'static str)> {
-        let may_read = matches!(request.route, DrawnRoute::Counter | DrawnRoute::Badge);
-        let reads = request.route == DrawnRoute::Count
+        let may_read = matches!(request.route, RandomRoute::Counter | RandomRoute::Badge);
+        let reads = request.route == RandomRoute::Count
             || may_read && (request.only_reads || request.method == "HEAD");
-        if reads && request.route != DrawnRoute::Badge && self.is_foreign_read(request) {
+        if reads && request.route != RandomRoute::Badge && self.is_foreign_read(request) {
             return Err((403, "origin_not_allowed"));
         }
         let key = request.page.clone()?;
@@ -209,7 +209,7 @@ impl CounterModel {
         };
         if let Some(why) = why {
             *self.dropped.entry((now.day().month_attribute(), why)).or_default() += 1;
-            if why == "origin" && request.route != DrawnRoute::Badge {
+            if why == "origin" && request.route != RandomRoute::Badge {
                 return Err((403, "origin_not_allowed"));
             }
         }
@@ -217,13 +217,13 @@ impl CounterModel {
     }
 
     /// Returns whether a page of another site would read counts as JSON.
-    fn is_foreign_read(&self, request: &DrawnRequest) -> bool {
+    fn is_foreign_read(&self, request: &RandomRequest) -> bool {
         self.config.rules.origins != Origins::Any
             && request.origin.is_some_and(|origin| origin != "https://a.example")
     }
 
     /// Counts a view, or returns why its path may not be counted.
-    fn count(&mut self, key: &str, request: &DrawnRequest, now: Moment) -> Option<&'static str> {
+    fn count(&mut self, key: &str, request: &RandomRequest, now: Moment) -> Option<&'static str> {
         let day = now.day();
         if !self.pages.contains_key(key) {
             let all = u64::try_from(self.pages.len()).unwrap();
@@ -271,7 +271,7 @@ impl CounterModel {
         None
     }
 
-    /// Adds a page that was added by hand.
+    /// Adds a known page without hits.
     pub(crate) fn add_known_path(&mut self, key: &str) {
         self.pages.insert(key.to_owned(), ModelCounts::default());
     }

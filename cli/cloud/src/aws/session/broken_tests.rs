@@ -7,7 +7,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::tests::{KEYS, StubSts, TestHome};
 use super::*;
 
-/// The behaviour of an endpoint that does not answer with HTTP.
+/// The behaviour of an endpoint that sends no HTTP response.
 #[derive(Clone, Copy)]
 enum BrokenEndpoint {
     Closes,
@@ -20,6 +20,7 @@ async fn start_broken_endpoint(behaviour: BrokenEndpoint) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
+        // The connections of an endpoint that hangs are kept open.
         let mut open = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -56,7 +57,7 @@ async fn failed_call_reports_transport_error_as_cause() {
             ..AwsOptions::default()
         };
         let session = UnverifiedSession::new(&home.env(&KEYS), options).await.unwrap();
-        // The call of a driver, without retries: the SDK words the error of retries differently.
+        // A driver's call, but without retries: after retries, the SDK words the error differently.
         let config = aws_sdk_dynamodb::config::Builder::from(&session.config)
             .retry_config(RetryConfig::disabled())
             .build();

@@ -87,7 +87,7 @@ const PROFILES: &str = "[default]\nregion = eu-west-1\naws_access_key_id = AKIAD
     [profile sign-in]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Dev\nregion = eu-west-1\n";
 
 async fn failure(home: &TestHome, variables: &[(&str, &str)], options: AwsOptions<'_>) -> Fault {
-    AwsSession::open(&home.env(variables), options).await.expect_err("there is no session to be had")
+    AwsSession::open(&home.env(variables), options).await.expect_err("the session is rejected")
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn session_location_follows_caller_identity() {
     };
     assert_eq!((session.location, session.arn.as_str()), (location, "arn:aws-cn:iam::123456789012:user/eva"));
     assert_eq!(sts.keys(), ["AKIAENV"]);
-    // Every call has a time limit, for each attempt and in all.
+    // Every call has a time limit, and so does every attempt.
     let bounds = session.config.timeout_config().unwrap();
     let (attempt, operation) =
         (bounds.operation_attempt_timeout().unwrap(), bounds.operation_timeout().unwrap());
@@ -152,16 +152,17 @@ async fn credentials_and_region_follow_precedence() {
 #[tokio::test]
 async fn endpoints_follow_precedence_with_service_endpoint_first() {
     let home = TestHome::new("[default]\nendpoint_url = http://127.0.0.1:1\n");
-    let (all, own) = (StubSts::authenticated().await, StubSts::authenticated().await);
+    let (all, for_sts) = (StubSts::authenticated().await, StubSts::authenticated().await);
     let options = |endpoint| AwsOptions { region: Some("eu-west-1"), endpoint, ..AwsOptions::default() };
-    let both = [KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", all.url.as_str()), ("AWS_ENDPOINT_URL_STS", &own.url)];
+    let both =
+        [KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", all.url.as_str()), ("AWS_ENDPOINT_URL_STS", &for_sts.url)];
     let session = AwsSession::open(&home.env(&both), options(None)).await.unwrap();
-    assert_eq!((all.keys().len(), own.keys().len()), (0, 1));
+    assert_eq!((all.keys().len(), for_sts.keys().len()), (0, 1));
     assert_eq!(session.location.endpoint.as_deref(), Some(all.url.as_str()), "the endpoint for the function");
     AwsSession::open(&home.env(&both), options(Some(&all.url))).await.unwrap();
-    assert_eq!((all.keys().len(), own.keys().len()), (1, 1), "a flag wins over all");
+    assert_eq!((all.keys().len(), for_sts.keys().len()), (1, 1), "a flag overrides all other endpoints");
     AwsSession::open(&home.env(&both[..3]), options(None)).await.unwrap();
-    assert_eq!(all.keys().len(), 2, "the environment wins over the profile");
+    assert_eq!(all.keys().len(), 2, "the environment overrides the profile");
     let off = [("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), both[0], both[1], both[2]];
     let session = UnverifiedSession::new(&home.env(&off), options(None)).await.unwrap();
     assert_eq!(session.config.endpoint_url(), None);
@@ -196,15 +197,15 @@ async fn session_of_other_account_is_rejected() {
 async fn missing_settings_are_reported_with_hints() {
     let home = TestHome::new(PROFILES);
     let empty_home = TestHome::new("");
-    let here = AwsOptions { region: Some("eu-west-1"), ..AwsOptions::default() };
-    let as_profile = |profile| AwsOptions { profile: Some(profile), ..here };
+    let in_region = AwsOptions { region: Some("eu-west-1"), ..AwsOptions::default() };
+    let as_profile = |profile| AwsOptions { profile: Some(profile), ..in_region };
     let all = [
         failure(&empty_home, &[], AwsOptions::default()).await,
-        failure(&empty_home, &[], here).await,
-        failure(&empty_home, &[], AwsOptions { endpoint: Some("http://127.0.0.1:1"), ..here }).await,
-        failure(&empty_home, &KEYS, AwsOptions { endpoint: Some("127.0.0.1:1"), ..here }).await,
+        failure(&empty_home, &[], in_region).await,
+        failure(&empty_home, &[], AwsOptions { endpoint: Some("http://127.0.0.1:1"), ..in_region }).await,
+        failure(&empty_home, &KEYS, AwsOptions { endpoint: Some("127.0.0.1:1"), ..in_region }).await,
         failure(&home, &KEYS, as_profile("wrok")).await,
-        failure(&home, &[("AWS_PROFILE", "nobody")], here).await,
+        failure(&home, &[("AWS_PROFILE", "nobody")], in_region).await,
         failure(&home, &KEYS, as_profile("bare")).await,
         failure(&home, &[], as_profile("sign-in")).await,
     ];
@@ -315,10 +316,11 @@ async fn rejected_credentials_are_reported_with_hints() {
             AwsOptions { region: Some("eu-west-1"), endpoint: Some(&sts.url), ..AwsOptions::default() };
         let failure = failure(&home, &KEYS, options).await;
         assert_eq!(failure.kind, FaultKind::Credentials);
-        let minutes = |text: &str| text.chars().filter(|char| !char.is_ascii_digit()).collect::<String>();
+        let without_digits =
+            |text: &str| text.chars().filter(|char| !char.is_ascii_digit()).collect::<String>();
         let cause = failure.cause.as_deref().unwrap_or("none");
         let hint = failure.hint.as_deref().unwrap_or("none");
-        shown.push(format!("{}: {}\n  {cause}\n  {hint}", failure.code, minutes(&failure.message)));
+        shown.push(format!("{}: {}\n  {cause}\n  {hint}", failure.code, without_digits(&failure.message)));
     }
     insta::assert_snapshot!(shown.join("\n"), @"
     ExpiredToken: the AWS credentials have expired

@@ -7,7 +7,7 @@ fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn rejected(pairs: &[(&str, &str)]) -> Fault {
-    WebClient::new(&env(pairs)).expect_err("it cannot be used")
+    WebClient::new(&env(pairs)).expect_err("the settings are invalid")
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn invalid_proxy_is_rejected_without_showing_its_password() {
         assert!(!format!("{failure:?}").contains("s3cret"), "{failure:?}");
     }
     for valid in ["proxy.example:3128", "http://user:s3cret@proxy.example:3128", "", " "] {
-        WebClient::new(&env(&[("HTTPS_PROXY", valid)])).expect("it can be used");
+        WebClient::new(&env(&[("HTTPS_PROXY", valid)])).expect("the proxy is valid");
     }
 }
 
@@ -47,7 +47,7 @@ fn is_secure_accepts_only_https() {
     }
 }
 
-/// Starts a server that sends `answer` once, and returns its URL and the request that it receives.
+/// Starts a server that sends `response` once, and returns its URL and the request that it receives.
 async fn serve(response: &'static str) -> (String, tokio::task::JoinHandle<String>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -69,8 +69,8 @@ async fn get_returns_status_and_requested_header() {
     let web =
         WebClient::new(&env(&[("http_proxy", "http://127.0.0.1:1"), ("all_proxy", "http://127.0.0.1:1")]))
             .unwrap();
-    let (answer, _) = web.get(&format!("{url}/healthz"), "hitctl-build", 100).await.unwrap();
-    assert_eq!((answer.status, answer.header.as_deref()), (203, Some("b1")));
+    let (response, _) = web.get(&format!("{url}/healthz"), "hitctl-build", 100).await.unwrap();
+    assert_eq!((response.status, response.header.as_deref()), (203, Some("b1")));
     assert!(request.await.unwrap().starts_with("GET /healthz HTTP/1.1\r\n"));
 }
 

@@ -1,4 +1,4 @@
-//! Valid and invalid files of counts.
+//! Tests with valid and invalid files of counts.
 
 use proptest::prelude::*;
 
@@ -20,6 +20,7 @@ fn rows(content: &[u8]) -> Result<Vec<CountRow>, Fault> {
     read(content).map(|numbers| numbers.counts)
 }
 
+/// Returns the error message for an invalid file.
 fn refused(text: &str) -> String {
     rows(text.as_bytes()).unwrap_err().message.clone()
 }
@@ -192,9 +193,9 @@ fn multi_line_json_and_lists_are_read() {
 
 #[test]
 fn numbers_above_largest_count_are_rejected() {
-    let most = 9_007_199_254_740_991_u64;
-    assert_eq!(rows(format!("/a,{most}").as_bytes()).unwrap()[0].hits, most);
-    for text in [format!("/a,{}", most + 1), "{\"path\":\"/a\",\"hits\":18446744073709551615}".to_owned()] {
+    let max = 9_007_199_254_740_991_u64;
+    assert_eq!(rows(format!("/a,{max}").as_bytes()).unwrap()[0].hits, max);
+    for text in [format!("/a,{}", max + 1), "{\"path\":\"/a\",\"hits\":18446744073709551615}".to_owned()] {
         let why = refused(&text);
         assert!(
             why.starts_with("line 1: expected a whole number from 0 to 9007199254740991 in \"hits\", found "),
@@ -202,7 +203,7 @@ fn numbers_above_largest_count_are_rejected() {
         );
     }
     assert_eq!(
-        refused(&format!("/a,{most}\n/a/,1\n")),
+        refused(&format!("/a,{max}\n/a/,1\n")),
         "line 2: expected at most 9007199254740991 views of \"/a\" in all lines, found more"
     );
 }
@@ -242,7 +243,7 @@ fn every_invalid_line_is_reported() {
     "#);
     insta::assert_snapshot!(refused("page,count\n/a,1\n"), @"line 1: expected a header with the columns path and hits, found none named path or hits");
     let why = rows(b"/a,1\n/\xff,1\n").unwrap_err().message.clone();
-    assert_eq!(why, "line 2: expected UTF-8, found other bytes");
+    assert_eq!(why, "line 2: expected UTF-8, found invalid bytes");
     let many = refused(&format!("path,hits\n{}", "/a,x\n".repeat(30)));
     assert_eq!(many.lines().count(), 21);
     assert!(many.ends_with("\nand 10 more"), "{many}");
@@ -257,7 +258,7 @@ fn line_numbers_count_line_ends_within_quotes() {
 }
 
 proptest! {
-    /// The content of every cell survives a round trip through CSV.
+    /// Checks that every cell is unchanged after a round trip through CSV.
     #[test]
     fn csv_round_trip_keeps_cells(cells in prop::collection::vec(any::<(String, u64)>(), 1..20)) {
         let all: Vec<CountRow> = cells.iter().map(|(path, hits)| row(path, *hits, None, None)).collect();
@@ -270,7 +271,7 @@ proptest! {
         }
     }
 
-    /// No input makes the reader panic.
+    /// Checks that the parser does not panic for any input.
     #[test]
     fn parse_counts_of_random_bytes_does_not_panic(content in prop::collection::vec(any::<u8>(), 0..200)) {
         drop(rows(&content));

@@ -1,4 +1,4 @@
-//! Valid and invalid GoatCounter CSV exports of both versions.
+//! Tests with valid and invalid GoatCounter CSV exports of versions 1 and 2.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tests when deliveries are retried and when they are given up.
+//! Tests when a delivery is retried, and when it ends.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn delivery(target: &str) -> Delivery {
         max_retries: 3,
         max_age_s: 60,
         dead_letter_arn: "arn:aws:sqs:local:000000000000:dlq".to_owned(),
-        since_ms: 1_000_000,
+        stage_started_at_ms: 1_000_000,
         failures: 0,
         stage: DeliveryStage::EventBridge,
     }
@@ -26,7 +26,7 @@ fn queued_in_lambda() -> Delivery {
     let NextStep::AttemptAt(1_000_500, delivery) = delivery("arn:aws:lambda:local:000000000000:function:f")
         .after_dispatch(DispatchResult::QueuedInLambda, EVENT, 1_000_500)
     else {
-        panic!("Lambda has it at once");
+        panic!("the first invocation is due at once");
     };
     delivery
 }
@@ -75,32 +75,28 @@ fn permanent_failure_is_sent_to_dead_letter_queue_without_retry() {
 }
 
 #[test]
-fn retries_end_by_number_or_by_age() {
-    let (mut delivery, mut now, mut backoffs) = (delivery("t"), 1_000_000, Vec::new());
+fn retries_end_at_maximum_number_or_maximum_age() {
+    let (mut current, mut now, mut backoffs) = (delivery("t"), 1_000_000, Vec::new());
     let message = loop {
-        match delivery.after_dispatch(failed(true), EVENT, now) {
+        match current.after_dispatch(failed(true), EVENT, now) {
             NextStep::AttemptAt(due, next) => {
                 backoffs.push(due - now);
-                (delivery, now) = (next, due);
+                (current, now) = (next, due);
             }
             NextStep::SendToDlq(message) => break message,
-            NextStep::Remove => panic!("it was not delivered"),
+            NextStep::Remove => panic!("the event was not delivered"),
         }
     };
     assert_eq!(backoffs, [1_000, 2_000, 4_000]);
     assert_eq!(message.attributes["EXHAUSTED_RETRY_CONDITION"], "MaximumRetryAttempts");
     assert_eq!(message.attributes["RETRY_ATTEMPTS"], "3");
     let NextStep::SendToDlq(message) =
-        super::Delivery { max_age_s: 0, ..new_delivery() }.after_dispatch(failed(true), EVENT, 1_000_000)
+        Delivery { max_age_s: 0, ..delivery("t") }.after_dispatch(failed(true), EVENT, 1_000_000)
     else {
         panic!("too old")
     };
     assert_eq!(message.attributes["EXHAUSTED_RETRY_CONDITION"], "MaximumEventAgeInSeconds");
     assert_eq!(message.attributes["RETRY_ATTEMPTS"], "0");
-}
-
-fn new_delivery() -> Delivery {
-    delivery("t")
 }
 
 #[test]
@@ -115,7 +111,7 @@ fn failed_invocation_is_retried_up_to_configured_maximum() {
                 (delivery, now) = (next, due);
             }
             NextStep::SendToDlq(message) => break message,
-            NextStep::Remove => panic!("there is a destination"),
+            NextStep::Remove => panic!("a failure destination is configured"),
         }
     };
     assert_eq!(backoffs, [1_000, 2_000]);
@@ -150,7 +146,7 @@ fn failed_invocation_is_retried_up_to_configured_maximum() {
 }
 
 #[test]
-fn throttled_invocation_counts_no_failure_and_ends_by_age() {
+fn throttled_invocation_counts_no_failure_and_is_retried_until_maximum_age() {
     let config =
         AsyncInvokeConfig { max_retries: 0, max_age_s: 10, on_failure_arn: Some("arn:dlq".to_owned()) };
     let (mut delivery, mut now, mut backoffs) = (queued_in_lambda(), 1_000_500, Vec::new());
@@ -161,7 +157,7 @@ fn throttled_invocation_counts_no_failure_and_ends_by_age() {
                 (delivery, now) = (next, due);
             }
             NextStep::SendToDlq(message) => break message,
-            NextStep::Remove => panic!("there is a destination"),
+            NextStep::Remove => panic!("a failure destination is configured"),
         }
     };
     assert_eq!(backoffs, [1_000, 2_000, 4_000]);

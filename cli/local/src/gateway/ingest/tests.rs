@@ -1,4 +1,4 @@
-//! Tests of the message that a request becomes.
+//! Tests of the message that the integration sends for a request, and of its responses.
 
 use std::net::Ipv4Addr;
 use std::sync::Mutex;

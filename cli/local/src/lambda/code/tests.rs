@@ -32,8 +32,8 @@ fn unpack_of_valid_zip_creates_executable_directory() {
     let dir = result.unwrap();
     assert_eq!(fs::metadata(dir.join("bootstrap")).unwrap().permissions().mode() & 0o111, 0o111);
     assert_eq!(fs::read(dir.join("lib/a.txt")).unwrap(), b"a");
-    let left: Vec<_> = fs::read_dir(dir.parent().unwrap()).unwrap().collect();
-    assert_eq!(left.len(), 1, "nothing temporary stays: {left:?}");
+    let entries: Vec<_> = fs::read_dir(dir.parent().unwrap()).unwrap().collect();
+    assert_eq!(entries.len(), 1, "temporary files remain: {entries:?}");
 }
 
 #[test]
@@ -58,7 +58,7 @@ const DAMAGES: &[Damage] = &[
     ("longer bootstrap", |dir| fs::write(dir.join(BOOTSTRAP), "#!/bin/sh\nx").unwrap()),
     ("bootstrap of mode 644", |dir| set_mode(&dir.join(BOOTSTRAP), 0o644)),
     ("bootstrap of mode 777", |dir| set_mode(&dir.join(BOOTSTRAP), 0o777)),
-    ("bootstrap gone", |dir| fs::remove_file(dir.join(BOOTSTRAP)).unwrap()),
+    ("bootstrap is missing", |dir| fs::remove_file(dir.join(BOOTSTRAP)).unwrap()),
     ("bootstrap is a directory", |dir| {
         fs::remove_file(dir.join(BOOTSTRAP)).unwrap();
         fs::create_dir(dir.join(BOOTSTRAP)).unwrap();
@@ -71,24 +71,24 @@ const DAMAGES: &[Damage] = &[
         fs::rename(dir.join("lib"), dir.with_extension("moved")).unwrap();
         std::os::unix::fs::symlink(dir.with_extension("moved"), dir.join("lib")).unwrap();
     }),
-    ("all of it is a link", |dir| {
+    ("directory is a link", |dir| {
         fs::rename(dir, dir.with_extension("moved")).unwrap();
         std::os::unix::fs::symlink(dir.with_extension("moved"), dir).unwrap();
     }),
-    ("all of it is a dangling link", |dir| {
+    ("directory is a dangling link", |dir| {
         fs::remove_dir_all(dir).unwrap();
         std::os::unix::fs::symlink("/no/such/directory", dir).unwrap();
     }),
-    ("all of it is a file", |dir| {
+    ("directory is a file", |dir| {
         fs::remove_dir_all(dir).unwrap();
         fs::write(dir, "").unwrap();
     }),
     ("directory that nobody can enter", |dir| set_mode(dir, 0o000)),
     ("inner file changed", |dir| fs::write(dir.join("lib/a.txt"), "b").unwrap()),
-    ("inner file gone", |dir| fs::remove_file(dir.join("lib/a.txt")).unwrap()),
-    ("file more", |dir| fs::write(dir.join("lib/b.so"), "b").unwrap()),
-    ("directory gone", |dir| fs::remove_dir(dir.join("empty")).unwrap()),
-    ("directory more", |dir| fs::create_dir(dir.join("lib/more")).unwrap()),
+    ("inner file is missing", |dir| fs::remove_file(dir.join("lib/a.txt")).unwrap()),
+    ("additional file", |dir| fs::write(dir.join("lib/b.so"), "b").unwrap()),
+    ("inner directory is missing", |dir| fs::remove_dir(dir.join("empty")).unwrap()),
+    ("additional directory", |dir| fs::create_dir(dir.join("lib/more")).unwrap()),
     ("directory that others can write to", |dir| set_mode(&dir.join("lib"), 0o777)),
 ];
 
@@ -115,8 +115,9 @@ fn unpack_over_damaged_directory_restores_it() {
         assert!(fs::symlink_metadata(&target).unwrap().is_dir(), "{name}");
         assert_eq!(moved.exists(), is_moved, "{name}: a link was followed");
         let hidden = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
-        let left = fs::read_dir(&code_dir).unwrap().flatten().filter(hidden).count();
-        assert!(left == 0 || *name == "directory that nobody can enter", "{name}: {left} left");
+        let temporary = fs::read_dir(&code_dir).unwrap().flatten().filter(hidden).count();
+        // A directory that nobody can enter cannot be deleted.
+        assert!(temporary == 0 || *name == "directory that nobody can enter", "{name}: {temporary}");
     }
 }
 
@@ -149,11 +150,11 @@ fn sweep_removes_old_unused_code() {
     }
     fs::write(dir.path().join(".processes"), "").unwrap();
     let used = BTreeSet::from([dir.path().join("used")]);
-    let left = || fs::read_dir(dir.path()).unwrap().count();
+    let count = || fs::read_dir(dir.path()).unwrap().count();
     sweep(dir.path(), &used, Duration::from_hours(1));
-    assert_eq!(left(), 4);
+    assert_eq!(count(), 4);
     sweep(dir.path(), &used, Duration::ZERO);
-    assert_eq!(left(), 2);
+    assert_eq!(count(), 2);
     assert!(dir.path().join("used").exists());
     sweep(&dir.path().join("none"), &used, Duration::ZERO);
 }
@@ -177,8 +178,8 @@ fn unpack_of_invalid_zip_is_refused_and_leaves_no_files() {
     for (name, bytes, code) in cases {
         let (dir, result) = unpacked(&bytes);
         assert_eq!(result.unwrap_err().code, code, "{name}");
-        let left = fs::read_dir(dir.path().join("code")).map_or(0, Iterator::count);
-        assert_eq!(left, 0, "{name}");
+        let files = fs::read_dir(dir.path().join("code")).map_or(0, Iterator::count);
+        assert_eq!(files, 0, "{name}");
     }
 }
 

@@ -14,14 +14,14 @@ use super::{bad_zip, io_fault, sync};
 
 /// Lambda's size limit for an unpacked package, in bytes.
 const MAX_UNPACKED_BYTES: u64 = 250 * 1024 * 1024;
-/// The maximum number of files, which is more than any function has.
+/// The maximum number of files and directories in a zip, far more than a function needs.
 const MAX_FILES: usize = 10_000;
-/// The mode of every file and directory, whatever the zip and the umask say.
+/// The mode of every file and directory, regardless of the zip and the umask.
 const MODE: u32 = 0o755;
-/// The size of the chunks in which two files are compared, in bytes.
+/// The chunk size for comparing two files, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// An entry at a path.
+/// A directory or file of a zip.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TreeEntry {
     Directory,
@@ -36,7 +36,7 @@ pub(super) struct ZipTree {
 }
 
 impl ZipTree {
-    /// Reads the paths of a zip. Refuses a path that leaves the directory, and one that occurs twice.
+    /// Reads the paths of a zip. Refuses links, paths outside the directory, and duplicate paths.
     pub(super) fn read(archive: &mut ZipArchive<File>) -> Result<Self, Fault> {
         if archive.len() > MAX_FILES {
             return Err(bad_zip(format!("expected at most {MAX_FILES} files, found {}", archive.len())));
@@ -81,7 +81,7 @@ impl ZipTree {
             let mut zipped = archive.by_index(*index).map_err(bad_zip)?;
             let name = zipped.name().map_err(bad_zip)?.into_owned();
             let mut out = File::create_new(&path).map_err(|error| failed(&error))?;
-            // The size in the zip's directory may be wrong: only the actual output counts.
+            // The size that the zip states may be wrong, so the actual output is counted.
             let written = io::copy(&mut (&mut zipped).take(remaining + 1), &mut out)
                 .map_err(|error| unpack_fault(&name, &path, &error))?;
             remaining = remaining.checked_sub(written).ok_or_else(|| {
@@ -140,7 +140,7 @@ impl ZipTree {
             let TreeEntry::File(index) = entry else { continue };
             let path = root.join(path);
             let zipped = archive.by_index(*index).map_err(io::Error::other)?;
-            // The size in the zip's directory may be wrong, so the contents are compared.
+            // The size that the zip states may be wrong, so the contents are compared.
             if !is_same(zipped, File::open(&path)?)? {
                 return Ok(false);
             }
@@ -167,8 +167,8 @@ fn is_same(a: impl Read, b: impl Read) -> io::Result<bool> {
     }
 }
 
-/// Converts an error of copying an entry into a fault of the zip or of the disk. Errors of decompression
-/// blame the zip.
+/// Converts an error of copying an entry into a fault. Decompression errors are faults of the zip, all others
+/// are faults of the disk.
 fn unpack_fault(name: &str, path: &Path, error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::InvalidData

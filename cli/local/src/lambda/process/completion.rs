@@ -1,4 +1,5 @@
-//! Ends an invocation, by the response or the exit of its process: its log lines and its result.
+//! Ends invocations after the response or the exit of their process: writes the log lines and creates the
+//! result.
 
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -66,6 +67,8 @@ impl FunctionProcess {
         if let Some(running) = running {
             self.fail_invocation(running, init, exit_reason.as_ref(), exit);
         } else if let Some((request, _)) = waiting {
+            // A failed start fails the invocation. A process that was ended for another reason has not received
+            // the invocation, so another process can handle it.
             if phase == ProcessPhase::Init && !matches!(exit_reason, Some(ExitReason::Retired)) {
                 self.output.begin_tail();
                 let took = self.started_at.elapsed();

@@ -9,7 +9,7 @@ use crate::logs::Logs;
 struct PoolTestEnv {
     _dir: tempfile::TempDir,
     version: Arc<FunctionVersion>,
-    load: Arc<limits::FunctionConcurrency>,
+    concurrency: Arc<limits::FunctionConcurrency>,
 }
 
 impl PoolTestEnv {
@@ -37,12 +37,12 @@ impl PoolTestEnv {
             shared,
         };
         let version = Arc::new(FunctionVersion { function, pool: IdlePool::new() });
-        Self { _dir: dir, version, load: Arc::new(limits::FunctionConcurrency::new(Some(1))) }
+        Self { _dir: dir, version, concurrency: Arc::new(limits::FunctionConcurrency::new(Some(1))) }
     }
 
     fn request(&self) -> (InvocationRequest, oneshot::Receiver<InvocationOutcome>) {
         let permit =
-            InvocationPermit::acquire(&self.version.function.shared.account, &self.load).ok().unwrap();
+            InvocationPermit::acquire(&self.version.function.shared.account, &self.concurrency).ok().unwrap();
         invocation_request(Bytes::from_static(b"{}"), permit)
     }
 
@@ -91,7 +91,7 @@ async fn invocation_that_process_never_received_is_not_started() {
     let (first, mut outcome) = env.request();
     let process = env.process(Duration::ZERO, first);
     let event = process.next().await.unwrap();
-    assert!(process.next().await.is_none(), "one at a time");
+    assert!(process.next().await.is_none(), "a process handles one invocation at a time");
     assert!(!process.record_result("another id", RuntimeResult::TooLarge));
     assert!(process.record_result(&event.request_id, RuntimeResult::Response(Bytes::from_static(b"1"))));
     assert_eq!(completed(&mut outcome).unwrap().payload, "1");
@@ -99,8 +99,8 @@ async fn invocation_that_process_never_received_is_not_started() {
     assert!(process.assign(second).is_ok());
     process.finish(None);
     assert!(completed(&mut outcome).is_none());
-    let (third, _reply) = env.request();
-    assert!(process.assign(third).is_err(), "it is gone");
+    let (third, _outcome) = env.request();
+    assert!(process.assign(third).is_err(), "the process has ended");
     assert!(process.next().await.is_none());
 }
 
@@ -110,16 +110,16 @@ async fn trim_after_burst_keeps_last_process_longest() {
     let start = Instant::now();
     let mut processes = Vec::new();
     for _ in 0..3 {
-        let (request, _reply) = env.request();
+        let (request, _outcome) = env.request();
         let process = env.process(Duration::ZERO, request);
         let event = process.next().await.unwrap();
         assert!(process.record_result(&event.request_id, RuntimeResult::Response(Bytes::new())));
         processes.push(process);
     }
-    let left = |seconds: u64| {
+    let idle_after = |seconds: u64| {
         env.version.pool.trim(start + Duration::from_secs(seconds));
         env.version.pool.idle_count()
     };
-    assert_eq!((left(20), left(60), left(200), left(400)), (3, 1, 1, 0));
+    assert_eq!((idle_after(20), idle_after(60), idle_after(200), idle_after(400)), (3, 1, 1, 0));
     assert!(processes.iter().all(|process| process.kill.is_cancelled()));
 }

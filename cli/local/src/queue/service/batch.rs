@@ -1,4 +1,4 @@
-//! Batch operations: checks common to all batches, and results by entry.
+//! Batch operations: the checks that all of them share, and the results of the entries.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl BatchResponse {
     }
 }
 
-/// Returns the result of one sent message; `id` is its batch entry's id.
+/// Returns the result of one sent message, in JSON. `id` is the id of its batch entry, if it was sent in a batch.
 pub(super) fn send_result_json(
     result: &SendMessageResult,
     trace_header: Option<&str>,
@@ -136,7 +136,7 @@ impl Queues {
         let (mut response, mut changes, mut ids) = (BatchResponse::default(), Vec::new(), Vec::new());
         for requests::BatchEntry { id, content } in batch.entries {
             let change = parse_receipt(&content.receipt_handle)
-                .and_then(|it| Ok((it, visibility_timeout(content.visibility_timeout)?)));
+                .and_then(|receipt| Ok((receipt, visibility_timeout(content.visibility_timeout)?)));
             match change {
                 Ok(change) => {
                     changes.push(change);

@@ -59,7 +59,7 @@ impl Queues {
     }
 }
 
-/// The attributes that SQS knows and a standard queue may lack.
+/// Valid attributes that a standard queue may not have. A request for them is not an error.
 const OPTIONAL_ATTRIBUTES: &[&str] = &[
     "RedrivePolicy",
     "RedriveAllowPolicy",

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use super::super::dispatch;
 use super::*;
 
+/// Noon UTC on 2026-11-21, in seconds since the Unix epoch.
 const NOON: u64 = 1_795_262_400;
 
 fn spec(ttl_attribute: Option<&str>) -> TableSpec {
@@ -51,7 +52,8 @@ fn ids(tables: &Tables, table: &str) -> Vec<String> {
     ids
 }
 
-fn at(second: u64) -> (&'static str, Json) {
+/// Returns the attribute of an item that expires at `second`.
+fn expires_at(second: u64) -> (&'static str, Json) {
     ("ttl", json!({ "N": second.to_string() }))
 }
 
@@ -61,9 +63,9 @@ fn sweep_deletes_only_expired_items() {
     tables.put("seen", &spec(Some("ttl")), None).unwrap();
     tables.put("hits", &spec(None), None).unwrap();
     for table in ["seen", "hits"] {
-        put(&tables, table, "past", at(NOON - 1));
-        put(&tables, table, "now", at(NOON));
-        put(&tables, table, "later", at(NOON + 60));
+        put(&tables, table, "past", expires_at(NOON - 1));
+        put(&tables, table, "now", expires_at(NOON));
+        put(&tables, table, "later", expires_at(NOON + 60));
         put(&tables, table, "text", ("ttl", json!({ "S": "1" })));
         put(&tables, table, "none", ("other", json!({ "N": "1" })));
     }
@@ -73,7 +75,7 @@ fn sweep_deletes_only_expired_items() {
     clock.tick(Duration::from_secs(61));
     assert_eq!(tables.sweep().unwrap(), 2);
     assert_eq!(ids(&tables, "seen"), ["none", "text"]);
-    assert_eq!(ids(&tables, "hits"), all, "counts are for ever");
+    assert_eq!(ids(&tables, "hits"), all, "the table has no time to live");
     assert_eq!(tables.sweep().unwrap(), 0);
 }
 
@@ -88,7 +90,7 @@ fn ttl_attribute_can_be_set_changed_and_unset() {
         let current = run_operation(&tables, "DescribeTimeToLive", &json!({ "TableName": "seen" }));
         let status = if ttl_attribute.is_some() { "ENABLED" } else { "DISABLED" };
         assert_eq!(current["TimeToLiveDescription"]["TimeToLiveStatus"], status);
-        put(&tables, "seen", "past", at(1));
+        put(&tables, "seen", "past", expires_at(1));
         let expired = usize::from(ttl_attribute == Some("ttl"));
         assert_eq!(tables.sweep().unwrap(), expired, "{ttl_attribute:?}");
         previous = Some(spec);
@@ -100,7 +102,7 @@ fn sweep_covers_large_table() {
     let (tables, _clock) = tables();
     tables.put("seen", &spec(Some("ttl")), None).unwrap();
     for n in 0..1_000 {
-        put(&tables, "seen", &format!("{n:04}"), at(if n % 2 == 0 { 1 } else { NOON + 1 }));
+        put(&tables, "seen", &format!("{n:04}"), expires_at(if n % 2 == 0 { 1 } else { NOON + 1 }));
     }
     assert_eq!(tables.sweep().unwrap(), 500);
     let remaining = ids(&tables, "seen");
@@ -113,8 +115,8 @@ fn sweep_covers_large_table() {
 async fn sweeps_repeat_until_stopped() {
     let (tables, clock) = tables();
     tables.put("seen", &spec(Some("ttl")), None).unwrap();
-    put(&tables, "seen", "first", at(NOON - 1));
-    put(&tables, "seen", "second", at(NOON + 1));
+    put(&tables, "seen", "first", expires_at(NOON - 1));
+    put(&tables, "seen", "second", expires_at(NOON + 1));
     let stop = CancellationToken::new();
     let sweeping = tokio::spawn(run_sweeps(tables.clone(), stop.clone()));
     let started = Instant::now();
@@ -127,12 +129,12 @@ async fn sweeps_repeat_until_stopped() {
         }
     };
     wait_for_count(1).await;
-    assert!(started.elapsed() < SWEEP_INTERVAL, "at the start");
+    assert!(started.elapsed() < SWEEP_INTERVAL, "the first sweep is at the start");
     clock.tick(Duration::from_secs(2));
     wait_for_count(0).await;
     assert!(
         started.elapsed() >= SWEEP_INTERVAL && started.elapsed() <= SWEEP_INTERVAL * 2,
-        "and a minute later"
+        "the second sweep is a minute later"
     );
     stop.cancel();
     sweeping.await.unwrap();

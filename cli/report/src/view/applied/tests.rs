@@ -75,7 +75,7 @@ fn deploy_shows_url_and_next_command() {
       next      hitctl snippet --env local
     ");
     assert!(visible(&Renderable::to_text(&view, COLOUR)).contains("<36mhttp://127.0.0.1:8700</>"));
-    // Values for copying are never truncated.
+    // Users copy the values, so they are never truncated.
     assert!(Renderable::to_text(&view, NARROW).contains("hitctl snippet --env local\n"));
 }
 
@@ -122,10 +122,10 @@ fn outcome_decides_exit_status() {
     assert_eq!(exit(&successful_outcome()), None);
     assert_eq!(exit(&partial_outcome(false)), Some(Exit::Partial));
     assert_eq!(exit(&partial_outcome(true)), Some(Exit::Interrupted));
-    let nothing_done = ApplyOutcome { done: vec![], ..partial_outcome(false) };
-    assert_eq!(exit(&nothing_done), Some(Exit::Error));
-    let stopped = ApplyOutcome { failed: vec![], ..partial_outcome(true) };
-    let failure = Failure::from_outcome(&stopped, hint).unwrap();
+    let without_done = ApplyOutcome { done: vec![], ..partial_outcome(false) };
+    assert_eq!(exit(&without_done), Some(Exit::Error));
+    let only_interrupted = ApplyOutcome { failed: vec![], ..partial_outcome(true) };
+    let failure = Failure::from_outcome(&only_interrupted, hint).unwrap();
     assert_eq!(
         (failure.exit, failure.message.as_str()),
         (Exit::Interrupted, "interrupted; 1 change not applied")
@@ -167,9 +167,9 @@ fn destroy_lists_retained_resources() {
 
       next  hitctl deploy --env local
     ");
-    let nothing = DestroyView::new(plan("destroy"), &ApplyOutcome::default(), vec![]);
+    let unchanged = DestroyView::new(plan("destroy"), &ApplyOutcome::default(), vec![]);
     assert_eq!(
-        Renderable::to_text(&nothing, WIDE),
+        Renderable::to_text(&unchanged, WIDE),
         "Nothing to remove in environment local (this machine).\n"
     );
     let json: serde_json::Value = serde_json::from_str(&view.to_json()).unwrap();

@@ -22,7 +22,7 @@ fn change(address: (&str, &str), action: Action, why: ChangeReason, fields: Vec<
         secret_fields: Vec::new(),
         public_fields: Vec::new(),
         dependencies: Dependencies::new(),
-        ordering_hint: None,
+        conditional_order: None,
         create_before_update_of: None,
     };
     Change { action, why, fields, node, observed: None }
@@ -77,7 +77,7 @@ fn view() -> PlanView {
         region: Some("eu-central-1".to_owned()),
         outputs: BTreeMap::from([("table".to_owned(), "hits-test".to_owned())]),
         warnings: vec![
-            "with reserved concurrency 1 a hit that arrives while another is served is refused".to_owned(),
+            "with reserved concurrency 1 a view that arrives while another is served is refused".to_owned(),
         ],
         took_ms: 1234,
         ..PlanView::new("plan", "test", "aws", &plan_with_all_actions())
@@ -87,21 +87,25 @@ fn view() -> PlanView {
 #[test]
 fn plan_shows_changes_with_fields() {
     insta::assert_snapshot!(Renderable::to_text(&view(), WIDE), @r"
-      ~ update  function.counter     hits-test  (memory_mb and environment.TOKEN differ)
+      ~ update  function.counter     hits-test
           memory_mb           128 -> 256
           environment.TOKEN   sha256:1f2e -> (none)
           cors.allow_origins  https://a.example, https://b.example -> *
-      + create  http_api.api         hits-test  (not deployed)
+
+      + create  http_api.api         hits-test
           api_id  (known after deploy)
           routes  GET /counter, \u{1b}[2J
           name    hits-test
+
       ± replace permission.http_api  hits-test  (depends on http_api.api, which is recreated)
           api_id  a1b2 -> (known after deploy)
-      - delete  queue.hits           hits-test  (no longer needed)
+      - delete  queue.hits           hits-test
         keep    table.hits           hits-test  (kept: it holds your data)
 
-    warning: with reserved concurrency 1 a hit that arrives while another is served is refused
-    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete, 3 unchanged.
+    warning: with reserved concurrency 1 a view that arrives while another is served is refused
+    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete, 1 kept, 2 unchanged.
+
+      next  hitctl deploy --env test
     ");
 }
 
@@ -110,8 +114,6 @@ fn plan_fits_narrow_terminal() {
     insta::assert_snapshot!(Renderable::to_text(&view(), NARROW), @r"
       ~ update  function.counter
           hits-test
-          (memory_mb and environment.TOKEN
-           differ)
           memory_mb           128 -> 256
           environment.TOKEN
             - sha256:1f2e
@@ -119,12 +121,13 @@ fn plan_fits_narrow_terminal() {
             - https://a.example
             - https://b.example
             + *
+
       + create  http_api.api
           hits-test
-          (not deployed)
           api_id  (known after deploy)
           routes  GET /counter, \u{1b}[2J
           name    hits-test
+
       ± replace permission.http_api
           hits-test
           (depends on http_api.api, which is
@@ -134,22 +137,24 @@ fn plan_fits_narrow_terminal() {
             + (known after deploy)
       - delete  queue.hits
           hits-test
-          (no longer needed)
         keep    table.hits
           hits-test
           (kept: it holds your data)
 
     warning: with reserved concurrency 1 a
-      hit that arrives while another is
+      view that arrives while another is
       served is refused
     Plan: 1 to create, 1 to update, 1 to
-          replace, 1 to delete, 3 unchanged.
+          replace, 1 to delete, 1 kept, 2
+          unchanged.
+
+      next  hitctl deploy --env test
     ");
     assert!(fits(&Renderable::to_text(&view(), NARROW), NARROW));
 }
 
 #[test]
-fn plan_without_colour_has_same_text() {
+fn plan_has_symbols_for_actions_without_colour() {
     let colour = visible(&Renderable::to_text(&view(), COLOUR));
     assert!(colour.contains("<33m~ update </> function.counter"), "{colour}");
     assert!(colour.contains("<32m+ create </>") && colour.contains("<31m- delete </>"), "{colour}");
@@ -164,7 +169,7 @@ fn brief_plan_omits_fields_of_created_resources() {
 }
 
 #[test]
-fn plan_without_changes() {
+fn plan_without_changes_is_one_line() {
     let plan =
         Plan { changes: vec![change(("table", "hits"), Action::Keep, ChangeReason::UpToDate, vec![])] };
     let view = PlanView::new("plan", "local", "local", &plan);
@@ -174,7 +179,7 @@ fn plan_without_changes() {
 }
 
 #[test]
-fn long_values_are_truncated() {
+fn long_value_of_changed_field_has_lines_for_old_and_new() {
     let long = json!("x".repeat(300));
     let plan = Plan {
         changes: vec![change(
@@ -186,12 +191,14 @@ fn long_values_are_truncated() {
     };
     let text = Renderable::to_text(&PlanView::new("plan", "local", "local", &plan), TextStyle::PLAIN);
     insta::assert_snapshot!(text, @"
-      ~ update  role.function  hits-test  (policy differs)
+      ~ update  role.function  hits-test
           policy
             - xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
             + y
 
     Plan: 1 to update.
+
+      next  hitctl deploy --env local
     ");
 }
 
@@ -213,13 +220,16 @@ fn cost_estimate_comes_last() {
     let text = Renderable::to_text(&view, WIDE);
     let end = text.find("Plan:").map(|at| &text[at..]).unwrap();
     insta::assert_snapshot!(end, @"
-    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete, 3 unchanged.
-    Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month;
-          less than 0.01 USD a month when idle. The worst case is 10 requests a second all month, the
-          limit of the throttle, each of 10 MB. An HTTP API bills every 512 KB as one request. With
-          small requests, the worst case is 121 USD. The estimate assumes that every view comes from a
-          new visitor and takes 4 writes; a returning visitor takes 2. Prices of us-east-1 without free
-          tiers, as of 2026-11; other regions differ by 10 to 30 %.
+    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete, 1 kept, 2 unchanged.
+
+    Cost of a month at the prices of us-east-1 of 2026-11:
+      no views         < 0.01 USD
+      10,000 views       0.04 USD
+      1,000,000 views    3.88 USD
+      worst case          598 USD  10 requests a second, 10 MB each
+                          121 USD  the same with small requests
+
+      next  hitctl deploy --env test
     ");
     assert!(fits(&Renderable::to_text(&view, NARROW), NARROW));
     let json: Json = serde_json::from_str(&view.to_json()).unwrap();

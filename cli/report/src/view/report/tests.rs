@@ -15,7 +15,7 @@ fn row(path: &str, hits: u64, uniques: u64, days: &[(&str, u64, u64)]) -> CountR
     }
 }
 
-fn span() -> ReportRange {
+fn range() -> ReportRange {
     let days = (15..=21).map(|day| format!("2026-11-{day}")).collect();
     ReportRange { days, months: vec!["2026-10".to_owned(), "2026-11".to_owned()], top: 2 }
 }
@@ -33,7 +33,7 @@ fn report() -> ReportView {
         ("2026-10".to_owned(), reasons(&[("bot", 40)])),
         ("2026-11".to_owned(), reasons(&[("bot", 25), ("dup", 9), ("gpc", 0)])),
     ]);
-    let report = ReportView::new("blog", "prod", &span(), true).with_counts(counts, &site, &span());
+    let report = ReportView::new("blog", "prod", &range(), true).with_counts(counts, &site, &range());
     ReportView { dropped, ..report }
 }
 
@@ -83,8 +83,8 @@ fn report_shows_charts_in_terminal() {
 }
 
 #[test]
-fn report_without_views() {
-    let empty = ReportView::new("blog", "prod", &span(), false);
+fn report_without_views_suggests_snippet() {
+    let empty = ReportView::new("blog", "prod", &range(), false);
     insta::assert_snapshot!(empty.to_text(WIDE), @"
     blog prod: 0 views on 0 paths; today 0 views
     No views yet. `hitctl snippet` prints the lines for your pages.
@@ -92,16 +92,19 @@ fn report_without_views() {
 }
 
 #[test]
-fn report_json() {
+fn report_json_contains_uniques_only_if_visitors_are_counted() {
     let mut report = report();
     report.days.truncate(1);
     insta::assert_snapshot!(report.to_json(), @r#"{"v":1,"app":"blog","env":"prod","hits":1541,"uniques":900,"paths":3,"days":[{"time":"2026-11-15","hits":4,"uniques":3}],"months":[{"time":"2026-10","hits":0,"uniques":0},{"time":"2026-11","hits":1541,"uniques":900}],"top":[{"path":"/","hits":1234,"uniques":800,"first":null,"last":null},{"path":"/about","hits":300,"uniques":200,"first":null,"last":null}],"dropped":{"2026-10":{"bot":40},"2026-11":{"bot":25,"dup":9,"gpc":0}}}"#);
-    let quiet = ReportView::new("blog", "prod", &ReportRange { days: vec![], months: vec![], top: 1 }, false);
-    assert!(!quiet.to_json().contains("uniques") && !quiet.to_json().contains("addresses"));
+    let without_visitors =
+        ReportView::new("blog", "prod", &ReportRange { days: vec![], months: vec![], top: 1 }, false);
+    assert!(
+        !without_visitors.to_json().contains("uniques") && !without_visitors.to_json().contains("addresses")
+    );
 }
 
 #[test]
-fn site_visitors_are_not_sum_over_pages() {
+fn site_visitors_are_not_sum_over_paths() {
     let report = report();
     assert_eq!((report.hits, report.uniques), (1541, Some(900)));
     assert_eq!(report.today(), Tally { hits: 50, uniques: 20 });
@@ -110,10 +113,10 @@ fn site_visitors_are_not_sum_over_pages() {
 
 #[test]
 fn html_page_is_self_contained_and_escaped() {
-    let mut all = report();
-    all.addresses = vec![VisitorIpRow { address: "\"><b>".to_owned(), hits: 1, first: None, last: None }];
-    all.top = vec![row("/<script>alert(1)</script>", 7, 7, &[]), row("a\"b'c&d", 1, 1, &[])];
-    let page = all.page();
+    let mut report = report();
+    report.addresses = vec![VisitorIpRow { address: "\"><b>".to_owned(), hits: 1, first: None, last: None }];
+    report.top = vec![row("/<script>alert(1)</script>", 7, 7, &[]), row("a\"b'c&d", 1, 1, &[])];
+    let page = report.page();
     assert!(!page.contains("<script") && !page.contains("\"><b>"), "{page}");
     assert!(page.contains("/&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("a&quot;b&#39;c&amp;d"));
     for other_host in ["http:", "https:", "//", "@import", "url("] {

@@ -1,9 +1,4 @@
-//! Hints that the rules of several kinds share.
+//! Hints that are shared by the error rules of several kinds of resources.
 
-/// The hint while a change is propagated in IAM.
-pub(crate) const IAM_PROPAGATION: &str =
-    "run the same command again in a minute; it continues where it stopped";
-
-/// The hint while a change is propagated in SQS.
-pub(crate) const SQS_PROPAGATION: &str =
-    "run the same command again in a minute; it continues where it stopped";
+/// The hint for errors that disappear when IAM or SQS has propagated a change.
+pub(crate) const PROPAGATION: &str = "run the same command again in a minute; it continues where it stopped";

@@ -3,7 +3,7 @@
 /// The meaning of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// A retry helps, after a while.
+    /// A later retry may succeed.
     Retryable,
     /// The session has expired.
     Expired,
@@ -11,28 +11,28 @@ pub enum ErrorClass {
     UnknownKey,
     /// The secret key does not belong to the access key.
     WrongSecret,
-    /// Something else is wrong with the credentials or the account.
+    /// Another problem with the credentials or the account.
     Credentials,
     /// The clock of this machine is wrong.
     Clock,
-    /// An action is missing from the caller's policy.
+    /// The caller's policy does not allow the action.
     Denied,
     /// A quota of the account is reached.
     Quota,
-    /// A retry gives the same error.
+    /// A retry returns the same error.
     Final,
 }
 
-/// A rule for one error code, or for some errors of that code.
+/// A rule for all errors with one code, or only for those whose message contains a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorRule {
     /// The error code.
     pub code: &'static str,
-    /// The text that the service's message contains; empty for any message. Case does not matter.
+    /// The text that the service's message must contain, ignoring case. Empty for any message.
     pub text: &'static str,
     /// The meaning.
     pub class: ErrorClass,
-    /// The cause: a lower-case fragment. Empty where only the service knows it.
+    /// The cause, as a lower-case fragment. Empty if only the service's message tells the cause.
     pub message: &'static str,
     /// The hint; empty if there is none.
     pub hint: &'static str,

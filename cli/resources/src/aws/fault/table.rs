@@ -6,13 +6,13 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use hitctl_engine::{Fault, FaultKind};
 
-use super::hint::{IAM_PROPAGATION, SQS_PROPAGATION};
+use super::hint::PROPAGATION;
 use super::response::ErrorResponse;
 use super::rule::{ErrorClass, ErrorRule, rule};
 
 use ErrorClass::{Clock, Credentials, Denied, Expired, Final, Quota, Retryable, UnknownKey, WrongSecret};
 
-/// The codes of a resource that does not exist. Each service has one or two of them.
+/// The error codes for a resource that does not exist. Each service uses one or two of them.
 pub(crate) const NOT_FOUND: &[&str] = &[
     "ResourceNotFoundException",
     "NotFoundException",
@@ -22,7 +22,7 @@ pub(crate) const NOT_FOUND: &[&str] = &[
     "AWS.SimpleQueueService.NonExistentQueue",
 ];
 
-/// The rules common to all services, and those that several kinds share.
+/// The common rules: for errors of all services, and for errors of several kinds of resources.
 pub(super) const RULES: &[ErrorRule] = &[
     // Credentials and the clock.
     rule("ExpiredToken", "", Expired, "the session has expired", RENEW_HINT),
@@ -60,7 +60,7 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("UnauthorizedOperation", "", Denied, "", ""),
     rule("ForbiddenException", "", Denied, "", ""),
     rule("PublicPolicyException", "", Final, "the account blocks public access to functions", PUBLIC_HINT),
-    // Not visible yet (IAM is eventually consistent).
+    // Changes that are not visible yet: IAM and SQS are eventually consistent.
     unpropagated_role("cannot be assumed by Lambda"),
     unpropagated_role("does not have permissions"),
     unpropagated_role("is not authorized to"),
@@ -78,7 +78,7 @@ pub(super) const RULES: &[ErrorRule] = &[
         "NonExistentQueue",
         Retryable,
         "the queue has not propagated in SQS yet",
-        SQS_PROPAGATION,
+        PROPAGATION,
     ),
     // Quotas, which no retry can fix.
     rule("LimitExceeded", "", Quota, "an account quota is exceeded", QUOTA_HINT),
@@ -141,7 +141,7 @@ pub(super) const RULES: &[ErrorRule] = &[
 /// Creates the rule for a role that Lambda cannot use yet.
 const fn unpropagated_role(text: &'static str) -> ErrorRule {
     let message = "the role has not propagated in IAM yet";
-    rule("InvalidParameterValueException", text, Retryable, message, IAM_PROPAGATION)
+    rule("InvalidParameterValueException", text, Retryable, message, PROPAGATION)
 }
 
 const RENEW_HINT: &str = "log in again (`aws sso login`) or set new keys, then run the same command; it continues where it stopped";
@@ -157,7 +157,7 @@ const CODE_HINT: &str =
 const NETWORK_HINT: &str =
     "check the network, the proxy settings and `--endpoint-url`, then run the same command again";
 
-/// Returns the class of an error by the rules that all services share.
+/// Returns the class of an error according to the common rules; `None` if no rule matches.
 pub fn classify(code: &str, message: &str) -> Option<ErrorClass> {
     find_rule(&[], code, message).map(|rule| rule.class)
 }
@@ -168,8 +168,8 @@ fn find_rule<'a>(rules: &'a [ErrorRule], code: &str, message: &str) -> Option<&'
     rules.iter().chain(RULES).find(matches)
 }
 
-/// Converts an error response of the service to a fault. Its message is the cause in our words; it is empty
-/// if only the service knows the cause.
+/// Converts an error response of the service to a fault. The fault's message is the rule's cause; it is empty if
+/// no rule has one.
 pub(super) fn response_fault(
     operation: &str,
     rules: &[ErrorRule],
@@ -213,8 +213,8 @@ pub(super) fn response_fault(
 /// Converts a transport error to a fault.
 pub(super) fn transport_fault(why: &str) -> Fault {
     let lower = why.to_ascii_lowercase();
-    // The SDK's texts for credentials that could not be loaded, one per reason.
-    let credentials = [
+    // Parts of the SDK's messages about credentials that could not be loaded.
+    let missing_credentials = [
         "no credentials",
         "no providers in chain provided credentials",
         "the credential provider was not enabled",
@@ -224,23 +224,23 @@ pub(super) fn transport_fault(why: &str) -> Fault {
         "unexpected credentials error",
         "failed to load credentials",
     ];
-    if credentials.iter().any(|text| lower.contains(text)) {
+    if missing_credentials.iter().any(|text| lower.contains(text)) {
         return Fault { kind: FaultKind::Credentials, ..Fault::fatal("no_credentials", "no AWS credentials are available") }
             .hinted("set `AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or run `aws configure`; `hitctl doctor` shows which credentials are used");
     }
     Fault::transient("no_answer", "no response").hinted(NETWORK_HINT)
 }
 
-/// Returns the action in "User: .. is not authorized to perform: lambda:CreateFunction on resource: ..". It
-/// may differ from the operation.
+/// Returns the action in a message like "User: .. is not authorized to perform: lambda:CreateFunction on
+/// resource: ..". It may differ from the operation that was called.
 fn missing_action(message: &str) -> Option<&str> {
     let after = message.split("to perform: ").nth(1)?;
     let action = after.split(|c: char| c.is_whitespace() || c == ',').next()?;
     action.contains(':').then_some(action)
 }
 
-/// Describes the difference between this machine's clock and an HTTP date; `None` if it is less than a
-/// minute.
+/// Describes the difference between this machine's clock and the HTTP date of a response: `20 min fast`. Returns
+/// `None` if the difference is less than a minute or the date is invalid.
 fn clock_error(date: &str, now: SystemTime) -> Option<String> {
     let theirs = DateTime::from_str(date, Format::HttpDate).ok()?.secs();
     let ours = DateTime::from(now).secs();

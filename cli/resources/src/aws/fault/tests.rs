@@ -1,4 +1,4 @@
-//! Every rule is reachable and yields the right fault.
+//! Tests that every error rule is reachable and that errors are converted to the right faults.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,8 +1,6 @@
-//! Reads and changes the resource policy of a function, which allows others to call it. A statement is ours
-//! if its id is ours.
-//!
-//! AWS loses statements of one function that are added or removed concurrently. All writes here are therefore
-//! serialized and verified.
+//! Reads and changes the resource policy of a function, which allows others to call the function. A statement with
+//! one of our ids is ours. AWS loses statements if several are added or removed concurrently, so this module
+//! serializes and verifies all writes.
 
 mod statement;
 
@@ -20,8 +18,8 @@ pub(crate) use statement::{Grant, PolicyStatement, single_text};
 /// Serializes the writes to function policies in this process.
 static WRITE_LOCK: Mutex<()> = Mutex::const_new(());
 
-/// The policy of a function or of an alias; each has its own. The client must not retry:
-/// [`DriverContext::retry`] does, and each attempt first reads the existing statements.
+/// The policy of a function or of an alias; each has its own. The client must have no SDK retries, because each
+/// attempt must first read the existing statements; [`DriverContext::retry`] repeats the attempts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FunctionPolicy<'a> {
     pub(crate) client: &'a Client,
@@ -37,13 +35,13 @@ impl FunctionPolicy<'_> {
         format!("the policy of function {}", self.target)
     }
 
-    /// Returns the statements; empty if there is no policy or no function.
+    /// Returns the statements. Returns none if the policy or the function does not exist.
     pub(crate) async fn read(&self, cx: &DriverContext) -> Result<Vec<PolicyStatement>, Fault> {
         let call = self.call(cx, "read", "lambda:GetPolicy");
         self.statements(call.retrying(&READ, "reading the function's policy")).await
     }
 
-    async fn get(&self, cx: &DriverContext) -> Result<Vec<PolicyStatement>, Fault> {
+    async fn read_once(&self, cx: &DriverContext) -> Result<Vec<PolicyStatement>, Fault> {
         self.statements(self.call(cx, "read", "lambda:GetPolicy").once()).await
     }
 
@@ -55,11 +53,11 @@ impl FunctionPolicy<'_> {
         Ok(statements.into_iter().filter(|statement| statement.applies_to(function, qualifier)).collect())
     }
 
-    /// Adds the missing grants, and returns once all of them are visible.
+    /// Adds the missing grants, and returns when all of them are visible.
     pub(crate) async fn grant(&self, cx: &DriverContext, grants: &[Grant]) -> Result<(), Fault> {
         let _guard = WRITE_LOCK.lock().await;
         cx.retry(&WRITE, "granting permission to invoke the function", || async {
-            let existing = self.get(cx).await?;
+            let existing = self.read_once(cx).await?;
             let missing = missing_grants(grants, &existing);
             for grant in &missing {
                 if existing.iter().any(|statement| statement.grant.sid == grant.sid) {
@@ -70,7 +68,7 @@ impl FunctionPolicy<'_> {
             if missing.is_empty() {
                 return Ok(());
             }
-            match missing_grants(grants, &self.get(cx).await?).first() {
+            match missing_grants(grants, &self.read_once(cx).await?).first() {
                 None => Ok(()),
                 Some(grant) => Err(self.not_visible_error(&grant.sid)),
             }
@@ -78,8 +76,8 @@ impl FunctionPolicy<'_> {
         .await
     }
 
-    /// Replaces the statement with that grant's id, so that at least one of the old and the new one exists at
-    /// any time. The new statement gets the other one of the [`statement_ids`]; then the old one is removed.
+    /// Replaces the statement with the id of `grant` without a gap: the new statement is added under the unused one
+    /// of the two [`statement_ids`], and then the old statement is removed.
     pub(crate) async fn replace(&self, cx: &DriverContext, grant: &Grant) -> Result<(), Fault> {
         let _guard = WRITE_LOCK.lock().await;
         let [id, other] = statement_ids(&grant.sid);
@@ -91,7 +89,7 @@ impl FunctionPolicy<'_> {
                 .cloned()
         };
         cx.retry(&WRITE, "granting permission to invoke the function", || async {
-            let existing = self.get(cx).await?;
+            let existing = self.read_once(cx).await?;
             let contains = |existing: &[PolicyStatement], sid: &str| {
                 existing.iter().any(|statement| statement.grant.sid == sid)
             };
@@ -103,7 +101,7 @@ impl FunctionPolicy<'_> {
                     self.remove_permission(cx, unused).await?;
                 }
                 self.add_permission(cx, &Grant { sid: unused.clone(), ..grant.clone() }).await?;
-                find_exact(&self.get(cx).await?).ok_or_else(|| self.not_visible_error(unused))?
+                find_exact(&self.read_once(cx).await?).ok_or_else(|| self.not_visible_error(unused))?
             };
             for old in [&id, &other].into_iter().filter(|sid| **sid != current && contains(&existing, sid)) {
                 self.remove_permission(cx, old).await?;
@@ -118,7 +116,7 @@ impl FunctionPolicy<'_> {
         Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.description()))
     }
 
-    /// Removes the statement of that id, and the one with the other id of the [`statement_ids`].
+    /// Removes the statements with both [`statement_ids`] of `sid`.
     pub(crate) async fn revoke_with_alternate(&self, cx: &DriverContext, sid: &str) -> Result<(), Fault> {
         self.revoke(cx, &[sid]).await?;
         let [_, other] = statement_ids(sid);
@@ -129,7 +127,7 @@ impl FunctionPolicy<'_> {
         Ok(())
     }
 
-    /// Removes the statements with those ids. Missing ones are not an error.
+    /// Removes the statements with the given ids. Missing statements are not an error.
     pub(crate) async fn revoke(&self, cx: &DriverContext, sids: &[&str]) -> Result<(), Fault> {
         let _guard = WRITE_LOCK.lock().await;
         cx.retry(&WRITE, "revoking permission to invoke the function", || async {
@@ -154,7 +152,7 @@ impl FunctionPolicy<'_> {
             .set_source_account(grant.source_account.clone())
             .set_function_url_auth_type(grant.url_auth_type.as_deref().map(FunctionUrlAuthType::from))
             .set_invoked_via_function_url(grant.via_url.then_some(true));
-        // The caller verifies afterwards whether an existing statement is the wanted one.
+        // If a statement with this id already exists, the caller checks whether it is the wanted one.
         let call = self.call(cx, "add a statement to", "lambda:AddPermission").once();
         let call = call.retry_on(NOT_FOUND).none_on_message(CONFLICT, "already exist");
         call.find(|| request.clone().send()).await.map(drop)
@@ -168,12 +166,13 @@ impl FunctionPolicy<'_> {
     }
 }
 
-/// Returns the two ids that a statement may have. It is replaced by adding the new one under the unused id.
+/// Returns the two ids that a statement may have. A statement is replaced by adding the new one under the unused
+/// id, because two statements cannot have the same id.
 pub(crate) fn statement_ids(sid: &str) -> [String; 2] {
     [sid.to_owned(), format!("{sid}-2")]
 }
 
-/// Returns the grants that no statement matches exactly.
+/// Returns the grants for which no identical statement exists.
 fn missing_grants<'a>(grants: &'a [Grant], existing: &[PolicyStatement]) -> Vec<&'a Grant> {
     grants.iter().filter(|grant| !existing.iter().any(|statement| statement.is_exactly(grant))).collect()
 }

@@ -1,4 +1,5 @@
-//! The states of a Lambda function, and the waits for them. The function and its alias share this code.
+//! Waits until a Lambda function or one of its versions is ready. The drivers of functions and of aliases share
+//! this code.
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::aws::fault::ApiOperation;
 /// The fault code of a function or version that Lambda failed to activate.
 pub(crate) const FUNCTION_FAILED: &str = "function_failed";
 
-/// The wait for a function, an update or a version. Small code is ready at once. The limit is that of
-/// Lambda's own waiters.
+/// The polling until a function, an update or a version is ready. A function with small code is ready immediately.
+/// The time limit is that of AWS's own Lambda waiters.
 pub(crate) const READY_RETRY: RetryPolicy =
     RetryPolicy::with_budget(Duration::from_mins(5)).every(Duration::from_millis(150));
 
@@ -23,7 +24,7 @@ pub(crate) const READY_RETRY: RetryPolicy =
 pub(crate) enum ReadyCondition {
     /// A new function or version can be invoked.
     Active,
-    /// An update is in force: the one whose response had this modification time.
+    /// The update whose response had this modification time is in effect.
     Updated(Option<String>),
 }
 
@@ -49,7 +50,7 @@ impl From<GetFunctionConfigurationOutput> for FunctionState {
     }
 }
 
-/// Checks the condition. Returns a transient fault while it is not met.
+/// Checks the condition. Returns a transient fault if it is not met yet.
 pub(crate) fn check_ready(
     object: &str,
     function: &FunctionState,
@@ -67,7 +68,7 @@ pub(crate) fn check_ready(
     }
     match condition {
         ReadyCondition::Active => match &function.state {
-            // A function that was not invoked for weeks is inactive until the next invocation.
+            // Lambda deactivates a function that was not invoked for weeks; the next invocation activates it.
             Some(State::Active | State::Inactive | State::ActiveNonInvocable) => Ok(()),
             state => {
                 let state = state.as_ref().map_or("unknown", State::as_str);
@@ -89,8 +90,9 @@ pub(crate) fn check_ready(
 
 const FAILED_HINT: &str = "fix the cause, then run the same command again; it continues where it stopped";
 
-/// Whether a response is older than the change, since reads may lag behind writes. Both times are in UTC and
-/// in the same format, so they compare as text. Of different formats, only the common part is compared.
+/// Whether the response with the time `modified` is older than the change at `since`, because reads may lag behind
+/// writes. Both times are in UTC, so texts with the same format can be compared. If the formats differ, only the
+/// common part is compared: 19 characters, down to the seconds.
 fn is_older(modified: Option<&str>, since: Option<&str>) -> bool {
     match (modified, since) {
         (Some(modified), Some(since)) if modified.len() == since.len() => modified < since,
@@ -99,7 +101,7 @@ fn is_older(modified: Option<&str>, since: Option<&str>) -> bool {
     }
 }
 
-/// Waits until a function or a version of it meets the condition. Polls at once and then at a constant
+/// Waits until a function or one of its versions meets the condition. Polls immediately and then at a constant
 /// interval.
 pub(crate) async fn wait_until_ready(
     cx: &DriverContext,
@@ -119,7 +121,7 @@ pub(crate) async fn wait_until_ready(
     };
     let request = client.get_function_configuration().function_name(name);
     let request = request.set_qualifier(qualifier.map(str::to_owned));
-    // Reads may lag behind the creation.
+    // A new function may not be visible yet.
     let not_visible = || Fault::transient("not_visible", format!("{object} is not visible yet"));
     ApiCall::new(cx, operation)
         .retrying(&READY_RETRY, progress)
@@ -150,7 +152,7 @@ mod tests {
             state: non_empty(state).map(|state| State::from(state.as_str())),
             state_reason: Some("no such subnet".to_owned()),
             update: non_empty(update).map(|update| LastUpdateStatus::from(update.as_str())),
-            update_reason: Some("the role is gone".to_owned()),
+            update_reason: Some("the role does not exist".to_owned()),
             modified: non_empty(modified),
         }
     }
@@ -190,7 +192,7 @@ mod tests {
             ("Failed", OLD, "wait: stale"),
             ("InProgress", NEW, "wait: in_progress"),
             ("", NEW, "wait: in_progress"),
-            ("Failed", NEW, "failed to update function f: the role is gone"),
+            ("Failed", NEW, "failed to update function f: the role does not exist"),
             ("Successful", "2026-11-21T09:20:17Z", "ready"),
             ("Successful", "2026-11-21T09:20:16Z", "wait: stale"),
             ("Successful", "", "ready"),

@@ -1,4 +1,4 @@
-//! Error codes of Lambda, and the retries of its calls.
+//! An error code of Lambda, and the retry policies for Lambda calls.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use hitctl_engine::RetryPolicy;
 /// The error code of a resource that already exists or is being changed.
 pub(crate) const CONFLICT: &str = "ResourceConflictException";
 
-/// The retries of a read, which Lambda may throttle.
+/// The retry policy for reads, which Lambda may throttle.
 pub(crate) const READ: RetryPolicy = RetryPolicy::with_budget(Duration::from_secs(30));
 
-/// The retries of a write. A new role takes seconds, sometimes minutes, to propagate in IAM. Another change
-/// may be in progress, or a new function may not be visible yet. The pauses are short because most of a first
-/// deploy is spent in this wait. One attempt may upload the code over a slow connection.
+/// The retry policy for writes. A new role takes seconds, sometimes minutes, to propagate in IAM; another change may
+/// be in progress; a new function may not be visible yet. The delays are short, because a first deploy spends most
+/// of its time in these retries. The attempt timeout allows for uploading the code over a slow connection.
 pub(crate) const WRITE: RetryPolicy = RetryPolicy {
     initial_delay: Duration::from_millis(200),
     max_delay: Duration::from_secs(2),

@@ -1,4 +1,4 @@
-//! Converts a rule and its targets to a spec and back, and checks the failed entries of a call.
+//! Converts between rules with their targets and specs, and checks the responses to calls that change targets.
 
 use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
 use aws_sdk_eventbridge::types::{DeadLetterConfig, RetryPolicy, RuleState, Target};
@@ -15,14 +15,14 @@ const DEFAULT_RETRIES: u32 = 185;
 /// EventBridge's default maximum age of an event, in seconds.
 const DEFAULT_AGE_S: u32 = 86_400;
 
-/// An entry of a call that failed.
+/// A target that a call failed to change.
 pub(super) struct FailedEntry<'a> {
     pub(super) target: Option<&'a str>,
     pub(super) code: Option<&'a str>,
     pub(super) message: Option<&'a str>,
 }
 
-/// Checks the failed entries of a call. The response lists them and has no error code of its own.
+/// Returns an error if the response to a call lists failed entries. The call itself succeeds even if entries failed.
 pub(super) fn check_failed_entries<'a>(
     operation: &ApiOperation,
     mut failed: impl Iterator<Item = FailedEntry<'a>>,
@@ -42,7 +42,7 @@ pub(super) fn check_failed_entries<'a>(
     Err(if is_retryable { Fault { kind: FaultKind::Transient, ..fault } } else { fault })
 }
 
-/// Returns our target, as wanted.
+/// Returns the target of the wanted rule.
 pub(super) fn target(want: &EventRuleSpec) -> Target {
     let retries = RetryPolicy::builder()
         .maximum_retry_attempts(number(want.max_retries))
@@ -58,7 +58,7 @@ pub(super) fn target(want: &EventRuleSpec) -> Target {
         .expect("its id and its ARN are set")
 }
 
-/// Whether both specs have the same target.
+/// Whether two specs have the same target settings.
 pub(super) fn has_same_target(have: &EventRuleSpec, want: &EventRuleSpec) -> bool {
     let target = |spec: &EventRuleSpec| {
         (spec.target_arn.clone(), spec.max_retries, spec.max_age_s, spec.dead_letter_arn.clone())
@@ -66,7 +66,7 @@ pub(super) fn has_same_target(have: &EventRuleSpec, want: &EventRuleSpec) -> boo
     target(have) == target(want)
 }
 
-/// Converts a rule and its targets to a spec. Targets with other ids than ours are ignored.
+/// Converts a rule and its targets to a spec. Ignores targets that do not have our id.
 pub(super) fn spec(bus: &str, rule: &DescribeRuleOutput, targets: &[Target], tags: Tags) -> EventRuleSpec {
     let ours = targets.iter().find(|target| target.id() == EventRuleSpec::TARGET_ID);
     let retries = ours.and_then(Target::retry_policy);
@@ -85,8 +85,8 @@ pub(super) fn spec(bus: &str, rule: &DescribeRuleOutput, targets: &[Target], tag
     }
 }
 
-/// Parses the pattern, because EventBridge may escape it differently. A rule that also has a schedule gets a
-/// pattern that differs from ours.
+/// Returns the parsed pattern, because EventBridge may escape the text differently. For a rule that also has a
+/// schedule, returns a text, which differs from every wanted pattern.
 fn pattern(rule: &DescribeRuleOutput) -> Json {
     let text = rule.event_pattern().unwrap_or_default();
     match rule.schedule_expression().filter(|schedule| !schedule.is_empty()) {
@@ -96,7 +96,7 @@ fn pattern(rule: &DescribeRuleOutput) -> Json {
     }
 }
 
-/// Returns the ARN of a target, with a note if the target does not get the event unchanged.
+/// Returns the ARN of a target, with a note if the target receives a changed event or has a role.
 fn arn(target: &Target) -> String {
     let mut changes = Vec::new();
     if target.input().is_some() || target.input_path().is_some() || target.input_transformer().is_some() {
@@ -111,7 +111,7 @@ fn arn(target: &Target) -> String {
     }
 }
 
-/// Returns the error for deleting a rule with targets of somebody else; `None` if there are none.
+/// Returns the error for deleting a rule that has targets that are not ours; `None` if it has no such targets.
 pub(super) fn foreign_targets_error(bus: &str, name: &str, targets: &[Target]) -> Option<Fault> {
     let others: Vec<&Target> =
         targets.iter().filter(|target| target.id() != EventRuleSpec::TARGET_ID).collect();

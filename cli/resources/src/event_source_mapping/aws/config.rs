@@ -1,4 +1,4 @@
-//! Reads Lambda's description of an event source mapping.
+//! Converts Lambda's description of an event source mapping to a spec.
 
 use aws_sdk_lambda::operation::create_event_source_mapping::CreateEventSourceMappingOutput;
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
@@ -19,7 +19,7 @@ pub(super) struct Mapping {
     pub(super) window_s: u32,
     pub(super) max_concurrency: u32,
     pub(super) reports_failures: bool,
-    /// The number of filters, which drop messages before the function sees them. Ours have none.
+    /// The number of filters. A filter drops messages before the function receives them; our mappings have none.
     pub(super) filters: usize,
 }
 
@@ -48,24 +48,24 @@ macro_rules! mapping_from {
 mapping_from!(EventSourceMappingConfiguration, GetEventSourceMappingOutput, CreateEventSourceMappingOutput);
 
 impl Mapping {
-    /// Whether the mapping targets that function, a version or an alias of it.
+    /// Whether the mapping targets the given function or one of its versions or aliases.
     pub(super) fn targets_function(&self, function_arn: &str) -> bool {
         self.function_arn
             .strip_prefix(function_arn)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
-    /// Whether the mapping was deleted and is only visible for a moment.
+    /// Whether the mapping is being deleted.
     pub(super) fn is_being_deleted(&self) -> bool {
         self.state == "Deleting"
     }
 
-    /// Whether the last change is in force.
+    /// Whether the last change is in effect.
     pub(super) fn is_stable(&self) -> bool {
         matches!(self.state.as_str(), "Enabled" | "Disabled")
     }
 
-    /// Whether messages are consumed, or will be.
+    /// Whether the mapping consumes messages or is about to.
     fn is_enabled(&self) -> bool {
         !matches!(self.state.as_str(), "Disabling" | "Disabled" | "Deleting")
     }
@@ -74,7 +74,8 @@ impl Mapping {
         Outputs::from([("uuid".to_owned(), self.uuid.clone()), ("state".to_owned(), self.state.clone())])
     }
 
-    /// Converts the mapping to a spec that also shows the `others`, further mappings of the same queue and function.
+    /// Converts the mapping to a spec. `others` are further mappings of the same queue and function; the spec shows one
+    /// of them, so that it differs from the wanted spec.
     pub(super) fn spec(&self, others: &[Self], tags: Tags) -> EventSourceMappingSpec {
         let mut notes = Vec::new();
         if self.filters > 0 {
@@ -99,14 +100,14 @@ impl Mapping {
         }
     }
 
-    /// Whether the mapping equals the spec, apart from tags.
+    /// Whether the mapping has the settings of the spec, ignoring tags.
     pub(super) fn matches_spec(&self, want: &EventSourceMappingSpec) -> bool {
         self.spec(&[], want.tags.clone()) == *want
     }
 }
 
-/// Returns the id in "An event source mapping with SQS arn (..) and function (..) already exists. Please
-/// update or delete the existing mapping with UUID 2b733gdc-..".
+/// Returns the id in the error message "An event source mapping with SQS arn (..) and function (..) already exists.
+/// Please update or delete the existing mapping with UUID 2b733gdc-..".
 pub(super) fn uuid_in(message: &str) -> Option<&str> {
     let (_, tail) = message.split_once("UUID ")?;
     let end = tail.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).unwrap_or(tail.len());

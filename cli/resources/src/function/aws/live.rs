@@ -1,4 +1,4 @@
-//! Converts a live function to its spec.
+//! Converts Lambda's description of a live function to a spec.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::function::spec::FunctionSpec;
 use crate::tags::Tags;
 use hitctl_config::Arch;
 
-/// Returns the function in a response of `GetFunction`; `None` if it is being deleted.
+/// Converts a response of `GetFunction`. Returns `None` if the function is being deleted.
 pub(super) fn read_function(
     response: &GetFunctionOutput,
     want: Option<&FunctionSpec>,
@@ -28,7 +28,7 @@ pub(super) fn read_function(
     if configuration.state() == Some(&State::Deleting) {
         return Ok(None);
     }
-    // Without its tags the owner is unknown.
+    // Without the tags, the owner of the function would be unknown.
     if let Some(error) = response.tags_error() {
         return Err(tags_error_fault(error));
     }
@@ -73,7 +73,7 @@ fn tags_error_fault(error: &TagsError) -> Fault {
         .hinted("add lambda:ListTags to the policy of the deployer; `hitctl policy deployer` prints the complete policy")
 }
 
-/// Converts a number of AWS; `default` if it is missing.
+/// Converts a number from Lambda; returns `default` if it is missing.
 fn number(value: Option<i32>, default: u32) -> u32 {
     value.and_then(|number| u32::try_from(number).ok()).unwrap_or(default)
 }
@@ -86,9 +86,8 @@ fn arch(architectures: &[Architecture]) -> Arch {
     }
 }
 
-/// Returns the SHA-256 of the code in hex. The running code of a function that Lambda failed to activate, or
-/// whose last update failed, is unknown: the result then differs from any hash, so that the next deploy
-/// uploads the code again.
+/// Returns the SHA-256 of the code in hex. If the activation or the last update of the function failed, its code is
+/// unknown. The result is then a text that differs from any hash, so that the next deploy uploads the code again.
 fn code(configuration: &FunctionConfiguration) -> String {
     if configuration.state() == Some(&State::Failed) {
         return failed_code_marker(configuration.state_reason_code().map(StateReasonCode::as_str));
@@ -108,7 +107,7 @@ fn failed_code_marker(code: Option<&str>) -> String {
     }
 }
 
-/// Converts a hash from base64, as Lambda has it, to hex.
+/// Converts a hash from base64, which Lambda uses, to hex.
 fn from_base64(base64: &str) -> String {
     match STANDARD.decode(base64) {
         Ok(bytes) => hex::encode(bytes),
@@ -124,8 +123,8 @@ struct Logging {
     system_level: Option<String>,
 }
 
-/// Reads the logging settings. Lambda always returns them, with its defaults filled in. An emulator that does
-/// not know a setting omits it. The wanted value is then assumed, because an update could not change it.
+/// Returns the logging settings. Lambda always returns all of them. An emulator omits a setting that it does not
+/// store; the wanted value is then assumed, because an update could not change it.
 fn logging(configuration: &FunctionConfiguration, want: Option<&FunctionSpec>) -> Logging {
     let default = || format!("/aws/lambda/{}", configuration.function_name().unwrap_or_default());
     let config = configuration.logging_config();

@@ -1,10 +1,8 @@
-//! The temporary role of a function, whose assignment makes Lambda renew the KMS grant for the function's own
-//! role.
+//! A temporary role for a function, which makes Lambda renew the KMS grant for the function's own role.
 //!
-//! Lambda encrypts environment variables with a KMS key and grants the function's role to decrypt them. The
-//! grant names the role's unique id. A role that was deleted and created again has another id, so every
-//! invocation fails with `KMSAccessDeniedException`. Lambda makes a new grant only when the function's role
-//! changes.
+//! Lambda encrypts environment variables with a KMS key, and its grant to decrypt them names the unique id of the
+//! function's role. If that role is deleted and created again, every invocation fails with `KMSAccessDeniedException`
+//! until the function is assigned another role: only then does Lambda create a new grant.
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::primitives::DateTimeFormat;
@@ -30,7 +28,7 @@ pub(super) struct TemporaryRole<'a> {
 }
 
 impl<'a> TemporaryRole<'a> {
-    /// Creates the driver of that function's temporary role.
+    /// Creates a handle for the temporary role of the function.
     pub(super) fn new(aws: &'a Aws, function: &str) -> Self {
         Self { aws, client: Client::new(&aws.config), name: names::grant_role(function) }
     }
@@ -40,7 +38,8 @@ impl<'a> TemporaryRole<'a> {
         self.aws.location.as_location().role_arn(&self.name)
     }
 
-    /// Creates the role. Reuses the one that an interrupted deploy left, and refuses one of somebody else.
+    /// Creates the role. Uses an existing role of ours, which an interrupted deploy created. Returns an error if the
+    /// role belongs to another owner.
     pub(super) async fn create(&self, cx: &DriverContext, tags: &Tags) -> Result<(), Fault> {
         let request = self
             .client
@@ -84,7 +83,7 @@ fn call<'c>(cx: &'c DriverContext, verb: &'static str, role: &str, operation: &'
     ApiCall::new(cx, ApiOperation::new(verb, format!("role {role}"), operation).with_rules(errors::RULES))
 }
 
-/// Returns the creation time of the role, in UTC: `2026-11-21T09:20:16Z`. `None` if there is no such role.
+/// Returns the creation time of the role, in UTC: `2026-11-21T09:20:16Z`. Returns `None` if the role does not exist.
 pub(super) async fn creation_time(aws: &Aws, cx: &DriverContext, arn: &str) -> Result<Option<String>, Fault> {
     let name = arn.rsplit('/').next().unwrap_or_default();
     let request = Client::new(&aws.config).get_role().role_name(name);

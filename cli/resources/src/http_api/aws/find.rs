@@ -1,4 +1,4 @@
-//! Finds our API. Names are not unique, so the tags decide.
+//! Finds our API by its name and tags, because the names of APIs are not unique.
 
 use aws_sdk_apigatewayv2::types;
 use hitctl_engine::Fault;
@@ -15,7 +15,7 @@ use crate::tags::Tags;
 /// The maximum size of a page.
 const PAGE_SIZE: &str = "500";
 
-/// An API, without its parts.
+/// An API without its integrations, routes and stage.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Api {
     pub(super) id: String,
@@ -51,7 +51,7 @@ fn cors_of(cors: Option<&types::Cors>) -> Cors {
     .normalised()
 }
 
-/// Converts cross-origin settings to API Gateway's type.
+/// Converts CORS settings to API Gateway's type.
 pub(super) fn cors_for(cors: &Cors) -> types::Cors {
     types::Cors::builder()
         .set_allow_origins(Some(list(&cors.allow_origins)))
@@ -64,7 +64,7 @@ pub(super) fn cors_for(cors: &Cors) -> types::Cors {
 }
 
 impl HttpApiDriver {
-    /// Finds the API of that name that is ours.
+    /// Finds the API with the resource's name that is ours, or that is to be taken over.
     pub(super) async fn find(&self, cx: &CallContext<'_>) -> Result<Option<Api>, Fault> {
         let apis_by_name = self.apis_by_name(cx).await?;
         let (mut ours, mut others) = split_by_tags(&self.aws, apis_by_name, |api| &api.tags);
@@ -74,8 +74,7 @@ impl HttpApiDriver {
         if let Some(api) = ours.pop() {
             return Ok(Some(api));
         }
-        // A single API of that name may be ours by tags that the list does not show yet, or may be taken
-        // over.
+        // A single API with that name may have our tags although the list does not show them yet, or may be taken over.
         match others.pop() {
             Some(api) if others.is_empty() => {
                 let Some(tags) = self.tags_of(cx, &api.id).await? else { return Ok(None) };
@@ -86,7 +85,7 @@ impl HttpApiDriver {
         }
     }
 
-    /// Returns all HTTP APIs of that name.
+    /// Returns all HTTP APIs with the resource's name.
     async fn apis_by_name(&self, cx: &CallContext<'_>) -> Result<Vec<Api>, Fault> {
         let request = self.read_client.get_apis().max_results(PAGE_SIZE);
         let call = cx.call("find", "apigateway:GetApis").once().none_on(&[]);
@@ -126,7 +125,7 @@ impl HttpApiDriver {
             ))
     }
 
-    /// Creates the API itself. Call it only after [`find`](Self::find) returned `None`.
+    /// Creates the API without its parts. Call this only after [`find`](Self::find) returned `None`.
     pub(super) async fn create_api(&self, cx: &CallContext<'_>, want: &HttpApiSpec) -> Result<Api, Fault> {
         let request = self
             .client
@@ -138,7 +137,7 @@ impl HttpApiDriver {
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         let call = cx.call("create", "apigateway:CreateApi").once();
         let created = call.send(|| request.clone().send()).await?;
-        // All settings of the request are in force: only the id and the endpoint of the response are needed.
+        // API Gateway applies all settings of the request, so only the id and the endpoint are read from the response.
         Ok(Api {
             id: created.api_id.unwrap_or_default(),
             endpoint: created.api_endpoint.unwrap_or_default(),

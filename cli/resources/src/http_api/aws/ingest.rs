@@ -1,5 +1,5 @@
-//! The ingest integration, which puts the body of a request on a queue without invoking the function, with
-//! the gateway's facts about the client as attributes.
+//! The ingest integration, which sends the body of a request to a queue without invoking the function. The message
+//! attributes contain facts about the client, such as its IP address.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -15,14 +15,14 @@ use crate::http_api::spec::IngestRoute;
 
 /// The integration's subtype (API Gateway's guide, "Integration subtype reference").
 const INTEGRATION_SUBTYPE: &str = "SQS-SendMessage";
-/// The only payload version of such integrations.
+/// The only payload version of integrations with this subtype.
 const PAYLOAD_VERSION: &str = "1.0";
 /// The description that identifies our integration.
 const DESCRIPTION: &str = "hitctl: hits to the queue";
-/// The whole body of the request.
+/// The variable for the whole body of the request.
 const BODY: &str = "$request.body";
 
-/// The parameters of the integration.
+/// The names of the integration's parameters.
 mod parameter {
     pub(super) const QUEUE: &str = "QueueUrl";
     pub(super) const BODY: &str = "MessageBody";
@@ -40,7 +40,7 @@ pub(super) struct QueueIntegration {
 }
 
 impl QueueIntegration {
-    /// Returns `None` for another kind of integration: those have a URI and name no queue.
+    /// Converts an integration. Returns `None` if it has a URI or no queue, that is, for another kind of integration.
     pub(super) fn from_sdk(integration: &types::Integration) -> Option<Self> {
         let parameters = integration
             .request_parameters()
@@ -62,8 +62,8 @@ impl QueueIntegration {
         self.parameters.get(name).map_or("", String::as_str)
     }
 
-    /// Returns the names of the parameters that ours does not have.
-    fn others(&self) -> impl Iterator<Item = &str> {
+    /// Returns the names of the parameters that we never set.
+    fn unknown_parameters(&self) -> impl Iterator<Item = &str> {
         let ours = [parameter::QUEUE, parameter::BODY, parameter::ATTRIBUTES];
         self.parameters.keys().map(String::as_str).filter(move |name| !ours.contains(name))
     }
@@ -80,7 +80,7 @@ impl QueueIntegration {
         if self.parameter(parameter::BODY) != BODY {
             differences.push(format!("body {}", self.parameter(parameter::BODY)));
         }
-        differences.extend(self.others().map(|name| format!("parameter {name}")));
+        differences.extend(self.unknown_parameters().map(|name| format!("parameter {name}")));
         if !is_ip_last(self.parameter(parameter::ATTRIBUTES)) {
             differences.push(format!("{} can be forged", contract::MESSAGE_IP));
         }
@@ -88,9 +88,9 @@ impl QueueIntegration {
     }
 }
 
-/// Renders the attributes of a message as the integration takes them: JSON with a variable in each value. The
-/// address comes last. API Gateway inserts header values unescaped, and if a name occurs twice, the last one
-/// counts.
+/// Renders the message attributes for the integration: JSON with a variable as each value. The IP address is last,
+/// because API Gateway inserts header values unescaped: a header could add a second `ip`, but if a name occurs twice,
+/// the last one is used.
 fn render_attributes(attributes: &BTreeMap<String, String>) -> String {
     let (last, first): (Vec<_>, Vec<_>) =
         attributes.iter().partition(|(name, _)| *name == contract::MESSAGE_IP);
@@ -105,8 +105,7 @@ fn render_attributes(attributes: &BTreeMap<String, String>) -> String {
     text
 }
 
-/// Parses the attributes in such a text: for each, the variable that it is taken from. A value without a
-/// variable is returned as it is.
+/// Parses rendered message attributes. Returns the variable of each attribute, or its value if it is not a variable.
 fn parse_attributes(text: &str) -> BTreeMap<String, String> {
     let Ok(Json::Object(attributes)) = serde_json::from_str(text) else {
         return if text.is_empty() { BTreeMap::new() } else { [(text.to_owned(), String::new())].into() };
@@ -119,12 +118,12 @@ fn parse_attributes(text: &str) -> BTreeMap<String, String> {
     attributes.iter().map(|(name, attribute)| (name.clone(), variable(attribute))).collect()
 }
 
-/// Whether no attribute comes after the address.
+/// Whether no attribute follows the IP address.
 fn is_ip_last(text: &str) -> bool {
-    let position = |name: &str| text.rfind(&format!("{}:", Json::from(name)));
+    let last_position = |name: &str| text.rfind(&format!("{}:", Json::from(name)));
     let others = parse_attributes(text).into_keys().filter(|name| name != contract::MESSAGE_IP);
-    position(contract::MESSAGE_IP)
-        .is_none_or(|ip| others.filter_map(|name| position(&name)).all(|other| other < ip))
+    last_position(contract::MESSAGE_IP)
+        .is_none_or(|ip| others.filter_map(|name| last_position(&name)).all(|other| other < ip))
 }
 
 fn parameters(want: &IngestRoute) -> HashMap<String, String> {
@@ -136,8 +135,8 @@ fn parameters(want: &IngestRoute) -> HashMap<String, String> {
 }
 
 impl ApiParts {
-    /// Returns our integration with a queue: the one behind the ingest route, or else the one with our
-    /// description. Others belong to somebody else.
+    /// Returns our integration with a queue: the target of the ingest route, otherwise the integration with our
+    /// description. All other integrations with a queue are not ours.
     pub(super) fn ingest(&self) -> Option<(&Integration, &QueueIntegration)> {
         let queue_integrations =
             || self.integrations.iter().filter_map(|candidate| Some((candidate, candidate.queue.as_ref()?)));
@@ -151,7 +150,7 @@ impl ApiParts {
             .or_else(|| queue_integrations().find(|(_, candidate)| candidate.description == DESCRIPTION))
     }
 
-    /// Converts the integration to a spec. Without a route it is not in use, and the spec's route is empty.
+    /// Converts the integration to a spec. If no route uses the integration, the spec's route is empty.
     pub(super) fn ingest_spec(&self) -> Option<IngestRoute> {
         let (integration, queue) = self.ingest()?;
         let mut routes =
@@ -166,7 +165,7 @@ impl ApiParts {
 }
 
 impl ApiCalls<'_> {
-    /// Reconciles the integration with the wanted one, and returns the target for its routes.
+    /// Reconciles the integration with the wanted spec, and returns the target for its routes.
     pub(super) async fn reconcile_ingest(
         &self,
         parts: &ApiParts,
@@ -192,8 +191,8 @@ impl ApiCalls<'_> {
         };
         let route = want.route.clone();
         if parts.ingest_spec().map(|have| IngestRoute { route, ..have }).as_ref() != Some(want) {
-            // A parameter is removed by setting it to an empty text.
-            let cleared = queue.others().map(|name| (name.to_owned(), String::new()));
+            // An empty value removes a parameter.
+            let cleared = queue.unknown_parameters().map(|name| (name.to_owned(), String::new()));
             let request = self
                 .apis
                 .client

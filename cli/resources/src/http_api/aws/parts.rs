@@ -1,4 +1,4 @@
-//! The parts of an API: integrations, routes and the stage. Reads them and converts them to a spec.
+//! Reads the parts of an API (integrations, routes and the stage) and converts them to a spec.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use super::ingest::QueueIntegration;
 use crate::aws::tags::managed_tags;
 use crate::http_api::spec::{HttpApiSpec, ReaderRoutes, Throttle};
 
-/// The maximum size of a page: more integrations or routes than an API can have.
+/// The maximum size of a page. An API can have fewer integrations and fewer routes.
 const PAGE_SIZE: &str = "500";
 /// The payload format that the function understands.
 pub(super) const PAYLOAD: &str = "2.0";
 /// The description that identifies the integration of the reader.
 pub(super) const READER_DESCRIPTION: &str = "hitctl: reads";
-/// The maximum timeout of an integration, in milliseconds. The function has its own, shorter one.
+/// The maximum timeout of an integration, in milliseconds. The function's own timeout is shorter.
 pub(super) const TIMEOUT_MS: i32 = 30_000;
 
 /// The parts of an API.
@@ -29,7 +29,7 @@ pub(super) struct ApiParts {
     pub(super) stage: Option<Stage>,
 }
 
-/// An integration: a backend of the API.
+/// An integration, which is a backend of the API: a function or a queue.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Integration {
     pub(super) id: String,
@@ -38,7 +38,7 @@ pub(super) struct Integration {
     pub(super) payload: String,
     pub(super) timeout_ms: i32,
     description: String,
-    /// The settings of an integration with a queue.
+    /// The queue settings; `None` for an integration with a function.
     pub(super) queue: Option<QueueIntegration>,
 }
 
@@ -82,13 +82,13 @@ impl Integration {
     }
 }
 
-/// A route: requests with this key go to this target.
+/// A route, which sends the requests that match `key` to `target`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Route {
     pub(super) id: String,
     pub(super) key: String,
     pub(super) target: String,
-    /// Whether the route needs no authorization.
+    /// Whether requests need no authorization.
     pub(super) is_public: bool,
 }
 
@@ -108,13 +108,13 @@ impl From<types::Route> for Route {
 pub(super) struct Stage {
     pub(super) auto_deploy: bool,
     pub(super) throttle: Throttle,
-    /// Routes with throttles of their own, which override the stage's.
+    /// The routes that have their own throttle, which overrides the stage's throttle.
     pub(super) route_throttles: Vec<(String, Throttle)>,
 }
 
 impl Stage {
-    /// Returns the effective throttle: zero while changes are not deployed automatically, or that of a route
-    /// that differs from the stage's.
+    /// Returns the throttle for comparison with the wanted one: a route's throttle if it differs from the stage's, and
+    /// zero if the stage does not deploy changes automatically, which always differs.
     pub(super) fn throttle(&self) -> Throttle {
         let other = self.route_throttles.iter().find(|(_, throttle)| *throttle != self.throttle);
         match other {
@@ -140,21 +140,21 @@ fn throttle_of(settings: &types::RouteSettings) -> Throttle {
 }
 
 impl ApiParts {
-    /// Returns the integration with our function: the one that already has the wanted function, then the one
-    /// with most routes. Never returns the reader's.
+    /// Returns the integration with our function: the integration that already has the wanted function, otherwise the
+    /// one with the most routes. Never returns the integration with the reader.
     pub(super) fn integration(&self, wanted: Option<&str>) -> Option<&Integration> {
         let rank = |integration: &Integration| {
             let routes = self.routes.iter().filter(|route| route.target == integration.target()).count();
             (Some(integration.uri.as_str()) == wanted, routes)
         };
-        // `max_by_key` returns the last of equal elements; the order is reversed to get the first.
+        // `max_by_key` returns the last of several maxima; the order is reversed to get the first.
         self.function_integrations()
             .rev()
             .filter(|integration| !integration.is_reader())
             .max_by_key(|integration| rank(integration))
     }
 
-    /// Returns the integration with the reader, which has our description.
+    /// Returns the integration with the reader, which is identified by its description.
     pub(super) fn reader(&self) -> Option<&Integration> {
         self.function_integrations().find(|integration| integration.is_reader())
     }
@@ -164,9 +164,9 @@ impl ApiParts {
     }
 
     /// Returns the keys of the public routes to an integration.
-    fn public_routes(&self, to: &Integration) -> BTreeSet<String> {
-        let is_open_route = |route: &&Route| route.is_public && route.target == to.target();
-        self.routes.iter().filter(is_open_route).map(|route| route.key.clone()).collect()
+    fn public_routes(&self, integration: &Integration) -> BTreeSet<String> {
+        let is_match = |route: &&Route| route.is_public && route.target == integration.target();
+        self.routes.iter().filter(is_match).map(|route| route.key.clone()).collect()
     }
 
     fn reader_spec(&self) -> Option<ReaderRoutes> {
@@ -174,7 +174,7 @@ impl ApiParts {
         Some(ReaderRoutes { function_arn: reader.function_arn().into(), routes: self.public_routes(reader) })
     }
 
-    /// Converts the parts to a spec, for comparison with the wanted one.
+    /// Converts the API and its parts to a spec, for comparison with the wanted spec.
     pub(super) fn spec(&self, api: &Api, want: Option<&HttpApiSpec>) -> HttpApiSpec {
         let integration = self.integration(want.and_then(|want| want.function_arn.get()).map(String::as_str));
         let endpoint_note =
@@ -192,12 +192,12 @@ impl ApiParts {
     }
 }
 
-/// Appends the differences from our settings to a text.
+/// Returns `text`, with the differences from our settings in parentheses.
 pub(super) fn with_differences(text: &str, differences: &[String]) -> String {
     if differences.is_empty() { text.to_owned() } else { format!("{text} ({})", differences.join(", ")) }
 }
 
-/// Returns the function's ARN in an integration's URI, which has two forms.
+/// Returns the function's ARN in an integration's URI, which is the ARN or contains it.
 fn function_arn_in_uri(uri: &str) -> &str {
     let inner = uri.split_once("/functions/").and_then(|(_, rest)| rest.strip_suffix("/invocations"));
     inner.unwrap_or(uri)
@@ -206,7 +206,7 @@ fn function_arn_in_uri(uri: &str) -> &str {
 impl ApiCalls<'_> {
     /// Reads the parts of the API with three concurrent calls.
     pub(super) async fn parts(&self) -> Result<ApiParts, Fault> {
-        // The list contains the API: its parts are missing only while it is being created or deleted.
+        // The API exists, so its parts are missing only while the API is being created or deleted.
         let request = self.apis.read_client.get_integrations().api_id(self.id).max_results(PAGE_SIZE);
         let call = self.call_existing("read", "the integrations", "apigateway:GetIntegrations");
         let integrations = call
@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(parts.integration(Some(ARN)).unwrap().id, "i1");
         assert_eq!(parts.integration(None).unwrap().id, "i1");
         parts.routes.clear();
-        assert_eq!(parts.integration(None).unwrap().id, "i0", "the first of equals");
+        assert_eq!(parts.integration(None).unwrap().id, "i0", "the first of several maxima");
     }
 
     #[test]

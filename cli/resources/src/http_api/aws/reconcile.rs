@@ -1,4 +1,4 @@
-//! Reconciles the parts of an API with the spec. Writes only what differs, the stage last.
+//! Reconciles the parts of an API with the spec. Writes only the settings that differ, and the stage last.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,11 @@ use crate::aws::number;
 use crate::aws::tags::tags_to_apply;
 use crate::http_api::spec::{HttpApiSpec, Throttle};
 
-/// The number of routes that are written concurrently. More than one, so that a first deploy does not wait
-/// for each route in turn. Few, because API Gateway takes a burst of forty calls from an account and then ten
-/// per second.
+/// The number of routes that are written concurrently. Several routes at a time make a first deploy faster. The number
+/// is small because API Gateway accepts a burst of forty calls from an account and then ten calls per second.
 const CONCURRENT_ROUTES: usize = 4;
 
-/// The changes of the routes to one integration.
+/// The changes to the routes of one integration.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct RouteChanges<'a> {
     create: Vec<&'a str>,
@@ -27,8 +26,8 @@ struct RouteChanges<'a> {
     remove: Vec<&'a Route>,
 }
 
-/// Returns the changes after which exactly the wanted routes have that target. Unwanted routes to other
-/// targets belong to somebody else, and the `reassigned` ones get another target.
+/// Returns the changes after which exactly the wanted routes have `target`. Does not change unwanted routes with other
+/// targets, which are not ours, and routes in `reassigned`, which get another target.
 fn route_changes<'a>(
     want: &BTreeSet<&'a str>,
     reassigned: &[&str],
@@ -37,16 +36,16 @@ fn route_changes<'a>(
 ) -> RouteChanges<'a> {
     let mut changes = RouteChanges::default();
     for &key in want {
-        let mut of_key: Vec<&Route> = routes.iter().filter(|route| route.key == key).collect();
-        // If several routes have the key, keep the one that is already right.
-        of_key.sort_by_key(|route| !(route.is_public && route.target == target));
-        match of_key.split_first() {
+        let mut with_key: Vec<&Route> = routes.iter().filter(|route| route.key == key).collect();
+        // If several routes have the key, keep the one that needs no change.
+        with_key.sort_by_key(|route| !(route.is_public && route.target == target));
+        match with_key.split_first() {
             None => changes.create.push(key),
-            Some((first, more)) => {
+            Some((first, duplicates)) => {
                 if !first.is_public || first.target != target {
                     changes.update.push(first);
                 }
-                changes.remove.extend(more);
+                changes.remove.extend(duplicates);
             }
         }
     }
@@ -54,7 +53,7 @@ fn route_changes<'a>(
     changes
 }
 
-/// Returns the routes to that target that are neither wanted nor reassigned.
+/// Returns the routes with `target` that are neither wanted nor reassigned.
 fn unwanted_routes<'a>(
     want: &BTreeSet<&str>,
     reassigned: &[&str],
@@ -69,7 +68,7 @@ fn unwanted_routes<'a>(
 }
 
 impl ApiCalls<'_> {
-    /// Reconciles the API, given its parts, with the spec.
+    /// Reconciles the API, whose parts are known, with the spec.
     pub(super) async fn reconcile(
         &self,
         api: &Api,
@@ -77,16 +76,18 @@ impl ApiCalls<'_> {
         want: &HttpApiSpec,
     ) -> Result<(), Fault> {
         self.reconcile_api(api, want).await?;
-        let wanted = want.function_arn.get().map(String::as_str).unwrap_or_default();
-        let target = self.reconcile_integration(parts.integration(Some(wanted)), wanted, None).await?;
+        let function_arn = want.function_arn.get().map(String::as_str).unwrap_or_default();
+        let integration = parts.integration(Some(function_arn));
+        let target = self.reconcile_integration(integration, function_arn, None).await?;
         let keys: BTreeSet<&str> = want.routes.iter().map(String::as_str).collect();
         let reader_routes = want.reader.iter().flat_map(|reader| &reader.routes).map(String::as_str);
         let queue_routes = want.ingest.iter().map(|ingest| ingest.route.as_str());
-        // A route that gets another target is updated, and never removed in between.
+        // A route that gets another target is updated. It must not be removed first, so that no request gets a 404.
         let reassigned: Vec<&str> = keys.iter().copied().chain(reader_routes).chain(queue_routes).collect();
         if let Some(reader) = &want.reader {
-            let wanted = reader.function_arn.get().map(String::as_str).unwrap_or_default();
-            let target = self.reconcile_integration(parts.reader(), wanted, Some(READER_DESCRIPTION)).await?;
+            let reader_arn = reader.function_arn.get().map(String::as_str).unwrap_or_default();
+            let target =
+                self.reconcile_integration(parts.reader(), reader_arn, Some(READER_DESCRIPTION)).await?;
             let keys = reader.routes.iter().map(String::as_str).collect();
             self.reconcile_routes(&route_changes(&keys, &reassigned, &parts.routes, &target), &target)
                 .await?;
@@ -97,19 +98,21 @@ impl ApiCalls<'_> {
             let key = BTreeSet::from([ingest.route.as_str()]);
             self.reconcile_routes(&route_changes(&key, &[], &parts.routes, &target), &target).await?;
         }
-        let reader = parts.reader().filter(|_| want.reader.is_none());
-        let ingest = parts.ingest().map(|(ingest, _)| ingest).filter(|_| want.ingest.is_none());
-        let removed = reader.into_iter().chain(ingest).map(|integration| {
+        let unwanted_reader = parts.reader().filter(|_| want.reader.is_none());
+        let unwanted_ingest = parts.ingest().map(|(ingest, _)| ingest).filter(|_| want.ingest.is_none());
+        let removed = unwanted_reader.into_iter().chain(unwanted_ingest).map(|integration| {
             let routes = unwanted_routes(&keys, &reassigned, &parts.routes, &integration.target()).collect();
             (integration, routes)
         });
         self.remove_integrations(removed.collect()).await?;
-        let ours: Vec<String> = parts.integrations.iter().map(Integration::target).chain([target]).collect();
-        let wanted = keys.iter().copied().chain(reassigned).collect();
-        self.reconcile_stage(parts, &want.throttle, &stale_settings(parts, &wanted, &ours)).await
+        let our_targets: Vec<String> =
+            parts.integrations.iter().map(Integration::target).chain([target]).collect();
+        let wanted_keys = keys.iter().copied().chain(reassigned).collect();
+        let stale = stale_settings(parts, &wanted_keys, &our_targets);
+        self.reconcile_stage(parts, &want.throttle, &stale).await
     }
 
-    /// Removes integrations, each after the routes to it and after the requests in flight.
+    /// Removes the routes of the given integrations, waits for requests in flight, and then removes the integrations.
     async fn remove_integrations(&self, removed: Vec<(&Integration, Vec<&Route>)>) -> Result<(), Fault> {
         if removed.is_empty() {
             return Ok(());
@@ -219,7 +222,7 @@ impl ApiCalls<'_> {
         call.find(|| request.clone().send()).await.map(drop)
     }
 
-    /// Removes an integration without routes.
+    /// Removes an integration that has no routes.
     async fn remove_integration(&self, existing: &Integration) -> Result<(), Fault> {
         let request = self.apis.client.delete_integration().api_id(self.id).integration_id(&existing.id);
         let call = self.call("delete", "an integration", "apigateway:DeleteIntegration");
@@ -238,7 +241,7 @@ impl ApiCalls<'_> {
             let call = self.call_existing("create", "the stage", "apigateway:CreateStage");
             return call.send(|| request.clone().send()).await.map(drop);
         };
-        // The settings of routes that no longer exist.
+        // Delete the settings of routes that no longer exist.
         for route in stale {
             let request =
                 self.apis.client.delete_route_settings().api_id(self.id).stage_name(STAGE).route_key(route);
@@ -261,19 +264,19 @@ impl ApiCalls<'_> {
             .stage_name(STAGE)
             .auto_deploy(true)
             .default_route_settings(settings(want))
-            // Route settings cannot be removed by omitting them, so they are set to the stage's values.
+            // An omitted route setting is not removed, so all route settings are set to the stage's values.
             .set_route_settings((!existing.route_throttles.is_empty()).then(|| route_throttles.collect()));
         let call = self.call_existing("change", "the stage", "apigateway:UpdateStage");
         call.send(|| request.clone().send()).await.map(drop)
     }
 }
 
-/// Returns the routes with settings in the stage that no longer exist: neither wanted nor somebody else's.
-/// API Gateway refuses an update of the stage that names one.
-fn stale_settings(parts: &ApiParts, wanted: &BTreeSet<&str>, ours: &[String]) -> Vec<String> {
+/// Returns the keys of the stage's route settings whose routes no longer exist: routes that are not wanted, and that
+/// do not have a target of another owner. API Gateway rejects an update of the stage with such a key.
+fn stale_settings(parts: &ApiParts, wanted: &BTreeSet<&str>, our_targets: &[String]) -> Vec<String> {
     let route_throttles = parts.stage.iter().flat_map(|stage| &stage.route_throttles);
     let is_foreign =
-        |key: &str| parts.routes.iter().any(|route| route.key == key && !ours.contains(&route.target));
+        |key: &str| parts.routes.iter().any(|route| route.key == key && !our_targets.contains(&route.target));
     route_throttles
         .map(|(key, _)| key)
         .filter(|key| !wanted.contains(key.as_str()) && !is_foreign(key))
@@ -281,7 +284,7 @@ fn stale_settings(parts: &ApiParts, wanted: &BTreeSet<&str>, ours: &[String]) ->
         .collect()
 }
 
-/// Returns both limits. If only one were set, the other would be zero and block all requests.
+/// Returns both limits of the throttle. If only one were set, the other would be zero and block all requests.
 fn settings(throttle: &Throttle) -> types::RouteSettings {
     types::RouteSettings::builder()
         .throttling_rate_limit(throttle.rate_per_second)
@@ -323,7 +326,7 @@ mod tests {
     fn settings_of_missing_routes_are_stale() {
         use super::super::parts::Stage;
         let throttle = || Throttle { rate_per_second: 1.0, burst: 1 };
-        let keys = ["GET /a", "GET /old", "GET /gone", "GET /health", "POST /v1/hit"];
+        let keys = ["GET /a", "GET /old", "GET /missing", "GET /health", "POST /v1/hit"];
         let route_throttles = keys.map(|key| (key.to_owned(), throttle())).to_vec();
         let parts = ApiParts {
             integrations: Vec::new(),
@@ -335,6 +338,6 @@ mod tests {
             stage: Some(Stage { auto_deploy: true, throttle: throttle(), route_throttles }),
         };
         let wanted = BTreeSet::from(["GET /a", "POST /v1/hit"]);
-        assert_eq!(stale_settings(&parts, &wanted, &["ours".to_owned()]), ["GET /old", "GET /gone"]);
+        assert_eq!(stale_settings(&parts, &wanted, &["ours".to_owned()]), ["GET /old", "GET /missing"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Converts the attributes of a queue. All are strings, and two of them contain JSON.
+//! Converts between the spec of a queue and its attributes. All attributes are strings, and two of them contain JSON.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,12 +13,13 @@ use crate::tags::Tags;
 /// Attributes by name.
 pub(super) type Attributes = HashMap<Name, String>;
 
-/// The only action that a sender is allowed.
+/// The only action that is allowed to senders.
 const SEND: &str = "sqs:SendMessage";
 
 /// Returns the attributes of a new queue.
 pub(super) fn initial_attributes(want: &QueueSpec, arn: &str) -> Attributes {
-    let empty = QueueSpec {
+    // A spec that differs from `want` in every setting, so that every attribute is set.
+    let different = QueueSpec {
         visibility_timeout_s: u32::MAX,
         retention_s: u32::MAX,
         managed_encryption: !want.managed_encryption,
@@ -26,13 +27,13 @@ pub(super) fn initial_attributes(want: &QueueSpec, arn: &str) -> Attributes {
         senders: BTreeSet::new(),
         tags: Tags::new(),
     };
-    let mut attributes = changed_attributes(&empty, want, arn);
-    // A KMS key only has to be cleared on an existing queue.
+    let mut attributes = changed_attributes(&different, want, arn);
+    // Only an existing queue can have a KMS key that must be cleared.
     attributes.remove(&Name::KmsMasterKeyId);
     attributes
 }
 
-/// Returns the attributes to set so that a queue with the spec `have` gets the spec `want`. An empty text
+/// Returns the attributes that must be set so that a queue with the spec `have` gets the spec `want`. An empty value
 /// clears an attribute.
 pub(super) fn changed_attributes(have: &QueueSpec, want: &QueueSpec, arn: &str) -> Attributes {
     let mut changes = Attributes::new();
@@ -45,7 +46,7 @@ pub(super) fn changed_attributes(have: &QueueSpec, want: &QueueSpec, arn: &str) 
     if have.managed_encryption != want.managed_encryption {
         changes.insert(Name::SqsManagedSseEnabled, want.managed_encryption.to_string());
         if want.managed_encryption {
-            // SQS takes either its own keys or a KMS key.
+            // A queue has either SQS's own keys or a KMS key.
             changes.insert(Name::KmsMasterKeyId, String::new());
         }
     }
@@ -58,10 +59,10 @@ pub(super) fn changed_attributes(have: &QueueSpec, want: &QueueSpec, arn: &str) 
     changes
 }
 
-/// Splits the attributes into calls that must be made in order. SQS takes one kind of encryption at a time: a
-/// KMS key is cleared before SQS's own keys are enabled.
+/// Splits the attributes into calls that must be sent in order. SQS accepts only one kind of encryption at a time, so
+/// a KMS key must be cleared before SQS's own keys are enabled.
 pub(super) fn split_into_calls(mut attributes: Attributes) -> Vec<Attributes> {
-    let managed = attributes.get(&Name::SqsManagedSseEnabled).is_some_and(|is| is == "true");
+    let managed = attributes.get(&Name::SqsManagedSseEnabled).is_some_and(|value| value == "true");
     let kms_key = if managed { attributes.remove(&Name::KmsMasterKeyId) } else { None };
     let first = kms_key.map(|kms_key| Attributes::from([(Name::KmsMasterKeyId, kms_key)]));
     first.into_iter().chain([attributes]).filter(|attributes| !attributes.is_empty()).collect()
@@ -75,7 +76,8 @@ fn redrive_policy(redrive: &RedrivePolicy) -> String {
     .to_string()
 }
 
-/// Returns the policy of a queue with that ARN: one statement per sender; empty without senders.
+/// Returns the policy of the queue with the given ARN, with one statement per sender. Returns an empty text if there
+/// are no senders.
 fn policy(senders: &BTreeSet<AllowedSender>, arn: &str) -> String {
     if senders.is_empty() {
         return String::new();
@@ -96,13 +98,13 @@ fn statement(number: usize, sender: &AllowedSender, arn: &str) -> Json {
     })
 }
 
-/// Converts the attributes of a queue with that ARN to a spec.
+/// Converts the attributes of the queue with the given ARN to a spec.
 pub(super) fn spec(attributes: &Attributes, arn: &str, tags: Tags) -> Result<QueueSpec, Fault> {
     let text = |name: &Name| attributes.get(name).map_or("", String::as_str);
     let number = |name: &Name| text(name).parse().unwrap_or_default();
     let has_kms_key = !text(&Name::KmsMasterKeyId).is_empty();
     // SQS encrypts queues with its own keys unless configured otherwise.
-    let managed = attributes.get(&Name::SqsManagedSseEnabled).is_none_or(|is| is == "true");
+    let managed = attributes.get(&Name::SqsManagedSseEnabled).is_none_or(|value| value == "true");
     Ok(QueueSpec {
         visibility_timeout_s: number(&Name::VisibilityTimeout),
         retention_s: number(&Name::MessageRetentionPeriod),
@@ -113,8 +115,9 @@ pub(super) fn spec(attributes: &Attributes, arn: &str, tags: Tags) -> Result<Que
     })
 }
 
-/// Describes the approximate number of messages in a queue; `None` if it is empty.
-pub(super) fn held_messages(attributes: &Attributes) -> Option<String> {
+/// Describes the approximate number of messages in a queue, in flight or not: `2 messages`. Returns `None` if the
+/// queue is empty.
+pub(super) fn describe_contents(attributes: &Attributes) -> Option<String> {
     let counts = [
         Name::ApproximateNumberOfMessages,
         Name::ApproximateNumberOfMessagesNotVisible,
@@ -161,7 +164,8 @@ fn senders(text: &str, arn: &str) -> Result<BTreeSet<AllowedSender>, Fault> {
     Ok(statements.iter().map(|statement| sender(statement, arn)).collect())
 }
 
-/// Returns the sender of a statement. A statement that is not ours is included in full, so that it differs.
+/// Returns the sender in a statement. If the statement is not like ours, the sender contains its full text and so
+/// differs from every wanted sender.
 fn sender(statement: &Json, arn: &str) -> AllowedSender {
     let text_at = |pointer: &str| statement.pointer(pointer).map(single_text).unwrap_or_default();
     let source = |operator: &str| {
@@ -179,7 +183,7 @@ fn sender(statement: &Json, arn: &str) -> AllowedSender {
     AllowedSender { service: format!("{name} (statement {statement})"), source_arn }
 }
 
-/// Whether two statements allow the same, ignoring ids and the difference between a string and a list of one.
+/// Whether two statements allow the same. Ignores ids, and treats a list of one string like the string.
 fn is_equivalent(one: &Json, other: &Json) -> bool {
     let without_sid = |statement: &Json| {
         let mut statement = normalized(statement);
@@ -191,7 +195,7 @@ fn is_equivalent(one: &Json, other: &Json) -> bool {
     without_sid(one) == without_sid(other)
 }
 
-/// Converts keys to lower case and lists of one string to strings.
+/// Converts keys to lower case, lists of one value to the value, and the action to our spelling.
 fn normalized(json: &Json) -> Json {
     match json {
         Json::Object(fields) => {

@@ -1,4 +1,4 @@
-//! Reads a live table into its spec, with four calls.
+//! Reads the spec of a live table, with four calls.
 
 use std::time::SystemTime;
 
@@ -17,15 +17,14 @@ use crate::table::spec::TableSpec;
 use crate::tags::Tags;
 
 impl TableDriver {
-    /// Describes the table, whatever its status is.
+    /// Describes the table in any status.
     pub(super) async fn describe(&self, cx: &CallContext<'_>) -> Result<Option<TableDescription>, Fault> {
         let request = self.client.describe_table().table_name(cx.name);
         let found = cx.call("read", "dynamodb:DescribeTable").find(|| request.clone().send()).await?;
         Ok(found.and_then(|found| found.table))
     }
 
-    /// Reads the table as its spec. A table that is being deleted counts as missing; one that is being
-    /// created exists.
+    /// Reads the spec of the table. Returns `None` if the table is being deleted; a table that is being created exists.
     pub(super) async fn read_spec(
         &self,
         cx: &CallContext<'_>,
@@ -35,7 +34,7 @@ impl TableDriver {
         if table.table_status() == Some(&TableStatus::Deleting) {
             return Ok(None);
         }
-        // Read the time to live even if none is wanted: it would delete items that must be kept.
+        // Read the time to live even if the spec has none: if it were enabled, it would delete items that must be kept.
         let (backups, ttl_attribute, tags) =
             try_join3(self.backups(cx), self.ttl(cx), self.tags(cx, &table)).await?;
         let spec = TableSpec {
@@ -77,15 +76,15 @@ fn partition_key(table: &TableDescription) -> String {
     hash.map(|key| key.attribute_name().to_owned()).unwrap_or_default()
 }
 
-/// Returns the limit of write request units per second; 0 for none, for which AWS returns -1 or nothing. A
-/// table with provisioned throughput has no such limit, and so differs.
+/// Returns the maximum number of write request units per second; 0 if there is no limit, for which AWS returns -1 or
+/// nothing. Also returns 0 for a table with provisioned throughput, so that the table differs from the wanted spec.
 pub(super) fn max_write_units(table: &TableDescription) -> u32 {
     let units = table.on_demand_throughput().and_then(OnDemandThroughput::max_write_request_units);
     units.filter(|_| is_on_demand(table)).and_then(|units| u32::try_from(units).ok()).unwrap_or(0)
 }
 
-/// Whether the table is billed on demand. If AWS returns no billing mode, the table has provisioned
-/// throughput, unless it has a limit that only on-demand tables have.
+/// Whether the table is billed on demand. If AWS returns no billing mode, the table is billed on demand if it has a
+/// limit that only on-demand tables have; otherwise it has provisioned throughput.
 pub(super) fn is_on_demand(table: &TableDescription) -> bool {
     let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
     mode.map_or(table.on_demand_throughput().is_some(), |mode| *mode == BillingMode::PayPerRequest)

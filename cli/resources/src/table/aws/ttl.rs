@@ -1,7 +1,6 @@
-//! The time to live of a table: the attribute with the expiry time of an item.
-//!
-//! `DynamoDB` takes up to an hour to change it and refuses a second change in that time. One run therefore
-//! makes at most one change and does not wait for it: a setting that is being enabled counts as enabled.
+//! The time to live of a table: the attribute with the expiry time of an item. `DynamoDB` takes up to an hour to apply
+//! a change and rejects a second change in that time. One run therefore makes at most one change and does not wait
+//! until it is applied: a time to live that is being enabled counts as enabled.
 
 use std::time::Duration;
 
@@ -13,17 +12,16 @@ use crate::aws::call::CallContext;
 use crate::aws::fault::NOT_FOUND;
 use crate::table::spec::TableSpec;
 
-/// DynamoDB's code for a refused change. It also refuses a change that an earlier call made whose response
-/// was lost.
-const CHANGE_REFUSED: &str = "ValidationException";
+/// DynamoDB's code for a rejected change. A repeated call is rejected too, if the response to the first one was lost.
+const CHANGE_REJECTED: &str = "ValidationException";
 
-/// How long reads may lag behind writes.
+/// The retries while reads may lag behind writes.
 const READ_LAG: RetryPolicy =
     RetryPolicy { max_delay: POLLING.max_delay, ..RetryPolicy::with_budget(Duration::from_mins(1)) }
         .with_attempt_timeout(Duration::from_mins(2));
 
 impl TableDriver {
-    /// Returns the attribute by which items expire, if there is one.
+    /// Returns the attribute with the expiry time of items, if time to live is enabled.
     pub(super) async fn ttl(&self, cx: &CallContext<'_>) -> Result<Option<String>, Fault> {
         let request = self.client.describe_time_to_live().table_name(cx.name);
         let call = cx.call("read the time to live of", "dynamodb:DescribeTimeToLive");
@@ -31,7 +29,7 @@ impl TableDriver {
         Ok(found.and_then(|found| found.time_to_live_description).and_then(attribute))
     }
 
-    /// Enables or disables the expiry of items by that attribute.
+    /// Enables or disables the time to live with the given attribute.
     pub(super) async fn set_ttl(
         &self,
         cx: &CallContext<'_>,
@@ -45,16 +43,16 @@ impl TableDriver {
         let not_found_or_in_use = [NOT_FOUND, IN_USE].concat();
         let call = cx.call("set the time to live of", "dynamodb:UpdateTimeToLive").for_at_most(MAX_WAIT);
         match call.retry_on(&not_found_or_in_use).send(|| request.clone().send()).await {
-            Err(fault) if fault.code == CHANGE_REFUSED => {
-                self.verify_refused_change(cx, enabled.then_some(attribute), &fault).await
+            Err(fault) if fault.code == CHANGE_REJECTED => {
+                self.verify_rejected_change(cx, enabled.then_some(attribute), &fault).await
             }
             result => result.map(drop),
         }
     }
 
-    /// Checks after a refusal whether the time to live is as wanted. If AWS refused because it already is, a
-    /// read that differs is stale and is retried.
-    async fn verify_refused_change(
+    /// Checks whether the time to live is as wanted after AWS rejected a change. If AWS rejected the change because it
+    /// was already made, a read that differs is stale and is retried.
+    async fn verify_rejected_change(
         &self,
         cx: &CallContext<'_>,
         want: Option<&str>,
@@ -70,7 +68,7 @@ impl TableDriver {
         cx.retry(&READ_LAG, &format!("waiting for the time to live of table {}", cx.name), check_ttl).await
     }
 
-    /// Reconciles the time to live with the wanted one.
+    /// Makes the first change that is needed to reach the wanted time to live.
     pub(super) async fn reconcile_ttl(
         &self,
         cx: &CallContext<'_>,
@@ -82,7 +80,7 @@ impl TableDriver {
             (None, Some(attribute)) => self.set_ttl(cx, attribute, true).await,
             (Some(attribute), None) => self.set_ttl(cx, attribute, false).await,
             (Some(old), Some(new)) => {
-                // Disable the old attribute first: that is the one change of this hour.
+                // Disable the old attribute now; AWS does not allow the second change in the same hour.
                 self.set_ttl(cx, old, false).await?;
                 let message = format!(
                     "time to live of table {} is disabled for {old} but not enabled for {new} yet: AWS allows one change per hour",
@@ -96,7 +94,7 @@ impl TableDriver {
     }
 }
 
-/// Whether AWS refused the change because the setting was already as wanted.
+/// Whether AWS rejected the change because it was already made.
 fn is_already_set(fault: &Fault) -> bool {
     let message = fault.cause.as_deref().unwrap_or_default();
     ["TimeToLive is already enabled", "TimeToLive is already disabled"]
@@ -104,7 +102,7 @@ fn is_already_set(fault: &Fault) -> bool {
         .any(|suffix| message.ends_with(suffix))
 }
 
-/// Returns the attribute that is in force, or will be soon.
+/// Returns the attribute if the time to live is enabled or is being enabled.
 fn attribute(ttl: TimeToLiveDescription) -> Option<String> {
     match ttl.time_to_live_status {
         Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) => ttl.attribute_name,

@@ -1,4 +1,4 @@
-//! The live alias, and the version behind it.
+//! The conformance case of the alias. Each change publishes a version and points the alias at it.
 
 use aws_sdk_lambda::Client;
 use futures::FutureExt as _;
@@ -12,7 +12,7 @@ use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[Gap::Degrades {
     emulator: EmulatorKind::Moto,
-    reason: "numbers a version by how many there are, so that a number comes twice once old ones are deleted",
+    reason: "numbers a new version by the count of versions, so a number is reused after old versions were deleted",
 }];
 
 pub(crate) fn case(app: &TestApp) -> ConformanceCase {
@@ -26,26 +26,26 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         }
         .node("live", &name)
     };
-    // A release is a version of the function's current state, so the function changes with it.
+    // A version contains the current state of the function, so each release changes the function too.
     let change = |label, release: &str, function: FunctionSpec| CaseChange {
         dependencies: vec![function.node("counter", &app.base())],
         ..CaseChange::new(label, alias(release))
     };
     let function = function::spec(app);
     let other_code = FunctionSpec { code_sha256: app.code_hash(1), ..function.clone() };
-    let other_size = FunctionSpec { memory_mb: 256, ..other_code.clone() };
+    let other_memory = FunctionSpec { memory_mb: 256, ..other_code.clone() };
     ConformanceCase {
         dependencies: with_function(app),
         node: alias("release-1"),
         changes: vec![
-            change("a release of other code", "release-2", other_code),
-            change("a release of another size", "release-3", other_size),
+            change("a release with other code", "release-2", other_code),
+            change("a release with more memory", "release-3", other_memory),
         ],
         count: |app| {
             async {
                 let client = Client::new(&app.config());
                 let listed = client.list_aliases().function_name(app.base()).send().await;
-                // The function is deleted after the alias.
+                // The call fails after the function was deleted too.
                 listed.map_or(0, |listed| listed.aliases().len())
             }
             .boxed()

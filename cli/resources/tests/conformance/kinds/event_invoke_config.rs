@@ -1,4 +1,4 @@
-//! The settings of asynchronous invocations.
+//! The conformance case of the settings of asynchronous invocations.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::Gap;
 use crate::suite::{CaseChange, ConformanceCase, ForeignView};
 use crate::test_app::TestApp;
 
-const REASON: &str = "answers with the first of all that was ever put";
+const REASON: &str = "always returns the settings of the first PutFunctionEventInvokeConfig";
 
 pub(crate) const GAPS: &[Gap] = &[
     Gap::DropsField { emulator: EmulatorKind::Moto, field: "max_retries", reason: REASON },
@@ -49,7 +49,8 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         ],
         count: |app| {
             async {
-                // Moto lists none, and has one for the function and all of its aliases.
+                // Read each qualifier, because Moto's list is always empty. Moto returns the same configuration for the
+                // function and all its aliases, so count the different ARNs.
                 let client = Client::new(&app.config());
                 let mut function_arns = BTreeSet::new();
                 for qualifier in [None, Some(AliasSpec::NAME.to_owned())] {

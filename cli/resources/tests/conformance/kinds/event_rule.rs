@@ -1,4 +1,4 @@
-//! A rule on the default bus, with its target.
+//! The conformance case of a rule on the default bus and its target.
 
 use aws_sdk_eventbridge::Client;
 use futures::FutureExt as _;
@@ -13,7 +13,7 @@ use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[];
 
-/// A rule that invokes the function.
+/// Returns a rule that invokes the function.
 pub(crate) fn spec(app: &TestApp) -> EventRuleSpec {
     EventRuleSpec {
         bus: "default".to_owned(),
@@ -30,14 +30,14 @@ pub(crate) fn spec(app: &TestApp) -> EventRuleSpec {
 pub(crate) fn case(app: &TestApp) -> ConformanceCase {
     let rule = spec(app);
     let change = |label, spec: &EventRuleSpec| CaseChange::new(label, spec.node("events", &app.base()));
-    let to_queue = SpecValue::known(QueueSpec::address("hits"), app.arn("sqs", &queue::name(app)));
+    let queue_arn = SpecValue::known(QueueSpec::address("hits"), app.arn("sqs", &queue::name(app)));
     let other_pattern = EventRuleSpec {
         pattern: json!({ "source": [{ "prefix": "c" }], "detail": { "n": [{ "numeric": [">", 0, "<=", 5] }] } }),
         ..rule.clone()
     };
     let disabled = EventRuleSpec { enabled: false, ..rule.clone() };
     let to_alias = EventRuleSpec { target_arn: alias_arn(app), ..rule.clone() };
-    let to_queue = EventRuleSpec { target_arn: to_queue, ..rule.clone() };
+    let to_queue = EventRuleSpec { target_arn: queue_arn, ..rule.clone() };
     let without_retries = EventRuleSpec { max_retries: 0, ..rule.clone() };
     let shorter_age = EventRuleSpec { max_age_s: 60, ..rule.clone() };
     let tagged = EventRuleSpec { tags: app.tags_with("team", "web"), ..rule.clone() };
@@ -57,12 +57,12 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         node: rule.node("events", &app.base()),
         changes: vec![
             change("pattern", &other_pattern),
-            change("off", &disabled),
+            change("disabled", &disabled),
             change("to the alias", &to_alias),
             change("to the queue", &to_queue),
             change("no retries", &without_retries),
-            change("age", &shorter_age),
-            change("a tag more", &tagged),
+            change("maximum age", &shorter_age),
+            change("an additional tag", &tagged),
             change("everything", &all),
         ],
         count: |app| {

@@ -1,5 +1,5 @@
-//! The mapping from a queue to a function, and then to its alias. Mappings have no name, so two of them could
-//! read the same queue.
+//! The conformance case of a mapping from a queue to a function, and then to its alias. Mappings have no names, so the
+//! case counts the mappings of the queue.
 
 use aws_sdk_lambda::Client;
 use futures::FutureExt as _;
@@ -15,7 +15,7 @@ use crate::test_app::TestApp;
 pub(crate) const GAPS: &[Gap] = &[Gap::DropsField {
     emulator: EmulatorKind::Moto,
     field: "function_arn",
-    reason: "stores the version behind an alias in place of the alias",
+    reason: "stores the version of an alias instead of the alias",
 }];
 
 pub(crate) fn case(app: &TestApp) -> ConformanceCase {
@@ -55,12 +55,12 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         changes: vec![
             change("batches", &batched),
             change("concurrency", &more_concurrency),
-            change("any concurrency", &unlimited),
-            change("no word of failures", &without_failure_reports),
-            change("off", &disabled),
+            change("unlimited concurrency", &unlimited),
+            change("no failure reports", &without_failure_reports),
+            change("disabled", &disabled),
             change("to the alias", &to_alias),
             change("back to the function", &mapping),
-            change("a tag more", &tagged),
+            change("an additional tag", &tagged),
             change("everything but the function", &all_but_function),
             change(
                 "everything",

@@ -1,4 +1,5 @@
-//! A table whose items expire and that has no other protection: the table of recent visitors.
+//! The conformance case of the table of recent visitors, whose items expire. It has no backups and no deletion
+//! protection.
 
 use futures::FutureExt as _;
 use hitctl_resources::{Spec as _, TableSpec};
@@ -8,7 +9,7 @@ use crate::Gap;
 use crate::suite::{CaseChange, ConformanceCase, ForeignView};
 use crate::test_app::TestApp;
 
-/// The gaps of any table.
+/// Empty, because the gaps are looked up by the kind `table` (see [`super::table::GAPS`]).
 pub(crate) const GAPS: &[Gap] = &[];
 
 pub(crate) fn spec(app: &TestApp) -> TableSpec {

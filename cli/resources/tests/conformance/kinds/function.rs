@@ -1,4 +1,4 @@
-//! A function. Its code never runs here.
+//! The conformance case of a function, whose code never runs.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::test_app::TestApp;
 pub(crate) const GAPS: &[Gap] = &[Gap::DropsField {
     emulator: EmulatorKind::Moto,
     field: "arch",
-    reason: "takes no Architectures in UpdateFunctionCode",
+    reason: "ignores Architectures in UpdateFunctionCode",
 }];
 
-/// A function that uses every setting.
+/// Returns a function that uses every setting.
 pub(crate) fn spec(app: &TestApp) -> FunctionSpec {
     FunctionSpec {
         runtime: "provided.al2023".to_owned(),
@@ -45,7 +45,7 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
     let function = spec(app);
     let change = |label, spec: &FunctionSpec| CaseChange::new(label, spec.node("counter", &app.base()));
     let environment = BTreeMap::from([("HITCTL_TABLE".to_owned(), SpecValue::from("elsewhere".to_owned()))]);
-    let other_size = FunctionSpec { memory_mb: 256, timeout_s: 10, ..function.clone() };
+    let other_limits = FunctionSpec { memory_mb: 256, timeout_s: 10, ..function.clone() };
     let other_environment = FunctionSpec { environment: environment.clone(), ..function.clone() };
     let without_environment = FunctionSpec { environment: BTreeMap::new(), ..function.clone() };
     let other_code = FunctionSpec { code_sha256: app.code_hash(1), ..function.clone() };
@@ -75,16 +75,17 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         dependencies: function_dependencies(app),
         node: function.node("counter", &app.base()),
         changes: vec![
-            change("memory and timeout", &other_size),
+            change("memory and timeout", &other_limits),
             change("environment", &other_environment),
             change("no environment", &without_environment),
             change("code", &other_code),
             change("architecture", &arm),
             change("no reserved concurrency", &unreserved),
             change("reserved concurrency", &reserved),
-            // The other format is in "everything": Moto returns no logging settings after a change of them.
+            // Only the last change has the other log format, because Moto returns no logging settings after they were
+            // changed.
             change("log levels", &verbose),
-            change("a tag more", &tagged),
+            change("an additional tag", &tagged),
             change("everything", &all),
         ],
         count: |app| {

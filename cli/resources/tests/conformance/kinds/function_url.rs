@@ -1,4 +1,4 @@
-//! The function URL.
+//! The conformance case of the function URL.
 
 use aws_sdk_lambda::Client;
 use futures::FutureExt as _;

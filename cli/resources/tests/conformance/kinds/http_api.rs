@@ -1,4 +1,4 @@
-//! An HTTP API. Names are not unique, so two APIs could have the same name.
+//! The conformance case of an HTTP API. Names of APIs are not unique, so the case counts the APIs with the name.
 
 use aws_sdk_apigatewayv2::Client;
 use futures::FutureExt as _;
@@ -17,26 +17,26 @@ pub(crate) const GAPS: &[Gap] = &[
     Gap::DropsField {
         emulator: EmulatorKind::MiniStack,
         field: "tags.team",
-        reason: "GetApis shows no tag of a later TagResource",
+        reason: "GetApis returns no tags that TagResource added",
     },
     Gap::DropsField {
         emulator: EmulatorKind::MiniStack,
         field: "ingest.role_arn",
-        reason: "drops CredentialsArn of CreateIntegration",
+        reason: "does not store CredentialsArn of CreateIntegration",
     },
     Gap::RejectsChange {
         emulator: EmulatorKind::Moto,
         change: "throttle",
-        reason: "answers UpdateStage with an error of its own",
+        reason: "responds to UpdateStage with an internal error",
     },
     Gap::RejectsChange {
         emulator: EmulatorKind::Moto,
         change: "everything",
-        reason: "as for the throttle, which is in it",
+        reason: "this change includes the throttle, which it rejects",
     },
 ];
 
-/// An API in front of the function.
+/// Returns an API in front of the function.
 pub(crate) fn spec(app: &TestApp) -> HttpApiSpec {
     let arn = app.arn("lambda", &format!("function:{}", app.base()));
     HttpApiSpec {
@@ -50,7 +50,7 @@ pub(crate) fn spec(app: &TestApp) -> HttpApiSpec {
     }
 }
 
-/// An ingest route. Its role is the function's, since no request is sent.
+/// Returns an ingest route. It uses the function's role, because no request is sent.
 fn ingest(app: &TestApp) -> IngestRoute {
     let variables = [("ip", "context.identity.sourceIp"), ("origin", "request.header.origin")];
     IngestRoute {
@@ -61,13 +61,12 @@ fn ingest(app: &TestApp) -> IngestRoute {
     }
 }
 
-/// A second function for some of the routes. It does not exist, since no request is sent.
+/// Returns routes to a second function. The function does not exist, because no request is sent.
 fn reader(app: &TestApp, routes: &[&str]) -> ReaderRoutes {
     let arn = app.arn("lambda", &format!("function:{}-reader", app.base()));
     ReaderRoutes { function_arn: arn.into(), routes: set(routes) }
 }
 
-/// The node of the API.
 pub(crate) fn node(app: &TestApp) -> Node {
     spec(app).node("api", &app.base())
 }
@@ -75,30 +74,30 @@ pub(crate) fn node(app: &TestApp) -> Node {
 pub(crate) fn case(app: &TestApp) -> ConformanceCase {
     let api = spec(app);
     let change = |label, spec: &HttpApiSpec| CaseChange::new(label, spec.node("api", &app.base()));
-    let routed = HttpApiSpec { routes: set(&["GET /counter", "GET /counts"]), ..api.clone() };
+    let other_routes = HttpApiSpec { routes: set(&["GET /counter", "GET /counts"]), ..api.clone() };
     let other_origins = HttpApiSpec { cors: other_cors(), ..api.clone() };
     let throttle = Throttle { rate_per_second: 7.5, burst: 9 };
     let throttled = HttpApiSpec { throttle: throttle.clone(), ..api.clone() };
     let tagged = HttpApiSpec { tags: app.tags_with("team", "web"), ..api.clone() };
-    let queued = HttpApiSpec { ingest: Some(ingest(app)), ..api.clone() };
+    let with_ingest = HttpApiSpec { ingest: Some(ingest(app)), ..api.clone() };
     let other_ingest = IngestRoute {
         attributes: [("ua".to_owned(), "context.identity.userAgent".to_owned())].into(),
         ..ingest(app)
     };
-    let queued_with_other_attributes = HttpApiSpec { ingest: Some(other_ingest), ..api.clone() };
+    let with_other_attributes = HttpApiSpec { ingest: Some(other_ingest), ..api.clone() };
     let with_reader = HttpApiSpec {
         routes: set(&["GET /counter"]),
         reader: Some(reader(app, &["GET /healthz", "POST /hit/{path+}"])),
         ..api.clone()
     };
-    let route_returned = HttpApiSpec {
+    let with_fewer_reader_routes = HttpApiSpec {
         routes: set(&["GET /counter", "GET /healthz"]),
         reader: Some(reader(app, &["POST /hit/{path+}"])),
         ..api.clone()
     };
     let all_but_throttle = HttpApiSpec {
-        ingest: queued.ingest.clone(),
-        routes: routed.routes.clone(),
+        ingest: with_ingest.ingest.clone(),
+        routes: other_routes.routes.clone(),
         cors: other_cors(),
         tags: app.tags_with("team", "ops"),
         ..api.clone()
@@ -109,15 +108,15 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         dependencies,
         node: node(app),
         changes: vec![
-            change("routes", &routed),
+            change("routes", &other_routes),
             change("cors", &other_origins),
             change("throttle", &throttled),
-            change("a tag more", &tagged),
-            change("a way to the queue", &queued),
-            change("other attributes", &queued_with_other_attributes),
-            change("no way to the queue", &api),
+            change("an additional tag", &tagged),
+            change("an ingest route", &with_ingest),
+            change("other attributes", &with_other_attributes),
+            change("no ingest route", &api),
             change("a reader", &with_reader),
-            change("a route of the reader given back", &route_returned),
+            change("a route moved from the reader to the function", &with_fewer_reader_routes),
             change("no reader", &api),
             change("everything but the throttle", &all_but_throttle),
             change(

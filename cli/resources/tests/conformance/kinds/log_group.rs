@@ -1,4 +1,4 @@
-//! The log group of a function.
+//! The conformance case of the log group of a function.
 
 use aws_sdk_cloudwatchlogs::Client;
 use futures::FutureExt as _;
@@ -12,7 +12,6 @@ use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[];
 
-/// A log group.
 pub(crate) fn node(app: &TestApp) -> Node {
     LogGroupSpec { retention_days: 30, tags: app.tags() }.node("function", &name(app))
 }
@@ -32,7 +31,7 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         node: node(app),
         changes: vec![
             change("retention", &shorter),
-            change("a tag more", &tagged),
+            change("an additional tag", &tagged),
             change("everything", &all),
         ],
         count: |app| {

@@ -1,4 +1,4 @@
-//! The statement that lets the HTTP API invoke the function.
+//! The conformance case of the statement that lets the HTTP API invoke the function.
 
 use aws_sdk_lambda::Client;
 use futures::FutureExt as _;
@@ -44,10 +44,10 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         count: |app| {
             async {
                 let client = Client::new(&app.config());
-                // A function without a policy is an error.
+                // The call fails if the function has no policy.
                 let found = client.get_policy().function_name(app.base()).send().await;
                 let policy = found.ok().and_then(|found| found.policy).unwrap_or_default();
-                // Counts both possible ids of the statement.
+                // The second id of the statement begins with the first, so this counts both.
                 policy.matches(&format!("\"{ID}")).count()
             }
             .boxed()

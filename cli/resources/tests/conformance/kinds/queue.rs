@@ -1,4 +1,4 @@
-//! A queue of hits, with its dead-letter queue.
+//! The conformance case of the queue of hits, whose dead-letter queue is a dependency.
 
 use aws_sdk_sqs::Client;
 use futures::FutureExt as _;
@@ -11,7 +11,7 @@ use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[];
 
-/// The name of the queue of hits.
+/// Returns the name of the queue of hits.
 pub(super) fn name(app: &TestApp) -> String {
     format!("{}-hits", app.base())
 }
@@ -20,25 +20,26 @@ fn dead_letter_name(app: &TestApp) -> String {
     format!("{}-dlq", app.base())
 }
 
-/// The ARN of the dead-letter queue, as a value in a spec.
+/// Returns the ARN of the dead-letter queue as a value in a spec.
 pub(super) fn dead_letter_arn(app: &TestApp) -> SpecValue<String> {
     SpecValue::known(QueueSpec::address("dlq"), app.arn("sqs", &dead_letter_name(app)))
 }
 
-fn sender(app: &TestApp, rule: &str) -> AllowedSender {
+/// Returns a rule as sender; its name is the app's base name with a suffix.
+fn sender(app: &TestApp, rule_suffix: &str) -> AllowedSender {
     AllowedSender {
         service: "events.amazonaws.com".to_owned(),
-        source_arn: app.arn("events", &format!("rule/{}{rule}", app.base())),
+        source_arn: app.arn("events", &format!("rule/{}{rule_suffix}", app.base())),
     }
 }
 
-/// The dead-letter queue, which a rule may send to as well.
+/// Returns the dead-letter queue, to which a rule may send messages too.
 pub(super) fn dead_letters(app: &TestApp) -> Node {
     QueueSpec { retention_s: 1_209_600, redrive: None, senders: [sender(app, "")].into(), ..spec(app) }
         .node("dlq", &dead_letter_name(app))
 }
 
-/// The queue of hits.
+/// Returns the queue of hits.
 pub(super) fn spec(app: &TestApp) -> QueueSpec {
     QueueSpec {
         visibility_timeout_s: 120,
@@ -50,7 +51,7 @@ pub(super) fn spec(app: &TestApp) -> QueueSpec {
     }
 }
 
-/// Both queues, in the order of their dependencies.
+/// Returns the dead-letter queue and the queue of hits, which depends on it.
 pub(super) fn both(app: &TestApp) -> [Node; 2] {
     [dead_letters(app), spec(app).node("hits", &name(app))]
 }
@@ -84,9 +85,9 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
             change("encryption", &unencrypted),
             change("receives", &more_receives),
             change("no redrive", &without_redrive),
-            change("a sender more", &more_senders),
+            change("an additional sender", &more_senders),
             change("no sender", &without_senders),
-            change("a tag more", &tagged),
+            change("an additional tag", &tagged),
             change("everything", &all),
         ],
         count: |app| {

@@ -1,4 +1,4 @@
-//! The role of a function.
+//! The conformance case of the role of a function.
 
 use aws_sdk_iam::Client;
 use futures::FutureExt as _;
@@ -11,7 +11,7 @@ use crate::test_app::TestApp;
 
 pub(crate) const GAPS: &[Gap] = &[];
 
-/// The permissions of a function, sorted by id.
+/// Returns a role with the permissions of a function, sorted by id.
 pub(crate) fn spec(app: &TestApp) -> RoleSpec {
     let base = app.base();
     let statement = |sid: &str, actions: &[&str], resource: String| RolePermission {
@@ -51,7 +51,7 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
     );
     let mut with_action_and_resource = role.clone();
     with_action_and_resource.statements[1].actions.insert("dynamodb:Scan".to_owned());
-    // One character must be escaped in a policy, and one in a URL.
+    // These characters need escaping in URL-encoded policies.
     with_action_and_resource.statements[1].resources.insert(app.arn("dynamodb", "table/a+b%c/index/ü"));
     let tagged = RoleSpec { tags: app.tags_with("team", "web"), ..role.clone() };
     let other_service = RoleSpec { trusted_service: "edgelambda.amazonaws.com".to_owned(), ..role.clone() };
@@ -64,11 +64,11 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
         dependencies: Vec::new(),
         node: role.node("function", &app.base()),
         changes: vec![
-            change("a statement more", &with_statement),
-            change("a statement less", &role),
-            change("an action and a resource more", &with_action_and_resource),
-            change("who may assume it", &other_service),
-            change("a tag more", &tagged),
+            change("an additional statement", &with_statement),
+            change("a removed statement", &role),
+            change("an additional action and resource", &with_action_and_resource),
+            change("the trusted service", &other_service),
+            change("an additional tag", &tagged),
             change("everything", &all),
         ],
         count: |app| {

@@ -1,4 +1,4 @@
-//! A table of counts.
+//! The conformance case of the table of counts.
 
 use aws_sdk_dynamodb::Client;
 use futures::FutureExt as _;
@@ -12,7 +12,7 @@ use crate::test_app::TestApp;
 pub(crate) const GAPS: &[Gap] = &[Gap::DropsField {
     emulator: EmulatorKind::Moto,
     field: "max_write_units",
-    reason: "drops OnDemandThroughput of CreateTable and UpdateTable",
+    reason: "does not store OnDemandThroughput of CreateTable and UpdateTable",
 }];
 
 pub(crate) fn case(app: &TestApp) -> ConformanceCase {
@@ -46,7 +46,7 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
             change("point-in-time recovery", &without_backups),
             change("maximum writes", &more_writes),
             change("time to live", &expiring),
-            change("a tag more", &tagged),
+            change("an additional tag", &tagged),
             change("everything", &all),
         ],
         count: |app| count(app).boxed(),

@@ -2,7 +2,7 @@
 
 use super::{RecordedAwsEnv, calls};
 
-/// Runs each of these commands.
+/// Runs every command on counts and paths, and checks its calls.
 pub(super) fn all(aws_env: &mut RecordedAwsEnv) {
     insta::assert_snapshot!(calls(aws_env, &["counts", "list"]), @"
     looks

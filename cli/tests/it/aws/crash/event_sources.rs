@@ -1,4 +1,5 @@
-//! The crash loop with a queue, its HTTP ingest and events, which are added to an existing counter and removed again.
+//! Deploys that add event sources to an existing counter or remove them are interrupted at their AWS calls. The event
+//! sources are a queue, its HTTP ingest, and events.
 
 use std::sync::Arc;
 
@@ -10,25 +11,25 @@ use super::{CUT_KINDS, Case, CutKind, SMALL};
 /// hits to the queue.
 const EVENT_SOURCES: &str = "queue.enabled = true\nqueue.ingest = \"http\"\nevents.enabled = true\n";
 
-/// Only one call in `STEP` is cut, since there are many more calls here. Each kind of cut hits other calls.
+/// Only every third call is cut, since these runs make many more calls. Each kind of cut begins at another call.
 const STEP: usize = 3;
 
-/// The first calls of every run only read, so they are not cut.
+/// The first call that may be cut. The calls before it only read.
 const FIRST_CUT: usize = 25;
 
 /// Deploys the configuration with its n-th call cut, and then completes it. Returns whether there was such a call.
 fn cut_and_recover(case: &Case, config: &str, n: usize, kind: CutKind, url: &str) -> bool {
     case.env.configure(config);
     let cut = case.cut(n, kind, &["deploy", "--json", "--artifact", &case.zip]);
-    assert_eq!(case.recover(&case.zip), url, "{kind:?} of call {n}: the URL stays");
+    assert_eq!(case.recover(&case.zip), url, "{kind:?} of call {n}: the URL is unchanged");
     cut.is_some()
 }
 
-fn run_kind(emulator: &Arc<Emulator>, at: usize, kind: CutKind) {
+fn run_kind(emulator: &Arc<Emulator>, offset: usize, kind: CutKind) {
     let case = Case::new(emulator, "fed", kind);
     let url = case.deploy();
     let with_sources = format!("{SMALL}{EVENT_SOURCES}");
-    let mut n = FIRST_CUT + at % STEP;
+    let mut n = FIRST_CUT + offset % STEP;
     loop {
         let added = cut_and_recover(&case, &with_sources, n, kind, &url);
         let removed = cut_and_recover(&case, SMALL, n, kind, &url);
@@ -37,7 +38,7 @@ fn run_kind(emulator: &Arc<Emulator>, at: usize, kind: CutKind) {
         }
         n += STEP;
     }
-    assert!(n > FIRST_CUT + 30, "{kind:?}: only {n} calls were there to be cut");
+    assert!(n > FIRST_CUT + 30, "{kind:?}: the runs made fewer than {n} calls");
     case.wipe();
 }
 
@@ -48,10 +49,10 @@ fn adding_and_removing_event_sources_cut_at_any_call_recovers() {
         let runs: Vec<_> = CUT_KINDS
             .iter()
             .enumerate()
-            .map(|(at, kind)| scope.spawn(move || run_kind(emulator, at, *kind)))
+            .map(|(offset, kind)| scope.spawn(move || run_kind(emulator, offset, *kind)))
             .collect();
-        for kind in runs {
-            kind.join().unwrap();
+        for thread in runs {
+            thread.join().unwrap();
         }
     });
 }

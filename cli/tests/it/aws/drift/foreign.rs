@@ -1,4 +1,5 @@
-//! Access that others add to the app's resources: `status` and `plan` report it alike, and no deploy removes it.
+//! Access that others add to the app's resources is reported by both `status` and `plan`, and no deploy removes it.
+//! Traffic weights and resources that are no longer configured are drift, which a deploy removes.
 
 use hitctl_emulators::{Emulator, EmulatorKind};
 
@@ -17,10 +18,10 @@ fn access_added_by_others_is_reported_and_kept() {
     let zip = artifact();
     let plan = aws_env.ok(&["plan", "--json", "--detailed-exitcode", "--artifact", &zip]).json();
     let status = aws_env.ok(&["status", "--json", "--detailed-exitcode"]).json();
-    assert_eq!(plan["warnings"], status["warnings"], "both judge alike");
+    assert_eq!(plan["warnings"], status["warnings"], "plan and status warn alike");
     aws_env.deploy();
     let after = aws_env.ok(&["status", "--json"]).json();
-    assert_eq!(after["warnings"], status["warnings"], "a deploy leaves it");
+    assert_eq!(after["warnings"], status["warnings"], "a deploy keeps the added access");
     let warnings = status["warnings"].as_array().unwrap().iter();
     let mut warnings: Vec<_> =
         warnings.map(|text| text.as_str().unwrap().split(';').next().unwrap()).collect();
@@ -77,7 +78,7 @@ fn alias_weights_are_reported_and_removed() {
     let status = aws_env.run(&["status", "--json", "--detailed-exitcode"]);
     let plan = aws_env.run(&["plan", "--json", "--detailed-exitcode", "--artifact", &zip]);
     assert_eq!((status.code, plan.code), (2, 2), "{status:?} {plan:?}");
-    // Moto does not store another field, which differs as well.
+    // Another field differs too, since Moto does not store it.
     let weights = "alias.live weights";
     assert!(super::differing_fields(&status).contains(weights), "{status:?}");
     assert_eq!(super::differing_fields(&status), super::differing_fields(&plan));
@@ -97,8 +98,8 @@ fn resources_that_a_deploy_would_delete_are_drift() {
         let plan = aws_env.run(&["plan", "--json", "--detailed-exitcode", "--artifact", &zip]);
         let status = aws_env.run(&["status", "--json", "--detailed-exitcode"]);
         assert_eq!((plan.code, status.code), (2, 2), "{plan:?} {status:?}");
-        let rows = |json: &super::Json, key: &str, is: &dyn Fn(&super::Json) -> bool| -> Vec<String> {
-            let rows = json[key].as_array().unwrap().iter().filter(|row| is(row));
+        let rows = |json: &super::Json, key: &str, filter: &dyn Fn(&super::Json) -> bool| -> Vec<String> {
+            let rows = json[key].as_array().unwrap().iter().filter(|row| filter(row));
             rows.map(|row| row["address"].as_str().unwrap().to_owned()).collect()
         };
         let deleted = rows(&plan.json(), "changes", &|row| row["action"] == "delete");

@@ -22,7 +22,7 @@ pub(crate) struct ManualEditor {
     pub(crate) base: String,
     pub(crate) account: String,
     pub(crate) region: String,
-    /// Another zip of the function.
+    /// A zip of the function with another hash than the deployed one.
     pub(crate) zip: Vec<u8>,
     pub(crate) table: aws_sdk_dynamodb::Client,
     pub(crate) role: aws_sdk_iam::Client,
@@ -33,8 +33,8 @@ pub(crate) struct ManualEditor {
     pub(crate) bus: aws_sdk_eventbridge::Client,
 }
 
-const BY_NAME: ChangeResult =
-    ChangeResult::Immutable("what it belongs to is in its name, by which it is found");
+const IDENTITY: ChangeResult =
+    ChangeResult::Immutable("the field is part of the identity by which the resource is found");
 const ALIAS: &str = "live";
 const PERMISSION: &str = "hitctl-http-api";
 /// A changed tag that does not affect ownership.
@@ -86,8 +86,8 @@ impl ManualEditor {
         if address.ends_with(".reader") { format!("{}-reader", self.base) } else { self.base.clone() }
     }
 
-    /// Attaches another policy to the role. No spec contains it, but it has to be detached before the role can be
-    /// deleted.
+    /// Attaches another policy to the role. No spec contains this policy, but it must be detached before the role can
+    /// be deleted.
     pub(crate) async fn attach_policy(&self) {
         let document =
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
@@ -111,7 +111,7 @@ impl ManualEditor {
         let update = client.update_table().table_name(name);
         match field {
             "partition_key" => {
-                return ChangeResult::Immutable("DynamoDB changes no key of a table that is there");
+                return ChangeResult::Immutable("DynamoDB cannot change the key of a table");
             }
             "point_in_time_recovery" => {
                 let other = db::PointInTimeRecoverySpecification::builder()
@@ -242,8 +242,8 @@ impl ManualEditor {
 
     async fn alias(&self, function: &str, field: &str) -> ChangeResult {
         match field {
-            "function_name" => BY_NAME,
-            "role_id" => ChangeResult::Immutable("it is in a version, which nobody can change"),
+            "function_name" => IDENTITY,
+            "role_id" => ChangeResult::Immutable("the field is part of a version, which is immutable"),
             "release" => {
                 let call = self.function.update_alias().function_name(function).name(ALIAS);
                 call.function_version("$LATEST").send().await.unwrap();
@@ -266,7 +266,7 @@ impl ManualEditor {
         };
         let update = client.update_function_url_config().function_name(&self.base).qualifier(ALIAS);
         let update = match field {
-            "function_name" | "qualifier" => return BY_NAME,
+            "function_name" | "qualifier" => return IDENTITY,
             "allowed_actions" => {
                 let call = client.remove_permission().function_name(&self.base).qualifier(ALIAS);
                 call.statement_id("hitctl-url").send().await.unwrap();
@@ -371,17 +371,17 @@ impl ManualEditor {
 
     async fn permission(&self, function: &str, field: &str) -> ChangeResult {
         let id = self.api_id().await;
-        let call = |id: &str| self.arn("execute-api", &format!("{id}/*/*/*"));
+        let api_arn = |id: &str| self.arn("execute-api", &format!("{id}/*/*/*"));
         let (principal, source, account) = match field {
-            "function_name" | "qualifier" => return BY_NAME,
-            "principal" => ("events.amazonaws.com", call(&id), self.account.as_str()),
-            "source_arn" => ("apigateway.amazonaws.com", call("another"), self.account.as_str()),
-            "source_account" => ("apigateway.amazonaws.com", call(&id), "999999999999"),
+            "function_name" | "qualifier" => return IDENTITY,
+            "principal" => ("events.amazonaws.com", api_arn(&id), self.account.as_str()),
+            "source_arn" => ("apigateway.amazonaws.com", api_arn("another"), self.account.as_str()),
+            "source_account" => ("apigateway.amazonaws.com", api_arn(&id), "999999999999"),
             _ => panic!("permission.{field} has no case"),
         };
         let statement =
             if function == self.base { PERMISSION.to_owned() } else { format!("{PERMISSION}-reader") };
-        // The statement has one of these two ids.
+        // The deployed statement has one of these two ids.
         for id in [statement.clone(), format!("{statement}-2")] {
             let removal = self.function.remove_permission().function_name(function).qualifier(ALIAS);
             drop(removal.statement_id(id).send().await);

@@ -1,4 +1,4 @@
-//! `dlq list`, `dlq redrive` and `dlq purge`.
+//! Tests of `dlq list`, `dlq redrive` and `dlq purge`.
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use hitctl::Interrupts;
@@ -63,7 +63,7 @@ fn list_leaves_dead_letters_on_the_queue() {
         aws_env.ok(&["dlq", "list", "--limit", "1", "--json"]).json()["messages"].as_array().unwrap().len(),
         1
     );
-    assert_eq!(queues.receive_all("dlq").len(), 3, "and all can be received at once");
+    assert_eq!(queues.receive_all("dlq").len(), 3, "the listed messages are visible again");
 }
 
 #[test]
@@ -78,11 +78,16 @@ fn redrive_sends_dead_letters_to_their_source() {
     assert_eq!(queues.receive_all("dlq").len(), 0);
     let all = queues.receive_all("hits");
     assert_eq!(all.len(), 3);
-    let id = |body: &str| all.iter().find(|found| found.body.contains(body)).unwrap().attributes.clone();
-    assert_eq!(id("/poison")["ip"], "192.0.2.1");
-    assert_eq!(id("/poison")["hitctl-id"].len(), 36, "the id of its first time");
-    assert_eq!(id("e-1").len(), 0, "an event has its own, and what EventBridge added is gone");
-    assert_eq!(id("detail\":{}")["hitctl-id"], "r-1");
+    let attributes_of =
+        |body: &str| all.iter().find(|found| found.body.contains(body)).unwrap().attributes.clone();
+    assert_eq!(attributes_of("/poison")["ip"], "192.0.2.1");
+    assert_eq!(attributes_of("/poison")["hitctl-id"].len(), 36, "the id of the dead letter");
+    assert_eq!(
+        attributes_of("e-1").len(),
+        0,
+        "an event has its own id, and attributes of EventBridge are removed"
+    );
+    assert_eq!(attributes_of("detail\":{}")["hitctl-id"], "r-1");
     assert_eq!(aws_env.ok(&["dlq", "redrive", "--json"]).json()["to_queue"], 0);
 }
 
@@ -98,7 +103,7 @@ fn redrive_by_id_leaves_other_dead_letters() {
     assert_eq!(
         (queues.receive_all("hits").len(), queues.receive_all("dlq").len()),
         (1, 2),
-        "the others can be received at once"
+        "the other dead letters are visible again"
     );
     let output = aws_env.run(&["dlq", "redrive", "--id", "no-such"]);
     assert_eq!(output.code, 1, "{output:?}");
@@ -119,7 +124,7 @@ fn redrive_killed_before_deletion_keeps_one_message_id() {
     aws_env.proxy.reset();
     let first = queues.receive_all("hits");
     assert_eq!(first.len(), 1);
-    // The killed run had hidden it here for two minutes. It is not lost.
+    // The killed run hid the dead letter for two minutes, and did not delete it.
     let request = queues.client.get_queue_attributes().queue_url(queues.url("dlq"));
     let attributes =
         queues.runtime.block_on(request.attribute_names(QueueAttributeName::All).send()).unwrap();
@@ -128,7 +133,7 @@ fn redrive_killed_before_deletion_keeps_one_message_id() {
     assert_eq!(
         first[0].attributes["hitctl-id"].len(),
         36,
-        "its own id there, which it takes along a second time too"
+        "the copy has the id of the dead letter, as a second copy would"
     );
 }
 
@@ -189,6 +194,6 @@ fn purge_needs_environment_name() {
     let output = aws_env.ok(&["dlq", "purge"]);
     assert_eq!(
         output.stdout, "The dead-letter queue dlqpurge-test-dlq is empty.\n",
-        "nothing is lost, so nothing is asked"
+        "nothing is lost, so no confirmation is needed"
     );
 }

@@ -1,5 +1,5 @@
-//! Messages that cannot be counted, in a batch with others, and killed redrives with a function that consumes the
-//! queue.
+//! Messages that the function refuses, in batches with messages that it counts. Also redrives that are killed while the
+//! function consumes the queue.
 
 use hitctl_emulators::{Emulator, InjectedFault};
 use serde_json::{Value as Json, json};
@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::super::recorded_env::{KillSwitch, RecordedAwsEnv};
 use super::Queues;
 
-/// Returns a configuration with short waits, with `more` added.
+/// Returns a configuration with short timeouts, with `more` added.
 fn config(more: &str) -> String {
     format!(
         "function.timeout_s = 3\nfunction.reserved_concurrency = \"none\"\ncounter.exact = true\nevents.enabled = true\n{more}\
@@ -22,9 +22,9 @@ fn deployed(app: &str) -> (RecordedAwsEnv, Queues) {
     (aws_env, Queues::of_app(app))
 }
 
-/// Runs a command until its JSON output fulfils the condition. Returns the output.
+/// Runs a command repeatedly until its JSON output fulfils the condition. Returns the output.
 #[track_caller]
-pub(in super::super) fn until(
+pub(in super::super) fn run_until(
     aws_env: &RecordedAwsEnv,
     args: &[&str],
     condition: impl Fn(&Json) -> bool,
@@ -39,19 +39,19 @@ pub(in super::super) fn until(
             return last;
         }
     }
-    panic!("{args:?}: it never comes to that: {last}");
+    panic!("{args:?}: the condition was never met: {last}");
 }
 
 pub(in super::super) fn wait_for_hits(aws_env: &RecordedAwsEnv, path: &str, n: u64) {
-    until(aws_env, &["counts", "get", path], |json| json["counts"][0]["hits"] == n);
+    run_until(aws_env, &["counts", "get", path], |json| json["counts"][0]["hits"] == n);
 }
 
 /// Returns the number of messages on a queue, visible and in flight.
 pub(in super::super) fn queue_depth(status: &Json, address: &str) -> u64 {
     let rows = status["resources"].as_array().unwrap();
     let row = rows.iter().find(|row| row["address"] == address).unwrap();
-    let of = |name: &str| row["outputs"][name].as_str().unwrap().parse::<u64>().unwrap();
-    of("visible") + of("in_flight")
+    let number = |name: &str| row["outputs"][name].as_str().unwrap().parse::<u64>().unwrap();
+    number("visible") + number("in_flight")
 }
 
 #[test]
@@ -64,25 +64,28 @@ fn refused_message_is_retried_to_the_limit_and_counts_once_after_the_fix() {
     aws_env.env.base.write("good", &lines.join("\n"));
     let output = aws_env.env.run(&["send", "--file", "good"]);
     assert_eq!(output.code, 0, "{output:?}");
-    until(&aws_env, &["status"], |status| status["hits"] == 25);
-    until(&aws_env, &["status"], |status| {
+    run_until(&aws_env, &["status"], |status| status["hits"] == 25);
+    run_until(&aws_env, &["status"], |status| {
         queue_depth(status, "queue.dlq") == 1 && queue_depth(status, "queue.hits") == 0
     });
     let list = aws_env.env.run(&["dlq", "list", "--json"]).json();
     let dead_letter = &list["messages"][0];
-    assert!(dead_letter["why"].as_str().unwrap().contains("path"), "the function's own words: {list}");
+    assert!(
+        dead_letter["why"].as_str().unwrap().contains("path"),
+        "the reason is the function's error message: {list}"
+    );
     let log = aws_env.env.run(&["logs", "--filter", "message refused"]).stdout;
     assert_eq!(log.matches(dead_letter["id"].as_str().unwrap()).count(), 3, "{log}");
 
     aws_env.env.configure(&config("events.key = \"/detail/coordinate/x\"\n"));
     let output = aws_env.env.deploy(&[]);
     assert_eq!(output.code, 0, "{output:?}");
-    // The second round is the copy that a run leaves behind when it is killed before the deletion.
+    // The second round redrives a copy, as a run leaves behind that is killed before it deletes the dead letter.
     for _ in 0..2 {
         let output = aws_env.env.run(&["dlq", "redrive", "--json"]);
         assert_eq!((output.code, &output.json()["to_queue"]), (0, &json!(1)), "{output:?}");
         wait_for_hits(&aws_env, "far", 1);
-        until(&aws_env, &["status"], |status| {
+        run_until(&aws_env, &["status"], |status| {
             queue_depth(status, "queue.dlq") + queue_depth(status, "queue.hits") == 0
         });
         wait_for_hits(&aws_env, "far", 1);
@@ -104,8 +107,8 @@ fn redrive_killed_before_deletion_counts_once() {
     assert_eq!(output.status.code(), None, "{output:?}");
     aws_env.proxy.reset();
     wait_for_hits(&aws_env, "/dead", 1);
-    until(&aws_env, &["dlq", "redrive", "--hide", "1s"], |json| json["to_queue"] == 1);
-    until(&aws_env, &["status"], |status| {
+    run_until(&aws_env, &["dlq", "redrive", "--hide", "1s"], |json| json["to_queue"] == 1);
+    run_until(&aws_env, &["status"], |status| {
         queue_depth(status, "queue.dlq") + queue_depth(status, "queue.hits") == 0
     });
     wait_for_hits(&aws_env, "/dead", 1);

@@ -1,4 +1,4 @@
-//! `send` and `emit`.
+//! Tests of `send` and `emit`.
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
@@ -25,7 +25,7 @@ fn send_makes_one_message_with_id_for_many_hits() {
         "2026-11-20T10:00:00Z",
     ]);
     insta::assert_snapshot!(output.stdout, @"
-    Sent 500 hits in 1 message to sends-test-hits.
+    Sent 500 views in 1 message to sends-test-hits.
     Messages are batched for up to 60 s before they are counted.
     next  hitctl counts list --env test
     ");
@@ -75,22 +75,22 @@ fn send_reports_bad_lines_and_sends_the_others() {
 
 #[test]
 fn send_rejects_bad_arguments_before_sending() {
-    let mut off = RecordedAwsEnv::new(Emulator::ministack(), "sendoff", "");
-    let output = off.run(&["send", "--path", "/"]);
+    let mut no_queue = RecordedAwsEnv::new(Emulator::ministack(), "sendoff", "");
+    let output = no_queue.run(&["send", "--path", "/"]);
     assert_eq!(output.code, 64);
     insta::assert_snapshot!(output.stderr, @"
     error: environment test has no queue
 
     hint: set `queue.enabled = true` in hitctl.toml, then run `hitctl deploy --env test`
     ");
-    assert_eq!(off.run(&["emit", "--source", "a", "--detail-type", "b", "--detail", "{}"]).code, 64);
-    assert_eq!(off.run(&["dlq", "list"]).code, 64);
-    assert_eq!(off.proxy.call_names(), [""; 0]);
+    assert_eq!(no_queue.run(&["emit", "--source", "a", "--detail-type", "b", "--detail", "{}"]).code, 64);
+    assert_eq!(no_queue.run(&["dlq", "list"]).code, 64);
+    assert_eq!(no_queue.proxy.call_names(), [""; 0]);
 
-    let mut none = RecordedAwsEnv::new(Emulator::ministack(), "sendnone", QUEUE_AND_EVENTS);
-    let output = none.run(&["send", "--path", "/"]);
+    let mut undeployed = RecordedAwsEnv::new(Emulator::ministack(), "sendnone", QUEUE_AND_EVENTS);
+    let output = undeployed.run(&["send", "--path", "/"]);
     assert_eq!(output.code, 1);
-    insta::assert_snapshot!(output.stderr.replace(none.proxy.endpoint(), "WIRE"), @"
+    insta::assert_snapshot!(output.stderr.replace(undeployed.proxy.endpoint(), "WIRE"), @"
     app sendnone, env test, AWS account 123456789012, region eu-central-1, endpoint WIRE
     error: the queue sendnone-test-hits is not deployed
       caused by: AWS.SimpleQueueService.NonExistentQueue (sqs:GetQueueUrl)
@@ -104,18 +104,18 @@ fn send_rejects_bad_arguments_before_sending() {
         (&["--path", "/", "--count", "0"], "expected a whole number from 1 to 9007199254740991"),
         (&["--path", "/", "--id-prefix", "a b"], "letters, digits"),
         (&["--file", "missing"], "failed to read missing"),
-        (&["--file", "empty"], "the file contains no hits"),
+        (&["--file", "empty"], "the file contains no views"),
         (&["--path", "/", "--file", "x"], "cannot be used with"),
-        (&[], "required"),
+        (&[], "expected --path <PATH> or --file <FILE>"),
     ] {
-        none.env.base.write("empty", "\n\n");
-        let output = none.run(&[&["send"], args].concat());
+        undeployed.env.base.write("empty", "\n\n");
+        let output = undeployed.run(&[&["send"], args].concat());
         assert_eq!(output.code, 64, "{args:?}: {output:?}");
         assert!(output.stderr.contains(expected), "{args:?}: {output:?}");
     }
 }
 
-/// Returns the response of SQS when it accepted one of two messages.
+/// Returns the response of SQS if it accepts the first of two messages and rejects the second.
 fn partial_response(code: &str, sender: bool) -> InjectedFault {
     let body = json!({
         "Successful": [{ "Id": "0", "MessageId": "m", "MD5OfMessageBody": "d41d8cd98f00b204e9800998ecf8427e" }],
@@ -135,8 +135,8 @@ fn messages_refused_by_sqs_are_retried_or_reported() {
     let args = ["send", "--file", "two", "--json", "--id-prefix", "h"];
     let mut first = true;
     aws_env.proxy.set_fault_rule(move |call| {
-        let hit = call.operation == "SendMessageBatch" && std::mem::replace(&mut first, false);
-        hit.then(|| partial_response("ServiceUnavailable", false))
+        let is_first = call.operation == "SendMessageBatch" && std::mem::replace(&mut first, false);
+        is_first.then(|| partial_response("ServiceUnavailable", false))
     });
     let output = aws_env.env.run(&args);
     assert_eq!((output.code, &output.json()["messages"]), (0, &json!(2)), "{output:?}");
@@ -144,7 +144,7 @@ fn messages_refused_by_sqs_are_retried_or_reported() {
     assert_eq!(
         all.iter().map(|found| found.json()["id"].clone()).collect::<Vec<_>>(),
         [json!("h-2")],
-        "only that one again"
+        "only the rejected message is sent again"
     );
 
     aws_env.proxy.reset();
@@ -188,8 +188,8 @@ fn failed_or_interrupted_send_shows_how_to_continue() {
 #[test]
 fn emitted_events_reach_matching_rules() {
     let (mut aws_env, queues) = env_with_queues("emits");
-    aws_env.env.configure(&of_source("emits"));
-    rule("emits", &queues);
+    aws_env.env.configure(&config_for_source("emits"));
+    create_rule("emits", &queues);
     aws_env.env.base.write(
         "events.json",
         r#"[{"Source":"emits","DetailType":"move","Detail":{"coordinate":{"x":"5","y":"5"},"type":"walk"}},
@@ -223,14 +223,14 @@ fn emitted_events_reach_matching_rules() {
     assert_eq!(aws_env.proxy.call_names(), ["sts:GetCallerIdentity", "events:PutEvents"]);
 }
 
-/// Returns a configuration whose rule matches only this app's source. All rules on the emulator's default bus see every
-/// event.
-fn of_source(app: &str) -> String {
+/// Returns a configuration whose rule matches only events of this app's source, since every rule on the emulator's
+/// default bus receives every event.
+fn config_for_source(app: &str) -> String {
     format!("{QUEUE_AND_EVENTS}events.pattern = {{ source = [\"{app}\"] }}\n")
 }
 
 /// Creates a rule that sends events of the app's source to its queue of hits.
-fn rule(app: &str, queues: &Queues) {
+fn create_rule(app: &str, queues: &Queues) {
     let client = aws_sdk_eventbridge::Client::new(&sdk_config(Emulator::ministack()));
     let put = client.put_rule().name(format!("{app}-by-hand"));
     let put = put.event_pattern(json!({ "source": [app] }).to_string());
@@ -272,7 +272,7 @@ fn emit_checks_every_event_before_sending() {
 
 #[test]
 fn event_refused_by_bus_is_reported_with_its_index() {
-    let aws_env = RecordedAwsEnv::new(Emulator::ministack(), "emithalf", &of_source("emithalf"));
+    let aws_env = RecordedAwsEnv::new(Emulator::ministack(), "emithalf", &config_for_source("emithalf"));
     aws_env.env.base.write(
         "two.json",
         r#"[{"Source":"emithalf","DetailType":"t","Detail":{}},{"Source":"aws.s3","DetailType":"t","Detail":{}}]"#,

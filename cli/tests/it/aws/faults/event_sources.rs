@@ -11,7 +11,7 @@ use super::{assert_converged, count, destroy_all, run_with_faults, succeeds_with
 use crate::aws::recorded_env::{RecordedAwsEnv, remaining_resources, sdk_config};
 use crate::support::{CommandOutput, artifact};
 
-/// Runs an SDK call on the emulator. This also works inside a rule of the proxy.
+/// Runs an SDK call on the emulator. It has its own thread, so that it also works inside a fault rule of the proxy.
 fn block_on<T: Send>(call: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -83,8 +83,8 @@ fn missing_bus_is_reported_before_anything_is_created() {
 #[test]
 fn rule_left_on_another_bus_is_found_and_deleted() {
     create_bus("moved-one");
-    let on = "events.enabled = true\nevents.bus = \"moved-one\"\n";
-    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "moved", on);
+    let on_other_bus = "events.enabled = true\nevents.bus = \"moved-one\"\n";
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "moved", on_other_bus);
     aws_env.deploy();
     assert_eq!(rules("moved"), ["moved-one/moved-test"]);
 
@@ -96,7 +96,7 @@ fn rule_left_on_another_bus_is_found_and_deleted() {
     assert_converged(&mut aws_env, "moved");
 
     // The rule exists, but events are off: the configuration no longer names its bus.
-    aws_env.env.configure(on);
+    aws_env.env.configure(on_other_bus);
     aws_env.ok(&["deploy", "--yes", "--artifact", &artifact()]);
     assert_eq!(rules("moved"), ["moved-one/moved-test"]);
     aws_env.env.configure("");
@@ -126,7 +126,7 @@ fn recently_deleted_queue_name_is_waited_for_and_used() {
     assert_eq!(
         count(&aws_env, "sqs:CreateQueue"),
         3,
-        "two queues, and once more: {:?}",
+        "two queues, and one retry: {:?}",
         aws_env.proxy.call_names()
     );
     assert_converged(&mut aws_env, "rests");
@@ -148,11 +148,11 @@ fn tags(app: &str) -> HashMap<String, String> {
     })
 }
 
-/// Marks the app's queue of hits as deleted at that time, in seconds since 1970.
-fn mark_deleted(app: &str, at: &str) {
+/// Marks the app's queue of hits as deleted at the time `seconds`, in seconds since 1970.
+fn mark_deleted(app: &str, seconds: &str) {
     block_on(async {
         let (client, url) = queue(app).await;
-        client.tag_queue().queue_url(url).tags("hitctl:deleted", at).send().await.unwrap();
+        client.tag_queue().queue_url(url).tags("hitctl:deleted", seconds).send().await.unwrap();
     });
 }
 
@@ -162,7 +162,7 @@ fn deleted_queue_that_is_still_visible_is_not_kept() {
     aws_env.deploy();
     let destroy = ["destroy", "--delete-data", "--confirm", "test", "--export", "first.ndjson"];
     succeeds_with_faults(&mut aws_env, &destroy, |call| {
-        // SQS responds, but shows the queue for up to a minute.
+        // SQS confirms the deletion, but still returns the queue for up to a minute.
         let (status, content_type) = (200, "application/x-amz-json-1.0".to_owned());
         call.has_name("sqs:DeleteQueue").then(|| InjectedFault::Response {
             status,
@@ -177,16 +177,16 @@ fn deleted_queue_that_is_still_visible_is_not_kept() {
     assert_eq!(
         count(&aws_env, "sqs:DeleteQueue"),
         2,
-        "what is going is not kept: {:?}",
+        "a queue that is being deleted is not reused: {:?}",
         aws_env.proxy.call_names()
     );
-    assert!(!tags("lingers").contains_key("hitctl:deleted"), "it is another queue");
+    assert!(!tags("lingers").contains_key("hitctl:deleted"), "the new queue is not marked");
     assert_converged(&mut aws_env, "lingers");
 
     // A queue that was marked long ago and still exists was never deleted.
     mark_deleted("lingers", "1000000000");
     aws_env.deploy();
-    assert_eq!(count(&aws_env, "sqs:DeleteQueue"), 0, "it is kept: {:?}", aws_env.proxy.call_names());
+    assert_eq!(count(&aws_env, "sqs:DeleteQueue"), 0, "the queue is kept: {:?}", aws_env.proxy.call_names());
     assert!(!tags("lingers").contains_key("hitctl:deleted"));
     assert_converged(&mut aws_env, "lingers");
     destroy_all(&mut aws_env, "lingers");
@@ -200,7 +200,7 @@ fn mapping_with_lost_response_is_adopted_by_id_in_conflict_error() {
         let adopted = Arc::clone(&adopted);
         move |call| {
             if call.has_name("lambda:ListEventSourceMappings") && created.load(Ordering::SeqCst) {
-                // The list does not show it yet.
+                // The list does not contain the new mapping yet.
                 let body = r#"{"EventSourceMappings":[]}"#.to_owned();
                 return Some(InjectedFault::Response {
                     status: 200,
@@ -235,19 +235,19 @@ fn mapping_with_lost_response_is_adopted_by_id_in_conflict_error() {
 
 #[test]
 fn event_invoke_config_follows_the_invoked_qualifier() {
-    let on = "events.enabled = true\n";
-    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "followed", on);
+    let published = "events.enabled = true\n";
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "followed", published);
     aws_env.deploy();
     assert_eq!(event_invoke_targets("followed"), ["followed-test:live"]);
 
-    let unpublished = format!("{on}function.publish = false\n");
+    let unpublished = format!("{published}function.publish = false\n");
     aws_env.env.configure(&unpublished);
     aws_env.ok(&["deploy", "--yes", "--artifact", &artifact()]);
     let existing = event_invoke_targets("followed");
     assert!(existing.len() == 1 && !existing[0].ends_with(":live"), "{existing:?}");
     assert_converged(&mut aws_env, "followed");
 
-    aws_env.env.configure(on);
+    aws_env.env.configure(published);
     aws_env.ok(&["deploy", "--yes", "--artifact", &artifact()]);
     assert_eq!(event_invoke_targets("followed"), ["followed-test:live"]);
     assert_converged(&mut aws_env, "followed");
@@ -275,7 +275,7 @@ fn failed_target_is_reported_despite_successful_response() {
         output.stderr.contains("ManagedRuleException (events:PutTargets): The rule is managed."),
         "{output:?}"
     );
-    assert_eq!(count(&aws_env, "events:PutTargets"), 1, "what does not pass is not tried again");
+    assert_eq!(count(&aws_env, "events:PutTargets"), 1, "a rejected target is not retried");
     // The deploy completes the rule without a target.
     let plan = aws_env.ok(&["plan", "--json", "--artifact", &artifact()]);
     assert_eq!(action(&plan, "event_rule.events"), "update");
@@ -284,8 +284,8 @@ fn failed_target_is_reported_despite_successful_response() {
     destroy_all(&mut aws_env, "untarget");
 }
 
-/// Returns the operation of the last change: of the queue of hits, which is updated after its dead-letter queue, or of
-/// the counter. Changes of the reader are left out, since it gets no messages.
+/// Returns the operation of the last of three changes: of both queues and of the counter. Changes of the reader are
+/// ignored, since it receives no messages.
 fn last_change(aws_env: &RecordedAwsEnv) -> String {
     let changes = ["SetQueueAttributes", "UpdateFunctionConfiguration"];
     let calls = aws_env.proxy.calls().into_iter().filter(|call| !call.path.contains("-reader"));
@@ -297,15 +297,19 @@ fn last_change(aws_env: &RecordedAwsEnv) -> String {
 
 #[test]
 fn visibility_timeout_always_exceeds_function_timeout() {
-    let with = |timeout: u32| format!("queue.enabled = true\nfunction.timeout_s = {timeout}\n");
-    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "leads", &with(10));
+    let config = |timeout: u32| format!("queue.enabled = true\nfunction.timeout_s = {timeout}\n");
+    let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "leads", &config(10));
     aws_env.deploy();
-    aws_env.env.configure(&with(20));
+    aws_env.env.configure(&config(20));
     aws_env.deploy();
-    assert_eq!(last_change(&aws_env), "UpdateFunctionConfiguration", "the queues are raised before");
-    aws_env.env.configure(&with(5));
+    assert_eq!(
+        last_change(&aws_env),
+        "UpdateFunctionConfiguration",
+        "the visibility timeouts are raised first"
+    );
+    aws_env.env.configure(&config(5));
     aws_env.deploy();
-    assert_eq!(last_change(&aws_env), "SetQueueAttributes", "the queue is lowered after");
+    assert_eq!(last_change(&aws_env), "SetQueueAttributes", "the visibility timeouts are lowered last");
     assert_converged(&mut aws_env, "leads");
     destroy_all(&mut aws_env, "leads");
 }

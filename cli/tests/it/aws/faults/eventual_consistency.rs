@@ -9,7 +9,7 @@ use super::{apis, assert_converged, count, destroy_all, succeeds_with_faults};
 use crate::aws::recorded_env::RecordedAwsEnv;
 use crate::support::artifact;
 
-/// The time until a new IAM role is visible to Lambda.
+/// The simulated time until a new IAM role is visible to Lambda.
 const ROLE_PROPAGATION: Duration = Duration::from_secs(12);
 
 #[test]
@@ -27,14 +27,14 @@ fn role_that_lambda_does_not_see_yet_is_waited_for() {
     });
     assert!(
         count(&aws_env, "lambda:CreateFunction") >= 5,
-        "it is asked densely: {:?}",
+        "the call is retried at short intervals: {:?}",
         aws_env.proxy.call_names()
     );
     assert_converged(&mut aws_env, "spreading");
     destroy_all(&mut aws_env, "spreading");
 }
 
-/// Reads, each with the call that creates what it returns.
+/// Operations that read a resource, each with the operation that creates the resource.
 const READS: [(&str, &str); 9] = [
     ("iam:GetRole", "iam:CreateRole"),
     ("lambda:GetFunction", "lambda:CreateFunction"),
@@ -67,8 +67,8 @@ fn missing(call: &RecordedCall) -> InjectedFault {
     }
 }
 
-/// Hides new resources from the first `reads` reads after their creation. With `exists`, also from the first reads of
-/// existing ones.
+/// Hides new resources from the first `reads` reads after their creation. With `exists`, existing resources are hidden
+/// from the first reads too.
 fn stale(reads: u32, exists: bool) -> impl FnMut(&RecordedCall) -> Option<InjectedFault> + Send + 'static {
     let mut pending: BTreeMap<&str, u32> =
         READS.iter().filter(|_| exists).map(|(read, _)| (*read, reads)).collect();
@@ -93,14 +93,15 @@ fn stale_reads_cause_no_duplicates() {
     destroy_all(&mut aws_env, "lagging");
     drop(aws_env);
 
-    // Responses to creating calls are lost too, so that only another read shows the result. The list of APIs does not
-    // lag here: with both faults nobody could know.
+    // Responses to creating calls are lost too, so that only another read shows the result. The list of APIs is not
+    // stale here: otherwise a run could not find out whether its API was created.
     let mut aws_env = RecordedAwsEnv::new(Emulator::ministack(), "lagging", "");
     let (mut lagging, mut lost) = (stale(2, false), BTreeMap::<String, u32>::new());
     succeeds_with_faults(&mut aws_env, &deploy, move |call| {
         let attempts = lost.entry(call.to_string()).or_default();
         *attempts += 1;
         if call.operation.starts_with("Create") && *attempts == 1 {
+            // Lets the rule hide the resource that this call creates.
             lagging(call);
             return Some(InjectedFault::DropResponse);
         }

@@ -7,7 +7,7 @@ use super::{assert_converged, count, destroy_all, run_with_faults};
 use crate::aws::recorded_env::RecordedAwsEnv;
 use crate::support::artifact;
 
-/// The first calls that fail with expired credentials in a first deploy: the identity check, reads, and writes.
+/// The numbers of the calls in a first deploy at which the credentials expire: the identity check, reads, and writes.
 const EXPIRES_AT: [usize; 5] = [1, 5, 12, 16, 22];
 
 #[test]
@@ -48,15 +48,15 @@ fn wrong_clock_is_named_as_cause() {
             })
         });
         assert_eq!(output.code, 4, "{output:?}");
-        assert!(output.stderr.contains(&format!("off by 20 min ({direction})")), "{output:?}");
+        assert!(output.stderr.contains(&format!("the system clock is 20 min {direction}")), "{output:?}");
         let output = run_with_faults(&mut aws_env, &deploy, |call| {
             (call.service == "iam")
                 .then(|| InjectedFault::service_error(403, "RequestTimeTooSkewed", "The time differs."))
         });
         assert_eq!(output.code, 4, "{output:?}");
-        assert!(output.stderr.contains(&format!("off by 20 min ({direction})")), "{output:?}");
+        assert!(output.stderr.contains(&format!("the system clock is 20 min {direction}")), "{output:?}");
     }
-    // The clock alone is no reason to fail.
+    // A wrong clock alone is not an error.
     aws_env.ok(&deploy);
     destroy_all(&mut aws_env, "clock");
 }
@@ -104,11 +104,7 @@ fn denied_action_is_named() {
         assert!(matches!(output.code, 1 | 5), "{operation}: {output:?}");
         assert!(output.stderr.contains(&format!("{action} is not allowed")), "{operation}: {output:?}");
         assert!(output.stderr.contains("`hitctl policy deployer`"), "{operation}: {output:?}");
-        assert_eq!(
-            count(&aws_env, operation),
-            parallel_calls(operation),
-            "nobody asks twice for what is not allowed"
-        );
+        assert_eq!(count(&aws_env, operation), parallel_calls(operation), "a denied call is not retried");
         aws_env.ok(&["deploy", "--artifact", &artifact()]);
         assert_converged(&mut aws_env, &app);
         destroy_all(&mut aws_env, &app);

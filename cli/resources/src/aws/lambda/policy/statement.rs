@@ -1,9 +1,9 @@
-//! One statement of a function's policy, as Lambda writes it.
+//! Parses the statements in a function's policy.
 
 use hitctl_engine::Fault;
 use serde_json::{Map, Value as Json};
 
-/// The permission that a statement grants, in the terms of `AddPermission`.
+/// The permission that a statement grants, with the parameters of `AddPermission`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) sid: String,
@@ -22,13 +22,13 @@ pub(crate) struct Grant {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PolicyStatement {
     pub(crate) grant: Grant,
-    /// Parts of the statement that our `AddPermission` calls never write.
+    /// Descriptions of the parts of the statement that our `AddPermission` calls never write.
     pub(crate) unexpected: Vec<String>,
     resource: String,
 }
 
 impl PolicyStatement {
-    /// Parses the statements of a policy in JSON.
+    /// Parses the statements in the JSON text of a policy.
     pub(crate) fn parse_all(policy: &str) -> Result<Vec<Self>, Fault> {
         let policy: Json = serde_json::from_str(policy).map_err(|error| {
             Fault::fatal("policy", "the policy of the function is not valid JSON").caused_by(error)
@@ -90,18 +90,18 @@ impl PolicyStatement {
         }
     }
 
-    /// Whether the statement belongs to the policy of that function or alias. Emulators return the statements
-    /// of all aliases at once.
+    /// Whether the statement belongs to the policy of the given function or alias. Emulators return the statements
+    /// of all aliases in one policy.
     pub(super) fn applies_to(&self, function: &str, qualifier: Option<&str>) -> bool {
         self.resource.ends_with(&format!(":{}", qualifier.unwrap_or(function)))
     }
 
-    /// Whether the statement grants exactly that and nothing else.
+    /// Whether the statement grants exactly this permission and nothing else.
     pub(crate) fn is_exactly(&self, grant: &Grant) -> bool {
         self.grant == *grant && self.unexpected.is_empty()
     }
 
-    /// Appends the unexpected parts of the statement to a text.
+    /// Returns `text`, with the unexpected parts of the statement in parentheses.
     pub(crate) fn with_unexpected(&self, text: &str) -> String {
         if self.unexpected.is_empty() {
             text.to_owned()
@@ -111,7 +111,7 @@ impl PolicyStatement {
     }
 }
 
-/// Returns the text of a string or of a list of one string; any other JSON as it is.
+/// Returns a JSON string, or the only string in a list, without quotes. Returns other values as JSON text.
 pub(crate) fn single_text(json: &Json) -> String {
     match json {
         Json::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! Tests of reading a rule and its targets back, and of failed entries.
+//! Tests that convert rules and targets to specs, and that check failed entries.
 
 use aws_sdk_eventbridge::types::PutTargetsResultEntry;
 use serde_json::json;
@@ -44,8 +44,8 @@ fn spec_ignores_foreign_targets_and_shows_changes_of_ours() {
         spec("mine", &rule("{}"), &[foreign_target(EventRuleSpec::TARGET_ID, "arn:function")], Tags::new());
     assert_eq!((bare.max_retries, bare.max_age_s, bare.dead_letter_arn), (185, 86_400, String::new().into()));
 
-    let none = spec("mine", &rule("{}"), &targets[..1], Tags::new());
-    assert_eq!(none.target_arn, String::new().into());
+    let without_our_target = spec("mine", &rule("{}"), &targets[..1], Tags::new());
+    assert_eq!(without_our_target.target_arn, String::new().into());
 
     let changed =
         Target::builder().id(EventRuleSpec::TARGET_ID).arn("arn:f").input("{}").role_arn("arn:role");

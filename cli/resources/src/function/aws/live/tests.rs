@@ -1,4 +1,4 @@
-//! Tests of reading a function back, per response.
+//! Tests that convert responses of `GetFunction` to specs.
 
 use aws_sdk_lambda::types::{EnvironmentResponse, LogFormat, Runtime};
 
@@ -133,7 +133,7 @@ fn log_levels_are_read_for_json_only() {
         (some("INFO"), some("WARN"))
     );
     assert_eq!(levels(LogFormat::Json, None, None, None), (some("INFO"), some("INFO")));
-    // A service that ignores the level cannot be updated.
+    // An emulator that does not return the level ignores it, so the wanted level is assumed.
     assert_eq!(levels(LogFormat::Json, None, Some("INFO"), Some(&want)).0, some("DEBUG"));
     assert_eq!(levels(LogFormat::Text, Some("INFO"), Some("INFO"), Some(&want)), (None, None));
 }

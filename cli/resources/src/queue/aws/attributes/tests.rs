@@ -1,4 +1,4 @@
-//! Tests of writing and reading back the attributes of a queue.
+//! Tests that convert specs to attributes and back.
 
 use super::*;
 
@@ -91,9 +91,9 @@ fn sender_is_ours_if_statement_is_equivalent() {
 }
 
 #[test]
-fn held_messages_are_counted_in_text() {
+fn contents_are_described_unless_queue_is_empty() {
     let described = |counts: [u32; 3]| {
-        held_messages(&Attributes::from([
+        describe_contents(&Attributes::from([
             (Name::ApproximateNumberOfMessages, counts[0].to_string()),
             (Name::ApproximateNumberOfMessagesNotVisible, counts[1].to_string()),
             (Name::ApproximateNumberOfMessagesDelayed, counts[2].to_string()),
@@ -102,7 +102,7 @@ fn held_messages_are_counted_in_text() {
     assert_eq!(described([0, 0, 0]), None);
     assert_eq!(described([0, 1, 0]).as_deref(), Some("1 message"));
     assert_eq!(described([3, 2, 1]).as_deref(), Some("6 messages"));
-    assert_eq!(held_messages(&Attributes::new()), None);
+    assert_eq!(describe_contents(&Attributes::new()), None);
 }
 
 #[test]

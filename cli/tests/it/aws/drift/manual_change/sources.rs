@@ -5,7 +5,7 @@ use aws_sdk_lambda::types as fun;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use hitctl_resources::EventRuleSpec;
 
-use super::{ALIAS, BY_NAME, ChangeResult, ManualEditor, TAG};
+use super::{ALIAS, ChangeResult, IDENTITY, ManualEditor, TAG};
 
 impl ManualEditor {
     /// Changes a field of the queue of hits or of the dead-letter queue.
@@ -35,7 +35,7 @@ impl ManualEditor {
         let update = self.function.update_event_source_mapping().uuid(&uuid);
         let update = match field {
             "queue_arn" => {
-                return ChangeResult::Immutable("Lambda changes no source of a mapping that is there");
+                return ChangeResult::Immutable("Lambda cannot change the source of a mapping");
             }
             "function_arn" => update.function_name(&self.base),
             "enabled" => update.enabled(false),
@@ -62,7 +62,7 @@ impl ManualEditor {
         let ours = |target: &&bus::Target| target.id() == EventRuleSpec::TARGET_ID;
         let mut target = targets.targets().iter().find(ours).unwrap().clone();
         match field {
-            "bus" => return ChangeResult::Immutable("a rule stays on its bus"),
+            "bus" => return ChangeResult::Immutable("EventBridge cannot move a rule to another bus"),
             "pattern" => {
                 client.put_rule().name(name).event_pattern(r#"{"source":["other"]}"#).send().await.unwrap();
                 return ChangeResult::Changed;
@@ -89,9 +89,9 @@ impl ManualEditor {
 
     pub(super) async fn event_invoke_config(&self, field: &str) -> ChangeResult {
         let put = self.function.put_function_event_invoke_config().function_name(&self.base).qualifier(ALIAS);
-        // A put replaces all settings. Those that are left out get Lambda's defaults, and no destination.
+        // A put replaces all settings. Omitted settings get Lambda's defaults, and an omitted destination is removed.
         let put = match field {
-            "function_name" | "qualifier" => return BY_NAME,
+            "function_name" | "qualifier" => return IDENTITY,
             "max_retries" => put.maximum_retry_attempts(0),
             "max_age_s" => put.maximum_event_age_in_seconds(61),
             "on_failure_arn" => put,

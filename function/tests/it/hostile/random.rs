@@ -1,4 +1,4 @@
-//! Random requests with a known meaning, and the events that carry them.
+//! Random requests with a known meaning, and the events that contain them.
 
 use std::fmt::Write as _;
 
@@ -29,11 +29,11 @@ impl SeededRng {
     }
 }
 
-/// The key of a page, or the status and the code of the error in its name.
+/// The key of a page, or the status and the code of the error if its name is invalid.
 pub(crate) type ExpectedKey = Result<String, (u16, &'static str)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DrawnRoute {
+pub(crate) enum RandomRoute {
     Counter,
     Hit,
     Count,
@@ -45,12 +45,13 @@ pub(crate) enum DrawnRoute {
 
 /// A random request and its meaning.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
-pub(crate) struct DrawnRequest {
-    pub(crate) route: DrawnRoute,
+#[expect(clippy::struct_excessive_bools, reason = "each flag is chosen independently")]
+pub(crate) struct RandomRequest {
+    pub(crate) route: RandomRoute,
     pub(crate) method: &'static str,
-    /// The client's name of the page.
+    /// The page as the client names it.
     pub(crate) name: String,
+    /// The key of the page, or the expected error.
     pub(crate) page: ExpectedKey,
     pub(crate) address: &'static str,
     pub(crate) agent: Option<&'static str>,
@@ -68,8 +69,8 @@ pub(crate) struct DrawnRequest {
     pub(crate) too_large: bool,
 }
 
-/// The vectors of the contract, and some more.
-const GOOD: [(&str, &str); 16] = [
+/// Valid names of pages and their keys: the examples of the contract, and some more.
+const VALID_NAMES: [(&str, &str); 16] = [
     ("/", "/"),
     ("", "/"),
     ("/index.html", "/"),
@@ -88,7 +89,8 @@ const GOOD: [(&str, &str); 16] = [
     ("a\"b\\c</script>&'", "a\"b\\c</script>&'"),
 ];
 
-const BAD: [(&str, u16, &str); 9] = [
+/// Invalid names of pages, with the status and the code of the error.
+const INVALID_NAMES: [(&str, u16, &str); 9] = [
     ("/%00", 400, "bad_path"),
     ("/a\u{7}", 400, "bad_path"),
     ("/a\\b", 400, "bad_path"),
@@ -115,7 +117,8 @@ const BOTS: [Option<&str>; 5] = [
     Some("\u{0}\u{1}\u{fffd}"),
 ];
 
-/// The first four are four visitors, the next two are one household, and the last three are not addresses.
+/// The first four addresses belong to four visitors, the next two to one household. The last three texts are not
+/// addresses.
 const ADDRESSES: [&str; 9] = [
     "203.0.113.7",
     "203.0.113.8",
@@ -137,37 +140,38 @@ pub(crate) fn network(address: &str) -> Option<&str> {
     }
 }
 
-impl DrawnRequest {
-    pub(crate) fn random(rng: &mut SeededRng, pages: usize) -> Self {
-        const ROUTES: [DrawnRoute; 14] = [
-            DrawnRoute::Counter,
-            DrawnRoute::Counter,
-            DrawnRoute::Counter,
-            DrawnRoute::Counter,
-            DrawnRoute::Hit,
-            DrawnRoute::Hit,
-            DrawnRoute::Hit,
-            DrawnRoute::Badge,
-            DrawnRoute::Badge,
-            DrawnRoute::Count,
-            DrawnRoute::Count,
-            DrawnRoute::Total,
-            DrawnRoute::Health,
-            DrawnRoute::Nowhere,
+impl RandomRequest {
+    pub(crate) fn new(rng: &mut SeededRng, pages: usize) -> Self {
+        // Repeated routes are chosen more often.
+        const ROUTES: [RandomRoute; 14] = [
+            RandomRoute::Counter,
+            RandomRoute::Counter,
+            RandomRoute::Counter,
+            RandomRoute::Counter,
+            RandomRoute::Hit,
+            RandomRoute::Hit,
+            RandomRoute::Hit,
+            RandomRoute::Badge,
+            RandomRoute::Badge,
+            RandomRoute::Count,
+            RandomRoute::Count,
+            RandomRoute::Total,
+            RandomRoute::Health,
+            RandomRoute::Nowhere,
         ];
         let route = rng.pick(&ROUTES);
         let method = match route {
             _ if rng.one_in(20) => {
                 rng.pick(&["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "get", ""])
             }
-            DrawnRoute::Hit => "POST",
+            RandomRoute::Hit => "POST",
             _ if rng.one_in(8) => "HEAD",
             _ => "GET",
         };
         let (name, page) = name(rng, pages);
         let bot = rng.one_in(5);
         let broken = match route {
-            DrawnRoute::Hit => rng.pick(&[
+            RandomRoute::Hit => rng.pick(&[
                 ("", "bad_param"),
                 ("null", "bad_param"),
                 ("[\"/x\"]", "bad_param"),
@@ -177,7 +181,7 @@ impl DrawnRequest {
                 ("{}", "bad_param"),
                 ("{\"p\":\"/x\",\"b\":-1}", "bad_param"),
             ]),
-            DrawnRoute::Counter | DrawnRoute::Badge => rng.pick(&[
+            RandomRoute::Counter | RandomRoute::Badge => rng.pick(&[
                 ("", "bad_param"),
                 ("path=/a&path=/b", "bad_param"),
                 ("path=%", "bad_path"),
@@ -215,35 +219,35 @@ impl DrawnRequest {
 
     pub(crate) fn path(&self) -> &'static str {
         match self.route {
-            DrawnRoute::Counter => "/counter",
-            DrawnRoute::Hit => "/v1/hit",
-            DrawnRoute::Count | DrawnRoute::Total => "/v1/count",
-            DrawnRoute::Badge => "/v1/badge.svg",
-            DrawnRoute::Health => "/healthz",
-            DrawnRoute::Nowhere => "/wp-login.php",
+            RandomRoute::Counter => "/counter",
+            RandomRoute::Hit => "/v1/hit",
+            RandomRoute::Count | RandomRoute::Total => "/v1/count",
+            RandomRoute::Badge => "/v1/badge.svg",
+            RandomRoute::Health => "/healthz",
+            RandomRoute::Nowhere => "/wp-login.php",
         }
     }
 
     fn query(&self, rng: &mut SeededRng) -> String {
-        if let (Some((broken, _)), true) = (self.broken, self.route != DrawnRoute::Hit) {
+        if let (Some((broken, _)), true) = (self.broken, self.route != RandomRoute::Hit) {
             return broken.to_owned();
         }
         let page = format!("path={}", encoded(rng, &self.name));
         let more = match self.route {
-            DrawnRoute::Counter if self.only_reads => "ro=1",
-            DrawnRoute::Counter => "ro=0",
-            DrawnRoute::Badge if self.only_reads => "hit=0",
-            DrawnRoute::Badge => "hit=1",
-            DrawnRoute::Hit if self.quiet => return "quiet=1".to_owned(),
-            DrawnRoute::Hit | DrawnRoute::Total | DrawnRoute::Health | DrawnRoute::Nowhere => {
+            RandomRoute::Counter if self.only_reads => "ro=1",
+            RandomRoute::Counter => "ro=0",
+            RandomRoute::Badge if self.only_reads => "hit=0",
+            RandomRoute::Badge => "hit=1",
+            RandomRoute::Hit if self.quiet => return "quiet=1".to_owned(),
+            RandomRoute::Hit | RandomRoute::Total | RandomRoute::Health | RandomRoute::Nowhere => {
                 return "utm_source=x&".to_owned();
             }
-            DrawnRoute::Count => "x",
+            RandomRoute::Count => "x",
         };
         if rng.one_in(2) { format!("{page}&{more}") } else { format!("{more}&&{page}") }
     }
 
-    /// Returns the event, with forged headers and other details that must not matter.
+    /// Returns the event, with forged headers and other details that must not change the result.
     pub(crate) fn event(&self, rng: &mut SeededRng) -> Value {
         let mut headers = json!({"accept": "*/*", "host": "x.example"});
         let mut set = |name: &str, value: Option<&str>| {
@@ -271,7 +275,7 @@ impl DrawnRequest {
         set("x-hitctl-origin-secret", rng.one_in(3).then_some("guess"));
         let body = match self.broken {
             _ if self.too_large => "x".repeat(2049 + rng.below(5000)),
-            Some((broken, _)) if self.route == DrawnRoute::Hit => broken.to_owned(),
+            Some((broken, _)) if self.route == RandomRoute::Hit => broken.to_owned(),
             _ => json!({"p": self.name, "r": "https://ref.example", "b": 0}).to_string(),
         };
         let encode = rng.one_in(3);
@@ -295,7 +299,7 @@ impl DrawnRequest {
 fn name(rng: &mut SeededRng, pages: usize) -> (String, ExpectedKey) {
     match rng.below(10) {
         0 => {
-            let (raw, status, code) = rng.pick(&BAD);
+            let (raw, status, code) = rng.pick(&INVALID_NAMES);
             (raw.to_owned(), Err((status, code)))
         }
         1 => {
@@ -303,7 +307,7 @@ fn name(rng: &mut SeededRng, pages: usize) -> (String, ExpectedKey) {
             (long, Err((414, "path_too_long")))
         }
         2..=4 => {
-            let (raw, key) = rng.pick(&GOOD);
+            let (raw, key) = rng.pick(&VALID_NAMES);
             (raw.to_owned(), Ok(key.to_owned()))
         }
         _ => {
@@ -315,7 +319,7 @@ fn name(rng: &mut SeededRng, pages: usize) -> (String, ExpectedKey) {
     }
 }
 
-/// Encodes the value of a parameter, with only the necessary escapes or with more.
+/// Percent-encodes the value of a parameter: all bytes, or only some of them.
 fn encoded(rng: &mut SeededRng, text: &str) -> String {
     let all = rng.one_in(2);
     let mut out = String::new();

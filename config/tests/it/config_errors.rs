@@ -1,4 +1,4 @@
-//! Error messages for invalid keys, envs and combinations, and for files with broken syntax.
+//! Tests of the error messages for invalid keys, variables, environments and combinations, and for broken syntax.
 
 use crate::errors;
 
@@ -36,7 +36,7 @@ fn unknown_keys_suggest_nearest_key_or_section() {
      11 | allow_origins = ["*"]
         | ^^^^^^^^^^^^^
 
-    unknown_keys.toml:12:1: unknown key `region` in `[function]`; it belongs at the top, above the first `[table]`
+    unknown_keys.toml:12:1: unknown key `region` in `[function]`; it belongs at the top, above the first section, such as `[function]`
      12 | region = "eu-central-1"
         | ^^^^^^
 
@@ -52,7 +52,7 @@ fn unknown_keys_suggest_nearest_key_or_section() {
     unknown_keys.toml:19:1: `default_env`: expected at the top, found in an environment
      19 | default_env = "prod"
         | ^^^^^^^^^^^
-        = move it above the first `[table]`
+        = move it above the first section, such as `[function]`
 
     unknown_keys.toml:20:1: unknown key `targt`; did you mean `target`?
      20 | targt = "aws"
@@ -69,7 +69,7 @@ fn envs_with_bad_names_and_unknown_default_are_errors() {
     insta::assert_snapshot!(errors("envs.toml"), @r#"
     7 problems in the configuration
 
-    envs.toml:1:15: unknown env "prdo"; did you mean "prod"?
+    envs.toml:1:15: unknown environment "prdo"; did you mean "prod"?
      1 | default_env = "prdo"
        |               ^^^^^^
        = use one of: prod, local, web, test; or add the line `[env.prdo]` to hitctl.toml
@@ -79,20 +79,20 @@ fn envs_with_bad_names_and_unknown_default_are_errors() {
        |      ^^^^^^^
        = did you mean "staging"?
 
-    envs.toml:7:6: `env`: expected a name without the reserved ending `seen`, found "prod-seen"
+    envs.toml:7:6: `env`: expected a name that does not end with `-seen`, found "prod-seen"
      7 | [env.prod-seen]
        |      ^^^^^^^^^
        = choose another name; names of other resources end with `-seen`
 
-    envs.toml:9:6: `env`: expected a name without the reserved ending `dlq`, found "dlq"
+    envs.toml:9:6: `env`: expected a name other than `dlq`, found "dlq"
      9 | [env.dlq]
        |      ^^^
        = choose another name; names of other resources end with `-dlq`
 
-    envs.toml:12:10: `target`: expected "local" for the env `local`, found "aws"
+    envs.toml:12:10: `target`: expected "local" in the environment `local`, found "aws"
      12 | target = "aws"
         |          ^^^^^
-        = choose another name for the environment
+        = remove the line, or choose another name for the environment
 
     envs.toml:15:8: `env.test`: expected a table, found a string
      15 | test = "aws"
@@ -141,7 +141,7 @@ fn reserved_variables_are_rejected_without_showing_values() {
        |          ^
        = write the value in quotes
 
-    environment.toml:8:7: `NUL`: expected a string without NUL characters, found one
+    environment.toml:8:7: `NUL`: expected a string without NUL characters, found a NUL character
      8 | NUL = **************
        |       ^^^^^^^^^^^^^^
 
@@ -199,7 +199,7 @@ fn broken_syntax_reports_locations() {
     insta::assert_snapshot!(shown, @r#"
     3 problems in the configuration
 
-    syntax.toml:1:7: string values must be quoted, expected literal string
+    syntax.toml:1:7: expected a string in quotes, found a string without quotes
      1 | app = hits
        |       ^^^^
 
@@ -214,16 +214,18 @@ fn broken_syntax_reports_locations() {
 }
 
 #[test]
-fn duplicate_keys_are_errors() {
+fn duplicate_keys_and_sections_are_errors() {
     insta::assert_snapshot!(errors("duplicates.toml"), @r#"
     2 problems in the configuration
 
-    duplicates.toml:2:1: duplicate key
+    duplicates.toml:2:1: expected each key and section once, found a second definition
      2 | app = "shop"
        | ^^^
+       = remove one of the two definitions, or merge them
 
-    duplicates.toml:7:2: duplicate key
+    duplicates.toml:7:2: expected each key and section once, found a second definition
      7 | [function]
        |  ^^^^^^^^
+       = remove one of the two definitions, or merge them
     "#);
 }
