@@ -103,10 +103,10 @@ impl Session {
         }
         let declared = config.envs.iter().filter(|env| env.declared).map(|env| env.name.as_str());
         Err(Failure::usage(format!(
-            "expected the name of an environment: hitctl.toml declares {}",
+            "expected `--env`: hitctl.toml declares several environments and no default: {}",
             declared.collect::<Vec<_>>().join(", ")
         ))
-        .hinted("pass `--env NAME`, or set `default_env = \"local\"` at the top of hitctl.toml"))
+        .hinted("pass `--env NAME`, or set `default_env` at the top of hitctl.toml"))
     }
 
     /// Loads the configuration like [`Session::load_quietly`], for commands that need no environment. If several

@@ -84,7 +84,7 @@ pub enum BotEvidence {
 }
 
 impl IgnoreReason {
-    /// All codes in alphabetical order: the names under which the table counts ignored views.
+    /// All codes in alphabetical order. [`Self::attribute`] returns the name under which the table counts a reason.
     pub const CODES: [&'static str; 7] = ["bot", "dup", "full", "gpc", "origin", "path", "prefetch"];
 
     /// Returns the reason with this code. A code does not include the evidence that a view was made by a bot, so

@@ -135,7 +135,7 @@ async fn build_from_embedded_sources_writes_zip_and_sends_events() {
         *took_ms = 0;
     }
     let note = |note: &str| Event::PhaseNote { phase: BUILD_PHASE, note: note.to_owned() };
-    let detail = "release build for Lambda on x86_64".to_owned();
+    let detail = "the function for Lambda on x86_64".to_owned();
     assert_eq!(
         events,
         [

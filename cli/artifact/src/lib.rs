@@ -76,8 +76,8 @@ pub async fn build(
 fn describe_request(request: &BuildRequest) -> String {
     match (&request.prebuilt, request.target) {
         (Some(path), _) => format!("zip from {}", path.display()),
-        (None, BuildTarget::Host) => "release build for this machine".to_owned(),
-        (None, BuildTarget::Lambda(arch)) => format!("release build for Lambda on {arch}"),
+        (None, BuildTarget::Host) => "the function for this machine".to_owned(),
+        (None, BuildTarget::Lambda(arch)) => format!("the function for Lambda on {arch}"),
     }
 }
 

@@ -99,8 +99,9 @@ pub(super) fn check_zip_size(what: &str, bytes: u64) -> Result<(), Fault> {
         return Ok(());
     }
     let message = format!("expected at most {MAX_ZIP_BYTES} bytes in {what}, found {bytes}");
-    Err(Fault::fatal("too_large", message)
-        .hinted("strip the binary, and remove files that the function does not need"))
+    Err(Fault::fatal("too_large", message).hinted(
+        "strip the binary with `strip`, and leave files out of the zip that the function does not need",
+    ))
 }
 
 /// Checks all entries of a zip and returns the content of `bootstrap`.

@@ -89,8 +89,13 @@ impl LocalCloud {
     }
 
     fn running_client(&self) -> Result<&LocalClient, Fault> {
-        self.cloud.as_ref().map_err(|_| {
-            Fault::fatal("local_stopped", "the local cloud is not running").hinted("run `hitctl local start`")
+        self.cloud.as_ref().map_err(|stopped| {
+            let hint = if stopped.resources.is_empty() {
+                "run `hitctl deploy` first"
+            } else {
+                "run `hitctl local start`"
+            };
+            Fault::fatal("local_stopped", "the local cloud is not running").hinted(hint)
         })
     }
 }

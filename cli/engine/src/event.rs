@@ -31,7 +31,7 @@ pub enum Event {
     PhaseStarted {
         /// The phase that started.
         phase: Phase,
-        /// A description for display, such as "release build for this machine".
+        /// A description for display, such as "the function for this machine".
         detail: String,
     },
     /// A phase has progress to display, such as the crate being compiled.

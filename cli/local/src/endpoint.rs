@@ -1,6 +1,6 @@
 //! The HTTP endpoint of the local AWS services, for AWS SDKs on this machine.
 //!
-//! Any web page can make a browser send requests to loopback, so requests of browsers are refused: those with an
+//! Any web page can make a browser send requests to loopback, so `router` refuses requests of browsers: those with an
 //! `Origin`, and those whose `Host` is not a loopback name (DNS rebinding). This module must not know the
 //! operations of the services.
 

@@ -94,7 +94,7 @@ pub struct DaemonEndpoint {
     pub pid: u32,
     /// The base URL of the control API.
     pub control: String,
-    /// The URL of the DynamoDB endpoint.
+    /// The URL of the endpoint for DynamoDB and the other AWS services.
     pub table: String,
     /// The token for the control API.
     pub token: String,

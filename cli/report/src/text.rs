@@ -130,20 +130,20 @@ pub(crate) fn wrap_value(value: &str, used: usize, indent: usize, style: TextSty
     wrap_from(&words.join(" "), used, indent, style)
 }
 
-/// Breaks a word into lines of at most `columns` columns.
+/// Breaks a word into lines of at most `columns` columns, after a `:` or `/` where possible, as in ARNs and URLs.
 fn break_word(word: &str, columns: usize) -> String {
-    let mut out = String::new();
-    let mut column = 0;
+    let (mut out, mut line) = (String::new(), String::new());
     for c in word.chars() {
-        let char_width = width(c.encode_utf8(&mut [0; 4]));
-        if column + char_width > columns {
+        if width(&line) + width(c.encode_utf8(&mut [0; 4])) > columns {
+            let end = line.rfind([':', '/']).map_or(line.len(), |at| at + 1);
+            let rest = line.split_off(end);
+            out.push_str(&line);
             out.push('\n');
-            column = 0;
+            line = rest;
         }
-        out.push(c);
-        column += char_width;
+        line.push(c);
     }
-    out
+    out + &line
 }
 
 /// Wraps a text whose first line begins after `used` columns.

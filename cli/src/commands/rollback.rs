@@ -66,7 +66,7 @@ async fn list_versions(run: RunContext<'_>, args: &Args) -> Result<(Box<dyn Clou
     if versions.is_empty() && !args.list {
         let env = &run.config.env;
         return Err(Failure::new("no_versions", format!("no version is published in environment {env}"))
-            .hinted(format!("run `hitctl deploy --env {env}` with `publish = true` in [function]")));
+            .hinted(format!("set `publish = true` in [function], then run `hitctl deploy --env {env}`")));
     }
     Ok((cloud, versions))
 }

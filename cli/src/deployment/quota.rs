@@ -13,7 +13,7 @@ use super::design::design;
 /// The code of the finding, or of the failure with `strict = true`.
 const CODE: &str = "concurrency_quota";
 
-/// Removes the reserved concurrency from the graph if the quota does not allow it. The quota is read only if the
+/// Returns the graph with the current reservation, if there is one, if the quota does not allow the configured one. The quota is read only if the
 /// reservation would change, so a deploy without changes makes no call.
 pub(crate) async fn fit(
     config: &LoadedConfig,
@@ -49,7 +49,7 @@ pub(crate) async fn fit(
         code: CODE.into(),
         address: address::counter(),
         message: format!(
-            "{message}; the deploy continues without it. To raise the quota, run `{command}`, then deploy again"
+            "{message}; the deploy leaves the reservation of the function unchanged; to raise the quota, run `{command}`, then deploy again"
         ),
         hint: None,
     };

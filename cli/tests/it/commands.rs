@@ -502,11 +502,11 @@ fn several_declared_environments_without_a_default_are_listed() {
     let test_env = TestEnv::with_config("[env.prod]\n[env.staging]\n");
     let output = test_env.run(&["status"]);
     assert_eq!(output.code, 64, "{output:?}");
-    insta::assert_snapshot!(output.stderr, @r#"
-    error: expected the name of an environment: hitctl.toml declares prod, staging
+    insta::assert_snapshot!(output.stderr, @"
+    error: expected `--env`: hitctl.toml declares several environments and no default: prod, staging
 
-    hint: pass `--env NAME`, or set `default_env = "local"` at the top of hitctl.toml
-    "#);
+    hint: pass `--env NAME`, or set `default_env` at the top of hitctl.toml
+    ");
     // Commands that need no environment work.
     for args in [&["env", "list"] as &[&str], &["local", "status"], &["doctor", "--json"]] {
         assert_ne!(test_env.run(args).code, 64, "{args:?}");

@@ -60,7 +60,7 @@ fn queue_commands_without_deployment_start_no_cloud() {
     }
     let output = test_env.run(&["dlq", "list", "--env", "local"]);
     assert_eq!(output.code, 1, "{output:?}");
-    assert!(output.stderr.contains("hitctl local start"), "{output:?}");
+    assert!(output.stderr.contains("hitctl deploy"), "{output:?}");
     assert!(!test_env.state().join("daemon.json").exists(), "nothing was started");
 }
 

@@ -217,8 +217,10 @@ fn signal(child: &Child, signal: Signal) {
 #[test]
 fn no_output_comes_before_signals_are_caught() {
     let test_env = TestEnv::new();
+    // The command prints its argument, which makes the output larger than a pipe (64 KiB).
+    let path = format!("/{}", "a".repeat(100_000));
     for round in 0..10 {
-        let mut command = test_env.command(&["completions", "bash"]);
+        let mut command = test_env.command(&["explain", "--path", &path]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
         // The output is larger than a pipe, so the process is still writing when its first byte is read.

@@ -24,7 +24,7 @@ fn manual_invalidations_are_recorded_separately() {
     assert_eq!((&recorded["asked"], &recorded["last"]["paths"]), (&json!(2), &json!(["/a%20b"])), "{status}");
     assert_eq!(recorded["last"]["id"], second["id"]);
     let status = test_env.run(&["status"]).stdout;
-    assert!(status.contains("  cdn   E123ABC, not checked: the local cloud records"), "{status}");
+    assert!(status.contains("  cdn    E123ABC, not checked: the local cloud records"), "{status}");
 }
 
 #[test]

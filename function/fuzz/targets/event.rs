@@ -113,7 +113,11 @@ fn hits(counter: &mut Counter<MemoryStore>) -> u64 {
 fn ignored_views(counter: &mut Counter<MemoryStore>) -> u64 {
     let key = format!("{KEY_DROPPED_PREFIX}{}", NOON.day().month_attribute());
     let Some(item) = counter.store().raw(&key) else { return 0 };
-    IgnoreReason::CODES.iter().map(|code| item.number(code)).sum()
+    let attributes = IgnoreReason::CODES
+        .iter()
+        .filter_map(|code| IgnoreReason::from_code(code))
+        .map(IgnoreReason::attribute);
+    attributes.map(|attribute| item.number(attribute)).sum()
 }
 
 /// Returns whether the view was ignored. For a page of another site, the response is an error with the reason in a

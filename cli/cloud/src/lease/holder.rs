@@ -109,7 +109,8 @@ fn user_and_machine(env: &BTreeMap<String, String>) -> String {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
         Some(name.trim().to_owned()).filter(|name| !name.is_empty())
     });
-    format!("{}@{}", user.unwrap_or("unknown"), host.as_deref().unwrap_or("unknown host"))
+    let host = host.as_deref().unwrap_or("unknown host");
+    user.map_or(host.to_owned(), |user| format!("{user}@{host}"))
 }
 
 fn ci_run(env: &BTreeMap<String, String>) -> Option<String> {

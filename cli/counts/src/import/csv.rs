@@ -23,6 +23,7 @@ pub(crate) fn parse_csv(text: &str) -> (Box<dyn Iterator<Item = NumberedLine> + 
     let mut columns = to_strings(&["path", "hits", "first", "last"]);
     if let Some((line, Ok(cells))) = records.peek() {
         // Without a header, the second cell is a number of hits, and the third a number of visitors or a day.
+        // In a row with all five cells, the third is the number of visitors even if it is empty.
         if is_number(cells.get(1)) {
             if is_number(cells.get(2)) || cells.len() == COLUMNS.len() {
                 columns = to_strings(&COLUMNS);

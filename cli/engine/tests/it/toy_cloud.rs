@@ -1,6 +1,6 @@
 //! An in-memory cloud whose driver can fail, hang, panic or lose a response.
 //!
-//! As in a real cloud, each creation assigns a new id, and the deletion of a resource deletes its children (`parent`).
+//! As in a real cloud, each creation assigns a new id, and the deletion of a resource deletes its children, the resources whose spec names it as `parent`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -99,7 +99,7 @@ impl ToyCloud {
         self.state().items.keys().cloned().collect()
     }
 
-    /// Removes and returns the recorded writes.
+    /// Removes and returns the recorded writes. Also forgets writes that hung.
     pub(crate) fn take_calls(&self) -> Vec<WriteCall> {
         let mut state = self.state();
         state.busy.clear();

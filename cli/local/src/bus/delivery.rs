@@ -19,7 +19,8 @@ const DEFAULT_RETRIES: u32 = 2;
 const DEFAULT_AGE_S: u32 = 21_600;
 
 /// The delivery of an event to the target of a matching rule, with the settings that the rule had when the event
-/// arrived. The `serde` names are the format of the stored deliveries.
+/// arrived. An asynchronous invocation has no rule: it starts in the stage `Lambda`, and the fields of the rule are not
+/// used. The `serde` names are the format of the stored deliveries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Delivery {
     pub(super) rule_arn: String,
@@ -152,7 +153,7 @@ impl Delivery {
             // Lambda does not have the event yet: dispatch it first.
             return NextStep::AttemptAt(now_ms, self);
         };
-        // `due` is `None` if no retry is left.
+        // `due` is `None` if no retry is left. `condition` is the reason in the record of the failure, if there is no retry.
         let (due, failure, condition) = match result {
             AsyncInvokeResult::Succeeded => return NextStep::Remove,
             AsyncInvokeResult::NotStarted => {

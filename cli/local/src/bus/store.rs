@@ -100,11 +100,11 @@ impl DeliveryStore {
             disk::record_success(&self.path);
         }
         result.map_err(|error| {
-            let disk_full = sqlite::is_write_failure(&error);
-            if disk_full {
+            let write_failed = sqlite::is_write_failure(&error);
+            if write_failed {
                 disk::record_failure(&self.path, &error.to_string());
             }
-            let code = if disk_full { codes::DISK_FULL } else { "local_state_io" };
+            let code = if write_failed { codes::DISK_FULL } else { "local_state_io" };
             Fault::fatal(code, format!("failed to {verb} {}", self.path.display())).caused_by(error)
         })
     }

@@ -1,8 +1,8 @@
-//! Moves state to its current location: from the locations of earlier versions, and after a project was
-//! moved.
+//! Moves the state directory of a project to its current place: from where earlier versions kept it, or from the place of
+//! the project's former path.
 //!
-//! Files in a project may come from a clone: they must look as hitctl writes them, and only data is copied
-//! (tables, messages, ports, logs), but no code. The next call finishes a move that was interrupted.
+//! State in a project may come from a clone and is not trusted. Its owner, types and modes must be those that hitctl sets,
+//! and only data is copied (tables, messages, ports, logs), never code. The next call finishes a move that was interrupted.
 
 use std::fs;
 use std::io;
@@ -87,8 +87,8 @@ pub async fn prepare_state_dir(paths: &StatePaths) -> Result<Option<String>, Fau
     Ok(notice)
 }
 
-/// Moves the state that earlier versions shared between directories without a configuration to this
-/// directory. The directory is about to get a configuration, and this state would then no longer be found.
+/// Moves shared state to the state directory of this project. Earlier versions shared one state between all directories
+/// without a configuration. Call this before a configuration is written: afterwards, that state is no longer found.
 /// Does not move state in the project. Returns a message about the move.
 pub async fn adopt_shared_state(paths: &StatePaths) -> Result<Option<String>, Fault> {
     let to = paths.state_dir();
@@ -368,7 +368,7 @@ mod tests {
 
         /// Creates state with tables, a registry with a function, unpacked code and a daemon's endpoint, as
         /// earlier versions wrote it.
-        fn former_state(path: &Path) {
+        fn create_former_state(path: &Path) {
             let dir = StateDir::prepare(path).unwrap();
             drop(Tables::open(&path.join(state::TABLES)).unwrap());
             let entry = |port: Option<u16>| json!({ "spec": {}, "outputs": {}, "port": port });
@@ -390,7 +390,7 @@ mod tests {
 
         fn create_state_in_project(&self) -> PathBuf {
             let path = self.project().join(".hitctl/local");
-            Self::former_state(&path);
+            Self::create_former_state(&path);
             path
         }
     }
@@ -546,7 +546,7 @@ mod tests {
     #[tokio::test]
     async fn shared_state_of_directory_without_configuration_is_moved() {
         let scenario = Scenario::new();
-        Scenario::former_state(&scenario.dir.path().join("home/local"));
+        Scenario::create_former_state(&scenario.dir.path().join("home/local"));
         assert_eq!(
             pending_move_notice(&scenario.paths(true)).unwrap(),
             None,

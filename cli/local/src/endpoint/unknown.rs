@@ -1,6 +1,6 @@
 //! The errors for calls of services that the local cloud does not have. Each error has the format of the
 //! called service, so that SDKs and tools report it. The service is the one that the request is signed for,
-//! or else the one that its format indicates.
+//! or else the one that its format indicates. The module also recognizes the health check.
 
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -18,7 +18,7 @@ enum AwsProtocol {
     Json,
     /// JSON, with the operation in the method and path.
     RestJson,
-    /// XML, with the operation in the method and path, for the service with that namespace.
+    /// XML, with the operation in the method and path. Holds the attribute ` xmlns=".."` of the root element.
     RestXml(&'static str),
     S3,
     /// XML, with the operation in `Action`.
@@ -95,6 +95,7 @@ fn protocol(head: &Parts) -> AwsProtocol {
         Some("route53") => AwsProtocol::RestXml(" xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\""),
         _ if head.headers.contains_key("x-amz-target") && head.method == Method::POST => AwsProtocol::Json,
         _ if is_form || has_action => AwsProtocol::Query,
+        // These use `X-Amz-Target` or `Action`, and the request has neither.
         Some("dynamodb" | "sqs" | "events") | None => AwsProtocol::Undetermined,
         Some(_) => AwsProtocol::RestJson,
     }
@@ -107,15 +108,16 @@ fn has_content_type(headers: &HeaderMap, kind: &str) -> bool {
         .is_some_and(|value| value.trim().eq_ignore_ascii_case(kind))
 }
 
-/// Returns the service that a request is signed for: the fourth part of its credential scope.
+/// Returns the service that a request is signed for: the fourth part of its credential, which is
+/// `KEY/DATE/REGION/SERVICE/aws4_request`.
 fn signed_service<'a>(headers: &'a HeaderMap, query: &'a str) -> Option<&'a str> {
     let header = headers.get(AUTHORIZATION).map(HeaderValue::to_str).and_then(Result::ok);
-    let scope = match header.and_then(|header| header.split_once("Credential=")) {
+    let credential = match header.and_then(|header| header.split_once("Credential=")) {
         Some((_, rest)) => rest.split([',', ' ']).next()?,
         None => query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?,
     };
     // The slashes are encoded in a presigned URL.
-    if scope.contains('/') { scope.split('/').nth(3) } else { scope.split("%2F").nth(3) }
+    if credential.contains('/') { credential.split('/').nth(3) } else { credential.split("%2F").nth(3) }
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ pub fn common(
     if !has_dynamodb {
         add(ENV_DYNAMODB_ENDPOINT, endpoint);
     }
-    // Calls to other services also stay on this machine.
+    // Calls to other services also stay on this machine. The variable of CloudFront repeats the general one for functions
+    // that read only it.
     if !has_endpoint {
         add(ENV_AWS_ENDPOINT, endpoint);
         add(ENV_AWS_CLOUDFRONT_ENDPOINT, endpoint);

@@ -46,18 +46,19 @@ const SCHEMA: &str = "
 #[error("{text}")]
 pub(crate) struct QueueStoreError {
     text: String,
-    disk_full: bool,
+    /// Whether the file could not be written. The usual reason is a full disk.
+    write_failed: bool,
 }
 
 impl From<&rusqlite::Error> for QueueStoreError {
     fn from(error: &rusqlite::Error) -> Self {
-        Self { text: error.to_string(), disk_full: sqlite::is_write_failure(error) }
+        Self { text: error.to_string(), write_failed: sqlite::is_write_failure(error) }
     }
 }
 
 impl QueueStoreError {
     fn stopping() -> Self {
-        Self { text: "the local cloud is stopping".to_owned(), disk_full: false }
+        Self { text: "the local cloud is stopping".to_owned(), write_failed: false }
     }
 
     /// Converts the error to a fault for the deployer. `verb` and `name` name the operation and the queue, and `path`
@@ -65,9 +66,9 @@ impl QueueStoreError {
     pub(super) fn fault(&self, verb: &str, name: &str, path: &Path) -> Fault {
         let fault = Fault::fatal("local_queue", format!("failed to {verb} the queue {name:?}"))
             .caused_by(self.text.as_str());
-        if self.disk_full {
+        if self.write_failed {
             return Fault { code: codes::DISK_FULL.into(), ..fault }.hinted(format!(
-                "free some space on the disk of {}, then run the command again",
+                "check the free space of the disk of {}, then run the command again",
                 path.display()
             ));
         }
@@ -121,7 +122,8 @@ where
 
     fn reply(self: Box<Self>, committed: Result<(), QueueStoreError>) {
         let Self { output, result_sender, .. } = *self;
-        // If the caller is no longer waiting, the result is dropped. A dropped batch returns its messages to the queue.
+        // If the caller is no longer waiting, the result is dropped. A dropped
+        // [`super::ReceivedBatch`] returns its messages to the queue.
         drop(result_sender.send(committed.and_then(|()| output.ok_or_else(QueueStoreError::stopping))));
     }
 }
@@ -183,7 +185,7 @@ fn record_disk_state(db: &Connection, done: &rusqlite::Result<()>, results: &[Re
     let transaction_error = done.as_ref().err().map(QueueStoreError::from);
     let task_error = || results.iter().find_map(|result| result.as_ref().err().cloned());
     match transaction_error.or_else(task_error) {
-        Some(error) if error.disk_full => disk::record_failure(path, &error.text),
+        Some(error) if error.write_failed => disk::record_failure(path, &error.text),
         Some(_) => {}
         None => disk::record_success(path),
     }

@@ -111,7 +111,8 @@ impl AppliedChanges {
         if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") }
     }
 
-    /// Renders the list of all changes with their results.
+    /// Renders the list of all changes with their results. On a terminal, the progress has already listed those that are
+    /// done.
     fn render_rows(&self, plan: &PlanView, style: TextStyle) -> String {
         let mut out = String::new();
         let mut push = |verb: &str, tone: Tone, address: &Address, note: &str, took_ms: Option<u64>| {
@@ -122,7 +123,7 @@ impl AppliedChanges {
                 let _ = writeln!(out, "{line}");
             }
         };
-        for done in &self.done {
+        for done in self.done.iter().filter(|_| !style.tty) {
             push(
                 done.action.past_participle(),
                 progress_text::action_tone(done.action),
@@ -146,10 +147,10 @@ impl AppliedChanges {
         let [done, failed, skipped] = [self.done.len(), self.failed.len(), self.skipped.len()];
         let head = if self.interrupted { "Interrupted" } else { "Partly applied" };
         let head = style.paint(Tone::Warn, head);
-        let line = format!(
-            "{head}, {}: {done} done, {failed} failed, {skipped} skipped.",
-            plan.target_description()
-        );
+        let counts = [(done, "done"), (failed, "failed"), (skipped, "skipped")];
+        let counts = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        let line = format!("{head}, {}: {counts}.", plan.target_description());
         let mut out = text::wrap(&line, 2, style);
         let _ = write!(out, "\n\n{}", self.render_rows(plan, style));
         out

@@ -15,7 +15,7 @@ const INDENT: usize = 6;
 /// The indent of a nested line relative to its parent.
 const NESTED: usize = 2;
 /// The maximum width of the column of names.
-const MAX_NAME_WIDTH: usize = 30;
+const MAX_NAME_WIDTH: usize = 44;
 /// The maximum width of a value on the line of its name. A longer list has one line per item.
 const MAX_INLINE_WIDTH: usize = 100;
 /// The beginning of a line with a resource of a permission.
@@ -36,6 +36,7 @@ pub(super) fn render(out: &mut String, fields: &[FieldDiff], create: bool, verbo
         .filter(|diff| verbose || !create || !is_unset(&diff.new))
         .collect();
     let name_width = shown.iter().map(|diff| text::width(&text::clean(&diff.field))).max().unwrap_or(0);
+    let columns = style.columns().saturating_sub(INDENT + NESTED);
     for diff in &shown {
         let name = text::clean(&diff.field);
         let name = text::truncate(&name, style.columns().saturating_sub(INDENT), style);
@@ -55,17 +56,17 @@ pub(super) fn render(out: &mut String, fields: &[FieldDiff], create: bool, verbo
         }
         let _ = writeln!(out, "{:INDENT$}{}", "", name.trim_end());
         if create {
-            for line in lines(&diff.new) {
+            for line in lines(&diff.new, columns) {
                 line.render(out, Sign::None, style);
             }
         } else {
-            render_difference(out, diff, style);
+            render_difference(out, diff, columns, style);
         }
     }
 }
 
 /// Renders the removed items, the added items and the number of unchanged items.
-fn render_difference(out: &mut String, diff: &FieldDiff, style: TextStyle) {
+fn render_difference(out: &mut String, diff: &FieldDiff, columns: usize, style: TextStyle) {
     let items = |json: &Json| match json {
         Json::Array(items) => items.clone(),
         Json::Null => Vec::new(),
@@ -79,7 +80,7 @@ fn render_difference(out: &mut String, diff: &FieldDiff, style: TextStyle) {
                 unchanged += u64::from(sign == Sign::Added);
                 continue;
             }
-            for (n, line) in lines(item).into_iter().enumerate() {
+            for (n, line) in lines(item, columns).into_iter().enumerate() {
                 line.render(out, if n == 0 { sign } else { sign.continued() }, style);
             }
         }
@@ -172,14 +173,14 @@ fn is_fingerprint(text: &str) -> bool {
         .is_some_and(|hex| hex.len() == 8 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Returns the lines of a value.
-fn lines(json: &Json) -> Vec<Line> {
+/// Returns the lines of a value. A list that does not fit into one line of `columns` is shown item by item.
+fn lines(json: &Json, columns: usize) -> Vec<Line> {
     let nested = |json: &Json| {
         let deeper = |line: Line| Line { depth: line.depth + 1, ..line };
-        lines(json).into_iter().map(deeper).collect::<Vec<_>>()
+        lines(json, columns.saturating_sub(NESTED)).into_iter().map(deeper).collect::<Vec<_>>()
     };
     match json {
-        Json::Array(items) => items.iter().flat_map(lines).collect(),
+        Json::Array(items) => items.iter().flat_map(|item| lines(item, columns)).collect(),
         Json::Object(fields) => {
             if let Some(lines) = permission_lines(fields) {
                 return lines;
@@ -192,7 +193,8 @@ fn lines(json: &Json) -> Vec<Line> {
                 .unwrap_or(0);
             let line = |(name, value): (&String, &Json)| {
                 let name = text::clean(name);
-                if let Some(value) = inline(value) {
+                let fits = |text: &String| !value.is_array() || name_width + 2 + text::width(text) <= columns;
+                if let Some(value) = inline(value).filter(fits) {
                     return vec![Line {
                         depth: 0,
                         text: format!("{}  {value}", text::pad(&name, name_width)),
@@ -347,9 +349,9 @@ mod tests {
         statements
           allow logs:CreateLogStream,
             logs:PutLogEvents
-            on arn:aws:logs:eu-central-1:1
-               23456789012:log-group:/aws/
-               lambda/hits-test:*
+            on arn:aws:logs:eu-central-1:
+               123456789012:log-group:/
+               aws/lambda/hits-test:*
         throttle
           burst            20
           rate_per_second  10

@@ -37,7 +37,7 @@ pub struct ReportView {
     pub env: String,
     /// The number of all views.
     pub hits: u64,
-    /// The sum of each day's visitors of the site. `None` if visitors are not counted.
+    /// The daily visitors of the site, added up over all days. `None` if visitors are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uniques: Option<u64>,
     /// The number of paths.
@@ -190,7 +190,7 @@ impl ReportView {
         out
     }
 
-    fn render_pages(&self, style: TextStyle) -> String {
+    fn render_top_paths(&self, style: TextStyle) -> String {
         let max = self.top.first().map_or(0, |row| row.hits);
         let mut columns = vec![Column::text("PATH").flexible(), Column::number("VIEWS")];
         columns.extend(self.uniques.map(|_| Column::number("VISITORS")));
@@ -256,7 +256,7 @@ impl CommandView for ReportView {
         }
         out.push_str(&Self::render_chart("Views per month", &self.months, |tally| tally.hits, style));
         if !self.top.is_empty() {
-            let _ = write!(out, "\n{}", self.render_pages(style));
+            let _ = write!(out, "\n{}", self.render_top_paths(style));
         }
         if !self.drop_reasons().is_empty() {
             let _ = write!(out, "\n{}", self.render_not_counted(style));

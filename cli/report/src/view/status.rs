@@ -230,6 +230,9 @@ impl CommandView for StatusView {
         let mut out = self.header(style) + "\n";
         if !self.resources.iter().any(|row| row.present || row.conflict) {
             let _ = writeln!(out, "Nothing is deployed in environment {}.", text::clean(&self.env));
+            if let Some(distribution) = &self.distribution {
+                out.push_str(&distribution.lines(style));
+            }
             for warning in &self.warnings {
                 let line = style.paint(Tone::Warn, text::clean(warning));
                 let _ = writeln!(out, "{}", text::wrap_after_head("  warn  ", &line, 9, style));

@@ -92,12 +92,11 @@ fn deploy_without_changes_is_short() {
 }
 
 #[test]
-fn partial_deploy_lists_every_change() {
+fn partial_deploy_lists_failed_and_skipped_changes() {
     let view = DeployView::new(plan("deploy"), &partial_outcome(false));
     insta::assert_snapshot!(Renderable::to_text(&view, WIDE), @r"
     Partly applied, environment local (this machine): 1 done, 1 failed, 1 skipped.
 
-      created   table.hits                 hits-test               (1.2s)
       failed    function.counter           failed to update function hits-local: not\u{7} allowed
       skipped   http_api.api               because function.counter failed
     ");

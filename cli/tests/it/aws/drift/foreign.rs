@@ -33,7 +33,7 @@ fn access_added_by_others_is_reported_and_kept() {
     role.function: role foreign-test has the managed policy arn:aws:iam::123456789012:policy/everything, which hitctl did not attach
     ");
     let human = aws_env.ok(&["status"]).stdout;
-    assert!(human.contains("warn  role.function: role foreign-test has the inline policy more"), "{human}");
+    assert!(human.contains("warn   role.function: role foreign-test has the inline policy more"), "{human}");
 }
 
 /// Attaches a managed policy, adds an inline one, and lets anybody call the function and its alias.
