@@ -30,7 +30,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber as _;
 
-pub use process_context::{Interrupts, ProcessContext, Signals};
+pub use process_context::{Interrupts, ProcessContext};
 pub use session::Session;
 
 use hitctl_report::{Exit, Failure};

@@ -1,14 +1,12 @@
 //! The key for fingerprints of secrets, one per user and machine. The key never leaves the machine. Without it, a
 //! reader of a log cannot check whether a guessed secret has the fingerprint in the log.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use hitctl_config::FingerprintKey;
-use rustix::fs::OFlags;
+use hitctl_platform::{create_private_dir, current_user, mode, owner, private_options};
 
 /// The file name of the key.
 const FILE: &str = "fingerprint.key";
@@ -29,7 +27,7 @@ fn read_or_create(dir: &Path) -> io::Result<[u8; BYTES]> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => drop(std::fs::remove_file(&file)),
         read => return read,
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    create_private_dir(dir)?;
     let mut created = tempfile::Builder::new().prefix(".fingerprint").tempfile_in(dir)?;
     created.write_all(&random())?;
     created.as_file().sync_all()?;
@@ -44,13 +42,10 @@ fn read_or_create(dir: &Path) -> io::Result<[u8; BYTES]> {
 
 /// Reads a key file. Fails unless the file belongs to the user and no other user can read it.
 fn read(path: &Path) -> io::Result<[u8; BYTES]> {
-    // Do not follow a symbolic link, and do not block on a named pipe.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let mut file = private_options(OpenOptions::new().read(true)).open(path)?;
     let meta = file.metadata()?;
-    let is_own = meta.uid() == rustix::process::geteuid().as_raw();
-    if !meta.is_file() || !is_own || meta.mode() & 0o077 != 0 {
+    let is_own = owner(&meta) == current_user();
+    if !meta.is_file() || !is_own || mode(&meta).is_some_and(|mode| mode & 0o077 != 0) {
         return Err(io::ErrorKind::InvalidData.into());
     }
     if meta.len() != BYTES as u64 {
@@ -63,17 +58,11 @@ fn read(path: &Path) -> io::Result<[u8; BYTES]> {
 
 fn random() -> [u8; BYTES] {
     let mut key = [0; BYTES];
-    if File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut key)).is_err() {
-        // `RandomState` also gets its keys from the random numbers of the system.
-        for chunk in key.chunks_mut(8) {
-            let word = RandomState::new().build_hasher().finish().to_le_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
-    }
+    getrandom::fill(&mut key).expect("every supported system has random numbers");
     key
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hitctl_platform::StopSignals;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// The state of the process that the program depends on.
@@ -46,19 +46,12 @@ const SLOW_THRESHOLD: Duration = Duration::from_millis(1_500);
 /// A source of interrupts.
 #[derive(Debug)]
 pub enum Interrupts {
-    /// SIGINT and SIGTERM of this process.
-    Signals(Signals),
+    /// The signals that ask this process to stop.
+    Signals(StopSignals),
     /// No interrupts.
     None,
     /// A channel, for tests.
     Channel(mpsc::UnboundedReceiver<()>),
-}
-
-/// The signals that ask this process to stop.
-#[derive(Debug)]
-pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
 }
 
 impl ProcessContext {
@@ -66,8 +59,11 @@ impl ProcessContext {
     #[expect(clippy::disallowed_methods, reason = "the only function that reads the environment")]
     pub fn of_this_process(interrupts: Interrupts) -> Self {
         let env = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                Some((hitctl_platform::variable_name(name.into_string().ok()?), value.into_string().ok()?))
+            })
             .collect();
+        hitctl_platform::enable_colors();
         let (stdout, stderr, stdin) = (io::stdout(), io::stderr(), io::stdin());
         Self {
             args: std::env::args_os().collect(),
@@ -88,25 +84,21 @@ impl ProcessContext {
 }
 
 impl Interrupts {
-    /// Starts listening for signals. After that, SIGINT and SIGTERM do not end the process directly.
+    /// Starts listening for signals. After that, they do not end the process directly.
     pub(crate) fn of_this_process(runtime: &Runtime) -> io::Result<Self> {
         let _context = runtime.enter();
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self::Signals(Signals { interrupt, terminate }))
+        Ok(Self::Signals(StopSignals::listen()?))
     }
 
     /// Waits for the next interrupt. Never returns if there is none.
     pub(crate) async fn next(&mut self) {
         let received = match self {
+            Self::Signals(signals) => return signals.recv().await,
             Self::Channel(receiver) => receiver.recv().await.is_some(),
             Self::None => false,
-            Self::Signals(Signals { interrupt, terminate }) => tokio::select! {
-                received = interrupt.recv() => received.is_some(),
-                received = terminate.recv() => received.is_some(),
-            },
         };
         if !received {
-            std::future::pending::<()>().await;
+            std::future::pending().await
         }
     }
 }

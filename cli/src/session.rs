@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use hitctl_cloud::{AccessMode, Cloud, LocalOptions, SlowCallReporter};
-use hitctl_config::project::{self, UntrustedFile};
 use hitctl_config::{DeployTarget, EnvChoice, FingerprintKey, LoadedConfig, Overrides};
 use hitctl_engine::{EventSink, SecretMask};
 use hitctl_local::StatePaths;
+use hitctl_platform::UserDir;
+use hitctl_platform::project::{self, UntrustedFile};
 use hitctl_report::{ColorChoice, Console, ConsoleOptions, Failure};
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +84,9 @@ impl Session {
     /// environment was given and the only one is on AWS. `action` completes the question, such as "deploy to".
     pub async fn load_for_writing(&mut self, action: &str) -> Result<LoadedConfig, Failure> {
         let config = self.load()?;
+        if config.target == DeployTarget::Local {
+            hitctl_local::check_supported()?;
+        }
         if config.target == DeployTarget::Aws && config.choice == EnvChoice::OnlyDeclared {
             let env = &config.env;
             let question = format!(
@@ -114,7 +118,8 @@ impl Session {
     pub fn load_any_env(&self) -> Result<LoadedConfig, Failure> {
         let path = match &self.global.config {
             Some(path) => Some(self.cwd.join(path)),
-            None => project::find_config(&self.cwd, &self.env).map_err(|error| untrusted(&error))?,
+            None => project::find_file(hitctl_config::CONFIG_FILE, &self.cwd, &self.env)
+                .map_err(|error| untrusted(&error))?,
         };
         let source = match path {
             Some(path) => {
@@ -142,8 +147,9 @@ impl Session {
     }
 
     /// Returns the paths of this project's local state. They are outside the project, because a cloned repository could
-    /// contain manipulated state.
+    /// contain manipulated state. Fails on systems without the local cloud.
     pub fn local_state_paths(&self, config: &LoadedConfig) -> Result<StatePaths, Failure> {
+        hitctl_local::check_supported()?;
         let user = self.user_state_dir()?;
         let project = config.path.as_deref().and_then(Path::parent);
         Ok(StatePaths::new(&user, project.unwrap_or(&self.cwd), project.is_some()))
@@ -185,7 +191,7 @@ impl Session {
 
     /// Returns the directory for data that can be recreated.
     pub fn cache_dir(&self) -> Result<PathBuf, Failure> {
-        self.user_dir("XDG_CACHE_HOME", ".cache", "Library/Caches")
+        self.user_dir(UserDir::Cache)
     }
 
     /// Returns the key for fingerprints of secrets. It is stored in the user's state directory. If it cannot be
@@ -213,20 +219,15 @@ impl Session {
 
     /// Returns the directory for data that must not be lost, such as local counts.
     fn user_state_dir(&self) -> Result<PathBuf, Failure> {
-        self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support")
+        self.user_dir(UserDir::State)
     }
 
-    /// Returns the hitctl directory below the directory in `variable`, or below `unix` or `macos` in the home
-    /// directory. Fails if there is neither: the working directory is no substitute, because it may belong to another
-    /// user.
-    fn user_dir(&self, variable: &str, unix: &str, macos: &str) -> Result<PathBuf, Failure> {
-        let absolute = |name: &str| self.env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = absolute(variable).or_else(|| {
-            absolute("HOME").map(|home| home.join(if cfg!(target_os = "macos") { macos } else { unix }))
-        });
-        base.map(|base| base.join("hitctl")).ok_or_else(|| {
-            Failure::new("no_home", "failed to find the home directory: HOME is not set")
-                .hinted(format!("set HOME, or set {variable} to an absolute path"))
+    /// Returns the hitctl directory in the user's directory for this kind of data.
+    fn user_dir(&self, kind: UserDir) -> Result<PathBuf, Failure> {
+        let dir = hitctl_platform::user_dir(kind, &self.env).map(|dir| dir.join("hitctl"));
+        dir.map_err(|[base, variable]| {
+            Failure::new("no_home", format!("failed to find the home directory: {base} is not set"))
+                .hinted(format!("set {base}, or set {variable} to an absolute path"))
         })
     }
 }

@@ -33,8 +33,6 @@ mod pattern;
 #[cfg(feature = "load")]
 mod problem;
 #[cfg(feature = "load")]
-pub mod project;
-#[cfg(feature = "load")]
 mod resolve;
 #[cfg(feature = "load")]
 mod rules;

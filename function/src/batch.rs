@@ -14,6 +14,7 @@ use unit::CountingState;
 
 use crate::counter_config::CounterConfig;
 use crate::http::FetchSite;
+use crate::log::LogEvent;
 use crate::moment::Moment;
 use crate::path::PathError;
 use crate::recent::RecentViews;
@@ -52,7 +53,7 @@ pub struct BatchResult {
     /// because a redelivery would not help.
     pub invalid: Vec<(usize, String)>,
     /// Warnings about failures that lost no hits.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<LogEvent>,
 }
 
 /// The reason why a message failed.
@@ -164,7 +165,7 @@ pub(crate) fn count_ignored<S: CounterStore>(
     counted: &mut BatchResult,
 ) {
     if let Err(error) = store.count_ignored(why, views, now) {
-        counted.warnings.push(format!("failed to count ignored views: {error}"));
+        counted.warnings.push(LogEvent::failure("failed to count ignored views", &error));
     }
 }
 

@@ -102,8 +102,8 @@ impl CounterFunction {
         self.has_hits |= counted.hits > 0;
         self.log_warnings(invocation, log);
         let id = Some(invocation.id.as_str());
-        for note in &counted.warnings {
-            log.write_line(Level::Warn, id, note, &[]);
+        for warning in &counted.warnings {
+            log.write_event(Level::Warn, id, warning);
         }
         for (index, failed) in &counted.failed {
             let message = match failed {
@@ -136,8 +136,8 @@ impl CounterFunction {
     }
 
     fn log_warnings(&mut self, invocation: &RuntimeInvocation, log: &mut Logger) {
-        for note in self.counter.store().take_warnings() {
-            log.write_line(Level::Warn, Some(&invocation.id), &note, &[]);
+        for warning in self.counter.store().take_warnings() {
+            log.write_event(Level::Warn, Some(&invocation.id), &warning);
         }
     }
 }

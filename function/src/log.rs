@@ -47,6 +47,31 @@ pub enum LogField<'a> {
     Number(u64),
 }
 
+/// A log line that is written later, without its level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// The message, without any values.
+    pub message: &'static str,
+    /// The field after the message.
+    pub detail: LogDetail,
+}
+
+/// The field of a [`LogEvent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogDetail {
+    /// The field `cause`: why an operation failed.
+    Cause(String),
+    /// A field with this name, which holds a number.
+    Number(&'static str, u64),
+}
+
+impl LogEvent {
+    /// Creates an event about a failure.
+    pub fn failure(message: &'static str, cause: &dyn Display) -> Self {
+        Self { message, detail: LogDetail::Cause(cause.to_string()) }
+    }
+}
+
 /// The log writer.
 pub struct Logger {
     level: Level,
@@ -80,6 +105,15 @@ impl Logger {
         cause: &dyn Display,
     ) {
         self.write_line(level, Some(request_id), message, &[("cause", LogField::Text(&cause.to_string()))]);
+    }
+
+    /// Writes a line about an event.
+    pub fn write_event(&mut self, level: Level, request_id: Option<&str>, event: &LogEvent) {
+        let field = match &event.detail {
+            LogDetail::Cause(cause) => ("cause", LogField::Text(cause)),
+            LogDetail::Number(name, number) => (*name, LogField::Number(*number)),
+        };
+        self.write_line(level, request_id, event.message, &[field]);
     }
 
     /// Writes a line. Write errors are ignored, because they are no reason to lose a hit.
@@ -144,10 +178,15 @@ mod tests {
             "a \"b\"\n",
             &[("status", LogField::Number(503)), ("key", LogField::Text("/x"))],
         );
+        log.write_event(Level::Warn, Some("r-2"), &LogEvent::failure("failed to read", &"timed out"));
+        let skipped = LogEvent { message: "skipped lines", detail: LogDetail::Number("lines", 2) };
+        log.write_event(Level::Warn, None, &skipped);
         let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         insta::assert_snapshot!(written, @r#"
         {"timestamp":"2026-09-20T10:00:00.123Z","level":"INFO","message":"started"}
         {"timestamp":"2026-09-20T10:00:00.123Z","level":"ERROR","message":"a \"b\"\n","requestId":"r-1","status":503,"key":"/x"}
+        {"timestamp":"2026-09-20T10:00:00.123Z","level":"WARN","message":"failed to read","requestId":"r-2","cause":"timed out"}
+        {"timestamp":"2026-09-20T10:00:00.123Z","level":"WARN","message":"skipped lines","lines":2}
         "#);
     }
 

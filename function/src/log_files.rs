@@ -9,6 +9,7 @@ use crate::access_log::{AccessLogReader, LoggedView};
 use crate::aws::{AwsRestClient, CallError};
 use crate::batch::{self, BatchContext, BatchResult, DedupUnit, MessageError, PageHits};
 use crate::gzip;
+use crate::log::{LogDetail, LogEvent};
 use crate::moment::Moment;
 use crate::path::percent_encoded;
 use crate::rules::{IgnoreReason, PageView};
@@ -145,13 +146,17 @@ pub fn count<S: CounterStore>(
     }
     let out_of_range = chunks.out_of_range;
     if out_of_range > 0 {
-        counted.warnings.push(format!(
-            "ignored views of an access log, older than sixty days or in the future: {out_of_range}"
-        ));
+        counted.warnings.push(LogEvent {
+            message: "ignored views of an access log, older than sixty days or in the future",
+            detail: LogDetail::Number("views", out_of_range),
+        });
     }
     let unreadable = if bytes == 0 { 0 } else { reader.finish()? };
     if unreadable > 0 {
-        counted.warnings.push(format!("skipped unreadable lines of an access log: {unreadable}"));
+        counted.warnings.push(LogEvent {
+            message: "skipped unreadable lines of an access log",
+            detail: LogDetail::Number("lines", unreadable),
+        });
     }
     Ok(())
 }

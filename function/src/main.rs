@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use hit_counter::function::{AwsAccess, CounterFunction};
 use hit_counter::invocation_error::InvocationError;
 use hit_counter::lambda::RuntimeClient;
-use hit_counter::log::{Level, LogField, Logger};
+use hit_counter::log::{Level, LogEvent, LogField, Logger};
 use hit_counter::moment::Moment;
 use hit_counter::net::Tls;
 use hit_counter::routes::Counter;
@@ -15,6 +15,9 @@ use hit_counter::serve;
 use hit_counter::settings::{self, FunctionSettings};
 use hit_counter::sigv4::Signer;
 use hit_counter::store::DynamoDbStore;
+
+/// The message of the log line about a failed start.
+const START_FAILED: &str = "failed to start the function";
 
 fn main() -> ExitCode {
     let (level, invalid_level) = settings::log_level(&env);
@@ -28,31 +31,31 @@ fn main() -> ExitCode {
             &value,
         );
     }
-    let why = run(&mut log);
-    log.write_line(Level::Error, None, &why, &[]);
+    let failure = run(&mut log);
+    log.write_event(Level::Error, None, &failure);
     ExitCode::FAILURE
 }
 
-/// Serves invocations until an unrecoverable error and returns its description.
-fn run(log: &mut Logger) -> String {
+/// Serves invocations until an unrecoverable error and returns the error.
+fn run(log: &mut Logger) -> LogEvent {
     let Some(address) = env("AWS_LAMBDA_RUNTIME_API") else {
-        return "AWS_LAMBDA_RUNTIME_API is not set; run this program as the bootstrap of a Lambda function"
-            .to_owned();
+        let cause =
+            "AWS_LAMBDA_RUNTIME_API is not set; run this program as the bootstrap of a Lambda function";
+        return LogEvent::failure(START_FAILED, &cause);
     };
     let mut runtime = match RuntimeClient::new(&address) {
         Ok(runtime) => runtime,
-        Err(why) => return format!("AWS_LAMBDA_RUNTIME_API: {why}"),
+        Err(why) => return LogEvent::failure(START_FAILED, &format!("AWS_LAMBDA_RUNTIME_API: {why}")),
     };
     let FunctionSettings { tables, region, credentials, endpoint, counter, sources: source_settings } =
         match FunctionSettings::read(&env) {
             Ok(settings) => settings,
             Err(why) => {
-                let message = format!("failed to start the function: {why}");
-                return match runtime
-                    .send_init_error(&InvocationError { kind: "Hitctl.Config", message: message.clone() })
-                {
-                    Ok(_) => message,
-                    Err(error) => format!("{message}; {error}"),
+                let message = format!("{START_FAILED}: {why}");
+                let reported = runtime.send_init_error(&InvocationError { kind: "Hitctl.Config", message });
+                return match reported {
+                    Ok(_) => LogEvent::failure(START_FAILED, &why),
+                    Err(error) => LogEvent::failure(START_FAILED, &format!("{why}; {error}")),
                 };
             }
         };
@@ -72,7 +75,7 @@ fn run(log: &mut Logger) -> String {
         );
     }
     let mut function = CounterFunction::new(Counter::new(store, counter), source_settings, access);
-    serve::serve(&mut runtime, log, &mut function).to_string()
+    LogEvent::failure("failed to serve invocations", &serve::serve(&mut runtime, log, &mut function))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the function reads its environment")]

@@ -71,7 +71,7 @@ pub(super) fn clean_env(env: &BTreeMap<String, String>) -> BTreeMap<String, Stri
 /// Returns cargo's home directory: `CARGO_HOME`, or `~/.cargo`.
 pub(super) fn cargo_home(env: &BTreeMap<String, String>) -> Option<PathBuf> {
     let explicit = env.get("CARGO_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    explicit.or_else(|| env.get("HOME").map(|home| Path::new(home).join(".cargo")))
+    explicit.or_else(|| hitctl_platform::home_dir(env).map(|home| home.join(".cargo")))
 }
 
 impl CargoBuild<'_> {

@@ -132,7 +132,11 @@ fn pack_binary(binary: &Path, platform: Platform, record: &BuildRecord) -> Resul
     })?;
     let arch = inspect::inspect(&content, "the compiled function", platform)?;
     let zip = pack::pack(&content)?;
-    prebuilt::check_zip_size("the function's zip", zip.len() as u64)?;
+    prebuilt::check_zip_size(
+        "the function's zip",
+        zip.len() as u64,
+        "remove dependencies that the function does not need, then run the command again",
+    )?;
     let sha256 = pack::write_if_changed(&record.zip, &zip)?;
     let artifact = Artifact { zip: record.zip.clone(), bytes: zip.len() as u64, sha256, arch, built: true };
     record.save(&artifact)?;

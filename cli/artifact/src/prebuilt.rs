@@ -6,10 +6,12 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
+use hitctl_config::Arch;
 use hitctl_engine::Fault;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use super::build_method::musl_triple;
 use super::cargo;
 use super::inspect::{Platform, inspect, is_binary};
 use super::pack::{MAX_ZIP_BYTES, pack, write_if_changed};
@@ -26,31 +28,25 @@ pub(super) fn load(path: &Path, platform: Platform, out_dir: &Path) -> Result<Ar
     let shown = path.display();
     let content = read_file(path)?;
     if is_binary(&content) {
-        let arch = inspect(&content, &format!("the binary {shown}"), platform)?;
+        let arch = inspect_prebuilt(&content, &format!("the binary {shown}"), platform)?;
         let zip = pack(&content)?;
-        check_zip_size(&format!("the zip of {shown}"), zip.len() as u64)?;
+        let hint = format!("remove debug symbols with `strip {shown}`");
+        check_zip_size(&format!("the zip of {shown}"), zip.len() as u64, &hint)?;
         // The name contains the hash of the content, so that two binaries have different zips.
         let out = out_dir.join(format!("given-{}.zip", &sha256(&content)[..16]));
         let hash = write_if_changed(&out, &zip)?;
         return Ok(Artifact { zip: out, bytes: zip.len() as u64, sha256: hash, arch, built: false });
     }
     if !content.starts_with(b"PK") {
-        let kind = if content.is_empty() {
-            "an empty file"
-        } else if content.starts_with(b"#!") {
-            "a script"
-        } else {
-            "other data"
-        };
-        return Err(Fault::fatal(
-            "not_an_artifact",
-            format!("expected a zip or an executable in {shown}, found {kind}"),
-        )
-        .hinted("pass a zip built by `hitctl build`, or an executable"));
+        return Err(not_an_artifact(&content, path));
     }
-    check_zip_size(&format!("the zip {shown}"), content.len() as u64)?;
+    check_zip_size(
+        &format!("the zip {shown}"),
+        content.len() as u64,
+        "leave only `bootstrap` in the zip, and remove its debug symbols with `strip bootstrap`",
+    )?;
     let binary = read_bootstrap(&content, path)?;
-    let arch = inspect(&binary, &format!("`bootstrap` in {shown}"), platform)?;
+    let arch = inspect_prebuilt(&binary, &format!("`bootstrap` in {shown}"), platform)?;
     Ok(Artifact {
         zip: path.to_owned(),
         bytes: content.len() as u64,
@@ -60,17 +56,49 @@ pub(super) fn load(path: &Path, platform: Platform, out_dir: &Path) -> Result<Ar
     })
 }
 
+/// Returns the fault for a file that is neither a zip nor an executable.
+fn not_an_artifact(content: &[u8], path: &Path) -> Fault {
+    let (kind, hint) = if content.is_empty() {
+        ("an empty file", "build or copy the file again")
+    } else if content.starts_with(b"#!") {
+        ("a script", "pass a compiled executable instead of a script")
+    } else {
+        ("other data", "pass a zip built by `hitctl build`, or a compiled executable")
+    };
+    let message = format!("expected a zip or an executable in {}, found {kind}", path.display());
+    Fault::fatal("not_an_artifact", message).hinted(hint)
+}
+
+/// Checks that a prebuilt binary runs on `platform`. The hints for missing libraries say how to build the binary, because
+/// hitctl does not build it.
+fn inspect_prebuilt(binary: &[u8], what: &str, platform: Platform) -> Result<Arch, Fault> {
+    inspect(binary, what, platform).map_err(|fault| match (platform, fault.code.as_str()) {
+        (Platform::Lambda(arch), "interpreter" | "shared_library" | "glibc_too_new") => fault.hinted(
+            format!("link it statically: compile it for {}; or leave out `--artifact`", musl_triple(arch)),
+        ),
+        _ => fault,
+    })
+}
+
 /// Reads the file that the user passed. Rejects a file that is larger than Lambda's limit.
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
-    let fault = |error: io::Error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => "check the path after `--artifact`".to_owned(),
-            io::ErrorKind::IsADirectory => "pass one file: a zip or an executable".to_owned(),
-            _ => format!("check its permissions with `ls -l {}`", path.display()),
-        };
+    let unreadable = |error: io::Error, hint: String| {
         Fault::fatal("artifact_unreadable", format!("failed to read {}", path.display()))
             .caused_by(error)
             .hinted(hint)
+    };
+    let fault = |error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                "check the path after `--artifact`".to_owned()
+            }
+            io::ErrorKind::IsADirectory => "pass one file: a zip or an executable".to_owned(),
+            io::ErrorKind::PermissionDenied => {
+                format!("check the permissions of the file with `ls -l {}`", path.display())
+            }
+            _ => "copy the file to another disk, and pass the copy".to_owned(),
+        };
+        unreadable(error, hint)
     };
     // Reading a pipe or a device may block forever.
     let meta = std::fs::metadata(path).map_err(fault)?;
@@ -78,7 +106,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
         return Err(fault(io::ErrorKind::IsADirectory.into()));
     }
     if !meta.is_file() {
-        return Err(fault(io::Error::other("expected a regular file, found a pipe or a device")));
+        let error = io::Error::other("expected a regular file, found a pipe or a device");
+        return Err(unreadable(error, "write the content to a regular file, and pass that file".to_owned()));
     }
     let mut content = Vec::new();
     let file = File::open(path).map_err(fault)?;
@@ -93,15 +122,13 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     Ok(content)
 }
 
-/// Checks the size of a zip against Lambda's limit.
-pub(super) fn check_zip_size(what: &str, bytes: u64) -> Result<(), Fault> {
+/// Checks the size of a zip against Lambda's limit. `hint` says how to make this zip smaller.
+pub(super) fn check_zip_size(what: &str, bytes: u64, hint: &str) -> Result<(), Fault> {
     if bytes <= MAX_ZIP_BYTES {
         return Ok(());
     }
     let message = format!("expected at most {MAX_ZIP_BYTES} bytes in {what}, found {bytes}");
-    Err(Fault::fatal("too_large", message).hinted(
-        "strip the binary with `strip`, and leave files out of the zip that the function does not need",
-    ))
+    Err(Fault::fatal("too_large", message).hinted(hint))
 }
 
 /// Checks all entries of a zip and returns the content of `bootstrap`.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use hitctl_platform::{kill_group, set_own_group, terminate_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Child;
 use tokio::sync::mpsc;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The maximum number of bytes kept of one line. The rest of the line is dropped.
 const MAX_LINE_BYTES: usize = 256 * 1024;
-/// The time between SIGTERM and SIGKILL.
+/// The time between asking a program to end and killing it.
 const TERM_GRACE: Duration = Duration::from_secs(3);
 /// The time that processes left behind by a program may keep its output open.
 const OUTPUT_GRACE: Duration = Duration::from_secs(2);
@@ -59,7 +59,7 @@ pub(super) async fn run(
 ) -> Result<ExitStatus, RunError> {
     let mut deadline = Instant::now() + limit;
     let mut child = spawn(command).map_err(RunError::Failed)?;
-    let mut group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+    let mut group = ProcessGroup(child.id());
     let (sender, mut lines) = mpsc::channel(256);
     if let Some(stdout) = child.stdout.take() {
         tokio::spawn(read_lines(stdout, sender.clone(), OutputLine::Out));
@@ -144,19 +144,11 @@ pub(super) async fn capture_output(
     }
 }
 
-/// Finds the executable with this name in the folders of `path` (a `PATH`) and then of `extra`.
-pub(super) fn find_executable(name: &str, path: &str, extra: &[PathBuf]) -> Option<PathBuf> {
-    let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
-    folders.chain(extra.iter().cloned()).map(|folder| folder.join(name)).find(|file| is_executable(file))
-}
-
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-}
-
 fn spawn(command: &Command) -> io::Result<Child> {
-    tokio::process::Command::new(&command.program)
+    let mut process = tokio::process::Command::new(&command.program);
+    // With a process group of its own, Ctrl-C reaches only hitctl, which then stops the whole group.
+    set_own_group(process.as_std_mut());
+    process
         .args(command.args.iter().map(OsString::from))
         .env_clear()
         .envs(&command.env)
@@ -164,28 +156,19 @@ fn spawn(command: &Command) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // With a process group of its own, Ctrl-C reaches only hitctl, which then stops the whole group.
-        .process_group(0)
         .kill_on_drop(true)
         .spawn()
 }
 
 /// The process group of a running child. It is killed when this value is dropped; `None` prevents this.
-struct ProcessGroup(Option<Pid>);
+struct ProcessGroup(Option<u32>);
 
 impl ProcessGroup {
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            // An error means that the group has already ended.
-            let _ignored = kill_process_group(group, signal);
-        }
-    }
-
-    /// Sends SIGTERM to the group, and SIGKILL after the grace period.
+    /// Asks the group to end, and kills it after the grace period.
     async fn terminate(&mut self, child: &mut Child) {
-        self.signal(Signal::TERM);
+        self.0.map(terminate_group);
         let ended_in_time = timeout(TERM_GRACE, child.wait()).await.is_ok();
-        self.signal(Signal::KILL);
+        self.0.map(kill_group);
         if !ended_in_time {
             let _reaped = timeout(TERM_GRACE, child.wait()).await;
         }
@@ -195,7 +178,7 @@ impl ProcessGroup {
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        self.0.map(kill_group);
     }
 }
 
@@ -233,8 +216,10 @@ fn take_line(line: &mut Vec<u8>) -> String {
     text
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
+    use hitctl_platform::{ProcessState, process_state};
+
     use super::*;
 
     fn shell(script: &str) -> Command {
@@ -287,7 +272,7 @@ mod tests {
         let mut inner = None;
         let result = run(&shell("sleep 600 & echo $!; wait"), limit, &stop, |line| {
             if let OutputLine::Out(pid) = line {
-                inner = Pid::from_raw(pid.parse().unwrap());
+                inner = pid.parse().ok();
             }
             if cancel {
                 stop.cancel();
@@ -297,23 +282,14 @@ mod tests {
         .unwrap_err();
         // On a busy machine, the timeout may expire before the inner program starts.
         let Some(inner) = inner else { return result };
-        // Until init reaps an orphan, it is a zombie.
         let both_ended = async {
             let mut ticks = tokio::time::interval(Duration::from_millis(5));
-            while !ended_or_zombie(inner) {
+            while process_state(inner) != ProcessState::Ended {
                 ticks.tick().await;
             }
         };
         timeout(Duration::from_secs(30), both_ended).await.expect("the inner program was killed");
         result
-    }
-
-    fn ended_or_zombie(pid: Pid) -> bool {
-        if rustix::process::test_kill_process(pid).is_err() {
-            return true;
-        }
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
     }
 
     #[tokio::test]
@@ -333,13 +309,13 @@ mod tests {
         let result =
             run(&shell("sleep 600 & echo $!"), Duration::from_mins(1), &CancellationToken::new(), |line| {
                 if let OutputLine::Out(pid) = line {
-                    helper = Pid::from_raw(pid.parse().unwrap());
+                    helper = pid.parse().ok();
                 }
             })
             .await;
         assert!(result.unwrap().success());
         assert!(started.elapsed() < Duration::from_secs(30));
-        rustix::process::kill_process(helper.unwrap(), Signal::KILL).unwrap();
+        hitctl_platform::kill(helper.unwrap());
     }
 
     #[tokio::test]

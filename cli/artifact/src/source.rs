@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use hitctl_config::project;
 use hitctl_engine::Fault;
+use hitctl_platform::project;
 
 use super::source_files::{self, LockedPackage};
 use super::store::{self, Hasher};
@@ -195,8 +195,9 @@ impl FunctionSource {
 
 /// Returns the checkout that this program was built in, if `cwd` is in it and it still belongs to this user.
 fn own_checkout(cwd: &Path, env: &BTreeMap<String, String>) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?.canonicalize().ok()?;
-    let is_inside = cwd.canonicalize().ok()?.starts_with(&root);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
+    let root = hitctl_platform::canonicalize(root).ok()?;
+    let is_inside = hitctl_platform::canonicalize(cwd).ok()?.starts_with(&root);
     (is_inside && is_checkout(&root) && project::check_trusted(&root.join("Cargo.toml"), cwd, env).is_ok())
         .then_some(root)
 }

@@ -48,17 +48,12 @@ fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Re
         let mut temporary = tempfile::Builder::new().prefix(".hitctl-").tempfile_in(folder)?;
         fill(temporary.as_file_mut())?;
         temporary.as_file().sync_all()?;
-        make_readable(temporary.as_file())?;
+        // Readable for others, as other build output. Temporary files are readable by their owner only.
+        hitctl_platform::set_mode(temporary.path(), 0o644)?;
         temporary.persist(path).map_err(|error| error.error)?;
         Ok(())
     })();
     result.map_err(|error| write_fault("write", path, &error))
-}
-
-/// Sets the mode 0644, as for other build output. Temporary files are readable by their owner only.
-fn make_readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
 /// Returns the fault for a file or folder that could not be written. `what` is the failed action, such as `open`.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::build_method::{Tool, ToolchainFacts, musl_triple};
 use super::cargo;
-use super::process::{Command, capture_output, find_executable};
+use super::process::{Command, capture_output};
 use super::store::Hasher;
 
 /// The timeout of a call of rustc or cargo: rustup may first download the toolchain that a checkout selects.
@@ -72,7 +72,7 @@ pub async fn toolchain_facts(
 pub(super) fn find_tool(name: &str, env: &BTreeMap<String, String>) -> Option<PathBuf> {
     let path = env.get("PATH").map_or("", String::as_str);
     let home = cargo::cargo_home(env).map(|home| home.join("bin"));
-    find_executable(name, path, home.as_slice())
+    hitctl_platform::find_program(name, path, home.as_slice())
 }
 
 struct Tools<'a> {
@@ -134,7 +134,7 @@ impl Tools<'_> {
             let version = self.capture(&path, &["version"], TOOL_LIMIT).await.ok()?;
             return Some(Tool { version: format!("zig {}", version.trim()), path });
         }
-        let path = find_tool("python3", self.env)?;
+        let path = find_tool("python3", self.env).or_else(|| find_tool("python", self.env))?;
         let version = self.capture(&path, &["-I", "-c", ZIGLANG, "version"], TOOL_LIMIT).await.ok()?;
         Some(Tool { version: format!("zig {} (ziglang)", version.trim()), path })
     }
@@ -221,7 +221,7 @@ fn file_state(path: &Path) -> String {
 
 fn rustup_home(env: &BTreeMap<String, String>) -> Option<PathBuf> {
     let explicit = env.get("RUSTUP_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    explicit.or_else(|| env.get("HOME").map(|home| Path::new(home).join(".rustup")))
+    explicit.or_else(|| hitctl_platform::home_dir(env).map(|home| home.join(".rustup")))
 }
 
 #[cfg(test)]

@@ -56,13 +56,12 @@ pub trait Cloud: Send + Sync {
         if self.account().is_some() { Duration::from_secs(1) } else { Duration::from_millis(200) }
     }
 
-    /// Returns the quota of concurrent executions of the account. `None` if there is no such quota, if the
-    /// caller may not read it, or if an emulator does not support the call. The call that reserves
-    /// concurrency then reports any error.
-    fn concurrency_quota(&self) -> BoxFuture<'_, Option<ConcurrencyQuota>> {
+    /// Returns the quota of concurrent executions of the account. `None` if there is no such quota, or if an
+    /// emulator reports a quota of 0.
+    fn concurrency_quota(&self) -> BoxFuture<'_, Option<Result<ConcurrencyQuota, Fault>>> {
         async move {
             let quota = aws::concurrency_quota(&self.account()?.config).await;
-            quota.ok().filter(|quota| quota.limit > 0)
+            Some(quota).filter(|quota| !quota.as_ref().is_ok_and(|quota| quota.limit == 0))
         }
         .boxed()
     }

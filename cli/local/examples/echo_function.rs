@@ -106,7 +106,7 @@ fn main() {
         "crash" => std::process::exit(7),
         "hang" => sleep(60_000),
         "error" => {
-            let body = br#"{"errorType":"Init.Bad","errorMessage":"no luck"}"#;
+            let body = br#"{"errorType":"Init.Bad","errorMessage":"failed to initialize"}"#;
             api.call("POST", "/init/error", "lambda-runtime-function-error-type: Init.Bad\r\n", body);
             std::process::exit(1);
         }
@@ -171,7 +171,7 @@ fn main() {
             }
             "error" => {
                 let path = format!("/invocation/{id}/error");
-                let body = br#"{"errorType":"My.Error","errorMessage":"as told"}"#;
+                let body = br#"{"errorType":"My.Error","errorMessage":"requested error"}"#;
                 api.call("POST", &path, "lambda-runtime-function-error-type: My.Error\r\n", body);
                 continue;
             }
@@ -182,7 +182,7 @@ fn main() {
             std::process::exit(0);
         }
         if get(&headers, "status").contains("413") {
-            eprintln!("told that it is too large");
+            eprintln!("response rejected: too large");
         }
         drop(memory);
     }

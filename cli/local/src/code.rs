@@ -32,7 +32,7 @@ pub(crate) struct CodeStore {
 
 impl CodeStore {
     pub(crate) fn open(dir: PathBuf) -> Result<Self, Fault> {
-        state::create_private_dir(&dir).map_err(|error| state::io_fault("create", &dir, &error))?;
+        hitctl_platform::create_private_dir(&dir).map_err(|error| state::io_fault("create", &dir, &error))?;
         Ok(Self { dir })
     }
 
@@ -99,7 +99,7 @@ impl CodeStore {
             fs::remove_dir_all(&path).map_err(|error| failed(&error))?;
         }
         temp.persist(&path).map_err(|error| failed(&error.error))?;
-        fs::File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|error| failed(&error))
+        hitctl_platform::sync_dir(&self.dir).map_err(|error| failed(&error))
     }
 
     /// Removes zips that no function uses and partial uploads, except recent ones.

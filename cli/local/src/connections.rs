@@ -15,7 +15,6 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -39,13 +38,8 @@ const MAX_OPEN_FILES: u64 = 16_384;
 
 /// Raises the limit of open files of this process as far as the system allows.
 pub(crate) fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(MAX_OPEN_FILES, |maximum| maximum.min(MAX_OPEN_FILES));
-    if limit.current.is_some_and(|current| current < wanted) {
-        // If the system refuses, `Connections::new` allows fewer connections.
-        let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
-        raised.unwrap_or_default();
-    }
+    // If the system refuses, `Connections::new` allows fewer connections.
+    hitctl_platform::raise_open_files(MAX_OPEN_FILES);
 }
 
 /// Completes when a client has not sent the head of its first request in time. Never completes once the head
@@ -94,7 +88,7 @@ pub(crate) struct ActiveRequest {
 impl Connections {
     /// Creates limits for half of the open files that are not reserved.
     pub(crate) fn new() -> Arc<Self> {
-        let files = getrlimit(Resource::Nofile).current.unwrap_or(MAX_OPEN_FILES);
+        let files = hitctl_platform::max_open_files().unwrap_or(MAX_OPEN_FILES);
         Self::with_limit((files.saturating_sub(RESERVED_FILES) / 2).clamp(128, MAX_CONNECTIONS))
     }
 

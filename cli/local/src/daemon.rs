@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hitctl_engine::Fault;
-use tokio::signal::unix::{SignalKind, signal};
+use hitctl_platform::StopSignals;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocking::run_blocking;
@@ -268,7 +268,7 @@ impl Daemon {
         cloud.bus.stop();
         cloud.queues.stop();
         drop(tokio::time::timeout(RUNNER_STOP_TIMEOUT, cloud.runner.stop()).await);
-        endpoint_server.stop().await;
+        endpoint_server.drain().await;
         drop(tokio::time::timeout(Duration::from_secs(2), cloud.mappings.drain()).await);
         drop(tokio::time::timeout(Duration::from_secs(1), served).await);
         let logs = cloud.logs.clone();
@@ -311,23 +311,15 @@ async fn acquire_lock(dir: &StateDir) -> Result<DaemonLock, Fault> {
     .hinted("use it, or run `hitctl local stop` first"))
 }
 
-/// Returns a token that SIGTERM and SIGINT cancel. SIGHUP is ignored: the daemon outlives its terminal.
+/// Returns a token that a signal to stop cancels. The daemon outlives its terminal.
 fn stop_on_signals() -> Result<CancellationToken, Fault> {
     let failed =
         |error| Fault::fatal("local_start_failed", "failed to register signal handlers").caused_by(error);
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let mut signals = StopSignals::listen_detached().map_err(failed)?;
     let stop = CancellationToken::new();
     let cancelled = stop.clone();
     tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => {}
-            }
-        }
+        signals.recv().await;
         cancelled.cancel();
     });
     Ok(stop)

@@ -51,13 +51,13 @@ impl EndpointServer {
         Ok(Self { stop, task })
     }
 
-    /// Accepts no more requests and returns at once.
+    /// Stops accepting requests and returns at once, without waiting for open requests.
     pub(crate) fn close(&self) {
         self.stop.cancel();
     }
 
-    /// Accepts no more requests, lets open ones finish, and returns within two seconds.
-    pub(crate) async fn stop(self) {
+    /// Stops accepting requests and waits up to [`DRAIN_TIMEOUT`] for open requests to finish.
+    pub(crate) async fn drain(self) {
         self.stop.cancel();
         drop(tokio::time::timeout(DRAIN_TIMEOUT, self.task).await);
     }

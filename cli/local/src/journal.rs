@@ -20,7 +20,7 @@ pub(crate) struct Journal {
 /// Opens the log of a state directory, for the daemon or as the stderr of a starting daemon.
 pub(crate) fn open(dir: &StateDir) -> Result<File, Fault> {
     let path = dir.path().join(DAEMON_LOG);
-    let file = state::private_options(OpenOptions::new().read(true).append(true).create(true))
+    let file = hitctl_platform::private_options(OpenOptions::new().read(true).append(true).create(true))
         .open(&path)
         .map_err(|error| state::io_fault("open", &path, &error))?;
     truncate_if_large(&file, &path)?;

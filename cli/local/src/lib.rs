@@ -51,3 +51,16 @@ pub use constants::{ACCOUNT, REGION, location};
 pub use daemon::ServeOptions;
 pub use driver::{LocalDriver, OfflineCloud, deployments};
 pub use state::project::StatePaths;
+
+/// Fails on systems on which the local cloud cannot run.
+pub fn check_supported() -> Result<(), hitctl_engine::Fault> {
+    if hitctl_platform::HAS_LOCAL_CLOUD {
+        return Ok(());
+    }
+    let system = hitctl_platform::SYSTEM;
+    Err(hitctl_engine::Fault::fatal(
+        codes::UNSUPPORTED,
+        format!("the local cloud does not run on {system}; use hitctl in WSL"),
+    )
+    .hinted("run `wsl --install`, then install hitctl in WSL; environments on AWS work from here"))
+}

@@ -15,7 +15,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now_ms;
-use crate::state::create_private_dir;
 pub use files::LogEventPage;
 use writer::{LogWriter, WriterCommand};
 
@@ -75,7 +74,7 @@ impl Logs {
 
     /// Works as [`Logs::open`], with another maximum file size in bytes.
     pub fn open_with_file_size(dir: &Path, max_file_bytes: u64) -> io::Result<Self> {
-        create_private_dir(dir)?;
+        hitctl_platform::create_private_dir(dir)?;
         let (commands, queue) = mpsc::sync_channel(MAX_QUEUED_EVENTS);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let dropped = Arc::new(AtomicU64::new(0));

@@ -24,20 +24,20 @@ pub(crate) struct HttpServer {
     /// The limits on connections.
     pub(crate) connections: Arc<Connections>,
     pub(crate) http: http1::Builder,
-    /// Once this is cancelled, the server accepts no more connections.
-    pub(crate) stop: CancellationToken,
-    /// Once this is cancelled, a connection closes after the request that it is serving.
-    pub(crate) close: CancellationToken,
+    /// Once this is cancelled, the server accepts no more connections. Open connections can still send requests.
+    pub(crate) stop_accepting: CancellationToken,
+    /// Once this is cancelled, each open connection closes after the request that it is serving.
+    pub(crate) drain: CancellationToken,
 }
 
 impl HttpServer {
-    /// Creates a server for `listener` that runs until `stop` is cancelled, with the default limits on
-    /// connections. A client may take `head_timeout` to send the head of a request, and a connection may be
+    /// Creates a server for `listener` that runs until `stop` is cancelled and then drains, with the default limits
+    /// on connections. A client may take `head_timeout` to send the head of a request, and a connection may be
     /// idle for the same time between two requests.
     pub(crate) fn new(listener: TcpListener, head_timeout: Duration, stop: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
-        Self { listener, connections: Connections::new(), http, close: stop.clone(), stop }
+        Self { listener, connections: Connections::new(), http, drain: stop.clone(), stop_accepting: stop }
     }
 
     /// Serves until the server is stopped and every connection has ended. Dropping the future closes the
@@ -50,14 +50,14 @@ impl HttpServer {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { listener, connections, http, stop, close } = self;
+        let Self { listener, connections, http, stop_accepting, drain } = self;
         let mut open_connections = JoinSet::new();
-        while let Some((stream, slot)) = connections.accept(&listener, &stop).await {
+        while let Some((stream, slot)) = connections.accept(&listener, &stop_accepting).await {
             // Remove the tasks of connections that have ended.
             while open_connections.try_join_next().is_some() {}
             // Without TCP_NODELAY, a small response may be delayed by 40 ms.
             drop(stream.set_nodelay(true));
-            let (http, handle, close) = (http.clone(), handle.clone(), close.clone());
+            let (http, handle, drain) = (http.clone(), handle.clone(), drain.clone());
             open_connections.spawn(async move {
                 let (slot, head_received) = (Arc::new(slot), CancellationToken::new());
                 let service = service_fn(|request| {
@@ -66,7 +66,7 @@ impl HttpServer {
                     handle(request, Arc::clone(&slot)).map(Ok::<_, Infallible>)
                 });
                 let connection = http.serve_connection(TokioIo::new(stream), service);
-                slot.serve(connection, &head_received, &close).await;
+                slot.serve(connection, &head_received, &drain).await;
             });
         }
         drop(listener);

@@ -5,14 +5,13 @@ pub(crate) mod document;
 pub mod project;
 pub(crate) mod version;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hitctl_engine::Fault;
-use rustix::fs::OFlags;
+use hitctl_platform::{current_user, is_same_file, mode, owner, private_options, sync_dir};
 use serde::{Deserialize, Serialize};
 
 use self::project::{DirectoryIdentity, ProjectRecord};
@@ -81,7 +80,7 @@ impl DaemonLock {
     /// Returns whether the lock file is still in the directory. If somebody removed the file, the lock no longer
     /// excludes other daemons.
     pub(crate) fn is_still_at_path(&self) -> bool {
-        same_file(&self.file, &self.path)
+        is_same_file(&self.file, &self.path)
     }
 }
 
@@ -139,7 +138,8 @@ impl StateDir {
     pub fn prepare(path: &Path) -> Result<Self, Fault> {
         let path = std::path::absolute(path)
             .map_err(|error| io_fault("resolve the state directory", path, &error))?;
-        create_private_dir(&path).map_err(|error| io_fault("create the state directory", &path, &error))?;
+        hitctl_platform::create_private_dir(&path)
+            .map_err(|error| io_fault("create the state directory", &path, &error))?;
         if let Some(dir) = Self::existing(&path)? {
             return Ok(dir);
         }
@@ -212,15 +212,15 @@ impl StateDir {
     fn guard_permissions(&self) -> Result<(), Fault> {
         let meta = fs::metadata(&self.path).map_err(|error| io_fault("inspect", &self.path, &error))?;
         let path = self.path.display();
-        if meta.uid() != rustix::process::geteuid().as_raw() {
+        if let Some(owner) = owner(&meta).filter(|owner| Some(*owner) != current_user()) {
             return Err(Fault::fatal(
                 "local_state_owner",
                 format!("the state directory {path} belongs to another user"),
             )
-            .caused_by(format!("its owner is uid {}", meta.uid()))
+            .caused_by(format!("its owner is uid {owner}"))
             .hinted("run hitctl as that user, or in another directory"));
         }
-        let mode = meta.permissions().mode() & 0o777;
+        let mode = mode(&meta).unwrap_or(0o700) & 0o777;
         if mode & 0o022 != 0 {
             return Err(Fault::fatal(
                 "local_state_open",
@@ -230,7 +230,7 @@ impl StateDir {
             .hinted(format!("run `chmod 700 {path}` if no other user has changed its files")));
         }
         if mode & 0o077 != 0 {
-            fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
+            hitctl_platform::set_mode(&self.path, 0o700)
                 .map_err(|error| io_fault("restrict the permissions of", &self.path, &error))?;
         }
         Ok(())
@@ -253,7 +253,7 @@ impl StateDir {
             .open(&path)
             .map_err(|error| io_fault("open the lock file", &path, &error))?;
         match file.try_lock() {
-            Ok(()) if same_file(&file, &path) => Ok(Some(DaemonLock { file, path })),
+            Ok(()) if is_same_file(&file, &path) => Ok(Some(DaemonLock { file, path })),
             // Another process holds the lock, or a reset removed the file between opening and locking.
             Ok(()) | Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(io_fault("lock", &path, &error)),
@@ -288,7 +288,7 @@ impl StateDir {
         temp.write_all(content)?;
         temp.as_file().sync_all()?;
         temp.persist(path).map_err(|error| error.error)?;
-        File::open(&self.path)?.sync_all()
+        sync_dir(&self.path)
     }
 
     /// Writes the addresses of the daemon.
@@ -361,20 +361,10 @@ impl StateDir {
     }
 }
 
-/// Changes `options` to refuse symbolic links, and to create files that only this user can read.
-pub(crate) fn private_options(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-}
-
 /// Creates an empty file for a database, readable by this user only, unless it exists. SQLite creates its other
 /// files of the database with the same mode.
 pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
     private_options(OpenOptions::new().append(true).create(true)).open(path).map(drop)
-}
-
-/// Creates a directory that only this user can enter, unless it exists.
-pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Reads a file that is not a symbolic link. Returns `None` if it does not exist.
@@ -400,11 +390,6 @@ fn link_fault(path: &Path) -> Fault {
     )
     .caused_by("hitctl creates no symbolic links in its state directory")
     .hinted("remove the link, then run the command again")
-}
-
-fn same_file(file: &File, path: &Path) -> bool {
-    let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
-    file.metadata().ok().map(id) == fs::metadata(path).ok().map(id)
 }
 
 fn is_empty(path: &Path) -> Result<bool, Fault> {

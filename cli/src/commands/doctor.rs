@@ -169,14 +169,20 @@ async fn concurrency(config: &LoadedConfig, cloud: &dyn Cloud) -> DoctorCheck {
     let Some(desired) = config.app.function.reserved_concurrency else {
         return ok(name, "not configured".to_owned());
     };
-    match tokio::time::timeout(AWS_TIMEOUT, cloud.concurrency_quota()).await.ok().flatten() {
-        None => ok(name, "unknown: Lambda did not report the quota of the account".to_owned()),
+    let Ok(quota) = tokio::time::timeout(AWS_TIMEOUT, cloud.concurrency_quota()).await else {
+        return warn(name, format!("not checked: no response within {} s", AWS_TIMEOUT.as_secs()), None);
+    };
+    match quota {
+        None => {
+            warn(name, "not checked: Lambda reports no concurrency quota for the account".to_owned(), None)
+        }
+        Some(Err(fault)) => warn(name, format!("not checked: {}", fault.message), fault.hint),
         // An existing reservation of the function itself lowers `unreserved`, and can be reused.
-        Some(quota) if quota.can_reserve(desired, None) || quota.unreserved < quota.limit => ok(
+        Some(Ok(quota)) if quota.can_reserve(desired, None) || quota.unreserved < quota.limit => ok(
             name,
             format!("{desired} of {} concurrent executions, {} unreserved", quota.limit, quota.unreserved),
         ),
-        Some(quota) => {
+        Some(Ok(quota)) => {
             let check = if config.app.strict { fail } else { warn };
             let command = quota::increase_command(&cloud.location().region);
             let effect = if config.app.strict { "deploys fail" } else { "deploys reserve none" };
@@ -193,7 +199,7 @@ async fn concurrency(config: &LoadedConfig, cloud: &dyn Cloud) -> DoctorCheck {
 async fn local_cloud(session: &Session, config: &LoadedConfig) -> Vec<DoctorCheck> {
     let dir = match session.local_state_paths(config) {
         Ok(paths) => paths.state_dir(),
-        Err(failure) => return vec![failed("state directory", &failure)],
+        Err(failure) => return vec![failed("local cloud", &failure)],
     };
     let running = match LocalClient::connect(&dir).await {
         Ok(Some(client)) => client.status().await.map(Some),

@@ -94,10 +94,9 @@ pub(crate) async fn findings(config: &LoadedConfig, cloud: &dyn Cloud) -> Result
                 None => failure,
             });
         }
-        let message = hint.map_or_else(|| message.clone(), |hint| format!("{message}; {hint}"));
         let address = Distribution::address();
         let code = code.into();
-        findings.push(Finding { severity: Severity::Warning, code, address, message, hint: None });
+        findings.push(Finding { severity: Severity::Warning, code, address, message, hint });
     }
     Ok(findings)
 }

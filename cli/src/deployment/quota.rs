@@ -30,8 +30,9 @@ pub(crate) async fn fit(
     if current == Some(desired) {
         return Ok((graph, None));
     }
-    let Some(quota) = cloud.concurrency_quota().await.filter(|quota| !quota.can_reserve(desired, current))
-    else {
+    // If the quota cannot be read, the call that reserves concurrency reports any error.
+    let quota = cloud.concurrency_quota().await.and_then(Result::ok);
+    let Some(quota) = quota.filter(|quota| !quota.can_reserve(desired, current)) else {
         return Ok((graph, None));
     };
     let message = shortage(quota, desired);
@@ -48,10 +49,8 @@ pub(crate) async fn fit(
         severity: Severity::Warning,
         code: CODE.into(),
         address: address::counter(),
-        message: format!(
-            "{message}; the deploy leaves the reservation of the function unchanged; to raise the quota, run `{command}`, then deploy again"
-        ),
-        hint: None,
+        message: format!("{message}; the deploy leaves the reservation of the function unchanged"),
+        hint: Some(format!("run `{command}` to request a higher quota, then deploy again")),
     };
     Ok((design(&adapted, cloud.location(), code)?, Some(finding)))
 }

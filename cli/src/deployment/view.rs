@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use hitctl_config::{DeployTarget, LoadedConfig, names};
-use hitctl_engine::{Action, Address, Change, Outputs, Plan};
+use hitctl_engine::{Action, Address, Change, Finding, Outputs, Plan};
 use hitctl_report::PlanView;
 use hitctl_resources::CloudLocation;
 use hitctl_stack::address;
@@ -44,11 +44,16 @@ pub(crate) fn plan_view(
     let mut view = PlanView::new(command, &config.env, &config.target.to_string(), plan);
     view.losses.clone_from(losses);
     (view.account, view.region) = (Some(location.account.clone()), Some(location.region.clone()));
-    let warnings = findings.iter().map(|finding| format!("{}: {}", finding.address, finding.message));
-    view.warnings = warnings.chain(alias_warning(plan)).collect();
+    view.warnings = findings.iter().map(finding_text).chain(alias_warning(plan)).collect();
     view.estimate = cost_estimate(command, config);
     view.took_ms = millis(started);
     view
+}
+
+/// Returns a finding as text, with its hint on a line of its own.
+fn finding_text(finding: &Finding) -> String {
+    let hint = finding.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    format!("{}: {}{hint}", finding.address, finding.message)
 }
 
 /// Returns the cost estimate for commands that create resources on AWS.

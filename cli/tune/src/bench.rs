@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use hitctl_artifact::Artifact;
 use hitctl_engine::{Fault, Graph, resolve};
 use hitctl_local::scratch::ScratchTables;
+use hitctl_platform::{kill_group, set_own_group};
 use hitctl_resources::{FunctionSpec, Spec as _, TableSpec};
 use hitctl_stack::address;
 use hitctl_stack::memory::{InvocationTiming, ProcessTimings};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio::io::AsyncWriteExt as _;
@@ -27,6 +27,8 @@ use super::runtime::{InvocationTimes, RuntimeApi};
 pub const WARM_CALLS: u32 = 20;
 /// The timeout of a process for all its events.
 const PROCESS_TIMEOUT: Duration = Duration::from_mins(1);
+/// The time that a killed process may take to end.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 /// A shell script that waits for a line and then executes the function. The time before the line is not measured.
 const LAUNCH_SCRIPT: &str = r#"read -r _; exec "$0" </dev/null"#;
 
@@ -126,8 +128,8 @@ impl Bench {
             .current_dir(self.bootstrap.parent().unwrap_or(Path::new("/")))
             .stdin(Stdio::piped())
             .stdout(output.try_clone().map_err(start_failed)?)
-            .stderr(output)
-            .process_group(0);
+            .stderr(output);
+        set_own_group(command.as_std_mut());
         let mut process = Process(command.spawn().map_err(start_failed)?);
         if let (Some(cpu_group), Some(pid)) = (cpu_group, process.0.id()) {
             cpu_group
@@ -185,10 +187,10 @@ struct Process(Child);
 impl Drop for Process {
     fn drop(&mut self) {
         // The process is not reaped yet, so no other process has its id.
-        if let Some(pid) = self.0.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            // An error means that it has already ended.
-            let _ = kill_process_group(pid, Signal::KILL);
-            let _ = waitpid(Some(pid), WaitOptions::empty());
+        self.0.id().map(kill_group);
+        let started = Instant::now();
+        while matches!(self.0.try_wait(), Ok(None)) && started.elapsed() < KILL_TIMEOUT {
+            std::thread::yield_now();
         }
     }
 }

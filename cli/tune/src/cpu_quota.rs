@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use super::process_tag::{self, ProcessTag};
 
 /// The memory size with one vCPU, in MB.
@@ -128,10 +126,7 @@ impl CpuGroup {
 
     fn kill(&self) {
         let pids = fs::read_to_string(self.dir.join("cgroup.procs")).unwrap_or_default();
-        for pid in pids.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
-            // An error means that it has already ended.
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        pids.lines().filter_map(|pid| pid.parse().ok()).for_each(hitctl_platform::kill);
     }
 }
 

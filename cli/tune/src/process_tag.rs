@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::process::{Pid, test_kill_process};
+use hitctl_platform::{ProcessState, process_state};
 
 /// The prefix of every tagged name.
 const PREFIX: &str = "hitctl-tune-";
@@ -37,20 +37,20 @@ impl ProcessTag {
 
     /// Whether the process has ended.
     fn has_ended(self) -> bool {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        // A process that may not be signalled is alive.
-        let has_ended = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        pid.is_none_or(has_ended) || start_time(self.pid) != self.start_time
+        match process_state(self.pid) {
+            ProcessState::Running { start_time } => start_time.unwrap_or(0) != self.start_time,
+            ProcessState::Ended => true,
+            ProcessState::Unknown => false,
+        }
     }
 }
 
 /// Returns the start time of a process in clock ticks since boot, or 0 if it is unknown.
 fn start_time(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The process name, in parentheses, may contain any character. Field 3 and the others follow the last parenthesis.
-    // The start time is field 22 (proc_pid_stat(5)).
-    let fields = stat.rfind(')').and_then(|end| stat.get(end + 1..)).unwrap_or_default();
-    fields.split_ascii_whitespace().nth(19).and_then(|field| field.parse().ok()).unwrap_or(0)
+    match process_state(pid) {
+        ProcessState::Running { start_time } => start_time.unwrap_or(0),
+        ProcessState::Ended | ProcessState::Unknown => 0,
+    }
 }
 
 /// Returns the entries of a directory that belong to ended processes.

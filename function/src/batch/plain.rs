@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::unit::{CountingState, DedupUnit, UnitResult};
 use crate::hit::CounterDelta;
+use crate::log::LogEvent;
 use crate::path::PageKey;
 use crate::store::{CounterStore, PathAdmission, StoreError};
 
@@ -14,7 +15,7 @@ const MAX_ATTEMPTS: u32 = 4;
 /// Counts units.
 pub(super) fn count<S: CounterStore>(
     counting: &mut CountingState<'_, S>,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<LogEvent>,
 ) -> Vec<UnitResult> {
     let units = counting.units;
     let mut failed: HashMap<&PageKey, String> = HashMap::new();
@@ -28,7 +29,7 @@ pub(super) fn count<S: CounterStore>(
     if let Some(delta) = counting.site_delta(units.iter())
         && let Err(error) = counting.store.apply_delta(&delta, false, counting.now)
     {
-        warnings.push(format!("failed to count visitors of the site: {error}"));
+        warnings.push(LogEvent::failure("failed to count visitors of the site", &error));
     }
     let result = |unit: &DedupUnit| match unit.page_hits.iter().find_map(|page_hit| failed.get(&page_hit.key))
     {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::unit::DedupUnit;
+use crate::log::LogEvent;
 use crate::moment::{Day, Moment};
 use crate::path::PageKey;
 use crate::store::CounterStore;
@@ -15,7 +16,7 @@ pub(super) fn record<S: CounterStore>(
     store: &mut S,
     units: &mut [DedupUnit],
     now: Moment,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<LogEvent>,
 ) {
     let mut failures = 0;
     // The salts of older days no longer exist.
@@ -37,7 +38,7 @@ pub(super) fn record<S: CounterStore>(
                 Err(error) => {
                     failures += 1;
                     if failures == 1 {
-                        warnings.push(format!("failed to record visitors: {error}"));
+                        warnings.push(LogEvent::failure("failed to record visitors", &error));
                     }
                     // The next call would probably fail too, and the hits need the remaining time.
                     if failures == 3 {

@@ -30,6 +30,7 @@ use super::api::{AddResult, AllCounts, CounterStore, NewVisitor, PathAdmission};
 use super::error::StoreError;
 use super::transaction::{Transaction, TransactionResult};
 use crate::hit::{CountItem, CountSummary, CounterDelta, Hit};
+use crate::log::LogEvent;
 use crate::moment::{Day, Moment};
 use crate::net::{Endpoint, Tls};
 use crate::path::PageKey;
@@ -69,7 +70,7 @@ pub struct DynamoDbStore {
     exhausted_shares: HashSet<String>,
     dedup_table: Option<String>,
     trim_tracker: TrimTracker,
-    warnings: Vec<String>,
+    warnings: Vec<LogEvent>,
 }
 
 impl DynamoDbStore {
@@ -115,14 +116,14 @@ impl DynamoDbStore {
         if let Some(visitors) = &mut self.visitors {
             let today = self.client.now().day();
             if let Err(error) = visitors.load_salt(&mut self.client, today, &mut self.warnings) {
-                self.warnings.push(format!("failed to load the day's salt: {error}"));
+                self.warnings.push(LogEvent::failure("failed to load the day's salt", &error));
             }
         }
         Ok(())
     }
 
     /// Removes and returns the warnings for the log: failures that did not fail a request.
-    pub fn take_warnings(&mut self) -> Vec<String> {
+    pub fn take_warnings(&mut self) -> Vec<LogEvent> {
         std::mem::take(&mut self.warnings)
     }
 
@@ -161,7 +162,7 @@ impl DynamoDbStore {
         }
         let body = requests::trim(&self.table.name, key, &stale);
         if let Err(DynamoDbError::Store(error)) = self.call("UpdateItem", &body, ResendPolicy::Once) {
-            self.warnings.push(format!("failed to trim old days of an item: {error}"));
+            self.warnings.push(LogEvent::failure("failed to trim old days of an item", &error));
         }
     }
 
@@ -228,7 +229,9 @@ impl DynamoDbStore {
                 let exhausted = shares.into_iter().filter(|(name, limit)| is_reached(name, *limit));
                 self.exhausted_shares.extend(exhausted.map(|(name, _)| name));
             }
-            Err(error) => self.warnings.push(format!("failed to read the budget of new paths: {error}")),
+            Err(error) => {
+                self.warnings.push(LogEvent::failure("failed to read the budget of new paths", &error));
+            }
         }
     }
 
@@ -271,7 +274,7 @@ impl DynamoDbStore {
         match self.read_items(&others, Projection::Summary(today)) {
             Ok(found) => found.iter().fold(counts, |sum, shard| sum.plus(shard.item.counts(today))),
             Err(error) => {
-                self.warnings.push(format!("failed to read the other shards of a path: {error}"));
+                self.warnings.push(LogEvent::failure("failed to read the other shards of a path", &error));
                 counts
             }
         }
@@ -382,14 +385,14 @@ impl CounterStore for DynamoDbStore {
         let recorded =
             client.with_reduced_deadline(|client| visitors.record(client, visitor, key, now, warnings));
         let mut new_visitor = recorded.unwrap_or_else(|error| {
-            warnings.push(format!("failed to record a visitor: {error}"));
+            warnings.push(LogEvent::failure("failed to record a visitor", &error));
             NewVisitor::default()
         });
         if new_visitor.site {
             let body = requests::count_site_visitor(&self.table.name, now.day());
             if let Err(error) = self.update(KEY_SITE, &body, now.day()) {
                 let error = StoreError::from(error);
-                self.warnings.push(format!("failed to count a visitor of the site: {error}"));
+                self.warnings.push(LogEvent::failure("failed to count a visitor of the site", &error));
                 new_visitor.site = false;
             }
         }

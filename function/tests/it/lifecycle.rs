@@ -29,7 +29,10 @@ fn start_without_settings_is_an_init_error() {
     insta::assert_snapshot!(report.body, @r#"{"errorMessage":"failed to start the function: HITS_TABLE_NAME is not set (the DynamoDB table to count in); AWS_REGION is not set (Lambda sets it); AWS_ACCESS_KEY_ID is not set (Lambda sets it from the function's role); AWS_SECRET_ACCESS_KEY is not set (Lambda sets it from the function's role)","errorType":"Hitctl.Config","stackTrace":[]}"#);
     let (status, log) = host.wait_for_exit();
     assert_eq!(status.code(), Some(1));
-    assert!(log.contains("HITS_TABLE_NAME is not set"), "{log}");
+    assert!(
+        log.contains(r#""message":"failed to start the function","cause":"HITS_TABLE_NAME is not set"#),
+        "{log}"
+    );
 }
 
 #[test]

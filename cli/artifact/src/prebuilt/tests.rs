@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use hitctl_config::Arch;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -116,6 +115,21 @@ fn load_rejects_files_that_are_not_a_function() {
 }
 
 #[test]
+fn load_hint_fits_each_error() {
+    let hint = |content: &[u8]| Case::new(content).load().unwrap_err().hint.unwrap();
+    assert_eq!(hint(b""), "build or copy the file again");
+    assert_eq!(hint(b"#!/bin/sh\n"), "pass a compiled executable instead of a script");
+    assert_eq!(hint(b"hello"), "pass a zip built by `hitctl build`, or a compiled executable");
+    let elf = Elf::dynamic_executable(X86_64, &[("GLIBC_2.41", "x")]).bytes();
+    assert_eq!(
+        hint(&elf),
+        "link it statically: compile it for x86_64-unknown-linux-musl; or leave out `--artifact`"
+    );
+    let device = load(Path::new("/dev/null"), ON_X86, Path::new("out")).unwrap_err();
+    assert_eq!(device.hint.as_deref(), Some("write the content to a regular file, and pass that file"));
+}
+
+#[test]
 fn load_rejects_zips_that_lambda_cannot_start() {
     let elf = Elf::static_executable(X86_64).bytes();
     let zip = |entries: &[(&str, u32, &[u8])]| Case::new(&zip_of(entries)).rejection();
@@ -175,9 +189,10 @@ fn load_rejects_zip_bomb_by_unpacked_size() {
 
 #[test]
 fn check_zip_size_rejects_larger_zip() {
-    assert!(check_zip_size("the zip", MAX_ZIP_BYTES).is_ok());
-    let fault = check_zip_size("the zip", MAX_ZIP_BYTES + 1).unwrap_err();
+    assert!(check_zip_size("the zip", MAX_ZIP_BYTES, "make it smaller").is_ok());
+    let fault = check_zip_size("the zip", MAX_ZIP_BYTES + 1, "make it smaller").unwrap_err();
     assert_eq!(fault.message, "expected at most 52428800 bytes in the zip, found 52428801");
+    assert_eq!(fault.hint.as_deref(), Some("make it smaller"));
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 
+use hitctl_platform::{ProcessState, process_state};
+
 /// A run of the program that holds a lease or requests one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseHolder {
@@ -66,35 +68,24 @@ impl LeaseHolder {
         if *process == current {
             return !HELD_LEASES.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.owner);
         }
-        start_time(&process.pid.to_string()) != Some(process.start_time)
+        start_time(process.pid) != Some(process.start_time)
     }
 }
 
 impl ProcessIdentity {
     /// Returns this process. `None` on systems that do not identify machines reliably.
     fn current() -> Option<Self> {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let pid_namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
-        Some(Self {
-            machine: format!("{} {}", boot.trim(), pid_namespace.display()),
-            pid: u64::from(std::process::id()),
-            start_time: start_time("self")?,
-        })
+        let pid = u64::from(std::process::id());
+        Some(Self { machine: hitctl_platform::boot_id()?, pid, start_time: start_time(pid)? })
     }
 }
 
-/// Returns the start time of a process in clock ticks since boot. `None` if the process does not exist, or is
-/// a zombie.
-fn start_time(pid: &str) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The process name, in parentheses, may contain any character.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
+/// Returns the start time of a process in clock ticks since boot. `None` if the process has ended.
+fn start_time(pid: u64) -> Option<u64> {
+    match process_state(u32::try_from(pid).ok()?) {
+        ProcessState::Running { start_time } => start_time,
+        ProcessState::Ended | ProcessState::Unknown => None,
     }
-    // The start time is field 22 of proc(5). The state, which was read already, is field 3.
-    fields.nth(18)?.parse().ok()
 }
 
 /// Describes the user of this run: `ann@laptop`, or in CI `ann@runner (CI run 77)`.
@@ -105,10 +96,8 @@ pub(crate) fn describe_user(env: &BTreeMap<String, String>) -> String {
 
 fn user_and_machine(env: &BTreeMap<String, String>) -> String {
     let user = first_set(env, &["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME"]);
-    let host = first_set(env, &["HOSTNAME", "COMPUTERNAME"]).map(str::to_owned).or_else(|| {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
-    });
+    let host =
+        first_set(env, &["HOSTNAME", "COMPUTERNAME"]).map(str::to_owned).or_else(hitctl_platform::host_name);
     let host = host.as_deref().unwrap_or("unknown host");
     user.map_or(host.to_owned(), |user| format!("{user}@{host}"))
 }
@@ -164,7 +153,7 @@ mod tests {
         let pid = u64::from(child.id());
         let process = ProcessIdentity {
             pid,
-            start_time: start_time(&pid.to_string()).unwrap(),
+            start_time: start_time(pid).unwrap(),
             ..ProcessIdentity::current().unwrap()
         };
         let other = LeaseHolder { process: Some(process.clone()), ..own.clone() };

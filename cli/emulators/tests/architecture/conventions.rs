@@ -20,6 +20,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["aws-", "clap", "indicatif", "toml", "hitctl-"],
         "the engine must not know clouds or the command line",
     ),
+    ("cli/platform", &["hitctl-", "aws-", "clap"], "the platform is below all other crates"),
     ("cli/stack", &["aws-", "clap", "indicatif", "tokio"], "the stack has no side effects"),
     ("cli/counts", &["aws-", "clap", "indicatif", "tokio"], "counts have no side effects"),
     (

@@ -69,15 +69,15 @@ async fn process(inner: &Arc<Inner>, id: i64, permit: OwnedSemaphorePermit) {
     // A delivery that waits for a function must neither block other rules nor keep its event in memory. It is loaded
     // again below.
     drop((permit, event));
-    let qualified = function_in_arn(&delivery.target_arn).unwrap_or_default();
-    let name = qualified.split(':').next().unwrap_or_default();
+    let qualified_name = function_in_arn(&delivery.target_arn).unwrap_or_default();
+    let name = qualified_name.split(':').next().unwrap_or_default();
     let limit = inner.concurrency.semaphore(name, inner.runner.reserved(name));
     let _slot = tokio::select! {
         slot = limit.acquire() => slot,
         () = inner.stop.cancelled() => return,
     };
     let Some((event, delivery)) = load(inner, id).await else { return };
-    let config = inner.invoke_config_for(qualified);
+    let config = inner.invoke_config_for(qualified_name);
     // `None` means that the daemon is stopping. The stored delivery is still correct for the next start.
     let Some(result) = invoke(inner, &delivery, &config, &event).await else { return };
     let next = delivery.clone().after_invoke(result, &config, &event, now_ms());

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hitctl_engine::Fault;
+use hitctl_platform::set_detached;
 use hyper::Method;
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::calls::{LocalClient, PROBE_TIMEOUT};
@@ -211,10 +211,8 @@ impl LocalClient {
         // The holder of the lock wrote the endpoint. If the endpoint has not changed since, its pid is still that
         // of the holder.
         let owner = dir.endpoint()?.filter(|now| Some(now) == endpoint.as_ref());
-        let pid = owner.and_then(|endpoint| i32::try_from(endpoint.pid).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // This fails if the process has exited in the meantime.
-            let _ = kill_process(pid, Signal::KILL);
+        if let Some(owner) = owner {
+            hitctl_platform::kill(owner.pid);
             if let Some(lock) = poll(POLL_INTERVAL, KILL_TIMEOUT, || dir.try_lock()).await? {
                 dir.remove_endpoint(&lock);
                 return Ok((StopOutcome::Killed, lock));
@@ -261,7 +259,9 @@ fn spawn(dir: &StateDir, exe: &Path) -> Result<Child, Fault> {
     };
     let log = journal::open(dir)?;
     let errors = log.try_clone().map_err(failed)?;
-    Command::new(exe)
+    let mut command = Command::new(exe);
+    set_detached(command.as_std_mut());
+    command
         .args(["local", "serve", "--state-dir"])
         .arg(dir.path())
         .current_dir("/")
@@ -270,7 +270,6 @@ fn spawn(dir: &StateDir, exe: &Path) -> Result<Child, Fault> {
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
-        .process_group(0)
         .spawn()
         .map_err(failed)
 }

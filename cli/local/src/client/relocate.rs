@@ -6,11 +6,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hitctl_engine::Fault;
+use hitctl_platform::{current_user, hard_links, owner};
 
 use super::calls::LocalClient;
 use crate::codes;
@@ -233,7 +233,8 @@ fn remove_former(paths: &StatePaths, from: &StateDir, lock: DaemonLock) -> Resul
 
 fn make_parent(to: &Path) -> Result<(), Fault> {
     let parent = to.parent().unwrap_or(to);
-    state::create_private_dir(parent).map_err(|error| state::io_fault("create the directory", parent, &error))
+    hitctl_platform::create_private_dir(parent)
+        .map_err(|error| state::io_fault("create the directory", parent, &error))
 }
 
 /// Checks that a directory in the project looks as hitctl writes it. The error says why it does not. A clone
@@ -275,13 +276,15 @@ fn check_entry(path: &Path, mode: u32, is_dir: bool) -> Result<(), String> {
     if meta.is_dir() != is_dir || !(is_dir || meta.is_file()) {
         return Err(format!("{shown} has an unexpected file type"));
     }
-    if meta.uid() != rustix::process::geteuid().as_raw() {
+    if owner(&meta) != current_user() {
         return Err(format!("{shown} belongs to another user"));
     }
-    if meta.mode() & 0o777 != mode {
-        return Err(format!("the mode of {shown} is {:04o} instead of {mode:04o}", meta.mode() & 0o777));
+    if let Some(found) =
+        hitctl_platform::mode(&meta).map(|found| found & 0o777).filter(|found| *found != mode)
+    {
+        return Err(format!("the mode of {shown} is {found:04o} instead of {mode:04o}"));
     }
-    if !is_dir && meta.nlink() != 1 {
+    if !is_dir && hard_links(&meta).is_some_and(|links| links != 1) {
         return Err(format!("{shown} has other hard links"));
     }
     Ok(())
@@ -326,7 +329,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), Fault> {
 
 fn write_new(path: &Path, content: &[u8]) -> Result<(), Fault> {
     use io::Write as _;
-    let written = state::private_options(fs::OpenOptions::new().write(true).create_new(true))
+    let written = hitctl_platform::private_options(fs::OpenOptions::new().write(true).create_new(true))
         .open(path)
         .and_then(|mut file| {
             file.write_all(content)?;

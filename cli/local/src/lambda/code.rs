@@ -9,15 +9,14 @@ mod tree;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hitctl_engine::Fault;
+use hitctl_platform::sync_dir;
 use zip::ZipArchive;
 
 use crate::code::sha256_of;
-use crate::state::create_private_dir;
 use tree::ZipTree;
 
 /// The file name of the program.
@@ -30,7 +29,7 @@ pub fn unpack(code_dir: &Path, zip_dir: &Path, sha: &str) -> Result<PathBuf, Fau
     let tree = ZipTree::read(&mut archive)?;
     let target = code_dir.join(sha);
     if !tree.matches_dir(&target, &mut archive) {
-        create_private_dir(code_dir).map_err(|error| io_fault(code_dir, &error))?;
+        hitctl_platform::create_private_dir(code_dir).map_err(|error| io_fault(code_dir, &error))?;
         let unpacked = temporary_dir(code_dir)?;
         tree.extract(&mut archive, unpacked.path())?;
         check_bootstrap(unpacked.path())?;
@@ -60,11 +59,11 @@ fn open_zip(zip_dir: &Path, sha: &str) -> Result<ZipArchive<File>, Fault> {
 }
 
 fn temporary_dir(code_dir: &Path) -> Result<tempfile::TempDir, Fault> {
-    tempfile::Builder::new()
-        .prefix(".unpacking-")
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir_in(code_dir)
-        .map_err(|error| io_fault(code_dir, &error))
+    let created = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(code_dir).and_then(|dir| {
+        hitctl_platform::set_mode(dir.path(), 0o700)?;
+        Ok(dir)
+    });
+    created.map_err(|error| io_fault(code_dir, &error))
 }
 
 /// Renames a complete directory to `target`. Moves an existing directory away. Removes an existing link
@@ -84,12 +83,7 @@ fn install_dir(unpacked: tempfile::TempDir, target: &Path, code_dir: &Path) -> R
     fs::rename(unpacked.path(), target).map_err(io_failed)?;
     // It was renamed, so there is no temporary directory to delete.
     drop(unpacked.keep());
-    sync(code_dir).map_err(io_failed)
-}
-
-/// Waits until a file, or the entries of a directory, are on disk.
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    sync_dir(code_dir).map_err(io_failed)
 }
 
 /// Removes the directories in `code_dir` that are not in `used` and are older than `age`: old code, and

@@ -3,7 +3,7 @@
 //! Linux reports it in `/proc/PID/status`. On other systems it is unknown, and no limit is enforced.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -42,9 +42,10 @@ impl MemoryMonitor {
     }
 }
 
-fn read_peak(status: &File) -> Option<u64> {
+fn read_peak(mut status: &File) -> Option<u64> {
     let mut buffer = [0; 4096];
-    let length = status.read_at(&mut buffer, 0).ok()?;
+    status.seek(SeekFrom::Start(0)).ok()?;
+    let length = status.read(&mut buffer).ok()?;
     parse_peak(&buffer[..length])
 }
 

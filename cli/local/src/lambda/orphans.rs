@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use hitctl_platform::{ProcessState, is_group_leader, kill_group, process_state};
 
 use crate::lock::lock;
 
@@ -25,12 +25,10 @@ impl ProcessList {
     /// Kills the processes that the list in `dir` names, and starts a new list.
     pub(super) fn take_over_list(dir: &Path) -> Self {
         let file = dir.join(".processes");
-        let boot_id =
-            fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        let boot_id = hitctl_platform::boot_id().unwrap_or_default();
         if let Ok(text) = fs::read_to_string(&file) {
             for pid in survivors(&text, &boot_id) {
-                // This fails if the process has exited in the meantime.
-                let _ = kill_process_group(pid, Signal::KILL);
+                kill_group(pid);
             }
             drop(fs::remove_file(&file));
         }
@@ -67,7 +65,7 @@ impl ProcessList {
 }
 
 /// Returns the listed processes that still run; none if the list is from another boot.
-fn survivors(text: &str, boot_id: &str) -> Vec<Pid> {
+fn survivors(text: &str, boot_id: &str) -> Vec<u32> {
     let mut lines = text.lines();
     if lines.next() != Some(boot_id) {
         return Vec::new();
@@ -76,8 +74,7 @@ fn survivors(text: &str, boot_id: &str) -> Vec<Pid> {
         .filter_map(|line| {
             let (pid, started) = line.split_once(' ')?;
             let pid: u32 = pid.parse().ok()?;
-            (group_leader_start_time(pid) == started.parse().ok()).then_some(())?;
-            Pid::from_raw(i32::try_from(pid).ok()?)
+            (group_leader_start_time(pid) == started.parse().ok()).then_some(pid)
         })
         .collect()
 }
@@ -85,12 +82,10 @@ fn survivors(text: &str, boot_id: &str) -> Vec<Pid> {
 /// Returns the start time of the process `pid`, in ticks since boot; `None` if it does not lead its own
 /// process group, as ours do.
 fn group_leader_start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // See proc(5). The name, in parentheses, may contain anything, so the fields are counted from the last
-    // parenthesis. Index 2 is the process group (field 5), and index 19 is the start time (field 22).
-    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
-    (fields.get(2)?.parse() == Ok(pid)).then_some(())?;
-    fields.get(19)?.parse().ok()
+    match process_state(pid) {
+        ProcessState::Running { start_time } if is_group_leader(pid)? => start_time,
+        _ => None,
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -138,8 +133,8 @@ mod tests {
     fn survivors_of_other_boot_or_damaged_list_are_none() {
         let mut child = sleeper(false);
         assert_eq!(group_leader_start_time(child.id()), None);
-        assert_eq!(survivors("other\n1 5\n", "boot"), []);
-        assert_eq!(survivors("boot\nx y\n7", "boot"), []);
+        assert_eq!(survivors("other\n1 5\n", "boot"), [0; 0]);
+        assert_eq!(survivors("boot\nx y\n7", "boot"), [0; 0]);
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -6,7 +6,7 @@
 use std::io::{self, PipeReader};
 use std::sync::Mutex;
 
-use tokio::net::unix::pipe::Receiver;
+use hitctl_platform::OutputPipe;
 
 use super::level::LogLevel;
 use crate::lock::lock;
@@ -25,7 +25,7 @@ pub(super) struct ProcessOutput {
     group: String,
     /// The lowest level that is logged; `None` if the log format has no levels.
     min_level: Option<LogLevel>,
-    pipe: Receiver,
+    pipe: OutputPipe,
     /// The beginning of a line that is not complete yet.
     partial: Mutex<Vec<u8>>,
     tail: Mutex<String>,
@@ -43,7 +43,7 @@ impl ProcessOutput {
             logs,
             group: group.to_owned(),
             min_level,
-            pipe: Receiver::from_owned_fd(pipe.into())?,
+            pipe: OutputPipe::new(pipe)?,
             partial: Mutex::new(Vec::new()),
             tail: Mutex::new(String::new()),
         })
@@ -64,13 +64,13 @@ impl ProcessOutput {
         }
     }
 
-    /// Reads the available output with a direct system call, because tokio may not have noticed it yet.
+    /// Reads the available output, also what tokio has not noticed yet.
     pub(super) fn drain(&self) {
         let mut partial = lock(&self.partial);
         let mut buffer = [0; 8 * 1024];
         let mut total = 0;
         while total < MAX_DRAIN_BYTES {
-            match rustix::io::read(&self.pipe, &mut buffer) {
+            match self.pipe.read_available(&mut buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(read) => {
                     total += read;

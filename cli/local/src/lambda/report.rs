@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use std::os::unix::process::ExitStatusExt as _;
+use hitctl_platform::exit_signal;
 
 /// Returns an error as the payload of a response.
 pub(super) fn error_payload(error_type: &str, message: &str) -> Vec<u8> {
@@ -13,7 +13,7 @@ pub(super) fn error_payload(error_type: &str, message: &str) -> Vec<u8> {
 
 /// Describes the exit of a process in the words of Lambda's runtime interface.
 pub(super) fn exit_message(status: Option<ExitStatus>) -> String {
-    match status.map(|status| (status.code(), status.signal())) {
+    match status.map(|status| (status.code(), exit_signal(status))) {
         Some((Some(0), _)) => "Runtime exited without providing a reason".to_owned(),
         Some((Some(code), _)) => format!("Runtime exited with error: exit status {code}"),
         Some((None, Some(signal))) => format!("Runtime exited with error: signal: {}", signal_name(signal)),
@@ -83,6 +83,8 @@ impl ReportLine<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
 
     fn report(init: Option<Duration>, status: Option<(&str, Option<&str>)>) -> String {

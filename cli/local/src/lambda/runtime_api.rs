@@ -47,8 +47,8 @@ pub(super) async fn serve(
 ) {
     let mut http = http1::Builder::new();
     http.auto_date_header(false);
-    let (connections, close) = (Connections::with_limit(MAX_CONNECTIONS), CancellationToken::new());
-    let server = HttpServer { listener, connections, http, stop: exited, close };
+    let (connections, drain) = (Connections::with_limit(MAX_CONNECTIONS), CancellationToken::new());
+    let server = HttpServer { listener, connections, http, stop_accepting: exited, drain };
     let (secret, finished) = (Arc::new(secret), process.finished.clone());
     let handle = move |request, slot: Arc<ConnectionSlot>| {
         let (secret, process) = (Arc::clone(&secret), Arc::clone(&process));

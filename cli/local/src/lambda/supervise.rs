@@ -5,8 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process_group};
+use hitctl_platform::{is_missing_program, set_own_group};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -121,10 +120,9 @@ async fn launch(function: &FunctionConfig) -> io::Result<LaunchedProcess> {
         .stdin(Stdio::null())
         .stdout(write.try_clone()?)
         .stderr(write)
-        // The process has its own group, so that a Ctrl-C in the daemon's terminal does not reach it, and so
-        // that its children can be killed with it.
-        .process_group(0)
         .kill_on_drop(true);
+    // A Ctrl-C in the daemon's terminal then does not reach the process, and its children can be killed with it.
+    set_own_group(command.as_std_mut());
     let (mut retries, mut is_repaired) = (0, false);
     let child = loop {
         match command.spawn() {
@@ -134,7 +132,7 @@ async fn launch(function: &FunctionConfig) -> io::Result<LaunchedProcess> {
                 retries += 1;
                 clock::sleep(Duration::from_millis(5)).await;
             }
-            Err(error) if is_damaged(&error) && !is_repaired => {
+            Err(error) if is_missing_program(&error) && !is_repaired => {
                 is_repaired = true;
                 function.shared.repair(&function.code_sha256).await.map_err(|fault| {
                     io::Error::new(error.kind(), format!("{error}; {}", with_cause_and_hint(&fault)))
@@ -144,12 +142,6 @@ async fn launch(function: &FunctionConfig) -> io::Result<LaunchedProcess> {
         }
     };
     Ok(LaunchedProcess { child, listener, secret, output })
-}
-
-/// Whether a start failed because the program is missing or not executable.
-fn is_damaged(error: &io::Error) -> bool {
-    let damaged = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::ACCESS, Errno::NOEXEC];
-    Errno::from_io_error(error).is_some_and(|errno| damaged.contains(&errno))
 }
 
 /// Watches a process until it has exited, then ends its open invocation.
@@ -183,10 +175,7 @@ async fn supervise(
 
 /// Kills the process and its children. Nobody has waited for the process yet, so its pid has not been reused.
 fn kill_group(child: &Child) {
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
-        // It may have exited in the meantime.
-        let _ = kill_process_group(pid, Signal::KILL);
-    }
+    child.id().map(hitctl_platform::kill_group);
 }
 
 async fn sleep_until(time: Option<Instant>) {

@@ -12,7 +12,6 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::files::{self, NdjsonLine};
 use crate::clock::now_ms;
-use crate::state::private_options;
 
 /// The idle time after which the writer deletes files that exceed their retention.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
@@ -227,5 +226,5 @@ impl OpenGroup {
 
 /// Opens or creates a file for appending, readable by this user only.
 fn create(path: &Path) -> io::Result<File> {
-    private_options(OpenOptions::new().read(true).append(true).create(true)).open(path)
+    hitctl_platform::private_options(OpenOptions::new().read(true).append(true).create(true)).open(path)
 }

@@ -18,6 +18,7 @@ use crate::{disk, sqlite};
 const HINT: &str =
     "restore the file from a backup, or run `hitctl local reset`, which deletes all local data";
 
+/// The schema. Columns that end in `_ms` hold a time, in milliseconds since the Unix epoch.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS queues (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,17 +27,17 @@ const SCHEMA: &str = "
     );
     CREATE TABLE IF NOT EXISTS messages (
         id INTEGER PRIMARY KEY,
-        queue INTEGER NOT NULL,
-        message_id TEXT NOT NULL,
+        queue INTEGER NOT NULL, -- the `id` of the queue in `queues`
+        message_id TEXT NOT NULL, -- the UUID that clients see
         body TEXT NOT NULL,
-        md5 TEXT NOT NULL,
-        attributes TEXT,
-        trace TEXT,
-        source TEXT,
+        md5 TEXT NOT NULL, -- the MD5 of `body`, in hex
+        attributes TEXT, -- the message attributes in JSON; NULL if there are none
+        trace TEXT, -- the X-Ray trace header; NULL if the sender set none
+        source TEXT, -- for a dead letter, the ARN of the queue that it was moved from; otherwise NULL
         sent_ms INTEGER NOT NULL,
-        visible_ms INTEGER NOT NULL,
-        received INTEGER NOT NULL DEFAULT 0,
-        first_received_ms INTEGER
+        visible_ms INTEGER NOT NULL, -- the message cannot be received before this time
+        received INTEGER NOT NULL DEFAULT 0, -- how many times the message was received
+        first_received_ms INTEGER -- NULL if the message was never received
     );
     CREATE INDEX IF NOT EXISTS messages_in_turn ON messages (queue, visible_ms, id);
 ";

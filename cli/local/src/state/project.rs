@@ -4,10 +4,10 @@
 //! was moved is recognized by its directory's identity on the file system, which no clone can copy.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use hitctl_platform::{file_number, file_system};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -39,7 +39,7 @@ impl StatePaths {
     /// Returns the paths for the project in `project`. `user_dir` is hitctl's directory in the user's state
     /// directory.
     pub fn new(user_dir: &Path, project: &Path, configured: bool) -> Self {
-        let project = fs::canonicalize(project)
+        let project = hitctl_platform::canonicalize(project)
             .or_else(|_| std::path::absolute(project))
             .unwrap_or_else(|_| project.to_owned());
         Self { project, user_dir: user_dir.to_owned(), configured }
@@ -127,11 +127,12 @@ pub(crate) struct DirectoryIdentity {
 }
 
 impl DirectoryIdentity {
-    /// Returns the identity of a directory; `None` if the file system does not record creation times.
+    /// Returns the identity of a directory; `None` if the system has no numbers for files, or no creation times.
     pub(crate) fn of(dir: &Path) -> Option<Self> {
         let meta = fs::metadata(dir).ok()?;
         let created_ns = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
-        Some(Self { device: meta.dev(), inode: meta.ino(), created_ns })
+        let (device, inode) = (file_system(&meta)?, file_number(&meta)?);
+        Some(Self { device, inode, created_ns })
     }
 }
 

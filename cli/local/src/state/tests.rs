@@ -1,5 +1,7 @@
 //! Tests of hitctl's own and other directories, the lock, the removal, and the endpoint file.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 #[test]

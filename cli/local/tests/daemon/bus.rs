@@ -18,11 +18,18 @@ fn queue_arn(name: &str) -> String {
     format!("arn:aws:sqs:local:000000000000:{name}")
 }
 
-async fn put_queue(client: &LocalClient, name: &str, allowed: bool) {
-    let senders = if allowed {
-        json!([{ "service": "events.amazonaws.com", "source_arn": RULE_ARN }])
-    } else {
-        json!([])
+/// The sender that a queue's policy allows.
+#[derive(Clone, Copy)]
+enum AllowedSender {
+    /// The rule of these tests.
+    Rule,
+    Nobody,
+}
+
+async fn put_queue(client: &LocalClient, name: &str, sender: AllowedSender) {
+    let senders = match sender {
+        AllowedSender::Rule => json!([{ "service": "events.amazonaws.com", "source_arn": RULE_ARN }]),
+        AllowedSender::Nobody => json!([]),
     };
     let spec = json!({
         "visibility_timeout_s": 30, "retention_s": 345_600, "managed_encryption": true, "redrive": null,
@@ -42,7 +49,7 @@ fn rule(target: &str) -> Json {
 async fn env_with_rule(target: &str) -> (DaemonTestEnv, LocalClient) {
     let env = DaemonTestEnv::new();
     let client = env.start_new().await;
-    put_queue(&client, "dlq", true).await;
+    put_queue(&client, "dlq", AllowedSender::Rule).await;
     let put = client.put_resource("event_rule", "r", &rule(target)).await.unwrap();
     assert_eq!(put.outputs["arn"], RULE_ARN);
     (env, client)
@@ -120,7 +127,7 @@ async fn wait_for_log_line(client: &LocalClient, text: &str) {
 #[tokio::test]
 async fn matching_event_reaches_queue_unchanged() {
     let (_env, client) = env_with_rule(&queue_arn("hits")).await;
-    put_queue(&client, "hits", true).await;
+    put_queue(&client, "hits", AllowedSender::Rule).await;
     let other = json!({ "Entries": [{ "Source": "web", "DetailType": "moved", "Detail": "{}" }] });
     assert_eq!(call_service(&client, "AWSEvents.PutEvents", &other).await.0, 200);
     let id = put(&client, &json!({ "path": "/x", "n": 1.5 })).await;
@@ -143,7 +150,7 @@ async fn event_for_missing_or_unpermitted_target_becomes_dead_letter_without_ret
     put(&client, &json!({ "n": 1 })).await;
     let missing_target = receive(&client, "dlq").await;
     assert_eq!(attribute(&missing_target[0], "ERROR_CODE"), Some("NO_RESOURCE"));
-    put_queue(&client, "hits", false).await;
+    put_queue(&client, "hits", AllowedSender::Nobody).await;
     let id = put(&client, &json!({ "n": 2 })).await;
     let refused = receive(&client, "dlq").await;
     assert_eq!(body(&refused[0])["id"], id);
@@ -155,14 +162,14 @@ async fn event_for_missing_or_unpermitted_target_becomes_dead_letter_without_ret
     // A function as the target has the same errors.
     client.put_resource("event_rule", "r", &rule(FUNCTION_ARN)).await.unwrap();
     put_function(&env, &client, None).await;
-    put(&client, &json!({ "order": "do=say:no" })).await;
+    put(&client, &json!({ "command": "do=say:unpermitted" })).await;
     let unpermitted = receive(&client, "dlq").await;
     assert_eq!(attribute(&unpermitted[0], "ERROR_CODE"), Some("NO_PERMISSIONS"));
     put_permission(&client).await;
-    put(&client, &json!({ "order": "do=say:yes" })).await;
-    wait_for_log_line(&client, "said yes").await;
+    put(&client, &json!({ "command": "do=say:permitted" })).await;
+    wait_for_log_line(&client, "said permitted").await;
     client.delete_resource("permission", "hits-local:hitctl-events").await.unwrap();
-    put(&client, &json!({ "order": "do=say:again" })).await;
+    put(&client, &json!({ "command": "do=say:revoked" })).await;
     assert_eq!(attribute(&receive(&client, "dlq").await[0], "ERROR_CODE"), Some("NO_PERMISSIONS"));
 }
 
@@ -175,7 +182,7 @@ async fn failing_function_is_retried_and_then_reported_to_dlq() {
         "function_name": "f", "qualifier": null, "max_retries": 1, "max_age_s": 3600, "on_failure_arn": queue_arn("dlq"),
     });
     client.put_resource("event_invoke_config", "f", &config).await.unwrap();
-    let id = put(&client, &json!({ "order": "do=error" })).await;
+    let id = put(&client, &json!({ "command": "do=error" })).await;
     let messages = receive(&client, "dlq").await;
     let record = body(&messages[0]);
     assert_eq!(record["version"], "1.0");
@@ -184,7 +191,7 @@ async fn failing_function_is_retried_and_then_reported_to_dlq() {
     assert_eq!(record["requestContext"]["functionArn"], format!("{FUNCTION_ARN}:$LATEST"));
     assert_eq!(record["requestPayload"]["id"], id);
     assert_eq!(record["responseContext"]["functionError"], "Unhandled");
-    assert_eq!(record["responsePayload"]["errorMessage"], "as told");
+    assert_eq!(record["responsePayload"]["errorMessage"], "requested error");
 }
 
 #[tokio::test]
@@ -194,7 +201,7 @@ async fn burst_of_events_reaches_function_with_concurrency_of_one() {
     put_permission(&client).await;
     for burst in 0..30 {
         let entries: Vec<Json> =
-            (0..10).map(|n| event(&json!({ "order": format!("do=say:{}.", burst * 10 + n) }))).collect();
+            (0..10).map(|n| event(&json!({ "command": format!("do=say:{}.", burst * 10 + n) }))).collect();
         let (status, response) =
             call_service(&client, "AWSEvents.PutEvents", &json!({ "Entries": entries })).await;
         assert_eq!((status, response["FailedEntryCount"].as_u64()), (200, Some(0)), "{response}");
@@ -216,7 +223,7 @@ async fn throttled_event_survives_sigkill() {
     let (env, client) = env_with_rule(FUNCTION_ARN).await;
     put_function(&env, &client, Some(0)).await;
     put_permission(&client).await;
-    put(&client, &json!({ "order": "do=say:survived" })).await;
+    put(&client, &json!({ "command": "do=say:survived" })).await;
     sigkill(daemon_pid(&client));
     let client = env.start_new().await;
     put_function(&env, &client, None).await;
@@ -229,7 +236,7 @@ async fn event_in_flight_at_sigkill_is_delivered_again() {
     let (env, client) = env_with_rule(FUNCTION_ARN).await;
     put_function(&env, &client, None).await;
     put_permission(&client).await;
-    put(&client, &json!({ "order": "do=sleep:5000" })).await;
+    put(&client, &json!({ "command": "do=sleep:5000" })).await;
     wait_for_log_line(&client, "START RequestId").await;
     sigkill(daemon_pid(&client));
     let client = env.start_new().await;
@@ -248,7 +255,7 @@ async fn event_in_flight_at_sigkill_is_delivered_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigkill_during_put_events_loses_no_acknowledged_event() {
     let (env, client) = env_with_rule(&queue_arn("hits")).await;
-    put_queue(&client, "hits", true).await;
+    put_queue(&client, "hits", AllowedSender::Rule).await;
     let mut acknowledged = BTreeSet::new();
     let mut client = client;
     for round in 0..3 {
@@ -295,7 +302,7 @@ async fn sigkill_during_put_events_loses_no_acknowledged_event() {
 #[tokio::test]
 async fn put_events_reports_errors_per_entry() {
     let (_env, client) = env_with_rule(&queue_arn("hits")).await;
-    put_queue(&client, "hits", true).await;
+    put_queue(&client, "hits", AllowedSender::Rule).await;
     let entries = json!({ "Entries": [
         { "Source": "cli", "DetailType": "a", "Detail": "no object" },
         event(&json!({ "good": true })),

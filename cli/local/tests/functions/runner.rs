@@ -204,7 +204,7 @@ async fn crashes_and_errors_are_reported_as_by_lambda() {
     let crash = env.invoke(r#""do=abort""#).await;
     assert_eq!(error(&crash), message("Runtime exited with error: signal: aborted"));
     let failed = env.invoke(r#""do=error""#).await;
-    assert_eq!(error(&failed), json!({"errorType": "My.Error", "errorMessage": "as told"}));
+    assert_eq!(error(&failed), json!({"errorType": "My.Error", "errorMessage": "requested error"}));
     assert!(failed.log_tail.contains("Error Type: My.Error"), "{}", failed.log_tail);
     assert_eq!(text(&env.invoke("1").await.payload), "1");
 }
@@ -245,7 +245,7 @@ async fn invocation_with_failing_start_reports_cause() {
     assert_eq!(error(&crash), json!({"errorType": "Runtime.ExitError", "errorMessage": message}));
     env.deploy(init("error")).await;
     let failed = env.invoke("{}").await;
-    assert_eq!(error(&failed), json!({"errorType": "Init.Bad", "errorMessage": "no luck"}));
+    assert_eq!(error(&failed), json!({"errorType": "Init.Bad", "errorMessage": "failed to initialize"}));
     assert!(env.log().iter().any(|line| line.contains("Phase: init\tStatus: error")));
 }
 
@@ -274,7 +274,7 @@ async fn payload_over_lambda_limit_is_refused() {
     assert_eq!(error(&large)["errorType"], "Function.ResponseSizeTooLarge");
     // The process received the error response, and continues.
     assert_eq!(text(&env.invoke("1").await.payload), "1");
-    assert!(env.log().iter().any(|line| line == "told that it is too large"));
+    assert!(env.log().iter().any(|line| line == "response rejected: too large"));
     assert_eq!(env.runner.invoke("g", Bytes::new()).await.err(), Some(InvokeError::NoSuchFunction));
 }
 

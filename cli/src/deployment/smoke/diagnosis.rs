@@ -135,10 +135,13 @@ fn message(body: &str) -> Option<String> {
     json["message"].as_str().map(str::to_owned)
 }
 
-/// Returns the last `cause` field in the log of an invocation.
+/// Returns the `cause` field of the last error in the log of an invocation. Warnings did not fail the invocation.
 fn logged_cause(tail: &str) -> Option<String> {
     let mut newest_first = tail.lines().rev().filter_map(|line| serde_json::from_str::<Json>(line).ok());
-    newest_first.find_map(|line| line["cause"].as_str().map(str::to_owned))
+    newest_first.find_map(|line| {
+        let is_error = line["level"].as_str().is_some_and(|level| level.eq_ignore_ascii_case("error"));
+        line["cause"].as_str().filter(|_| is_error).map(str::to_owned)
+    })
 }
 
 #[cfg(test)]
@@ -214,7 +217,8 @@ mod tests {
     #[test]
     fn service_unavailable_of_function_has_logged_cause() {
         let body = r#"{"error":"unavailable","message":"the counts are unavailable"}"#;
-        let tail = "START\n{\"level\":\"error\",\"message\":\"failed to access the table\",\"cause\":\"127.0.0.1:1: refused\"}\nREPORT";
+        let tail = "START\n{\"level\":\"ERROR\",\"message\":\"failed to access the table\",\"cause\":\"127.0.0.1:1: refused\"}\n\
+                    {\"level\":\"WARN\",\"message\":\"failed to record a visitor\",\"cause\":\"timed out\"}\nREPORT";
         let failing = Ok(invoke_result(json!({"statusCode": 503, "body": body}), None, tail));
         insta::assert_snapshot!(explanation(&response(503, body), &failing), @"
         the response was HTTP 503 (the counts are unavailable); invoked directly: function hits-test returned HTTP 503 (the counts are unavailable): 127.0.0.1:1: refused

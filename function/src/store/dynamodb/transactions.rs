@@ -7,6 +7,7 @@ use hitctl_config::contract::SEEN_MESSAGE_DAYS;
 
 use super::DynamoDbStore;
 use super::requests::{self, Projection};
+use crate::log::LogEvent;
 use crate::moment::{Day, Moment};
 use crate::store::error::StoreError;
 use crate::store::transaction::{Transaction, TransactionResult};
@@ -59,7 +60,7 @@ impl DynamoDbStore {
         }
         match self.read_item(key, Projection::All) {
             Ok(item) => self.trim(key, &item, today),
-            Err(error) => self.warnings.push(format!("failed to read an item to trim: {error}")),
+            Err(error) => self.warnings.push(LogEvent::failure("failed to read an item to trim", &error)),
         }
     }
 }

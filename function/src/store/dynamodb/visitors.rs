@@ -11,6 +11,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use super::client::{DynamoDbClient, ResendPolicy, TableTarget, if_condition_holds};
 use super::requests;
 use crate::fields::text_at;
+use crate::log::LogEvent;
 use crate::moment::{Day, Moment};
 use crate::path::PageKey;
 use crate::sigv4::hex;
@@ -90,10 +91,10 @@ impl VisitorRegistry {
         visitor: &Visitor,
         page: &PageKey,
         now: Moment,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<LogEvent>,
     ) -> Result<NewVisitor, StoreError> {
         if let Err(error) = self.record_address(client, visitor, now) {
-            warnings.push(format!("failed to store an address: {error}"));
+            warnings.push(LogEvent::failure("failed to store an address", &error));
         }
         let today = now.day();
         self.load_salt(client, today, warnings)?;
@@ -101,7 +102,7 @@ impl VisitorRegistry {
             return Ok(NewVisitor::default());
         }
         let site = self.is_new(client, visitor, None, today).unwrap_or_else(|error| {
-            warnings.push(format!("failed to record a visitor of the site: {error}"));
+            warnings.push(LogEvent::failure("failed to record a visitor of the site", &error));
             false
         });
         Ok(NewVisitor { page: true, site })
@@ -113,7 +114,7 @@ impl VisitorRegistry {
         &mut self,
         client: &mut DynamoDbClient,
         day: Day,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<LogEvent>,
     ) -> Result<(), StoreError> {
         if self.salt.as_ref().is_some_and(|salt| salt.day == day) {
             return Ok(());
@@ -140,12 +141,12 @@ impl VisitorRegistry {
 
     /// Deletes the salts of past days. Without the salt, a hash can no longer be linked to a visitor. After a
     /// failure, the process that creates the next day's salt tries again.
-    fn delete_old_salts(&self, client: &mut DynamoDbClient, today: Day, warnings: &mut Vec<String>) {
+    fn delete_old_salts(&self, client: &mut DynamoDbClient, today: Day, warnings: &mut Vec<LogEvent>) {
         for age in 2..2 + OLD_SALTS {
             let Some(day) = today.number().checked_sub(age).map(Day::from_number) else { return };
             let body = requests::delete_id(&self.table.name, &salt_id(day));
             if let Err(error) = client.call("DeleteItem", &self.table, &body, ResendPolicy::Once) {
-                warnings.push(format!("failed to delete old salts: {}", StoreError::from(error)));
+                warnings.push(LogEvent::failure("failed to delete old salts", &StoreError::from(error)));
                 return;
             }
         }

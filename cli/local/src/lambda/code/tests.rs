@@ -3,6 +3,7 @@
 use super::*;
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -2,15 +2,15 @@
 //! one.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hitctl_engine::Fault;
+use hitctl_platform::{mode, set_mode, sync_dir};
 use zip::ZipArchive;
 
-use super::{bad_zip, io_fault, sync};
+use super::{bad_zip, io_fault};
 
 /// Lambda's size limit for an unpacked package, in bytes.
 const MAX_UNPACKED_BYTES: u64 = 250 * 1024 * 1024;
@@ -75,7 +75,7 @@ impl ZipTree {
             let failed = |error: &io::Error| io_fault(&path, error);
             let TreeEntry::File(index) = entry else {
                 fs::create_dir(&path).map_err(|error| failed(&error))?;
-                fs::set_permissions(&path, Permissions::from_mode(MODE)).map_err(|error| failed(&error))?;
+                set_mode(&path, MODE).map_err(|error| failed(&error))?;
                 continue;
             };
             let mut zipped = archive.by_index(*index).map_err(bad_zip)?;
@@ -90,13 +90,11 @@ impl ZipTree {
                     MAX_UNPACKED_BYTES / 1024 / 1024
                 ))
             })?;
-            out.set_permissions(Permissions::from_mode(MODE))
-                .and_then(|()| out.sync_all())
-                .map_err(|error| failed(&error))?;
+            set_mode(&path, MODE).and_then(|()| out.sync_all()).map_err(|error| failed(&error))?;
         }
         let directories = self.entries.iter().filter(|(_, entry)| **entry == TreeEntry::Directory);
         for directory in directories.map(|(path, _)| target.join(path)).chain([target.to_owned()]) {
-            sync(&directory).map_err(|error| io_fault(&directory, &error))?;
+            sync_dir(&directory).map_err(|error| io_fault(&directory, &error))?;
         }
         Ok(())
     }
@@ -104,7 +102,7 @@ impl ZipTree {
     /// Whether a directory holds exactly these entries, with the same contents and modes. Follows no links.
     pub(super) fn matches_dir(&self, root: &Path, archive: &mut ZipArchive<File>) -> bool {
         let is_private_dir = fs::symlink_metadata(root)
-            .is_ok_and(|meta| meta.is_dir() && meta.permissions().mode() & 0o7777 == 0o700);
+            .is_ok_and(|meta| meta.is_dir() && mode(&meta).is_none_or(|mode| mode == 0o700));
         is_private_dir && self.has_same_paths(root) && self.has_same_contents(root, archive).unwrap_or(false)
     }
 
@@ -123,7 +121,7 @@ impl ZipTree {
                     Some(TreeEntry::File(_)) => meta.is_file(),
                     None => false,
                 };
-                if !is_expected_type || meta.permissions().mode() & 0o7777 != MODE {
+                if !is_expected_type || mode(&meta).is_some_and(|mode| mode != MODE) {
                     return false;
                 }
                 if meta.is_dir() {

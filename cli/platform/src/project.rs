@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::load::CONFIG_FILE;
+use crate::{current_user, file_system, mode, owner};
 
-/// A configuration file that another user could have written.
+/// A file that another user could have written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UntrustedFile {
     /// The file.
@@ -28,7 +27,7 @@ const STICKY: u32 = 0o1000;
 /// Returns the directories that may contain the files of a project: from `cwd` up to the root of the repository, within
 /// one file system.
 pub fn search_dirs(cwd: &Path) -> Vec<PathBuf> {
-    let device = |dir: &Path| fs::metadata(dir).ok().map(|meta| meta.dev());
+    let device = |dir: &Path| fs::metadata(dir).ok().map(|meta| file_system(&meta));
     let device_of_cwd = device(cwd);
     let mut dirs = Vec::new();
     for dir in cwd.ancestors() {
@@ -43,14 +42,18 @@ pub fn search_dirs(cwd: &Path) -> Vec<PathBuf> {
     dirs
 }
 
-/// Returns the nearest configuration file, if it can be trusted. A file that exists but cannot be inspected is also
+/// Returns the nearest file with this name in a project, if it can be trusted. A file that exists but cannot be inspected is also
 /// returned, so that reading it reports the cause.
-pub fn find_config(cwd: &Path, env: &BTreeMap<String, String>) -> Result<Option<PathBuf>, UntrustedFile> {
+pub fn find_file(
+    name: &str,
+    cwd: &Path,
+    env: &BTreeMap<String, String>,
+) -> Result<Option<PathBuf>, UntrustedFile> {
     let exists = |path: &PathBuf| match path.symlink_metadata() {
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     };
-    let Some(path) = search_dirs(cwd).iter().map(|dir| dir.join(CONFIG_FILE)).find(exists) else {
+    let Some(path) = search_dirs(cwd).iter().map(|dir| dir.join(name)).find(exists) else {
         return Ok(None);
     };
     match check_trusted(&path, cwd, env) {
@@ -71,7 +74,8 @@ pub fn check_trusted(path: &Path, cwd: &Path, env: &BTreeMap<String, String>) ->
     let (Ok(dir_meta), Ok(link_meta)) = (fs::metadata(dir), path.symlink_metadata()) else { return Ok(()) };
     let users = trusted_users(env);
     check_owner(&dir_meta, &users).map_err(|reason| format!("its directory {reason}"))?;
-    if is_above_cwd && dir_meta.mode() & WORLD_WRITABLE != 0 && dir_meta.mode() & STICKY == 0 {
+    let is_set = |meta: &Metadata, bit| mode(meta).is_some_and(|mode| mode & bit != 0);
+    if is_above_cwd && is_set(&dir_meta, WORLD_WRITABLE) && !is_set(&dir_meta, STICKY) {
         return Err("any user can write to its directory".to_owned());
     }
     check_owner(&link_meta, &users).map_err(|reason| format!("it {reason}"))?;
@@ -84,7 +88,7 @@ pub fn check_trusted(path: &Path, cwd: &Path, env: &BTreeMap<String, String>) ->
         meta = fs::metadata(&target).map_err(|error| error.to_string())?;
         check_owner(&meta, &users).map_err(|reason| format!("it is a link to a file that {reason}"))?;
     }
-    if is_above_cwd && meta.is_file() && meta.mode() & WORLD_WRITABLE != 0 {
+    if is_above_cwd && meta.is_file() && is_set(&meta, WORLD_WRITABLE) {
         return Err("any user can write to it".to_owned());
     }
     Ok(())
@@ -92,27 +96,28 @@ pub fn check_trusted(path: &Path, cwd: &Path, env: &BTreeMap<String, String>) ->
 
 /// Returns the ids of the trusted users: this user, root and, under sudo, the calling user.
 fn trusted_users(env: &BTreeMap<String, String>) -> Vec<u32> {
-    let user = rustix::process::geteuid().as_raw();
-    let caller = env.get("SUDO_UID").filter(|_| user == 0).and_then(|uid| uid.parse().ok());
-    [user, 0].into_iter().chain(caller).collect()
+    let user = current_user();
+    let caller = env.get("SUDO_UID").filter(|_| user == Some(0)).and_then(|uid| uid.parse().ok());
+    [user, Some(0), caller].into_iter().flatten().collect()
 }
 
 fn check_owner(meta: &Metadata, users: &[u32]) -> Result<(), String> {
-    if users.contains(&meta.uid()) {
-        Ok(())
-    } else {
-        Err(format!("belongs to another user (uid {})", meta.uid()))
+    match owner(meta) {
+        Some(owner) if !users.contains(&owner) => Err(format!("belongs to another user (uid {owner})")),
+        _ => Ok(()),
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     use super::*;
 
+    const CONFIG_FILE: &str = "hitctl.toml";
+
     fn find(cwd: &Path) -> Result<Option<PathBuf>, String> {
-        find_config(cwd, &BTreeMap::new()).map_err(|refused| refused.reason)
+        find_file(CONFIG_FILE, cwd, &BTreeMap::new()).map_err(|refused| refused.reason)
     }
 
     /// Creates a tree `top/repository/site` with a configuration file in `top`.
@@ -125,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn find_config_returns_nearest_file_up_to_repository_root() {
+    fn find_file_returns_nearest_file_up_to_repository_root() {
         let (top, site) = tree();
         assert_eq!(find(&site), Ok(Some(top.path().join(CONFIG_FILE))));
         fs::create_dir(top.path().join("repository/.git")).unwrap();
@@ -144,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn find_config_rejects_world_writable_file() {
+    fn find_file_rejects_world_writable_file() {
         let (top, site) = tree();
         let set_mode =
             |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn find_config_rejects_link_out_of_its_directory() {
+    fn find_file_rejects_link_out_of_its_directory() {
         let (top, site) = tree();
         let secret = top.path().join("credentials");
         fs::write(&secret, "aws_secret_access_key = x").unwrap();
@@ -172,25 +177,25 @@ mod tests {
     }
 
     #[test]
-    fn find_config_rejects_file_of_another_user() {
+    fn find_file_rejects_file_of_another_user() {
         let (top, site) = tree();
         let config = top.path().join(CONFIG_FILE);
         // Only root can change the owner of a file.
         if chown(&config, Some(12_345), None).is_err() {
-            assert!(!rustix::process::geteuid().is_root());
+            assert_ne!(current_user(), Some(0));
             return;
         }
         let reason = find(&site).unwrap_err();
         assert!(reason.ends_with("it belongs to another user (uid 12345)"), "{reason}");
         let sudo = [("SUDO_UID".to_owned(), "12345".to_owned())].into();
-        assert_eq!(find_config(&site, &sudo).ok().flatten(), Some(config.clone()));
+        assert_eq!(find_file(CONFIG_FILE, &site, &sudo).ok().flatten(), Some(config.clone()));
         chown(&config, Some(0), None).unwrap();
         chown(top.path(), Some(12_345), None).unwrap();
         assert!(find(&site).unwrap_err().contains("its directory belongs to another user"));
     }
 
     #[test]
-    fn find_config_returns_path_that_is_no_file() {
+    fn find_file_returns_path_that_is_no_file() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(CONFIG_FILE)).unwrap();
         assert_eq!(find(dir.path()), Ok(Some(dir.path().join(CONFIG_FILE))));
