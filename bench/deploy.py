@@ -88,28 +88,28 @@ def hitctl_commands(hitctl, zip_file, home, endpoint, env):
     return deploy, deploy, lambda: command("destroy", "--delete-data", "--confirm", "test", "--export", f"{time.time_ns()}.ndjson")
 
 
-def ours(hitctl, zip_file, home, binaries, count):
+def measure_hitctl(hitctl, zip_file, home, binaries, count):
     figures = {}
     (home / "hitctl.toml").write_text(CONFIG)
     with common.ministack(binaries, home) as server:
         env, endpoint = environment(server, home), f"http://127.0.0.1:{server.port}"
-        life = hitctl_commands(hitctl, zip_file, home, endpoint, env)
+        commands = hitctl_commands(hitctl, zip_file, home, endpoint, env)
         say("hitctl ...")
-        figures |= cycles(count, *life)
+        figures |= cycles(count, *commands)
         say("hitctl, with 200 other APIs in the account ...")
         run([binaries / "python", "-c", OTHERS, endpoint, "200"], env=server.env)
-        crowded = cycles(max(1, count // 2), *life)
-        figures["again_with_200_apis_ms"] = crowded["again_ms"]
-    with common.ministack(binaries, home) as server, Slow(server.port) as slow:
+        with_other_apis = cycles(max(1, count // 2), *commands)
+        figures["again_with_200_apis_ms"] = with_other_apis["again_ms"]
+    with common.ministack(binaries, home) as server, SlowProxy(server.port) as proxy:
         say(f"hitctl, with {LATENCY_MS} ms added to each call ...")
-        first, again, destroy = hitctl_commands(hitctl, zip_file, home, f"http://127.0.0.1:{slow.port}", environment(server, home))
+        first, again, destroy = hitctl_commands(hitctl, zip_file, home, f"http://127.0.0.1:{proxy.port}", environment(server, home))
         for key, action in (("first", first), ("again", again), ("destroy", destroy)):
-            slow.calls.clear()
+            proxy.calls.clear()
             took, _, _ = action()
-            chain = slow.chain()
-            asked = [call["what"] for call in slow.calls if "/_aws/execute-api/" not in call["what"]]
-            writing = [what for what in asked if not what.startswith(("Get", "Describe", "List", "GET "))]
-            figures[f"slow_{key}"] = {"took_ms": took, "calls": len(asked), "writing": len(writing), "chain": [call["what"] for call in chain],
+            chain = proxy.longest_chain()
+            aws_calls = [call["operation"] for call in proxy.calls if "/_aws/execute-api/" not in call["operation"]]
+            writing = [operation for operation in aws_calls if not operation.startswith(("Get", "Describe", "List", "GET "))]
+            figures[f"slow_{key}"] = {"took_ms": took, "calls": len(aws_calls), "writing": len(writing), "chain": [call["operation"] for call in chain],
                                       "chain_ms": sum(call["end"] - call["begin"] for call in chain)}
     return figures
 
@@ -119,7 +119,7 @@ def environment(server, home):
     return server.env | {"HOME": str(home), "PATH": os.environ["PATH"]}
 
 
-class Slow:
+class SlowProxy:
     """A proxy to the emulator that adds latency to each call, and records when each call began and ended."""
 
     def __init__(self, upstream):
@@ -142,22 +142,22 @@ class Slow:
                 connection = http.client.HTTPConnection("127.0.0.1", upstream, timeout=60)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
                 connection.request(self.command, self.path, body, headers)
-                answer = connection.getresponse()
-                content = answer.read()
+                response = connection.getresponse()
+                content = response.read()
                 connection.close()
-                self.send_response_only(answer.status)
-                for name, value in answer.getheaders():
+                self.send_response_only(response.status)
+                for name, value in response.getheaders():
                     if name.lower() not in ("transfer-encoding", "content-length", "connection"):
                         self.send_header(name, value)
                 self.send_header("content-length", str(len(content)))
-                outer.calls.append({"what": self.what(body), "begin": begin, "end": 1000 * time.perf_counter()})
+                outer.calls.append({"operation": self.operation(body), "begin": begin, "end": 1000 * time.perf_counter()})
                 self.end_headers()
                 self.wfile.write(content)
 
-            def what(self, body):
+            def operation(self, body):
                 target = self.headers.get("x-amz-target", "").rpartition(".")[2]
-                form = body.decode("latin-1").partition("Action=")[2].partition("&")[0] if self.path == "/" else ""
-                return target or form or f"{self.command} {self.path.partition('?')[0]}"
+                action = body.decode("latin-1").partition("Action=")[2].partition("&")[0] if self.path == "/" else ""
+                return target or action or f"{self.command} {self.path.partition('?')[0]}"
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = forward
 
@@ -175,7 +175,7 @@ class Slow:
         self.server.shutdown()
         self.server.server_close()
 
-    def chain(self):
+    def longest_chain(self):
         """Returns the chain of calls with the longest total time in which each call began after the previous one had ended. More
         concurrency cannot make the same calls faster than this chain."""
         best = []
@@ -189,7 +189,7 @@ def duration(chain):
     return sum(call["end"] - call["begin"] for call in chain)
 
 
-def sam(zip_file, home, binaries, sam_binaries, count):
+def measure_sam(zip_file, home, binaries, sam_binaries, count):
     shutil.copy(common.BENCH / "peers/sam/template.yaml", home / "template.yaml")
     shutil.copy(zip_file, home / "function.zip")
     with common.ministack(binaries, home) as server:
@@ -206,79 +206,80 @@ def sam(zip_file, home, binaries, sam_binaries, count):
         return cycles(count, deploy, deploy, delete)
 
 
-def terraform(zip_file, home, binaries, count):
+def measure_terraform(zip_file, home, binaries, count):
     """Returns the figures of terraform, or `None` and the reason if it is missing or cannot install its AWS provider."""
     program = shutil.which("terraform")
     if not program:
         return None, "`terraform` is not on the PATH"
-    place = home / "terraform"
-    shutil.copytree(common.BENCH / "peers/terraform", place)
-    installed = subprocess.run([program, "init", "-input=false", "-no-color"], cwd=place, capture_output=True, text=True, timeout=300, check=False)
+    work_dir = home / "terraform"
+    shutil.copytree(common.BENCH / "peers/terraform", work_dir)
+    installed = subprocess.run([program, "init", "-input=false", "-no-color"], cwd=work_dir, capture_output=True, text=True, timeout=300, check=False)
     if installed.returncode:
         return None, "`terraform` is on the PATH, but could not install its AWS provider"
     with common.ministack(binaries, home) as server:
         say("terraform ...")
         env = environment(server, home)
-        given = ["-auto-approve", "-input=false", "-no-color", f"-var=endpoint=http://127.0.0.1:{server.port}", f"-var=zip={zip_file}"]
-        apply = lambda: timed([program, "apply", *given], cwd=place, env=env)  # noqa: E731
-        return cycles(count, apply, apply, lambda: timed([program, "destroy", *given], cwd=place, env=env)), ""
+        options = ["-auto-approve", "-input=false", "-no-color", f"-var=endpoint=http://127.0.0.1:{server.port}", f"-var=zip={zip_file}"]
+        apply = lambda: timed([program, "apply", *options], cwd=work_dir, env=env)  # noqa: E731
+        return cycles(count, apply, apply, lambda: timed([program, "destroy", *options], cwd=work_dir, env=env)), ""
 
 
 def seconds(value):
     return "-" if value is None else f"{value / 1000:,.2f} s" if value >= 1000 else f"{value:,.0f} ms"
 
 
-def compare(us, them, why):
-    """Returns the report (the table, and the results with latency) and the missed goals."""
+def compare(hitctl, peers, skip_reason):
+    """Returns the report (the table, and the results with latency) and the missed goals. `skip_reason` says why Terraform was not measured."""
     rows, missed = [], []
-    for key, words, wanted in (("first_ms", "first deployment", 40), ("again_ms", "without changes", 50), ("destroy_ms", "destroy, with data", 40)):
-        tf, other = them["terraform"], them["sam"]
-        ratio = lambda peer: "-" if peer is None else f"{peer[key] / us[key]:,.0f}x"  # noqa: E731
-        limit = (tf or TERRAFORM)[key] / wanted
-        goal = f"{seconds(limit)}, 1/{wanted} of Terraform: {'met' if us[key] <= limit else 'MISSED'}"
-        if us[key] > limit:
-            missed.append(f"{words}: {us[key]:.0f} ms, wanted {limit:.0f} ms or less")
-        rows.append([words, seconds(us[key]), seconds(other[key]), ratio(other), seconds(tf and tf[key]), ratio(tf), goal])
-    fits = us["peak_mib"] * 1.048576 <= 40
+    for key, label, factor in (("first_ms", "first deployment", 40), ("again_ms", "without changes", 50), ("destroy_ms", "destroy, with data", 40)):
+        tf, other = peers["terraform"], peers["sam"]
+        ratio = lambda peer: "-" if peer is None else f"{peer[key] / hitctl[key]:,.0f}x"  # noqa: E731
+        limit = (tf or TERRAFORM)[key] / factor
+        goal = f"{seconds(limit)}, 1/{factor} of Terraform: {'met' if hitctl[key] <= limit else 'MISSED'}"
+        if hitctl[key] > limit:
+            missed.append(f"{label}: {hitctl[key]:.0f} ms; the goal is at most {limit:.0f} ms")
+        rows.append([label, seconds(hitctl[key]), seconds(other[key]), ratio(other), seconds(tf and tf[key]), ratio(tf), goal])
+    fits = hitctl["peak_mib"] * 1.048576 <= 40
     if not fits:
-        missed.append(f"peak memory: {us['peak_mib']:.0f} MiB, wanted 40 MB")
+        missed.append(f"peak memory: {hitctl['peak_mib']:.0f} MiB; the goal is at most 40 MB")
     show = lambda peer: "-" if peer is None else f"{peer['peak_mib']:,.0f} MiB"  # noqa: E731
-    rows.append(["peak memory", show(us), show(them["sam"]), "", show(them["terraform"]), "", f"40 MB: {'met' if fits else 'MISSED'}"])
+    rows.append(["peak memory", show(hitctl), show(peers["sam"]), "", show(peers["terraform"]), "", f"40 MB: {'met' if fits else 'MISSED'}"])
     text = common.table(["", "hitctl", "sam", "ratio", "terraform", "ratio", "goal"], rows)
-    if why:
-        then = ", ".join(seconds(value) for value in TERRAFORM.values())
-        text += (f"\n\nTerraform was not measured: {why}. The goals are computed from its times on\n"
-                 f"another machine ({then}). They limit the time of hitctl, but do not say how much faster it is on this machine.")
-    text += (f"\n\nWith 200 other APIs in the account, a deployment without changes takes {seconds(us['again_with_200_apis_ms'])}.\n\n"
+    if skip_reason:
+        reference_times = ", ".join(seconds(value) for value in TERRAFORM.values())
+        text += (f"\n\nTerraform was not measured: {skip_reason}. The goals are computed from its times on\n"
+                 f"another machine ({reference_times}). They limit the time of hitctl, but do not say how much faster it is on this machine.")
+    text += (f"\n\nWith 200 other APIs in the account, a deployment without changes takes {seconds(hitctl['again_with_200_apis_ms'])}.\n\n"
              f"The next table has {LATENCY_MS} ms added to each call, and compares the total time with the longest chain of calls. In a chain, each call began after\n"
              "the previous one had ended, even if it did not depend on that call.\n\n")
-    idle = us["slow_again"]
-    if idle["calls"] > 16 or idle["writing"]:
-        missed.append(f"without changes: {idle['calls']} calls, {idle['writing']} of them writing; wanted 16 or fewer, all reading")
-    slow = []
-    for key, words in (("first", "first deployment"), ("again", "without changes"), ("destroy", "destroy, with data")):
-        found = us[f"slow_{key}"]
-        ratio = found["took_ms"] / found["chain_ms"]
+    unchanged = hitctl["slow_again"]
+    if unchanged["calls"] > 16 or unchanged["writing"]:
+        missed.append(f"without changes: {unchanged['calls']} calls, {unchanged['writing']} of them writes; the goal is at most 16, all of them reads")
+    rows = []
+    for key, label in (("first", "first deployment"), ("again", "without changes"), ("destroy", "destroy, with data")):
+        measured = hitctl[f"slow_{key}"]
+        ratio = measured["took_ms"] / measured["chain_ms"]
         if ratio > 1.25:
-            missed.append(f"{words} with latency: {ratio:.2f} times its chain, wanted 1.25")
-        slow.append([words, str(found["calls"]), str(found["writing"]), str(len(found["chain"])), seconds(found["chain_ms"]), seconds(found["took_ms"]), f"{ratio:.2f}",
+            missed.append(f"{label} with latency: {ratio:.2f} times its chain; the goal is at most 1.25")
+        rows.append([label, str(measured["calls"]), str(measured["writing"]), str(len(measured["chain"])), seconds(measured["chain_ms"]), seconds(measured["took_ms"]), f"{ratio:.2f}",
                      f"1.25: {'met' if ratio <= 1.25 else 'MISSED'}"])
-    text += common.table(["", "calls", "writes", "calls in the chain", "time of the chain", "total time", "ratio", "goal"], slow)
+    text += common.table(["", "calls", "writes", "calls in the chain", "time of the chain", "total time", "ratio", "goal"], rows)
     text += "\n\nThe requests to the live URL are included in the chains, but not in the numbers of calls. The goal for a deployment without changes is at most 16\ncalls, all of them reads"
-    if idle["calls"] > 16:
-        text += (". It is MISSED: the goal is older than queues, event rules, their roles and the table of visitors. hitctl looks for these\n"
-                 "resources even if they are switched off, in order to remove them. It looks for all of them at the same time, so this takes no longer")
+    if unchanged["calls"] > 16:
+        text += (". It is MISSED: the goal was set before hitctl supported queues, event rules and the visitors table. hitctl looks for\n"
+                 "these resources and their roles even if they are switched off, in order to remove them. It looks for all of them at the same time,\n"
+                 "so this takes no longer")
     text += "."
-    for key, words in (("first", "first deployment"), ("again", "deployment without changes"), ("destroy", "destroy")):
-        text += f"\n\nThe chain of the {words}: " + ", ".join(f"`{what}`" for what in us[f"slow_{key}"]["chain"]) + "."
+    for key, label in (("first", "first deployment"), ("again", "deployment without changes"), ("destroy", "destroy")):
+        text += f"\n\nThe chain of the {label}: " + ", ".join(f"`{operation}`" for operation in hitctl[f"slow_{key}"]["chain"]) + "."
     return text, missed
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one cycle each; writes nothing")
-    parser.add_argument("--venv", help="use (and complete) this virtual environment")
-    parser.add_argument("--sam-venv", help="the same, for SAM")
+    parser.add_argument("--venv", help="use (and complete) this virtual environment for the emulator")
+    parser.add_argument("--sam-venv", help="use (and complete) this virtual environment for SAM")
     parser.add_argument("--hitctl", type=pathlib.Path, help="measure this program instead of building one")
     parser.add_argument("--artifact", type=pathlib.Path, help="deploy this zip instead of building one")
     args = parser.parse_args()
@@ -288,18 +289,18 @@ def main():
     with common.interruptible(), common.scratch() as home:
         (home / "hitctl.toml").write_text(CONFIG)
         zip_file = args.artifact or json.loads(run([hitctl, "--env", "local", "--json", "build"], cwd=home))["zip"]
-        us = ours(hitctl.absolute(), zip_file, home, binaries, count)
-        them = {"sam": sam(zip_file, home, binaries, sam_binaries, count)}
-        them["terraform"], why = terraform(zip_file, home, binaries, max(1, count // 2))
-    shown, missed = compare(us, them, why)
+        hitctl_figures = measure_hitctl(hitctl.absolute(), zip_file, home, binaries, count)
+        peers = {"sam": measure_sam(zip_file, home, binaries, sam_binaries, count)}
+        peers["terraform"], skip_reason = measure_terraform(zip_file, home, binaries, max(1, count // 2))
+    report, missed = compare(hitctl_figures, peers, skip_reason)
     if args.quick:
-        print(shown)
+        print(report)
     else:
         intro = ("This page compares `hitctl deploy` with `sam deploy` and `terraform apply` on the emulator MiniStack, with a function zip that is already\n"
                  "built. All deploy the same stack: a table, a role, a log group, a function with reserved concurrency 1, an HTTP API with routes, CORS and\n"
-                 "throttle, and the permission. Visitors are not counted, so there is no second table. A deployment by hitctl also publishes a version with\n"
-                 f"its alias, takes the lease, and runs the smoke test of the live URL. The figures are medians of {count} complete cycles each. Nothing was\n"
-                 "measured on AWS.\n\n"
+                 "throttling, and the permission to invoke the function. Visitors are not counted, so there is no second table. A deployment by hitctl also\n"
+                 "publishes a version with its alias, takes the lease, and runs the smoke test of the live URL. The figures are medians of\n"
+                 f"{count} complete cycles each. Nothing was measured on AWS.\n\n"
                  "MiniStack reports that a function is ready half a second after its creation, but invokes it earlier. Terraform waits for this report.\n"
                  "hitctl makes the next call at once, and waits only if MiniStack rejects it, as AWS would. To find out that the function is ready, it requests\n"
                  "the live URL until the new build responds. On AWS, a first deployment with any tool takes at least the time until the role and the function\n"
@@ -307,7 +308,7 @@ def main():
         facts = common.machine(EMULATOR | common.SAM)
         if args.hitctl:
             facts["commit"] += " (of this script; hitctl was built before)"
-        common.publish("DEPLOY", "Deploying, measured", "bench/deploy.py", intro, shown, facts, us | them)
+        common.publish("DEPLOY", "Deploying, measured", "bench/deploy.py", intro, report, facts, hitctl_figures | peers)
     if missed:
         sys.exit("bench: goals missed:\n  " + "\n  ".join(missed))
 

@@ -18,6 +18,7 @@ use crate::global::Global;
 #[derive(Debug, Parser)]
 #[command(
     name = "hitctl",
+    bin_name = "hitctl",
     version,
     styles = STYLES,
     max_term_width = 100,

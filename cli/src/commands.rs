@@ -40,7 +40,7 @@ use crate::session::Session;
 
 /// The subcommands of `hitctl`.
 #[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "the help of a command is at its arguments")]
+#[expect(missing_docs, reason = "the help texts are the comments of the argument types")]
 pub enum Command {
     Init(init::Args),
     Build(build::Args),

@@ -224,8 +224,7 @@ impl Session {
 
     /// Returns the hitctl directory in the user's directory for this kind of data.
     fn user_dir(&self, kind: UserDir) -> Result<PathBuf, Failure> {
-        let dir = hitctl_platform::user_dir(kind, &self.env).map(|dir| dir.join("hitctl"));
-        dir.map_err(|[base, variable]| {
+        hitctl_platform::user_dir(kind, "hitctl", &self.env).map_err(|[base, variable]| {
             Failure::new("no_home", format!("failed to find the home directory: {base} is not set"))
                 .hinted(format!("set {base}, or set {variable} to an absolute path"))
         })

@@ -1,5 +1,5 @@
-//! The names of all resources, computed from app and env. There is no state file: these names are the only way to find a
-//! resource again.
+//! The names of all resources, computed from app and env. There is no state file: a deploy finds its resources by these
+//! names.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ pub const TAG_DELETED: &str = "hitctl:deleted";
 
 /// The maximum length of `{app}-{env}`: the limit on names in Lambda and IAM, which is the lowest of all limits.
 pub const MAX_BASE_NAME_CHARS: usize = 64;
-/// The suffixes of other resource names. No env name may end with one, so that two envs never need the same name.
+/// The suffixes that follow the base name in the names of some resources. No env name may end with one, so that two envs
+/// never need the same name.
 pub const RESERVED_SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3", "reader", "grant"];
 
 /// Returns `{app}-{env}`, the name of the role, the function, the table of counts, the HTTP API and the rule.
@@ -54,7 +55,7 @@ pub fn function(app: &str, env: &str) -> String {
     base_name(app, env)
 }
 
-/// Returns the name of the reader, the function that answers reads, and of its role.
+/// Returns the name of the reader, the function that handles read requests, and of its role.
 pub fn reader(app: &str, env: &str) -> String {
     format!("{}-reader", base_name(app, env))
 }

@@ -10,7 +10,7 @@ use crate::partitions;
 /// The format of a string.
 #[derive(Debug)]
 pub(crate) struct StringFormat {
-    /// The description, as it completes "expected {}".
+    /// The text that follows "expected" in an error message.
     pub(crate) description: &'static str,
     /// A regular expression for the whole string, in the common subset of JSON Schema and `regex-lite`.
     pub(crate) pattern: &'static str,
@@ -115,7 +115,8 @@ pub(crate) static BUS: StringFormat = StringFormat {
     guess: |text| text.trim().rsplit(":event-bus/").next().unwrap_or_default().to_owned(),
 };
 
-/// The path that an event counts for, or a JSON pointer to it.
+/// The path that an event counts for: a fixed name, or a JSON pointer to a field of the event. A name cannot begin with
+/// `/`, because such a text is a pointer.
 pub(crate) static EVENT_KEY: StringFormat = StringFormat {
     description: "a name that contains no control characters and does not begin with `!`, or a JSON pointer such as `/detail/page`",
     pattern: r"^[^!\x00-\x1f][^\x00-\x1f]*$",

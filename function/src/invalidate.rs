@@ -1,6 +1,6 @@
-//! Computes the paths and caller references of invalidations. Invalidations after hits have one reference per
-//! window, which concurrent processes share; invalidations of changed objects have one per set of objects. Pure;
-//! the store decides which process invalidates.
+//! Computes the paths and caller references of CloudFront invalidations. The reference is the same for all hits
+//! in a time window, and for the same set of changed objects, so that CloudFront invalidates only once. Sends no
+//! requests; after hits, the store decides which process invalidates.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::trigger::S3Object;
 /// invalidated, which costs as much as one path.
 pub const MAX_PATHS: usize = 100;
 
-/// Returns the caller reference of the invalidation after hits in a window of `window_s` seconds, at `now_s`
-/// seconds since 1970.
+/// Returns the caller reference of the invalidation after hits. It is the same during a window of `window_s`
+/// seconds. `now_s` is the current time in seconds since 1970.
 pub fn window_reference(name: &str, window_s: u64, now_s: u64) -> String {
     format!("hitctl-{name}-{}", now_s / window_s.max(1))
 }
 
-/// Returns the caller reference for objects. It does not depend on their order.
+/// Returns the caller reference of the invalidation of changed objects. It does not depend on their order.
 pub fn objects_reference(objects: &[S3Object]) -> String {
     let mut lines = BTreeSet::new();
     for object in objects {

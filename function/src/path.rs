@@ -1,6 +1,6 @@
-//! Normalises paths: turns a client's name of a page into the key under which it is counted. HTTP, queue,
-//! events, logs and import all use this module, so that one page has one key. Must not know where a path comes
-//! from.
+//! Normalises paths: turns the path, URL or string that a client sends into the key under which the page is
+//! counted. HTTP, queues, events, logs and imports all use this module, so that each page has one key. It must
+//! not know where a path comes from.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,10 +79,10 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
-/// Returns the key of a page, given the client's name for it.
+/// Returns the key of a page, given the string that a client sent for it.
 ///
-/// A string that begins with `/` is a path, and so is an `http` or `https` URL; paths are normalised. The empty
-/// string is `/`. Any other string counts unchanged. Normalising a key again changes nothing.
+/// A path (a string that begins with `/`) and the path of an `http` or `https` URL are normalised. The empty
+/// string becomes `/`. Any other string is used as the key unchanged. Normalising a key again changes nothing.
 pub fn normalise(raw: &str) -> Result<PageKey, PathError> {
     normalise_keeping(raw, &[])
 }

@@ -24,8 +24,8 @@ use crate::widget;
 use badge::BadgeFormat;
 use outcome::RouteError;
 
-/// A route: its allowed methods and its handler.
-type RouteHandler<S> = (
+/// The methods that a route allows, and its handler.
+type MethodsAndHandler<S> = (
     &'static [&'static str],
     fn(&mut Counter<S>, &CounterRequest, Moment) -> Result<RouteOutcome, RouteError>,
 );
@@ -56,7 +56,7 @@ impl<S: CounterStore> Counter<S> {
 
     fn route(&mut self, request: &CounterRequest, now: Moment) -> Result<RouteOutcome, RouteError> {
         let stats = self.config.public_stats;
-        let (methods, route): RouteHandler<S> = match request.route.as_str() {
+        let (methods, handler): MethodsAndHandler<S> = match request.route.as_str() {
             "/counter" => (READ_METHODS, Self::counter),
             "/v1/hit" => (&["POST"], Self::hit),
             "/v1/count" => (READ_METHODS, Self::count),
@@ -79,7 +79,7 @@ impl<S: CounterStore> Counter<S> {
         if request.body_bytes > MAX_BODY_BYTES {
             return Err(RouteError::new(413, "body_too_large", "the request body exceeds 2048 bytes"));
         }
-        route(self, request, now)
+        handler(self, request, now)
     }
 
     /// `/v1/widget.js`: returns the script that pages embed.
@@ -114,7 +114,8 @@ impl<S: CounterStore> Counter<S> {
     }
 }
 
-/// Adds the headers that do not depend on the route, and removes the body if the method is `HEAD`.
+/// Adds the headers that do not depend on the route. Turns the response into a 304 if the client has the current
+/// body, and removes the body if the method is `HEAD`.
 fn finish(mut outcome: RouteOutcome, request: &CounterRequest) -> RouteOutcome {
     if let Some(why) = outcome.ignored {
         outcome.response = outcome.response.with_header(HEADER_IGNORED, why.code());

@@ -82,10 +82,9 @@ impl FunctionSettings {
         if !matches!(visitors.as_str(), "none" | "hash") && address_retention_days.is_none() {
             faults.push(format!("{ENV_VISITORS}: expected `none`, `hash` or `raw/DAYS`, found `{visitors}`"));
         }
-        let shards = var(ENV_SHARDS).map_or(Some(1), |shards| shards.trim().parse().ok());
-        let shards = shards.filter(|shards| (1..=MAX_SHARDS).contains(shards)).unwrap_or_else(|| {
-            faults.push(format!("{ENV_SHARDS}: expected a number from 1 to {MAX_SHARDS}"));
-            1
+        let expected_shards = format!("a number from 1 to {MAX_SHARDS}");
+        let shards = parse_variable(&var, &mut faults, ENV_SHARDS, &expected_shards, 1, |shards| {
+            shards.trim().parse::<u32>().ok().filter(|shards| (1..=MAX_SHARDS).contains(shards))
         });
         let dedup_table = var(ENV_SEEN_TABLE);
         let counter = counter::read(&var, &mut faults);
@@ -203,7 +202,7 @@ mod tests {
     #[test]
     fn all_faults_are_reported_at_once() {
         let why = read(&[], &[("DYNAMODB_ENDPOINT", "ftp://x")]).unwrap_err();
-        insta::assert_snapshot!(why, @"HITS_TABLE_NAME is not set (the DynamoDB table to count in); AWS_REGION is not set (Lambda sets it); AWS_ACCESS_KEY_ID is not set (Lambda sets it from the function's role); AWS_SECRET_ACCESS_KEY is not set (Lambda sets it from the function's role); DYNAMODB_ENDPOINT: `ftp://x` is not an endpoint: the scheme ftp is neither http nor https");
+        insta::assert_snapshot!(why, @"HITS_TABLE_NAME is not set (the DynamoDB table to count in); AWS_REGION is not set (Lambda sets it); AWS_ACCESS_KEY_ID is not set (Lambda sets it from the function's role); AWS_SECRET_ACCESS_KEY is not set (Lambda sets it from the function's role); DYNAMODB_ENDPOINT: expected an endpoint URL, found `ftp://x`: the scheme ftp is neither http nor https");
         let why = read(ALL, &[("HITS_TABLE_NAME", "a/b")]).unwrap_err();
         insta::assert_snapshot!(why, @"HITS_TABLE_NAME: expected a table name, found `a/b`");
         let why = read(ALL, &[("HITS_TABLE_NAME", " ")]).unwrap_err();

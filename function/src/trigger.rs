@@ -46,9 +46,7 @@ pub enum EventReply {
 impl TriggerEvent {
     /// Parses an event. Unknown fields are ignored, and so is `null` in optional fields.
     pub fn parse(json: &[u8], options: &EventOptions, now: Moment) -> Result<Self, InvocationError> {
-        let bad = |why: &str| {
-            failure(&format!("failed to read the event: {why}; invoke the function with an HTTP API event"))
-        };
+        let bad = |why: &str| failure(&format!("failed to read the event: {why}"));
         let text = std::str::from_utf8(json).map_err(|_| bad("it is not UTF-8"))?;
         let event = object(text, "it").map_err(|why| bad(&why))?;
         if let Some(request) = http::request(&event).map_err(|why| bad(&why))? {

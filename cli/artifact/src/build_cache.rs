@@ -1,8 +1,6 @@
-//! The build record: a fingerprint of the inputs of the last build, stored beside its zip. If nothing changed, a build
-//! takes a few milliseconds, because cargo does not run.
-//!
-//! The fingerprint covers the contents of the sources and the state of the toolchain's files. If the record is missing,
-//! damaged or different, cargo runs and decides itself what to compile.
+//! Skips a build whose inputs have not changed. A record beside the zip holds the fingerprint of the last build's inputs:
+//! the contents of the sources and the state of the toolchain's files. If the record is missing, damaged or different,
+//! cargo runs and decides itself what to compile.
 
 use std::path::PathBuf;
 
@@ -14,12 +12,13 @@ use super::request::{Artifact, BuildRequest, BuildTarget};
 use super::store::{self, Hasher};
 use super::toolchain;
 
-/// The version of the build process. It changes when a version of hitctl builds a different zip from the same sources.
-const FORMAT: &str = "1";
+/// The version of the build process. Increase it when hitctl begins to build a different zip from the same sources.
+const BUILD_VERSION: &str = "1";
 
-/// The content of the record file beside the zip.
+/// The record of the last build, stored as JSON beside the zip.
 #[derive(Serialize, Deserialize)]
-struct RecordFile {
+struct BuildRecord {
+    /// The fingerprint of the inputs of that build.
     #[serde(rename = "made_from")]
     fingerprint: String,
     /// The SHA-256 of the zip, in hex.
@@ -27,36 +26,36 @@ struct RecordFile {
     arch: Arch,
 }
 
-/// The path of a zip, with the fingerprint of the current inputs.
+/// The last build of a target, and the fingerprint of the current inputs.
 #[derive(Clone, Debug)]
-pub(super) struct BuildRecord {
+pub(super) struct BuildCache {
     pub(super) zip: PathBuf,
-    file: PathBuf,
-    /// The fingerprint; `None` if the sources cannot be read. In this case cargo runs and reports the error.
+    record_path: PathBuf,
+    /// The fingerprint of the current inputs. `None` if the sources cannot be read; cargo then runs and reports the error.
     fingerprint: Option<String>,
 }
 
-impl BuildRecord {
+impl BuildCache {
     pub(super) fn for_request(request: &BuildRequest) -> Self {
         let name = match request.target {
             BuildTarget::Host => "hit-counter-local".to_owned(),
             BuildTarget::Lambda(arch) => format!("hit-counter-{arch}"),
         };
         let mut hasher = Hasher::default();
-        hasher.field("format", FORMAT.as_bytes());
+        hasher.field("format", BUILD_VERSION.as_bytes());
         hasher.field("target", name.as_bytes());
         toolchain::fingerprint(&request.env, &mut hasher);
         let sources = request.source.fingerprint(&mut hasher);
         Self {
             zip: request.out_dir.join(format!("{name}.zip")),
-            file: request.out_dir.join(format!("{name}.json")),
+            record_path: request.out_dir.join(format!("{name}.json")),
             fingerprint: sources.is_ok().then(|| hasher.hex()),
         }
     }
 
     /// Returns the zip of the last build if its inputs have not changed.
     pub(super) fn cached_artifact(&self) -> Option<Artifact> {
-        let stored: RecordFile = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
+        let stored: BuildRecord = serde_json::from_slice(&std::fs::read(&self.record_path).ok()?).ok()?;
         if Some(stored.fingerprint) != self.fingerprint {
             return None;
         }
@@ -74,9 +73,9 @@ impl BuildRecord {
     /// Writes the record beside the zip, unless the sources could not be read.
     pub(super) fn save(&self, artifact: &Artifact) -> Result<(), Fault> {
         let Some(fingerprint) = self.fingerprint.clone() else { return Ok(()) };
-        let stored = RecordFile { fingerprint, sha256: artifact.sha256.clone(), arch: artifact.arch };
+        let stored = BuildRecord { fingerprint, sha256: artifact.sha256.clone(), arch: artifact.arch };
         let text = serde_json::to_vec(&stored)
             .map_err(|error| Fault::fatal("record", "failed to encode the build record").caused_by(error))?;
-        store::write_atomically(&self.file, &text)
+        store::write_atomically(&self.record_path, &text)
     }
 }

@@ -38,7 +38,7 @@ pub use request::{Artifact, BUILD_PHASE, BuildRequest, BuildTarget};
 pub use source::FunctionSource;
 pub use toolchain::toolchain_facts;
 
-use build_cache::BuildRecord;
+use build_cache::BuildCache;
 use inspect::Platform;
 
 /// Describes how the function would be compiled on this machine. The error names the missing tool.
@@ -88,7 +88,7 @@ async fn build_from_source(
     sink: &EventSink,
     stop: &CancellationToken,
 ) -> Result<Artifact, Fault> {
-    if let Some(artifact) = BuildRecord::for_request(request).cached_artifact() {
+    if let Some(artifact) = BuildCache::for_request(request).cached_artifact() {
         return Ok(artifact);
     }
     if toolchain::find_tool("cargo", &request.env).is_none() {
@@ -97,8 +97,8 @@ async fn build_from_source(
     }
     let _lock = lock::acquire(&request.source.lock_file(&request.env), request.timeout, sink, stop).await?;
     // Another build may have finished while this one waited for the lock.
-    let record = BuildRecord::for_request(request);
-    if let Some(artifact) = record.cached_artifact() {
+    let cache = BuildCache::for_request(request);
+    if let Some(artifact) = cache.cached_artifact() {
         return Ok(artifact);
     }
     request.source.unpack()?;
@@ -120,11 +120,11 @@ async fn build_from_source(
     let binary = cargo_build.run(request.timeout, sink, stop).await?;
     request.source.check_versions()?;
     sink.send(Event::PhaseNote { phase: BUILD_PHASE, note: "checking and packing".to_owned() });
-    blocking(move || pack_binary(&binary, platform, &record)).await
+    blocking(move || pack_binary(&binary, platform, &cache)).await
 }
 
 /// Checks and packs the binary that cargo built, and saves the build record.
-fn pack_binary(binary: &Path, platform: Platform, record: &BuildRecord) -> Result<Artifact, Fault> {
+fn pack_binary(binary: &Path, platform: Platform, cache: &BuildCache) -> Result<Artifact, Fault> {
     let content = std::fs::read(binary).map_err(|error| {
         Fault::fatal("build_failed", format!("failed to read the compiled binary {}", binary.display()))
             .caused_by(error)
@@ -137,9 +137,9 @@ fn pack_binary(binary: &Path, platform: Platform, record: &BuildRecord) -> Resul
         zip.len() as u64,
         "remove dependencies that the function does not need, then run the command again",
     )?;
-    let sha256 = pack::write_if_changed(&record.zip, &zip)?;
-    let artifact = Artifact { zip: record.zip.clone(), bytes: zip.len() as u64, sha256, arch, built: true };
-    record.save(&artifact)?;
+    let sha256 = pack::write_if_changed(&cache.zip, &zip)?;
+    let artifact = Artifact { zip: cache.zip.clone(), bytes: zip.len() as u64, sha256, arch, built: true };
+    cache.save(&artifact)?;
     Ok(artifact)
 }
 

@@ -306,7 +306,7 @@ impl SqsQueue {
         }
         let fault = error.to_fault(&ApiOperation::new(verb, format!("the queue {}", self.name), operation));
         if self.is_local && !matches!(error, SdkError::ServiceError(_)) {
-            return fault.hinted("run the command again; it continues where it stopped");
+            return fault.hinted("run the command again");
         }
         fault
     }

@@ -269,7 +269,7 @@ impl DynamoDbTable {
             .hinted("free some space on that disk, then run the command again");
         }
         if self.is_local && !matches!(error, SdkError::ServiceError(_)) {
-            return fault.hinted("run the command again; it continues where it stopped");
+            return fault.hinted("run the command again");
         }
         fault
     }

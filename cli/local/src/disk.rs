@@ -63,7 +63,7 @@ pub(crate) fn notices(dir: &Path) -> Vec<String> {
         })
         .collect();
     if let Err(error) = probe(dir) {
-        notices.push(format!("failed to write in {}: {error}; free some space on that disk", dir.display()));
+        notices.push(format!("failed to write to {}: {error}; free some space on that disk", dir.display()));
     }
     notices
 }

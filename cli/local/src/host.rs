@@ -1,7 +1,6 @@
-//! Checks whether a `Host` header names the loopback of this machine.
-//!
-//! A web page whose own host name resolves to 127.0.0.1 (DNS rebinding) sends that name. A server that checks the
-//! header therefore refuses the requests of the page.
+//! The check whether a `Host` header is a loopback name or address. `hitctl_config` implements it; the tests here cover
+//! its use against DNS rebinding: a page whose host name resolves to 127.0.0.1 can reach the servers of the local cloud.
+//! Its requests have the page's host name in `Host`, so the servers reject them.
 
 pub(crate) use hitctl_config::is_loopback;
 

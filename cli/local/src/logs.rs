@@ -121,7 +121,7 @@ impl Logs {
     /// Deletes a group and its files. Later events are dropped until the group is created again.
     pub fn remove(&self, group: &str) {
         let group = group.to_owned();
-        self.run_on_writer(move |writer| writer.remove(group));
+        self.run_on_writer(move |writer| writer.delete_group(group));
     }
 
     /// Blocks until all earlier events are in their files, for at most one second.

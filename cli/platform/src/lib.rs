@@ -39,13 +39,18 @@ impl UserDir {
     }
 }
 
-/// Returns the directory for programs' data of this kind. Fails with the names of the environment variables of which one
+/// Returns the directory for this kind of data of the program `program`. Fails with the names of the environment variables of which one
 /// must be an absolute path. The working directory is no substitute, because it may belong to another user.
-pub fn user_dir(kind: UserDir, env: &BTreeMap<String, String>) -> Result<PathBuf, [&'static str; 2]> {
+pub fn user_dir(
+    kind: UserDir,
+    program: &str,
+    env: &BTreeMap<String, String>,
+) -> Result<PathBuf, [&'static str; 2]> {
     let absolute = |name: &str| env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let (base, below) = default_user_dir(kind);
+    let (base, below) = default_user_dir(kind, program);
     absolute(kind.variable())
-        .or_else(|| absolute(base).map(|base| below.iter().fold(base, |dir, name| dir.join(name))))
+        .map(|dir| dir.join(program))
+        .or_else(|| absolute(base).map(|base| base.join(below)))
         .ok_or([base, kind.variable()])
 }
 

@@ -10,13 +10,16 @@ fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn user_dir_prefers_its_own_variable_and_ignores_relative_paths() {
     let root = std::env::temp_dir();
     let root = root.to_str().unwrap();
-    let (base, _) = default_user_dir(UserDir::State);
+    let (base, _) = default_user_dir(UserDir::State, "p");
     let both = env(&[(base, root), ("XDG_STATE_HOME", root)]);
-    assert_eq!(user_dir(UserDir::State, &both), Ok(PathBuf::from(root)));
+    assert_eq!(user_dir(UserDir::State, "p", &both), Ok(Path::new(root).join("p")));
     let relative = env(&[(base, root), ("XDG_STATE_HOME", "state")]);
-    assert_eq!(user_dir(UserDir::State, &relative), user_dir(UserDir::State, &env(&[(base, root)])));
-    assert_eq!(user_dir(UserDir::Cache, &env(&[(base, ".")])), Err([base, "XDG_CACHE_HOME"]));
-    let of = |kind| user_dir(kind, &env(&[(base, root)])).unwrap();
+    assert_eq!(
+        user_dir(UserDir::State, "p", &relative),
+        user_dir(UserDir::State, "p", &env(&[(base, root)]))
+    );
+    assert_eq!(user_dir(UserDir::Cache, "p", &env(&[(base, ".")])), Err([base, "XDG_CACHE_HOME"]));
+    let of = |kind| user_dir(kind, "p", &env(&[(base, root)])).unwrap();
     assert_ne!(of(UserDir::Cache), of(UserDir::State));
 }
 

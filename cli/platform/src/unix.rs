@@ -25,15 +25,15 @@ pub const HAS_LOCAL_CLOUD: bool = true;
 /// The suffixes of the file names of programs.
 pub(crate) const PROGRAM_SUFFIXES: &[&str] = &[""];
 
-/// Returns the environment variable with the base of the user's directories, and the path from there.
-pub(crate) fn default_user_dir(kind: UserDir) -> (&'static str, &'static [&'static str]) {
-    let below: &[&str] = match kind {
-        UserDir::Cache if cfg!(target_os = "macos") => &["Library", "Caches"],
-        UserDir::State if cfg!(target_os = "macos") => &["Library", "Application Support"],
-        UserDir::Cache => &[".cache"],
-        UserDir::State => &[".local", "state"],
+/// Returns the environment variable with the base of the user's directories, and the path of the program's directory from there.
+pub(crate) fn default_user_dir(kind: UserDir, program: &str) -> (&'static str, PathBuf) {
+    let below = match kind {
+        UserDir::Cache if cfg!(target_os = "macos") => "Library/Caches",
+        UserDir::State if cfg!(target_os = "macos") => "Library/Application Support",
+        UserDir::Cache => ".cache",
+        UserDir::State => ".local/state",
     };
-    ("HOME", below)
+    ("HOME", Path::new(below).join(program))
 }
 
 /// Returns the user's home directory according to the environment. May be relative.

@@ -28,14 +28,13 @@ const NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 /// The new process has no console (`DETACHED_PROCESS`).
 const DETACHED: u32 = 0x0000_0008;
 
-/// Returns the environment variable with the base of the user's directories, and the path from there.
-pub(crate) fn default_user_dir(kind: UserDir) -> (&'static str, &'static [&'static str]) {
-    // In the folder of the program, because Windows keeps all kinds of local data in one place.
-    let below: &[&str] = match kind {
-        UserDir::Cache => &["hitctl-cache"],
-        UserDir::State => &[],
+/// Returns the environment variable with the base of the user's directories, and the path of the program's directory from there.
+pub(crate) fn default_user_dir(kind: UserDir, program: &str) -> (&'static str, PathBuf) {
+    let below = match kind {
+        UserDir::Cache => "cache",
+        UserDir::State => "state",
     };
-    ("LOCALAPPDATA", below)
+    ("LOCALAPPDATA", Path::new(program).join(below))
 }
 
 /// Returns the user's home directory according to the environment. May be relative.

@@ -6,7 +6,7 @@ use crate::session::Session;
 
 /// Subcommands of `config`.
 #[derive(Debug, clap::Subcommand)]
-#[expect(missing_docs, reason = "the help of a command is at its arguments")]
+#[expect(missing_docs, reason = "the help texts are the comments of the argument types")]
 pub enum Command {
     Show(Show),
 }

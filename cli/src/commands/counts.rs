@@ -13,7 +13,7 @@ use crate::session::Session;
 
 /// Subcommands of `counts`.
 #[derive(Debug, clap::Subcommand)]
-#[expect(missing_docs, reason = "the help of a command is at its arguments")]
+#[expect(missing_docs, reason = "the help texts are the comments of the argument types")]
 pub enum Command {
     List(read::List),
     Get(read::Get),

@@ -19,7 +19,7 @@ use crate::session::Session;
 
 /// Subcommands of `dlq`.
 #[derive(Debug, clap::Subcommand)]
-#[expect(missing_docs, reason = "the help of a command is at its arguments")]
+#[expect(missing_docs, reason = "the help texts are the comments of the argument types")]
 pub enum Command {
     List(List),
     Redrive(redrive::Redrive),

@@ -12,7 +12,7 @@ use crate::session::Session;
 
 /// Subcommands of `local`.
 #[derive(Debug, clap::Subcommand)]
-#[expect(missing_docs, reason = "the help of a command is at its arguments")]
+#[expect(missing_docs, reason = "the help texts are the comments of the argument types")]
 pub enum Command {
     /// Start the local cloud with everything that was deployed
     Start,

@@ -22,7 +22,7 @@ const PATHS_PER_NOTE: u64 = 100;
 
 /// Subcommands of `paths`.
 #[derive(Debug, clap::Subcommand)]
-#[expect(missing_docs, reason = "the help of a command is at its arguments")]
+#[expect(missing_docs, reason = "the help texts are the comments of the argument types")]
 pub enum Command {
     /// List every known path, one per line
     List,
@@ -156,7 +156,7 @@ async fn apply_changes(
         }
     }
     if stop.is_cancelled() {
-        return Err(resumable(Failure::interrupted("interrupted; the rest was not changed_paths"), done));
+        return Err(resumable(Failure::interrupted("interrupted; the rest was not changed"), done));
     }
     Ok(changed_paths.into_iter().collect())
 }

@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// Subcommands of `policy`.
 #[derive(Debug, clap::Subcommand)]
-#[expect(missing_docs, reason = "the help of a command is at its arguments")]
+#[expect(missing_docs, reason = "the help texts are the comments of the argument types")]
 pub enum Command {
     Deployer(DeployerArgs),
     Function(Args),

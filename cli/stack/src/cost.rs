@@ -1,5 +1,5 @@
-//! Estimates the cost of a counter: of a typical month, of the worst month that the configured throttle allows, and of a million
-//! hits. Each kind of resource declares its prices; this module computes the quantities that an app uses.
+//! Estimates the cost of a counter: of a typical month, of the worst month that the throttle or the concurrency allows, and of
+//! a million hits. Each kind of resource declares its prices; this module computes the quantities that an app uses.
 //!
 //! The estimate uses list prices without free tiers. It can be exceeded: AWS throttles "on a best-effort basis" (API Gateway's
 //! documentation), and a hit that causes a cold start takes longer than others.
@@ -47,8 +47,8 @@ pub struct CostEstimate {
     pub typical_month_usd: f64,
     /// The number of views in that month.
     pub typical_month_views: u32,
-    /// The maximum cost of a month: all requests that the throttle allows, each with the most expensive size. `None` if
-    /// no web request reaches the function.
+    /// The maximum cost of a month: as many requests as the throttle or the concurrency allows, each of the
+    /// most expensive size. `None` if no web request reaches the function.
     #[serde(serialize_with = "cents_or_null")]
     pub worst_month_usd: Option<f64>,
     /// The cost of a million hits.
@@ -65,10 +65,10 @@ pub struct CostEstimate {
     /// The additional cost of queues, events and invalidations.
     #[serde(skip)]
     sources: SourceCosts,
-    /// The explanation of what limits the number of requests.
+    /// The sentences about the limit of the number of requests. Empty if there is no web endpoint.
     #[serde(skip)]
     limit_text: String,
-    /// The requests of the worst case. Empty if there is no web endpoint.
+    /// The assumed requests of the worst case, such as `10 requests a second, 10 MB each`. Empty if there is no web endpoint.
     #[serde(skip)]
     worst_case_note: String,
     /// The worst case with small requests. `None` if the size of a request does not matter.
@@ -128,8 +128,8 @@ struct CostModel {
     hit: HitUsage,
     /// The write request units per second that a table accepts.
     max_table_writes: f64,
-    /// The writes per second for new pages. Each new page takes a write that shows that the path is unknown, and a
-    /// write to the budget.
+    /// The maximum number of writes per second for new pages: two per page. The first write fails because the path is
+    /// unknown; the second adds the path to the budget.
     new_page_writes: f64,
     /// The read request units of a request for the maximum number of pages.
     reads_per_request: f64,
@@ -172,17 +172,18 @@ impl CostModel {
         let counted = rate.min(self.max_hits_per_s);
         let read = rate.min(self.reader_max_per_s.unwrap_or(self.max_hits_per_s));
         let forwarded = match self.reader_max_per_s {
-            Some(_) => self.invocations(read).and(READS, millions(read * READS_OF_ONE_ITEM)),
+            Some(_) => self.invocation_usage(read).and(READS, millions(read * READS_OF_ONE_ITEM)),
             None => Usage::default(),
         };
-        let counting = self.invocations(counted).plus(&self.counting(counted)).plus(&forwarded).usd();
-        let reading = self.invocations(read).plus(&self.reading(read)).usd();
+        let counting =
+            self.invocation_usage(counted).plus(&self.counting_usage(counted)).plus(&forwarded).usd();
+        let reading = self.invocation_usage(read).plus(&self.reading_usage(read)).usd();
         let gateway = if self.has_api { http_api::REQUESTS.cost_of(millions(rate * billed)) } else { 0.0 };
         gateway + counting.max(reading)
     }
 
     /// Returns the usage of a month with `per_second` invocations per second, including their logs.
-    fn invocations(&self, per_second: f64) -> Usage {
+    fn invocation_usage(&self, per_second: f64) -> Usage {
         let millions = millions(per_second);
         Usage::default()
             .and(function::REQUESTS, millions)
@@ -191,31 +192,31 @@ impl CostModel {
     }
 
     /// Returns the usage of the tables in a month with `served` hits per second.
-    fn counting(&self, served: f64) -> Usage {
+    fn counting_usage(&self, served: f64) -> Usage {
         let counts = served * self.hit.count_writes + self.new_page_writes.min(served * 2.0);
         let writes =
             counts.min(self.max_table_writes) + (served * self.hit.visitor_writes).min(self.max_table_writes);
         let usage =
             Usage::default().and(WRITES, millions(writes)).and(READS, millions(served * self.hit.reads));
-        usage.plus(&self.reading_all_pages(served))
+        usage.plus(&self.all_pages_usage(served))
     }
 
     /// Returns the usage of the tables in a month with `served` reads per second.
-    fn reading(&self, served: f64) -> Usage {
+    fn reading_usage(&self, served: f64) -> Usage {
         Usage::default()
             .and(READS, millions(served * self.reads_per_request))
-            .plus(&self.reading_all_pages(served))
+            .plus(&self.all_pages_usage(served))
     }
 
     /// Returns the table reads of requests for all pages, in a month with `served` requests per second.
-    fn reading_all_pages(&self, served: f64) -> Usage {
+    fn all_pages_usage(&self, served: f64) -> Usage {
         let processes = (served / REQUESTS_PER_CONCURRENCY).ceil();
         let reads = millions(served.min(processes / ALL_PAGES_INTERVAL_S) * self.all_pages_reads);
         Usage::default().and(READS, reads)
     }
 
     /// Returns the usage of a million hits.
-    fn million_hits(&self) -> Usage {
+    fn million_hits_usage(&self) -> Usage {
         Usage::default()
             .and(http_api::REQUESTS, if self.has_api { 1.0 } else { 0.0 })
             .and(function::REQUESTS, 1.0)
@@ -225,8 +226,8 @@ impl CostModel {
             .and(READS, self.hit.reads)
     }
 
-    /// Returns the price of the running time for a million hits, in US dollars.
-    fn compute(&self) -> f64 {
+    /// Returns the price of the compute time for a million hits, in US dollars.
+    fn compute_usd(&self) -> f64 {
         gb_seconds(self.arch).cost_of(self.gb_seconds)
     }
 }
@@ -255,7 +256,7 @@ pub struct MonthCost {
 /// Returns the cost of `hits` hits per month with the given memory and billed duration per hit. Cold starts are rare
 /// and treated like other hits.
 pub fn month_cost(app: &AppConfig, memory_mb: u32, hits: u64, billed_ms: f64) -> MonthCost {
-    #[expect(clippy::cast_precision_loss, reason = "money: a few parts in 2^53 are nothing")]
+    #[expect(clippy::cast_precision_loss, reason = "the rounding error is far below a cent")]
     let million = hits as f64 / MILLION;
     let gb_seconds = gb_seconds_of_million(memory_mb, billed_ms / 1_000.0);
     let model = CostModel { gb_seconds, ..CostModel::for_app(app) };
@@ -265,7 +266,10 @@ pub fn month_cost(app: &AppConfig, memory_mb: u32, hits: u64, billed_ms: f64) ->
     } else {
         0.0
     };
-    MonthCost { usd: rebate + million * model.million_hits().usd(), compute_usd: million * model.compute() }
+    MonthCost {
+        usd: rebate + million * model.million_hits_usage().usd(),
+        compute_usd: million * model.compute_usd(),
+    }
 }
 
 /// Converts a rate per second to millions per month.
@@ -304,7 +308,7 @@ pub fn estimate(app: &AppConfig) -> CostEstimate {
         if is_api { format!(". An HTTP API bills every {kb} KB as one request") } else { String::new() };
     let limit_text =
         if rate.is_some() { format!("The worst case lasts all month at {limit}{billing}") } else { limit };
-    let million = model.million_hits().usd() + sources.per_million_web_hits(1.0);
+    let million = model.million_hits_usage().usd() + sources.per_million_web_hits(1.0);
     let views = f64::from(TYPICAL_VIEWS);
     // Without web requests, views arrive as messages or events.
     let messages = if rate.is_none() { sources.per_million_messages.unwrap_or(0.0) } else { 0.0 };
@@ -344,7 +348,7 @@ impl BilledSize {
     };
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a few requests")]
+#[expect(clippy::cast_precision_loss, reason = "the number of requests is small")]
 const fn billed(payload_bytes: usize, billed_bytes: usize) -> f64 {
     billed_requests(payload_bytes, billed_bytes) as f64
 }
@@ -362,7 +366,7 @@ impl CostEstimate {
         )
     }
 
-    /// Returns the estimate as rows, from the cheapest month to the most expensive one.
+    /// Returns the estimate as rows: no views, a typical month, a million views, and the worst case.
     pub fn rows(&self) -> Vec<CostRow> {
         let row = |label: &str, amount: String, note: &str| CostRow {
             label: label.to_owned(),
@@ -396,7 +400,7 @@ impl CostEstimate {
             hit => format!(
                 "The estimate assumes that every view comes from a new visitor and takes {} writes; a returning visitor takes {}. ",
                 hit.writes(),
-                // One write to the page, and one that finds that the visitor is already known there.
+                // The two writes for the site are omitted: one to the counts and one to the visitors.
                 hit.writes() - 2.0
             ),
         };
@@ -412,11 +416,11 @@ impl CostEstimate {
 /// One row of an estimate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CostRow {
-    /// The month that is estimated.
+    /// The label, such as `10,000 views`. Empty if the row is a variant of the row before.
     pub label: String,
     /// The amount with its currency.
     pub amount: String,
-    /// The condition, or an empty text.
+    /// The assumed requests, or an empty text.
     pub note: String,
 }
 

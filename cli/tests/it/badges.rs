@@ -17,10 +17,10 @@ use crate::support::{SetOnDrop, TestConnection, TestEnv, pause};
 const LOADS: usize = 30;
 /// The number of requests for counting badges.
 const BADGES: usize = 1_000;
-/// The number of requests at the same time.
+/// The number of concurrent requests.
 const CLIENTS: usize = 32;
-/// Maximum time until accepted hits are counted.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The maximum time until accepted hits are counted.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Counts bots, since a browser under `WebDriver` identifies itself as one. Counts repeats, so each load is a view.
 const COUNT_BOTS: &str = "[counter]\nbots = \"count\"\nrepeat_window_s = 0\n";
@@ -58,7 +58,7 @@ fn check_page_loads(browser: &Browser, url: &str, hits: &dyn Fn() -> u64) {
 
 fn wait_for(hits: &dyn Fn() -> u64, expected: u64) {
     let since = Instant::now();
-    while hits() < expected && since.elapsed() < PATIENCE {
+    while hits() < expected && since.elapsed() < TIMEOUT {
         pause(Duration::from_millis(200));
     }
     assert_eq!(hits(), expected);

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::support::{TestEnv, checkout, env_var, get};
 use stub_server::{StubResponse, StubServer};
-use webdriver::{Browser, VIEW};
+use webdriver::{Browser, VIEWPORT};
 
 /// A JavaScript expression for the number, once it is shown.
 const NUMBER: &str = r#"document.querySelector("[data-hitctl]").textContent.match(/^[0-9,.]+$/)?.[0]"#;
@@ -142,7 +142,7 @@ fn save_screenshot(picture: &[u8]) {
     // A PNG has its width and height at fixed offsets.
     let number = |at: usize| u32::from_be_bytes(picture[at..at + 4].try_into().unwrap());
     assert_eq!(&picture[1..4], b"PNG");
-    assert_eq!((number(16), number(20)), VIEW);
+    assert_eq!((number(16), number(20)), VIEWPORT);
     let dir = match env_var("HITCTL_UPDATE_SCREENSHOT") {
         Some(_) => page_dir(),
         None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")),

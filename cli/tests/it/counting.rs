@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::support::{TestConnection, TestEnv, get};
 
-/// Settings without limits: the count must be exact at full speed.
-const OPEN: &str = r#"
+/// Settings whose limits no test reaches: the count must be exact at full speed.
+const UNLIMITED: &str = r#"
 [function]
 reserved_concurrency = "none"
 
@@ -22,7 +22,7 @@ const HITS: u64 = 10_000;
 
 #[test]
 fn ten_thousand_hits_of_32_clients_are_counted_exactly() {
-    let test_env = TestEnv::with_config(OPEN);
+    let test_env = TestEnv::with_config(UNLIMITED);
     let url = test_env.deploy();
     let remaining = AtomicU64::new(HITS);
     let barrier = Barrier::new(CLIENTS);
@@ -61,7 +61,7 @@ fn ten_thousand_hits_of_32_clients_are_counted_exactly() {
 
 #[test]
 fn sigkill_of_cloud_loses_no_acknowledged_hit() {
-    let test_env = TestEnv::with_config(OPEN);
+    let test_env = TestEnv::with_config(UNLIMITED);
     let url = test_env.deploy();
     let (answered, sent) = (AtomicU64::new(0), AtomicU64::new(0));
     for round in 0..4 {
@@ -140,7 +140,7 @@ fn stage_throttles_beyond_burst() {
 
 #[test]
 fn routes_respond_as_in_contract() {
-    let test_env = TestEnv::with_config(OPEN);
+    let test_env = TestEnv::with_config(UNLIMITED);
     let url = test_env.deploy();
     let mut http = TestConnection::connect(&url).unwrap();
     let mut send = |method: &str, target: &str| http.send(method, target, "", b"").unwrap();
@@ -223,7 +223,7 @@ fn allowed_origin_may_read_responses_and_errors() {
 
 #[test]
 fn one_client_cannot_exhaust_new_paths_and_status_warns() {
-    let config = OPEN.to_owned() + "[counter]\nnew_paths_per_day = 100\nbots = \"count\"\n";
+    let config = UNLIMITED.to_owned() + "[counter]\nnew_paths_per_day = 100\nbots = \"count\"\n";
     let test_env = TestEnv::with_config(&config);
     let url = test_env.deploy();
     assert_eq!(test_env.run(&["counts", "add", "/synced", "1"]).code, 0);
@@ -261,7 +261,7 @@ fn one_client_cannot_exhaust_new_paths_and_status_warns() {
 
 #[test]
 fn body_above_10_mib_is_refused() {
-    let test_env = TestEnv::with_config(OPEN);
+    let test_env = TestEnv::with_config(UNLIMITED);
     let url = test_env.deploy();
     let body = vec![b'x'; 10 * 1024 * 1024 + 1];
     let status = TestConnection::connect(&url)

@@ -8,12 +8,12 @@ use serde_json::{Value as Json, json};
 use crate::proxy::{CloudProxy, Cut};
 use crate::support::{CommandOutput, SetOnDrop, TestConnection, TestEnv, get};
 
-/// Settings without limits.
-const OPEN: &str =
+/// Settings whose limits no test reaches.
+const UNLIMITED: &str =
     "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 100000\nburst = 100000\n";
 
 fn deployed_env() -> (TestEnv, String) {
-    let test_env = TestEnv::with_config(OPEN);
+    let test_env = TestEnv::with_config(UNLIMITED);
     let url = test_env.deploy();
     (test_env, url)
 }
@@ -59,7 +59,7 @@ fn add_and_set_change_total_and_print_previous_value() {
     assert_eq!(output.stdout, "PATH  BEFORE  NOW\n/new       -    7\n");
     assert_eq!(ok(&test_env, &["set", "/new", "7"]).stdout, "Nothing to change.\n");
     assert_eq!(ok(&test_env, &["add", "/new", "0"]).stdout, "Nothing to change.\n");
-    // A reduction needs `--yes`, and is refused below 0.
+    // `add` with a negative number needs `--yes`. It is refused if the result is below 0.
     assert_eq!(refused(&test_env, 3, &["add", "/new", "-5"])["code"], "confirmation_needed");
     ok(&test_env, &["add", "/new", "-5", "--yes"]);
     let error = refused(&test_env, 1, &["add", "/new", "-3", "--yes"]);
@@ -68,7 +68,7 @@ fn add_and_set_change_total_and_print_previous_value() {
         "failed to add -3 to 2 views of \"/new\": expected a sum from 0 to 9007199254740991"
     );
     assert_eq!(refused(&test_env, 64, &["set", "!lease", "1"])["code"], "usage");
-    // Setting a lower value is a loss, which `--yes` does not confirm.
+    // `set` to a lower value loses the previous one. It needs `--confirm`; `--yes` is not enough.
     assert_eq!(refused(&test_env, 3, &["set", "/new", "1", "--yes"])["code"], "confirmation_needed");
     assert_eq!(
         refused(&test_env, 3, &["set", "/new", "1", "--confirm", "prod"])["code"],
@@ -176,10 +176,10 @@ fn exported_counts_are_identical_after_import() {
     hit(&url, "/caf%25C3%25A9", 1);
     ok(&test_env, &["set", "a \"quoted\", path", "5"]);
     ok(&test_env, &["set", "/zero", "0"]);
-    let other = TestEnv::with_config(OPEN);
+    let other = TestEnv::with_config(UNLIMITED);
     other.deploy();
-    // Only NDJSON contains days and months. The totals are also compared as CSV.
-    for (format, compared_as) in [("csv", "csv"), ("ndjson", "csv")] {
+    // NDJSON also contains days and months. CSV contains only the totals.
+    for format in ["csv", "ndjson"] {
         let exported = ok(&test_env, &["export", "--format", format]).stdout;
         ok(&other, &["reset", "--all", "--confirm", "local"]);
         let all: Vec<String> = ok(&other, &["list", "--json"]).json()["counts"]
@@ -197,7 +197,7 @@ fn exported_counts_are_identical_after_import() {
         assert_eq!(output.code, 0, "{output:?}");
         assert_eq!(output.json()["counted"], 4);
         assert_eq!(ok(&other, &["export", "--format", format]).stdout, exported);
-        let totals = |test_env: &TestEnv| ok(test_env, &["export", "--format", compared_as]).stdout;
+        let totals = |test_env: &TestEnv| ok(test_env, &["export", "--format", "csv"]).stdout;
         assert_eq!(totals(&other), totals(&test_env));
     }
 }
@@ -330,7 +330,7 @@ fn change_with_lost_response_is_applied_once() {
 
 #[test]
 fn missing_cloud_or_table_is_reported() {
-    let test_env = TestEnv::with_config(OPEN);
+    let test_env = TestEnv::with_config(UNLIMITED);
     assert_eq!(refused(&test_env, 1, &["add", "/", "1"])["code"], "local_stopped");
     assert_eq!(test_env.run(&["local", "start"]).code, 0);
     let error = refused(&test_env, 1, &["add", "/", "1"]);

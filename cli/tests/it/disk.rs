@@ -10,7 +10,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::{TestConnection, TestEnv, artifact, get};
 
-const OPEN: &str =
+/// Settings whose limits no test reaches.
+const UNLIMITED: &str =
     "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 10000\nburst = 5000\n";
 
 /// Starts a local cloud that ignores SIGXFSZ. A write above the limit then fails with an error, as on a full disk, and
@@ -48,7 +49,7 @@ fn limit_file_size(pid: Pid, bytes: Option<u64>) {
 
 #[test]
 fn full_disk_loses_no_acknowledged_hit_and_is_reported() {
-    let test_env = TestEnv::with_config(OPEN);
+    let test_env = TestEnv::with_config(UNLIMITED);
     let url = test_env.deploy();
     assert_eq!(test_env.run(&["local", "stop"]).code, 0);
     let (mut child, pid) = serve(&test_env);
@@ -85,7 +86,7 @@ fn full_disk_loses_no_acknowledged_hit_and_is_reported() {
 
     // A deploy cannot write either, and changes nothing.
     limit_file_size(pid, Some(0));
-    test_env.write("hitctl.toml", &OPEN.replace("[http]", "memory_mb = 256\n[http]"));
+    test_env.write("hitctl.toml", &UNLIMITED.replace("[http]", "memory_mb = 256\n[http]"));
     let registry = std::fs::read(test_env.state().join("registry.json")).unwrap();
     let full = test_env.run(&["deploy", "--artifact", &artifact()]);
     assert_eq!(full.code, 1, "{full:?}");

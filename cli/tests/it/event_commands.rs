@@ -1,4 +1,4 @@
-//! Generated events, and `send`, `emit` and `dlq` with the queues of the local cloud.
+//! `invoke` with generated events, `send`, `emit` and `dlq` with the queues of the local cloud, and the log of AWS calls.
 
 use serde_json::{Value as Json, json};
 

@@ -1,5 +1,6 @@
-//! Counts units with one write per page. A message is reported as failed if any of its writes failed. Its
-//! redelivery then counts the hits of the successful writes again; exact counting avoids that.
+//! Counts units without deduplication: the hits of all units are summed, and each page is written once. A
+//! message is reported as failed if any of its writes failed. Its redelivery then counts the hits of the
+//! successful writes again; exact counting avoids that.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,7 @@ use crate::store::{CounterStore, PathAdmission, StoreError};
 /// The maximum number of attempts to write, if the store is throttling.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// Counts units.
+/// Adds the hits of all units, and the new visitors of the site. Returns one result per unit, in order.
 pub(super) fn count<S: CounterStore>(
     counting: &mut CountingState<'_, S>,
     warnings: &mut Vec<LogEvent>,
@@ -20,7 +21,7 @@ pub(super) fn count<S: CounterStore>(
     let units = counting.units;
     let mut failed: HashMap<&PageKey, String> = HashMap::new();
     for (key, delta) in counting.page_deltas(units.iter()) {
-        match add_in_time(counting, &delta) {
+        match add_with_retries(counting, &delta) {
             Ok(true) => {}
             Ok(false) => drop(counting.refused.insert(key.clone())),
             Err(error) => drop(failed.insert(key, error.to_string())),
@@ -39,8 +40,9 @@ pub(super) fn count<S: CounterStore>(
     units.iter().map(result).collect()
 }
 
-/// Adds a delta, with retries while the store throttles. Returns false if the path may not be counted.
-fn add_in_time<S: CounterStore>(
+/// Adds a delta. Retries while the store throttles and the invocation has time left. Returns false if the path
+/// may not be counted.
+fn add_with_retries<S: CounterStore>(
     counting: &mut CountingState<'_, S>,
     delta: &CounterDelta,
 ) -> Result<bool, StoreError> {

@@ -131,7 +131,7 @@ impl<'a, S: CounterStore> CountingState<'a, S> {
         let mut hits = 0_u64;
         for page_hit in &unit.page_hits {
             if self.refused.contains(&page_hit.key) {
-                self.refused_views += 1;
+                self.refused_views = self.refused_views.saturating_add(page_hit.n);
             } else {
                 hits = hits.saturating_add(page_hit.n);
             }

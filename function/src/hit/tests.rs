@@ -1,4 +1,4 @@
-//! Tests of a hit's attributes and of the arithmetic of counts.
+//! Tests of the attributes that a hit changes, and of adding counts.
 
 use super::*;
 use crate::path::normalise;
@@ -10,6 +10,7 @@ fn at(day: u32) -> Moment {
 #[test]
 fn hit_updates_total_day_and_month() {
     let hit = Hit::one(normalise("/a").unwrap(), at(20_716));
+    // `fzg` is the day's number, 20,716, in base 36.
     let expected = HitUpdate {
         n: 1,
         day: "dfzg".to_owned(),

@@ -119,7 +119,7 @@ impl PeerConnection {
     }
 
     /// Returns the time since the last exchange.
-    pub fn idle(&self) -> Duration {
+    pub fn idle_time(&self) -> Duration {
         self.last_used.elapsed()
     }
 

@@ -21,7 +21,7 @@ impl Endpoint {
     /// Parses a URL such as `http://host:port/prefix`. A URL without a scheme is plain HTTP, as in
     /// `AWS_LAMBDA_RUNTIME_API`.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let bad = |why: &str| Err(format!("`{url}` is not an endpoint: {why}"));
+        let bad = |why: &str| Err(format!("expected an endpoint URL, found `{url}`: {why}"));
         let (tls, rest) = match url.split_once("://") {
             Some(("http", rest)) => (false, rest),
             Some(("https", rest)) => (true, rest),
@@ -127,6 +127,6 @@ mod tests {
             assert!(Endpoint::parse(url).is_err(), "{url:?}");
         }
         let why = Endpoint::parse("http://a:b").unwrap_err();
-        insta::assert_snapshot!(why, @"`http://a:b` is not an endpoint: the port is not a number from 0 to 65535");
+        insta::assert_snapshot!(why, @"expected an endpoint URL, found `http://a:b`: the port is not a number from 0 to 65535");
     }
 }

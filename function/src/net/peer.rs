@@ -1,4 +1,4 @@
-//! A peer, with one connection that is kept between exchanges.
+//! A server that the function calls, such as an AWS service. Keeps one connection open between requests.
 
 use std::io;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use crate::moment::Moment;
 /// begin to close idle connections.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 
-/// A peer. The connection is opened for the first exchange.
+/// A server that the function calls. The first request opens the connection, unless [`Peer::warm_up`] did.
 #[derive(Debug)]
 pub struct Peer {
     /// The address of the peer.
     pub endpoint: Endpoint,
     tls: Tls,
     clock: fn() -> Moment,
-    /// The kept connection and the wall clock time of its last use. The monotonic clock does not suffice,
-    /// because it may stop while the environment is frozen.
-    idle: Option<(PeerConnection, Moment)>,
+    /// The idle connection and the wall clock time of its last use. The monotonic clock does not suffice,
+    /// because it may stop while Lambda freezes the execution environment.
+    idle_connection: Option<(PeerConnection, Moment)>,
 }
 
 impl Peer {
     /// Creates a peer at `endpoint`. `tls` is used if the endpoint requires it.
     pub fn new(endpoint: Endpoint, tls: Tls, clock: fn() -> Moment) -> Self {
-        Self { endpoint, tls, clock, idle: None }
+        Self { endpoint, tls, clock, idle_connection: None }
     }
 
     /// Returns the current wall clock time.
@@ -38,28 +38,28 @@ impl Peer {
     /// Connects within `limit` before the first exchange if the endpoint uses TLS, because the TLS handshake is
     /// slow.
     pub fn warm_up(&mut self, limit: Duration) -> io::Result<()> {
-        if self.endpoint.tls && self.idle.is_none() {
+        if self.endpoint.tls && self.idle_connection.is_none() {
             let connection = PeerConnection::open(&self.endpoint, &mut self.tls, limit)?;
             self.keep_connection(connection, self.now());
         }
         Ok(())
     }
 
-    /// Takes the kept connection if it is usable, otherwise connects within `limit`. Also returns the current
-    /// time.
+    /// Returns the idle connection if it is usable, or else a new one, opened within `limit`. Also returns the
+    /// current time.
     pub fn take_connection(&mut self, limit: Duration) -> io::Result<(PeerConnection, Moment)> {
         let now = self.now();
-        if let Some((mut connection, last_used)) = self.idle.take() {
-            let idle = connection.idle().max(now.since(last_used));
-            if idle < IDLE_LIMIT && connection.is_usable() {
+        if let Some((mut connection, last_used)) = self.idle_connection.take() {
+            let idle_time = connection.idle_time().max(now.since(last_used));
+            if idle_time < IDLE_LIMIT && connection.is_usable() {
                 return Ok((connection, now));
             }
         }
         Ok((PeerConnection::open(&self.endpoint, &mut self.tls, limit)?, now))
     }
 
-    /// Keeps a connection that was taken at `now` for the next exchange.
+    /// Keeps a connection open for the next request. `now` is the time of its last use.
     pub fn keep_connection(&mut self, connection: PeerConnection, now: Moment) {
-        self.idle = Some((connection, now));
+        self.idle_connection = Some((connection, now));
     }
 }

@@ -169,7 +169,7 @@ mod tests {
         HITS_SEEN_TABLE_NAME is not set (the DynamoDB table of deduplication markers, for HITCTL_EXACT)
         HITCTL_EVENT_AMOUNT: expected a JSON pointer such as `/detail/n`, found `n`
         HITCTL_INVALIDATE: expected `DISTRIBUTION/SECONDS`, found `E123ABC`
-        AWS_ENDPOINT_URL_S3: `ftp://x` is not an endpoint: the scheme ftp is neither http nor https
+        AWS_ENDPOINT_URL_S3: expected an endpoint URL, found `ftp://x`: the scheme ftp is neither http nor https
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! A store in memory that changes and trims items in the same way as the store in DynamoDB.
+//! An in-memory store for tests. It changes and trims items in the same way as the store in DynamoDB.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -26,7 +26,7 @@ pub struct MemoryStore {
     trims: usize,
     writes: usize,
     scans: usize,
-    fault: Option<StoreError>,
+    simulated_failure: Option<StoreError>,
 }
 
 impl MemoryStore {
@@ -56,12 +56,13 @@ impl MemoryStore {
         self.largest_write
     }
 
-    /// Returns the number of writes that only trimmed an item.
+    /// Returns the number of updates that trimmed an item. The store in DynamoDB trims with a separate write.
     pub fn trims(&self) -> usize {
         self.trims
     }
 
-    /// Returns the number of calls that wrote or tried to write.
+    /// Returns the number of calls that wrote, or whose condition did not hold. Calls with a simulated failure
+    /// are not counted.
     pub fn writes(&self) -> usize {
         self.writes
     }
@@ -71,17 +72,19 @@ impl MemoryStore {
         self.scans
     }
 
-    /// Makes every following call fail with `fault`; `None` restores normal operation.
-    pub fn fail(&mut self, fault: Option<StoreError>) {
-        self.fault = fault;
+    /// Makes every following call fail with `failure`; `None` restores normal operation.
+    pub fn fail(&mut self, failure: Option<StoreError>) {
+        self.simulated_failure = failure;
     }
 
-    fn check(&self) -> Result<(), StoreError> {
-        self.fault.clone().map_or(Ok(()), Err)
+    /// Returns the simulated failure, if there is one.
+    fn check_failure(&self) -> Result<(), StoreError> {
+        self.simulated_failure.clone().map_or(Ok(()), Err)
     }
 
-    fn write(&mut self) -> Result<(), StoreError> {
-        self.check()?;
+    /// Counts a write, unless a failure is simulated.
+    fn begin_write(&mut self) -> Result<(), StoreError> {
+        self.check_failure()?;
         self.writes += 1;
         Ok(())
     }
@@ -105,7 +108,7 @@ impl MemoryStore {
 
 impl CounterStore for MemoryStore {
     fn add(&mut self, hit: &Hit, paths: PathAdmission) -> Result<AddResult, StoreError> {
-        self.write()?;
+        self.begin_write()?;
         let today = hit.at.day();
         if paths != PathAdmission::Open
             && !self.items.contains_key(hit.key.as_str())
@@ -125,7 +128,7 @@ impl CounterStore for MemoryStore {
     }
 
     fn has_item(&mut self, key: &PageKey) -> Result<bool, StoreError> {
-        self.check()?;
+        self.check_failure()?;
         Ok(self.items.contains_key(key.as_str()))
     }
 
@@ -150,7 +153,7 @@ impl CounterStore for MemoryStore {
         key: &PageKey,
         at: Moment,
     ) -> Result<NewVisitor, StoreError> {
-        self.write()?;
+        self.begin_write()?;
         let page = self.seen.insert((at.day(), visitor.hash_input("", Some(key.as_str()))));
         let site = page && self.seen.insert((at.day(), visitor.hash_input("", None)));
         Ok(NewVisitor { page, site })
@@ -161,7 +164,7 @@ impl CounterStore for MemoryStore {
     }
 
     fn count_ignored(&mut self, why: IgnoreReason, views: u64, now: Moment) -> Result<(), StoreError> {
-        self.write()?;
+        self.begin_write()?;
         let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
         self.update(&key, now.day(), |item| item.add(why.attribute(), views));
         Ok(())
@@ -173,7 +176,7 @@ impl CounterStore for MemoryStore {
         must_exist: bool,
         now: Moment,
     ) -> Result<bool, StoreError> {
-        self.write()?;
+        self.begin_write()?;
         if must_exist && !self.items.contains_key(&delta.key) {
             return Ok(false);
         }
@@ -190,7 +193,7 @@ impl CounterStore for MemoryStore {
         let PathAdmission::Budget { new_per_day, .. } = paths else {
             return Ok(paths == PathAdmission::Open);
         };
-        self.write()?;
+        self.begin_write()?;
         let today = now.day();
         if !self.may_admit_path(paths, share, today) {
             return Ok(false);
@@ -219,16 +222,17 @@ impl CounterStore for MemoryStore {
     }
 
     fn transact(&mut self, transaction: &Transaction, now: Moment) -> TransactionResult {
-        if let Err(error) = self.write() {
+        if let Err(error) = self.begin_write() {
             return TransactionResult::Failed(error);
         }
         let Transaction { dedup_ids, deltas } = transaction;
-        let reason_if =
-            |holds| if holds { CancellationReason::None } else { CancellationReason::ConditionFailed };
-        let marker_reasons = dedup_ids.iter().map(|dedup_id| reason_if(!self.dedup_ids.contains(dedup_id)));
+        let reason_for = |condition_holds| {
+            if condition_holds { CancellationReason::None } else { CancellationReason::ConditionFailed }
+        };
+        let marker_reasons = dedup_ids.iter().map(|dedup_id| reason_for(!self.dedup_ids.contains(dedup_id)));
         let delta_reasons = deltas
             .iter()
-            .map(|(delta, must_exist)| reason_if(!must_exist || self.items.contains_key(&delta.key)));
+            .map(|(delta, must_exist)| reason_for(!must_exist || self.items.contains_key(&delta.key)));
         let reasons: Vec<CancellationReason> = marker_reasons.chain(delta_reasons).collect();
         if reasons.iter().any(|reason| *reason != CancellationReason::None) {
             return TransactionResult::Cancelled(reasons);
@@ -249,14 +253,14 @@ impl CounterStore for MemoryStore {
     }
 
     fn read(&mut self, keys: &[PageKey], today: Day) -> Result<Vec<CountSummary>, StoreError> {
-        self.check()?;
+        self.check_failure()?;
         let read = |key: &PageKey| self.item(key).map_or(CountSummary::default(), |item| item.counts(today));
         Ok(keys.iter().map(read).collect())
     }
 
     fn pages(&mut self, today: Day) -> Result<AllCounts, StoreError> {
         self.scans += 1;
-        self.check()?;
+        self.check_failure()?;
         let list: Vec<_> = self.items().map(|(key, item)| (key.to_owned(), item.counts(today))).collect();
         let sum = list.iter().fold(CountSummary::default(), |sum, (_, counts)| sum.plus(*counts));
         let site = self.raw(KEY_SITE).map_or(CountSummary::default(), |item| item.counts(today));
@@ -265,7 +269,7 @@ impl CounterStore for MemoryStore {
 
     fn history(&mut self, key: Option<&PageKey>) -> Result<CountItem, StoreError> {
         self.scans += usize::from(key.is_none());
-        self.check()?;
+        self.check_failure()?;
         if let Some(key) = key {
             return Ok(self.item(key).cloned().unwrap_or_default());
         }

@@ -239,7 +239,7 @@ fn invalid_event_is_an_error() {
     ] {
         assert!(unsupported_event_message(json).contains("failed to read the event: "), "{json}");
     }
-    insta::assert_snapshot!(unsupported_event_message(wrong_path), @"failed to read the event: `rawPath`: expected a string; invoke the function with an HTTP API event");
+    insta::assert_snapshot!(unsupported_event_message(wrong_path), @"failed to read the event: `rawPath`: expected a string");
 }
 
 #[test]

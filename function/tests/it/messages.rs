@@ -170,7 +170,8 @@ fn refused_paths_are_counted_as_ignored() {
             let engine = TestDynamoDb::start();
             engine.put(COUNTS, &json!({"path": {"S": "/known"}}));
             let config = CounterConfig { paths, ..CounterConfig::default() };
-            let bodies = ["/known", "/new/1", r#"{"hits":[{"path":"/known"},{"path":"/new/2"}]}"#, "/new/1"];
+            let bodies =
+                ["/known", "/new/1", r#"{"hits":[{"path":"/known"},{"path":"/new/2","n":3}]}"#, "/new/1"];
             let done = count(&mut counter(&engine, config), &batch_of(&bodies), exact);
             assert!(done.failed.is_empty(), "{done:?}");
             let pages = engine
@@ -181,7 +182,7 @@ fn refused_paths_are_counted_as_ignored() {
             assert_eq!((pages, engine.number("/known", "hits")), (known, 2), "{paths:?} {exact}");
             let dropped = format!("!dropped#{}", NOON.day().month_attribute());
             assert_eq!(engine.number(&dropped, reason), done.ignored);
-            assert_eq!(done.hits + done.ignored, 5);
+            assert_eq!(done.hits + done.ignored, 7);
             if reason == "full" {
                 assert_eq!(engine.number(KEY_BUDGET, "paths"), 1);
             }

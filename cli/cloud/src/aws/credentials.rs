@@ -242,7 +242,7 @@ impl<'a> AccessKey<'a> {
 
 /// Returns the paths of the config file and the credentials file. They follow the given environment, not that
 /// of the process.
-#[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
+#[expect(deprecated, reason = "the replacement type is in `aws-runtime`, which is not a direct dependency")]
 fn config_file_paths(
     env: &BTreeMap<String, String>,
 ) -> [(aws_config::profile::profile_file::ProfileFileKind, String); 2] {
@@ -264,7 +264,7 @@ fn config_file_paths(
 }
 
 /// Returns the config files for the SDK.
-#[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
+#[expect(deprecated, reason = "the replacement type is in `aws-runtime`, which is not a direct dependency")]
 pub(super) fn profile_files(
     env: &BTreeMap<String, String>,
 ) -> aws_config::profile::profile_file::ProfileFiles {

@@ -1,8 +1,8 @@
 //! A session with AWS: the SDK configuration from flags, the environment and the config files, and the
 //! caller's identity.
 //!
-//! It reads the environment that the program was given, not that of the process, because tests run the
-//! program in their own process.
+//! It reads environment variables from the `env` argument, not from the process, because tests run the program
+//! inside the test process with different variables.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -193,7 +193,7 @@ impl UnverifiedSession {
             }
             Some(ErrorClass::WrongSecret) => {
                 Fault::fatal(code.to_owned(), "the secret key does not belong to the access key")
-                    .hinted("copy the complete AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, again")
+                    .hinted("set AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, to the complete secret key")
             }
             Some(ErrorClass::UnknownKey) => {
                 Fault::fatal(code.to_owned(), "AWS does not recognize these credentials").hinted(format!(

@@ -57,8 +57,8 @@ pub(crate) struct ServiceRouter {
     path_services: Vec<(&'static str, Arc<dyn AwsService>)>,
 }
 
-/// The service that handles a request.
-enum ServiceTarget<'a> {
+/// The service that handles a request, with the operation if `X-Amz-Target` names it.
+enum MatchedService<'a> {
     DynamoDb(&'a str),
     Target(&'a Arc<dyn AwsService>, &'a str),
     Path(&'a Arc<dyn AwsService>),
@@ -92,8 +92,8 @@ impl ServiceRouter {
             return ServiceResponse::shared_error(StatusCode::FORBIDDEN, "AccessDeniedException", message);
         }
         let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
-        let target = match self.find(head.uri.path(), target) {
-            Some(ServiceTarget::Path(service)) => ServiceTarget::Path(service),
+        let matched = match self.find(head.uri.path(), target) {
+            Some(MatchedService::Path(service)) => MatchedService::Path(service),
             _ if unknown::is_health_check(&head) => {
                 let text = "healthy: the services of the local cloud\n";
                 return ServiceResponse::new(StatusCode::OK, "text/plain", text);
@@ -116,8 +116,8 @@ impl ServiceRouter {
             }
         };
         if let Some(error) = authentication_error(&head.headers, head.uri.query().unwrap_or_default()) {
-            return match target {
-                ServiceTarget::Path(_) => ServiceResponse::missing_signature_xml(
+            return match matched {
+                MatchedService::Path(_) => ServiceResponse::missing_signature_xml(
                     StatusCode::FORBIDDEN,
                     "MissingAuthenticationToken",
                 ),
@@ -143,16 +143,16 @@ impl ServiceRouter {
             );
         };
         let body = body.to_bytes();
-        let (service, operation) = match target {
+        let (service, operation) = match matched {
             // Every hit takes this path, so it allocates no future and copies nothing.
-            ServiceTarget::DynamoDb(operation) => {
+            MatchedService::DynamoDb(operation) => {
                 return self
                     .tables
                     .run_operation(operation, &body)
                     .unwrap_or_else(ServiceResponse::unknown_operation);
             }
-            ServiceTarget::Target(service, operation) => (service, operation.to_owned()),
-            ServiceTarget::Path(service) => (service, String::new()),
+            MatchedService::Target(service, operation) => (service, operation.to_owned()),
+            MatchedService::Path(service) => (service, String::new()),
         };
         let service = Arc::clone(service);
         let request =
@@ -160,19 +160,19 @@ impl ServiceRouter {
         service.handle(request).await
     }
 
-    fn find<'a>(&'a self, path: &str, target: Option<&'a str>) -> Option<ServiceTarget<'a>> {
+    fn find<'a>(&'a self, path: &str, target: Option<&'a str>) -> Option<MatchedService<'a>> {
         if let Some(target) = target {
             if let Some(operation) = target.strip_prefix(DYNAMODB_TARGET_PREFIX) {
-                return Some(ServiceTarget::DynamoDb(operation));
+                return Some(MatchedService::DynamoDb(operation));
             }
             return self.target_services.iter().find_map(|(prefix, service)| {
-                target.strip_prefix(prefix).map(|operation| ServiceTarget::Target(service, operation))
+                target.strip_prefix(prefix).map(|operation| MatchedService::Target(service, operation))
             });
         }
         self.path_services
             .iter()
             .find(|(prefix, _)| path.starts_with(prefix))
-            .map(|(_, service)| ServiceTarget::Path(service))
+            .map(|(_, service)| MatchedService::Path(service))
     }
 }
 

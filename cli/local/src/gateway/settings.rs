@@ -1,4 +1,4 @@
-//! The settings of one API, created from its spec.
+//! The settings of one HTTP frontend, created from its spec. Here, "API" also means a function URL.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -14,14 +14,14 @@ use super::throttle::TokenBucket;
 /// The spec of an HTTP frontend of a function.
 #[derive(Clone, Copy, Debug)]
 pub enum FrontendSpec<'a> {
-    /// An HTTP API. It has routes, a throttle, and a permission of its own.
+    /// An HTTP API. It has routes and a throttle. Its permission to call the function is a separate resource.
     Api(&'a HttpApiSpec),
-    /// A function URL. It serves every path and method, has no throttle, and includes its permission
-    /// statements.
+    /// A function URL. It serves every path and method, and has no throttle. Its permission to call the function
+    /// belongs to the same resource.
     Url(&'a FunctionUrlSpec),
 }
 
-/// The settings of one API.
+/// The settings of one HTTP API or function URL.
 pub(super) struct ApiSettings {
     pub(super) api_id: String,
     function: String,
@@ -37,6 +37,7 @@ pub(super) struct ApiSettings {
 }
 
 impl ApiSettings {
+    /// Creates the settings. If the throttle is unchanged, the tokens of `previous` are kept.
     pub(super) fn new(
         api_id: &str,
         frontend: FrontendSpec<'_>,
@@ -93,5 +94,5 @@ fn function_name_in(function_arn: &str) -> Option<&str> {
 }
 
 fn missing_function() -> Fault {
-    Fault::fatal("bad_integration", "the HTTP API has no function")
+    Fault::fatal("bad_integration", "the HTTP API or function URL has no function")
 }

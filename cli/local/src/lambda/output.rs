@@ -1,7 +1,7 @@
 //! Writes the output of a process to its log group line by line, together with the platform's own lines.
 //!
-//! Standard output and error share one pipe, which preserves their order. Output that was printed before a
-//! response is read before the END line of that response is written, so the log is in the order of events.
+//! Standard output and error share one pipe, which preserves their order. At the end of an invocation, the output
+//! that is already in the pipe is logged before the END line. So the log is in the order of events.
 
 use std::io::{self, PipeReader};
 use std::sync::Mutex;
@@ -28,6 +28,7 @@ pub(super) struct ProcessOutput {
     pipe: OutputPipe,
     /// The beginning of a line that is not complete yet.
     partial: Mutex<Vec<u8>>,
+    /// The last log lines of the current invocation.
     tail: Mutex<String>,
 }
 
@@ -64,7 +65,7 @@ impl ProcessOutput {
         }
     }
 
-    /// Reads the available output, also what tokio has not noticed yet.
+    /// Reads the available output, even if tokio has not reported the pipe as readable yet.
     pub(super) fn drain(&self) {
         let mut partial = lock(&self.partial);
         let mut buffer = [0; 8 * 1024];
@@ -103,7 +104,7 @@ impl ProcessOutput {
         lock(&self.tail).clear();
     }
 
-    /// Returns the last 4 KB since [`ProcessOutput::begin_tail`].
+    /// Removes and returns the tail: the last 4 KB since [`ProcessOutput::begin_tail`].
     pub(super) fn tail(&self) -> String {
         let mut tail = std::mem::take(&mut *lock(&self.tail));
         truncate_tail(&mut tail);

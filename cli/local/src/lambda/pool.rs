@@ -1,5 +1,5 @@
-//! The idle processes of a function. The most recently used one is used first, so that the others become
-//! old and can be ended.
+//! The idle processes of one version of a function. The most recently used process is used first, so that the
+//! others become old and can be ended.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ pub(super) trait Poolable {
 pub(super) struct IdlePool<T>(Mutex<PoolState<T>>);
 
 struct PoolState<T> {
-    /// Whether the version was replaced or deleted. A released process is then ended.
+    /// Whether the function's version was replaced or deleted. Released processes are then ended.
     retired: bool,
     /// The most recently used process is at the end.
     idle: Vec<Arc<T>>,
@@ -72,11 +72,11 @@ impl<T: Poolable> IdlePool<T> {
     pub(super) fn trim(&self, now: Instant) {
         let old: Vec<Arc<T>> = {
             let mut pool = lock(&self.0);
-            let mut following = pool.idle.len();
+            let mut newer_processes = pool.idle.len();
             let is_old = |process: &mut Arc<T>| {
-                following -= 1;
-                // The last process in the list is the most recently used one.
-                let timeout = if following == 0 { LAST_IDLE_TIMEOUT } else { SURPLUS_IDLE_TIMEOUT };
+                newer_processes -= 1;
+                // The last process in the list is the most recently used one, and is kept longer.
+                let timeout = if newer_processes == 0 { LAST_IDLE_TIMEOUT } else { SURPLUS_IDLE_TIMEOUT };
                 now.saturating_duration_since(process.idle_since()) >= timeout
             };
             pool.idle.extract_if(.., is_old).collect()

@@ -1,6 +1,5 @@
-//! The single thread that writes log files.
+//! The single thread that writes log files: it appends events, rotates files and deletes expired ones.
 
-use hitctl_engine::plural;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, UNIX_EPOCH};
+
+use hitctl_engine::plural;
 
 use super::files::{self, NdjsonLine};
 use crate::clock::now_ms;
@@ -29,22 +30,25 @@ pub(super) enum WriterCommand {
 pub(super) struct LogWriter {
     dir: PathBuf,
     max_file_bytes: u64,
+    /// The size of all queued messages; shared with [`Logs`](super::Logs).
     queued_bytes: Arc<AtomicUsize>,
+    /// The number of events dropped since the last successful write; shared with [`Logs`](super::Logs).
     dropped: Arc<AtomicU64>,
     groups: BTreeMap<String, OpenGroup>,
     /// The retention in days, by group.
     retention: BTreeMap<String, u32>,
-    /// The groups whose events are dropped.
+    /// The deleted groups, whose late events are ignored.
     deleted_groups: BTreeSet<String>,
 }
 
 /// The newest file of a group, open for appending, and its unwritten lines.
 struct OpenGroup {
     stem: String,
+    /// The number in the name of `file`; see [`files`].
     generation: u64,
     file: File,
     size: u64,
-    /// Whether the file lacks a final newline, because a write failed or a process died during it.
+    /// Whether the file does not end with a newline, because a write failed or the process ended during a write.
     incomplete_line: bool,
     /// The lines of the current batch.
     pending: Vec<u8>,
@@ -109,7 +113,7 @@ impl LogWriter {
     }
 
     /// Deletes a group and its files.
-    pub(super) fn remove(&mut self, group: String) {
+    pub(super) fn delete_group(&mut self, group: String) {
         self.groups.remove(&group);
         self.retention.remove(&group);
         let stem = files::stem(&group);
@@ -166,9 +170,9 @@ impl LogWriter {
             let cutoff_ms = now.saturating_sub(u64::from(*retention_days) * 86_400_000);
             for generation in files::generations(&self.dir, &stem).unwrap_or_default() {
                 let path = files::path(&self.dir, &stem, generation);
-                let written = path.metadata().and_then(|meta| meta.modified()).ok();
-                let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                if written.is_some_and(|time| time.as_millis() < u128::from(cutoff_ms)) {
+                let modified = path.metadata().and_then(|meta| meta.modified()).ok();
+                let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                if modified.is_some_and(|time| time.as_millis() < u128::from(cutoff_ms)) {
                     self.groups.remove(group);
                     drop(std::fs::remove_file(path));
                 }

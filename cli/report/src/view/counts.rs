@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_contract() {
+    fn json_format_is_stable() {
         let view = CountsView { counts: vec![CountRow::zero("/")], total: None };
         assert_eq!(
             view.to_json(),

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_contract() {
+    fn json_format_is_stable() {
         insta::assert_snapshot!(view().to_json(), @r#"{"v":1,"status":200,"headers":{"content-type":"application/json","x":"\u001b[2J"},"body":{"hits":8,"path":"/","v":1},"duration_ms":3.25,"log":"START RequestId: 8f5e2c1a Version: 1\n{\"level\":\"INFO\",\"message\":\"counted\"}\n"}"#);
     }
 

@@ -88,14 +88,14 @@ impl NewPathBudget {
         let usage = |used: u64, max: u64| format!("{} of {} new paths", number(used), number(max));
         if is_almost_used(self.today, self.per_day) {
             warnings.push(format!(
-                "{} today: above the limit, views of new paths are not counted until midnight (UTC); add your pages with \
+                "{} used today; beyond the limit, views of new paths are not counted until midnight (UTC); add your pages with \
                  `hitctl paths sync`, or raise `counter.new_paths_per_day`",
                 usage(self.today, self.per_day)
             ));
         }
         if is_almost_used(self.in_all, self.max) {
             warnings.push(format!(
-                "{} in total: above the limit, views of new paths are not counted; remove paths with `hitctl counts delete`, or \
+                "{} used in total; beyond the limit, views of new paths are not counted; remove paths with `hitctl counts delete`, or \
                  raise `counter.max_paths`",
                 usage(self.in_all, self.max)
             ));
@@ -216,7 +216,7 @@ impl StatusView {
         match () {
             () if !deployed => Some(format!("hitctl deploy --env {env}")),
             () if !self.running => Some("hitctl local start".to_owned()),
-            () if self.queue_counts("queue.dlq").is_some_and(|depth| depth.all > 0) => {
+            () if self.queue_counts("queue.dlq").is_some_and(|queue| queue.all > 0) => {
                 Some(format!("hitctl dlq list --env {env}"))
             }
             () if self.is_drifted() => Some(format!("hitctl plan --env {env}")),
@@ -439,8 +439,11 @@ mod tests {
         queue  empty
         dlq    empty
         ");
-        let off = StatusView { resources: vec![queue("queue.hits", &[])], ..view };
-        assert!(!off.to_text(WIDE).contains("  queue "), "without outputs, the queue has no line");
+        let without_outputs = StatusView { resources: vec![queue("queue.hits", &[])], ..view };
+        assert!(
+            !without_outputs.to_text(WIDE).contains("  queue "),
+            "without outputs, the queue has no line"
+        );
     }
 
     #[test]
@@ -543,8 +546,8 @@ mod tests {
         let view = StatusView { new_paths: Some(spent), warnings: spent.warnings(), ..view() };
         let shown = view.warnings.join("\n");
         for part in [
-            "1000 of 1000 new paths today",
-            "8000 of 10000 new paths in total",
+            "1000 of 1000 new paths used today",
+            "8000 of 10000 new paths used in total",
             "(100 per visitor)",
             "hitctl paths sync",
         ] {
@@ -556,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_contract() {
+    fn json_format_is_stable() {
         let view = StatusView { resources: vec![row("table.hits", true, &["x"])], ..view() };
         insta::assert_snapshot!(view.to_json(), @r#"{"v":1,"app":"hits","env":"local","target":"local","account":"000000000000","region":"local","release":"0123456789ab","deployed":{"at":"2026-11-30T20:15:03Z","by":"ann@laptop","command":"deploy"},"resources":[{"address":"table.hits","kind":"table","name":"hits-local","present":true,"drift":["x"],"outputs":{}}],"url":"http://127.0.0.1:8700","hits":1234567,"running":true}"#);
     }

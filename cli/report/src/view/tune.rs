@@ -195,7 +195,7 @@ mod tests {
              MEMORY    INIT  FIRST RESPONSE    WARM     P95  COMPUTE  PER MONTH
            no limit  1.0 ms          4.0 ms  1.0 ms  3.0 ms        -          -
 
-        Recommended: none; no CPU share was set, so every size runs alike.
+        Recommended: none; the CPU share was not limited, so all sizes run at the same speed.
         Measured: GET /counter?path=/ in environment local; 1,000,000 views per month at us-east-1 prices of
           2026-11, without free tiers.
         Note: measured on this machine.

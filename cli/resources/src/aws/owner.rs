@@ -34,8 +34,8 @@ pub fn split_by_tags<T>(aws: &Aws, candidates: Vec<T>, tags: impl Fn(&T) -> &Tag
     candidates.into_iter().partition(|candidate| is_ours(aws, Some(tags(candidate))))
 }
 
-/// Returns an error if the resource belongs to another owner and must not be taken over. For a `create` that
-/// finds an existing resource with the name.
+/// Returns an error if the resource belongs to another owner, unless `aws.adopt` allows hitctl to take it over. For a
+/// `create` that finds an existing resource with the name.
 pub fn check_ours<S: Spec>(aws: &Aws, name: &str, found: &ReadState<S>) -> Result<(), Fault> {
     match owner_of(found.tags.as_ref(), &aws.tags) {
         Owner::Other(owner) if !aws.adopt => {

@@ -332,8 +332,9 @@ impl FunctionDriver {
         let reservation = call
             .retrying(&WRITE, "reserving concurrency")
             .until(|| request.clone().send(), |found| found.map(drop).ok_or_else(not_visible));
-        let is_quota =
-            |fault: &Fault| fault.cause.as_ref().is_some_and(|cause| cause.contains(errors::QUOTA));
+        let is_quota = |fault: &Fault| {
+            fault.cause.as_ref().is_some_and(|cause| cause.contains(errors::UNRESERVED_CONCURRENCY))
+        };
         reservation.await.map_err(|fault| match fault {
             fault if is_quota(&fault) => Fault { code: "concurrency_quota".into(), ..fault },
             fault => fault,

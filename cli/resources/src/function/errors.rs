@@ -2,16 +2,16 @@
 
 use crate::aws::fault::{ErrorClass, ErrorRule, rule};
 
-/// The part of an error message that names the quota of unreserved concurrency.
-pub(crate) const QUOTA: &str = "UnreservedConcurrentExecution";
+/// The text by which an error message of Lambda is recognized as being about the quota of unreserved concurrency.
+pub(crate) const UNRESERVED_CONCURRENCY: &str = "UnreservedConcurrentExecution";
 
 /// The rules, which are applied before the common rules.
 pub(crate) const RULES: &[ErrorRule] = &[rule(
     "InvalidParameterValueException",
-    QUOTA,
+    UNRESERVED_CONCURRENCY,
     ErrorClass::Quota,
     "the concurrency quota of the account is too small for a reservation",
-    CONCURRENCY,
+    QUOTA_HINT,
 )];
 
-const CONCURRENCY: &str = "request an increase with `aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`, or set `reserved_concurrency = \"none\"` in [function]";
+const QUOTA_HINT: &str = "request an increase with `aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`, or set `reserved_concurrency = \"none\"` in [function]";

@@ -19,25 +19,26 @@ pub(crate) const RULES: &[ErrorRule] = &[
         "protected against deletion",
         Final,
         "deletion protection is enabled",
-        PROTECTED,
+        PROTECTION_HINT,
     ),
     rule(
         "ValidationException",
         "modified multiple times within a fixed interval",
         Final,
         "time to live was changed less than an hour ago",
-        TTL,
+        TTL_HINT,
     ),
     rule(
         "ValidationException",
         "TimeToLive is active on a different",
         Final,
         "time to live is still enabled for another attribute",
-        TTL,
+        TTL_HINT,
     ),
     rule("ContinuousBackupsUnavailableException", "", Retryable, "backups are being enabled", ""),
 ];
 
-const PROTECTED: &str =
+const PROTECTION_HINT: &str =
     "run the same command again; if it fails again, find out who enables deletion protection for the table";
-const TTL: &str = "run the same command again in an hour; AWS allows one change of time to live per hour";
+const TTL_HINT: &str =
+    "run the same command again in an hour; AWS allows one change of time to live per hour";

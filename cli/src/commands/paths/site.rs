@@ -94,14 +94,14 @@ fn read_sitemap(pages: &mut SitePages, name: &str, content: Vec<u8>) -> Result<V
     }
 }
 
-/// Returns the local file of a sitemap that an index lists by its URL. It is searched in `dir`, the directory of the
-/// index: first at the path of the URL, then directly in the directory.
+/// Returns the local copy of a sitemap that an index lists by its URL. Looks in `dir`, the directory of the index: first
+/// at the path of the URL, then for the file name directly in the directory.
 fn sitemap_file(dir: &Path, url: &str) -> Result<PathBuf, Failure> {
     let key = path::normalise(url);
     let path = key.as_ref().map_or(url, |key| key.as_str()).trim_start_matches('/');
     let candidates = [dir.join(path), dir.join(path.rsplit('/').next().unwrap_or(path))];
     candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
-        Failure::usage(format!("failed to find the file of the sitemap {url} in {}", dir.display()))
+        Failure::usage(format!("failed to find a local copy of the sitemap {url} in {}", dir.display()))
             .hinted("pass the URL of the index instead; hitctl then downloads the sitemaps")
     })
 }

@@ -1,4 +1,4 @@
-//! Parses the lines of a file of views, and checks them with the function's own rules. It makes no calls.
+//! Parses the lines of a file of views, and checks them with the function's own rules. It calls no service.
 
 use std::net::IpAddr;
 

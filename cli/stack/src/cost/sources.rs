@@ -47,7 +47,7 @@ impl SourceCosts {
             per_million_messages: (has_queue || app.events.enabled).then_some(message + event),
             invalidations: cloudfront.distribution_id.as_ref().map(|_| {
                 let times = (MONTH_S / f64::from(cloudfront.invalidate_after_s)).ceil();
-                #[expect(clippy::cast_precision_loss, reason = "twenty at most")]
+                #[expect(clippy::cast_precision_loss, reason = "the configuration has at most 20 paths")]
                 let paths = cloudfront.invalidate.len() as f64;
                 (times, times * paths)
             }),

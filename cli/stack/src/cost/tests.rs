@@ -139,14 +139,14 @@ fn hit_usage_follows_counter_settings() {
 fn reading_with_many_shards_costs_more_than_counting() {
     let costs = |change: &dyn Fn(&mut AppConfig)| {
         let model = CostModel::for_app(&app(change));
-        (model.counting(10.0).usd(), model.reading(10.0).usd())
+        (model.counting_usage(10.0).usd(), model.reading_usage(10.0).usd())
     };
     let (counting, reading) = costs(&|_| ());
     assert!(counting > reading, "{counting} {reading}");
     let (counting, reading) = costs(&|app| app.counter.shards = 64);
     assert!(reading > counting, "{counting} {reading}");
     // Ten thousand pages: 1,250 units each minute.
-    let all = CostModel::for_app(&app(|_| ())).reading_all_pages(10.0).usd();
+    let all = CostModel::for_app(&app(|_| ())).all_pages_usage(10.0).usd();
     assert!((all - MONTH_S / 60.0 * 1250.0 / MILLION * READS.usd).abs() < 1e-9, "{all}");
 }
 
@@ -155,13 +155,14 @@ fn counting_badge_is_billed_for_both_functions() {
     let both = CostModel::for_app(&app(|_| ()));
     let one = CostModel { reader_max_per_s: None, ..CostModel::for_app(&app(|_| ())) };
     let million = MONTH_S / MILLION;
-    let invocation = function::REQUESTS.usd + both.compute() + LOGS_GB_PER_MILLION * log_group::INGESTED.usd;
+    let invocation =
+        function::REQUESTS.usd + both.compute_usd() + LOGS_GB_PER_MILLION * log_group::INGESTED.usd;
     let more = both.month(10.0, 1.0) - one.month(10.0, 1.0);
     assert!((more - 10.0 * million * (invocation + READS_OF_ONE_ITEM * READS.usd)).abs() < 1e-6, "{more}");
     // Of a hundred requests per second, the counter serves ten and the reader all. Reads of many pages then cost more.
     let read = http_api::REQUESTS.cost_of(100.0 * million)
         + 100.0 * million * invocation
-        + both.reading(100.0).usd();
+        + both.reading_usage(100.0).usd();
     assert!((both.month(100.0, 1.0) - read).abs() < 1e-6, "{read}");
     assert!(one.month(100.0, 1.0) < read);
     let without = CostModel::for_app(&app(|app| app.function.reserved_concurrency = None));
@@ -275,10 +276,10 @@ proptest! {
 fn every_used_price_is_declared_by_a_kind() {
     let model = CostModel::for_app(&app(|_| ()));
     let usage = model
-        .million_hits()
-        .plus(&model.counting(10.0))
-        .plus(&model.reading(10.0))
-        .plus(&model.invocations(10.0));
+        .million_hits_usage()
+        .plus(&model.counting_usage(10.0))
+        .plus(&model.reading_usage(10.0))
+        .plus(&model.invocation_usage(10.0));
     let declared: Vec<_> = hitctl_resources::REGISTRY.0.iter().flat_map(|kind| kind.prices).collect();
     for price in usage.prices() {
         assert!(declared.contains(&price) && !price.source.is_empty(), "{price:?}");

@@ -67,8 +67,8 @@ impl GraphBuilder<'_> {
         ReaderRoutes { function_arn, routes: string_set(&self.reading_routes()) }
     }
 
-    /// Returns the permission for the HTTP API to invoke the reader. It is created before an existing API gets the
-    /// reader's routes.
+    /// Returns the permission for the HTTP API to invoke the reader. If the API already exists, the permission
+    /// is created before the routes to the reader.
     pub(super) fn reader_permission(&self) -> Node {
         let qualifier = self
             .publishes_versions()

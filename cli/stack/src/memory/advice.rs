@@ -47,7 +47,7 @@ impl MemoryAdvice {
             return recommend_without_fast_size(&complete, within_ms);
         };
         let why = match complete.as_slice() {
-            [_] => format!("its first response takes at most {within_ms} ms; no other size was measured"),
+            [_] => format!("the only measured size; its first response takes at most {within_ms} ms"),
             _ => format!("the cheapest size whose first response takes at most {within_ms} ms"),
         };
         Self { memory_mb: Some(best.memory_mb), why }
@@ -70,7 +70,7 @@ fn recommend_without_fast_size(known: &[CompleteFigures], within_ms: u32) -> Mem
 /// Returns the reason why there is no recommendation.
 fn missing_reason(rows: &[MemoryFigures]) -> String {
     if rows.iter().any(|row| !row.limited) {
-        return "no CPU share was set, so every size runs alike".to_owned();
+        return "the CPU share was not limited, so all sizes run at the same speed".to_owned();
     }
     let is_missing = |what: fn(&MemoryFigures) -> Option<f64>| rows.iter().any(|row| what(row).is_none());
     let mut missing_figures = Vec::new();
@@ -112,7 +112,7 @@ mod tests {
         let best = |within| MemoryAdvice::recommend(&rows, within).memory_mb;
         assert_eq!((best(100), best(30), best(10)), (Some(256), Some(512), Some(1024)));
         insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the cheapest size whose first response takes at most 100 ms");
-        insta::assert_snapshot!(MemoryAdvice::recommend(&rows[..1], 100).why, @"its first response takes at most 100 ms; no other size was measured");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows[..1], 100).why, @"the only measured size; its first response takes at most 100 ms");
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
         rows[1].month_usd = None;
         insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the service did not report the cold start and the billed time");
         let free = MemoryFigures { memory_mb: None, limited: false, ..row(128, 5.0, 0.0) };
-        insta::assert_snapshot!(MemoryAdvice::recommend(&[free], 100).why, @"no CPU share was set, so every size runs alike");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&[free], 100).why, @"the CPU share was not limited, so all sizes run at the same speed");
         insta::assert_snapshot!(MemoryAdvice::recommend(&[], 100).why, @"no size was measured");
     }
 

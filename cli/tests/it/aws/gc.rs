@@ -5,8 +5,8 @@ use hitctl_emulators::Emulator;
 
 use super::recorded_env::{RecordedAwsEnv, remaining_resources, sdk_config};
 
-/// Creates a role with the SDK. If `region` is given, it gets a policy on a table in that region.
-async fn create(client: &aws_sdk_iam::Client, name: &str, tags: &[(&str, &str)], region: Option<&str>) {
+/// Creates a role with the SDK. If `region` is given, the role gets a policy for a table in that region.
+async fn create_role(client: &aws_sdk_iam::Client, name: &str, tags: &[(&str, &str)], region: Option<&str>) {
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
     let tag = |(key, value): &(&str, &str)| Tag::builder().key(*key).value(*value).build().unwrap();
     let call = client.create_role().role_name(name).assume_role_policy_document(trust);
@@ -28,12 +28,12 @@ fn leftover_role_is_listed_and_removed() {
     let ours = |app| [("hitctl:app", app), ("hitctl:env", "test"), ("hitctl:managed", "true")];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        create(&client, "old-test", &ours("old"), Some(Emulator::REGION)).await;
+        create_role(&client, "old-test", &ours("old"), Some(Emulator::REGION)).await;
         // A role without a policy.
-        create(&client, "older-test", &ours("older"), None).await;
-        // A role whose function exists in another region.
-        create(&client, "elsewhere-test", &ours("elsewhere"), Some("us-west-2")).await;
-        create(&client, "somebodys-own", &[("team", "web")], None).await;
+        create_role(&client, "older-test", &ours("older"), None).await;
+        // The role of a deployment in another region: its policy names a table there.
+        create_role(&client, "elsewhere-test", &ours("elsewhere"), Some("us-west-2")).await;
+        create_role(&client, "somebodys-own", &[("team", "web")], None).await;
     });
     let mut aws_env = RecordedAwsEnv::new(&emulator, "rolegc", "");
     let leftovers = |aws_env: &mut RecordedAwsEnv| -> Vec<String> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::stub_server::{StubResponse, StubServer};
 use super::widget::{
     HEAD, HIT_RESPONSE, SENT, SPOTS, TEXTS, UNTOUCHED, assert_silent, assert_untouched_after, counter,
-    counter_with_responses, hits, open, page, paths, run_pending_tasks, site, tag,
+    counter_with_responses, hits, open, page, paths, run_pending_tasks, site, tag, without_site_count,
 };
 
 /// A JavaScript expression for the text of the first element, once it shows a number.
@@ -74,7 +74,7 @@ fn late_response_for_previous_page_is_not_shown() {
     // this timer 63 ms (see `widget/source.js`).
     let held = "<script>Math.random = () => .021; window.held = []; const wait = setTimeout; \
                 window.setTimeout = (go, ms) => ms > 60 && ms < 70 ? held.push(go) : wait(go, ms)</script>";
-    let page = page(&api, "data-spa").replace("=site", "=none");
+    let page = without_site_count(&page(&api, "data-spa"));
     browser.goto(&format!("{}/a", site(&format!("{page}{held}")).url));
     browser.wait_for("held.length === 1");
     browser.eval("history.pushState({}, '', '/b')");
@@ -194,7 +194,7 @@ fn page_is_unchanged_when_counter_is_unreachable() {
         "<script>const ask = fetch; window.fetch = (url, init) => ask(String(url).replace('{}', 'http://{closed_port}'), init)</script>",
         script.url
     );
-    browser.goto(&site(&format!("{redirect_hits}{}", page(&script, "").replace("=site", "=none"))).url);
+    browser.goto(&site(&format!("{redirect_hits}{}", without_site_count(&page(&script, "")))).url);
     assert_untouched_after(&browser, 6);
 
     // The script itself is missing.
@@ -225,7 +225,7 @@ fn content_security_policy_is_obeyed_silently() {
         api.url
     );
     let with = |policy: String| {
-        let page = format!("{HEAD}{}{}", tag(&api, ""), SPOTS.replace("=site", "=none"));
+        let page = format!("{HEAD}{}{}", tag(&api, ""), without_site_count(SPOTS));
         StubServer::start(move |_, _| {
             StubResponse::new(200, page.clone()).with_header("content-security-policy", &policy)
         })

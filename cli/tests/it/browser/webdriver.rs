@@ -16,10 +16,10 @@ use serde_json::{Value as Json, json};
 use crate::support::{TestConnection, env_var};
 
 /// The width and height of the viewport in CSS pixels, at one device pixel each.
-pub(crate) const VIEW: (u32, u32) = (1200, 720);
+pub(crate) const VIEWPORT: (u32, u32) = (1200, 720);
 
 /// The timeout of scripts and page loads. It is shorter than the read timeout of a connection.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The switches of Chromium: headless, without background traffic, and without a sandbox, which root and many
 /// containers cannot use. It opens only the tests' own pages.
@@ -41,7 +41,7 @@ const SWITCHES: &[&str] = &[
     "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
 ];
 
-/// A `WebDriver` session with its own browser. Dropping it ends the browser.
+/// A `WebDriver` session with its own browser. Dropping it closes the browser.
 pub(crate) struct Browser {
     driver: Child,
     url: String,
@@ -56,7 +56,7 @@ impl Browser {
             Ok(found) => found,
             Err(missing) if on_ci() => panic!("{missing}: install it (Debian: chromium, chromium-driver)"),
             Err(missing) => {
-                // Writes past the test harness, which hides the output of passing tests.
+                // Writes to stderr directly, because the test harness hides the captured output of passing tests.
                 let notice = format!(
                     "\nNOT RUN: {missing}, so this test did not open a browser (Debian: chromium-driver)\n"
                 );
@@ -71,11 +71,12 @@ impl Browser {
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"binary": chromium, "args": switches},
             "goog:loggingPrefs": {"browser": "ALL"},
-            "timeouts": {"script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis()},
+            "timeouts": {"script": TIMEOUT.as_millis(), "pageLoad": TIMEOUT.as_millis()},
         }}});
         let session = browser.call("POST", "/session", &capabilities);
         browser.session = format!("/session/{}", session["sessionId"].as_str().expect("a session id"));
-        let view = json!({"width": VIEW.0, "height": VIEW.1, "deviceScaleFactor": 1, "mobile": false});
+        let view =
+            json!({"width": VIEWPORT.0, "height": VIEWPORT.1, "deviceScaleFactor": 1, "mobile": false});
         browser.devtools("Emulation.setDeviceMetricsOverride", &view);
         Some(browser)
     }
@@ -156,7 +157,7 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if !self.session.is_empty() {
-            // Asks the browser to end. Killing the process group ends any remaining processes.
+            // Asks the browser to quit. Killing the process group ends any remaining processes.
             TestConnection::connect(&self.url)
                 .and_then(|mut http| http.send("DELETE", &self.session, "", b""))
                 .ok();
@@ -180,17 +181,17 @@ fn start(program: &Path, home: &Path) -> (Child, String) {
         .spawn()
         .unwrap();
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    let (found, port) = mpsc::channel();
+    let (port_sender, port) = mpsc::channel();
     std::thread::spawn(move || {
         // Reads to the end, so that the driver never blocks on a full pipe.
         for line in lines.map_while(Result::ok) {
             let port = line
                 .rsplit_once(" successfully on port ")
                 .map(|(_, port)| port.trim_end_matches('.').to_owned());
-            port.map(|port| found.send(port));
+            port.map(|port| port_sender.send(port));
         }
     });
-    let port = port.recv_timeout(PATIENCE).expect("chromedriver prints its port");
+    let port = port.recv_timeout(TIMEOUT).expect("chromedriver prints its port");
     (driver, format!("http://127.0.0.1:{port}"))
 }
 

@@ -331,7 +331,7 @@ async fn rejected_credentials_are_reported_with_hints() {
       run `aws sts get-caller-identity` to check them; the account must also have enabled the region eu-west-1
     SignatureDoesNotMatch: the secret key does not belong to the access key
       SignatureDoesNotMatch (sts:GetCallerIdentity): The request signature we calculated does not match
-      copy the complete AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, again
+      set AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, to the complete secret key
     clock_skew: the system clock is  minutes fast
       SignatureDoesNotMatch (sts:GetCallerIdentity): Signature expired: 20261120T000000Z is now earlier than
       set the clock, for example with `sudo timedatectl set-ntp true`, then run the command again

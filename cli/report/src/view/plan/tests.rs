@@ -203,7 +203,7 @@ fn long_value_of_changed_field_has_lines_for_old_and_new() {
 }
 
 #[test]
-fn json_is_the_contract() {
+fn json_format_is_stable() {
     let value: Json = serde_json::from_str(&view().to_json()).unwrap();
     assert_eq!(value["v"], 1);
     assert_eq!(value["account"], "123456789012");

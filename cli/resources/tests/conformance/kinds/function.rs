@@ -1,4 +1,4 @@
-//! The conformance case of a function, whose code never runs.
+//! The conformance case of a function. The case never invokes the function.
 
 use std::collections::BTreeMap;
 
@@ -82,8 +82,8 @@ pub(crate) fn case(app: &TestApp) -> ConformanceCase {
             change("architecture", &arm),
             change("no reserved concurrency", &unreserved),
             change("reserved concurrency", &reserved),
-            // Only the last change has the other log format, because Moto returns no logging settings after they were
-            // changed.
+            // Moto does not store logging settings, so hitctl plans no update if only they change. Here, the reserved
+            // concurrency changes as well.
             change("log levels", &verbose),
             change("an additional tag", &tagged),
             change("everything", &all),
