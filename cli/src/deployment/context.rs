@@ -46,6 +46,7 @@ impl<'a> RunContext<'a> {
         let announce =
             |location: &str| self.session.console.message(&format!("app {app}, env {env}, {location}"));
         if self.config.target == DeployTarget::Local {
+            hitctl_local::check_supported()?;
             // Print this first, because starting the local cloud takes time.
             announce("on this machine");
             return self.cloud(access).await;

@@ -90,9 +90,11 @@ fn every_command_on_aws_works_from_plan_to_destroy() {
         account.json(&["logs", "--since", "1h"])["lines"].as_array().is_some_and(|lines| !lines.is_empty())
     );
     account.ok(&["rollback", "--list"]);
-    account.ok(&["policy"]);
+    account.ok(&["policy", "deployer"]);
     account.ok(&["snippet"]);
-    account.ok(&["doctor"]);
+    // Without Rust, the program can deploy a built function but not build one.
+    let doctor = account.project.run(&account.args(&["doctor"])).stdout;
+    assert!(doctor.contains("ok    AWS credentials"), "{doctor}");
 
     account.ok(&["destroy", "--yes"]);
     let args = ["destroy", "--delete-data", "--confirm", "test", "--export", "all.ndjson"];

@@ -8,5 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "programs are started with variables of this process")]
 
 mod account;
+#[cfg(unix)]
+mod console;
 mod machine;
 mod program;

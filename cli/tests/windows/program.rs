@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use hitctl_emulators::Emulator;
 
@@ -36,18 +35,20 @@ impl Project {
         std::fs::read_to_string(self.path().join(name)).unwrap()
     }
 
-    /// Returns the command `hitctl ARGS` in the project, with credentials for the emulator.
+    /// Returns the command `hitctl ARGS` in the project, with credentials for the emulator. With a runner, its exit code is not
+    /// always that of the program.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let exe = std::env::var_os("HITCTL_EXE").unwrap_or_else(|| env!("CARGO_BIN_EXE_hitctl").into());
-        let mut command = match std::env::var_os("HITCTL_RUNNER") {
-            Some(runner) => {
-                let mut command = Command::new(runner);
-                command.arg(exe);
-                command
-            }
-            None => Command::new(exe),
-        };
+        self.command_by(&[], args)
+    }
+
+    /// Returns the command `hitctl ARGS` that `starters` starts.
+    fn command_by(&self, starters: &[PathBuf], args: &[&str]) -> Command {
+        let exe = exe();
+        let runner = std::env::var_os("HITCTL_RUNNER").map(PathBuf::from);
+        let mut line = runner.into_iter().chain(starters.iter().cloned()).chain([exe]);
+        let mut command = Command::new(line.next().unwrap());
         command
+            .args(line)
             .args(args)
             .current_dir(self.path())
             .env("AWS_ACCESS_KEY_ID", Emulator::ACCOUNT)
@@ -59,7 +60,10 @@ impl Project {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        let output = self.command(args).output().unwrap();
+        // With a runner, the example `run` of `hitctl-platform` passes the exit code on.
+        let run = exe().with_file_name("examples").join("run.exe");
+        let starters = if std::env::var_os("HITCTL_RUNNER").is_some() { vec![run] } else { Vec::new() };
+        let output = self.command_by(&starters, args).output().unwrap();
         Output {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -75,6 +79,11 @@ impl Project {
     }
 }
 
+/// Returns the program under test.
+fn exe() -> PathBuf {
+    std::env::var_os("HITCTL_EXE").unwrap_or_else(|| env!("CARGO_BIN_EXE_hitctl").into()).into()
+}
+
 /// Builds the function for this machine with the program for this machine. Returns the zip.
 pub(crate) fn function_zip(dir: &Path) -> PathBuf {
     let zip = dir.join("function.zip");
@@ -83,9 +92,4 @@ pub(crate) fn function_zip(dir: &Path) -> PathBuf {
     let built = build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     zip
-}
-
-/// Sleeps while another process works.
-pub(crate) fn pause(duration: Duration) {
-    std::thread::sleep(duration);
 }
