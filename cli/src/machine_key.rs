@@ -62,7 +62,8 @@ fn random() -> [u8; BYTES] {
     key
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -98,7 +98,7 @@ impl Interrupts {
             Self::None => false,
         };
         if !received {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

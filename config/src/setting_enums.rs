@@ -23,9 +23,9 @@ string_enums! {
 
     /// The minimum level of the function's log lines.
     enum LogLevel {
-        /// All log lines.
+        /// All log lines, including one line per request.
         Debug = "debug",
-        /// One line per request.
+        /// No lines about single requests, except warnings and errors.
         Info = "info",
         /// Warnings and errors.
         Warn = "warn",

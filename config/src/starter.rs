@@ -43,7 +43,7 @@ impl StarterConfig {
              # The AWS region. Default: AWS_REGION, or the region of the profile.\n\
              #region = \"eu-central-1\"\n\n\
              [http]\n\
-             # Origins of pages that may count, such as \"https://example.com\". \"*\" allows any.\n\
+             # Origins of pages that may count views, such as \"https://example.com\". \"*\" allows any.\n\
              allow_origins = [{origin_list}]\n\n\
              # The cloud on this machine.\n\
              [env.local]\n",
@@ -57,7 +57,7 @@ impl StarterConfig {
             );
         }
         if !origins.is_empty() {
-            toml.push_str("# Pages of any origin may count here.\nhttp.allow_origins = [\"*\"]\n");
+            toml.push_str("# Pages of any origin may count views here.\nhttp.allow_origins = [\"*\"]\n");
         }
         toml.push_str(
             "\n# On AWS, to try things out: hitctl deploy --env test\n[env.test]\n\n\
@@ -104,14 +104,14 @@ mod tests {
         #region = "eu-central-1"
 
         [http]
-        # Origins of pages that may count, such as "https://example.com". "*" allows any.
+        # Origins of pages that may count views, such as "https://example.com". "*" allows any.
         allow_origins = ["https://blog.example"]
 
         # The cloud on this machine.
         [env.local]
         # Keeps the name and the URL of the counter that already runs on this machine.
         app = "hits"
-        # Pages of any origin may count here.
+        # Pages of any origin may count views here.
         http.allow_origins = ["*"]
 
         # On AWS, to try things out: hitctl deploy --env test

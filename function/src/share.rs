@@ -1,6 +1,7 @@
 //! Shares of the daily budget of new paths, so that one client cannot use up the budget: a visitor may add a tenth
-//! of the new paths, a network half. The budget's item counts the new paths of each slot, a number from 0 to 31.
-//! Many visitors have the same slot, and slots change every day, so that they identify nobody.
+//! of it, a network half. Each visitor and each network has a slot, a number from 0 to 31, and the budget's item
+//! counts the new paths of each slot. Many visitors have the same slot, and slots change every day, so that they
+//! identify nobody.
 
 use std::fmt;
 

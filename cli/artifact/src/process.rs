@@ -166,9 +166,9 @@ struct ProcessGroup(Option<u32>);
 impl ProcessGroup {
     /// Asks the group to end, and kills it after the grace period.
     async fn terminate(&mut self, child: &mut Child) {
-        self.0.map(terminate_group);
+        self.0.into_iter().for_each(terminate_group);
         let ended_in_time = timeout(TERM_GRACE, child.wait()).await.is_ok();
-        self.0.map(kill_group);
+        self.0.into_iter().for_each(kill_group);
         if !ended_in_time {
             let _reaped = timeout(TERM_GRACE, child.wait()).await;
         }
@@ -178,7 +178,7 @@ impl ProcessGroup {
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
-        self.0.map(kill_group);
+        self.0.into_iter().for_each(kill_group);
     }
 }
 
@@ -216,7 +216,8 @@ fn take_line(line: &mut Vec<u8>) -> String {
     text
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use hitctl_platform::{ProcessState, process_state};
 

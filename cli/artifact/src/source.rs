@@ -61,13 +61,14 @@ impl FunctionSource {
             )
             .hinted("leave out `--from-source`; hitctl contains the sources of the function"));
         };
-        match project::check_trusted(&root.join("Cargo.toml"), cwd, env) {
+        let manifest = root.join("Cargo.toml");
+        match project::check_trusted(&manifest, cwd, env) {
             Ok(()) => Ok(Self::Checkout { root }),
             Err(error) => Err(Fault::fatal(
                 "untrusted_checkout",
-                format!("failed to trust the checkout in {}: {error}", root.display()),
+                format!("{} is not trusted: {error}", manifest.display()),
             )
-            .hinted("clone it yourself, then build from your clone")),
+            .hinted("clone hitctl yourself, then run the command in your clone")),
         }
     }
 

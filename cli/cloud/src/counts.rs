@@ -304,7 +304,7 @@ impl CountsTable {
     /// Releases the part of the budget of new paths that deleted paths have used. Every existing path counts as
     /// a user of the budget, even if an import or a command created it and it never used the budget.
     pub async fn release_unused_budget(&self) -> Result<(), Fault> {
-        self.retry("releasing the budget of paths", || async {
+        self.retry("updating the budget of new paths", || async {
             let budget = self.table.get(KEY_BUDGET).await?;
             let used_budget =
                 budget.as_ref().and_then(|item| number_attr(item, ATTR_BUDGET_PATHS)).unwrap_or(0);

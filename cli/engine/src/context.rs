@@ -1,4 +1,4 @@
-//! The context that a driver receives with every call. It contains the only retry loop of the program.
+//! The context that a driver receives with every call. It contains the only retry loop of the deployer.
 
 use std::time::Duration;
 

@@ -45,10 +45,12 @@ pub struct PlanSummary {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The snapshot has no entry for this resource.
-    #[error("the state of {0} was not read")]
+    #[error("internal error: the state of {0} was not read; please report it")]
     NotSurveyed(Address),
     /// An existing resource lacks an output that another one refers to.
-    #[error("{from} refers to the output {output}, which {to} does not have")]
+    #[error(
+        "internal error: {from} refers to the output {output}, which {to} does not have; please report it"
+    )]
     NoOutput {
         /// The resource with the reference.
         from: Address,

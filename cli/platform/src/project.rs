@@ -108,7 +108,8 @@ fn check_owner(meta: &Metadata, users: &[u32]) -> Result<(), String> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 

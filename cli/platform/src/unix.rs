@@ -191,7 +191,7 @@ fn stat(process: u32) -> Option<Stat> {
     parse_stat(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
 }
 
-/// Parses the fields of proc_pid_stat(5): the state is field 3, the process group field 5 and the start time field 22. The name
+/// Parses the fields of `proc_pid_stat(5)`: the state is field 3, the process group field 5 and the start time field 22. The name
 /// of the program, in parentheses, may contain any character, so the fields are counted from the last parenthesis.
 fn parse_stat(text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;

@@ -24,8 +24,8 @@ use crate::session::Session;
 
 /// Build, create or update, and check the URL
 ///
-/// Builds the function, plans, asks about losses, applies the plan, requests the live URL, and prints it. An interrupted deployment is
-/// completed by running the command again.
+/// Builds the function, plans, asks before irreversible changes, applies the plan, requests the live URL, and prints it. An interrupted
+/// deployment is completed by running the command again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env prod --dry-run")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
@@ -45,7 +45,7 @@ pub struct Args {
     /// Skip the check of the live URL
     #[arg(long)]
     pub no_smoke: bool,
-    /// Publish no version: requests go to the function itself, and `rollback` has no new version
+    /// Publish no version: requests go to the function itself, and `rollback` cannot return to this code
     #[arg(long, env = "HITCTL_NO_PUBLISH", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_publish: bool,
     /// How long to wait for another deploy.

@@ -21,7 +21,7 @@ use crate::session::Session;
 
 /// Remove everything except counts and log
 ///
-/// Asks for a confirmation. Only `--delete-data` and the environment's name delete the counts and the log too.
+/// Asks for a confirmation. To delete the counts and the log too, pass `--delete-data` and confirm with the environment's name.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl destroy --env test\n  hitctl destroy --env test --delete-data --confirm test"

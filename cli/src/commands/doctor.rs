@@ -185,10 +185,10 @@ async fn concurrency(config: &LoadedConfig, cloud: &dyn Cloud) -> DoctorCheck {
         Some(Ok(quota)) => {
             let check = if config.app.strict { fail } else { warn };
             let command = quota::increase_command(&cloud.location().region);
-            let effect = if config.app.strict { "deploys fail" } else { "deploys reserve none" };
+            let effect = if config.app.strict { "deploys fail" } else { "deploys reserve no concurrency" };
             check(
                 name,
-                format!("{}; {effect}", quota::shortage(quota, desired)),
+                format!("{}; {effect}", quota::shortage(quota, desired, None)),
                 Some(format!("run `{command}`")),
             )
         }

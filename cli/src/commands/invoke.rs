@@ -31,13 +31,13 @@ const EXAMPLE_REGION: &str = "us-east-1";
     after_help = "Examples:\n  hitctl invoke --path /\n  hitctl invoke --path / --read-only\n  hitctl invoke --event sqs --path / --count 25\n  hitctl invoke --event eventbridge --print\n  hitctl invoke --payload event.json"
 )]
 pub struct Args {
-    /// Count this path, without --event by GET /counter?path=PATH [default: / with --event]
+    /// Path to count; without --event, the event is GET /counter?path=PATH [default: / with --event]
     #[arg(long, value_name = "PATH", conflicts_with = "payload")]
     pub path: Option<String>,
     /// Read the count without counting
     #[arg(long, requires = "path", conflicts_with = "event")]
     pub read_only: bool,
-    /// Invoke it as this service does
+    /// Service whose event invokes the function
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "payload")]
     pub event: Option<EventKind>,
     /// Number of messages in the batch of `--event sqs`

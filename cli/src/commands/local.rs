@@ -18,7 +18,7 @@ pub enum Command {
     Start,
     /// Stop the local cloud; `start` continues with the same state
     Stop,
-    /// Show whether it runs, its URLs and its endpoint
+    /// Show whether the local cloud runs, its URLs and its endpoint
     Status,
     Reset(Reset),
     #[command(hide = true)]

@@ -10,7 +10,7 @@ use crate::session::Session;
 
 /// Open the counter's page in a browser
 ///
-/// The page at the URL of the counter says what it is, with the line to paste into your own pages. It does not count.
+/// The page describes the counter and shows the line to paste into your own pages. Opening it counts no view.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl open\n  hitctl open --env prod")]
 pub struct Args {}

@@ -64,7 +64,7 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     };
     if location.account == ANY || location.region == ANY {
         session.console.message(
-            "an unknown account or region matches any; pass `--account` and `--region`, or set both in hitctl.toml, to narrow the policy",
+            "without an account or a region, the policy covers all of them; to narrow it, pass `--account` and `--region`, or set both in hitctl.toml",
         );
     }
     session.console.result(&PolicyView { policy });
@@ -74,9 +74,9 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
 /// Returns the document to print: the document with the number `part`, the only document, or a list of all documents.
 fn select_part(session: &mut Session, mut parts: Vec<Json>, part: Option<u64>) -> Result<Json, Failure> {
     let count = parts.len();
-    session
-        .console
-        .message("attach it as a managed policy: it is too long for an inline policy of a user or group");
+    session.console.message(
+        "attach this policy as a managed policy: it is too long for an inline policy of a user or group",
+    );
     match part.map(|part| usize::try_from(part).unwrap_or(usize::MAX)) {
         Some(part) if part <= count => Ok(parts.swap_remove(part - 1)),
         Some(part) => Err(Failure::usage(format!("expected a part from 1 to {count}, found {part}"))),

@@ -33,7 +33,7 @@ pub struct Args {
     /// Label of the badge
     #[arg(long, value_name = "TEXT", default_value = "views")]
     pub label: String,
-    /// Make the badge count each time it is fetched, for a README without a page
+    /// Make the badge count a view each time it is fetched, for a README, which cannot run the script
     #[arg(long)]
     pub count: bool,
     /// Also count pages that a script changes without loading

@@ -34,7 +34,7 @@ pub struct Args {
     /// Exit with 2 if a resource is missing or has drifted
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// List every app and environment that is deployed there
+    /// List all deployed apps and environments of the account and region, or of this machine
     #[arg(long, conflicts_with = "detailed_exitcode")]
     pub all: bool,
 }

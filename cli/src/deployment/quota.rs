@@ -35,7 +35,7 @@ pub(crate) async fn fit(
     let Some(quota) = quota.filter(|quota| !quota.can_reserve(desired, current)) else {
         return Ok((graph, None));
     };
-    let message = shortage(quota, desired);
+    let message = shortage(quota, desired, current);
     let command = increase_command(&cloud.location().region);
     if config.app.strict {
         return Err(Failure::new(CODE, message)
@@ -88,13 +88,15 @@ pub(crate) async fn check_table(config: &LoadedConfig, cloud: &dyn Cloud) -> Res
     )))
 }
 
-/// Returns the message that the quota does not allow the reserved concurrency.
-pub(crate) fn shortage(quota: ConcurrencyQuota, desired: u32) -> String {
+/// Returns the message that the quota does not allow the reserved concurrency. `current` is the function's reservation.
+pub(crate) fn shortage(quota: ConcurrencyQuota, desired: u32, current: Option<u32>) -> String {
     let ConcurrencyQuota { limit, unreserved } = quota;
     let floor = quota.min_unreserved();
+    let current = current.unwrap_or(0);
+    let max = unreserved.saturating_add(current).saturating_sub(floor).max(current);
     format!(
         "the account's quota does not allow reserved concurrency {desired}: of {limit} concurrent executions, {unreserved} are \
-         unreserved, and {floor} must stay unreserved"
+         unreserved, and {floor} must stay unreserved; the function can reserve at most {max}"
     )
 }
 

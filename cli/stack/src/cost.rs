@@ -306,8 +306,11 @@ pub fn estimate(app: &AppConfig) -> CostEstimate {
     let worst_case_note = rate.map(|rate| format!("{rate} requests a second{size}")).unwrap_or_default();
     let billing =
         if is_api { format!(". An HTTP API bills every {kb} KB as one request") } else { String::new() };
-    let limit_text =
-        if rate.is_some() { format!("The worst case lasts all month at {limit}{billing}") } else { limit };
+    let limit_text = if rate.is_some() {
+        format!("The worst case assumes that requests arrive all month at {limit}{billing}")
+    } else {
+        limit
+    };
     let million = model.million_hits_usage().usd() + sources.per_million_web_hits(1.0);
     let views = f64::from(TYPICAL_VIEWS);
     // Without web requests, views arrive as messages or events.

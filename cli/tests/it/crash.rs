@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::proxy::{CloudProxy, Cut};
-use crate::support::{CommandOutput, SetOnDrop, TestConnection, TestEnv, artifact, get};
+use crate::support::{CommandOutput, SetOnDrop, TestConnection, TestEnv, artifact, cut_calls, get};
 
 /// The first configuration, which counts every hit and also visitors.
 const SMALL: &str = "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 100000\nburst = 100000\n\
@@ -108,8 +108,8 @@ impl Case {
     }
 }
 
-/// Cuts a run at every call that it makes. Asserts that it makes at least `min_calls` calls. `reset` restores the
-/// initial state, and `check` runs after each cut.
+/// Cuts a run at the calls for this kind of cut ([`cut_calls`]). Asserts that it makes about `min_calls` calls or more. `reset` restores
+/// the initial state, and `check` runs after each cut.
 fn at_every_call(
     cut: Cut,
     min_calls: usize,
@@ -117,16 +117,15 @@ fn at_every_call(
     run: impl Fn(usize) -> bool,
     check: impl Fn(),
 ) {
-    let mut n = 1;
-    loop {
+    let kind = CUTS.iter().take_while(|kind| **kind != cut).count();
+    for n in cut_calls(kind) {
         reset();
         if !run(n) {
+            assert!(n > min_calls, "{cut:?}: the run made fewer than {n} calls");
             break;
         }
         check();
-        n += 1;
     }
-    assert!(n > min_calls, "{cut:?}: the run made fewer than {n} calls");
 }
 
 const CUTS: [Cut; 6] = [

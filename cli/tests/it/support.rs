@@ -194,6 +194,17 @@ pub(crate) fn checkout() -> PathBuf {
     Path::new("..").canonicalize().expect("cli has a parent")
 }
 
+/// The distance between the calls of a run at which one kind of cut interrupts it. Each kind starts at another call, so that together
+/// they interrupt every call. With `HITCTL_EXHAUSTIVE=1`, as `.ci/release` sets it, every kind interrupts every call.
+pub(crate) fn cut_step() -> usize {
+    if env_var("HITCTL_EXHAUSTIVE").is_some_and(|value| value == "1") { 1 } else { 3 }
+}
+
+/// Returns the numbers of the calls at which the kind of cut with this index interrupts a run. The first call has number 1.
+pub(crate) fn cut_calls(kind: usize) -> impl Iterator<Item = usize> {
+    (1 + kind % cut_step()..).step_by(cut_step())
+}
+
 /// Sleeps for `duration`.
 #[expect(clippy::disallowed_methods, reason = "the pace of visitors, and polling of another process")]
 pub(crate) fn pause(duration: Duration) {

@@ -55,6 +55,8 @@ impl Project {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("HITCTL_ENV")
+            .env_remove("CI")
+            .env_remove("NO_COLOR")
             .stdin(Stdio::null());
         command
     }

@@ -187,7 +187,7 @@ struct Process(Child);
 impl Drop for Process {
     fn drop(&mut self) {
         // The process is not reaped yet, so no other process has its id.
-        self.0.id().map(kill_group);
+        self.0.id().into_iter().for_each(kill_group);
         let started = Instant::now();
         while matches!(self.0.try_wait(), Ok(None)) && started.elapsed() < KILL_TIMEOUT {
             std::thread::yield_now();

@@ -188,7 +188,10 @@ impl<'a, S: CounterStore> ExactWriter<'_, 'a, S> {
                     }
                 }
                 (CancellationReason::ConditionFailed, None) => {
-                    self.record_failure(&affected, "unexpected failed condition on the site's item");
+                    self.record_failure(
+                        &affected,
+                        "dynamodb reported a failed condition for an unconditional write",
+                    );
                 }
                 (CancellationReason::Permanent(why), _) => self.record_failure(&affected, why),
             }

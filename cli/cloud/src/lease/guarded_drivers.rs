@@ -96,7 +96,10 @@ impl Driver for GuardedDriver {
                 return created;
             }
             let result = created.as_ref().map(drop).map_err(|fault| {
-                Fault::fatal(fault.code.clone(), format!("no table for the lease: {}", fault.message))
+                Fault::fatal(
+                    fault.code.clone(),
+                    format!("failed to create the table of the lease: {}", fault.message),
+                )
             });
             self.lease_guard.table_created.send_replace(Some(result));
             created

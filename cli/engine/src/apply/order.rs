@@ -3,8 +3,8 @@
 //! A replacement has two steps, because the new resource has the same name: delete, then create. The rules:
 //!
 //! 1. The dependencies of a resource are created before it; its dependents are deleted before it.
-//! 2. A replaced resource is deleted only after all of its dependencies that no replacement affects are created or
-//!    updated. If one of them fails, the working resource is kept.
+//! 2. Before a replaced resource is deleted, its dependencies are created or updated, except those that are replaced
+//!    themselves or depend on a replaced resource. If one of them fails, the working resource is kept.
 //! 3. A [`ConditionalOrder`](crate::ConditionalOrder) applies an increase before the other resource's change, and a
 //!    decrease after it.
 //! 4. A resource with `create_before_update_of` is created before that dependency is updated.

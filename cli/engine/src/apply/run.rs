@@ -210,12 +210,13 @@ impl<'a> PlanRun<'a> {
         match find_references(&desired_spec).into_iter().next() {
             Some((_, Reference::Output { resource, output })) => {
                 let failure = format!(
-                    "failed to {} {} {}",
+                    "internal error: failed to {} {} {}",
                     change.action,
                     change.address().kind_words(),
                     change.name()
                 );
-                Err(Fault::fatal("no_output", format!("{failure}: {resource} has no output {output}")))
+                let message = format!("{failure}: {resource} has no output {output}; please report it");
+                Err(Fault::fatal("no_output", message))
             }
             _ => Ok(desired_spec),
         }

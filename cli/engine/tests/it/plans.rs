@@ -290,12 +290,15 @@ fn plan_of(graph: &Graph, observed: &Snapshot) -> Plan {
 fn incomplete_snapshot_returns_plan_error() {
     let graph = Graph::new(nodes()).unwrap();
     let err = plan(&graph, &Snapshot::default(), &mask()).unwrap_err();
-    assert_eq!(err.to_string(), "the state of role.function was not read");
+    assert_eq!(err.to_string(), "internal error: the state of role.function was not read; please report it");
     let no_outputs =
         ObservedState { outputs: Outputs::new(), ..observed(json!({"function": "arn:f", "kind": "HTTP"})) };
     let err = plan(&graph, &deployed_with("api.http", no_outputs), &mask()).unwrap_err();
     assert!(matches!(err, PlanError::NoOutput { .. }));
-    assert_eq!(err.to_string(), "alarm.http refers to the output id, which api.http does not have");
+    assert_eq!(
+        err.to_string(),
+        "internal error: alarm.http refers to the output id, which api.http does not have; please report it"
+    );
 }
 
 #[test]

@@ -423,7 +423,10 @@ fn missing_output_after_create_is_reported_as_fault() {
         .await;
         assert_eq!(outcome.failed.len(), 1);
         assert_eq!(outcome.failed[0].action, Action::Create);
-        assert_eq!(outcome.failed[0].fault.message, "failed to create toy b: toy.a has no output id");
+        assert_eq!(
+            outcome.failed[0].fault.message,
+            "internal error: failed to create toy b: toy.a has no output id; please report it"
+        );
         assert_eq!(outcome.skipped[0].address, at("c"));
     });
 }

@@ -1,5 +1,5 @@
-//! Moves the state directory of a project to its current place: from where earlier versions kept it, or from the place of
-//! the project's former path.
+//! Moves the state directory of a project to its current location. Finds it at the locations that earlier versions used,
+//! and, if the project was moved, at the location that belongs to the project's former path.
 //!
 //! State in a project may come from a clone and is not trusted. Its owner, types and modes must be those that hitctl sets,
 //! and only data is copied (tables, messages, ports, logs), never code. The next call finishes a move that was interrupted.

@@ -175,7 +175,7 @@ async fn supervise(
 
 /// Kills the process and its children. Nobody has waited for the process yet, so its pid has not been reused.
 fn kill_group(child: &Child) {
-    child.id().map(hitctl_platform::kill_group);
+    child.id().into_iter().for_each(hitctl_platform::kill_group);
 }
 
 async fn sleep_until(time: Option<Instant>) {

@@ -1,4 +1,4 @@
-//! Reads which messages of a batch failed from the function's response (`ReportBatchItemFailures`).
+//! Reads the function's response, which lists the failed messages of a batch (`ReportBatchItemFailures`).
 
 use serde_json::Value as Json;
 

@@ -143,8 +143,8 @@ fn empty_queue_text(queue: &str) -> String {
 /// Returns the text for a queue that is not empty but returned no messages.
 fn hidden_messages_text(queue: &str, about: u64, style: TextStyle) -> String {
     let message = format!(
-        "{queue} has about {} but returned none: another consumer has received them. After a killed command, they \
-         become visible again when its visibility timeout ends.",
+        "{queue} has about {} but returned none: another consumer has received them. If a killed command \
+         received them, they become visible again when its visibility timeout ends.",
         plural(about, "message")
     );
     text::wrap(&message, 0, style) + "\n"
@@ -242,8 +242,8 @@ mod tests {
         let none = DeadLettersView { messages: Vec::new(), about: 0, ..list() };
         assert_eq!(none.to_text(WIDE), "The dead-letter queue hits-prod-dlq is empty.\n");
         insta::assert_snapshot!(DeadLettersView { about: 2, ..none }.to_text(WIDE), @"
-        hits-prod-dlq has about 2 messages but returned none: another consumer has received them. After a
-        killed command, they become visible again when its visibility timeout ends.
+        hits-prod-dlq has about 2 messages but returned none: another consumer has received them. If a
+        killed command received them, they become visible again when its visibility timeout ends.
         ");
     }
 

@@ -221,7 +221,7 @@ impl AliasDriver {
             Ok::<_, Fault>(())
         };
         if let Err(fault) = deletion.await {
-            let reason = format!("the next release will delete the old versions: {}", fault.message);
+            let reason = format!("{}; the next release will delete the old versions", fault.message);
             cx.send(Event::Waiting { address: cx.address().clone(), attempt: 1, why: reason });
         }
     }

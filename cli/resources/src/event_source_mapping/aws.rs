@@ -169,7 +169,8 @@ impl MappingDriver {
             if created.matches_spec(want) {
                 return Ok(created.uuid);
             }
-            let message = format!("the event source mapping of queue {} has other settings", cx.name);
+            let message =
+                format!("queue {} already has an event source mapping with other settings", cx.name);
             return Err(Fault::transient("mapping", message));
         };
         check_ours(&self.aws, cx.name, &found)?;

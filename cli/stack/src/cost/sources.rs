@@ -81,10 +81,16 @@ impl SourceCosts {
             )
         });
         let messages = self.per_million_messages.map(|million| {
-            let million = usd(million);
-            format!(
-                " A million messages or events cost at most {million} before they are counted, and a third of that in full batches."
-            )
+            let cost = usd(million);
+            // Only a queue has batches. A queue always has an idle cost, because it is polled.
+            if self.idle_month_usd > 0.0 {
+                let batched = usd(million - queue::REQUESTS.cost_of(CARRYING_A_MESSAGE));
+                format!(
+                    " A million messages or events cost at most {cost} before they are counted, and about {batched} in full batches."
+                )
+            } else {
+                format!(" A million events cost at most {cost} before they are counted.")
+            }
         });
         let parts = [pollers, messages, self.invalidations_text()];
         parts.into_iter().flatten().collect()

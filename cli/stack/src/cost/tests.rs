@@ -30,7 +30,7 @@ fn estimate_of_defaults_bills_large_requests_in_worst_case() {
     1,000,000 views: 3.88 USD 
     worst case: 598 USD 10 requests a second, 10 MB each
     : 121 USD the same with small requests
-    The worst case lasts all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Prices are without free tiers; other regions differ by 10 to 30 %.
+    The worst case assumes that requests arrive all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Prices are without free tiers; other regions differ by 10 to 30 %.
     "
     );
     insta::assert_snapshot!(
@@ -52,7 +52,7 @@ fn estimate_includes_queues_events_and_invalidations() {
     1,000,000 views: 5.08 USD 
     worst case: 844 USD 10 requests a second, 10 MB each
     : 367 USD the same with small requests
-    The worst case lasts all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Polling the queue costs about 0.26 USD a month when idle, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted, and a third of that in full batches. Views cause at most 43830 invalidations a month: 43830 paths, 214 USD. The first 1,000 paths are free, then 5 USD per thousand. With `invalidate_after_s = 2630` or more, they are free. Prices are without free tiers; other regions differ by 10 to 30 %.
+    The worst case assumes that requests arrive all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. Polling the queue costs about 0.26 USD a month when idle, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted, and about 0.40 USD in full batches. Views cause at most 43830 invalidations a month: 43830 paths, 214 USD. The first 1,000 paths are free, then 5 USD per thousand. With `invalidate_after_s = 2630` or more, they are free. Prices are without free tiers; other regions differ by 10 to 30 %.
     ");
     insta::assert_snapshot!(serde_json::to_string(&estimate(&queued)).expect("plain data"), @r#"{"typical_month_usd":40.02,"typical_month_views":10000,"worst_month_usd":843.77,"per_million_hits_usd":5.08,"invalidations_month_usd":214.15,"prices_as_of":"2026-11"}"#);
     // With windows this long, invalidations are free.
@@ -66,7 +66,7 @@ fn estimate_includes_queues_events_and_invalidations() {
     no views: < 0.01 USD 
     10,000 views: 0.04 USD 
     1,000,000 views: 2.88 USD 
-    The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. A million messages or events cost at most 1.00 USD before they are counted, and a third of that in full batches. Views cause at most 1000 invalidations a month: 1000 paths, free. The first 1,000 paths are free, then 5 USD per thousand. Prices are without free tiers; other regions differ by 10 to 30 %.
+    The estimate assumes that every view comes from a new visitor and takes 4 writes; a returning visitor takes 2. A million events cost at most 1.00 USD before they are counted. Views cause at most 1000 invalidations a month: 1000 paths, free. The first 1,000 paths are free, then 5 USD per thousand. Prices are without free tiers; other regions differ by 10 to 30 %.
     ");
 }
 
@@ -178,7 +178,7 @@ fn estimate_without_visitors_is_lower() {
     1,000,000 views: 1.99 USD 
     worst case: 553 USD 10 requests a second, 10 MB each
     : 76 USD the same with small requests
-    The worst case lasts all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. Prices are without free tiers; other regions differ by 10 to 30 %.
+    The worst case assumes that requests arrive all month at the limit of the throttle. An HTTP API bills every 512 KB as one request. Prices are without free tiers; other regions differ by 10 to 30 %.
     ");
 }
 

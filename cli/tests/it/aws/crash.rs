@@ -14,7 +14,7 @@ use super::recorded_env::{
     KillSwitch, assert_one_more_hit, build, hit, remaining_resources, try_get_from_emulator,
 };
 use super::test_env::AwsTestEnv;
-use crate::support::{CommandOutput, SetOnDrop, artifact};
+use crate::support::{CommandOutput, SetOnDrop, artifact, cut_calls};
 
 /// The first configuration, which counts every hit and also visitors.
 const SMALL: &str = "function.reserved_concurrency = \"none\"\nhttp.rate_per_second = 100000\nhttp.burst = 100000\n\
@@ -181,8 +181,8 @@ fn is_emulator_gap(change: &Json) -> bool {
     change["address"] == "http_api.api" && fields == ["ingest.role_arn"]
 }
 
-/// Cuts a run at every call that it makes, with one app per kind of cut. Asserts that it makes at least `min_calls`
-/// calls. `reset` restores the initial state before each run. `check` runs after each cut run that made a writing call.
+/// Cuts a run at the calls for each kind of cut ([`cut_calls`]), with one app per kind. Asserts that it makes about `min_calls` calls or
+/// more. `reset` restores the initial state before each run. `check` runs after each cut run that made a writing call.
 fn at_every_call(
     subject: &str,
     min_calls: usize,
@@ -192,25 +192,27 @@ fn at_every_call(
     check: impl Fn(&Case, usize) + Sync,
 ) {
     let emulator = Arc::new(Emulator::new_ministack());
-    let run_kind = |kind: CutKind| {
+    let run_kind = |index: usize, kind: CutKind| {
         let case = Case::new(&emulator, subject, kind);
         set_up(&case);
-        let mut n = 1;
-        loop {
+        for n in cut_calls(index) {
             reset(&case, n);
             match run(&case, n, kind) {
-                None => break,
+                None => {
+                    assert!(n > min_calls, "{kind:?}: the run made fewer than {n} calls");
+                    break;
+                }
                 Some(true) => check(&case, n),
                 // The run had only read, so nothing changed.
                 Some(false) => {}
             }
-            n += 1;
         }
-        assert!(n > min_calls, "{kind:?}: the run made fewer than {n} calls");
         case.wipe();
     };
     std::thread::scope(|scope| {
-        let runs = CUT_KINDS.map(|kind| scope.spawn(move || run_kind(kind)));
+        let run_kind = &run_kind;
+        let kinds = CUT_KINDS.iter().enumerate();
+        let runs: Vec<_> = kinds.map(|(index, kind)| scope.spawn(move || run_kind(index, *kind))).collect();
         for thread in runs {
             thread.join().unwrap();
         }

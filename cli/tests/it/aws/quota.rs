@@ -31,7 +31,7 @@ fn new_account_deploys_without_reservation_and_shows_quota_command() {
     aws_env.env.configure("");
     let doctor = aws_env.ok(&["doctor"]);
     assert!(
-        doctor.stdout.contains(INCREASE_COMMAND) && doctor.stdout.contains("deploys reserve none"),
+        doctor.stdout.contains(INCREASE_COMMAND) && doctor.stdout.contains("deploys reserve no concurrency"),
         "{doctor:?}"
     );
     let deployed = aws_env.ok(&["deploy", "--artifact", &zip]);

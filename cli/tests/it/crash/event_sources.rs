@@ -1,11 +1,8 @@
 //! Deploys that add a queue and events to an existing counter, or remove them, are interrupted at their calls.
 
-use super::{CUTS, Case, SMALL, at_every_call, for_every_cut};
+use super::{Case, SMALL, at_every_call, for_every_cut};
 
 const EVENT_SOURCES: &str = "[queue]\nenabled = true\n[events]\nenabled = true\n";
-
-/// Only every third call is cut, since these runs make many more calls. Each kind of cut begins at another call.
-const STEP: usize = 3;
 
 impl Case {
     /// Deploys this configuration. Returns the URL.
@@ -28,7 +25,6 @@ fn adding_and_removing_event_sources_cut_at_any_call_recovers() {
     let with_sources = format!("{SMALL}{EVENT_SOURCES}");
     for_every_cut(|cut| {
         let case = Case::new();
-        let offset = CUTS.iter().take_while(|kind| **kind != cut).count() % STEP;
         let url = case.deploy();
         let transitions = [
             (
@@ -41,12 +37,12 @@ fn adding_and_removing_event_sources_cut_at_any_call_recovers() {
         for (from, to, expected) in transitions {
             at_every_call(
                 cut,
-                7,
+                19,
                 || {
                     assert_eq!(case.deploy_config(from), url, "{cut:?}");
                     case.test_env.write("hitctl.toml", to);
                 },
-                |n| case.cut(n * STEP - offset, cut, &["deploy", "--json", "--artifact", &case.zip]),
+                |n| case.cut(n, cut, &["deploy", "--json", "--artifact", &case.zip]),
                 || {
                     assert_eq!(case.recover(), url, "{cut:?}: the URL is unchanged");
                     assert_eq!(case.event_sources(), expected, "{cut:?}");

@@ -82,7 +82,7 @@ impl QueueIntegration {
         }
         differences.extend(self.unknown_parameters().map(|name| format!("parameter {name}")));
         if !is_ip_last(self.parameter(parameter::ATTRIBUTES)) {
-            differences.push(format!("{} can be forged", contract::MESSAGE_IP));
+            differences.push(format!("message attribute {} can be forged", contract::MESSAGE_IP));
         }
         with_differences(self.parameter(parameter::QUEUE), &differences)
     }

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use hitctl_emulators::Emulator;
 
 use super::{CUT_KINDS, Case, CutKind, SMALL};
+use crate::support::cut_calls;
 
 /// The event sources that are added and removed: two queues, a mapping, a rule, and the role with which the API sends
 /// hits to the queue.
 const EVENT_SOURCES: &str = "queue.enabled = true\nqueue.ingest = \"http\"\nevents.enabled = true\n";
-
-/// Only every third call is cut, since these runs make many more calls. Each kind of cut begins at another call.
-const STEP: usize = 3;
 
 /// The first call that may be cut. The calls before it only read.
 const FIRST_CUT: usize = 25;
@@ -25,20 +23,18 @@ fn cut_and_recover(case: &Case, config: &str, n: usize, kind: CutKind, url: &str
     cut.is_some()
 }
 
-fn run_kind(emulator: &Arc<Emulator>, offset: usize, kind: CutKind) {
+fn run_kind(emulator: &Arc<Emulator>, index: usize, kind: CutKind) {
     let case = Case::new(emulator, "fed", kind);
     let url = case.deploy();
     let with_sources = format!("{SMALL}{EVENT_SOURCES}");
-    let mut n = FIRST_CUT + offset % STEP;
-    loop {
+    for n in cut_calls(index).skip_while(|n| *n < FIRST_CUT) {
         let added = cut_and_recover(&case, &with_sources, n, kind, &url);
         let removed = cut_and_recover(&case, SMALL, n, kind, &url);
         if !added && !removed {
+            assert!(n > FIRST_CUT + 30, "{kind:?}: the runs made fewer than {n} calls");
             break;
         }
-        n += STEP;
     }
-    assert!(n > FIRST_CUT + 30, "{kind:?}: the runs made fewer than {n} calls");
     case.wipe();
 }
 
@@ -49,7 +45,7 @@ fn adding_and_removing_event_sources_cut_at_any_call_recovers() {
         let runs: Vec<_> = CUT_KINDS
             .iter()
             .enumerate()
-            .map(|(offset, kind)| scope.spawn(move || run_kind(emulator, offset, *kind)))
+            .map(|(index, kind)| scope.spawn(move || run_kind(emulator, index, *kind)))
             .collect();
         for thread in runs {
             thread.join().unwrap();

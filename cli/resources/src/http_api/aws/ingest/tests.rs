@@ -71,7 +71,7 @@ fn queue_url_shows_differences() {
     assert_eq!(shown(parameter::BODY, "$request.body.m"), "URL (body $request.body.m)");
     assert_eq!(shown("DelaySeconds", "5"), "URL (parameter DelaySeconds)");
     let ip_first = r#"{"ip":{"StringValue":"${a}"},"ua":{"StringValue":"${b}"}}"#;
-    assert_eq!(shown(parameter::ATTRIBUTES, ip_first), "URL (ip can be forged)");
+    assert_eq!(shown(parameter::ATTRIBUTES, ip_first), "URL (message attribute ip can be forged)");
     let other_subtype = integration(parameters(&wanted())).integration_subtype("SQS-DeleteMessage");
     let queue_url = parts(other_subtype).ingest_spec().unwrap().queue_url;
     assert_eq!(queue_url.get().unwrap(), &format!("{URL} (subtype SQS-DeleteMessage)"));
