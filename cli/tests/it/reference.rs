@@ -207,3 +207,38 @@ fn configuration_reference_matches_schema() {
     }
     check("configuration.md", &format!("{}\n", page.trim_end()));
 }
+
+/// Returns the names of all commands without subcommands, such as `counts list`.
+fn leaf_commands(command: &Command, prefix: &str, found: &mut Vec<String>) {
+    for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help") {
+        let name = format!("{prefix}{}", subcommand.get_name());
+        if subcommand.has_subcommands() {
+            leaf_commands(subcommand, &format!("{name} "), found);
+        } else {
+            found.push(name);
+        }
+    }
+}
+
+#[test]
+fn platforms_page_lists_every_command_and_wine_only_for_commands_of_its_tests() {
+    let page = std::fs::read_to_string("../docs/platforms.md").unwrap();
+    let mut commands = Vec::new();
+    leaf_commands(&<Cli as clap::CommandFactory>::command(), "", &mut commands);
+    let tests = ["account.rs", "machine.rs"]
+        .map(|file| std::fs::read_to_string(Path::new("tests/windows").join(file)).unwrap());
+    let tests = tests.concat();
+    for command in &commands {
+        let start = format!("| `{command}` | ");
+        let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix(&start)).collect();
+        let [row] = rows[..] else { panic!("{command} has {} rows", rows.len()) };
+        let windows = row.split(" | ").nth(2).unwrap_or_default();
+        let words = command.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        assert_eq!(
+            windows.starts_with("wine"),
+            tests.contains(&format!("&[{words}")) && !windows.starts_with("WSL"),
+            "{command}"
+        );
+    }
+    assert_eq!(page.lines().filter(|line| line.starts_with("| `")).count(), commands.len());
+}

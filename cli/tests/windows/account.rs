@@ -15,12 +15,12 @@ struct Account {
 }
 
 impl Account {
-    fn new(app: &str) -> Self {
+    fn new(app: &str, more: &str) -> Self {
         let project = Project::new();
         let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
         let config = format!(
             "app = \"{app}\"\nregion = \"{}\"\nfunction.arch = \"{arch}\"\n[counter]\npaths = \"open\"\nvisitors = \"none\"\n\
-             bots = \"count\"\nrepeat_window_s = 0\n[env.test]\n",
+             bots = \"count\"\nrepeat_window_s = 0\n{more}[env.test]\n",
             Emulator::REGION
         );
         project.write("hitctl.toml", &config.replace('\n', "\r\n"));
@@ -55,9 +55,48 @@ fn get(url: &str, target: &str) -> String {
     response.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
+/// Runs every command that changes counts, and leaves the page `/imported`.
+fn change_counts(account: &Account) {
+    account.ok(&["counts", "set", "/imported", "9", "--yes"]);
+    account.ok(&["counts", "add", "/imported", "1"]);
+    account.ok(&["counts", "set", "/old", "2"]);
+    account.ok(&["counts", "rename", "/old", "/new"]);
+    account.ok(&["counts", "merge", "/new", "/imported", "--yes"]);
+    assert_eq!(account.json(&["counts", "get", "/imported"])["counts"][0]["hits"], 12);
+    account.ok(&["counts", "set", "/gone", "1"]);
+    account.ok(&["counts", "reset", "/gone", "--yes"]);
+    account.ok(&["counts", "delete", "/gone", "--yes"]);
+    std::fs::create_dir_all(account.project.path().join(r"public/blog")).unwrap();
+    account.project.write("public/blog/post.html", "<p>");
+    account.ok(&["paths", "sync", "public"]);
+    assert!(account.ok(&["paths", "list"]).contains("/blog/post"));
+}
+
+#[test]
+fn queue_and_event_commands_work() {
+    let account = Account::new("winqueue", "[queue]\nenabled = true\n[events]\nenabled = true\n");
+    account.ok(&["deploy", "--yes", "--artifact", &account.zip]);
+    account.ok(&["send", "--path", "/queued"]);
+    account.project.write("views.txt", "/queued\r\n/queued\r\n");
+    account.ok(&["send", "--file", "views.txt"]);
+    account.ok(&[
+        "emit",
+        "--source",
+        "windows",
+        "--detail-type",
+        "view",
+        "--detail",
+        r#"{"path":"/emitted"}"#,
+    ]);
+    account.ok(&["dlq", "list"]);
+    account.ok(&["dlq", "redrive", "--yes"]);
+    account.ok(&["dlq", "purge", "--yes"]);
+    account.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", "all.ndjson"]);
+}
+
 #[test]
 fn every_command_on_aws_works_from_plan_to_destroy() {
-    let account = Account::new("winlife");
+    let account = Account::new("winlife", "");
     let plan = account.ok(&["plan", "--artifact", &account.zip]);
     assert!(plan.contains("create"), "{plan}");
 
@@ -82,7 +121,7 @@ fn every_command_on_aws_works_from_plan_to_destroy() {
     account.ok(&["counts", "import", "more.csv", "--yes"]);
     let list = account.ok(&["counts", "list"]);
     assert!(list.contains("/imported") && !list.contains('\r'), "{list}");
-    account.ok(&["counts", "set", "/imported", "9", "--yes"]);
+    change_counts(&account);
     account.ok(&["report", "--html", "report.html"]);
     assert!(account.project.read("report.html").contains("/imported"));
 
@@ -90,8 +129,20 @@ fn every_command_on_aws_works_from_plan_to_destroy() {
         account.json(&["logs", "--since", "1h"])["lines"].as_array().is_some_and(|lines| !lines.is_empty())
     );
     account.ok(&["rollback", "--list"]);
-    account.ok(&["policy", "deployer"]);
-    account.ok(&["snippet"]);
+    for args in [
+        &["policy", "deployer"][..],
+        &["policy", "function"],
+        &["snippet"],
+        &["privacy"],
+        &["gc"],
+        &["env", "list"],
+        &["config", "show"],
+        &["explain", "--path", "/about"],
+        &["completions", "powershell"],
+        &["man"],
+    ] {
+        assert!(!account.ok(args).is_empty(), "{args:?}");
+    }
     // Without Rust, the program can deploy a built function but not build one.
     let doctor = account.project.run(&account.args(&["doctor"])).stdout;
     assert!(doctor.contains("ok    AWS credentials"), "{doctor}");
