@@ -225,15 +225,17 @@ fn platforms_page_lists_every_command_and_wine_only_for_commands_of_its_tests() 
     let page = std::fs::read_to_string("../docs/platforms.md").unwrap();
     let mut commands = Vec::new();
     leaf_commands(&<Cli as clap::CommandFactory>::command(), "", &mut commands);
-    let tests = ["account.rs", "machine.rs"]
-        .map(|file| std::fs::read_to_string(Path::new("tests/windows").join(file)).unwrap());
-    let tests = tests.concat();
+    let source = |file: &str| std::fs::read_to_string(Path::new("tests/windows").join(file)).unwrap();
+    let machine = source("machine.rs");
+    // The last test runs commands that fail, because the local cloud needs WSL.
+    let (successful, _) = machine.split_once("fn local_environment_needs_wsl").unwrap();
+    let tests: String = (source("account.rs") + successful).split_whitespace().collect();
     for command in &commands {
         let start = format!("| `{command}` | ");
         let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix(&start)).collect();
         let [row] = rows[..] else { panic!("{command} has {} rows", rows.len()) };
         let windows = row.split(" | ").nth(2).unwrap_or_default();
-        let words = command.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        let words = command.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(",");
         assert_eq!(
             windows.starts_with("wine"),
             tests.contains(&format!("&[{words}")) && !windows.starts_with("WSL"),

@@ -64,8 +64,8 @@ fn change_counts(account: &Account) {
     account.ok(&["counts", "merge", "/new", "/imported", "--yes"]);
     assert_eq!(account.json(&["counts", "get", "/imported"])["counts"][0]["hits"], 12);
     account.ok(&["counts", "set", "/gone", "1"]);
-    account.ok(&["counts", "reset", "/gone", "--yes"]);
-    account.ok(&["counts", "delete", "/gone", "--yes"]);
+    account.ok(&["counts", "reset", "/gone", "--confirm", "test"]);
+    account.ok(&["counts", "delete", "/gone", "--confirm", "test"]);
     std::fs::create_dir_all(account.project.path().join(r"public/blog")).unwrap();
     account.project.write("public/blog/post.html", "<p>");
     account.ok(&["paths", "sync", "public"]);
