@@ -49,7 +49,7 @@ pub(super) fn is_binary(bytes: &[u8]) -> bool {
 
 /// Checks that a binary runs on `platform`, and returns its architecture. `what` names the binary in messages: "the binary FILE".
 pub(super) fn inspect(binary: &[u8], what: &str, platform: Platform) -> Result<Arch, Fault> {
-    let runs_on_mac = matches!(platform, Platform::Host(_)) && cfg!(target_os = "macos");
+    let runs_on_mac = matches!(platform, Platform::Host(_)) && hitctl_platform::SYSTEM == "macOS";
     if let Some(arch) = mach_o_arch(binary) {
         return if runs_on_mac {
             check_arch(arch, what, platform)

@@ -130,7 +130,7 @@ fn queue_retention(loaded: &LoadedConfig) -> Option<String> {
             app.queue.window_s,
             days(contract::QUEUE_RETENTION_S),
             days(contract::DEAD_LETTER_RETENTION_S),
-            if loaded.target == DeployTarget::Local { " on Amazon Web Services; on this machine, it is a file of one user" } else { "" },
+            if loaded.target == DeployTarget::Local { " on Amazon Web Services; on this machine, it is an unencrypted file that belongs to one user account" } else { "" },
         )
     })
 }
@@ -149,7 +149,9 @@ fn storage(loaded: &LoadedConfig) -> String {
     let app = &loaded.app;
     let log = "Addresses and user agents are not written to the log";
     match loaded.target {
-        DeployTarget::Local => format!("All of this is stored on one machine, in files of one user. {log}."),
+        DeployTarget::Local => {
+            format!("All of this is stored on one machine, in files that belong to one user account. {log}.")
+        }
         DeployTarget::Aws => {
             let region = app.region.as_deref().unwrap_or("the region of the deployment");
             let tables = match app.counter.visitors {
@@ -225,7 +227,7 @@ mod tests {
 
         Nothing is stored or read in the browser: no cookie, no local storage, no fingerprint. The script sends the path of the page, and whether a program controls the browser. It connects only to the counter.
 
-        All of this is stored on one machine, in files of one user. Addresses and user agents are not written to the log.
+        All of this is stored on one machine, in files that belong to one user account. Addresses and user agents are not written to the log.
         ");
     }
 

@@ -182,6 +182,17 @@ pub(crate) fn environment(dynamodb: &str) -> Vec<(&'static str, String)> {
     .to_vec()
 }
 
+/// Returns the command that starts the function without environment variables. `HITCTL_TEST_RUNNER` is the command line of an emulator
+/// for functions that this machine cannot run itself.
+#[expect(clippy::disallowed_methods, reason = "tests choose the emulator by a variable")]
+pub(crate) fn bootstrap_command() -> Command {
+    let runner = std::env::var("HITCTL_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace().chain([env!("CARGO_BIN_EXE_bootstrap")]);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).env_clear();
+    command
+}
+
 impl BootstrapProcess {
     /// Starts the program against DynamoDB at `dynamodb`.
     pub(crate) fn start(dynamodb: SocketAddr) -> Self {
@@ -204,8 +215,7 @@ impl BootstrapProcess {
                 }
             }
         });
-        let child = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
-            .env_clear()
+        let child = bootstrap_command()
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .envs(environment)
             .stdout(Stdio::piped())

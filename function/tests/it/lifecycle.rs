@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -13,7 +13,8 @@ use hit_counter::moment::Moment;
 use hit_counter::serve::{self, InvocationHandler};
 
 use crate::fake::{
-    BootstrapProcess, FakeReply, FakeServer, TEST_TIMEOUT, environment, json_response, read_request,
+    BootstrapProcess, FakeReply, FakeServer, TEST_TIMEOUT, bootstrap_command, environment, json_response,
+    read_request,
 };
 
 fn counting() -> FakeServer {
@@ -37,7 +38,7 @@ fn start_without_settings_is_an_init_error() {
 
 #[test]
 fn program_outside_of_lambda_explains_itself() {
-    let output = Command::new(env!("CARGO_BIN_EXE_bootstrap")).env_clear().output().unwrap();
+    let output = bootstrap_command().output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("run this program as the bootstrap of a Lambda function"), "{text}");
@@ -89,8 +90,7 @@ fn program_exits_when_the_runtime_api_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let output = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
-        .env_clear()
+    let output = bootstrap_command()
         .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
         .envs(environment("http://127.0.0.1:9"))
         .stdout(Stdio::piped())

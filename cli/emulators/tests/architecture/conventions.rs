@@ -142,6 +142,33 @@ fn source_files_are_short_have_a_header_and_no_todos() {
     assert!(checked > 200, "only {checked} files were checked");
 }
 
+/// Code for one operating system is in `cli/platform`, so that every other file compiles and behaves alike everywhere. Tests may use
+/// Unix directly.
+#[test]
+fn only_the_platform_crate_has_code_for_one_operating_system() {
+    let words = ["std::os::", "cfg(unix)", "cfg(windows)", "target_os", "target_family"];
+    for member in
+        members().iter().filter(|member| !matches!(member.as_str(), "cli/platform" | "cli/emulators"))
+    {
+        for file in sources(&root().join(member).join("src")) {
+            if file.ends_with("tests.rs") || file.to_string_lossy().ends_with("_tests.rs") {
+                continue;
+            }
+            let text =
+                fs::read_to_string(&file).unwrap().replace("#[cfg(unix)]\n#[cfg(test)]", "#[cfg(test)]");
+            let end = ["#[cfg(test)]", "#[cfg(all(test"].iter().filter_map(|start| text.find(start)).min();
+            let code = &text[..end.unwrap_or(text.len())];
+            for word in words {
+                assert!(
+                    !code.contains(word),
+                    "{} contains `{word}`: move it to cli/platform",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
 /// A test file that no module declares is never run.
 #[test]
 fn test_files_of_the_command_line_are_declared() {

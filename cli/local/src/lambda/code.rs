@@ -160,7 +160,7 @@ fn check_bootstrap(dir: &Path) -> Result<(), Fault> {
     };
     // `elf_machine` needs the first 20 bytes.
     file.take(20).read_to_end(&mut head).map_err(|error| io_fault(&path, &error))?;
-    if head.starts_with(b"#!") || !cfg!(target_os = "linux") {
+    if head.starts_with(b"#!") || hitctl_platform::SYSTEM != "Linux" {
         return Ok(());
     }
     match elf_machine(&head) {

@@ -79,7 +79,7 @@ impl CommandView for TuneView {
         line(&style.paint(Tone::Strong, "Recommended:"), &recommendation);
         let views = format::count(self.hits, "view", style);
         let basis = format!(
-            "{} in environment {}; {views} per month at us-east-1 prices of {}, without free tiers.",
+            "{} in environment {}; costs are for {views} per month at us-east-1 prices of {}, without free tiers.",
             self.request, self.env, self.prices_as_of
         );
         line("Measured:", &basis);
@@ -153,8 +153,8 @@ mod tests {
            1769 MB   3.1 ms         12.4 ms   0.8 ms   2.4 ms  0.0230 USD   2.00 USD
 
         Recommended: 512 MB; the cheapest size whose first response takes at most 100 ms.
-        Measured: GET /counter?path=/ in environment local; 1,000,000 views per month at us-east-1 prices of
-          2026-11, without free tiers.
+        Measured: GET /counter?path=/ in environment local; costs are for 1,000,000 views per month at
+          us-east-1 prices of 2026-11, without free tiers.
         Note: measured on this machine.
         next  set `memory_mb = 512` under [function] in hitctl.toml
         ");
@@ -179,8 +179,8 @@ mod tests {
            128 MB     -               -     -    -        -          -
 
         Recommended: none; the service did not report the cold start and the billed time.
-        Measured: GET /counter?path=/ in environment local; 1,000,000 views per month at us-east-1 prices of
-          2026-11, without free tiers.
+        Measured: GET /counter?path=/ in environment local; costs are for 1,000,000 views per month at
+          us-east-1 prices of 2026-11, without free tiers.
         Note: measured on this machine.
         ");
         let without_limit = MemoryFigures {
@@ -196,8 +196,8 @@ mod tests {
            no limit  1.0 ms          4.0 ms  1.0 ms  3.0 ms        -          -
 
         Recommended: none; the CPU share was not limited, so all sizes run at the same speed.
-        Measured: GET /counter?path=/ in environment local; 1,000,000 views per month at us-east-1 prices of
-          2026-11, without free tiers.
+        Measured: GET /counter?path=/ in environment local; costs are for 1,000,000 views per month at
+          us-east-1 prices of 2026-11, without free tiers.
         Note: measured on this machine.
         ");
     }
