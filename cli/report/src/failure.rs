@@ -148,7 +148,10 @@ impl Failure {
             (Some(failure), true) => failure.with_exit(Exit::Interrupted),
             (Some(failure), false) => failure,
             (None, true) => Self::interrupted("interrupted; nothing was changed"),
-            (None, false) => Self::new("not_read", "failed to read the deployed resources"),
+            (None, false) => Self::new(
+                "not_read",
+                "internal error: failed to read the deployed resources; please report it",
+            ),
         }
     }
 
