@@ -66,9 +66,12 @@ impl Bench {
             .collect();
         let tables = ScratchTables::open(&dir.path().join("tables.db"), &tables)?;
         let node = graph.node(&address::counter());
-        let function: FunctionSpec = node
-            .and_then(|node| parse_spec(node.spec()?))
-            .ok_or_else(|| Fault::fatal("tune_graph", "expected a function to measure, found none"))?;
+        let function: FunctionSpec = node.and_then(|node| parse_spec(node.spec()?)).ok_or_else(|| {
+            Fault::fatal(
+                "tune_graph",
+                "internal error: the resource graph has no function to measure; please report it",
+            )
+        })?;
         let name = node.map(|node| node.name.clone()).unwrap_or_default();
         let log_group = function.log_group.get().cloned().unwrap_or_default();
         let mut environment = hitctl_local::lambda::environment(

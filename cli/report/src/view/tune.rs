@@ -178,7 +178,7 @@ mod tests {
            MEMORY  INIT  FIRST RESPONSE  WARM  P95  COMPUTE  PER MONTH
            128 MB     -               -     -    -        -          -
 
-        Recommended: none; the service did not report the cold start and the billed time.
+        Recommended: none; Lambda did not report the cold start and the billed time.
         Measured: GET /counter?path=/ in environment local; costs are for 1,000,000 views per month at
           us-east-1 prices of 2026-11, without free tiers.
         Note: measured on this machine.

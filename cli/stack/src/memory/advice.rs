@@ -82,7 +82,7 @@ fn missing_reason(rows: &[MemoryFigures]) -> String {
     }
     match missing_figures.as_slice() {
         [] => "no size was measured".to_owned(),
-        missing_figures => format!("the service did not report the {}", missing_figures.join(" and the ")),
+        missing_figures => format!("Lambda did not report the {}", missing_figures.join(" and the ")),
     }
 }
 
@@ -129,10 +129,10 @@ mod tests {
         let mut rows = [row(128, 80.0, 0.02), row(256, 40.0, 0.01)];
         rows[0].first_answer_ms = None;
         assert_eq!(MemoryAdvice::recommend(&rows, 100).memory_mb, None);
-        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the service did not report the cold start");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"Lambda did not report the cold start");
         rows[1].compute_month_usd = None;
         rows[1].month_usd = None;
-        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"the service did not report the cold start and the billed time");
+        insta::assert_snapshot!(MemoryAdvice::recommend(&rows, 100).why, @"Lambda did not report the cold start and the billed time");
         let free = MemoryFigures { memory_mb: None, limited: false, ..row(128, 5.0, 0.0) };
         insta::assert_snapshot!(MemoryAdvice::recommend(&[free], 100).why, @"the CPU share was not limited, so all sizes run at the same speed");
         insta::assert_snapshot!(MemoryAdvice::recommend(&[], 100).why, @"no size was measured");
