@@ -30,7 +30,7 @@ pub enum UserDir {
 }
 
 impl UserDir {
-    /// The environment variable that overrides the directory on every system (XDG Base Directory Specification).
+    /// Returns the environment variable that sets the directory on every system (XDG Base Directory Specification).
     pub fn variable(self) -> &'static str {
         match self {
             Self::Cache => "XDG_CACHE_HOME",
@@ -39,8 +39,8 @@ impl UserDir {
     }
 }
 
-/// Returns the directory for this kind of data of the program `program`. Fails with the names of the environment variables of which one
-/// must be an absolute path. The working directory is no substitute, because it may belong to another user.
+/// Returns the directory in which `program` keeps data of this kind. The error contains the names of two environment variables: one of
+/// them must be set to an absolute path. The working directory is not used instead, because it may belong to another user.
 pub fn user_dir(
     kind: UserDir,
     program: &str,
@@ -77,14 +77,16 @@ pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
 /// The state of a process on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessState {
-    /// It runs. The start time is in clock ticks since boot; `None` on systems that do not report it.
+    /// The process runs.
     Running {
-        /// When the process started.
+        /// The start time in clock ticks since boot. `None` on systems that do not report it.
         start_time: Option<u64>,
+        /// Whether the process leads a process group. `None` on systems that do not report it.
+        leads_group: Option<bool>,
     },
     /// There is no such process, or it has ended and was not yet reaped.
     Ended,
-    /// This system does not tell.
+    /// The system does not report it.
     Unknown,
 }
 

@@ -70,7 +70,8 @@ fn killed_group_leader_ends_by_signal() {
     let mut command = std::process::Command::new("sleep");
     set_own_group(command.arg("60"));
     let mut child = command.spawn().unwrap();
-    assert_ne!(is_group_leader(child.id()), Some(false));
+    let ProcessState::Running { leads_group, .. } = process_state(child.id()) else { panic!("not running") };
+    assert_ne!(leads_group, Some(false));
     kill_group(child.id());
     assert_eq!(exit_signal(child.wait().unwrap()), Some(9));
 }

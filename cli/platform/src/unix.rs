@@ -79,17 +79,17 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
-/// Returns the number of names of a file. `None` if the system does not tell.
+/// Returns the number of names of a file. `None` if the system does not report it.
 pub fn hard_links(meta: &Metadata) -> Option<u64> {
     Some(meta.nlink())
 }
 
-/// Returns the id of the file system of a file. `None` if the system does not tell.
+/// Returns the id of the file system of a file. `None` if the system does not report it.
 pub fn file_system(meta: &Metadata) -> Option<u64> {
     Some(meta.dev())
 }
 
-/// Returns the number of a file in its file system. `None` if the system does not tell.
+/// Returns the number of a file in its file system. `None` if the system does not report it.
 pub fn file_number(meta: &Metadata) -> Option<u64> {
     Some(meta.ino())
 }
@@ -155,20 +155,18 @@ pub fn process_state(process: u32) -> ProcessState {
     if cfg!(target_os = "linux") {
         return match stat(process) {
             Some(stat) if matches!(stat.state, 'Z' | 'X') => ProcessState::Ended,
-            Some(stat) => ProcessState::Running { start_time: Some(stat.start_time) },
+            Some(stat) => ProcessState::Running {
+                start_time: Some(stat.start_time),
+                leads_group: Some(stat.group == process),
+            },
             None => ProcessState::Ended,
         };
     }
     match test_kill_process(pid) {
         Err(Errno::SRCH) => ProcessState::Ended,
         // A process that may not be signalled runs.
-        _ => ProcessState::Running { start_time: None },
+        _ => ProcessState::Running { start_time: None, leads_group: None },
     }
-}
-
-/// Whether a process leads a process group. `None` on systems that do not tell.
-pub fn is_group_leader(process: u32) -> Option<bool> {
-    stat(process).map(|stat| stat.group == process)
 }
 
 /// Returns an id of this boot of this machine and of the set of process ids. `None` on systems that have none: a process id

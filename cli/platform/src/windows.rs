@@ -92,17 +92,17 @@ pub fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the number of names of a file. `None` if the system does not tell.
+/// Returns the number of names of a file. `None` if the system does not report it.
 pub fn hard_links(_meta: &Metadata) -> Option<u64> {
     None
 }
 
-/// Returns the id of the file system of a file. `None` if the system does not tell.
+/// Returns the id of the file system of a file. `None` if the system does not report it.
 pub fn file_system(_meta: &Metadata) -> Option<u64> {
     None
 }
 
-/// Returns the number of a file in its file system. `None` if the system does not tell.
+/// Returns the number of a file in its file system. `None` if the system does not report it.
 pub fn file_number(_meta: &Metadata) -> Option<u64> {
     None
 }
@@ -164,11 +164,6 @@ pub fn kill(process: u32) {
 /// Returns the state of a process. Always unknown: the standard library cannot ask for it.
 pub fn process_state(_process: u32) -> ProcessState {
     ProcessState::Unknown
-}
-
-/// Whether a process leads a process group. `None` on systems that do not tell.
-pub fn is_group_leader(_process: u32) -> Option<bool> {
-    None
 }
 
 /// Returns an id of this boot of this machine. `None` on systems that have none: a process id then does not identify a process of

@@ -44,11 +44,10 @@ impl Account {
 
 /// Sends a request to a URL of the emulator. Returns the response's body.
 fn get(url: &str, target: &str) -> String {
-    let (host, prefix) = url.strip_prefix("http://").unwrap().split_once('/').unwrap_or((url, ""));
-    let host = host.trim_start_matches("http://");
+    let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    let host = address.split('/').next().unwrap();
+    let prefix = &address[host.len()..];
     let mut stream = TcpStream::connect(host).unwrap();
-    let prefix = prefix.trim_end_matches('/');
-    let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
     write!(stream, "GET {prefix}{target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
@@ -66,7 +65,7 @@ fn change_counts(account: &Account) {
     account.ok(&["counts", "set", "/gone", "1"]);
     account.ok(&["counts", "reset", "/gone", "--confirm", "test"]);
     account.ok(&["counts", "delete", "/gone", "--confirm", "test"]);
-    std::fs::create_dir_all(account.project.path().join(r"public/blog")).unwrap();
+    std::fs::create_dir_all(account.project.path().join("public/blog")).unwrap();
     account.project.write("public/blog/post.html", "<p>");
     account.ok(&["paths", "sync", "public"]);
     assert!(account.ok(&["paths", "list"]).contains("/blog/post"));
@@ -114,7 +113,7 @@ fn every_command_on_aws_works_from_plan_to_destroy() {
     assert_eq!((&invoked["status"], &invoked["body"]["hits"]), (&200.into(), &4.into()));
 
     // Files in both directions, with the line endings of Windows.
-    account.ok(&["counts", "export", "--out", r"counts.csv"]);
+    account.ok(&["counts", "export", "--out", "counts.csv"]);
     let exported = account.project.read("counts.csv");
     assert!(exported.lines().any(|line| line.starts_with("/about,4,")), "{exported}");
     account.project.write("more.csv", "path,hits\r\n/imported,7\r\n");

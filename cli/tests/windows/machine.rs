@@ -35,21 +35,19 @@ fn configuration_is_found_above_and_by_path_with_backslashes() {
     let mut command = project.command(&["config", "show", "--env", "test"]);
     let output = command.current_dir(project.path().join("pages/blog")).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("above"), "{output:?}");
-    let config = if separates_with_backslash() { r"pages\blog\own.toml" } else { "pages/blog/own.toml" };
+    let config = if runs_on_windows() { r"pages\blog\own.toml" } else { "pages/blog/own.toml" };
     let shown = project.ok(&["--config", config, "config", "show", "--env", "test"]);
     assert!(shown.contains("own"), "{shown}");
 }
 
-/// Whether the program under test runs on Windows or with a runner for it.
-fn separates_with_backslash() -> bool {
+/// Whether the program under test runs on Windows, or with a runner for Windows programs.
+fn runs_on_windows() -> bool {
     cfg!(windows) || std::env::var_os("HITCTL_RUNNER").is_some()
 }
 
 #[test]
 fn local_environment_needs_wsl_and_says_so_first() {
-    if !separates_with_backslash() {
-        panic!("HITCTL_RUNNER is not set: expected a program for Windows");
-    }
+    assert!(runs_on_windows(), "HITCTL_RUNNER is not set: expected a program for Windows");
     let project = Project::new();
     for args in [
         &["deploy", "--env", "local"][..],
@@ -71,7 +69,7 @@ fn local_environment_needs_wsl_and_says_so_first() {
 }
 
 #[test]
-fn colors_and_key_are_as_elsewhere() {
+fn output_that_is_no_console_has_colors_only_on_request() {
     let project = Project::new();
     let colored = project.run(&["--color", "always", "deploy", "--env", "local"]);
     assert!(colored.stderr.contains("\u{1b}["), "{colored:?}");

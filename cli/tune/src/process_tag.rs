@@ -38,7 +38,7 @@ impl ProcessTag {
     /// Whether the process has ended.
     fn has_ended(self) -> bool {
         match process_state(self.pid) {
-            ProcessState::Running { start_time } => start_time.unwrap_or(0) != self.start_time,
+            ProcessState::Running { start_time, .. } => start_time.unwrap_or(0) != self.start_time,
             ProcessState::Ended => true,
             ProcessState::Unknown => false,
         }
@@ -48,7 +48,7 @@ impl ProcessTag {
 /// Returns the start time of a process in clock ticks since boot, or 0 if it is unknown.
 fn start_time(pid: u32) -> u64 {
     match process_state(pid) {
-        ProcessState::Running { start_time } => start_time.unwrap_or(0),
+        ProcessState::Running { start_time, .. } => start_time.unwrap_or(0),
         ProcessState::Ended | ProcessState::Unknown => 0,
     }
 }

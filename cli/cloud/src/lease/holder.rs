@@ -83,7 +83,7 @@ impl ProcessIdentity {
 /// Returns the start time of a process in clock ticks since boot. `None` if the process has ended.
 fn start_time(pid: u64) -> Option<u64> {
     match process_state(u32::try_from(pid).ok()?) {
-        ProcessState::Running { start_time } => start_time,
+        ProcessState::Running { start_time, .. } => start_time,
         ProcessState::Ended | ProcessState::Unknown => None,
     }
 }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use hitctl_platform::{ProcessState, is_group_leader, kill_group, process_state};
+use hitctl_platform::{ProcessState, kill_group, process_state};
 
 use crate::lock::lock;
 
@@ -83,7 +83,7 @@ fn survivors(text: &str, boot_id: &str) -> Vec<u32> {
 /// process group, as ours do.
 fn group_leader_start_time(pid: u32) -> Option<u64> {
     match process_state(pid) {
-        ProcessState::Running { start_time } if is_group_leader(pid)? => start_time,
+        ProcessState::Running { start_time, leads_group: Some(true) } => start_time,
         _ => None,
     }
 }
